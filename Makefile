@@ -1,0 +1,43 @@
+# The two commands that matter: `make demo` and `make test`. Each does all its own set-up.
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+RUN := $(BIN)/python -m charrnn
+
+.PHONY: demo test lint format docs clean
+
+demo: .venv/installed
+	$(RUN) corpus python --output .demo/python.txt
+	$(RUN) train .demo/python.txt --out .demo --name python --force --time-budget 100s --eval-every 25s --sample-every 20s
+	for temperature in 0.5 0.8 1.1; do \
+	  printf '\n\033[1mtemperature %s\033[0m\n' $$temperature; \
+	  $(RUN) sample .demo/python --temperature $$temperature --length 400 --prime "def " --seed 1 || exit 1; \
+	done
+	$(RUN) inspect .demo/python .demo/python.txt --length 1500
+	@printf '\nNow with a text of your own:\n\n  $(BIN)/charrnn train YOUR.txt\n  $(BIN)/charrnn sample checkpoints/YOUR\n  $(BIN)/charrnn inspect checkpoints/YOUR YOUR.txt\n\n'
+
+test: .venv/tested lint
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
+
+lint: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/tested
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/tested: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv .demo build dist *.egg-info
