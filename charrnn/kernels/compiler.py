@@ -1,0 +1,131 @@
+"""Compile kernels once a machine, and keep them safely.
+
+``@kernel(signature)`` declares a function with one explicit signature; ``prepare`` compiles those that are
+needed, or takes them from the cache.  The cache is ours rather than Numba's because Numba's raises on a damaged
+file and cannot see edits in other modules: a kernel is one file in a folder of the user's that is named after
+everything it depends on (sources, versions, processor), with a SHA-256 in front.  A file that does not verify
+is compiled anew; a folder that cannot be written is done without.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import platform
+import tempfile
+from pathlib import Path
+
+import llvmlite
+import numba
+from numba import njit, types
+from numba.core import serialize
+from numba.core.caching import CompileResultCacheImpl
+
+import charrnn
+from charrnn.folders import cache_folder
+
+Array1 = types.Array(types.float32, 1, "C")
+Array2 = types.Array(types.float32, 2, "C")
+Array3 = types.Array(types.float32, 3, "C")
+Doubles1 = types.Array(types.float64, 1, "C")
+Ids1 = types.Array(types.int32, 1, "C")
+Ids2 = types.Array(types.int32, 2, "C")
+float32, float64, intp, uint32, uint64, void = (
+    types.float32,
+    types.float64,
+    types.intp,
+    types.uint32,
+    types.uint64,
+    types.void,
+)
+
+announce = contextlib.nullcontext
+"""Called without arguments when something must be compiled; the context it returns is held meanwhile.
+
+The command line puts its spinner here."""
+
+
+class KernelCache:
+    """Where one kernel's machine code is kept: the interface that Numba's dispatcher asks of a cache."""
+
+    cache_path = ""
+
+    def __init__(self, function):
+        self._name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
+
+    def _file(self, context):
+        return cache_folder() / "kernels" / _build_name(context.codegen().magic_tuple()) / self._name
+
+    def load_overload(self, sig, target_context):
+        """The compiled kernel, or None if there is none or it is damaged."""
+        target_context.refresh()
+        try:
+            content = self._file(target_context).read_bytes()
+        except OSError:
+            return None
+        checksum, payload = content[:32], content[32:]
+        if hashlib.sha256(payload).digest() != checksum:
+            return None
+        return CompileResultCacheImpl.rebuild(None, target_context, pickle.loads(payload))
+
+    def save_overload(self, sig, compiled):
+        """Keep the compiled kernel; a folder that cannot be written is not an error."""
+        payload = serialize.dumps(CompileResultCacheImpl.reduce(None, compiled))
+        path = self._file(compiled.target_context)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(payload).digest() + payload)
+                Path(temporary).replace(path)
+            except OSError:
+                Path(temporary).unlink(missing_ok=True)
+
+    def enable(self):
+        """Nothing to do: it is always on."""
+
+    def disable(self):
+        """Nothing to do."""
+
+    def flush(self):
+        """Nothing is buffered."""
+
+
+@functools.cache
+def _build_name(machine):
+    """A folder name that changes with anything the machine code depends on."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    for fact in (numba.__version__, llvmlite.__version__, platform.python_version(), *map(str, machine)):
+        digest.update(fact.encode())
+    return f"{charrnn.__version__}-{digest.hexdigest()[:16]}"
+
+
+def kernel(signature):
+    """Declare a function as a kernel: no GIL, IEEE division, one signature, compiled by :func:`prepare`."""
+
+    def declare(function):
+        dispatcher = njit(nogil=True, error_model="numpy")(function)
+        dispatcher._cache = KernelCache(function)
+        dispatcher.declared = signature
+        return dispatcher
+
+    return declare
+
+
+def prepare(*kernels):
+    """Have these kernels compiled, from the cache if they are there, announcing a compilation once."""
+    with contextlib.ExitStack() as stack:
+        announced = False
+        for dispatcher in kernels:
+            if dispatcher.signatures:
+                continue
+            context = dispatcher.targetctx
+            if not announced and not dispatcher._cache._file(context).exists():
+                stack.enter_context(announce())
+                announced = True
+            dispatcher.compile(dispatcher.declared)
+            dispatcher.disable_compile()

@@ -1,0 +1,46 @@
+"""Dropout whose mask is a function of where it falls.
+
+Whether a unit is dropped depends only on (seed, step, layer, t, lane, unit), by the finaliser of MurmurHash3
+(Appleby) over a counter: no generator to save, and the same mask in forward and backward, for any number of
+threads, and after a resume.
+"""
+
+import numpy as np
+from numba import njit
+
+from charrnn.kernels.compiler import Array3, float32, intp, kernel, uint32, uint64, void
+from charrnn.kernels.simd import LANES, lane_numbers, load, splat, store, where_below
+
+f32, u32, u64 = np.float32, np.uint32, np.uint64
+
+
+@njit
+def mix(x):
+    """The finaliser of SplitMix64 (Steele et al. 2014): a bijection of 64 bits that leaves no pattern."""
+    x = (x ^ (x >> u64(30))) * u64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> u64(27))) * u64(0x94D049BB133111EB)
+    return x ^ (x >> u64(31))
+
+
+@kernel(void(Array3, uint64, uint32, float32, intp, intp, Array3))
+def dropout(source, key, keep_below, scale, first, last, target):
+    """target = source ⊙ mask, lanes first to last of (T, B, Hp).
+
+    A unit is kept, times ``scale`` = 1 / (1 - p), where its 32-bit hash is under ``keep_below`` = (1 - p) 2³².
+    ``key`` stands for (seed, step, layer); source and target may be the same array.
+    """
+    steps, lanes, hidden = source.shape
+    source_at, target_at = source.ctypes.data, target.ctypes.data
+    keep, kept, dropped = splat(keep_below), splat(scale), splat(f32(0.0))
+    for t in range(steps):
+        for lane in range(first, last):
+            place = mix(key + u64(t * lanes + lane))
+            counter, salt = u32(place), u32(place >> u64(32))
+            row = (t * lanes + lane) * hidden
+            for unit in range(0, hidden, LANES):
+                x = (lane_numbers() + u32(unit)) * u32(0x9E3779B9) + counter
+                x = (x ^ (x >> u32(16))) * u32(0x85EBCA6B)
+                x = (x ^ (x >> u32(13))) * u32(0xC2B2AE35)
+                x = (x ^ (x >> u32(16))) ^ salt
+                mask = where_below(x, keep, kept, dropped)
+                store(target_at, row + unit, load(source_at, row + unit) * mask)

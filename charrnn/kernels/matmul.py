@@ -1,0 +1,146 @@
+"""The matrix product: a register-tiled FMA micro-kernel over packed panels.
+
+Legend: C (m, n) += A (m, k) B (k, n).  B is packed into panels of ``PANEL`` columns, each stored (k, PANEL),
+so that the micro-kernel reads it front to back.  A and C are addressed by strides in elements, so the same
+kernel serves A and its transpose.
+
+Every element of C is accumulated over k in ascending order by fused multiply-adds, whatever the tile, the
+vector width or the number of threads: that is why results are the same bits everywhere.
+"""
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from charrnn.kernels.simd import LANES, llvm_call, llvm_pointer, llvm_splat
+
+PANEL = 4 * LANES
+
+_F32, _I64 = ir.FloatType(), ir.IntType(64)
+_VECTOR = ir.VectorType(_F32, LANES)
+
+
+def _has_wide_registers():
+    """Whether the host has 32 registers of 512 bits: then a tile can be a whole panel wide."""
+    return bool(llvm.get_host_cpu_features().get("avx512f"))
+
+
+TILE_ROWS = 6
+# Accumulators live in registers: 6 x 4 of 32 with AVX-512, 6 x 2 of 16 with AVX2 (a vector is two registers).
+TILE_VECTORS = 4 if _has_wide_registers() else 1
+
+
+def _emit_tile(function, rows, vectors):
+    """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors] with all of C in registers."""
+    a, a_row, a_step, b, b_step, c, c_row, depth = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    tiles = [(row, column) for row in range(rows) for column in range(vectors)]
+
+    def c_pointer(row, column):
+        offset = builder.add(builder.mul(c_row, _I64(row)), _I64(column * LANES))
+        return llvm_pointer(builder, c, offset)
+
+    before = {tile: builder.load(c_pointer(*tile), align=4, typ=_VECTOR) for tile in tiles}
+    a_rows = [builder.add(a, builder.shl(builder.mul(a_row, _I64(row)), _I64(2))) for row in range(rows)]
+    entry, loop, done = builder.block, function.append_basic_block("depth"), function.append_basic_block("done")
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    k = builder.phi(_I64)
+    a_offset, b_offset = builder.phi(_I64), builder.phi(_I64)
+    sums = {tile: builder.phi(_VECTOR) for tile in tiles}
+    weights = [
+        builder.load(
+            llvm_pointer(builder, b, builder.add(b_offset, _I64(column * LANES))), align=4, typ=_VECTOR
+        )
+        for column in range(vectors)
+    ]
+    after = {}
+    for row in range(rows):
+        value = llvm_splat(builder, builder.load(llvm_pointer(builder, a_rows[row], a_offset), typ=_F32))
+        for column in range(vectors):
+            after[row, column] = llvm_call(
+                builder, f"llvm.fma.v{LANES}f32", _VECTOR, [value, weights[column], sums[row, column]]
+            )
+    for phi, start, following in [
+        (k, _I64(0), builder.add(k, _I64(1))),
+        (a_offset, _I64(0), builder.add(a_offset, a_step)),
+        (b_offset, _I64(0), builder.add(b_offset, b_step)),
+        *((sums[tile], before[tile], after[tile]) for tile in tiles),
+    ]:
+        phi.add_incoming(start, entry)
+        phi.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_signed("<", k.incomings[1][0], depth), loop, done)
+
+    builder.position_at_end(done)
+    for tile in tiles:
+        builder.store(after[tile], c_pointer(*tile), align=4)
+    builder.ret_void()
+
+
+def _tile_function(module, rows, vectors):
+    """The function for one tile size, emitted once a module."""
+    name = f"charrnn_tile_{rows}x{vectors}"
+    if name not in module.globals:
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64] * 8), name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        _emit_tile(function, rows, vectors)
+    return module.globals[name]
+
+
+@intrinsic
+def multiply_tile(typing, rows, vectors, a, a_row, a_step, b, b_step, c, c_row, depth):
+    """C += A B for one tile of 1 to TILE_ROWS rows and 1 to TILE_VECTORS vectors, and depth >= 1.
+
+    ``a``, ``b``, ``c`` are addresses; ``a_row``, ``c_row`` the strides from row to row, ``a_step``,
+    ``b_step`` those from one k to the next.
+    """
+    index, address = types.intp, types.uintp
+    signature = types.void(index, index, address, index, index, address, index, address, index, index)
+
+    def codegen(context, builder, signature, args):
+        rows, vectors, *rest = args
+        done = builder.append_basic_block("tiled")
+        size = builder.add(builder.mul(rows, _I64(8)), vectors)
+        switch = builder.switch(size, done)
+        for r in range(1, TILE_ROWS + 1):
+            for v in range(1, TILE_VECTORS + 1):
+                case = builder.append_basic_block(f"tile_{r}x{v}")
+                switch.add_case(_I64(8 * r + v), case)
+                with builder.goto_block(case):
+                    builder.call(_tile_function(builder.module, r, v), rest)
+                    builder.branch(done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@njit
+def multiply_panel(a, a_row, a_step, b, b_step, c, c_row, depth, rows, vectors):
+    """C[rows, 16 vectors] += A[rows, depth] B: one panel of at most four vectors, any number of rows.
+
+    Rows are shared out evenly over the tiles, so that 25 rows are five tiles of 5 and not four of 6 and one of 1.
+    """
+    tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
+    for first_vector in range(0, vectors, TILE_VECTORS):
+        width = min(TILE_VECTORS, vectors - first_vector)
+        shift = 4 * LANES * first_vector
+        row = 0
+        for tile in range(tiles):
+            following = rows * (tile + 1) // tiles
+            multiply_tile(
+                following - row,
+                width,
+                a + 4 * row * a_row,
+                a_row,
+                a_step,
+                b + shift,
+                b_step,
+                c + 4 * row * c_row + shift,
+                c_row,
+                depth,
+            )
+            row = following

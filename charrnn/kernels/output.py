@@ -1,0 +1,58 @@
+"""Softmax, cross-entropy and its gradient in one pass over the logits.
+
+    loss(t, b) = log Σ_v exp(logits_v) - logits_y        dlogits = (softmax(logits) - one-hot(y)) / count
+
+The row's maximum is subtracted first, and the loss is log-sum-exp, never the log of a softmax.  V characters
+are padded to Vp; padded logits are -inf, so that their probability is exactly 0.  A target below zero is a
+place without a target: no loss, no gradient.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from charrnn.kernels.activations import exp
+from charrnn.kernels.compiler import Array2, Array3, Ids2, float32, intp, kernel, void
+from charrnn.kernels.simd import LANES, at_least, largest, load, splat, store, total
+
+f32 = np.float32
+
+
+@njit
+def row_maximum(row_at, width):
+    """Largest of a row of logits."""
+    top = load(row_at, 0)
+    for j in range(LANES, width, LANES):
+        top = at_least(load(row_at, j), top)
+    return largest(top)
+
+
+@kernel(void(Ids2, float32, intp, intp, Array3, Array2))
+def cross_entropy(y, scale, first, last, logits, losses):
+    """losses (T, B) of targets y; if scale is not 0, logits become scale * (softmax - one-hot)."""
+    steps, lanes, width = logits.shape
+    for t in range(steps):
+        for lane in range(first, last):
+            row_at = logits.ctypes.data + 4 * (t * lanes + lane) * width
+            target = y[t, lane]
+            if target < 0:
+                losses[t, lane] = f32(0.0)
+                for j in range(0, width, LANES):
+                    store(row_at, j, splat(f32(0.0)))
+                continue
+            top = row_maximum(row_at, width)
+            target_logit = logits[t, lane, target]
+            sums = splat(f32(0.0))
+            for j in range(0, width, LANES):
+                e = exp(load(row_at, j) - top)
+                sums = sums + e
+                if scale != f32(0.0):
+                    store(row_at, j, e)
+            mass = total(sums)
+            losses[t, lane] = f32(math.log(mass) + (top - target_logit))
+            if scale != f32(0.0):
+                factor = scale / mass
+                for j in range(0, width, LANES):
+                    store(row_at, j, load(row_at, j) * factor)
+                logits[t, lane, target] -= scale

@@ -1,0 +1,93 @@
+"""Packed weights and their layout.
+
+H hidden units are padded to U blocks of 16.  Gate columns are interleaved block by block: the 64 columns of
+panel u are i, f, g, o of units 16u to 16u+15, so that one tile of the product holds all that the cell equations
+need.  Everything inside the workspace that has gate columns (``gates``, packed matrices, the first layer's
+table) has them in this order; parameters and gradients keep the plain order i, f, g, o of (D, 4H).  Padding is
+zero in weights, hence zero in states and gradients.
+
+Plain matrices (the output layer) keep their column order and are padded to whole vectors.
+"""
+
+from numba import njit
+
+from charrnn.kernels.compiler import Array1, Array2, Array3, intp, kernel, void
+from charrnn.kernels.matmul import PANEL
+from charrnn.kernels.simd import LANES
+
+
+@njit
+def block_start(panel, block, units, gated):
+    """First parameter column of the 16 in block ``block`` (0 to 3) of panel ``panel``."""
+    return block * units + LANES * panel if gated else PANEL * panel + LANES * block
+
+
+@njit
+def block_size(panel, block, units, gated):
+    """How many of those 16 columns are real: the rest is padding. ``units`` is H, or the columns if plain."""
+    start = LANES * panel if gated else PANEL * panel + LANES * block
+    return max(0, min(LANES, units - start))
+
+
+@kernel(void(Array2, intp, intp, intp, Array3))
+def pack(weights, gated, first, last, packed):
+    """Panels ``first`` to ``last`` of weights (K, N): packed (panels, K, 64); N = 4H if ``gated``."""
+    depth, columns = weights.shape
+    units = columns // 4 if gated else columns
+    for panel in range(first, last):
+        for block in range(4):
+            start = block_start(panel, block, units, gated)
+            size = block_size(panel, block, units, gated)
+            for k in range(depth):
+                for j in range(size):
+                    packed[panel, k, LANES * block + j] = weights[k, start + j]
+
+
+@kernel(void(Array2, intp, intp, intp, Array3))
+def pack_transposed(weights, gated, first, last, packed):
+    """Panels of the transpose: weights (K, N) to packed (panels over K, N padded and interleaved, 64)."""
+    rows, columns = weights.shape
+    units = columns // 4 if gated else columns
+    blocks = packed.shape[1] // LANES
+    for panel in range(first, last):
+        width = min(PANEL, rows - PANEL * panel)
+        for k in range(width):
+            row = PANEL * panel + k
+            for n in range(blocks):
+                start = block_start(n // 4, n % 4, units, gated)
+                for j in range(block_size(n // 4, n % 4, units, gated)):
+                    packed[panel, LANES * n + j, k] = weights[row, start + j]
+
+
+@kernel(void(Array2, Array1, intp, intp, Array2))
+def pack_table(weights, bias, first, last, table):
+    """Rows first to last of the first layer's look-up table (V, 4Hp): weights (V, 4H) + bias (4H,)."""
+    units = bias.size // 4
+    for row in range(first, last):
+        for n in range(table.shape[1] // LANES):
+            start = block_start(n // 4, n % 4, units, True)
+            for j in range(block_size(n // 4, n % 4, units, True)):
+                table[row, LANES * n + j] = weights[row, start + j] + bias[start + j]
+
+
+@kernel(void(Array1, intp, Array1))
+def pack_bias(bias, gated, packed):
+    """The bias in the order and with the padding of packed columns."""
+    units = bias.size // 4 if gated else bias.size
+    for n in range(packed.size // LANES):
+        start = block_start(n // 4, n % 4, units, gated)
+        for j in range(block_size(n // 4, n % 4, units, gated)):
+            packed[LANES * n + j] = bias[start + j]
+
+
+@njit
+def unpack_panel(panel_at, rows, panel, gated, gradient):
+    """Write a panel (rows, 64) of a gradient to its columns of ``gradient`` (rows, N)."""
+    columns = gradient.shape[1]
+    units = columns // 4 if gated else columns
+    for block in range(4):
+        start = block_start(panel, block, units, gated)
+        size = block_size(panel, block, units, gated)
+        for row in range(rows):
+            for j in range(size):
+                gradient[row, start + j] = panel_at[PANEL * row + LANES * block + j]

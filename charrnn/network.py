@@ -1,0 +1,312 @@
+"""CharLSTM: a character-level LSTM, its loss and its gradient.
+
+Legend: T steps, B lanes, V characters, H hidden units, L layers.  A window of text is (T, B); its work is done in
+phases by a team of threads.  In the first, each thread takes a group of lanes through all layers and back; in
+the second, threads share out the weights' gradients, panel by panel.  No sum is ever split over threads, so
+the result is the same bits for any number of them.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.errors import ConfigError
+from charrnn.kernels import compiler
+from charrnn.kernels.affine import affine
+from charrnn.kernels.dropout import dropout
+from charrnn.kernels.gradients import bias_gradient, row_gradient, unpack_rows, weight_gradient
+from charrnn.kernels.lstm import look_up, recurrence, recurrence_backward
+from charrnn.kernels.output import cross_entropy
+from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
+from charrnn.packed import PackedWeights, panels, share_out
+from charrnn.parameters import Parameters, initialise
+from charrnn.threads import Team, available_threads
+from charrnn.workspace import Workspace
+
+# Below this many multiply-adds a window is done before other threads would be awake.
+SMALL_WINDOW = 2_000_000
+
+
+@dataclass
+class LSTMState:
+    """What the layers remember between windows: ``h`` and ``c``, each (L, B, H) float32."""
+
+    h: np.ndarray
+    c: np.ndarray
+
+    def copy(self) -> "LSTMState":
+        """An independent copy."""
+        return LSTMState(self.h.copy(), self.c.copy())
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Dropout of ``rate`` on every layer's output; ``key`` stands for (seed, step)."""
+
+    rate: float
+    seed: int
+    step: int
+
+    def apply(self, layer: int, source: np.ndarray, first: int, last: int, target: np.ndarray) -> None:
+        """target = source ⊙ mask for one layer's (T, B, Hp), lanes first to last."""
+        keep = 1 - self.rate
+        key = hash_key(self.seed, self.step, layer)
+        dropout(
+            source, np.uint64(key), np.uint32(keep * 2**32), np.float32(1 / keep), first, last, target
+        )
+
+
+def hash_key(*numbers: int) -> int:
+    """One 64-bit number for several: SplitMix64 over their sequence."""
+    key = 0
+    for number in numbers:
+        key = (key + number + 0x9E3779B97F4A7C15) % 2**64
+        key = (key ^ (key >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        key = (key ^ (key >> 27)) * 0x94D049BB133111EB % 2**64
+        key ^= key >> 31
+    return key
+
+
+class CharLSTM:
+    """The network: ``parameters`` and ``gradient`` are flat buffers with views by name.
+
+    Args:
+        config: its sizes.
+        seed: fills the parameters with starting values; None leaves them zero.
+        threads: how many to use; None for all that this process may use.
+    """
+
+    def __init__(self, config: ModelConfig, seed: int | None = 0, threads: int | None = None):
+        compiler.prepare(look_up, affine, recurrence, cross_entropy, pack, pack_bias, pack_table)
+        self.config = config
+        self.parameters = Parameters(config)
+        self.team = Team(threads or available_threads())
+        self.packed = PackedWeights(config, self.parameters)
+        self.workspace: Workspace | None = None
+        self.gradient: Parameters | None = None
+        self._packed_for: str | None = None
+        if seed is not None:
+            initialise(self.parameters, config, seed)
+
+    # ---- state and weights ----------------------------------------------------------------------------
+
+    def initial_state(self, lanes: int) -> LSTMState:
+        """A state of zeros for ``lanes`` lanes."""
+        shape = (self.config.layers, lanes, self.config.hidden)
+        return LSTMState(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+    def parameters_changed(self) -> None:
+        """Say that parameters were written to: they are packed anew before they are next used."""
+        self._packed_for = None
+
+    def _pack(self, training: bool) -> None:
+        if self._packed_for is None or (training and self._packed_for != "training"):
+            self.packed.refresh(self.team, training)
+            self._packed_for = "training" if training else "forward"
+
+    # ---- what it computes -----------------------------------------------------------------------------
+
+    def forward(self, x: np.ndarray, state: LSTMState) -> np.ndarray:
+        """Logits (T, B, V) for ids x (T, B) int32; ``state`` moves on. The logits are a view, valid until the next call."""
+        window = self._open(x, None, state, training=False, rate=0.0)
+        self._each_group(window, partial(self._forward, window))
+        self._close(window, state)
+        return window.logits[:, :, : self.config.vocabulary]
+
+    def losses(self, x: np.ndarray, y: np.ndarray, state: LSTMState) -> np.ndarray:
+        """Loss (T, B) in nats for every target y (T, B), 0 where y < 0; ``state`` moves on. A view, as above."""
+        window = self._open(x, y, state, training=False, rate=0.0)
+
+        def work(worker, first, last):
+            self._forward(window, worker, first, last)
+            cross_entropy(y, np.float32(0), first, last, window.logits, window.losses)
+
+        self._each_group(window, work)
+        self._close(window, state)
+        return window.losses
+
+    def loss_and_gradient(
+        self, x: np.ndarray, y: np.ndarray, state: LSTMState, regular: Dropout | None = None
+    ) -> float:
+        """Mean loss over the targets y (T, B) that are not negative; ``gradient`` is set and ``state`` moves on.
+
+        Back-propagation through time stops at the window's start (Williams & Peng 1990): the incoming state is
+        taken as given.
+        """
+        if self.gradient is None:
+            compiler.prepare(
+                dropout, recurrence_backward, weight_gradient, bias_gradient, row_gradient, unpack_rows, pack_transposed
+            )
+            self.gradient = Parameters(self.config)
+        if regular is not None and not regular.rate:
+            regular = None
+        count = int(np.count_nonzero(y >= 0))
+        window = self._open(x, y, state, training=True, rate=regular.rate if regular else 0.0)
+        scale = np.float32(1 / max(count, 1))
+
+        def work(worker, first, last):
+            self._forward(window, worker, first, last, regular)
+            cross_entropy(y, scale, first, last, window.logits, window.losses)
+            self._backward(window, first, last, regular)
+
+        self._each_group(window, work)
+        self._weight_gradients(window, regular)
+        self._close(window, state)
+        return float(window.losses.sum(dtype=np.float64)) / max(count, 1)
+
+    def trace(self, x: np.ndarray, state: LSTMState) -> dict[str, np.ndarray]:
+        """Every signal for ids x (T,): h, c, i, f, g, o as (T, L, H) and ``log_probabilities`` (T, V); state moves on.
+
+        ``c`` is the cell before its tanh; i, f, o are in [0, 1], g and h in [-1, 1].
+        """
+        x = np.ascontiguousarray(x, np.int32).reshape(-1, 1)
+        logits = self.forward(x, state)[:, 0].astype(np.float64)
+        steps, hidden, layers = len(x), self.config.hidden, range(self.config.layers)
+        space = self.workspace
+        signals = {
+            "h": np.stack([space.h[k][1 : steps + 1, 0, :hidden] for k in layers], axis=1),
+            "c": np.stack([space.c[k][1 : steps + 1, 0, :hidden] for k in layers], axis=1),
+        }
+        gates = np.stack([space.gates[k][:steps, 0] for k in layers], axis=1)
+        blocks = gates.reshape(steps, len(layers), -1, 4, 16)
+        for number, name in enumerate("ifgo"):
+            signals[name] = blocks[:, :, :, number].reshape(steps, len(layers), -1)[:, :, :hidden].copy()
+        logits -= logits.max(axis=1, keepdims=True)
+        signals["log_probabilities"] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return signals
+
+    # ---- one window -----------------------------------------------------------------------------------
+
+    def _open(self, x, y, state, training, rate):
+        """Check the window, have its arrays ready and the state in their row 0."""
+        steps, lanes = x.shape
+        if x.size and not 0 <= x.min() <= x.max() < self.config.vocabulary:
+            raise ConfigError(f"ids must be from 0 to {self.config.vocabulary - 1}")
+        if y is not None and y.max(initial=-1) >= self.config.vocabulary:
+            raise ConfigError(f"targets must be below {self.config.vocabulary}")
+        space = self.workspace
+        if space is None or not space.fits(steps, lanes, training, rate > 0):
+            self.workspace = space = None  # let go of the old arrays before the new ones are made
+            self.workspace = space = Workspace(
+                self.config, steps, lanes, self.team.threads, training, rate > 0
+            )
+        self._pack(training)
+        hidden = self.config.hidden
+        for k in range(self.config.layers):
+            space.h[k][0, :, :hidden] = state.h[k]
+            space.c[k][0, :, :hidden] = state.c[k]
+        return Window(x, space)
+
+    def _close(self, window, state):
+        hidden = self.config.hidden
+        for k in range(self.config.layers):
+            state.h[k] = window.h[k][-1, :, :hidden]
+            state.c[k] = window.c[k][-1, :, :hidden]
+
+    def _each_group(self, window, work):
+        """Call work(worker, first, last) for groups of lanes that cover them all."""
+        lanes = window.x.shape[1]
+        groups = 1 if window.x.size * self.parameters.flat.size < SMALL_WINDOW else self.team.threads
+        groups = min(groups, lanes)
+        bounds = [lanes * group // groups for group in range(groups + 1)]
+        self.team.run(work, list(zip(bounds[:-1], bounds[1:], strict=True)))
+
+    def _forward(self, window, worker, first, last, regular=None):
+        packed = self.packed
+        for k in range(self.config.layers):
+            if k == 0:
+                look_up(window.x, packed.table, first, last, window.gates[0])
+            else:
+                affine(inputs, packed.input[k].forward, packed.bias[k], first, last, window.gates[k])
+            recurrence(packed.recurrent[k].forward, first, last, window.gates[k], window.h[k], window.c[k])
+            inputs = window.outputs(k)
+            if regular:
+                regular.apply(k, inputs, first, last, window.dropped[k])
+                inputs = window.dropped[k]
+        affine(inputs, packed.output.forward, packed.output_bias, first, last, window.logits)
+
+    def _backward(self, window, first, last, regular):
+        packed, dh = self.packed, window.dh
+        affine(window.logits, packed.output.transposed, packed.no_bias, first, last, dh)
+        for k in reversed(range(self.config.layers)):
+            if regular:
+                regular.apply(k, dh, first, last, dh)
+            recurrence_backward(
+                packed.recurrent[k].transposed, first, last, window.gates[k], window.c[k], dh, window.space.dc
+            )
+            if k:
+                affine(window.gates[k], packed.input[k].transposed, packed.no_bias, first, last, dh)
+
+    def _weight_gradients(self, window, regular):
+        space, gradient = window.space, self.gradient
+        jobs = []
+
+        def weights(x, offset, dy, name, gated):
+            for panel in range(panels(dy.shape[2])):
+                jobs.append((weight_gradient, (x, offset, dy, panel), (gated, gradient[name])))
+
+        def bias(dy, name, gated):
+            for panel in range(panels(dy.shape[2])):
+                jobs.append((bias_gradient, (dy, panel), (gated, gradient[name][None])))
+
+        for k in range(self.config.layers):
+            dz = window.gates[k]
+            weights(window.h[k], 0, dz, f"w_hh_l{k}", True)
+            if k:
+                below = window.dropped[k - 1] if regular else window.outputs(k - 1)
+                weights(below, 0, dz, f"w_ih_l{k}", True)
+            bias(dz, f"b_l{k}", True)
+        top = window.dropped[-1] if regular else window.outputs(self.config.layers - 1)
+        weights(top, 0, window.logits, "w_out", False)
+        bias(window.logits, "b_out", False)
+        self._run_with_scratch(space, jobs)
+        self._first_layer_gradient(window, weights, jobs)
+
+    def _first_layer_gradient(self, window, weights, jobs):
+        space, gradient = window.space, self.gradient
+        count = panels(space.dtable.shape[2])
+        share_out(
+            self.team,
+            [partial(row_gradient, window.x, window.gates[0], panel, space.dtable[0]) for panel in range(count)],
+        )
+        if not self.config.embedding:
+            share_out(
+                self.team, [partial(unpack_rows, space.dtable[0], panel, gradient["w_ih_l0"]) for panel in range(count)]
+            )
+            return
+        jobs.clear()
+        weights(self.packed.embedding, 0, space.dtable, "w_ih_l0", True)
+        self._run_with_scratch(space, jobs)
+        lanes = self.config.vocabulary
+        affine(space.dtable, self.packed.input[0].transposed, self.packed.no_bias, 0, lanes, space.dembedding)
+        gradient["embedding"][:] = space.dembedding[0, :, : self.config.embedding]
+
+    def _run_with_scratch(self, space, jobs):
+        def run(worker, parcel):
+            for kernel, before, after in jobs[parcel::parcels]:
+                kernel(*before, space.scratch[worker], *after)
+
+        parcels = max(1, min(4 * self.team.threads, len(jobs)))
+        self.team.run(run, [(parcel,) for parcel in range(parcels)])
+
+
+class Window:
+    """The part of a workspace that T steps of it use, as views."""
+
+    def __init__(self, x: np.ndarray, space: Workspace):
+        steps = len(x)
+        self.x, self.space = x, space
+        self.gates = [array[:steps] for array in space.gates]
+        self.h = [array[: steps + 1] for array in space.h]
+        self.c = [array[: steps + 1] for array in space.c]
+        self.logits, self.losses = space.logits[:steps], space.losses[:steps]
+        if space.dropped is not None:
+            self.dropped = [array[:steps] for array in space.dropped]
+        if space.training:
+            self.dh = space.dh[:steps]
+
+    def outputs(self, layer: int) -> np.ndarray:
+        """h of a layer without its row 0: (T, B, Hp)."""
+        return self.h[layer][1:]

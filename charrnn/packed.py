@@ -1,0 +1,96 @@
+"""The model's weights as the kernels read them: packed, padded, and their transposes for the way back."""
+
+from functools import partial
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.kernels.affine import affine
+from charrnn.kernels.matmul import PANEL
+from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
+from charrnn.kernels.simd import LANES
+from charrnn.parameters import Parameters, aligned_zeros
+
+
+def padded(size: int) -> int:
+    """The next multiple of the vector length."""
+    return -(-size // LANES) * LANES
+
+
+def panels(width: int) -> int:
+    """How many panels cover ``width`` columns."""
+    return -(-width // PANEL)
+
+
+class Matrix:
+    """A weight matrix (K, N) as panels, forward (panels over N, K, 64) and transposed (panels over K, Np, 64)."""
+
+    def __init__(self, weights: np.ndarray, gated: bool):
+        depth, columns = weights.shape
+        self.weights, self.gated = weights, gated
+        self.width = 4 * padded(columns // 4) if gated else padded(columns)
+        self.forward = aligned_zeros(panels(self.width), depth, PANEL)
+        self.transposed = aligned_zeros(panels(padded(depth)), self.width, PANEL)
+
+    def tasks(self, transposed: bool) -> list[partial]:
+        """The packing of each panel, as calls without arguments."""
+        jobs = [(pack, self.forward), (pack_transposed, self.transposed)][: 1 + transposed]
+        return [
+            partial(kernel, self.weights, self.gated, panel, panel + 1, target)
+            for kernel, target in jobs
+            for panel in range(len(target))
+        ]
+
+
+class PackedWeights:
+    """All matrices and biases of a model, packed anew by :meth:`refresh` whenever its parameters change."""
+
+    def __init__(self, config: ModelConfig, parameters: Parameters):
+        self.config, self.parameters = config, parameters
+        layers = range(config.layers)
+        self.recurrent = [Matrix(parameters[f"w_hh_l{k}"], True) for k in layers]
+        self.input = [
+            Matrix(parameters[f"w_ih_l{k}"], True) if k or config.embedding else None for k in layers
+        ]
+        self.output = Matrix(parameters["w_out"], False)
+        width = 4 * padded(config.hidden)
+        self.bias = [aligned_zeros(width) for _ in layers]
+        self.output_bias = aligned_zeros(padded(config.vocabulary))
+        self.output_bias[config.vocabulary :] = -np.inf
+        self.no_bias = aligned_zeros(max(width, padded(config.embedding or 1)))
+        self.table = aligned_zeros(config.vocabulary, width)
+        if config.embedding:
+            self.embedding = aligned_zeros(1, config.vocabulary, padded(config.embedding))
+
+    def refresh(self, team, training: bool) -> None:
+        """Pack the parameters; the transposes, which only the way back needs, if ``training``."""
+        jobs = []
+        for matrix in [*self.recurrent, *self.input, self.output]:
+            if matrix is not None:
+                jobs += matrix.tasks(training)
+        for k, bias in enumerate(self.bias):
+            jobs.append(partial(pack_bias, self.parameters[f"b_l{k}"], True, bias))
+        jobs.append(partial(pack_bias, self.parameters["b_out"], False, self.output_bias))
+        vocabulary = self.config.vocabulary
+        if self.config.embedding:
+            self.embedding[0, :, : self.config.embedding] = self.parameters["embedding"]
+        else:
+            weights, bias = self.parameters["w_ih_l0"], self.parameters["b_l0"]
+            for first in range(0, vocabulary, 64):
+                last = min(first + 64, vocabulary)
+                jobs.append(partial(pack_table, weights, bias, first, last, self.table))
+        share_out(team, jobs)
+        if self.config.embedding:
+            # A one-hot character times the embedding times W_ih is a row of embedding W_ih.
+            affine(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table[None])
+
+
+def share_out(team, jobs: list) -> None:
+    """Run many small calls on the team, in a few parcels so that the hand-over does not cost more than they do."""
+    parcels = max(1, min(4 * team.threads, len(jobs))) if team.threads > 1 else 1
+
+    def run(worker, parcel):
+        for job in jobs[parcel::parcels]:
+            job()
+
+    team.run(run, [(parcel,) for parcel in range(parcels)])

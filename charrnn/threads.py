@@ -1,0 +1,74 @@
+"""A team of threads that share out the tasks of one phase, the calling thread among them.
+
+Kernels release the GIL, so Python threads are real threads here; they are asleep between phases, need no
+threading layer of Numba's, and their number is free.
+"""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+
+def available_threads() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Team:
+    """``threads`` workers, numbered from 0; worker 0 is whoever calls :meth:`run`."""
+
+    def __init__(self, threads: int):
+        self.threads = threads
+        self._work: list[SimpleQueue] = []
+        self._done: SimpleQueue = SimpleQueue()
+        for worker in range(1, threads):
+            queue: SimpleQueue = SimpleQueue()
+            self._work.append(queue)
+            threading.Thread(target=self._serve, args=(worker, queue), daemon=True).start()
+
+    def _serve(self, worker: int, queue: SimpleQueue) -> None:
+        while (work := queue.get()) is not None:
+            try:
+                work(worker)
+            except BaseException as error:  # handed to the caller of run, which raises it
+                self._done.put(error)
+            else:
+                self._done.put(None)
+
+    def run(self, function: Callable[..., Any], tasks: Sequence[tuple]) -> None:
+        """Call ``function(worker, *task)`` for every task, each worker taking the next task when it is free.
+
+        Raises:
+            BaseException: whatever a task raised first, after all workers have stopped.
+        """
+        helpers = self._work[: len(tasks) - 1]
+        if not helpers:
+            for task in tasks:
+                function(0, *task)
+            return
+        take = itertools.count().__next__  # atomic: one bytecode of C
+
+        def work(worker: int) -> None:
+            while (number := take()) < len(tasks):
+                function(worker, *tasks[number])
+
+        for queue in helpers:
+            queue.put(work)
+        errors = []
+        try:
+            work(0)
+        finally:
+            errors = [error for error in (self._done.get() for _ in helpers) if error is not None]
+        if errors:
+            raise errors[0]
+
+    def close(self) -> None:
+        """Send the helpers home."""
+        for queue in self._work:
+            queue.put(None)
+        self._work.clear()
