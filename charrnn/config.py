@@ -9,6 +9,7 @@ from typing import Any, Self
 from charrnn.errors import ConfigError
 
 DEFAULT_LR = {"adamw": 4e-3, "adam": 4e-3, "sgd": 0.5, "rmsprop": 2e-3}
+DEFAULT_WEIGHT_DECAY = {"adamw": 0.1, "adam": 0.0, "sgd": 0.0, "rmsprop": 0.0}
 OPTIMIZERS = tuple(DEFAULT_LR)
 
 
@@ -79,7 +80,9 @@ class TrainConfig(_Config):
 
     The run ends after ``steps``, or ``epochs``, or ``time_budget`` seconds, whichever one is given; with none,
     after as many epochs as suit the text.  ``eval_every`` and ``save_every`` are in steps and ``sample_every`` too;
-    None leaves them to the run (0 for ``sample_every`` means never).  ``lr`` None takes the optimiser's default.
+    None leaves them to the run (0 for ``sample_every`` means never).  ``lr`` and ``weight_decay`` None take the
+    optimiser's defaults; AdamW's weight decay is decoupled, the others' an L2 term, and biases have none.
+    ``clip`` bounds the gradient's norm (0: no bound); ``final_lr`` is the end of the cosine as a part of ``lr``.
     RMSprop's alpha is ``beta2``, SGD's momentum ``beta1``.
 
     Raises:
@@ -94,7 +97,7 @@ class TrainConfig(_Config):
     beta1: float = 0.9
     beta2: float = 0.99
     epsilon: float = 1e-8
-    weight_decay: float = 0.1
+    weight_decay: float | None = None
     clip: float = 1.0
     warmup: int = 100
     final_lr: float = 0.02
@@ -119,7 +122,8 @@ class TrainConfig(_Config):
         self._number("beta1", 0, 0.999999)
         self._number("beta2", 0, 0.999999)
         self._number("epsilon", 0, 1)
-        self._number("weight_decay", 0, 100)
+        if self.weight_decay is not None:
+            self._number("weight_decay", 0, 100)
         self._number("clip", 0, 1e9)
         self._whole("warmup", 0, 10**9)
         self._number("final_lr", 0, 1)
@@ -139,3 +143,8 @@ class TrainConfig(_Config):
     def learning_rate(self) -> float:
         """The peak learning rate: ``lr``, or the optimiser's default."""
         return DEFAULT_LR[self.optimizer] if self.lr is None else self.lr
+
+    @property
+    def decay(self) -> float:
+        """The weight decay: ``weight_decay``, or the optimiser's default."""
+        return DEFAULT_WEIGHT_DECAY[self.optimizer] if self.weight_decay is None else self.weight_decay

@@ -101,6 +101,11 @@ class CharLSTM:
         """Say that parameters were written to: they are packed anew before they are next used."""
         self._packed_for = None
 
+    def forward_weights(self) -> PackedWeights:
+        """The packed weights, up to date for a forward pass."""
+        self._pack(training=False)
+        return self.packed
+
     def _pack(self, training: bool) -> None:
         if self._packed_for is None or (training and self._packed_for != "training"):
             self.packed.refresh(self.team, training)

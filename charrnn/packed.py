@@ -25,11 +25,11 @@ def panels(width: int) -> int:
 class Matrix:
     """A weight matrix (K, N) as panels, forward (panels over N, K, 64) and transposed (panels over K, Np, 64)."""
 
-    def __init__(self, weights: np.ndarray, gated: bool):
+    def __init__(self, weights: np.ndarray, gated: bool, forward: np.ndarray | None = None):
         depth, columns = weights.shape
         self.weights, self.gated = weights, gated
         self.width = 4 * padded(columns // 4) if gated else padded(columns)
-        self.forward = aligned_zeros(panels(self.width), depth, PANEL)
+        self.forward = aligned_zeros(panels(self.width), depth, PANEL) if forward is None else forward
         self.transposed = aligned_zeros(panels(padded(depth)), self.width, PANEL)
 
     def tasks(self, transposed: bool) -> list[partial]:
@@ -47,14 +47,17 @@ class PackedWeights:
 
     def __init__(self, config: ModelConfig, parameters: Parameters):
         self.config, self.parameters = config, parameters
-        layers = range(config.layers)
-        self.recurrent = [Matrix(parameters[f"w_hh_l{k}"], True) for k in layers]
-        self.input = [
-            Matrix(parameters[f"w_ih_l{k}"], True) if k or config.embedding else None for k in layers
-        ]
+        layers, hidden = range(config.layers), config.hidden
+        width = 4 * padded(hidden)
+        # The layers' panels stand in one array each, so that a kernel can go through any number of layers.
+        self.recurrent_stack = aligned_zeros(config.layers, panels(width), hidden, PANEL)
+        self.input_stack = aligned_zeros(config.layers, panels(width), hidden, PANEL)  # none for the first layer
+        self.bias = aligned_zeros(config.layers, width)
+        self.recurrent = [Matrix(parameters[f"w_hh_l{k}"], True, self.recurrent_stack[k]) for k in layers]
+        self.input = [Matrix(parameters[f"w_ih_l{k}"], True, self.input_stack[k]) if k else None for k in layers]
+        if config.embedding:
+            self.input[0] = Matrix(parameters["w_ih_l0"], True)
         self.output = Matrix(parameters["w_out"], False)
-        width = 4 * padded(config.hidden)
-        self.bias = [aligned_zeros(width) for _ in layers]
         self.output_bias = aligned_zeros(padded(config.vocabulary))
         self.output_bias[config.vocabulary :] = -np.inf
         self.no_bias = aligned_zeros(max(width, padded(config.embedding or 1)))

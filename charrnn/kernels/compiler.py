@@ -28,7 +28,9 @@ from charrnn.folders import cache_folder
 Array1 = types.Array(types.float32, 1, "C")
 Array2 = types.Array(types.float32, 2, "C")
 Array3 = types.Array(types.float32, 3, "C")
+Array4 = types.Array(types.float32, 4, "C")
 Doubles1 = types.Array(types.float64, 1, "C")
+Doubles2 = types.Array(types.float64, 2, "C")
 Ids1 = types.Array(types.int32, 1, "C")
 Ids2 = types.Array(types.int32, 2, "C")
 float32, float64, intp, uint32, uint64, void = (

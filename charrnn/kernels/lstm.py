@@ -35,13 +35,29 @@ def look_up(x, table, first, last, gates):
                 store(gates_at, target + k, load(table_at, source + k))
 
 
+@njit
+def cell_forward(gates_at, gate, before_at, after_at, h_at, unit):
+    """The cell equations for 16 units of one lane: gates become activated, c (at ``after_at``) and h are written."""
+    i = sigmoid(load(gates_at, gate))
+    f = sigmoid(load(gates_at, gate + LANES))
+    g = tanh(load(gates_at, gate + 2 * LANES))
+    o = sigmoid(load(gates_at, gate + 3 * LANES))
+    c = fma(f, load(before_at, unit), i * g)
+    store(gates_at, gate, i)
+    store(gates_at, gate + LANES, f)
+    store(gates_at, gate + 2 * LANES, g)
+    store(gates_at, gate + 3 * LANES, o)
+    store(after_at, unit, c)
+    store(h_at, unit, o * tanh(c))
+
+
 @kernel(void(Array3, intp, intp, Array3, Array3, Array3))
 def recurrence(packed, first, last, gates, h, c):
     """The layer's steps: gates hold x W_ih + b on entry, the activated gates on return; h and c are filled."""
     steps, lanes, width = gates.shape
     hidden, depth, rows = h.shape[2], packed.shape[1], last - first
     packed_at, gates_at, h_at, c_at = packed.ctypes.data, gates.ctypes.data, h.ctypes.data, c.ctypes.data
-    next_step = lanes * hidden
+    after = 4 * lanes * hidden
     for t in range(steps):
         row = t * lanes + first
         for panel in range(packed.shape[0]):
@@ -60,23 +76,13 @@ def recurrence(packed, first, last, gates, h, c):
             )
             unit = row * hidden + LANES * panel
             for _ in range(rows):
-                i = sigmoid(load(gates_at, gate))
-                f = sigmoid(load(gates_at, gate + LANES))
-                g = tanh(load(gates_at, gate + 2 * LANES))
-                o = sigmoid(load(gates_at, gate + 3 * LANES))
-                cell = fma(f, load(c_at, unit), i * g)
-                store(gates_at, gate, i)
-                store(gates_at, gate + LANES, f)
-                store(gates_at, gate + 2 * LANES, g)
-                store(gates_at, gate + 3 * LANES, o)
-                store(c_at, unit + next_step, cell)
-                store(h_at, unit + next_step, o * tanh(cell))
+                cell_forward(gates_at, gate, c_at, c_at + after, h_at + after, unit)
                 gate += width
                 unit += hidden
 
 
 @njit
-def cell_backward(gates_at, gate, c_at, unit, next_step, dh_at, dc_at, carried, row_unit):
+def cell_backward(gates_at, gate, before_at, after_at, dh_at, unit, dc_at, carried):
     """Derivatives of the cell equations for 16 units of one lane; dz replaces the gates.
 
     dc += dh ⊙ o ⊙ (1 - tanh²c_t);  dz_o = dh ⊙ tanh c_t ⊙ o(1 - o);  dz_i = dc ⊙ g ⊙ i(1 - i);
@@ -86,8 +92,8 @@ def cell_backward(gates_at, gate, c_at, unit, next_step, dh_at, dc_at, carried, 
     f = load(gates_at, gate + LANES)
     g = load(gates_at, gate + 2 * LANES)
     o = load(gates_at, gate + 3 * LANES)
-    before, tanh_c = load(c_at, unit), tanh(load(c_at, unit + next_step))
-    dh = load(dh_at, row_unit)
+    before, tanh_c = load(before_at, unit), tanh(load(after_at, unit))
+    dh = load(dh_at, unit)
     dc = fma(dh * o, f32(1.0) - tanh_c * tanh_c, load(dc_at, carried))
     store(gates_at, gate, dc * g * (i * (f32(1.0) - i)))
     store(gates_at, gate + LANES, dc * before * (f * (f32(1.0) - f)))
@@ -129,15 +135,13 @@ def recurrence_backward(packed, first, last, gates, c, dh, dc):
                 )
             for lane in range(rows):
                 for j in range(column, end, LANES):
-                    unit = (row + lane) * hidden + j
                     cell_backward(
                         gates_at,
                         (row + lane) * width + 4 * j,
                         c_at,
-                        unit,
-                        lanes * hidden,
+                        c_at + 4 * lanes * hidden,
                         dh_at,
+                        (row + lane) * hidden + j,
                         dc_at,
                         (first + lane) * hidden + j,
-                        unit,
                     )

@@ -1,6 +1,7 @@
 """Optimisers' updates over a range of the flat buffers, clipping included, and the gradient's norm.
 
-All follow PyTorch's arithmetic.  ``clip`` multiplies the gradient; ranges start and end at multiples of 16.
+All follow PyTorch's arithmetic.  ``clip`` multiplies the gradient; ``l2`` adds l2 · p to it and ``decay`` multiplies p
+(the coupled and the decoupled form of weight decay); ranges start and end at multiples of 16.
 """
 
 import numpy as np
@@ -23,9 +24,12 @@ def sum_of_squares(gradient, start, stop, chunk, sums):
 
 
 @kernel(
-    void(Array1, Array1, Array1, Array1, intp, intp, float32, float32, float32, float32, float32, float32, float32)
+    void(
+        *(Array1, Array1, Array1, Array1, intp, intp),
+        *(float32, float32, float32, float32, float32, float32, float32, float32),
+    )
 )
-def adam(parameters, gradient, m, v, start, stop, clip, step_size, beta1, beta2, root, epsilon, decay):
+def adam(parameters, gradient, m, v, start, stop, clip, l2, decay, step_size, beta1, beta2, root, epsilon):
     """Adam (Kingma & Ba 2015), with decoupled weight decay (Loshchilov & Hutter 2019).
 
     ``step_size`` = lr / (1 - β1ᵗ), ``root`` = sqrt(1 - β2ᵗ), ``decay`` = 1 - lr · weight decay:
@@ -34,33 +38,37 @@ def adam(parameters, gradient, m, v, start, stop, clip, step_size, beta1, beta2,
     p_at, g_at, m_at, v_at = parameters.ctypes.data, gradient.ctypes.data, m.ctypes.data, v.ctypes.data
     weight1, weight2 = f32(1.0) - beta1, f32(1.0) - beta2
     for k in range(start, stop, LANES):
-        g = load(g_at, k) * clip
+        p = load(p_at, k)
+        g = fma(p, splat(l2), load(g_at, k) * clip)
         first = load(m_at, k)
         first = fma(g - first, splat(weight1), first)
         second = fma(g * g, splat(weight2), load(v_at, k) * beta2)
         store(m_at, k, first)
         store(v_at, k, second)
         change = first / (sqrt(second) / root + epsilon)
-        store(p_at, k, load(p_at, k) * decay - change * step_size)
+        store(p_at, k, p * decay - change * step_size)
 
 
-@kernel(void(Array1, Array1, Array1, intp, intp, float32, float32, float32, float32, float32))
-def rmsprop(parameters, gradient, v, start, stop, clip, lr, alpha, epsilon, decay):
+@kernel(void(Array1, Array1, Array1, intp, intp, float32, float32, float32, float32, float32, float32))
+def rmsprop(parameters, gradient, v, start, stop, clip, l2, decay, lr, alpha, epsilon):
     """RMSprop (Tieleman & Hinton 2012): v ← α v + (1 - α) g²;  p ← decay p - lr g / (sqrt(v) + ε)."""
     p_at, g_at, v_at = parameters.ctypes.data, gradient.ctypes.data, v.ctypes.data
     weight = f32(1.0) - alpha
     for k in range(start, stop, LANES):
-        g = load(g_at, k) * clip
+        p = load(p_at, k)
+        g = fma(p, splat(l2), load(g_at, k) * clip)
         second = fma(g * g, splat(weight), load(v_at, k) * alpha)
         store(v_at, k, second)
-        store(p_at, k, load(p_at, k) * decay - g / (sqrt(second) + epsilon) * lr)
+        store(p_at, k, p * decay - g / (sqrt(second) + epsilon) * lr)
 
 
-@kernel(void(Array1, Array1, Array1, intp, intp, float32, float32, float32, float32))
-def sgd(parameters, gradient, m, start, stop, clip, lr, momentum, decay):
+@kernel(void(Array1, Array1, Array1, intp, intp, float32, float32, float32, float32, float32))
+def sgd(parameters, gradient, m, start, stop, clip, l2, decay, lr, momentum):
     """SGD with momentum: m ← μ m + g;  p ← decay p - lr m."""
     p_at, g_at, m_at = parameters.ctypes.data, gradient.ctypes.data, m.ctypes.data
     for k in range(start, stop, LANES):
-        velocity = fma(load(m_at, k), splat(momentum), load(g_at, k) * clip)
+        p = load(p_at, k)
+        g = fma(p, splat(l2), load(g_at, k) * clip)
+        velocity = fma(load(m_at, k), splat(momentum), g)
         store(m_at, k, velocity)
-        store(p_at, k, load(p_at, k) * decay - velocity * lr)
+        store(p_at, k, p * decay - velocity * lr)

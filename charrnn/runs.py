@@ -1,0 +1,111 @@
+"""A run's folder: ``last.safetensors``, ``best.safetensors`` and ``metrics.jsonl``."""
+
+import json
+from pathlib import Path
+
+from charrnn.checkpoint import Checkpoint
+from charrnn.errors import CheckpointError
+from charrnn.files import write_durably
+from charrnn.records import Record
+
+LAST, BEST, METRICS = "last.safetensors", "best.safetensors", "metrics.jsonl"
+
+
+class RunFolder:
+    """Where a run keeps its checkpoints and its log.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to resume from."""
+        return self.path / LAST
+
+    @property
+    def best(self) -> Path:
+        """The weights with the best validation loss."""
+        return self.path / BEST
+
+    def exists(self) -> bool:
+        """Whether a run is there already."""
+        return any((self.path / name).exists() for name in (LAST, BEST, METRICS))
+
+    def create(self) -> None:
+        """Make the folder and empty it of an older run's files.
+
+        Raises:
+            CheckpointError: it cannot be made or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_durably(self.path / METRICS, b"")
+            for name in (LAST, BEST):
+                (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise CheckpointError(f"{self.path}: cannot be written ({error.strerror or error})") from None
+
+    def rewind(self, step: int) -> None:
+        """Drop from the log what was recorded after ``step``, so that a resumed run has every step once.
+
+        Raises:
+            CheckpointError: the log cannot be written.
+        """
+        log = self.path / METRICS
+        try:
+            lines = log.read_text("utf-8").splitlines() if log.exists() else []
+            kept = [line for line in lines if _recorded_step(line) <= step]
+            write_durably(log, "".join(f"{line}\n" for line in kept).encode())
+        except OSError as error:
+            raise CheckpointError(f"{log}: cannot be rewritten ({error.strerror or error})") from None
+
+    def record(self, record: Record) -> None:
+        """Append one record to the log.
+
+        Raises:
+            CheckpointError: the log cannot be written.
+        """
+        line = json.dumps(record.to_dict(), ensure_ascii=True, allow_nan=False)
+        try:
+            with (self.path / METRICS).open("a", encoding="utf-8") as log:
+                log.write(f"{line}\n")
+        except OSError as error:
+            raise CheckpointError(f"{self.path / METRICS}: cannot be written ({error.strerror or error})") from None
+
+
+def _recorded_step(line: str) -> float:
+    """The step of a line of the log; a line cut short by a crash counts as after everything."""
+    try:
+        record = json.loads(line)
+        return float("inf") if record["event"] == "finished" else record["step"]
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+def find_checkpoint(path: Path, prefer: str = BEST) -> Path:
+    """The file meant by ``path``: itself, or in a run's folder the preferred checkpoint, or the other one.
+
+    Raises:
+        CheckpointError: there is none, with what is there instead.
+    """
+    if path.is_file():
+        return path
+    if path.is_dir():
+        for name in (prefer, LAST, BEST):
+            if (path / name).is_file():
+                return path / name
+        raise CheckpointError(f"{path}: no checkpoint in this folder ({BEST} or {LAST})")
+    hint = ""
+    if path.parent.is_dir():
+        runs = sorted(child.name for child in path.parent.iterdir() if (child / LAST).is_file())
+        hint = f"; {path.parent} has {', '.join(runs[:8])}" if runs else ""
+    raise CheckpointError(f"{path}: no such checkpoint{hint}")
+
+
+def load_checkpoint(path: Path, prefer: str = BEST) -> Checkpoint:
+    """:func:`find_checkpoint`, read."""
+    return Checkpoint.load(find_checkpoint(path, prefer))

@@ -1,0 +1,99 @@
+"""Drawing text from a model, a chunk of characters at a time.  Knows ids only."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.errors import ConfigError
+from charrnn.kernels import compiler
+from charrnn.kernels.sampling import write
+from charrnn.network import CharLSTM, LSTMState
+from charrnn.packed import padded
+from charrnn.parameters import aligned_zeros
+
+COLDEST = 1e-6  # below it, a temperature is as good as 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How characters are drawn: softmax(logits / temperature), then ``top_k``, ``min_p``, ``top_p`` in this order.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise ConfigError(f"the temperature must be 0 (greedy) or more, not {self.temperature!r}")
+        if self.top_k < 0:
+            raise ConfigError(f"top-k must be 0 (all characters) or more, not {self.top_k!r}")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"top-p must be above 0 and at most 1, not {self.top_p!r}")
+        if not 0 <= self.min_p <= 1:
+            raise ConfigError(f"min-p must be from 0 to 1, not {self.min_p!r}")
+
+
+class Sampler:
+    """``streams`` texts drawn side by side, each from random numbers of its own.
+
+    Stream s with seed n writes the same text whatever the number of streams, threads or chunks.
+
+    Args:
+        network: the model.
+        prime: ids (N,), N >= 1, that all streams have read before they write.
+        streams: how many texts.
+        choice: how characters are drawn.
+        seed: of the random numbers.
+    """
+
+    def __init__(self, network: CharLSTM, prime: np.ndarray, streams: int = 1, choice: Choice | None = None, seed: int = 0):
+        compiler.prepare(write)
+        self.network, self.choice = network, choice or Choice()
+        self._generators = [np.random.default_rng([seed, stream]) for stream in range(streams)]
+        prime = np.asarray(prime, np.int32)
+        self._ids = np.full(streams, prime[-1], np.int32)
+        state = network.initial_state(1)
+        for start in range(0, len(prime) - 1, 256):
+            network.forward(np.ascontiguousarray(prime[start : min(start + 256, len(prime) - 1), None]), state)
+        self._allocate(streams, state)
+
+    def _allocate(self, streams: int, state: LSTMState) -> None:
+        config = self.network.config
+        hidden, vocabulary = padded(config.hidden), padded(config.vocabulary)
+        self._h = aligned_zeros(config.layers, streams, hidden)
+        self._c = aligned_zeros(config.layers, streams, hidden)
+        self._h[:, :, : config.hidden] = state.h
+        self._c[:, :, : config.hidden] = state.c
+        self._gates = aligned_zeros(streams, 4 * hidden)
+        self._logits = aligned_zeros(streams, vocabulary)
+        self._weights = aligned_zeros(streams, vocabulary)
+        self._order = np.zeros((streams, vocabulary), np.int32)
+
+    def draw(self, characters: int) -> np.ndarray:
+        """The next ids of every stream: (characters, streams) int32."""
+        network, choice, streams = self.network, self.choice, len(self._ids)
+        packed = network.forward_weights()
+        uniforms = np.stack([generator.random(characters) for generator in self._generators], axis=1)
+        uniforms = np.ascontiguousarray(uniforms)
+        drawn = np.zeros((characters, streams), np.int32)
+        temperature = choice.temperature if choice.temperature >= COLDEST else 0.0
+
+        def work(worker, first, last):
+            write(
+                *(packed.table, packed.recurrent_stack, packed.input_stack, packed.bias),
+                *(packed.output.forward, packed.output_bias, self._h, self._c, self._ids, uniforms),
+                *(np.float32(temperature), choice.top_k, np.float32(choice.top_p), np.float32(choice.min_p)),
+                *(network.config.vocabulary, first, last),
+                *(self._gates, self._logits, self._weights, self._order, drawn),
+            )
+
+        groups = min(network.team.threads, streams)
+        bounds = [streams * group // groups for group in range(groups + 1)]
+        network.team.run(work, list(zip(bounds[:-1], bounds[1:], strict=True)))
+        return drawn

@@ -1,0 +1,393 @@
+"""The training loop: a generator of records.  It knows no screen and no file format.
+
+Everything a step does is a function of the configuration, the text and the step's number, so a run that is
+stopped and resumed goes through the same bits as one that is not.  (A run under a time budget is the exception: its
+learning rate follows the clock.)
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from charrnn.checkpoint import Checkpoint
+from charrnn.config import TrainConfig
+from charrnn.errors import CharRNNError
+from charrnn.evaluation import evaluate
+from charrnn.network import CharLSTM, Dropout, LSTMState
+from charrnn.optimizer import Optimizer
+from charrnn.parameters import Parameters
+from charrnn.records import Evaluated, Finished, Record, Sampled, Saved, Started, Step, bits
+from charrnn.runs import RunFolder
+from charrnn.sampling import Choice, Sampler
+from charrnn.schedule import learning_rate
+from charrnn.text.batches import Batches, fitting_lanes
+from charrnn.text.vocabulary import Vocabulary
+
+# Without --epochs, --steps or --time-budget, a run reads about this many characters …
+CHARACTERS = 10_000_000
+# … in a number of epochs between these, and takes at least so many steps.
+FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 60, 300
+
+EVALUATIONS = 12  # of a run, unless it has more epochs than that
+MOST_EVALUATIONS = 40
+VALIDATION_LIMIT = 250_000  # characters scored while training
+SAVE_SECONDS = 60.0
+SAMPLE_TEMPERATURE = 0.8
+EARLY_SAMPLES = (10, 30, 100, 300, 1000, 3000)
+
+
+class DivergedError(CharRNNError):
+    """The loss or the gradient is no longer a number."""
+
+
+@dataclass
+class Parts:
+    """The texts of a run, as ids: train (N,), validation and test, either may be empty."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+@dataclass
+class Progress:
+    """The counters of a run: what, with weights, moments and state, a resume needs."""
+
+    step: int = 0
+    epoch: int = 0
+    window: int = 0
+    characters: int = 0
+    elapsed_s: float = 0.0
+    loss: float | None = None
+    val_loss: float | None = None
+    best_val_loss: float | None = None
+    best_step: int | None = None
+    updates: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Trainer:
+    """One run.
+
+    Args:
+        network: the model to train, with its starting values.
+        config: how.
+        parts: the text.
+        vocabulary: its symbols.
+        folder: where checkpoints go; the loop only calls its paths and hands them to ``Checkpoint.save``.
+        corpus: facts on the text that go into checkpoints.
+        notes: sentences for the user, reported with :class:`Started`.
+        resume: the checkpoint to go on from.
+
+    Raises:
+        CharRNNError: the text is too short to train on.
+    """
+
+    def __init__(
+        self,
+        network: CharLSTM,
+        config: TrainConfig,
+        parts: Parts,
+        vocabulary: Vocabulary,
+        folder: RunFolder,
+        corpus: dict[str, Any],
+        notes: tuple[str, ...] = (),
+        resume: Checkpoint | None = None,
+    ):
+        if len(parts.train) < 2:
+            raise CharRNNError("the training part has fewer than 2 characters: there is nothing to predict")
+        self.network, self.config, self.parts = network, config, parts
+        self.vocabulary, self.folder, self.corpus = vocabulary, folder, corpus
+        lanes, steps = fitting_lanes(len(parts.train), config.batch_size, config.seq_len)
+        self.batches = Batches(parts.train, lanes, steps, config.seed)
+        self.notes = (*notes, *self._shrinking_notes(lanes, steps))
+        self.optimizer = Optimizer(config, network.parameters, network.team)
+        self.state = network.initial_state(lanes)
+        self.progress = Progress()
+        self.resumed = resume is not None
+        if resume is not None:
+            self._restore(resume)
+        self._stop = False
+        self._started_at = time.monotonic()
+        self._earlier_s = self.progress.elapsed_s
+        self._evaluation_s = 0.0
+        self._saved_at = self._started_at
+
+    def _shrinking_notes(self, lanes: int, steps: int) -> list[str]:
+        notes = []
+        if (lanes, steps) != (self.config.batch_size, self.config.seq_len):
+            notes.append(
+                f"the training part has only {len(self.parts.train):,} characters: "
+                f"{lanes} lane{'s' * (lanes > 1)} of {steps} steps instead of "
+                f"{self.config.batch_size} of {self.config.seq_len}"
+            )
+        if len(self.parts.validation) < 2:
+            notes.append("no validation part: the best model is the last one")
+        elif len(self.parts.validation) > VALIDATION_LIMIT:
+            notes.append(
+                f"the first {VALIDATION_LIMIT:,} characters of the validation part are scored while training"
+            )
+        return notes
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        for name, value in checkpoint.parameters.items():
+            self.network.parameters[name][:] = value
+        self.network.parameters_changed()
+        moments = Parameters(self.network.config)
+        for slot, values in self.optimizer.slots.items():
+            for name, value in checkpoint.optimizer[slot].items():
+                moments[name][:] = value
+            values[:] = moments.flat
+        self.progress = Progress(**checkpoint.progress, history=checkpoint.history)
+        self.optimizer.count = self.progress.updates
+        if checkpoint.state is not None:
+            self.state = LSTMState(*(np.array(part) for part in checkpoint.state))
+
+    # ---- how long -------------------------------------------------------------------------------------
+
+    @property
+    def epochs(self) -> float | None:
+        """Planned passes over the text; None where the end is a number of steps or of seconds."""
+        if self.config.epochs is not None:
+            return self.config.epochs
+        if self.config.steps is not None or self.config.time_budget is not None:
+            return None
+        return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(CHARACTERS / len(self.parts.train))))
+
+    @property
+    def total_steps(self) -> int | None:
+        """Planned steps; None under a time budget."""
+        if self.config.steps is not None:
+            return self.config.steps
+        if self.config.time_budget is not None:
+            return None
+        steps = math.ceil(self.epochs * self.batches.windows)
+        return steps if self.config.epochs is not None else max(steps, FEWEST_STEPS)
+
+    def _elapsed(self) -> float:
+        return self._earlier_s + time.monotonic() - self._started_at
+
+    def _done(self) -> float:
+        """The part of the run that is done, 0 to 1."""
+        if self.config.time_budget is not None:
+            # The last evaluation is part of the budget.
+            return min(1.0, self._elapsed() / max(self.config.time_budget - self._evaluation_s, 1e-9))
+        return min(1.0, self.progress.step / self.total_steps)
+
+    # ---- the loop -------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Ask the loop to save and end after the step it is in. May be called from a signal handler."""
+        self._stop = True
+
+    def run(self) -> Iterator[Record]:
+        """Train to the end, or to :meth:`stop`.
+
+        Raises:
+            DivergedError: the loss or gradient is not a number; the checkpoints on disk are good.
+            CheckpointError: a checkpoint cannot be written.
+        """
+        yield self._started()
+        self._started_at = self._saved_at = time.monotonic()
+        part = self._done()
+        while part < 1 and not self._stop:
+            step = self._step(part)
+            yield step
+            after = self._done()
+            last = after >= 1
+            if self._due(self.config.eval_every, part, after):
+                yield from self._evaluate()
+            if self._sample_due(part, after) and not self._stop:
+                yield self._sample()
+            if not last and self._save_due(part, after):
+                yield self._save("periodic")
+            part = after
+        if self._stop:
+            reason = "interrupted"
+        else:
+            reason = "budget" if self.config.time_budget is not None else "completed"
+        yield self._save("interrupted" if self._stop else "finished")
+        yield self._finished(reason)
+
+    def _due(self, every: int | None, before: float, after: float) -> bool:
+        """Whether a thing that happens every so many steps, or EVALUATIONS times a run, happens now."""
+        if after >= 1:
+            return True
+        if every is not None:
+            return self.progress.step % every == 0
+        times = min(MOST_EVALUATIONS, max(EVALUATIONS, round(self.epochs or 0)))
+        return int(after * times) > int(before * times)
+
+    def _sample_due(self, before: float, after: float) -> bool:
+        if self.config.sample_every is not None:
+            return bool(self.config.sample_every) and self.progress.step % self.config.sample_every == 0
+        return self.progress.step in EARLY_SAMPLES or self._due(None, before, after)
+
+    def _save_due(self, before: float, after: float) -> bool:
+        if self.config.save_every is not None:
+            return self.progress.step % self.config.save_every == 0
+        return self._due(None, before, after) or time.monotonic() - self._saved_at > SAVE_SECONDS
+
+    def _step(self, part: float) -> Step:
+        progress, config = self.progress, self.config
+        begun = time.monotonic()
+        x, y = self.batches.window(progress.epoch, progress.window)
+        regular = Dropout(config.dropout, config.seed, progress.step)
+        loss = self.network.loss_and_gradient(x, y, self.state, regular)
+        lr = learning_rate(config, progress.step, part)
+        norm = self.optimizer.update(self.network.gradient, lr)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise DivergedError(
+                f"step {progress.step + 1}: the loss is no longer a number; the last checkpoint is good. "
+                f"Try a lower --lr (it was {config.learning_rate:g}) or a smaller --clip ({config.clip:g})"
+            )
+        self.network.parameters_changed()
+        characters = int(np.count_nonzero(y >= 0))
+        progress.step += 1
+        progress.updates = self.optimizer.count
+        progress.characters += characters
+        progress.loss = loss if progress.loss is None else 0.98 * progress.loss + 0.02 * loss
+        progress.window += 1
+        if progress.window == self.batches.windows:
+            progress.epoch, progress.window = progress.epoch + 1, 0
+            self.state.h[:] = 0
+            self.state.c[:] = 0
+        progress.elapsed_s = self._elapsed()
+        done = self._done()
+        here = done - part
+        rate = characters / max(time.monotonic() - begun, 1e-9)
+        self._rate = rate if here <= 0 or not hasattr(self, "_rate") else 0.9 * self._rate + 0.1 * rate
+        return Step(
+            step=progress.step,
+            epoch=self._epoch(),
+            characters=progress.characters,
+            loss=loss,
+            bpc=bits(loss),
+            lr=lr,
+            grad_norm=norm,
+            chars_per_s=self._rate,
+            elapsed_s=progress.elapsed_s,
+            eta_s=progress.elapsed_s * (1 - done) / done if done > 0 else None,
+            progress=done,
+        )
+
+    def _epoch(self) -> float:
+        return self.progress.epoch + self.progress.window / self.batches.windows
+
+    def _evaluate(self) -> Iterator[Record]:
+        progress = self.progress
+        text = self.parts.validation[:VALIDATION_LIMIT]
+        if len(text) < 2:
+            return
+        begun = time.monotonic()
+        lanes, steps = self.batches.lanes, self.batches.steps
+        result = evaluate(self.network, text, int(self.parts.train[-1]), lanes, steps)
+        self._evaluation_s = time.monotonic() - begun
+        progress.val_loss = result.loss
+        improved = progress.best_val_loss is None or result.loss < progress.best_val_loss
+        if improved:
+            progress.best_val_loss, progress.best_step = result.loss, progress.step
+        progress.elapsed_s = self._elapsed()
+        progress.history.append(
+            {
+                "step": progress.step,
+                "epoch": self._epoch(),
+                "loss": progress.loss,
+                "val_loss": result.loss,
+                "elapsed_s": progress.elapsed_s,
+            }
+        )
+        yield Evaluated(
+            step=progress.step,
+            epoch=self._epoch(),
+            val_loss=result.loss,
+            val_bpc=result.bpc,
+            best_val_loss=progress.best_val_loss,
+            improved=improved,
+            elapsed_s=progress.elapsed_s,
+        )
+        if improved:
+            self._checkpoint(with_run=False).save(self.folder.best)
+            yield Saved(progress.step, str(self.folder.best), "best")
+
+    def _sample(self) -> Sampled:
+        newline = "\n" if not self.vocabulary.is_bytes else 10
+        known = self.vocabulary.symbols
+        prime = [known.index(newline) if newline in known else int(self.parts.train[0])]
+        sampler = Sampler(
+            self.network, np.array(prime), choice=Choice(SAMPLE_TEMPERATURE), seed=self.progress.step
+        )
+        text = self.vocabulary.decode(sampler.draw(self.config.sample_length)[:, 0])
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "replace")
+        return Sampled(self.progress.step, SAMPLE_TEMPERATURE, text)
+
+    def _save(self, reason: str) -> Saved:
+        self._checkpoint(with_run=True).save(self.folder.last)
+        self._saved_at = time.monotonic()
+        return Saved(self.progress.step, str(self.folder.last), reason)
+
+    def _checkpoint(self, with_run: bool) -> Checkpoint:
+        """The run as it stands; without moments and state if only the weights matter."""
+        self.progress.elapsed_s = self._elapsed()
+        progress = asdict(self.progress)
+        history = progress.pop("history")
+        optimizer = {}
+        if with_run:
+            for slot, values in self.optimizer.slots.items():
+                views = Parameters(self.network.config)
+                views.flat[:] = values
+                optimizer[slot] = dict(views.items())
+        return Checkpoint(
+            model=self.network.config,
+            vocabulary=self.vocabulary,
+            parameters=dict(self.network.parameters.items()),
+            training=self.config,
+            progress=progress,
+            history=history,
+            corpus=self.corpus,
+            optimizer=optimizer,
+            state=(self.state.h, self.state.c) if with_run else None,
+        )
+
+    def _started(self) -> Started:
+        model = self.network.config
+        return Started(
+            path=str(self.folder.path),
+            step=self.progress.step,
+            total_steps=self.total_steps,
+            time_budget_s=self.config.time_budget,
+            epochs=self.epochs,
+            parameters=self.network.parameters.size,
+            vocabulary=model.vocabulary,
+            train_characters=len(self.parts.train),
+            validation_characters=len(self.parts.validation),
+            test_characters=len(self.parts.test),
+            hidden=model.hidden,
+            layers=model.layers,
+            embedding=model.embedding,
+            batch_size=self.batches.lanes,
+            seq_len=self.batches.steps,
+            threads=self.network.team.threads,
+            resumed=self.resumed,
+            notes=self.notes,
+        )
+
+    def _finished(self, reason: str) -> Finished:
+        progress = self.progress
+        return Finished(
+            step=progress.step,
+            epoch=self._epoch(),
+            characters=progress.characters,
+            reason=reason,
+            path=str(self.folder.path),
+            loss=progress.loss,
+            val_loss=progress.val_loss,
+            val_bpc=None if progress.val_loss is None else bits(progress.val_loss),
+            best_val_loss=progress.best_val_loss,
+            elapsed_s=progress.elapsed_s,
+        )
