@@ -1,0 +1,26 @@
+"""Fixtures that many tests share."""
+
+import os
+import tempfile
+
+import hypothesis
+import numpy as np
+import pytest
+
+# One compilation of the kernels for all the workers of a test run.  Folders of the user's are left alone.
+os.environ.setdefault("CHARRNN_CACHE", f"{tempfile.gettempdir()}/charrnn-tests-{os.getuid() if hasattr(os, 'getuid') else 0}")
+os.environ["CHARRNN_CORPORA"] = tempfile.mkdtemp()
+
+hypothesis.settings.register_profile("charrnn", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.load_profile("charrnn")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20)
+
+
+def relative(found, expected):
+    """The norm of the difference over the norm of what was expected."""
+    found, expected = np.asarray(found, float), np.asarray(expected, float)
+    return np.linalg.norm(found - expected) / max(np.linalg.norm(expected), 1e-30)

@@ -1,0 +1,204 @@
+"""The kernels, through CharLSTM, against the float64 oracle and against PyTorch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+from conftest import relative
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+
+from charrnn.checkpoint import from_torch
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import ConfigError
+from charrnn.network import CharLSTM, Dropout
+from charrnn.optimizer import Optimizer
+
+GOLDENS = sorted((Path(__file__).parent / "goldens").glob("*.safetensors"))
+
+
+def random_case(config, steps, lanes, seed=0, threads=1):
+    """A network with lively parameters, ids x, y with a missing target or two, and a state."""
+    rng = np.random.default_rng(seed)
+    network = CharLSTM(config, seed=seed, threads=threads)
+    for _, view in network.parameters.items():
+        view += rng.normal(0, 0.1, view.shape).astype(np.float32)
+    x, y = rng.integers(config.vocabulary, size=(2, steps, lanes)).astype(np.int32)
+    if x.size > 2:
+        y[-1, 0] = -1
+    state = network.initial_state(lanes)
+    state.h[:] = rng.normal(0, 0.3, state.h.shape)
+    state.c[:] = rng.normal(0, 0.5, state.c.shape)
+    return network, x, y, state
+
+
+def assert_matches(config, steps, lanes, rate=0.0, seed=0):
+    network, x, y, state = random_case(config, steps, lanes, seed, threads=2)
+    parameters = {name: view.astype(float) for name, view in network.parameters.items()}
+    before = (state.h.astype(float), state.c.astype(float))
+    masks = None
+    if rate:
+        masks = [
+            reference.dropout_mask(rate, 5, 7, layer, steps, lanes, config.hidden) for layer in range(config.layers)
+        ]
+    loss, gradient, _, logits, final = reference.loss_and_gradient(parameters, x, y, before, masks)
+
+    found = network.loss_and_gradient(x, y, state, Dropout(rate, seed=5, step=7))
+    assert relative(found, loss) < 1e-6
+    for name in gradient:
+        assert relative(network.gradient[name], gradient[name]) < 2e-5, name
+    assert relative(state.h, final[0]) < 2e-6
+    assert relative(state.c, final[1]) < 2e-6
+    if not rate:
+        again = network.initial_state(lanes)
+        again.h[:], again.c[:] = before
+        assert relative(network.forward(x, again), logits) < 2e-6
+
+
+SHAPES = [
+    # vocabulary, hidden, layers, embedding, steps, lanes, dropout
+    (2, 1, 1, None, 1, 1, 0.0),
+    (1, 5, 1, None, 3, 2, 0.0),
+    (65, 128, 2, None, 12, 7, 0.0),
+    (65, 100, 2, 12, 11, 13, 0.0),
+    (30, 40, 6, None, 5, 4, 0.0),
+    (30, 24, 6, 7, 5, 4, 0.4),
+    (7, 33, 2, 3, 8, 5, 0.3),
+    (300, 48, 1, None, 4, 50, 0.0),
+    (1000, 17, 1, 9, 3, 2, 0.5),
+    (11, 16, 2, None, 40, 1, 0.0),
+    (11, 16, 2, None, 1, 40, 0.0),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_loss_and_every_gradient_match_the_oracle(shape):
+    vocabulary, hidden, layers, embedding, steps, lanes, rate = shape
+    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, lanes, rate)
+
+
+@settings(max_examples=40)
+@given(
+    vocabulary=st.integers(1, 90),
+    hidden=st.integers(1, 70),
+    layers=st.integers(1, 4),
+    embedding=st.none() | st.integers(1, 40),
+    steps=st.integers(1, 9),
+    lanes=st.integers(1, 15),
+    rate=st.sampled_from([0.0, 0.0, 0.25]),
+    seed=st.integers(0, 1000),
+)
+def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, steps, lanes, rate, seed):
+    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, lanes, rate, seed)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("config", [ModelConfig(65, 100, 2), ModelConfig(40, 64, 1, 16)], ids=["one-hot", "embedding"])
+def test_threads_do_not_change_a_bit(threads, config):
+    results = []
+    for count in (1, threads):
+        network, x, y, state = random_case(config, 20, 11, threads=count)
+        loss = network.loss_and_gradient(x, y, state, Dropout(0.2, 1, 2))
+        results.append((loss, network.gradient.flat.tobytes(), state.h.tobytes(), state.c.tobytes()))
+    assert results[0] == results[1]
+
+
+def test_state_is_carried_from_window_to_window():
+    network, x, y, state = random_case(ModelConfig(20, 30, 2), 16, 3)
+    start = state.copy()
+    whole = network.losses(x, y, state).copy()
+    parts = [network.losses(x[k : k + 4], y[k : k + 4], start).copy() for k in range(0, 16, 4)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    np.testing.assert_array_equal(start.h, state.h)
+    np.testing.assert_array_equal(start.c, state.c)
+
+
+def test_dropout_keeps_its_share_and_differs_by_step_layer_and_lane(rng):
+    steps, lanes, hidden = 40, 8, 64
+    ones = np.ones((steps, lanes, hidden), np.float32)
+    masks = {}
+    for step in (1, 2):
+        for layer in (0, 1):
+            mask = np.zeros_like(ones)
+            Dropout(0.3, seed=9, step=step).apply(layer, ones, 0, lanes, mask)
+            assert abs((mask == 0).mean() - 0.3) < 0.01
+            assert np.unique(mask).tolist() == [0, np.float32(1 / 0.7)]
+            masks[step, layer] = mask
+    keys = list(masks)
+    for first in range(len(keys)):
+        for second in range(first):
+            agreement = (masks[keys[first]] == masks[keys[second]]).mean()
+            assert abs(agreement - (0.7**2 + 0.3**2)) < 0.02
+    rows = masks[1, 0].reshape(-1, hidden)
+    assert len(np.unique(rows, axis=0)) == len(rows)
+
+
+def test_masked_targets_have_no_loss_and_no_gradient():
+    network, x, y, state = random_case(ModelConfig(9, 12, 1), 4, 3)
+    y[:] = -1
+    assert network.loss_and_gradient(x, y, state) == 0
+    assert not network.gradient.flat.any()
+
+
+def test_ids_out_of_range_are_refused_not_read():
+    network, x, y, state = random_case(ModelConfig(9, 12, 1), 4, 3)
+    for bad in (-1, 9, 2**31 - 1):
+        x[0, 0] = bad
+        with pytest.raises(ConfigError, match="ids must be from 0 to 8"):
+            network.forward(x, state)
+    x[0, 0] = 0
+    y[0, 0] = 9
+    with pytest.raises(ConfigError, match="targets must be below 9"):
+        network.losses(x, y, state)
+
+
+def test_nan_parameters_give_nan_not_a_number_that_looks_fine():
+    network, x, y, state = random_case(ModelConfig(9, 12, 2), 4, 3)
+    network.parameters["w_hh_l0"][3, 5] = np.nan
+    network.parameters_changed()
+    assert np.isnan(network.loss_and_gradient(x, y, state))
+
+
+@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
+class TestAgainstPyTorch:
+    """Weights in, every gradient out, then ten steps of training: tests/make_goldens.py made the files."""
+
+    def network(self, path):
+        golden = load_file(path)
+        weights = {name[7:]: value for name, value in golden.items() if name.startswith("weight.")}
+        vocabulary, hidden = weights["head.weight"].shape
+        layers = sum("weight_hh" in name for name in weights)
+        embedding = weights["embedding.weight"].shape[1] if "embedding.weight" in weights else None
+        network = CharLSTM(ModelConfig(vocabulary, hidden, layers, embedding), seed=None, threads=2)
+        for name, view in network.parameters.items():
+            view[:] = from_torch(name, weights)
+        state = network.initial_state(golden["x"].shape[1])
+        state.h[:], state.c[:] = golden["h0"], golden["c0"]
+        return golden, network, golden["x"].astype(np.int32), golden["y"].astype(np.int32), state
+
+    def test_gradients_by_name(self, path):
+        golden, network, x, y, state = self.network(path)
+        assert relative(network.loss_and_gradient(x, y, state), golden["loss"]) < 1e-6
+        gradients = {name[9:]: value for name, value in golden.items() if name.startswith("gradient.")}
+        for name in [name for name in gradients if "bias_hh" in name]:
+            gradients[name] = np.zeros_like(gradients[name])  # both of PyTorch's biases have the same gradient
+        for name, view in network.gradient.items():
+            assert relative(view, from_torch(name, gradients)) < 1e-5, name
+        assert relative(state.h, golden["h"]) < 1e-6
+        assert relative(state.c, golden["c"]) < 1e-6
+
+    def test_ten_steps_of_adam_with_clipping(self, path):
+        golden, network, x, y, state = self.network(path)
+        lr, clip, beta1, beta2, decay = golden["settings"]
+        config = TrainConfig(
+            optimizer="adamw", clip=float(clip), beta1=float(beta1), beta2=float(beta2), weight_decay=float(decay)
+        )
+        optimizer = Optimizer(config, network.parameters, network.team)
+        losses = []
+        for _ in golden["losses"]:
+            losses.append(network.loss_and_gradient(x, y, state))
+            assert optimizer.update(network.gradient, float(lr)) > 0
+            network.parameters_changed()
+        np.testing.assert_allclose(losses, golden["losses"], rtol=1e-5)
