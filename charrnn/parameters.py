@@ -83,20 +83,26 @@ class Parameters:
 
 
 def initialise(parameters: Parameters, config: ModelConfig, seed: int) -> None:
-    """Fill with starting values: uniform in ±1/sqrt(H), embedding normal, biases 0, forget gates' biases 1.
+    """Fill with starting values, uniform in ± a bound:
 
-    The forget bias follows Gers et al. (2000) and Jozefowicz et al. (2015): a cell remembers until it learns
-    to forget.
+    - sqrt(3) for the rows that characters pick, sqrt(3/E) where an embedding (standard normal) stands before them, so
+      that a character moves the gates by about 1 from the first step;
+    - 1/sqrt(H) for the other weights of the layers, and 5/sqrt(H) for the output layer;
+    - biases 0, but the forget gates' 1: a cell remembers until it learns to forget (Gers et al. 2000,
+      Jozefowicz et al. 2015).
+
+    docs/LOG.md has what other bounds gave.
     """
     generator = np.random.default_rng(seed)
-    bound = 1 / math.sqrt(config.hidden)
+    hidden = config.hidden
+    bounds = {"w_ih_l0": math.sqrt(3 / (config.embedding or 1)), "w_out": 5 / math.sqrt(hidden)}
     for name, view in parameters.items():
-        if name.startswith("b_l"):
+        if name.startswith("b_"):
             view[:] = 0
-            view[config.hidden : 2 * config.hidden] = 1
-        elif name == "b_out":
-            view[:] = 0
+            if name != "b_out":
+                view[hidden : 2 * hidden] = 1
         elif name == "embedding":
             view[:] = generator.standard_normal(view.shape, np.float32)
         else:
+            bound = bounds.get(name, 1 / math.sqrt(hidden))
             view[:] = generator.uniform(-bound, bound, view.shape)

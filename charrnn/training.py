@@ -168,6 +168,11 @@ class Trainer:
         steps = math.ceil(self.epochs * self.batches.windows)
         return steps if self.config.epochs is not None else max(steps, FEWEST_STEPS)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self._done() >= 1
+
     def _elapsed(self) -> float:
         return self._earlier_s + time.monotonic() - self._started_at
 

@@ -1,0 +1,94 @@
+"""The command line: one file a command.
+
+This is the only package that imports click.  Commands are imported when they are called for, and import what
+needs Numba when they run, so that ``--help`` answers at once.
+"""
+
+import difflib
+import os
+import signal
+import sys
+from importlib import import_module
+
+import click
+
+from charrnn import __version__
+from charrnn.errors import CharRNNError
+
+COMMANDS = ("train", "sample", "inspect", "evaluate", "info", "corpus")
+
+
+class _Commands(click.Group):
+    """The commands by name, each in the module of that name; known problems become one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        return getattr(import_module(f"charrnn.commands.{name}"), name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        if args[0] not in COMMANDS:
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except CharRNNError as error:
+            raise _Problem(str(error)) from error
+        except MemoryError:
+            raise _Problem("not enough memory: try a smaller --hidden, --batch-size or --seq-len") from None
+
+
+class _Problem(click.ClickException):
+    """A problem with the data or a file: one line on stderr, exit status 1."""
+
+    exit_code = 1
+
+    def show(self, file=None) -> None:
+        from charrnn.terminal.console import Terminal
+
+        Terminal().error(self.message)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+def charrnn() -> None:
+    """Train, sample and look inside a character-level LSTM, on a CPU.
+
+    \b
+    charrnn train corpora/fables.txt
+    charrnn sample checkpoints/fables --temperature 0.8
+    charrnn inspect checkpoints/fables corpora/fables.txt
+    """
+
+
+def main() -> None:
+    """The entry point: run a command and exit with 0, 1 (data, files), 2 (usage), 130 (Ctrl-C) or 143 (SIGTERM)."""
+
+    def terminate(number, frame):
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        status = charrnn.main(prog_name="charrnn", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader has had enough (`charrnn sample … | head`). Python must not try to flush again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        _Problem(f"{error.filename or 'output'}: {error.strerror or error}").show()
+        sys.exit(1)

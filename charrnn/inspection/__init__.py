@@ -1,0 +1,1 @@
+"""What the cells do while the model reads."""

@@ -1,0 +1,92 @@
+"""``charrnn info``: what is in a checkpoint."""
+
+from pathlib import Path
+
+import click
+
+from charrnn.commands.options import checkpoint_argument, json_option
+
+
+@click.command(short_help="Show what is in a checkpoint.")
+@checkpoint_argument
+@json_option
+def info(checkpoint: Path, as_json: bool) -> None:
+    """Show what is in CHECKPOINT: sizes, training, history, and the text it comes from."""
+    from charrnn.runs import find_checkpoint, load_checkpoint
+    from charrnn.terminal.console import Terminal
+
+    terminal = Terminal(json=as_json)
+    path = find_checkpoint(checkpoint)
+    found = load_checkpoint(path)
+    if as_json:
+        terminal.json(_as_dict(path, found))
+    else:
+        _show(terminal, path, found)
+
+
+def _as_dict(path: Path, found) -> dict:
+    from charrnn.parameters import parameter_count
+
+    return {
+        "path": str(path),
+        "parameters": parameter_count(found.model),
+        "config": found.model.to_dict(),
+        "vocabulary": found.vocabulary.to_list(),
+        "training": found.training.to_dict() if found.training else None,
+        "progress": found.progress,
+        "history": found.history,
+        "corpus": found.corpus,
+        "resumable": bool(found.optimizer),
+    }
+
+
+def _show(terminal, path: Path, found) -> None:
+    from charrnn.parameters import parameter_count
+    from charrnn.records import bits
+    from charrnn.terminal import figures
+    from charrnn.terminal.tables import key_values, table
+
+    model, training, progress, corpus = found.model, found.training, found.progress, found.corpus
+    symbols = found.vocabulary.to_list()
+    characters = bytes(symbols).decode("latin-1") if found.vocabulary.is_bytes else "".join(symbols)
+    pairs = [
+        ("file", str(path)),
+        ("model", f"LSTM, {model.layers} x {model.hidden}" + (f", embedding {model.embedding}" if model.embedding else "")),
+        ("parameters", f"{parameter_count(model):,}"),
+        ("vocabulary", f"{len(symbols)} {'bytes' if found.vocabulary.is_bytes else 'characters'}: {characters!r}"),
+    ]
+    if corpus:
+        pairs.append(("text", f"{', '.join(corpus['sources'])} ({corpus['characters']:,} characters)"))
+        pairs.append(("text's SHA-256", corpus["sha256"]))
+        if corpus.get("init_from"):
+            pairs.append(("started from", corpus["init_from"]))
+    if training:
+        pairs.append(
+            (
+                "training",
+                f"{training.optimizer}, lr {training.learning_rate:g}, weight decay {training.decay:g}, "
+                f"clip {training.clip:g}, dropout {training.dropout:g}, batch {training.batch_size} x {training.seq_len}, "
+                f"split {training.split}, seed {training.seed}",
+            )
+        )
+    if progress:
+        pairs.append(
+            (
+                "trained for",
+                f"{progress['step']:,} steps, {progress['characters']:,} characters, "
+                f"{figures.duration(progress['elapsed_s'])}",
+            )
+        )
+        if progress.get("best_val_loss") is not None:
+            best = progress["best_val_loss"]
+            pairs.append(("best validation", f"{best:.4f} ({bits(best):.4f} bpc) at step {progress['best_step']:,}"))
+    pairs.append(("resumable", "yes" if found.optimizer else "no: weights only"))
+    terminal.show(*key_values(pairs, terminal.width))
+    if found.history:
+        terminal.show("")
+        rows = [
+            (entry["step"], f"{entry['epoch']:.2f}", f"{entry['loss']:.4f}", f"{entry['val_loss']:.4f}",
+             f"{bits(entry['val_loss']):.4f}", figures.duration(entry["elapsed_s"]))
+            for entry in found.history
+        ]  # fmt: skip
+        terminal.show(*table(("step", "epoch", "training", "validation", "bpc", "time"), rows, terminal.width))

@@ -1,0 +1,208 @@
+"""``charrnn inspect``: what the cells do while the model reads a text."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.commands.options import (
+    checkpoint_argument,
+    json_option,
+    load_model,
+    quiet_option,
+    threads_option,
+    unknown_option,
+)
+
+_GUESSES = 5
+_MOST_SURPRISE = 8.0  # bits; more has the same colour
+_LABEL = 15  # cells left of the text in the gallery
+_LINES_OF_BEST = 12
+_MEANINGS = {
+    "c": "tanh(c), what the cell remembers",
+    "h": "h, what the cell tells",
+    "i": "i, the input gate",
+    "f": "f, the forget gate",
+    "g": "g, the candidate",
+    "o": "o, the output gate",
+}
+
+
+def _cell(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,9}):(\d{1,9})", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is not LAYER:UNIT, two numbers from 0 as in 1:37.", ctx, param)
+    return int(match[1]), int(match[2])
+
+
+@click.command(short_help="Colour a text by what a cell does.")
+@checkpoint_argument
+@click.argument("text", required=False, metavar="[TEXT]")
+@click.option("--text", "literal", metavar="TEXT", help="The text itself, instead of a file.")
+@click.option("--cell", callback=_cell, metavar="LAYER:UNIT", help="The cell to show, numbered from 0.  [default: a gallery]")
+@click.option(
+    "--signal", type=click.Choice(["c", "h", "i", "f", "g", "o"]), default="c", show_default=True,
+    help="tanh of the cell state, output, input gate, forget gate, candidate, output gate.",
+)  # fmt: skip
+@click.option("--predictions", is_flag=True, help="Under each character, the five likeliest for the next place.")
+@click.option("--surprise", is_flag=True, help="Colour by -log2 of the probability each character had.")
+@click.option("--cells", type=click.IntRange(1, 1000), default=10, show_default=True, help="Cells in the gallery.")
+@click.option("--offset", type=click.IntRange(0), default=0, show_default=True, help="First character to show.")
+@click.option("--length", type=click.IntRange(1), default=4000, show_default=True, help="Characters to show.")
+@click.option("--encoding", help="Encoding of the text.  [default: that of the training text]")
+@click.option("--pager/--no-pager", default=True, help="Show what is longer than the screen through a pager.")
+@unknown_option
+@threads_option
+@quiet_option
+@json_option
+def inspect(checkpoint: Path, **options: Any) -> None:
+    """Show what the cells of the model in CHECKPOINT do while it reads TEXT, a file or - for standard input.
+
+    Without --cell: the cells whose activity is most structured. With it: the text, each character coloured by that
+    cell after reading it.
+
+    \b
+    charrnn inspect checkpoints/fables corpora/fables.txt
+    charrnn inspect checkpoints/fables corpora/fables.txt --cell 1:37
+    charrnn inspect checkpoints/fables --text '"Come in," said the fox.' --predictions
+    """
+    from charrnn.inspection.reading import read
+    from charrnn.terminal.console import Terminal
+    from charrnn.terminal.pager import page
+
+    terminal = Terminal(options["quiet"], options["as_json"])
+    if (options["text"] is None) == (options["literal"] is None):
+        raise click.UsageError("Give one text: a file, - for standard input, or --text TEXT.")
+    model = load_model(checkpoint, options["threads"], terminal)
+    ids = _ids(model, options, terminal)
+    reading = read(model, ids, options["signal"], options["offset"], options["length"])
+    if len(reading.ids) < len(ids):
+        last = options["offset"] + len(reading.ids)
+        terminal.note(f"characters {options['offset']:,} to {last:,} of {len(ids):,} (--offset, --length)")
+    if options["as_json"]:
+        for value in _numbers(model, reading, options):
+            terminal.json(value)
+        return
+    page(terminal, _lines(terminal, model, reading, options), paged=options["pager"])
+
+
+def _ids(model, options: dict[str, Any], terminal):
+    if options["literal"] is not None:
+        text = options["literal"]
+        return model.encode(text.encode("utf-8", "surrogateescape") if model.vocabulary.is_bytes else text, options["unknown"])
+    from charrnn.text.corpus import open_corpus
+
+    corpus = open_corpus(
+        [options["text"]],
+        as_bytes=model.vocabulary.is_bytes,
+        encoding=options["encoding"] or model.checkpoint.corpus.get("encoding", "utf-8"),
+        vocabulary=model.vocabulary,
+        unknown=options["unknown"],
+    )
+    for note in corpus.notes:
+        terminal.note(note)
+    return corpus.ids
+
+
+def _scale(signal: str):
+    from charrnn.inspection.reading import UNIT_SIGNALS
+    from charrnn.terminal.colours import DIVERGING, SEQUENTIAL
+
+    return SEQUENTIAL if signal in UNIT_SIGNALS else DIVERGING
+
+
+def _lines(terminal, model, reading, options: dict[str, Any]) -> list:
+    """What is shown, as lines of the terminal's width."""
+    from charrnn.terminal.colours import SEQUENTIAL
+    from charrnn.terminal.heatmap import heat_text, legend
+    from charrnn.terminal.predictions import prediction_legend, prediction_rows
+
+    width, depth, scale = terminal.width, terminal.depth, _scale(reading.signal)
+    values, shown, key = None, scale, None
+    if options["surprise"]:
+        values, shown = reading.surprise() / _MOST_SURPRISE, SEQUENTIAL
+        key = ("surprise of each character", legend(SEQUENTIAL, "0 bits", f"{_MOST_SURPRISE:g} bits or more", depth=depth))
+    elif options["cell"]:
+        values = reading.cell(*options["cell"])
+        layer, unit = options["cell"]
+        key = (f"cell {layer}:{unit}   {_MEANINGS[reading.signal]}", legend(scale, depth=depth))
+    if options["predictions"]:
+        guesses, probabilities = reading.guesses(_GUESSES)
+        symbols = _symbols(model)
+        characters = [[symbols[index] for index in row] for row in guesses]
+        rows = prediction_rows(
+            reading.text, characters, probabilities, values=values, scale=shown, width=width, depth=depth
+        )
+        head = [key[0], key[1], ""] if key else []
+        return [*head, prediction_legend(depth), "", *rows]
+    if values is None:
+        return _gallery(terminal, reading, options)
+    return [key[0], key[1], "", *heat_text(reading.text, values, shown, width=width, depth=depth)]
+
+
+def _gallery(terminal, reading, options: dict[str, Any]) -> list:
+    """One row for each of the most structured cells over the same stretch of text, then the best one at length."""
+    from rich.text import Text
+
+    from charrnn.inspection.gallery import gallery
+    from charrnn.terminal.colours import Depth
+    from charrnn.terminal.heatmap import heat_text, legend
+
+    scale, depth = _scale(reading.signal), terminal.depth
+    width = max(terminal.width - _LABEL, 20)
+    finds = gallery(reading, options["cells"])
+    stretch = reading.text[:width].replace("\n", "↵").replace("\t", "→")
+    lines: list = [f"The cells most worth a look, by {_MEANINGS[reading.signal]}", legend(scale, depth=depth), ""]
+    lines.append(Text.assemble((" cell   score   ".ljust(_LABEL)[:_LABEL], "dim")))
+    for number, find in enumerate(finds):
+        row = heat_text(stretch, reading.cell(find.layer, find.unit)[: len(stretch)], scale, width=width, depth=depth)
+        label = f"{find.layer:>2}:{find.unit:<4} {find.score:.3f}"
+        if depth == Depth.NONE:
+            if number == 0:
+                lines.append(Text(" " * _LABEL).append_text(row[0]))
+            lines.append(Text(label.ljust(_LABEL)).append_text(row[1]))
+        else:
+            lines.append(Text.assemble((label.ljust(_LABEL), "bold" if number == 0 else "")).append_text(row[0]))
+    if finds:
+        best = finds[0]
+        lines += ["", f"cell {best.layer}:{best.unit}"]
+        rows = heat_text(
+            reading.text, reading.cell(best.layer, best.unit), scale, width=terminal.width, depth=depth
+        )
+        lines += rows[: _LINES_OF_BEST * (2 if depth == Depth.NONE else 1)]
+        lines += ["", Text(f"Look closer: --cell {best.layer}:{best.unit}, or --predictions, or --surprise", style="dim")]
+    return lines
+
+
+def _symbols(model) -> list[str]:
+    from charrnn.inspection.reading import symbol_text
+
+    return [symbol_text(symbol) for symbol in model.vocabulary.symbols]
+
+
+def _numbers(model, reading, options: dict[str, Any]):
+    """What is shown, as JSON objects: one for each cell of the gallery, or one for the text."""
+    about = {"text": reading.text, "offset": options["offset"], "signal": reading.signal}
+    if not (options["cell"] or options["surprise"] or options["predictions"]):
+        from charrnn.inspection.gallery import gallery
+
+        for find in gallery(reading, options["cells"]):
+            values = reading.cell(find.layer, find.unit)
+            yield {**about, "layer": find.layer, "unit": find.unit, "score": find.score, "values": values}
+        return
+    if options["cell"]:
+        layer, unit = options["cell"]
+        about |= {"layer": layer, "unit": unit, "values": reading.cell(layer, unit)}
+    if options["surprise"]:
+        about["surprise"] = reading.surprise()
+    if options["predictions"]:
+        guesses, probabilities = reading.guesses(_GUESSES)
+        symbols = _symbols(model)
+        about["predictions"] = [
+            [[symbols[index], float(p)] for index, p in zip(row, chances, strict=True)]
+            for row, chances in zip(guesses, probabilities, strict=True)
+        ]
+    yield about

@@ -1,0 +1,89 @@
+"""Option types and options that several commands share."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+
+class Number(click.FloatRange):
+    """A finite number in a range; click's own type lets NaN and infinity pass."""
+
+    name = "number"
+
+    def convert(self, value, param, ctx):
+        """The number, or a usage error."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+class Duration(click.ParamType):
+    """Seconds, from ``90``, ``90s``, ``3m``, ``1h30m``."""
+
+    name = "duration"
+
+    def convert(self, value, param, ctx):
+        """The seconds as a float, or a usage error."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            seconds = float(value)
+        else:
+            match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", str(value).strip())
+            if not match or not any(match.groups()):
+                self.fail(f"{value!r} is not a duration like 90s, 3m or 1h30m.", param, ctx)
+            days, hours, minutes, rest = (float(part or 0) for part in match.groups())
+            seconds = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+        if not 0 < seconds <= 1e8:
+            self.fail(f"{value!r} must be more than nothing and less than three years.", param, ctx)
+        return seconds
+
+
+def quiet_option(function: Callable) -> Callable:
+    """``-q`` / ``--quiet``."""
+    return click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")(function)
+
+
+def json_option(function: Callable) -> Callable:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout, one object a line.")(function)
+
+
+def threads_option(function: Callable) -> Callable:
+    """``--threads``."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(1, 1024),
+        help="Threads to use. Results do not depend on it.  [default: all processors]",
+    )(function)
+
+
+def unknown_option(function: Callable) -> Callable:
+    """``--unknown``."""
+    return click.option(
+        "--unknown",
+        type=click.Choice(["error", "skip", "replace"]),
+        default="error",
+        show_default=True,
+        help="What to do with characters that the model does not know.",
+    )(function)
+
+
+checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Path))
+
+
+def announced_compilation(terminal) -> None:
+    """Have the first compilation of the kernels show a spinner."""
+    from charrnn.kernels import compiler
+
+    compiler.announce = lambda: terminal.spinner("Compiling the kernels, once on this machine …")
+
+
+def load_model(path: Path, threads: int | None, terminal):
+    """The model at ``path``, the kernels compiled with a spinner if they must be."""
+    from charrnn.model import load
+
+    announced_compilation(terminal)
+    return load(path, threads)

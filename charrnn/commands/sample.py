@@ -1,0 +1,226 @@
+"""``charrnn sample``: text from a model."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.commands.options import (
+    Number,
+    checkpoint_argument,
+    json_option,
+    load_model,
+    quiet_option,
+    threads_option,
+    unknown_option,
+)
+from charrnn.errors import CharRNNError
+
+_SECONDS_A_CHUNK = 0.05  # what a terminal gets at a time: often enough to look like writing
+
+
+def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
+    if value is None:
+        return None
+    kind = Number(0)
+    return [kind.convert(part.strip(), param, ctx) for part in value.split(",")]
+
+
+@click.command(short_help="Write text with a model.")
+@checkpoint_argument
+@click.option("-t", "--temperature", type=Number(0), default=1.0, show_default=True, help="0 is greedy, 0.5 careful, 1 as learnt, above 1 wild.")
+@click.option("-n", "--length", type=click.IntRange(1, 1_000_000_000), default=1000, show_default=True, help="Characters to write.")
+@click.option("-p", "--prime", default="", help="Text that the model reads before it writes. Not counted in --length.")
+@click.option("--prime-file", type=click.File("rb"), metavar="FILE", help="The same from a file, or - for standard input.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed writes the same text.  [default: a new one]")
+@click.option("--top-k", type=click.IntRange(0), default=0, help="Choose among the K likeliest characters only.")
+@click.option("--top-p", type=Number(0, 1, min_open=True), default=1.0, help="Choose among the likeliest that hold this much probability.")
+@click.option("--min-p", type=Number(0, 1), default=0.0, help="Leave out what is less likely than this part of the likeliest.")
+@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Texts to write, in one batch.")
+@click.option("--stop", metavar="TEXT", help="End a text where TEXT would begin.")
+@click.option("--compare", callback=_temperatures, metavar="T,T,…", help="Show several temperatures side by side, as in 0.3,0.7,1.0.")
+@unknown_option
+@threads_option
+@quiet_option
+@json_option
+def sample(checkpoint: Path, **options: Any) -> None:
+    """Write text with the model in CHECKPOINT, a run's folder or a file.
+
+    The text goes to standard output, exactly LENGTH characters of it; in a terminal it is streamed as it is written,
+    after the prime.
+
+    \b
+    charrnn sample checkpoints/fables --temperature 0.7 --length 500
+    charrnn sample checkpoints/fables --prime "The fox" --compare 0.3,0.7,1.0
+    """
+    from charrnn.sampling import Choice
+    from charrnn.terminal.console import Terminal
+
+    terminal = Terminal(options["quiet"], options["as_json"])
+    if options["prime_file"] is not None and options["prime"]:
+        raise click.UsageError("--prime and --prime-file exclude each other.")
+    if options["compare"] and options["count"] > 1:
+        raise click.UsageError("--compare and --count exclude each other.")
+    model = load_model(checkpoint, options["threads"], terminal)
+    if options["seed"] is None:
+        import secrets
+
+        options["seed"] = secrets.randbelow(2**31)
+    options["prime"] = _prime(options, model)
+    filters = (options["top_k"], options["top_p"], options["min_p"])
+    choices = [Choice(t, *filters) for t in options["compare"] or [options["temperature"]]]
+    stop = options["stop"]
+    options["stop"] = stop.encode() if stop and model.vocabulary.is_bytes else stop
+    if len(choices) > 1 or options["compare"]:
+        _compare(terminal, model, choices, options)
+    elif options["count"] == 1 and not options["as_json"]:
+        _stream(terminal, model, choices[0], options)
+    else:
+        _batch(terminal, model, choices[0], options)
+
+
+def _prime(options: dict[str, Any], model) -> str | bytes:
+    """The prime as the model reads text: str, or bytes."""
+    if options["prime_file"] is not None:
+        data = options["prime_file"].read()
+        if model.vocabulary.is_bytes:
+            return data
+        try:
+            prime = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CharRNNError(
+                f"{options['prime_file'].name}: byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8"
+            ) from None
+    else:
+        prime = options["prime"]
+    return prime.encode("utf-8", "surrogateescape") if model.vocabulary.is_bytes else prime
+
+
+def _stream(terminal, model, choice, options: dict[str, Any]) -> None:
+    """One text, as it is written."""
+    import codecs
+    import time
+
+    shown = sys.stdout.isatty()
+    prime, length = options["prime"], options["length"]
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    as_text = decoder.decode if model.vocabulary.is_bytes else lambda text: text
+    write = terminal.write_bytes if model.vocabulary.is_bytes and not shown else lambda text: terminal.write(as_text(text))
+    if shown and prime:
+        terminal.write(as_text(prime), style="bold")
+    chunk = 1 if shown else 4096
+    source = _Chunks(model, prime, choice, options)
+    held = _Until(options["stop"])
+    while source.written < length and not held.ended:
+        begun = time.perf_counter()
+        piece = held.feed(source.next(min(chunk, length - source.written)))
+        if piece:
+            write(piece)
+        if shown and time.perf_counter() - begun < _SECONDS_A_CHUNK / 2:
+            chunk = min(chunk * 2, 64)
+    rest = held.rest()
+    if rest:
+        write(rest)
+    if shown:
+        terminal.write("\n")
+
+
+class _Chunks:
+    """The model's text piece by piece."""
+
+    def __init__(self, model, prime, choice, options):
+        from charrnn.sampling import Sampler
+
+        self._vocabulary = model.vocabulary
+        self._sampler = Sampler(model.network, model.prime(prime, options["unknown"]), 1, choice, options["seed"])
+        self.written = 0
+
+    def next(self, length: int):
+        self.written += length
+        return self._vocabulary.decode(self._sampler.draw(length)[:, 0])
+
+
+class _Until:
+    """Passes text on up to the first ``stop``, holding back what may be its beginning."""
+
+    def __init__(self, stop):
+        self._stop, self._held, self.ended = stop, None, False
+
+    def feed(self, piece):
+        if not self._stop:
+            return piece
+        text = piece if self._held is None else self._held + piece
+        place = text.find(self._stop)
+        if place >= 0:
+            self.ended = True
+            self._held = text[:0]
+            return text[:place]
+        keep = next(
+            (size for size in range(min(len(self._stop) - 1, len(text)), 0, -1) if self._stop.startswith(text[-size:])), 0
+        )
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def rest(self):
+        return self._held
+
+
+def _texts(model, choice, options: dict[str, Any], count: int) -> list[str | bytes]:
+    """Whole texts, drawn in one batch and cut at --stop."""
+    import numpy as np
+
+    from charrnn.sampling import Sampler
+
+    prime = model.prime(options["prime"], options["unknown"])
+    drawn = Sampler(model.network, prime, count, choice, options["seed"]).draw(options["length"])
+    texts = [model.vocabulary.decode(np.ascontiguousarray(drawn[:, stream])) for stream in range(count)]
+    if options["stop"]:
+        texts = [text.partition(options["stop"])[0] for text in texts]
+    return texts
+
+
+def _readable(text: str | bytes) -> str:
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+
+
+def _batch(terminal, model, choice, options: dict[str, Any]) -> None:
+    """Several texts, or one as JSON."""
+    for number, text in enumerate(_texts(model, choice, options, options["count"])):
+        if options["as_json"]:
+            _write_json(terminal, options, choice, number, text)
+            continue
+        if number:
+            terminal.write("\n---\n")
+        if isinstance(text, bytes):
+            terminal.write_bytes(text)
+        else:
+            terminal.write(text)
+    if not options["as_json"] and sys.stdout.isatty():
+        terminal.write("\n")
+
+
+def _write_json(terminal, options, choice, number, text) -> None:
+    terminal.json(
+        {
+            "number": number,
+            "seed": options["seed"],
+            "temperature": choice.temperature,
+            "prime": _readable(options["prime"]),
+            "text": _readable(text),
+        }
+    )
+
+
+def _compare(terminal, model, choices, options: dict[str, Any]) -> None:
+    """The same prime and seed at several temperatures."""
+    from charrnn.terminal.columns import side_by_side
+
+    texts = [_texts(model, choice, options, 1)[0] for choice in choices]
+    if options["as_json"]:
+        for number, (choice, text) in enumerate(zip(choices, texts, strict=True)):
+            _write_json(terminal, options, choice, number, text)
+        return
+    titles = [f"temperature {choice.temperature:g}" for choice in choices]
+    shown = [_readable(options["prime"]) + _readable(text) for text in texts]
+    terminal.show(*side_by_side(titles, shown, terminal.width))

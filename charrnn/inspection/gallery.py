@@ -1,0 +1,62 @@
+"""Which cells are worth looking at, without a hypothesis.
+
+A cell that only echoes the character just read teaches nothing, nor does one that hardly moves or only flickers.
+The score of a cell's values s (N,) multiplies what an interesting cell has:
+
+    std(s) · (1 - R²) · max(0, ρ₅)
+
+R² is the part of the variance that the current character explains, ρ₅ the autocorrelation at a distance of five
+characters: the score is high for a cell that swings, holds, and depends on more than the last character.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.inspection.reading import Reading
+
+DISTANCE = 5
+ALIKE = 0.9  # cells whose correlation is beyond this show the same thing
+
+
+@dataclass(frozen=True)
+class Find:
+    """A cell and its score."""
+
+    layer: int
+    unit: int
+    score: float
+
+
+def scores(reading: Reading) -> np.ndarray:
+    """The score (L, H) of every cell."""
+    values = reading.values.astype(np.float64)
+    centred = values - values.mean(axis=0)
+    variance = (centred**2).mean(axis=0)
+    safe = np.maximum(variance, 1e-12)
+    explained = np.zeros_like(variance)
+    for symbol in np.unique(reading.ids):
+        of_symbol = centred[reading.ids == symbol]
+        explained += len(of_symbol) * of_symbol.mean(axis=0) ** 2
+    explained /= len(centred) * safe
+    if len(centred) <= DISTANCE:
+        return np.zeros_like(variance)
+    persistence = (centred[DISTANCE:] * centred[:-DISTANCE]).mean(axis=0) / safe
+    return np.sqrt(variance) * np.clip(1 - explained, 0, 1) * np.clip(persistence, 0, 1)
+
+
+def gallery(reading: Reading, count: int) -> list[Find]:
+    """The ``count`` best cells, best first, without those that do what a better one does."""
+    ranked = scores(reading)
+    layers, units = ranked.shape
+    flat = reading.values.reshape(len(reading.values), -1).astype(np.float64)
+    flat = flat - flat.mean(axis=0)
+    flat /= np.maximum(np.linalg.norm(flat, axis=0), 1e-12)
+    chosen: list[int] = []
+    for index in np.argsort(-ranked.ravel(), kind="stable"):
+        if len(chosen) == count:
+            break
+        if chosen and np.abs(flat[:, chosen].T @ flat[:, index]).max() > ALIKE:
+            continue
+        chosen.append(int(index))
+    return [Find(index // units, index % units, float(ranked.flat[index])) for index in chosen]

@@ -1,0 +1,151 @@
+"""The Python interface: a trained network together with its vocabulary, text in and NumPy out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from charrnn.checkpoint import Checkpoint
+from charrnn.errors import VocabularyError
+from charrnn.evaluation import Evaluation, evaluate
+from charrnn.network import CharLSTM
+from charrnn.runs import load_checkpoint
+from charrnn.sampling import Choice, Sampler
+from charrnn.text.vocabulary import Vocabulary
+
+Text = str | bytes
+
+CHUNK = 64  # characters drawn at a time where nobody watches
+
+
+def load(path: str | Path, threads: int | None = None) -> "Model":
+    """Load a model from a run's folder (its best checkpoint, else its last) or from a file.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    return Model.from_checkpoint(load_checkpoint(Path(path)), threads)
+
+
+class Model:
+    """A network and its vocabulary.
+
+    Texts are ``str``, or ``bytes`` for a model of bytes (``model.vocabulary.is_bytes``).
+
+    >>> import charrnn
+    >>> model = charrnn.load(checkpoint)
+    >>> len(model.sample("The ", length=20, temperature=0.8, seed=1))
+    20
+    >>> model.sample("The ", length=20, seed=1) == model.sample("The ", length=20, seed=1)
+    True
+    >>> 0 < model.loss("The fox and the heron.") < 10
+    True
+    >>> signals = model.activations("The fox")
+    >>> signals["c"].shape == (7, model.network.config.layers, model.network.config.hidden)
+    True
+    """
+
+    def __init__(self, network: CharLSTM, vocabulary: Vocabulary, checkpoint: Checkpoint | None = None):
+        self.network, self.vocabulary, self.checkpoint = network, vocabulary, checkpoint
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint, threads: int | None = None) -> "Model":
+        """The model of a checkpoint that was read."""
+        network = CharLSTM(checkpoint.model, seed=None, threads=threads)
+        for name, value in checkpoint.parameters.items():
+            network.parameters[name][:] = value
+        return cls(network, checkpoint.vocabulary, checkpoint)
+
+    def encode(self, text: Text, unknown: str = "error") -> np.ndarray:
+        """Ids (N,) int32.
+
+        Raises:
+            VocabularyError: the model does not know a character, and ``unknown`` is "error".
+        """
+        return self.vocabulary.encode(text, unknown=unknown)
+
+    def prime(self, text: Text, unknown: str = "error") -> np.ndarray:
+        """Ids that a sampler starts from: the text's, or for an empty text the start of a line."""
+        ids = self.encode(text, unknown) if text else np.zeros(0, np.int32)
+        if len(ids):
+            return ids
+        symbols = self.vocabulary.symbols
+        newline = 10 if self.vocabulary.is_bytes else "\n"
+        return np.array([symbols.index(newline) if newline in symbols else 0], np.int32)
+
+    def stream(
+        self,
+        prime: Text = "",
+        length: int = 500,
+        choice: Choice | None = None,
+        seed: int = 0,
+        unknown: str = "error",
+        chunk: int = CHUNK,
+    ) -> Iterator[Text]:
+        """Write ``length`` characters after ``prime``, yielded ``chunk`` at a time."""
+        sampler = Sampler(self.network, self.prime(prime, unknown), 1, choice, seed)
+        for start in range(0, length, chunk):
+            yield self.vocabulary.decode(sampler.draw(min(chunk, length - start))[:, 0])
+
+    def sample(
+        self,
+        prime: Text = "",
+        length: int = 500,
+        temperature: float = 1.0,
+        *,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int = 0,
+        unknown: str = "error",
+    ) -> Text:
+        """A text of ``length`` characters that goes on from ``prime`` (which is not repeated).
+
+        Args:
+            prime: what the model has read before it writes.
+            length: how many characters.
+            temperature: 0 is greedy, below 1 safer, above 1 wilder.
+            top_k, top_p, min_p: see :class:`charrnn.sampling.Choice`.
+            seed: the same seed writes the same text.
+            unknown: what to do with characters of ``prime`` the model does not know: error, skip or replace.
+
+        Raises:
+            VocabularyError: ``prime`` has a character the model does not know.
+            ConfigError: an option is out of range.
+        """
+        choice = Choice(temperature, top_k, top_p, min_p)
+        empty = b"" if self.vocabulary.is_bytes else ""
+        return empty.join(self.stream(prime, length, choice, seed, unknown))
+
+    def sample_many(
+        self, count: int, prime: Text = "", length: int = 500, choice: Choice | None = None, seed: int = 0
+    ) -> list[Text]:
+        """``count`` texts drawn in one batch; text k is the same for any count above k."""
+        drawn = Sampler(self.network, self.prime(prime), count, choice, seed).draw(length)
+        return [self.vocabulary.decode(np.ascontiguousarray(drawn[:, stream])) for stream in range(count)]
+
+    def evaluate(self, text: Text) -> Evaluation:
+        """Loss, bits per character and perplexity on ``text``, every character after the first scored once.
+
+        Raises:
+            VocabularyError: the text is shorter than two characters, or has unknown ones.
+        """
+        ids = self.encode(text)
+        if len(ids) < 2:
+            raise VocabularyError("a text of fewer than 2 characters has nothing to predict")
+        return evaluate(self.network, ids)
+
+    def loss(self, text: Text) -> float:
+        """Mean loss in nats per character: :meth:`evaluate`'s ``loss``."""
+        return self.evaluate(text).loss
+
+    def activations(self, text: Text, unknown: str = "error") -> dict[str, np.ndarray]:
+        """What every cell does while the model reads ``text`` of N characters.
+
+        Returns ``h``, ``c``, ``i``, ``f``, ``g``, ``o``, each (N, L, H) float32, row n after reading character n;
+        and ``log_probabilities`` (N, V) float64 of the character that follows, in nats.
+        """
+        ids = self.encode(text, unknown)
+        state = self.network.initial_state(1)
+        parts = [self.network.trace(ids[start : start + CHUNK], state) for start in range(0, len(ids), CHUNK)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
