@@ -120,6 +120,8 @@ class Checkpoint:
             for name, value in group.items():
                 if value.shape != shapes[name] or value.dtype != np.float32:
                     raise CheckpointError(f"{name} is {value.dtype} {value.shape}, not float32 {shapes[name]}")
+        # safetensors gives them in no order.
+        optimizer = {slot: {name: optimizer[slot][name] for name in shapes} for slot in sorted(optimizer)}
         for name, value in parameters.items():
             if not np.isfinite(value).all():
                 raise CheckpointError(f"{name} has values that are not finite")

@@ -91,7 +91,7 @@ class TrainConfig(_Config):
 
     seq_len: int = 64
     batch_size: int = 32
-    dropout: float = 0.1
+    dropout: float = 0.2
     optimizer: str = "adamw"
     lr: float | None = None
     beta1: float = 0.9
