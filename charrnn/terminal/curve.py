@@ -1,0 +1,200 @@
+"""The loss drawn in a terminal: braille dots (2 x 4 in a cell) for training, marks for validation."""
+
+import itertools
+import math
+
+import numpy as np
+from rich.text import Text
+
+# Accents of equal luminance, halfway between black and white: legible on dark and on light terminals.
+BLUE = "#3d8fe0"
+ORANGE = "#d9701f"
+
+LABELS = 7
+"""Cells taken by the vertical axis and its labels, left of the plot."""
+
+_ZOOMS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+# The part of the shown line whose heights do not count for the vertical axis: losses fall fast at first.
+_FIRST_MOMENTS = 0.08
+_DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+
+
+class Series:
+    """Points of a run of any length in bounded memory: when it is full, neighbours are merged in pairs."""
+
+    def __init__(self, capacity: int) -> None:
+        self._sums = np.zeros((capacity, 2))
+        self._counts = np.zeros(capacity)
+        self._used = 0
+        self._each = 1
+
+    def add(self, progress: float, value: float) -> None:
+        """Append a point. One that is not finite is left out."""
+        if not (math.isfinite(progress) and math.isfinite(value)):
+            return
+        last = self._used - 1
+        if last < 0 or self._counts[last] >= self._each:
+            if self._used == len(self._counts):
+                self._halve()
+            last = self._used
+            self._sums[last], self._counts[last] = 0.0, 0
+            self._used += 1
+        self._sums[last] += progress, value
+        self._counts[last] += 1
+
+    def _halve(self) -> None:
+        half = self._used // 2
+        self._sums[:half] = self._sums[0::2] + self._sums[1::2]
+        self._counts[:half] = self._counts[0::2] + self._counts[1::2]
+        self._used = half
+        self._each *= 2
+
+    def points(self) -> np.ndarray:
+        """The points (n, 2) of progress and value, each the mean of what was merged into it."""
+        return self._sums[: self._used] / self._counts[: self._used, None]
+
+
+class Curve:
+    """Training and validation loss against the progress of a run, 0 to 1."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        self.start = start
+        self.progress = start
+        self.training = Series(2048)
+        self.validation = Series(256)
+
+    def add(self, progress: float, value: float) -> None:
+        """Add a training loss, smoothed by the caller."""
+        self.progress = max(self.progress, progress)
+        self.training.add(progress, value)
+
+    def add_validation(self, value: float) -> None:
+        """Add a validation loss, at the progress of the last training loss."""
+        self.validation.add(self.progress, value)
+
+    def lines(self, width: int, height: int, margin: int = 0) -> list[Text]:
+        """``height`` rows of plot and one of axis, ``width`` cells wide with their labels.
+
+        While less than half of the run is done, the horizontal axis is zoomed to the part that is (1/16, 1/8,
+        1/4, 1/2); its end is written there. The vertical axis spans what came after the first moments. In a
+        ``margin`` of that many cells at the right, the ends of both series are named.
+        """
+        zoom = self._zoom()
+        end = self.start + (1.0 - self.start) * zoom
+        columns = max(width - LABELS - margin, 4)
+        line = _dot_columns(self.training.points(), self.start, end, columns * 2)
+        marks = self.validation.points()
+        low, high = _span(line, marks[:, 1])
+        ticks = _ticks(low, high, height)
+
+        cells = _draw(line, low, high, height)
+        styles = np.full(cells.shape, BLUE, dtype=object)
+        for progress, value in marks:
+            row = _row(value, low, high, height)
+            if row is not None:
+                column = math.floor((progress - self.start) / (end - self.start) * columns)
+                column = min(max(column, 0), columns - 1)
+                cells[row, column], styles[row, column] = "●", ORANGE
+
+        names = self._names(low, high, height) if margin else {}
+        rows = []
+        for row in range(height):
+            text = Text(f"{ticks.get(row, ''):>{LABELS - 2}} ")
+            text.append("┤" if row in ticks else "│")
+            text.stylize("dim")
+            styled = zip(styles[row], cells[row], strict=True)
+            for style, group in itertools.groupby(styled, key=lambda pair: pair[0]):
+                text.append("".join(cell for _, cell in group), style=style)
+            if row in names:
+                text.append(" ").append(*names[row])
+            rows.append(text)
+        label = f" {end * 100:.3g} %" if zoom < 1 else ""
+        if label and columns >= 40:
+            label += " of the run"
+        elif len(label) >= columns:
+            label = ""
+        axis = " " * (LABELS - 1) + "└" + "─" * (columns - len(label)) + label
+        return [*rows, Text(axis, style="dim")]
+
+    def _zoom(self) -> float:
+        done = (self.progress - self.start) / max(1.0 - self.start, 1e-9)
+        return next((zoom for zoom in _ZOOMS if done <= zoom), 1.0)
+
+    def _names(self, low: float, high: float, height: int) -> dict[int, tuple[str, str]]:
+        """What to write beside which row: each series at the height of its end, on a row of its own."""
+        names: dict[int, tuple[str, str]] = {}
+        for series, name, style in (
+            (self.training.points(), "training", BLUE),
+            (self.validation.points(), "validation", ORANGE),
+        ):
+            if len(series):
+                value = min(max(series[-1, 1], low), high)
+                row = _row(value, low, high, height) or 0
+                # Validation is nearly always the higher loss, so it steps up where there is room.
+                while row in names:
+                    row = row - 1 if row > 0 else height - 1
+                names[row] = (name, style)
+        return names
+
+
+def _dot_columns(points: np.ndarray, start: float, end: float, count: int) -> np.ndarray:
+    """The line's height at each of ``count`` columns of dots; NaN where there is no line."""
+    line = np.full(count, np.nan)
+    if len(points):
+        place = np.clip((points[:, 0] - start) / (end - start) * count, 0, count - 1).astype(int)
+        used, index = np.unique(place, return_inverse=True)
+        means = np.bincount(index, points[:, 1]) / np.bincount(index)
+        reach = np.arange(used[0], used[-1] + 1)
+        line[reach] = np.interp(reach, used, means)
+    return line
+
+
+def _span(line: np.ndarray, marks: np.ndarray) -> tuple[float, float]:
+    """Lower and upper end of the vertical axis. The first moments and rare spikes may leave it at the top."""
+    drawn = line[np.isfinite(line)]
+    settled = drawn[int(len(drawn) * _FIRST_MOMENTS) :]
+    values = np.concatenate([settled, marks])
+    if len(values) == 0:
+        return 0.0, 1.0
+    low, most, high = (float(value) for value in np.quantile(values, [0.0, 0.9, 1.0]))
+    high = min(high, most + 0.8 * (most - low) + 0.05)
+    room = max((high - low) * 0.04, 0.02)
+    return low - room, high + room
+
+
+def _row(value: float, low: float, high: float, height: int) -> int | None:
+    row = math.floor((high - value) / (high - low) * height)
+    return row if 0 <= row < height else None
+
+
+def _ticks(low: float, high: float, height: int) -> dict[int, str]:
+    """Labels of round numbers by row, one for every two rows at most."""
+    rough = (high - low) / max(height / 2, 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
+    digits = next(digits for digits in range(1, 12) if abs(round(step, digits) - step) < step * 1e-6)
+    ticks = {}
+    for number in range(math.ceil(low / step), math.floor(high / step) + 1):
+        row = _row(number * step, low, high, height)
+        if row is not None:
+            label = f"{number * step:.{digits}f}"
+            ticks[row] = label if len(label) <= LABELS - 2 else f"{number * step:.0e}"
+    return ticks
+
+
+def _draw(line: np.ndarray, low: float, high: float, height: int) -> np.ndarray:
+    """The line as characters (height, columns / 2)."""
+    down, across = _DOTS.shape
+    dots = np.zeros((height * down, len(line)), dtype=bool)
+    level = (high - line) / (high - low) * height * down
+    for column in np.flatnonzero(np.isfinite(level)):
+        here = level[column]
+        after = level[column + 1] if column + 1 < len(level) and np.isfinite(level[column + 1]) else here
+        # Down to the next column's height, exclusive: a steep line has no holes.
+        first, last = sorted((math.floor(here), math.floor(after)))
+        if first != last:
+            first, last = (first, last - 1) if here < after else (first + 1, last)
+        dots[max(first, 0) : max(last + 1, 0), column] = True
+    blocks = dots.reshape(height, down, -1, across)
+    codes = np.einsum("rdca,da->rc", blocks, _DOTS)
+    return np.array([[chr(0x2800 + code) if code else " " for code in row] for row in codes], dtype=object)

@@ -1,0 +1,66 @@
+"""Numbers written for people: 12,345 · 865 k · 3 m 12 s · 1.7342."""
+
+import math
+
+
+def count(number: int) -> str:
+    """An exact number: 12,345."""
+    return f"{number:,}"
+
+
+def short(number: float) -> str:
+    """A number to three digits with its unit: 87, 4.35 k, 865 k, 1.02 M."""
+    if not math.isfinite(number):
+        return str(number)
+    if number < 1000 and float(number).is_integer():
+        return str(int(number))
+    for unit in ("", " k", " M", " G"):
+        digits = f"{number:#.3g}".rstrip(".")
+        # 999.6 is "1.00e+03" to three digits: it belongs to the next unit.
+        if float(digits) < 1000:
+            return digits + unit
+        number /= 1000
+    return f"{number:#.3g}".rstrip(".") + " T"
+
+
+def duration(seconds: float) -> str:
+    """A time span: 0.8 s, 12.3 s, 3 m 12 s, 2 h 05 m, 3 d 04 h."""
+    if not math.isfinite(seconds):
+        return str(seconds)
+    seconds = max(seconds, 0.0)
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    return clock(seconds)
+
+
+def clock(seconds: float) -> str:
+    """A time span for a running clock, in whole seconds: 12 s, 3 m 12 s, 2 h 05 m."""
+    whole = round(max(seconds, 0.0))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days} d {hour:02} h"
+    if hours:
+        return f"{hours} h {minute:02} m"
+    return f"{minutes} m {second:02} s" if minutes else f"{second} s"
+
+
+def loss(nats: float | None) -> str:
+    """A loss in nats: 1.7342; a dash if there is none."""
+    return "–" if nats is None else f"{nats:.4f}"
+
+
+def bpc(bits: float | None) -> str:
+    """Bits per character: 2.502; a dash if there are none."""
+    return "–" if bits is None else f"{bits:.3f}"
+
+
+def learning_rate(rate: float) -> str:
+    """A learning rate in few characters: 0.002, 1.25e-04."""
+    return f"{rate:.3g}" if rate == 0 or rate >= 1e-4 else f"{rate:.2e}"
+
+
+def percent(part: float) -> str:
+    """A part of a whole: 52 %. Never 100 % before the end."""
+    return f"{min(max(math.floor(part * 100 + 1e-9), 0), 100)} %"

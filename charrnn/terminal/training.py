@@ -1,0 +1,132 @@
+"""What shows a training run: live on a terminal, plain lines off it, JSON lines for programs, or nothing.
+
+    with training_display(terminal) as display:
+        for record in train(...):
+            display.handle(record)
+
+The four look the same to the caller. The live one has a file of its own, ``live``.
+"""
+
+from types import TracebackType
+from typing import Self
+
+from charrnn.records import Evaluated, Finished, Record, Sampled, Saved, Started, Step, bits
+from charrnn.terminal import figures, run
+from charrnn.terminal.cells import plain
+from charrnn.terminal.console import Terminal
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class Display:
+    """Shows records. This one is the silent twin: a quiet run shows nothing but warnings and errors."""
+
+    def start(self) -> None:
+        """Get ready; nothing is shown before the first record."""
+
+    def handle(self, record: Record) -> None:
+        """Show one record."""
+
+    def stop(self) -> None:
+        """Leave the terminal in order, whether the run has ended or was broken off."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def training_display(terminal: Terminal) -> Display:
+    """The display that fits ``terminal``: its options --json and --quiet, then what stderr is."""
+    if terminal.wants_json:
+        return JsonDisplay(terminal)
+    if terminal.quiet:
+        return Display()
+    if terminal.is_live:
+        from charrnn.terminal.live import LiveDisplay
+
+        return LiveDisplay(terminal)
+    return PlainDisplay(terminal)
+
+
+class JsonDisplay(Display):
+    """Every record as one JSON object a line, on stdout."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def handle(self, record: Record) -> None:
+        """Write ``record``."""
+        self._terminal.json(record.to_dict())
+
+
+class PlainDisplay(Display):
+    """Lines for a log file: a step every few seconds and every event, without escape codes."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._run = run.Run()
+        self._last_line_s: float | None = None
+
+    def handle(self, record: Record) -> None:
+        """Write the lines that ``record`` is worth."""
+        self._run.observe(record)
+        match record:
+            case Started():
+                phrases = [run.model(record), run.parameters(record), *run.description(record)]
+                self._say(f"{run.name(record.path)}: {', '.join(phrases)}")
+                for note in record.notes:
+                    self._say(note)
+            case Step():
+                # By the run's own clock, so that a log can be made again from its records.
+                if (
+                    self._last_line_s is None
+                    or record.elapsed_s - self._last_line_s >= _SECONDS_BETWEEN_LINES
+                ):
+                    self._last_line_s = record.elapsed_s
+                    self._say(self._step(record))
+            case Evaluated():
+                self._say(
+                    f"step {figures.count(record.step)}  epoch {record.epoch:.2f}  "
+                    f"validation {figures.loss(record.val_loss)} ({figures.bpc(record.val_bpc)} bpc)  "
+                    f"{'best' if record.improved else f'best was {figures.loss(record.best_val_loss)}'}  "
+                    f"{figures.duration(record.elapsed_s)}"
+                )
+            case Saved() if record.reason in ("interrupted", "finished"):
+                self._say(f"saved {plain(record.path)}")
+            case Sampled():
+                self._say(f"{run.sample_title(record)}:")
+                for line in plain(record.text, "\n\t").split("\n"):
+                    self._say(f"    {line}".rstrip())
+            case Finished():
+                self._say(run.headline(record))
+                for name, value in run.facts(record, self._run):
+                    self._say(f"    {name:<12}{value}")
+                self._say("next: " + "  or  ".join(run.next_commands(record)))
+
+    def _step(self, record: Step) -> str:
+        # A loss that is not a number is what the user must see, not the mean of those before it.
+        finite = record.loss == record.loss and self._run.loss is not None
+        loss = self._run.loss if finite else record.loss
+        parts = [
+            f"step {figures.count(record.step)}",
+            f"epoch {record.epoch:.2f}",
+            f"loss {figures.loss(loss)} ({figures.bpc(bits(loss))} bpc)",
+            f"lr {figures.learning_rate(record.lr)}",
+            f"grad {record.grad_norm:.3g}",
+            f"{figures.short(record.chars_per_s)} chars/s",
+            figures.percent(record.progress),
+        ]
+        if record.eta_s is not None:
+            parts.append(f"{figures.clock(record.eta_s)} left")
+        return "  ".join(parts)
+
+    def _say(self, line: str) -> None:
+        self._terminal.note(line)
