@@ -25,6 +25,7 @@ from charrnn.runs import RunFolder
 from charrnn.sampling import Choice, Sampler
 from charrnn.schedule import learning_rate
 from charrnn.text.batches import Batches, fitting_lanes
+from charrnn.text.corpus import split
 from charrnn.text.vocabulary import Vocabulary
 
 # Without --epochs, --steps or --time-budget, a run reads about this many characters …
@@ -51,6 +52,16 @@ class Parts:
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+
+    @classmethod
+    def of(cls, ids: np.ndarray, fractions: str) -> "Parts":
+        """Cut ids by fractions like "90/10/0"; a text that leaves nothing to train on is not cut.
+
+        Raises:
+            ConfigError: the fractions are not usable.
+        """
+        train, validation, test = (ids[part] for part in split(len(ids), fractions))
+        return cls(train, validation, test) if len(train) > 1 else cls(ids, ids[:0], ids[:0])
 
 
 @dataclass

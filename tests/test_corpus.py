@@ -135,7 +135,8 @@ def test_a_bad_byte_is_located_whatever_the_blocks(tmp_path_factory, before, aft
 def test_the_message_about_a_bad_byte(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "letters.txt", b"one\ntwo \xe9\n")
-    expected = "letters.txt: byte 0xE9 at offset 8 (line 2) is not UTF-8; pass --encoding latin-1 (or another), or --bytes"
+    place = "letters.txt: byte 0xE9 at offset 8 (line 2) is not UTF-8"
+    expected = f"{place}; pass --encoding latin-1 (or another), or --bytes"
     assert failure(["letters.txt"]) == expected
     assert read_back(open_corpus(["letters.txt"], encoding="latin-1")) == "one\ntwo é\n"
 
@@ -525,7 +526,8 @@ def test_a_failure_leaves_nothing_behind(tmp_path, cache, streamed):
     assert list(cache.iterdir()) == []
 
 
-def test_what_is_piped_is_not_cached(cache, streamed):
+def test_what_is_piped_is_not_cached(cache, monkeypatch):
+    monkeypatch.setattr(module, "STREAM_FROM", 1)
     assert read_back(open_corpus(["-"], stdin=io.BytesIO(b"some text"))) == "some text"
     assert not cache.exists()
 

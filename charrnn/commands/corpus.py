@@ -61,8 +61,8 @@ def list_texts(as_json: bool) -> None:
 def get(name: str, quiet: bool) -> None:
     """Fetch the text called NAME from the catalog.
 
-    A download that broke off is continued, and the text is accepted only if it is, bit for bit, the one of the
-    catalog. The text `python` is not downloaded but built from the library of the Python that runs this.
+    A download that broke off is continued, and the text is accepted only if it is, bit for bit, the one of
+    the catalog. The text `python` is not downloaded but built from the library of the Python that runs this.
     """
     from charrnn.errors import CorpusError
     from charrnn.text import download, load_catalog, write_python_sources
@@ -134,9 +134,7 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
     if output == "-":
         text = python_sources(limit)
         # As bytes, so that Windows does not change the line ends.
-        stream = click.get_binary_stream("stdout")
-        stream.write(text.encode("ascii"))
-        stream.flush()
+        click.echo(text.encode("ascii"), nl=False)
         where, length = "standard output", len(text)
     else:
         path = load_catalog()["python"].path() if output is None else Path(output)

@@ -196,19 +196,12 @@ def _open_text(sources: tuple[str, ...], options: dict[str, Any], vocabulary, te
         )
 
 
-def _parts(corpus, division: str):
-    from charrnn.text.corpus import split
-    from charrnn.training import Parts
-
-    return Parts(*(corpus.ids[part] for part in split(len(corpus), division)))
-
-
 def _begun(text, options, folder, terminal):
     """A trainer for a new run."""
     from charrnn.config import ModelConfig
     from charrnn.network import CharLSTM
     from charrnn.runs import load_checkpoint
-    from charrnn.training import Trainer
+    from charrnn.training import Parts, Trainer
 
     config = TrainConfig(**{name: options[name] for name in (*_LEARNING, *_RUN)})
     if folder.exists() and not options["force"]:
@@ -239,7 +232,7 @@ def _begun(text, options, folder, terminal):
         **{name: reading[name] for name in _TEXT},
         "init_from": str(options["init_from"]) if source is not None else None,
     }
-    trainer = Trainer(network, config, _parts(corpus, config.split), corpus.vocabulary, folder, facts, corpus.notes)
+    trainer = Trainer(network, config, Parts.of(corpus.ids, config.split), corpus.vocabulary, folder, facts, corpus.notes)
     folder.create()
     return trainer
 
@@ -248,7 +241,7 @@ def _resumed(ctx, text, options, folder, terminal):
     """A trainer that goes on from the folder's last checkpoint."""
     from charrnn.checkpoint import Checkpoint
     from charrnn.network import CharLSTM
-    from charrnn.training import Trainer
+    from charrnn.training import Parts, Trainer
 
     if not folder.last.is_file():
         raise CheckpointError(f"{folder.last}: nothing to resume; leave --resume out to start the run")
@@ -283,7 +276,7 @@ def _resumed(ctx, text, options, folder, terminal):
             "to train on another text use --init-from"
         )
     network = CharLSTM(checkpoint.model, seed=None, threads=options["threads"])
-    parts = _parts(corpus, config.split)
+    parts = Parts.of(corpus.ids, config.split)
     trainer = Trainer(
         network, config, parts, checkpoint.vocabulary, folder, checkpoint.corpus, corpus.notes, checkpoint
     )
