@@ -17,7 +17,7 @@ import safetensors.numpy
 
 from charrnn import __version__
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import CheckpointError, CharRNNError
+from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.files import write_durably
 from charrnn.parameters import parameter_shapes
 from charrnn.text.vocabulary import Vocabulary

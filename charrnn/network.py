@@ -6,6 +6,7 @@ the second, threads share out the weights' gradients, panel by panel.  No sum is
 the result is the same bits for any number of them.
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,9 +21,9 @@ from charrnn.kernels.gradients import bias_gradient, row_gradient, unpack_rows, 
 from charrnn.kernels.lstm import look_up, recurrence, recurrence_backward
 from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
-from charrnn.packed import PackedWeights, panels, share_out
+from charrnn.packed import PackedWeights, panels
 from charrnn.parameters import Parameters, initialise
-from charrnn.threads import Team, available_threads
+from charrnn.threads import OWN, Team, available_threads
 from charrnn.workspace import Workspace
 
 # Below this many multiply-adds a window is done before other threads would be awake.
@@ -53,9 +54,7 @@ class Dropout:
         """target = source ⊙ mask for one layer's (T, B, Hp), lanes first to last."""
         keep = 1 - self.rate
         key = hash_key(self.seed, self.step, layer)
-        dropout(
-            source, np.uint64(key), np.uint32(keep * 2**32), np.float32(1 / keep), first, last, target
-        )
+        dropout(source, np.uint64(key), np.uint32(keep * 2**32), np.float32(1 / keep), first, last, target)
 
 
 def hash_key(*numbers: int) -> int:
@@ -114,7 +113,10 @@ class CharLSTM:
     # ---- what it computes -----------------------------------------------------------------------------
 
     def forward(self, x: np.ndarray, state: LSTMState) -> np.ndarray:
-        """Logits (T, B, V) for ids x (T, B) int32; ``state`` moves on. The logits are a view, valid until the next call."""
+        """Logits (T, B, V) for ids x (T, B) int32; ``state`` moves on.
+
+        The logits are a view, valid until the next call.
+        """
         window = self._open(x, None, state, training=False, rate=0.0)
         self._each_group(window, partial(self._forward, window))
         self._close(window, state)
@@ -157,7 +159,7 @@ class CharLSTM:
             self._backward(window, first, last, regular)
 
         self._each_group(window, work)
-        self._weight_gradients(window, regular)
+        self._weight_gradients(window)
         self._close(window, state)
         return float(window.losses.sum(dtype=np.float64)) / max(count, 1)
 
@@ -194,15 +196,13 @@ class CharLSTM:
         space = self.workspace
         if space is None or not space.fits(steps, lanes, training, rate > 0):
             self.workspace = space = None  # let go of the old arrays before the new ones are made
-            self.workspace = space = Workspace(
-                self.config, steps, lanes, self.team.threads, training, rate > 0
-            )
+            self.workspace = space = Workspace(self.config, steps, lanes, self.team.threads, training, rate > 0)
         self._pack(training)
         hidden = self.config.hidden
         for k in range(self.config.layers):
             space.h[k][0, :, :hidden] = state.h[k]
             space.c[k][0, :, :hidden] = state.c[k]
-        return Window(x, space)
+        return Window(x, space, rate > 0)
 
     def _close(self, window, state):
         hidden = self.config.hidden
@@ -216,21 +216,19 @@ class CharLSTM:
         groups = 1 if window.x.size * self.parameters.flat.size < SMALL_WINDOW else self.team.threads
         groups = min(groups, lanes)
         bounds = [lanes * group // groups for group in range(groups + 1)]
-        self.team.run(work, list(zip(bounds[:-1], bounds[1:], strict=True)))
+        self.team.run(work, list(itertools.pairwise(bounds)))
 
     def _forward(self, window, worker, first, last, regular=None):
         packed = self.packed
+        look_up(window.x, packed.table, first, last, window.gates[0])
         for k in range(self.config.layers):
-            if k == 0:
-                look_up(window.x, packed.table, first, last, window.gates[0])
-            else:
-                affine(inputs, packed.input[k].forward, packed.bias[k], first, last, window.gates[k])
+            if k:
+                affine(window.passed_on(k - 1), packed.input[k].forward, packed.bias[k], first, last, window.gates[k])
             recurrence(packed.recurrent[k].forward, first, last, window.gates[k], window.h[k], window.c[k])
-            inputs = window.outputs(k)
             if regular:
-                regular.apply(k, inputs, first, last, window.dropped[k])
-                inputs = window.dropped[k]
-        affine(inputs, packed.output.forward, packed.output_bias, first, last, window.logits)
+                regular.apply(k, window.h[k][1:], first, last, window.dropped[k])
+        top = window.passed_on(self.config.layers - 1)
+        affine(top, packed.output.forward, packed.output_bias, first, last, window.logits)
 
     def _backward(self, window, first, last, regular):
         packed, dh = self.packed, window.dh
@@ -244,65 +242,54 @@ class CharLSTM:
             if k:
                 affine(window.gates[k], packed.input[k].transposed, packed.no_bias, first, last, dh)
 
-    def _weight_gradients(self, window, regular):
-        space, gradient = window.space, self.gradient
-        jobs = []
-
-        def weights(x, offset, dy, name, gated):
-            for panel in range(panels(dy.shape[2])):
-                jobs.append((weight_gradient, (x, offset, dy, panel), (gated, gradient[name])))
-
-        def bias(dy, name, gated):
-            for panel in range(panels(dy.shape[2])):
-                jobs.append((bias_gradient, (dy, panel), (gated, gradient[name][None])))
-
+    def _weight_gradients(self, window):
+        gradient, calls = self.gradient, []
         for k in range(self.config.layers):
             dz = window.gates[k]
-            weights(window.h[k], 0, dz, f"w_hh_l{k}", True)
+            calls += weight_calls(window.h[k], dz, gradient[f"w_hh_l{k}"], gated=True)
             if k:
-                below = window.dropped[k - 1] if regular else window.outputs(k - 1)
-                weights(below, 0, dz, f"w_ih_l{k}", True)
-            bias(dz, f"b_l{k}", True)
-        top = window.dropped[-1] if regular else window.outputs(self.config.layers - 1)
-        weights(top, 0, window.logits, "w_out", False)
-        bias(window.logits, "b_out", False)
-        self._run_with_scratch(space, jobs)
-        self._first_layer_gradient(window, weights, jobs)
+                calls += weight_calls(window.passed_on(k - 1), dz, gradient[f"w_ih_l{k}"], gated=True)
+            calls += bias_calls(dz, gradient[f"b_l{k}"], gated=True)
+        top = window.passed_on(self.config.layers - 1)
+        calls += weight_calls(top, window.logits, gradient["w_out"], gated=False)
+        calls += bias_calls(window.logits, gradient["b_out"], gated=False)
+        dtable = window.space.dtable
+        calls += [
+            (row_gradient, (window.x, window.gates[0], panel, dtable[0])) for panel in range(panels(dtable.shape[2]))
+        ]
+        self.team.share_out(calls, window.space.scratch)
+        self._first_layer_gradient(window.space)
 
-    def _first_layer_gradient(self, window, weights, jobs):
-        space, gradient = window.space, self.gradient
-        count = panels(space.dtable.shape[2])
-        share_out(
-            self.team,
-            [partial(row_gradient, window.x, window.gates[0], panel, space.dtable[0]) for panel in range(count)],
-        )
-        if not self.config.embedding:
-            share_out(
-                self.team, [partial(unpack_rows, space.dtable[0], panel, gradient["w_ih_l0"]) for panel in range(count)]
-            )
+    def _first_layer_gradient(self, space):
+        """From the gradient of the look-up table to that of what it is made of."""
+        dtable, gradient, config = space.dtable, self.gradient, self.config
+        if not config.embedding:
+            target = gradient["w_ih_l0"]
+            self.team.share_out([(unpack_rows, (dtable[0], panel, target)) for panel in range(panels(dtable.shape[2]))])
             return
-        jobs.clear()
-        weights(self.packed.embedding, 0, space.dtable, "w_ih_l0", True)
-        self._run_with_scratch(space, jobs)
-        lanes = self.config.vocabulary
-        affine(space.dtable, self.packed.input[0].transposed, self.packed.no_bias, 0, lanes, space.dembedding)
-        gradient["embedding"][:] = space.dembedding[0, :, : self.config.embedding]
+        calls = weight_calls(self.packed.embedding, dtable, gradient["w_ih_l0"], gated=True)
+        self.team.share_out(calls, space.scratch)
+        transposed = self.packed.input[0].transposed
+        affine(dtable, transposed, self.packed.no_bias, 0, config.vocabulary, space.dembedding)
+        gradient["embedding"][:] = space.dembedding[0, :, : config.embedding]
 
-    def _run_with_scratch(self, space, jobs):
-        def run(worker, parcel):
-            for kernel, before, after in jobs[parcel::parcels]:
-                kernel(*before, space.scratch[worker], *after)
 
-        parcels = max(1, min(4 * self.team.threads, len(jobs)))
-        self.team.run(run, [(parcel,) for parcel in range(parcels)])
+def weight_calls(x, dy, gradient, gated):
+    """The panels of gradient (K, N) = Σ xᵀ dy, as calls to be shared out."""
+    return [(weight_gradient, (x, dy, panel, OWN, gated, gradient)) for panel in range(panels(dy.shape[2]))]
+
+
+def bias_calls(dy, gradient, gated):
+    """The panels of gradient (N,) = Σ dy, likewise."""
+    return [(bias_gradient, (dy, panel, OWN, gated, gradient[None])) for panel in range(panels(dy.shape[2]))]
 
 
 class Window:
     """The part of a workspace that T steps of it use, as views."""
 
-    def __init__(self, x: np.ndarray, space: Workspace):
+    def __init__(self, x: np.ndarray, space: Workspace, dropout: bool):
         steps = len(x)
-        self.x, self.space = x, space
+        self.x, self.space, self.dropout = x, space, dropout
         self.gates = [array[:steps] for array in space.gates]
         self.h = [array[: steps + 1] for array in space.h]
         self.c = [array[: steps + 1] for array in space.c]
@@ -312,6 +299,6 @@ class Window:
         if space.training:
             self.dh = space.dh[:steps]
 
-    def outputs(self, layer: int) -> np.ndarray:
-        """h of a layer without its row 0: (T, B, Hp)."""
-        return self.h[layer][1:]
+    def passed_on(self, layer: int) -> np.ndarray:
+        """What a layer hands to the next: h, or what dropout left of it (T, B, Hp)."""
+        return self.dropped[layer] if self.dropout else self.h[layer][1:]

@@ -1,5 +1,6 @@
 """Optimisers over the flat parameter buffer: clip and update in one pass, shared out in ranges."""
 
+import itertools
 import math
 
 import numpy as np
@@ -85,4 +86,4 @@ class Optimizer:
         count = len(self._ranges)
         parts = min(self.team.threads, max(1, count // 4))
         bounds = [count * part // parts for part in range(parts + 1)]
-        self.team.run(work, list(zip(bounds[:-1], bounds[1:], strict=True)))
+        self.team.run(work, list(itertools.pairwise(bounds)))

@@ -1,7 +1,5 @@
 """The model's weights as the kernels read them: packed, padded, and their transposes for the way back."""
 
-from functools import partial
-
 import numpy as np
 
 from charrnn.config import ModelConfig
@@ -32,12 +30,12 @@ class Matrix:
         self.forward = aligned_zeros(panels(self.width), depth, PANEL) if forward is None else forward
         self.transposed = aligned_zeros(panels(padded(depth)), self.width, PANEL)
 
-    def tasks(self, transposed: bool) -> list[partial]:
-        """The packing of each panel, as calls without arguments."""
-        jobs = [(pack, self.forward), (pack_transposed, self.transposed)][: 1 + transposed]
+    def packing(self, transposed: bool) -> list[tuple]:
+        """The packing of each panel, as calls to be shared out."""
+        calls = [(pack, self.forward), (pack_transposed, self.transposed)][: 1 + transposed]
         return [
-            partial(kernel, self.weights, self.gated, panel, panel + 1, target)
-            for kernel, target in jobs
+            (kernel, (self.weights, self.gated, panel, panel + 1, target))
+            for kernel, target in calls
             for panel in range(len(target))
         ]
 
@@ -67,13 +65,13 @@ class PackedWeights:
 
     def refresh(self, team, training: bool) -> None:
         """Pack the parameters; the transposes, which only the way back needs, if ``training``."""
-        jobs = []
+        calls = []
         for matrix in [*self.recurrent, *self.input, self.output]:
             if matrix is not None:
-                jobs += matrix.tasks(training)
+                calls += matrix.packing(training)
         for k, bias in enumerate(self.bias):
-            jobs.append(partial(pack_bias, self.parameters[f"b_l{k}"], True, bias))
-        jobs.append(partial(pack_bias, self.parameters["b_out"], False, self.output_bias))
+            calls.append((pack_bias, (self.parameters[f"b_l{k}"], True, bias)))
+        calls.append((pack_bias, (self.parameters["b_out"], False, self.output_bias)))
         vocabulary = self.config.vocabulary
         if self.config.embedding:
             self.embedding[0, :, : self.config.embedding] = self.parameters["embedding"]
@@ -81,19 +79,8 @@ class PackedWeights:
             weights, bias = self.parameters["w_ih_l0"], self.parameters["b_l0"]
             for first in range(0, vocabulary, 64):
                 last = min(first + 64, vocabulary)
-                jobs.append(partial(pack_table, weights, bias, first, last, self.table))
-        share_out(team, jobs)
+                calls.append((pack_table, (weights, bias, first, last, self.table)))
+        team.share_out(calls)
         if self.config.embedding:
             # A one-hot character times the embedding times W_ih is a row of embedding W_ih.
             affine(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table[None])
-
-
-def share_out(team, jobs: list) -> None:
-    """Run many small calls on the team, in a few parcels so that the hand-over does not cost more than they do."""
-    parcels = max(1, min(4 * team.threads, len(jobs))) if team.threads > 1 else 1
-
-    def run(worker, parcel):
-        for job in jobs[parcel::parcels]:
-            job()
-
-    team.run(run, [(parcel,) for parcel in range(parcels)])

@@ -62,9 +62,7 @@ class Parameters:
             self.ranges[name] = (start, stop)
             start = -(-stop // ALIGNMENT) * ALIGNMENT
         self.flat = aligned_zeros(start)
-        self._views = {
-            name: self.flat[slice(*self.ranges[name])].reshape(shape) for name, shape in shapes.items()
-        }
+        self._views = {name: self.flat[slice(*self.ranges[name])].reshape(shape) for name, shape in shapes.items()}
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._views[name]

@@ -1,5 +1,6 @@
 """Drawing text from a model, a chunk of characters at a time.  Knows ids only."""
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -52,7 +53,9 @@ class Sampler:
         seed: of the random numbers.
     """
 
-    def __init__(self, network: CharLSTM, prime: np.ndarray, streams: int = 1, choice: Choice | None = None, seed: int = 0):
+    def __init__(
+        self, network: CharLSTM, prime: np.ndarray, streams: int = 1, choice: Choice | None = None, seed: int = 0
+    ):
         compiler.prepare(write)
         self.network, self.choice = network, choice or Choice()
         self._generators = [np.random.default_rng([seed, stream]) for stream in range(streams)]
@@ -95,5 +98,5 @@ class Sampler:
 
         groups = min(network.team.threads, streams)
         bounds = [streams * group // groups for group in range(groups + 1)]
-        network.team.run(work, list(zip(bounds[:-1], bounds[1:], strict=True)))
+        network.team.run(work, list(itertools.pairwise(bounds)))
         return drawn

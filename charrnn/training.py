@@ -139,9 +139,7 @@ class Trainer:
         if len(self.parts.validation) < 2:
             notes.append("no validation part: the best model is the last one")
         elif len(self.parts.validation) > VALIDATION_LIMIT:
-            notes.append(
-                f"the first {VALIDATION_LIMIT:,} characters of the validation part are scored while training"
-            )
+            notes.append(f"the first {VALIDATION_LIMIT:,} characters of the validation part are scored while training")
         return notes
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -222,10 +220,7 @@ class Trainer:
             if not last and self._save_due(part, after):
                 yield self._save("periodic")
             part = after
-        if self._stop:
-            reason = "interrupted"
-        else:
-            reason = "budget" if self.config.time_budget is not None else "completed"
+        reason = "interrupted" if self._stop else "budget" if self.config.time_budget is not None else "completed"
         yield self._save("interrupted" if self._stop else "finished")
         yield self._finished(reason)
 
@@ -334,9 +329,7 @@ class Trainer:
         newline = "\n" if not self.vocabulary.is_bytes else 10
         known = self.vocabulary.symbols
         prime = [known.index(newline) if newline in known else int(self.parts.train[0])]
-        sampler = Sampler(
-            self.network, np.array(prime), choice=Choice(SAMPLE_TEMPERATURE), seed=self.progress.step
-        )
+        sampler = Sampler(self.network, np.array(prime), choice=Choice(SAMPLE_TEMPERATURE), seed=self.progress.step)
         text = self.vocabulary.decode(sampler.draw(self.config.sample_length)[:, 0])
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")

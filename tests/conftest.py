@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 # One compilation of the kernels for all the workers of a test run.  Folders of the user's are left alone.
-os.environ.setdefault("CHARRNN_CACHE", f"{tempfile.gettempdir()}/charrnn-tests-{os.getuid() if hasattr(os, 'getuid') else 0}")
+os.environ.setdefault(
+    "CHARRNN_CACHE", f"{tempfile.gettempdir()}/charrnn-tests-{os.getuid() if hasattr(os, 'getuid') else 0}"
+)
 os.environ["CHARRNN_CORPORA"] = tempfile.mkdtemp()
 
 hypothesis.settings.register_profile("charrnn", deadline=None, derandomize=True, max_examples=50)

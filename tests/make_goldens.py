@@ -18,7 +18,15 @@ FOLDER = Path(__file__).parent / "goldens"
 CASES = {
     "one-hot": {"vocabulary": 11, "hidden": 20, "layers": 2, "embedding": None, "steps": 7, "lanes": 3, "decay": 0.0},
     "embedding": {"vocabulary": 9, "hidden": 33, "layers": 3, "embedding": 5, "steps": 6, "lanes": 2, "decay": 0.1},
-    "one-layer": {"vocabulary": 17, "hidden": 16, "layers": 1, "embedding": None, "steps": 12, "lanes": 4, "decay": 0.0},
+    "one-layer": {
+        "vocabulary": 17,
+        "hidden": 16,
+        "layers": 1,
+        "embedding": None,
+        "steps": 12,
+        "lanes": 4,
+        "decay": 0.0,
+    },
 }
 LR, CLIP, BETAS, TRAINING_STEPS = 1e-2, 0.25, (0.9, 0.99), 10
 

@@ -18,13 +18,10 @@ def layer_count(parameters):
 
 def forward(parameters, x, state, masks=None):
     """Logits (T, B, V), the final state, and what backward needs."""
-    steps, lanes = x.shape
+    steps, _lanes = x.shape
     layers = layer_count(parameters)
     h0, c0 = state
-    if "embedding" in parameters:
-        inputs = parameters["embedding"][x]
-    else:
-        inputs = np.eye(parameters["w_ih_l0"].shape[0])[x]
+    inputs = parameters["embedding"][x] if "embedding" in parameters else np.eye(parameters["w_ih_l0"].shape[0])[x]
     trace, final_h, final_c = [], [], []
     for k in range(layers):
         w_ih, w_hh, b = (parameters[f"{name}_l{k}"] for name in ("w_ih", "w_hh", "b"))

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from charrnn.text.batches import Batches, fitting_lanes
 
 
-@given(
-    length=st.integers(2, 400), lanes=st.integers(1, 12), steps=st.integers(1, 30), epoch=st.integers(0, 5)
-)
+@given(length=st.integers(2, 400), lanes=st.integers(1, 12), steps=st.integers(1, 30), epoch=st.integers(0, 5))
 def test_an_epoch_has_every_target_once_in_lanes_that_continue(length, lanes, steps, epoch):
     lanes = min(lanes, length)
     batches = Batches(np.arange(length), lanes, steps, seed=3)
@@ -39,7 +37,13 @@ def test_epochs_enter_at_different_places_but_the_same_ones_again():
 
 @pytest.mark.parametrize(
     ("length", "lanes", "steps", "expected"),
-    [(1_000_000, 32, 64, (32, 64)), (300, 32, 64, (4, 64)), (40, 32, 64, (1, 39)), (2, 32, 64, (2, 1)), (10, 3, 1, (3, 1))],
+    [
+        (1_000_000, 32, 64, (32, 64)),
+        (300, 32, 64, (4, 64)),
+        (40, 32, 64, (1, 39)),
+        (2, 32, 64, (2, 1)),
+        (10, 3, 1, (3, 1)),
+    ],
 )
 def test_small_texts_get_fewer_lanes(length, lanes, steps, expected):
     assert fitting_lanes(length, lanes, steps) == expected

@@ -105,7 +105,7 @@ def test_names_are_found_once_they_are_there(corpora):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves ``content`` at /a.txt; ``ranges`` says whether it can continue; it remembers the Range headers."""
+    """Serves ``content`` at /a.txt, remembers the Range headers, and misbehaves as its attributes say."""
 
     daemon_threads = True
 

@@ -46,7 +46,10 @@ def test_what_is_saved_is_loaded(tmp_path, embedding, with_run):
     loaded = Checkpoint.load(tmp_path / "a.safetensors")
     for name in ("model", "vocabulary", "training", "progress", "history", "corpus"):
         assert getattr(loaded, name) == getattr(saved, name)
-    for group, expected in [(loaded.parameters, saved.parameters), *((loaded.optimizer[s], saved.optimizer[s]) for s in saved.optimizer)]:
+    for group, expected in [
+        (loaded.parameters, saved.parameters),
+        *((loaded.optimizer[s], saved.optimizer[s]) for s in saved.optimizer),
+    ]:
         assert group.keys() == expected.keys()
         for name in expected:
             np.testing.assert_array_equal(group[name], expected[name])
@@ -85,7 +88,9 @@ def test_pytorch_loads_it_and_computes_the_same(tmp_path):
 
     checkpoint = make(embedding=4, with_run=False)
     checkpoint.save(tmp_path / "a.safetensors")
-    tensors = {name: torch.tensor(value) for name, value in safetensors.numpy.load_file(tmp_path / "a.safetensors").items()}
+    tensors = {
+        name: torch.tensor(value) for name, value in safetensors.numpy.load_file(tmp_path / "a.safetensors").items()
+    }
     twin = torch.nn.ModuleDict(
         {"embedding": torch.nn.Embedding(7, 4), "lstm": torch.nn.LSTM(4, 5, 2), "head": torch.nn.Linear(5, 7)}
     )

@@ -67,7 +67,18 @@ class TestTrain:
         assert [r["event"] for r in records][:2] == ["started", "step"]
         assert {"started", "step", "evaluated", "saved", "sampled", "finished"} == {r["event"] for r in records}
         step = next(r for r in records if r["event"] == "step")
-        assert step.keys() >= set("step epoch characters loss bpc lr grad_norm chars_per_s elapsed_s eta_s".split())
+        assert step.keys() >= {
+            "step",
+            "epoch",
+            "characters",
+            "loss",
+            "bpc",
+            "lr",
+            "grad_norm",
+            "chars_per_s",
+            "elapsed_s",
+            "eta_s",
+        }
         evaluated = next(r for r in records if r["event"] == "evaluated")
         assert evaluated.keys() >= {"val_loss", "val_bpc", "best_val_loss"}
         assert {"path", "reason"} <= next(r for r in records if r["event"] == "saved").keys()
@@ -273,12 +284,22 @@ class TestSample:
         result = succeed("sample", model, "--compare", "0.3,1", "--length", 60, "--seed", 2)
         assert "temperature 0.3" in result.stdout
         assert "temperature 1" in result.stdout
-        lines = succeed("sample", model, "--compare", "0.3,1", "--length", 60, "--seed", 2, "--json").stdout.splitlines()
+        lines = succeed(
+            "sample", model, "--compare", "0.3,1", "--length", 60, "--seed", 2, "--json"
+        ).stdout.splitlines()
         assert [json.loads(line)["temperature"] for line in lines] == [0.3, 1]
 
     @pytest.mark.parametrize(
         "arguments",
-        [["-t", "-1"], ["-t", "nan"], ["-t", "inf"], ["-n", "0"], ["--top-p", "0"], ["--min-p", "2"], ["--compare", "a"]],
+        [
+            ["-t", "-1"],
+            ["-t", "nan"],
+            ["-t", "inf"],
+            ["-n", "0"],
+            ["--top-p", "0"],
+            ["--min-p", "2"],
+            ["--compare", "a"],
+        ],
     )
     def test_wrong_usage(self, model, arguments):
         result = invoke("sample", model, *arguments)
@@ -327,7 +348,9 @@ class TestInspect:
         result = succeed("inspect", model, text, "--length", 600, "--cells", 4)
         assert "FABLES OF THE EBBLE VALLEY" in result.stdout
         assert "\x1b" not in result.stdout
-        finds = [json.loads(line) for line in succeed("inspect", model, text, "--length", 600, "--json").stdout.splitlines()]
+        finds = [
+            json.loads(line) for line in succeed("inspect", model, text, "--length", 600, "--json").stdout.splitlines()
+        ]
         assert len(finds) == 10
         assert [find["score"] for find in finds] == sorted((find["score"] for find in finds), reverse=True)
         assert all(len(find["values"]) == 600 for find in finds)
@@ -344,9 +367,7 @@ class TestInspect:
 
     def test_predictions_and_surprise(self, model):
         line = 'The fox said "no".\n'
-        found = json.loads(
-            succeed("inspect", model, "--text", line, "--predictions", "--surprise", "--json").stdout
-        )
+        found = json.loads(succeed("inspect", model, "--text", line, "--predictions", "--surprise", "--json").stdout)
         assert found["text"] == line
         assert len(found["predictions"]) == len(found["surprise"]) == len(line)
         assert found["surprise"][0] is None
@@ -385,7 +406,11 @@ class TestInspect:
 
 def run_cli(*arguments, **options):
     return subprocess.run(
-        [sys.executable, "-m", "charrnn", *map(str, arguments)], capture_output=True, timeout=120, check=False, **options
+        [sys.executable, "-m", "charrnn", *map(str, arguments)],
+        capture_output=True,
+        timeout=120,
+        check=False,
+        **options,
     )
 
 
@@ -429,9 +454,12 @@ class TestProcess:
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
     def test_a_full_disk_behind_stdout_is_one_line(self, model):
-        with open("/dev/full", "wb") as full:
+        with Path("/dev/full").open("wb") as full:
             process = subprocess.run(
-                [sys.executable, "-m", "charrnn", "sample", str(model)], stdout=full, stderr=subprocess.PIPE, check=False
+                [sys.executable, "-m", "charrnn", "sample", str(model)],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
             )
         assert process.returncode == 1
         assert process.stderr.count(b"\n") == 1

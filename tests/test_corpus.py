@@ -86,9 +86,7 @@ def test_a_large_vocabulary_takes_two_bytes_an_id(tmp_path):
     assert read_back(corpus) == text
 
 
-@pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "koi8-r", "cp1251"]
-)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "koi8-r", "cp1251"])
 @pytest.mark.parametrize("block", [1, 3, 1 << 20])
 def test_encodings(tmp_path, monkeypatch, encoding, block):
     monkeypatch.setattr(module, "BLOCK", block)
@@ -96,9 +94,7 @@ def test_encodings(tmp_path, monkeypatch, encoding, block):
     assert read_back(open_corpus([path], encoding=encoding)) == CYRILLIC
 
 
-@given(
-    text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30), block=st.integers(1, 9)
-)
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30), block=st.integers(1, 9))
 def test_blocks_do_not_show(tmp_path_factory, text, block):
     path = write(tmp_path_factory.mktemp("text") / "a.txt", text)
     with pytest.MonkeyPatch.context() as patch:
@@ -570,11 +566,7 @@ def test_splits():
     )
     assert split(1_115_394, "90/10") == split(1_115_394, (90, 10, 0))
     assert split(10, "80/10/10") == (slice(0, 8), slice(8, 9), slice(9, 10))
-    assert (
-        split(1000, "99.5/0.5")
-        == split(1000, (99.5, 0.5))
-        == (slice(0, 995), slice(995, 1000), slice(1000, 1000))
-    )
+    assert split(1000, "99.5/0.5") == split(1000, (99.5, 0.5)) == (slice(0, 995), slice(995, 1000), slice(1000, 1000))
     assert split(10, " 100 / 0 ") == (slice(0, 10), slice(10, 10), slice(10, 10))
 
 

@@ -192,9 +192,7 @@ def test_heat_maps_of_any_text_fit_and_are_harmless(text, width, depth):
 @pytest.mark.parametrize("depth", COLOURED)
 def test_nothing_but_colours_reaches_the_terminal(depth):
     lines = heat_text(HOSTILE, np.linspace(-1, 1, len(HOSTILE)), width=20, depth=depth)
-    lines += prediction_rows(
-        HOSTILE, [list("\x1b\x9b\u202e\n]")] * len(HOSTILE), np.full((len(HOSTILE), 5), 0.2)
-    )
+    lines += prediction_rows(HOSTILE, [list("\x1b\x9b\u202e\n]")] * len(HOSTILE), np.full((len(HOSTILE), 5), 0.2))
     lines += [legend(depth=depth), prediction_legend(depth), strip(np.linspace(-1, 1, 9), 9, depth=depth)]
     sent = printed(lines, depth)
     parts = sent.split("\x1b[")

@@ -1,5 +1,6 @@
 """The optimisers against their formulas in float64, and the schedule."""
 
+import itertools
 import math
 
 import numpy as np
@@ -79,9 +80,9 @@ def test_learning_rate_rises_to_its_peak_and_falls_along_a_cosine():
     config = TrainConfig(lr=1.0, warmup=100, final_lr=0.1)
     rates = [learning_rate(config, step, step / 2000) for step in range(2000)]
     assert rates[0] < 0.02
-    assert all(a < b for a, b in zip(rates[:99], rates[1:100], strict=True))
+    assert all(a < b for a, b in itertools.pairwise(rates))
     assert max(rates) == pytest.approx(1.0, abs=0.02)
-    assert all(a > b for a, b in zip(rates[101:], rates[102:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(rates))
     assert rates[-1] == pytest.approx(0.1, abs=1e-3)
     assert rates[1000] == pytest.approx(0.55, abs=0.01)
 

@@ -11,9 +11,7 @@ from charrnn.terminal.cells import CARRIER, clip, clusters, glyph, plain, text_w
 from charrnn.terminal.sanitise import escaped, visible
 
 EVERY_CHARACTER = "".join(map(chr, range(0x110000)))
-ANY_TEXT = st.text(
-    st.characters(codec=None) | st.sampled_from("\x1b\x9b\r\n\t\x07\u202e\u200b\ud800 漢\u0301")
-)
+ANY_TEXT = st.text(st.characters(codec=None) | st.sampled_from("\x1b\x9b\r\n\t\x07\u202e\u200b\ud800 漢\u0301"))
 
 # Format characters that are signs of a script and have a shape of their own.
 VISIBLE_FORMAT = {
@@ -33,9 +31,7 @@ def test_no_character_of_unicode_gets_through_that_acts_or_hides():
 
 
 def test_letters_of_every_script_pass_unchanged():
-    letters = [
-        c for c in EVERY_CHARACTER if unicodedata.category(c) in {"Lu", "Ll", "Lt", "Nd", "Sm", "Sc", "Po"}
-    ]
+    letters = [c for c in EVERY_CHARACTER if unicodedata.category(c) in {"Lu", "Ll", "Lt", "Nd", "Sm", "Sc", "Po"}]
     assert visible("".join(letters)) == "".join(letters)
 
 

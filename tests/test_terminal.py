@@ -210,9 +210,7 @@ def test_any_text_can_be_piped(text):
 
 def test_json_has_no_nan_and_takes_numpy():
     terminal, out, _ = piped(json=True)
-    terminal.json(
-        {"a": np.float32("nan"), "b": np.arange(2), "c": [math.inf, np.int64(3)], "d": "é\x1b\u2028"}
-    )
+    terminal.json({"a": np.float32("nan"), "b": np.arange(2), "c": [math.inf, np.int64(3)], "d": "é\x1b\u2028"})
     assert content(out) == '{"a":null,"b":[0,1],"c":[null,3],"d":"é\\u001b\\u2028"}\n'.encode()
 
 
@@ -368,7 +366,7 @@ def test_an_interrupted_run_says_how_to_go_on(pty):
     sent = live(pty, a_run(60, reason="interrupted")).decode()
     after = RICHS_OWN.sub("", sent[sent.index("\x1b[?25h") :])
     assert "Interrupted, and saved" in after
-    assert "charrnn train --resume checkpoints/fables" in after
+    assert "charrnn train --resume --name fables" in after
 
 
 def test_the_live_display_gives_the_cursor_back_after_an_error(pty):
@@ -473,11 +471,7 @@ def test_a_falling_loss_falls_and_ends_where_the_run_is():
     for step in range(1, 101):
         curve.add(step / 400, 3 - step / 100)
     rows = drawn(curve)
-    columns = [
-        min(place for place, cell in enumerate(row[7:]) if cell != " ")
-        for row in rows[:-1]
-        if row[7:].strip()
-    ]
+    columns = [min(place for place, cell in enumerate(row[7:]) if cell != " ") for row in rows[:-1] if row[7:].strip()]
     assert columns == sorted(columns)
     assert rows[-1].endswith("25 % of the run")  # zoomed: a quarter of the run fills the width
     assert max(len(row.rstrip()) for row in rows[:-1]) == 60

@@ -59,7 +59,7 @@ def test_it_learns_and_reports(tmp_path):
     evaluations = [record for record in records if record.event == "evaluated"]
     best = min(record.val_loss for record in evaluations)
     assert records[-1].best_val_loss == best < 0.3
-    assert [e.improved for e in evaluations][0] is True
+    assert next(e.improved for e in evaluations) is True
     assert Checkpoint.load(tmp_path / "run" / "best.safetensors").progress["best_val_loss"] == best
     logged = [json.loads(line) for line in (tmp_path / "run" / METRICS).read_text().splitlines()]
     assert logged == [json.loads(json.dumps(record.to_dict())) for record in records]

@@ -110,9 +110,7 @@ def test_unknown_characters_are_named_visibly_at_most_five():
     with pytest.raises(VocabularyError) as caught:
         Vocabulary("abc").encode("aé\x1b\u202eaéXYZ\ud800")
     message = str(caught.value)
-    assert (
-        "'é' (U+00E9), '\\x1b' (U+001B), '\\u202e' (U+202E), 'X' (U+0058), 'Y' (U+0059) and 2 more" in message
-    )
+    assert "'é' (U+00E9), '\\x1b' (U+001B), '\\u202e' (U+202E), 'X' (U+0058), 'Y' (U+0059) and 2 more" in message
     assert "\x1b" not in message
     assert "\n" not in message
     assert "--unknown" in message

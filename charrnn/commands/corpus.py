@@ -80,17 +80,13 @@ def get(name: str, quiet: bool) -> None:
         with _Progress(entry.name, quiet) as progress:
             path = download(entry, progress=progress)
     if not quiet:
-        click.echo(
-            f"{entry.name} is in {_visible(str(path))}; train with: charrnn train {entry.name}", err=True
-        )
+        click.echo(f"{entry.name} is in {_visible(str(path))}; train with: charrnn train {entry.name}", err=True)
 
 
 @corpus.command(context_settings=_HELP)
 @click.argument("file")
 @click.option("--encoding", default="utf-8", show_default=True, help="How the file encodes its characters.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object, with the counts of all characters."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the counts of all characters.")
 def stats(file: str, encoding: str, as_json: bool) -> None:
     """Count the characters and lines of FILE, and say what is odd about it.
 

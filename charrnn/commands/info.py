@@ -51,7 +51,10 @@ def _show(terminal, path: Path, found) -> None:
     characters = bytes(symbols).decode("latin-1") if found.vocabulary.is_bytes else "".join(symbols)
     pairs = [
         ("file", str(path)),
-        ("model", f"LSTM, {model.layers} x {model.hidden}" + (f", embedding {model.embedding}" if model.embedding else "")),
+        (
+            "model",
+            f"LSTM, {model.layers} x {model.hidden}" + (f", embedding {model.embedding}" if model.embedding else ""),
+        ),
         ("parameters", f"{parameter_count(model):,}"),
         ("vocabulary", f"{len(symbols)} {'bytes' if found.vocabulary.is_bytes else 'characters'}: {characters!r}"),
     ]
@@ -65,8 +68,8 @@ def _show(terminal, path: Path, found) -> None:
             (
                 "training",
                 f"{training.optimizer}, lr {training.learning_rate:g}, weight decay {training.decay:g}, "
-                f"clip {training.clip:g}, dropout {training.dropout:g}, batch {training.batch_size} x {training.seq_len}, "
-                f"split {training.split}, seed {training.seed}",
+                f"clip {training.clip:g}, dropout {training.dropout:g}, "
+                f"batch {training.batch_size} x {training.seq_len}, split {training.split}, seed {training.seed}",
             )
         )
     if progress:

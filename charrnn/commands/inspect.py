@@ -42,7 +42,9 @@ def _cell(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 @checkpoint_argument
 @click.argument("text", required=False, metavar="[TEXT]")
 @click.option("--text", "literal", metavar="TEXT", help="The text itself, instead of a file.")
-@click.option("--cell", callback=_cell, metavar="LAYER:UNIT", help="The cell to show, numbered from 0.  [default: a gallery]")
+@click.option(
+    "--cell", callback=_cell, metavar="LAYER:UNIT", help="The cell to show, numbered from 0.  [default: a gallery]"
+)
 @click.option(
     "--signal", type=click.Choice(["c", "h", "i", "f", "g", "o"]), default="c", show_default=True,
     help="tanh of the cell state, output, input gate, forget gate, candidate, output gate.",
@@ -92,7 +94,9 @@ def inspect(checkpoint: Path, **options: Any) -> None:
 def _ids(model, options: dict[str, Any], terminal):
     if options["literal"] is not None:
         text = options["literal"]
-        return model.encode(text.encode("utf-8", "surrogateescape") if model.vocabulary.is_bytes else text, options["unknown"])
+        return model.encode(
+            text.encode("utf-8", "surrogateescape") if model.vocabulary.is_bytes else text, options["unknown"]
+        )
     from charrnn.text.corpus import open_corpus
 
     corpus = open_corpus(
@@ -124,7 +128,10 @@ def _lines(terminal, model, reading, options: dict[str, Any]) -> list:
     values, shown, key = None, scale, None
     if options["surprise"]:
         values, shown = reading.surprise() / _MOST_SURPRISE, SEQUENTIAL
-        key = ("surprise of each character", legend(SEQUENTIAL, "0 bits", f"{_MOST_SURPRISE:g} bits or more", depth=depth))
+        key = (
+            "surprise of each character",
+            legend(SEQUENTIAL, "0 bits", f"{_MOST_SURPRISE:g} bits or more", depth=depth),
+        )
     elif options["cell"]:
         values = reading.cell(*options["cell"])
         layer, unit = options["cell"]
@@ -169,11 +176,12 @@ def _gallery(terminal, reading, options: dict[str, Any]) -> list:
     if finds:
         best = finds[0]
         lines += ["", f"cell {best.layer}:{best.unit}"]
-        rows = heat_text(
-            reading.text, reading.cell(best.layer, best.unit), scale, width=terminal.width, depth=depth
-        )
+        rows = heat_text(reading.text, reading.cell(best.layer, best.unit), scale, width=terminal.width, depth=depth)
         lines += rows[: _LINES_OF_BEST * (2 if depth == Depth.NONE else 1)]
-        lines += ["", Text(f"Look closer: --cell {best.layer}:{best.unit}, or --predictions, or --surprise", style="dim")]
+        lines += [
+            "",
+            Text(f"Look closer: --cell {best.layer}:{best.unit}, or --predictions, or --surprise", style="dim"),
+        ]
     return lines
 
 

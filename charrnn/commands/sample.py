@@ -29,17 +29,49 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
 
 @click.command(short_help="Write text with a model.")
 @checkpoint_argument
-@click.option("-t", "--temperature", type=Number(0), default=1.0, show_default=True, help="0 is greedy, 0.5 careful, 1 as learnt, above 1 wild.")
-@click.option("-n", "--length", type=click.IntRange(1, 1_000_000_000), default=1000, show_default=True, help="Characters to write.")
+@click.option(
+    "-t",
+    "--temperature",
+    type=Number(0),
+    default=1.0,
+    show_default=True,
+    help="0 is greedy, 0.5 careful, 1 as learnt, above 1 wild.",
+)
+@click.option(
+    "-n",
+    "--length",
+    type=click.IntRange(1, 1_000_000_000),
+    default=1000,
+    show_default=True,
+    help="Characters to write.",
+)
 @click.option("-p", "--prime", default="", help="Text that the model reads before it writes. Not counted in --length.")
-@click.option("--prime-file", type=click.File("rb"), metavar="FILE", help="The same from a file, or - for standard input.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed writes the same text.  [default: a new one]")
+@click.option(
+    "--prime-file", type=click.File("rb"), metavar="FILE", help="The same from a file, or - for standard input."
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed writes the same text.  [default: a new one]"
+)
 @click.option("--top-k", type=click.IntRange(0), default=0, help="Choose among the K likeliest characters only.")
-@click.option("--top-p", type=Number(0, 1, min_open=True), default=1.0, help="Choose among the likeliest that hold this much probability.")
-@click.option("--min-p", type=Number(0, 1), default=0.0, help="Leave out what is less likely than this part of the likeliest.")
-@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Texts to write, in one batch.")
+@click.option(
+    "--top-p",
+    type=Number(0, 1, min_open=True),
+    default=1.0,
+    help="Choose among the likeliest that hold this much probability.",
+)
+@click.option(
+    "--min-p", type=Number(0, 1), default=0.0, help="Leave out what is less likely than this part of the likeliest."
+)
+@click.option(
+    "--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Texts to write, in one batch."
+)
 @click.option("--stop", metavar="TEXT", help="End a text where TEXT would begin.")
-@click.option("--compare", callback=_temperatures, metavar="T,T,…", help="Show several temperatures side by side, as in 0.3,0.7,1.0.")
+@click.option(
+    "--compare",
+    callback=_temperatures,
+    metavar="T,T,…",
+    help="Show several temperatures side by side, as in 0.3,0.7,1.0.",
+)
 @unknown_option
 @threads_option
 @quiet_option
@@ -106,7 +138,9 @@ def _stream(terminal, model, choice, options: dict[str, Any]) -> None:
     prime, length = options["prime"], options["length"]
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     as_text = decoder.decode if model.vocabulary.is_bytes else lambda text: text
-    write = terminal.write_bytes if model.vocabulary.is_bytes and not shown else lambda text: terminal.write(as_text(text))
+    write = (
+        terminal.write_bytes if model.vocabulary.is_bytes and not shown else lambda text: terminal.write(as_text(text))
+    )
     if shown and prime:
         terminal.write(as_text(prime), style="bold")
     chunk = 1 if shown else 4096
@@ -157,7 +191,8 @@ class _Until:
             self._held = text[:0]
             return text[:place]
         keep = next(
-            (size for size in range(min(len(self._stop) - 1, len(text)), 0, -1) if self._stop.startswith(text[-size:])), 0
+            (size for size in range(min(len(self._stop) - 1, len(text)), 0, -1) if self._stop.startswith(text[-size:])),
+            0,
         )
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

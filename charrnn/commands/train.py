@@ -124,8 +124,12 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     help="Refuse a text with more distinct characters.",
 )  # fmt: skip
 @click.option("--eval-every", type=click.IntRange(1), metavar="STEPS", help="[default: about 12 times a run]")
-@click.option("--save-every", type=click.IntRange(1), metavar="STEPS", help="[default: with every evaluation, and each minute]")
-@click.option("--sample-every", type=click.IntRange(0), metavar="STEPS", help="0 for never.  [default: with evaluations]")
+@click.option(
+    "--save-every", type=click.IntRange(1), metavar="STEPS", help="[default: with every evaluation, and each minute]"
+)
+@click.option(
+    "--sample-every", type=click.IntRange(0), metavar="STEPS", help="0 for never.  [default: with evaluations]"
+)
 @click.option("--resume", is_flag=True, help="Go on with the run of this name, from its last checkpoint.")
 @click.option(
     "--init-from", type=click.Path(path_type=Path), metavar="CHECKPOINT",
@@ -205,7 +209,9 @@ def _begun(text, options, folder, terminal):
 
     config = TrainConfig(**{name: options[name] for name in (*_LEARNING, *_RUN)})
     if folder.exists() and not options["force"]:
-        raise CheckpointError(f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another")
+        raise CheckpointError(
+            f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another"
+        )
     source = load_checkpoint(options["init_from"]) if options["init_from"] else None
     reading = dict(options)
     if source is not None:
@@ -232,7 +238,9 @@ def _begun(text, options, folder, terminal):
         **{name: reading[name] for name in _TEXT},
         "init_from": str(options["init_from"]) if source is not None else None,
     }
-    trainer = Trainer(network, config, Parts.of(corpus.ids, config.split), corpus.vocabulary, folder, facts, corpus.notes)
+    trainer = Trainer(
+        network, config, Parts.of(corpus.ids, config.split), corpus.vocabulary, folder, facts, corpus.notes
+    )
     folder.create()
     return trainer
 
@@ -258,7 +266,9 @@ def _resumed(ctx, text, options, folder, terminal):
     for name, value in given.items():
         if name not in _RUN and before[name] != value:
             flag = name.removeprefix("as_").replace("_", "-")
-            raise ConfigError(f"the run was started with --{flag} {before[name]}, not {value}: leave --{flag} out to resume")
+            raise ConfigError(
+                f"the run was started with --{flag} {before[name]}, not {value}: leave --{flag} out to resume"
+            )
     settings = checkpoint.training.to_dict()
     if any(name in given for name in ("epochs", "steps", "time_budget")):
         settings.update(epochs=None, steps=None, time_budget=None)

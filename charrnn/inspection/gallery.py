@@ -48,7 +48,7 @@ def scores(reading: Reading) -> np.ndarray:
 def gallery(reading: Reading, count: int) -> list[Find]:
     """The ``count`` best cells, best first, without those that do what a better one does."""
     ranked = scores(reading)
-    layers, units = ranked.shape
+    _layers, units = ranked.shape
     flat = reading.values.reshape(len(reading.values), -1).astype(np.float64)
     flat = flat - flat.mean(axis=0)
     flat /= np.maximum(np.linalg.norm(flat, axis=0), 1e-12)

@@ -36,9 +36,7 @@ class Reading:
         """
         _, layers, units = self.values.shape
         if not (0 <= layer < layers and 0 <= unit < units):
-            raise ConfigError(
-                f"there is no cell {layer}:{unit}: layers are 0 to {layers - 1}, units 0 to {units - 1}"
-            )
+            raise ConfigError(f"there is no cell {layer}:{unit}: layers are 0 to {layers - 1}, units 0 to {units - 1}")
         return self.values[:, layer, unit]
 
     def surprise(self) -> np.ndarray:

@@ -32,16 +32,14 @@ def panel_end(panel, width):
     return min(PANEL, width - PANEL * panel)
 
 
-@kernel(void(Array3, intp, Array3, intp, Array1, intp, Array2))
-def weight_gradient(x, x_offset, dy, panel, scratch, gated, gradient):
+@kernel(void(Array3, Array3, intp, Array1, intp, Array2))
+def weight_gradient(x, dy, panel, scratch, gated, gradient):
     """One panel of gradient (K, N) = Σ x dyᵀ.
 
-    x (·, B, Kp) is read from its step ``x_offset`` on, T steps; dy (T, B, Np); scratch holds at least
-    64 (K + BLOCK_PLACES) floats.
+    x (T or more, B, Kp), dy (T, B, Np); scratch holds at least 64 (K + BLOCK_PLACES) floats.
     """
     width, x_width, depth = dy.shape[2], x.shape[2], gradient.shape[0]
     places = dy.shape[0] * dy.shape[1]
-    x_at = x.ctypes.data + 4 * x_offset * x.shape[1] * x_width
     dy_at = dy.ctypes.data + 4 * PANEL * panel
     columns = panel_end(panel, width)
     sums_at = scratch.ctypes.data
@@ -53,7 +51,16 @@ def weight_gradient(x, x_offset, dy, panel, scratch, gated, gradient):
             for j in range(0, columns, LANES):
                 store(block_at, PANEL * place + j, load(dy_at, (start + place) * width + j))
         multiply_panel(
-            x_at + 4 * start * x_width, 1, x_width, block_at, PANEL, sums_at, PANEL, count, depth, columns // LANES
+            x.ctypes.data + 4 * start * x_width,
+            1,
+            x_width,
+            block_at,
+            PANEL,
+            sums_at,
+            PANEL,
+            count,
+            depth,
+            columns // LANES,
         )
     unpack_panel(scratch, depth, panel, gated, gradient)
 

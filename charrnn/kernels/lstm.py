@@ -23,6 +23,7 @@ from charrnn.kernels.simd import LANES, fma, load, splat, store
 
 f32 = np.float32
 
+
 @kernel(void(Ids2, Array2, intp, intp, Array3))
 def look_up(x, table, first, last, gates):
     """gates[t, b] = table[x[t, b]]: the first layer's x W_ih + b, for a one-hot x."""

@@ -51,9 +51,7 @@ def _emit_tile(function, rows, vectors):
     a_offset, b_offset = builder.phi(_I64), builder.phi(_I64)
     sums = {tile: builder.phi(_VECTOR) for tile in tiles}
     weights = [
-        builder.load(
-            llvm_pointer(builder, b, builder.add(b_offset, _I64(column * LANES))), align=4, typ=_VECTOR
-        )
+        builder.load(llvm_pointer(builder, b, builder.add(b_offset, _I64(column * LANES))), align=4, typ=_VECTOR)
         for column in range(vectors)
     ]
     after = {}

@@ -166,9 +166,7 @@ def write(
             weights_at = 4 * layer * width * depth
             if layer == 0:
                 for row in range(rows):
-                    set_rows(
-                        gates_at + 4 * row * width, width, 1, table.ctypes.data + 4 * ids[first + row] * width
-                    )
+                    set_rows(gates_at + 4 * row * width, width, 1, table.ctypes.data + 4 * ids[first + row] * width)
             else:
                 set_rows(gates_at, width, rows, bias.ctypes.data + 4 * layer * width)
                 below_at = h_at - 4 * streams * hidden

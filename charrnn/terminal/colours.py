@@ -128,9 +128,7 @@ def _style(name: str, depth: Depth, level: int, faint: bool) -> Style:
     scale = SCALES[name]
     if depth == Depth.TRUECOLOUR:
         background = scale.colours[level]
-        return Style(
-            color=Color.from_rgb(*foreground(background, faint)), bgcolor=Color.from_rgb(*background)
-        )
+        return Style(color=Color.from_rgb(*foreground(background, faint)), bgcolor=Color.from_rgb(*background))
     if depth == Depth.ANSI256:
         number = scale.cube[level]
         text = foreground(cube_rgb(number), faint)

@@ -123,9 +123,7 @@ def _strongest(values: np.ndarray) -> float:
     return float(filled[np.argmax(np.abs(filled))])
 
 
-def _coloured(
-    glyphs: Sequence[str], scale: Scale, values: Sequence[float] | np.ndarray, depth: Depth
-) -> Text:
+def _coloured(glyphs: Sequence[str], scale: Scale, values: Sequence[float] | np.ndarray, depth: Depth) -> Text:
     text = Text()
     place = 0
     for style, length in runs(scale.styles(values, depth)):

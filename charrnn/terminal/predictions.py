@@ -126,10 +126,7 @@ def _coloured_rows(
 def _plain_rows(block: list[_Column], probabilities: np.ndarray) -> list[Text]:
     first = probabilities[[column.position for column in block], 0]
     tenths = np.clip(np.floor(np.nan_to_num(first) * 10 + 1e-9), 0, 9).astype(int)
-    digits = [
-        _filled(str(tenth) if tenth else "", column.cells)
-        for tenth, column in zip(tenths, block, strict=True)
-    ]
+    digits = [_filled(str(tenth) if tenth else "", column.cells) for tenth, column in zip(tenths, block, strict=True)]
     rows = ["".join(digits)]
     for rank in range(probabilities.shape[1]):
         row = [

@@ -37,9 +37,7 @@ def progress_bar(terminal: Terminal, message: str) -> Iterator[Callable[[int, in
             TaskProgressColumn(),
             TimeRemainingColumn(),
         )
-        bar = Progress(
-            *columns, console=terminal.err, transient=True, redirect_stdout=False, refresh_per_second=4
-        )
+        bar = Progress(*columns, console=terminal.err, transient=True, redirect_stdout=False, refresh_per_second=4)
         task = bar.add_task(message, total=None)
         started = False
 

@@ -137,7 +137,9 @@ def next_commands(finished: Finished) -> list[str]:
     path = argument(finished.path)
     commands = [f"charrnn sample {path}", f"charrnn inspect {path} TEXT"]
     if finished.reason == "interrupted":
-        commands.insert(0, f"charrnn train --resume {path}")
+        folder = PurePath(finished.path)
+        out = "" if str(folder.parent) == "checkpoints" else f" --out {argument(str(folder.parent))}"
+        commands.insert(0, f"charrnn train --resume --name {argument(folder.name)}{out}")
     return commands
 
 

@@ -86,10 +86,7 @@ class PlainDisplay(Display):
                     self._say(note)
             case Step():
                 # By the run's own clock, so that a log can be made again from its records.
-                if (
-                    self._last_line_s is None
-                    or record.elapsed_s - self._last_line_s >= _SECONDS_BETWEEN_LINES
-                ):
+                if self._last_line_s is None or record.elapsed_s - self._last_line_s >= _SECONDS_BETWEEN_LINES:
                     self._last_line_s = record.elapsed_s
                     self._say(self._step(record))
             case Evaluated():

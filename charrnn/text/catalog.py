@@ -1,0 +1,133 @@
+"""The catalog: texts worth training on, known by a name, and where the one that somebody names lies."""
+
+import difflib
+import importlib.resources
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from charrnn.errors import CorpusError
+from charrnn.folders import corpora_folder
+from charrnn.text.python_source import write_python_sources
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TEXTS = ("title", "licence", "note")
+_MOST_LISTED = 1000  # files of a folder looked at for a "did you mean"
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A text of the catalog.
+
+    A download has an ``address`` (https), its size in ``bytes`` and its ``sha256`` in lower-case hex; a text
+    that is built in has None for all three.
+    """
+
+    name: str
+    kind: Literal["download", "built-in"]
+    title: str
+    licence: str
+    note: str
+    address: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+
+    def path(self, folder: Path | None = None) -> Path:
+        """Where the text lies once it is there: ``NAME.txt`` in the folder, by default the user's own."""
+        return (folder or corpora_folder()) / f"{self.name}.txt"
+
+
+def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
+    """The catalog's entries by name, in the file's order.
+
+    Args:
+        path: a catalog to read instead of the package's own.
+
+    Raises:
+        CorpusError: the file cannot be read, is not TOML, or an entry is incomplete or malformed.
+    """
+    file = path or importlib.resources.files("charrnn.text") / "catalog.toml"
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"cannot read the catalog {file}: {error}") from None
+    return {name: _entry(name, table) for name, table in tables.items()}
+
+
+def find_text(source: str | Path) -> Path:
+    """The file or folder that a source names.
+
+    An existing path wins; otherwise it is a name in the catalog, whose file lies in the user's corpora
+    folder.  ``python`` is built there when it is first asked for.
+
+    Raises:
+        CorpusError: there is no such file and no such name (with the nearest one), the text is not downloaded
+            yet, or ``python`` cannot be built.
+    """
+    if not str(source):
+        raise CorpusError("an empty name was given for a text: give a file, a folder, or a name from the catalog")
+    path = Path(source)
+    if exists(path):
+        return path
+    catalog = load_catalog()
+    entry = catalog.get(str(source))
+    if entry is None:
+        raise CorpusError(_not_found(path, catalog))
+    path = entry.path()
+    if not exists(path):
+        if entry.kind == "download":
+            raise CorpusError(f"{entry.name} is not downloaded yet: run charrnn corpus get {entry.name}")
+        write_python_sources(path)
+    return path
+
+
+def _entry(name: str, table: Any) -> CatalogEntry:
+    def require(condition: bool, what: str) -> None:
+        if not condition:
+            raise CorpusError(f"catalog entry {name!r}: {what}")
+
+    require(_NAME.fullmatch(name) is not None, "the name must be of a-z, 0-9 and hyphens")
+    require(isinstance(table, dict), "it must be a table")
+    kind = table.get("kind", "download")
+    require(kind in ("download", "built-in"), "kind must be download or built-in")
+    expected = {*_TEXTS, *(("address", "bytes", "sha256") if kind == "download" else ())}
+    require(table.keys() - {"kind"} == expected, f"it must have {', '.join(sorted(expected))} and nothing else")
+    for key in _TEXTS:
+        require(isinstance(table[key], str) and table[key].isprintable(), f"{key} must be one line of text")
+    if kind == "download":
+        address, size, digest = table["address"], table["bytes"], table["sha256"]
+        require(isinstance(address, str) and address.startswith("https://"), "address must begin with https://")
+        require(type(size) is int and size > 0, "bytes must be a positive whole number")
+        require(
+            isinstance(digest, str) and _SHA256.fullmatch(digest) is not None,
+            "sha256 must be 64 lower-case hexadecimal digits",
+        )
+    return CatalogEntry(name=name, **{**table, "kind": kind})
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something at a path, whatever the path is: this never fails."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True  # it is there, behind a closed door: reading it will say so
+    except OSError:
+        return False  # not even a possible name, for example too long
+
+
+def _not_found(path: Path, catalog: dict[str, CatalogEntry]) -> str:
+    """What to say about a source that does not exist, with the nearest name of the catalog or its folder."""
+    near = difflib.get_close_matches(path.name, _names_in(path.parent), 1)
+    guess = str(path.parent / near[0]) if near else next(iter(difflib.get_close_matches(str(path), catalog, 1)), None)
+    ending = f"did you mean {guess}?" if guess else "give a file, a folder, or a name from charrnn corpus list"
+    return f"{path}: no such file or text: {ending}"
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry, _ in zip(folder.iterdir(), range(_MOST_LISTED), strict=False)]
+    except (OSError, ValueError):
+        return []  # there is nothing to suggest from a folder that cannot be listed

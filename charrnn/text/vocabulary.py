@@ -1,0 +1,282 @@
+"""The symbols a model knows, and the way from a text to ids and back.
+
+A symbol is a character (a Unicode code point) or, in bytes mode, a byte; its id is its position.
+"""
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+Unknown = Literal["error", "skip", "replace"]
+
+_MOST_NAMED = 5  # unknown characters spelled out in one message
+_BLOCK = 1 << 18  # symbols looked up at a time: their indices, cast to 8 bytes each, stay in the cache
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Distinct symbols in a fixed order: one-character strings, or integers 0 to 255 (bytes mode).
+
+    The symbols are sorted, save in a vocabulary that ``from_list`` read from a file: there the file's order
+    counts, because a model's weights are laid out by it.  Vocabularies are equal if symbols and order are.
+
+    Raises:
+        TypeError: the symbols are not all one-character strings, nor all integers.
+        ValueError: there are none, one comes twice, is a lone surrogate, or is no byte.
+    """
+
+    symbols: tuple[str, ...] | tuple[int, ...]
+
+    def __init__(self, symbols: Iterable[str] | Iterable[int]):
+        symbols = tuple(symbols)
+        _check(symbols)
+        object.__setattr__(self, "symbols", tuple(sorted(symbols)))
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[Any, int], min_count: int = 1, max_size: int = 1000) -> Self:
+        """The vocabulary of a text, given how often each of its symbols occurs.
+
+        Characters that occur fewer than ``min_count`` times are left out, and one symbol, U+FFFD, stands for
+        all of them.
+
+        Raises:
+            ConfigError: ``min_count`` or ``max_size`` is below 1, or ``min_count`` is used with bytes (none
+                could stand for the rare ones).
+            CorpusError: there are no symbols, only rare ones, lone surrogates, or more than ``max_size``.
+        """
+        for option, value in (("--min-count", min_count), ("--max-vocab", max_size)):
+            if value < 1:
+                raise ConfigError(f"{option} must be at least 1, not {value}")
+        if not counts:
+            raise CorpusError("there is no text to take characters from")
+        if isinstance(next(iter(counts)), int):
+            if min_count > 1:
+                raise ConfigError("--min-count is for characters; leave it out with --bytes")
+            kept = set(counts)
+        else:
+            kept = {symbol for symbol, count in counts.items() if count >= min_count}
+            if not kept:
+                raise CorpusError(f"every character is rarer than --min-count {min_count}: lower it")
+            if len(kept) < len(counts):
+                kept.add(REPLACEMENT)
+            for symbol in kept:
+                if _is_surrogate(symbol):
+                    raise CorpusError(f"half a character, U+{ord(symbol):04X}, occurs alone: check --encoding")
+        if len(kept) > max_size:
+            raise CorpusError(_too_many(counts, len(kept), max_size))
+        return cls(kept)
+
+    @classmethod
+    def from_list(cls, symbols: Any) -> Self:
+        """The vocabulary that ``to_list`` wrote, in the list's own order.
+
+        Nothing about the list is trusted: it may come from anybody's file.
+
+        Raises:
+            CheckpointError: it is not a list of distinct one-character strings, or of distinct bytes.
+        """
+        if not isinstance(symbols, list):
+            raise CheckpointError(f"damaged vocabulary: a list was expected, not {type(symbols).__name__}")
+        try:
+            vocabulary = cls(symbols)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"damaged vocabulary: {error}") from None
+        object.__setattr__(vocabulary, "symbols", tuple(symbols))
+        return vocabulary
+
+    def to_list(self) -> list[str] | list[int]:
+        """The symbols in order, ready for JSON."""
+        return list(self.symbols)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._ids
+
+    @property
+    def is_bytes(self) -> bool:
+        """Whether the symbols are bytes rather than characters."""
+        return isinstance(self.symbols[0], int)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest unsigned integer type that holds every id."""
+        return np.dtype(np.uint8 if len(self) <= 1 << 8 else np.uint16 if len(self) <= 1 << 16 else np.uint32)
+
+    @cached_property
+    def replacement(self) -> int:
+        """The id that stands in for an unknown symbol.
+
+        That of U+FFFD if the model has it, else of a question mark, a space, a newline, else 0.
+        """
+        wanted = b"? \n" if self.is_bytes else REPLACEMENT + "? \n"
+        return next((self._ids[symbol] for symbol in wanted if symbol in self._ids), 0)
+
+    def encode(self, text: str | bytes, unknown: Unknown = "error") -> np.ndarray:
+        """The ids of a text.
+
+        In bytes mode a string is encoded as UTF-8 first.
+
+        Args:
+            text: the text; for a vocabulary of characters, a string.
+            unknown: what to do with a symbol that is not in the vocabulary: fail ("error"), leave it out
+                ("skip"), or put ``replacement`` in its place ("replace").
+
+        Returns:
+            int32 array of shape (length,).
+
+        Raises:
+            TypeError: bytes were given to a vocabulary of characters.
+            ValueError: ``unknown`` is none of the three.
+            VocabularyError: a symbol is unknown, or in bytes mode a lone surrogate has no bytes.
+        """
+        if unknown not in ("error", "skip", "replace"):
+            raise ValueError(f"unknown must be 'error', 'skip' or 'replace', not {unknown!r}")
+        points = self._points(text)
+        ids = self.look_up(points)
+        missing = ids < 0
+        if missing.any():
+            if unknown == "error":
+                raise VocabularyError(self.describe_unknown(points[missing]))
+            if unknown == "skip":
+                return ids[~missing]
+            ids[missing] = self.replacement
+        return ids
+
+    def decode(self, ids: Sequence[int] | np.ndarray) -> str | bytes:
+        """The text of some ids, the reverse of ``encode``: a string, or bytes in bytes mode.
+
+        Raises:
+            TypeError: the ids are not integers.
+            ValueError: an id is not in the vocabulary.
+        """
+        ids = np.asarray(ids).reshape(-1)
+        if not ids.size:
+            return b"" if self.is_bytes else ""
+        if ids.dtype.kind not in "iu":
+            raise TypeError(f"ids must be integers, not {ids.dtype}")
+        if ids.min() < 0 or ids.max() >= len(self):
+            raise ValueError(f"ids must be from 0 to {len(self) - 1}; found {ids.min()} to {ids.max()}")
+        data = self._symbol_points[ids].tobytes()
+        return data if self.is_bytes else data.decode("utf-32-le")
+
+    def name(self, index: int) -> str:
+        """How messages spell the symbol of an id, whatever it does on a terminal: ``'é' (U+00E9)``."""
+        return _describe(int(self._symbol_points[index]), self.is_bytes)
+
+    def look_up(self, points: np.ndarray) -> np.ndarray:
+        """The ids of code points, or of bytes.
+
+        Args:
+            points: unsigned integers of shape (length,).
+
+        Returns:
+            int32 array of shape (length,), -1 where the symbol is unknown.
+        """
+        ids = np.empty(len(points), np.int32)
+        for start in range(0, len(points), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            # Whatever lies beyond the table is clipped to its last entry, which says "unknown".
+            np.take(self._table, points[block], out=ids[block], mode="clip")
+        return ids
+
+    def describe_unknown(self, points: np.ndarray) -> str:
+        """One line about symbols that are not in the vocabulary: which, and what to do.
+
+        Args:
+            points: their code points or bytes, in the order of the text, repeats included.
+        """
+        distinct = list(dict.fromkeys(points[: 1 << 16].tolist()))
+        named = ", ".join(_describe(point, self.is_bytes) for point in distinct[:_MOST_NAMED])
+        if len(distinct) > _MOST_NAMED:
+            named += f" and {len(distinct) - _MOST_NAMED:,} more"
+        kind = "bytes" if self.is_bytes else "characters"
+        return (
+            f"the model does not know {named}: it learned {len(self):,} other {kind}; "
+            "remove them from the text, or pass --unknown skip or --unknown replace"
+        )
+
+    def _points(self, text: str | bytes) -> np.ndarray:
+        if not self.is_bytes:
+            if not isinstance(text, str):
+                raise TypeError(f"a vocabulary of characters encodes str, not {type(text).__name__}")
+            return code_points(text)
+        if isinstance(text, str):
+            try:
+                text = text.encode("utf-8")
+            except UnicodeEncodeError as error:
+                point = ord(text[error.start])
+                raise VocabularyError(f"half a character, U+{point:04X}, has no bytes: remove it") from None
+        return np.frombuffer(text, np.uint8)
+
+    @cached_property
+    def _ids(self) -> dict[Any, int]:
+        return {symbol: index for index, symbol in enumerate(self.symbols)}
+
+    @cached_property
+    def _symbol_points(self) -> np.ndarray:
+        if self.is_bytes:
+            return np.array(self.symbols, np.uint8)
+        return np.array([ord(symbol) for symbol in self.symbols], "<u4")
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        points = self._symbol_points.astype(np.intp)
+        table = np.full(points.max() + 2, -1, np.int32)
+        table[points] = np.arange(len(points), dtype=np.int32)
+        return table
+
+
+def code_points(text: str) -> np.ndarray:
+    """The code points of a string, shape (length,): uint8 if all are ASCII, else uint32. Surrogates pass."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _describe(point: int, is_byte: bool) -> str:
+    return f"byte 0x{point:02X}" if is_byte else f"{chr(point)!r} (U+{point:04X})"
+
+
+def _is_surrogate(symbol: str) -> bool:
+    return "\ud800" <= symbol <= "\udfff"
+
+
+def _check(symbols: tuple[Any, ...]) -> None:
+    """Raise TypeError or ValueError unless these are distinct characters, or distinct bytes."""
+    if not symbols:
+        raise ValueError("there are no symbols")
+    kind = str if isinstance(symbols[0], str) else int
+    for symbol in symbols:
+        # type() rather than isinstance(): True is an int, but not a byte
+        if type(symbol) is not kind:
+            raise TypeError(f"all symbols must be {kind.__name__}, found {type(symbol).__name__}")
+        if kind is int and not 0 <= symbol <= 255:
+            raise ValueError("a byte is out of range 0 to 255")
+        if kind is str and len(symbol) != 1:
+            raise ValueError(f"a symbol has {len(symbol)} characters instead of one")
+        if kind is str and _is_surrogate(symbol):
+            raise ValueError(f"half a character, U+{ord(symbol):04X}, is not a symbol")
+    if len(set(symbols)) < len(symbols):
+        raise ValueError("a symbol occurs twice")
+
+
+def _too_many(counts: Mapping[Any, int], size: int, max_size: int) -> str:
+    message = f"{size:,} distinct symbols are more than {max_size:,}, which often means a wrong encoding: "
+    if isinstance(next(iter(counts)), int):
+        return message + f"pass --max-vocab {size}"
+    advice = f"check --encoding, or pass --bytes, --max-vocab {size}"
+    others = sorted((count for symbol, count in counts.items() if symbol != REPLACEMENT), reverse=True)
+    # All but the max_size - 1 most frequent must be rare, since U+FFFD takes a place of its own.
+    enough = operator.index(others[max_size - 1]) + 1
+    if enough <= others[0]:
+        advice += f", or --min-count {enough}"
+    return message + advice
