@@ -80,9 +80,9 @@ def test_learning_rate_rises_to_its_peak_and_falls_along_a_cosine():
     config = TrainConfig(lr=1.0, warmup=100, final_lr=0.1)
     rates = [learning_rate(config, step, step / 2000) for step in range(2000)]
     assert rates[0] < 0.02
-    assert all(a < b for a, b in itertools.pairwise(rates))
+    assert all(a < b for a, b in itertools.pairwise(rates[:100]))
     assert max(rates) == pytest.approx(1.0, abs=0.02)
-    assert all(a > b for a, b in itertools.pairwise(rates))
+    assert all(a > b for a, b in itertools.pairwise(rates[101:]))
     assert rates[-1] == pytest.approx(0.1, abs=1e-3)
     assert rates[1000] == pytest.approx(0.55, abs=0.01)
 
