@@ -10,8 +10,8 @@ RUN := $(BIN)/python -m charrnn
 .PHONY: demo test lint format docs clean
 
 demo: .venv/installed
-	$(RUN) corpus python --output .demo/python.txt
-	$(RUN) train .demo/python.txt --out .demo --name python --force --time-budget 100s --eval-every 25s --sample-every 20s
+	$(RUN) corpus python --output .demo/python.txt --force
+	$(RUN) train .demo/python.txt --out .demo --name python --force --time-budget 100s
 	for temperature in 0.5 0.8 1.1; do \
 	  printf '\n\033[1mtemperature %s\033[0m\n' $$temperature; \
 	  $(RUN) sample .demo/python --temperature $$temperature --length 400 --prime "def " --seed 1 || exit 1; \

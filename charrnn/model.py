@@ -11,7 +11,7 @@ from charrnn.evaluation import Evaluation, evaluate
 from charrnn.network import CharLSTM
 from charrnn.runs import load_checkpoint
 from charrnn.sampling import Choice, Sampler
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
 Text = str | bytes
 
@@ -56,15 +56,20 @@ class Model:
             network.parameters[name][:] = value
         return cls(network, checkpoint.vocabulary, checkpoint)
 
-    def encode(self, text: Text, unknown: str = "error") -> np.ndarray:
+    def encode(self, text: Text, unknown: str | None = None) -> np.ndarray:
         """Ids (N,) int32.
 
+        ``unknown`` characters are an "error", or one can "skip" or "replace" them.  None means error, unless rare
+        characters became U+FFFD when the model was trained: then others do too.
+
         Raises:
-            VocabularyError: the model does not know a character, and ``unknown`` is "error".
+            VocabularyError: the model does not know a character.
         """
+        if unknown is None:
+            unknown = "error" if self.vocabulary.is_bytes or REPLACEMENT not in self.vocabulary else "replace"
         return self.vocabulary.encode(text, unknown=unknown)
 
-    def prime(self, text: Text, unknown: str = "error") -> np.ndarray:
+    def prime(self, text: Text, unknown: str | None = None) -> np.ndarray:
         """Ids that a sampler starts from: the text's, or for an empty text the start of a line."""
         ids = self.encode(text, unknown) if text else np.zeros(0, np.int32)
         if len(ids):
@@ -79,7 +84,7 @@ class Model:
         length: int = 500,
         choice: Choice | None = None,
         seed: int = 0,
-        unknown: str = "error",
+        unknown: str | None = None,
         chunk: int = CHUNK,
     ) -> Iterator[Text]:
         """Write ``length`` characters after ``prime``, yielded ``chunk`` at a time."""
@@ -97,7 +102,7 @@ class Model:
         top_p: float = 1.0,
         min_p: float = 0.0,
         seed: int = 0,
-        unknown: str = "error",
+        unknown: str | None = None,
     ) -> Text:
         """A text of ``length`` characters that goes on from ``prime`` (which is not repeated).
 
@@ -107,7 +112,7 @@ class Model:
             temperature: 0 is greedy, below 1 safer, above 1 wilder.
             top_k, top_p, min_p: see :class:`charrnn.sampling.Choice`.
             seed: the same seed writes the same text.
-            unknown: what to do with characters of ``prime`` the model does not know: error, skip or replace.
+            unknown: what to do with characters of ``prime`` that the model does not know, as in :meth:`encode`.
 
         Raises:
             VocabularyError: ``prime`` has a character the model does not know.
@@ -139,7 +144,7 @@ class Model:
         """Mean loss in nats per character: :meth:`evaluate`'s ``loss``."""
         return self.evaluate(text).loss
 
-    def activations(self, text: Text, unknown: str = "error") -> dict[str, np.ndarray]:
+    def activations(self, text: Text, unknown: str | None = None) -> dict[str, np.ndarray]:
         """What every cell does while the model reads ``text`` of N characters.
 
         Returns ``h``, ``c``, ``i``, ``f``, ``g``, ``o``, each (N, L, H) float32, row n after reading character n;

@@ -65,9 +65,8 @@ def unknown_option(function: Callable) -> Callable:
     return click.option(
         "--unknown",
         type=click.Choice(["error", "skip", "replace"]),
-        default="error",
-        show_default=True,
-        help="What to do with characters that the model does not know.",
+        help="What to do with characters that the model does not know.  "
+        "[default: error; replace if it was trained with --min-count]",
     )(function)
 
 
