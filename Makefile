@@ -39,5 +39,8 @@ format: .venv/tested
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
+docs: .venv/installed
+	$(BIN)/python docs/make_commands.py
+
 clean:
 	rm -rf .venv .demo build dist *.egg-info

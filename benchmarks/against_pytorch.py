@@ -220,9 +220,7 @@ def main():
     for threads in map(int, options.threads.split(",")):
         peak = fma_peak(threads)
         print(f"\nFMA peak with {threads} thread(s): {peak:.0f} GFLOP/s\n")
-        print(
-            "| model, lanes x steps | threads | charrnn chars/s | PyTorch chars/s | ratio | GFLOP/s | of peak |"
-        )
+        print("| model, lanes x steps | threads | charrnn chars/s | PyTorch chars/s | ratio | GFLOP/s | of peak |")
         print("|---|---|---|---|---|---|---|")
         for shape in options.shapes.split(","):
             layers, hidden, lanes, steps = map(int, shape.split("x"))

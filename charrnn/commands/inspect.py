@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from charrnn.commands.options import (
+    Whole,
     checkpoint_argument,
     json_option,
     load_model,
@@ -51,9 +52,9 @@ def _cell(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 )  # fmt: skip
 @click.option("--predictions", is_flag=True, help="Under each character, the five likeliest for the next place.")
 @click.option("--surprise", is_flag=True, help="Colour by -log2 of the probability each character had.")
-@click.option("--cells", type=click.IntRange(1, 1000), default=10, show_default=True, help="Cells in the gallery.")
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True, help="First character to show.")
-@click.option("--length", type=click.IntRange(1), default=4000, show_default=True, help="Characters to show.")
+@click.option("--cells", type=Whole(1, 1000), default=10, show_default=True, help="Cells in the gallery.")
+@click.option("--offset", type=Whole(0), default=0, show_default=True, help="First character to show.")
+@click.option("--length", type=Whole(1), default=4000, show_default=True, help="Characters to show.")
 @click.option("--encoding", help="Encoding of the text.  [default: that of the training text]")
 @click.option("--pager/--no-pager", default=True, help="Show what is longer than the screen through a pager.")
 @unknown_option

@@ -8,10 +8,22 @@ from pathlib import Path
 import click
 
 
+class Whole(click.IntRange):
+    """A whole number in a range, called N in helps."""
+
+    def get_metavar(self, param, ctx):
+        """What stands for the value in a help."""
+        return "N"
+
+
 class Number(click.FloatRange):
     """A finite number in a range; click's own type lets NaN and infinity pass."""
 
     name = "number"
+
+    def get_metavar(self, param, ctx):
+        """What stands for the value in a help."""
+        return "X"
 
     def convert(self, value, param, ctx):
         """The number, or a usage error."""
@@ -55,7 +67,7 @@ def threads_option(function: Callable) -> Callable:
     """``--threads``."""
     return click.option(
         "--threads",
-        type=click.IntRange(1, 1024),
+        type=Whole(1, 1024),
         help="Threads to use. Results do not depend on it.  [default: all processors]",
     )(function)
 

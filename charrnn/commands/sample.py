@@ -8,6 +8,7 @@ import click
 
 from charrnn.commands.options import (
     Number,
+    Whole,
     checkpoint_argument,
     json_option,
     load_model,
@@ -40,7 +41,7 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
 @click.option(
     "-n",
     "--length",
-    type=click.IntRange(1, 1_000_000_000),
+    type=Whole(1, 1_000_000_000),
     default=1000,
     show_default=True,
     help="Characters to write.",
@@ -49,10 +50,8 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
 @click.option(
     "--prime-file", type=click.File("rb"), metavar="FILE", help="The same from a file, or - for standard input."
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed writes the same text.  [default: a new one]"
-)
-@click.option("--top-k", type=click.IntRange(0), default=0, help="Choose among the K likeliest characters only.")
+@click.option("--seed", type=Whole(0, 2**63 - 1), help="The same seed writes the same text.  [default: a new one]")
+@click.option("--top-k", type=Whole(0), default=0, help="Choose among the K likeliest characters only.")
 @click.option(
     "--top-p",
     type=Number(0, 1, min_open=True),
@@ -62,9 +61,7 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
 @click.option(
     "--min-p", type=Number(0, 1), default=0.0, help="Leave out what is less likely than this part of the likeliest."
 )
-@click.option(
-    "--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Texts to write, in one batch."
-)
+@click.option("--count", type=Whole(1, 100_000), default=1, show_default=True, help="Texts to write, in one batch.")
 @click.option("--stop", metavar="TEXT", help="End a text where TEXT would begin.")
 @click.option(
     "--compare",

@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from charrnn.commands.options import Duration, Number, announced_compilation, json_option, quiet_option, threads_option
+from charrnn.commands.options import (
+    Duration,
+    Number,
+    Whole,
+    announced_compilation,
+    json_option,
+    quiet_option,
+    threads_option,
+)
 from charrnn.config import DEFAULT_LR, DEFAULT_WEIGHT_DECAY, OPTIMIZERS, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError
 
@@ -63,18 +71,18 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     help="Folder that holds the runs.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a run of the same name.")
-@click.option("--hidden", type=click.IntRange(1, 65536), default=256, show_default=True, help="Units of a layer.")
-@click.option("--layers", type=click.IntRange(1, 64), default=2, show_default=True, help="Number of layers.")
+@click.option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer.")
+@click.option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers.")
 @click.option(
-    "--embedding", type=click.IntRange(1, 65536),
+    "--embedding", type=Whole(1, 65536),
     help="Learn an embedding of this size for the characters.  [default: none; they are looked up one-hot]",
 )  # fmt: skip
 @click.option(
-    "--seq-len", type=click.IntRange(1, 1_000_000), default=_DEFAULTS.seq_len, show_default=True,
+    "--seq-len", type=Whole(1, 1_000_000), default=_DEFAULTS.seq_len, show_default=True,
     help="Steps that the gradient goes back. The state is carried on beyond them.",
 )  # fmt: skip
 @click.option(
-    "--batch-size", type=click.IntRange(1, 1_000_000), default=_DEFAULTS.batch_size, show_default=True,
+    "--batch-size", type=Whole(1, 1_000_000), default=_DEFAULTS.batch_size, show_default=True,
     help="Stretches of the text that are read side by side.",
 )  # fmt: skip
 @click.option(
@@ -90,7 +98,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     help="Peak learning rate.  [default: " + ", ".join(f"{name} {lr:g}" for name, lr in DEFAULT_LR.items()) + "]",
 )  # fmt: skip
 @click.option(
-    "--warmup", type=click.IntRange(0), default=_DEFAULTS.warmup, show_default=True,
+    "--warmup", type=Whole(0), default=_DEFAULTS.warmup, show_default=True,
     help="Steps in which the learning rate rises; it then falls along a cosine.",
 )  # fmt: skip
 @click.option(
@@ -102,33 +110,44 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     help=f"Pull of the weights to zero.  [default: adamw {DEFAULT_WEIGHT_DECAY['adamw']:g}, others 0]",
 )  # fmt: skip
 @click.option("--epochs", type=Number(1e-6, 1e6), help="Passes over the text.  [default: as many as suit its size]")
-@click.option("--steps", type=click.IntRange(1), help="Updates, instead of epochs.")
+@click.option("--steps", type=Whole(1), help="Updates, instead of epochs.")
 @click.option("--time-budget", type=Duration(), metavar="DURATION", help="Time, instead of epochs: 90s, 3m, 1h30m.")
 @click.option(
     "--split", default=_DEFAULTS.split, show_default=True, metavar="A/B/C",
     help="Percent of the text for training, validation and test, in this order.",
 )  # fmt: skip
 @click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=_DEFAULTS.seed, show_default=True,
+    "--seed", type=Whole(0, 2**63 - 1), default=_DEFAULTS.seed, show_default=True,
     help="The same seed trains the same model.",
 )  # fmt: skip
 @threads_option
 @click.option("--bytes", "as_bytes", is_flag=True, help="Model bytes instead of characters.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")
 @click.option(
-    "--min-count", type=click.IntRange(1), default=1, show_default=True,
+    "--min-count", type=Whole(1), default=1, show_default=True,
     help="Characters seen less often become U+FFFD.",
 )  # fmt: skip
 @click.option(
-    "--max-vocab", type=click.IntRange(1, 1_114_112), default=1000, show_default=True,
+    "--max-vocab", type=Whole(1, 1_114_112), default=1000, show_default=True,
     help="Refuse a text with more distinct characters.",
 )  # fmt: skip
-@click.option("--eval-every", type=click.IntRange(1), metavar="STEPS", help="[default: about 12 times a run]")
 @click.option(
-    "--save-every", type=click.IntRange(1), metavar="STEPS", help="[default: with every evaluation, and each minute]"
+    "--eval-every",
+    type=Whole(1),
+    metavar="STEPS",
+    help="Steps between evaluations.  [default: about a twelfth of the run]",
 )
 @click.option(
-    "--sample-every", type=click.IntRange(0), metavar="STEPS", help="0 for never.  [default: with evaluations]"
+    "--save-every",
+    type=Whole(1),
+    metavar="STEPS",
+    help="Steps between saves.  [default: with every evaluation, and each minute]",
+)
+@click.option(
+    "--sample-every",
+    type=Whole(0),
+    metavar="STEPS",
+    help="Steps between samples; 0 for none.  [default: a few early ones, then with evaluations]",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run of this name, from its last checkpoint.")
 @click.option(

@@ -1,0 +1,158 @@
+"""Encoded texts, in memory or on disk.
+
+Those on disk are files of ids in the user's cache folder (``corpora`` there, which may be deleted at any time),
+memory-mapped.  A side file remembers what was made of which files, so that the next start reads nothing.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from charrnn.errors import CheckpointError
+from charrnn.folders import cache_folder
+from charrnn.text.reading import Reading
+from charrnn.text.sources import Source
+from charrnn.text.vocabulary import Vocabulary
+
+_FORMAT = 1  # of the id and side files; raise it when the meaning of either changes
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ID_FILE = re.compile(r"[0-9a-f]{64}\.ids")
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """The ids of a text, read-only, with their vocabulary, the text's SHA-256, and notes for the user."""
+
+    ids: np.ndarray
+    vocabulary: Vocabulary
+    sha256: str
+    notes: list[str]
+
+
+def folder() -> Path:
+    """Where the files are."""
+    return cache_folder() / "corpora"
+
+
+def in_memory(write_ids: Callable[[BinaryIO], Reading], vocabulary: Vocabulary) -> Encoded:
+    """Encode a text into memory. ``write_ids`` reads the text and writes its ids into a file."""
+    buffer = io.BytesIO()
+    reading = write_ids(buffer)
+    ids = np.frombuffer(buffer.getbuffer().toreadonly(), vocabulary.dtype)
+    return Encoded(ids, vocabulary, reading.sha256.hexdigest(), reading.notes)
+
+
+def _encode_on_disk(
+    encode_into: Callable[[BinaryIO], _Reading], vocabulary: Vocabulary, options: list[Any]
+) -> tuple[np.ndarray, _Reading]:
+    """Encode a text into an id file in the cache, whole or not at all, and map it.
+
+    Raises:
+        OSError: the cache folder cannot be written.
+    """
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(suffix=".part", dir=folder)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            reading = encode_into(file)
+            size = file.tell()
+            file.flush()
+            os.fsync(file.fileno())
+        path = folder / f"{_digest(reading.sha256.hexdigest(), vocabulary.to_list(), options)}.ids"
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            # Windows does not replace a file that another process has mapped; then it is the one we want.
+            if not path.is_file() or path.stat().st_size != size:
+                raise
+    finally:
+        temporary.unlink(missing_ok=True)
+    return np.memmap(path, vocabulary.dtype, mode="r"), reading
+
+
+class _SideFile:
+    """What is known about the id file that was made of some files, so that a later start need not read them.
+
+    Its name stands for the files and the options; the files' sizes and times are inside.
+    """
+
+    def __init__(self, name: str, stamps: list[list[int]]):
+        self.path = _folder() / name
+        self.stamps = stamps
+
+    def load(self) -> tuple[np.ndarray, Vocabulary, str, list[str]] | None:
+        """The ids, vocabulary, SHA-256 and notes that were saved, or None if anything is amiss with them."""
+        content = self._content()
+        try:
+            vocabulary = Vocabulary.from_list(content.get("vocabulary"))
+            path = self._ids_path(content)
+            size = path.stat().st_size if path else 0
+        except (OSError, CheckpointError):
+            return None  # damaged: it is made anew
+        sha256, notes = content.get("sha256"), content.get("notes")
+        sound = (
+            content.get("files") == self.stamps
+            and content.get("dtype") == vocabulary.dtype.str
+            and 0 < size == content.get("bytes")
+            and size % vocabulary.dtype.itemsize == 0
+            and isinstance(sha256, str)
+            and _SHA256.fullmatch(sha256)
+            and isinstance(notes, list)
+            and all(isinstance(note, str) for note in notes)
+        )
+        return (np.memmap(path, vocabulary.dtype, mode="r"), vocabulary, sha256, notes) if sound else None
+
+    def save(self, ids: np.memmap, vocabulary: Vocabulary, reading: _Reading) -> None:
+        """Record an id file, and delete the one that was made of an earlier state of the same files.
+
+        Raises:
+            OSError: the cache folder cannot be written.
+        """
+        new, old = Path(ids.filename), self._ids_path(self._content())
+        content = {
+            "files": self.stamps,
+            "ids": new.name,
+            "bytes": ids.nbytes,
+            "dtype": ids.dtype.str,
+            "sha256": reading.sha256.hexdigest(),
+            "vocabulary": vocabulary.to_list(),
+            "notes": reading.notes,
+        }
+        temporary = self.path.with_suffix(f".{os.getpid()}.part")
+        try:
+            temporary.write_text(json.dumps(content), encoding="utf-8")
+            temporary.replace(self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        if old is not None and old.name != new.name:
+            with contextlib.suppress(PermissionError):  # on Windows, if another process has it mapped
+                old.unlink(missing_ok=True)
+
+    def _content(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}  # missing or damaged: as if nothing were known
+        return content if isinstance(content, dict) else {}
+
+    def _ids_path(self, content: dict[str, Any]) -> Path | None:
+        name = content.get("ids")
+        # Only a name of our own making: whatever it points to may be deleted later.
+        return self.path.with_name(name) if isinstance(name, str) and _ID_FILE.fullmatch(name) else None
+
+
+def _digest(*what: Any) -> str:
+    """SHA-256, in hex, that tells apart whatever differs in these JSON values."""
+    return hashlib.sha256(json.dumps([_FORMAT, *what]).encode()).hexdigest()

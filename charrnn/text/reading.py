@@ -1,0 +1,174 @@
+"""A pass over texts: decoded, joined, and on the way counted or turned into ids."""
+
+import codecs
+import difflib
+import encodings.aliases
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from charrnn.errors import CorpusError, VocabularyError
+from charrnn.text.sources import Source
+from charrnn.text.vocabulary import Unknown, Vocabulary, code_points
+
+_NEWLINE = 10
+_CODE_POINTS = 0x110000
+_BYTE_ORDER_MARKS = (  # the first that fits counts: UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def check_encoding(name: str) -> str:
+    """The canonical name of a text encoding.
+
+    Raises:
+        CorpusError: there is no such encoding (with the nearest one).
+    """
+    try:
+        "".encode(name)
+        codecs.getincrementaldecoder(name)
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        known = {*encodings.aliases.aliases, *encodings.aliases.aliases.values(), "latin-1"}
+        known = sorted(alias.replace("_", "-") for alias in known)
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), known, 1)
+        guess = f"did you mean {near[0]}?" if near else "for example utf-8, utf-16, latin-1, cp1252"
+        raise CorpusError(f"unknown encoding {name!r}: {guess}") from None
+
+
+class _Reading:
+    """One pass over the sources, by ``points``, ``counts`` or ``ids``, whichever is called, and once only.
+
+    After it, ``sha256`` is the hash object over the raw bytes, ``notes`` are sentences about what was met.
+    """
+
+    def __init__(self, sources: list[Source], codec: str | None, report: Callable[[int], None]):
+        self.sources = sources
+        self.codec = codec
+        self.report = report
+        self.sha256 = hashlib.sha256()
+        self.notes: list[str] = []
+
+    def counts(self) -> dict[Any, int]:
+        """How often each character, or byte, occurs."""
+        totals = np.zeros(256 if self.codec is None else _CODE_POINTS, np.int64)
+        for _, points in self.points():
+            counts = np.bincount(points)
+            totals[: len(counts)] += counts
+        used = np.flatnonzero(totals).tolist()
+        symbols = used if self.codec is None else map(chr, used)
+        return dict(zip(symbols, totals[used].tolist(), strict=True))
+
+    def ids(self, vocabulary: Vocabulary, unknown: Unknown, kind: str) -> Iterator[np.ndarray]:
+        """The text's ids in blocks of ``vocabulary.dtype``.
+
+        Symbols that are not in the vocabulary are treated as ``unknown`` says; a note calls them ``kind``.
+        """
+        changed = 0
+        distinct: set[int] = set()
+        line, current = 1, None
+        for source, points in self.points():
+            if source is not current:
+                line, current = 1, source
+            ids = vocabulary.look_up(points)
+            if len(ids) and ids.min() < 0:
+                missing = ids < 0
+                if unknown == "error":
+                    line += np.count_nonzero(points[: missing.argmax()] == _NEWLINE)
+                    raise VocabularyError(f"{source.name}, line {line}: {vocabulary.describe_unknown(points[missing])}")
+                changed += np.count_nonzero(missing)
+                distinct.update(np.unique(points[missing]).tolist())
+                if unknown == "skip":
+                    ids = ids[~missing]
+                else:
+                    ids[missing] = vocabulary.replacement
+            line += np.count_nonzero(points == _NEWLINE)
+            yield ids.astype(vocabulary.dtype)
+        if changed:
+            what = _plural(changed, f"{kind} byte" if vocabulary.is_bytes else f"{kind} character")
+            done = "left out" if unknown == "skip" else f"turned into {vocabulary.name(vocabulary.replacement)}"
+            self.notes.append(f"{what} ({len(distinct):,} distinct) {done}")
+
+    def points(self) -> Iterator[tuple[Source, np.ndarray]]:
+        """The joined text as code points or bytes, unsigned arrays of shape (any,), each with its source."""
+        with_mark: list[str] = []
+        with_crlf: list[str] = []
+        last_source, last = None, _NEWLINE
+        for source in self.sources:
+            at_start = True
+            for points in self._decode(source, with_mark, with_crlf):
+                if not len(points):
+                    continue
+                if at_start and last != _NEWLINE:
+                    yield last_source, np.array([_NEWLINE], np.uint8)
+                at_start = False
+                last_source, last = source, points[-1]
+                yield source, points
+        if with_mark:
+            self.notes.append(f"a byte-order mark was dropped at the start of {_some(with_mark)}")
+        if with_crlf:
+            self.notes.append(f"CRLF line ends were found, and kept, in {_some(with_crlf)}")
+
+    def _decode(self, source: Source, with_mark: list[str], with_crlf: list[str]) -> Iterator[np.ndarray]:
+        if self.codec is None:
+            for data in self._raw(source):
+                yield np.frombuffer(data, np.uint8)
+            return
+        decoder = codecs.getincrementaldecoder(self.codec)()
+        position = 0
+        before, crlf = "", False  # the last character so far
+        for data in itertools.chain(self._raw(source), [b""]):  # the empty block flushes the decoder
+            position += len(data)
+            try:
+                text = decoder.decode(data, final=not data)
+            except UnicodeError as error:
+                raise CorpusError(_undecodable(source, self.codec, error, position)) from None
+            if not text:
+                continue
+            crlf = crlf or "\r\n" in text or (before == "\r" and text[0] == "\n")
+            if not before and text[0] == "\ufeff":
+                with_mark.append(source.name)
+                yield code_points(text[1:])
+            else:
+                yield code_points(text)
+            before = text[-1]
+        if crlf:
+            with_crlf.append(source.name)
+
+    def _raw(self, source: Source) -> Iterator[bytes]:
+        for data in source.blocks():
+            self.sha256.update(data)
+            self.report(len(data))
+            yield data
+
+
+def _undecodable(source: Source, codec: str, error: UnicodeError, position: int) -> str:
+    """What to say about bytes that cannot be decoded; ``position`` is where the bytes read so far end."""
+    encoding = codec.upper() if codec.startswith("utf") else codec
+    advice = "pass --encoding latin-1 (or another), or --bytes"
+    if codec != "utf-8":
+        advice = "pass another --encoding, or --bytes"
+    if not isinstance(error, UnicodeDecodeError):
+        return f"{source.name}: this is not {encoding} ({error}); {advice}"
+    # The decoder's index is into what it held back and was given last: bytes that end where the reading does.
+    offset = position - len(error.object) + error.start
+    if offset == 0:
+        start = next(source.blocks(), b"")[:4]
+        for mark, wanted in _BYTE_ORDER_MARKS:
+            if start.startswith(mark):
+                name = wanted.upper()
+                return f"{source.name}: begins with the byte-order mark of {name}; pass --encoding {wanted}"
+    line = source.line_at(offset, codec)
+    byte = error.object[error.start]
+    return f"{source.name}: byte 0x{byte:02X} at offset {offset} (line {line}) is not {encoding}; {advice}"
+
+
+def _some(names: list[str]) -> str:
+    """Names for a sentence: all of them if they are few."""
+    return ", ".join(names) if len(names) <= 3 else f"{len(names):,} files, first {names[0]}"

@@ -1,0 +1,173 @@
+"""Where texts come from: files, folders and pipes, found by what the user calls them, read as blocks of bytes."""
+
+import codecs
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from charrnn.errors import CorpusError
+from charrnn.text.catalog import find_text
+
+BLOCK = 1 << 20  # bytes read at a time
+
+_SNIFFED = 8192  # bytes at the start of a file in which a NUL says that it is no text
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read, or bytes that were read already (then ``path`` is None); messages call it ``name``."""
+
+    name: str
+    size: int
+    path: Path | None = None
+    mtime_ns: int = 0
+    data: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def from_path(cls, path: Path, name: str | None = None) -> "Source":
+        """A source for a file. A pipe or a device is read at once, because it can be read only once.
+
+        Raises:
+            CorpusError: it cannot be read.
+        """
+        name = name or str(path)
+        try:
+            status = path.stat()
+            if stat.S_ISDIR(status.st_mode):
+                raise CorpusError(f"{name}: this is a folder: name one of its files")
+            if not stat.S_ISREG(status.st_mode):
+                return cls.from_data(path.read_bytes(), name)
+        except OSError as error:
+            raise _unreadable(name, error) from None
+        return cls(name, status.st_size, path.absolute(), status.st_mtime_ns)
+
+    @classmethod
+    def from_data(cls, data: bytes, name: str) -> "Source":
+        """A source for bytes in memory."""
+        return cls(name, len(data), data=data)
+
+    @classmethod
+    def from_stdin(cls, stream: BinaryIO | None = None) -> "Source":
+        """A source for all that standard input, or another stream, has to give.
+
+        Raises:
+            CorpusError: it is closed, or cannot be read.
+        """
+        stream = stream or getattr(sys.stdin, "buffer", None)
+        if stream is None:
+            raise CorpusError("standard input is closed: give a file, or pipe a text in")
+        try:
+            return cls.from_data(stream.read(), "standard input")
+        except OSError as error:
+            raise _unreadable("standard input", error) from None
+
+    def blocks(self) -> Iterator[bytes]:
+        """The raw bytes, ``BLOCK`` at a time.
+
+        Raises:
+            CorpusError: the file cannot be read.
+        """
+        if self.path is None:
+            for start in range(0, len(self.data), BLOCK):
+                yield self.data[start : start + BLOCK]
+            return
+        try:
+            with self.path.open("rb") as file:
+                while data := file.read(BLOCK):
+                    yield data
+        except OSError as error:
+            raise _unreadable(self.name, error) from None
+
+    def loaded(self) -> "Source":
+        """The same source with all its bytes in memory.
+
+        Raises:
+            CorpusError: the file cannot be read.
+        """
+        return self if self.path is None else Source.from_data(b"".join(self.blocks()), self.name)
+
+    def line_at(self, offset: int, encoding: str) -> int:
+        """The line, counted from 1, that the byte at ``offset`` is in; all before it must be decodable."""
+        decoder = codecs.getincrementaldecoder(encoding)()
+        lines = 1
+        for data in self.blocks():
+            lines += decoder.decode(data[:offset]).count("\n")
+            offset -= len(data)
+            if offset <= 0:
+                break
+        return lines
+
+
+def find_sources(
+    sources: Sequence[str | Path], codec: str | None, stdin: BinaryIO | None = None
+) -> tuple[list[Source], list[str]]:
+    """The files behind what the user named, in order, and notes about those left out.
+
+    Args:
+        sources: files; folders, for all files below them that are neither hidden nor binary; names in the
+            catalog; ``-`` for standard input.
+        codec: the canonical name of the encoding the files are in, or None if they are to be read as bytes.
+        stdin: the stream that ``-`` reads, by default the process's own.
+
+    Raises:
+        CorpusError: a source is missing or cannot be read, a folder has no text in it, or ``-`` comes twice.
+    """
+    if not sources:
+        raise CorpusError("no text was given: name a file, a folder, or - for standard input")
+    if sum(str(source) == "-" for source in sources) > 1:
+        raise CorpusError("standard input (-) can be given only once")
+    # In UTF-16 and UTF-32 every other byte is a NUL.
+    wide = codec is not None and codec.startswith(("utf-16", "utf-32"))
+    found, notes = [], []
+    for source in sources:
+        if str(source) == "-":
+            found.append(Source.from_stdin(stdin))
+            continue
+        path = find_text(source)
+        try:
+            is_folder = stat.S_ISDIR(path.stat().st_mode)
+        except OSError as error:
+            raise _unreadable(str(source), error) from None
+        if not is_folder:
+            found.append(Source.from_path(path, str(source)))
+            continue
+        files = _files_below(path)
+        texts = files if wide else [file for file in files if not _is_binary(file)]
+        if not texts:
+            raise CorpusError(f"{source}: there are no text files in this folder")
+        binary = len(files) - len(texts)
+        if binary:
+            notes.append(f"{binary:,} binary file{'s' * (binary > 1)} skipped in {source}")
+        found += [Source.from_path(file) for file in texts]
+    return found, notes
+
+
+def _files_below(folder: Path) -> list[Path]:
+    def fail(error: OSError) -> None:
+        raise _unreadable(error.filename or str(folder), error)
+
+    files = []
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(place, name) for name in names if not name.startswith("."))
+        try:
+            files += [path for path in paths if path.is_file()]
+        except OSError as error:
+            fail(error)
+    return sorted(files, key=lambda path: path.parts)
+
+
+def _is_binary(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"\0" in file.read(_SNIFFED)
+    except OSError as error:
+        raise _unreadable(str(path), error) from None
+
+
+def _unreadable(name: str, error: OSError) -> CorpusError:
+    return CorpusError(f"{name}: cannot read: {error.strerror or error}")

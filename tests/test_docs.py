@@ -1,0 +1,84 @@
+"""The documentation is true: commands, files, links, examples."""
+
+import doctest
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/*.md"),
+    ROOT / "corpora" / "README.md",
+    ROOT / "checkpoints" / "README.md",
+]
+
+
+def reference():
+    spec = importlib.util.spec_from_file_location("make_commands", ROOT / "docs" / "make_commands.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def words(text):
+    return re.sub(r"\s+", " ", text)
+
+
+def test_the_command_reference_is_what_help_says():
+    made = reference()
+    assert words(made.PAGE.read_text("utf-8")) == words(made.page()), "run: python docs/make_commands.py"
+
+
+def test_every_command_and_option_has_help():
+    import click
+
+    from charrnn.commands import charrnn
+
+    def walk(command, name):
+        assert command.help, name
+        context = click.Context(command)
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert option.help, f"{name} {option.opts}"
+        if isinstance(command, click.Group):
+            for child in command.list_commands(context):
+                walk(command.get_command(context, child), f"{name} {child}")
+
+    walk(charrnn, "charrnn")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#\s]+)", path.read_text("utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_commands_that_are_shown_exist(path):
+    from charrnn.commands import COMMANDS
+
+    for line in re.findall(r"^\s*(?:\$ )?charrnn ([a-z]+)", path.read_text("utf-8"), re.MULTILINE):
+        assert line in COMMANDS, line
+
+
+def test_the_interface_s_examples_run(tmp_path):
+    """The docstrings of the Python interface and docs/PYTHON.md, on a small model trained here."""
+    from click.testing import CliRunner
+
+    import charrnn.model
+    from charrnn.commands import charrnn as command
+
+    fables = ROOT / "corpora" / "fables.txt"
+    options = ["--out", str(tmp_path), "--hidden", "24", "--steps", "80", "-q"]
+    assert CliRunner().invoke(command, ["train", str(fables), *options]).exit_code == 0
+    names = {"checkpoint": str(tmp_path / "fables")}
+    result = doctest.testmod(charrnn.model, extraglobs=names)
+    assert result.attempted > 4
+    assert result.failed == 0
+    page = doctest.testfile(str(ROOT / "docs" / "PYTHON.md"), module_relative=False, globs=names, encoding="utf-8")
+    assert page.attempted > 10
+    assert page.failed == 0
