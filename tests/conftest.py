@@ -6,6 +6,7 @@ import tempfile
 import hypothesis
 import numpy as np
 import pytest
+from command_line import FABLES, SMALL, succeed
 
 # One compilation of the kernels for all the workers of a test run.  Folders of the user's are left alone.
 os.environ.setdefault(
@@ -20,6 +21,28 @@ hypothesis.settings.load_profile("charrnn")
 @pytest.fixture
 def rng():
     return np.random.default_rng(20)
+
+
+@pytest.fixture(scope="session")
+def text(tmp_path_factory):
+    """A small text: the beginning of the fables."""
+    path = tmp_path_factory.mktemp("texts") / "fables.txt"
+    path.write_text(FABLES.read_text()[:20_000])
+    return path
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory, text):
+    """A folder with a trained run ``fables``."""
+    out = tmp_path_factory.mktemp("runs")
+    succeed("train", text, "--out", out, *SMALL, "--steps", 150, "-q")
+    return out
+
+
+@pytest.fixture(scope="session")
+def model(runs):
+    """The trained run itself."""
+    return runs / "fables"
 
 
 def relative(found, expected):

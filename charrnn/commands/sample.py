@@ -131,70 +131,61 @@ def _stream(terminal, model, choice, options: dict[str, Any]) -> None:
     import codecs
     import time
 
+    from charrnn.sampling import Sampler
+
     shown = sys.stdout.isatty()
     prime, length = options["prime"], options["length"]
+    sampler = Sampler(model.network, model.prime(prime, options["unknown"]), 1, choice, options["seed"])
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    as_text = decoder.decode if model.vocabulary.is_bytes else lambda text: text
-    write = (
-        terminal.write_bytes if model.vocabulary.is_bytes and not shown else lambda text: terminal.write(as_text(text))
-    )
+
+    def write(piece: str | bytes, **style: str) -> None:
+        if isinstance(piece, str):
+            terminal.write(piece, **style)
+        elif shown:
+            terminal.write(decoder.decode(piece), **style)
+        else:
+            terminal.write_bytes(piece)
+
     if shown and prime:
-        terminal.write(as_text(prime), style="bold")
+        write(prime, style="bold")
+    until, written = _Until(options["stop"]), 0
     chunk = 1 if shown else 4096
-    source = _Chunks(model, prime, choice, options)
-    held = _Until(options["stop"])
-    while source.written < length and not held.ended:
+    while written < length and not until.reached:
         begun = time.perf_counter()
-        piece = held.feed(source.next(min(chunk, length - source.written)))
-        if piece:
-            write(piece)
+        drawn = sampler.draw(min(chunk, length - written))[:, 0]
+        written += len(drawn)
+        write(until.feed(model.vocabulary.decode(drawn)))
         if shown and time.perf_counter() - begun < _SECONDS_A_CHUNK / 2:
             chunk = min(chunk * 2, 64)
-    rest = held.rest()
-    if rest:
-        write(rest)
+    write(until.rest())
     if shown:
         terminal.write("\n")
-
-
-class _Chunks:
-    """The model's text piece by piece."""
-
-    def __init__(self, model, prime, choice, options):
-        from charrnn.sampling import Sampler
-
-        self._vocabulary = model.vocabulary
-        self._sampler = Sampler(model.network, model.prime(prime, options["unknown"]), 1, choice, options["seed"])
-        self.written = 0
-
-    def next(self, length: int):
-        self.written += length
-        return self._vocabulary.decode(self._sampler.draw(length)[:, 0])
 
 
 class _Until:
     """Passes text on up to the first ``stop``, holding back what may be its beginning."""
 
-    def __init__(self, stop):
-        self._stop, self._held, self.ended = stop, None, False
+    def __init__(self, stop: str | bytes | None):
+        self._stop, self.reached = stop, False
+        self._held = stop[:0] if stop else ""
 
     def feed(self, piece):
+        """What may be written now that ``piece`` has come."""
         if not self._stop:
             return piece
-        text = piece if self._held is None else self._held + piece
+        text = self._held + piece
         place = text.find(self._stop)
-        if place >= 0:
-            self.ended = True
+        self.reached = place >= 0
+        if self.reached:
             self._held = text[:0]
             return text[:place]
-        keep = next(
-            (size for size in range(min(len(self._stop) - 1, len(text)), 0, -1) if self._stop.startswith(text[-size:])),
-            0,
-        )
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
+        most = min(len(self._stop) - 1, len(text))
+        begun = next((size for size in range(most, 0, -1) if self._stop.startswith(text[-size:])), 0)
+        self._held = text[len(text) - begun :]
+        return text[: len(text) - begun]
 
     def rest(self):
+        """What was held back and is not the beginning of ``stop`` after all."""
         return self._held
 
 

@@ -1,9 +1,10 @@
 """Texts: from files and pipes to characters, from characters to ids, from ids to windows for training."""
 
 from charrnn.text.catalog import CatalogEntry, find_text, load_catalog
-from charrnn.text.corpus import Corpus, Source, open_corpus, split
+from charrnn.text.corpus import Corpus, open_corpus, split
 from charrnn.text.downloads import download
 from charrnn.text.python_source import python_sources, write_python_sources
+from charrnn.text.sources import Source
 from charrnn.text.statistics import BadByte, TextStatistics, text_statistics
 from charrnn.text.vocabulary import Vocabulary
 

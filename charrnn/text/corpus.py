@@ -91,31 +91,29 @@ def open_corpus(
         as_bytes = vocabulary.is_bytes
         unknown = unknown or ("replace" if REPLACEMENT in vocabulary else "error")
     codec = None if as_bytes else check_encoding(encoding)
-    found, skipped = _find(sources, codec, stdin)
+    found, skipped = find_sources(sources, codec, stdin)
     names = tuple(str(source) for source in sources)
     label = found[0].name if len(found) == 1 else f"{found[0].name} and {len(found) - 1:,} more"
+
+    def corpus(result: encoded.Encoded, *notes: str) -> Corpus:
+        return Corpus(result.ids, result.vocabulary, result.sha256, names, (*skipped, *result.notes, *notes))
 
     # What came through a pipe is in memory already, and would never be looked up in the cache.
     streamed = sum(source.size for source in found if source.path is not None) >= STREAM_FROM
     side = None
     if streamed and all(source.path is not None for source in found):
-        listed = None if vocabulary is None else vocabulary.to_list()
-        files = [[source.name, str(source.path)] for source in found]
-        side = _SideFile(
-            f"{_digest(files, codec, min_count, max_vocab, listed, unknown)}.json",
-            [[source.size, source.mtime_ns] for source in found],
-        )
-        cached = side.load()
-        if cached is not None:
-            ids, vocabulary, sha256, notes = cached
-            return Corpus(ids, vocabulary, sha256, names, (*skipped, *notes))
+        symbols = None if vocabulary is None else vocabulary.to_list()
+        side = encoded.SideFile(found, [codec, min_count, max_vocab, symbols, unknown])
+        known = side.load()
+        if known is not None:
+            return corpus(known)
     if not streamed:
         found = [source.loaded() for source in found]
 
     report = _total_progress(progress, found, passes=2 if vocabulary is None else 1)
     counted = None
     if vocabulary is None:
-        counted = _Reading(found, codec, report)
+        counted = Reading(found, codec, report)
         counts = counted.counts()
         if not counts:
             raise CorpusError(f"{label}: there is no text in it")
@@ -123,37 +121,29 @@ def open_corpus(
             vocabulary = Vocabulary.from_counts(counts, min_count, max_vocab)
         except CorpusError as error:
             raise CorpusError(f"{label}: {error}") from None
-        unknown = "replace" if any(symbol not in vocabulary for symbol in counts) else "error"
+        unknown = "replace"  # what is rare; what is new, if the text changes meanwhile, is told by its hash below
 
-    def encode_into(file: BinaryIO) -> _Reading:
-        reading = _Reading(found, codec, report)
-        try:
-            for ids in reading.ids(vocabulary, unknown, "unknown" if counted is None else "rare"):
-                file.write(ids.data)
-        except VocabularyError:
-            if counted is None:
-                raise
-            raise CorpusError(f"{label}: changed while it was read: try again") from None
+    def write_ids(file: BinaryIO) -> Reading:
+        reading = Reading(found, codec, report)
+        for ids in reading.ids(vocabulary, unknown, "unknown" if counted is None else "rare"):
+            file.write(ids.data)
         if counted is not None and reading.sha256.digest() != counted.sha256.digest():
             raise CorpusError(f"{label}: changed while it was read: try again")
         if not file.tell():
             raise CorpusError(f"{label}: there is no text in it")
         return reading
 
-    extra = []
-    if streamed:
-        try:
-            ids, reading = _encode_on_disk(encode_into, vocabulary, [codec, unknown, [s.size for s in found]])
-            if side is not None:
-                side.save(ids, vocabulary, reading)
-            return Corpus(ids, vocabulary, reading.sha256.hexdigest(), names, (*skipped, *reading.notes))
-        except OSError as error:  # of the cache: those of the sources are CorpusErrors already
-            reason = error.strerror or error
-            extra = [f"the cache folder {_folder()} cannot be used ({reason}), so the text is kept in memory"]
-    buffer = io.BytesIO()
-    reading = encode_into(buffer)
-    ids = np.frombuffer(buffer.getbuffer().toreadonly(), vocabulary.dtype)
-    return Corpus(ids, vocabulary, reading.sha256.hexdigest(), names, (*skipped, *reading.notes, *extra))
+    if not streamed:
+        return corpus(encoded.in_memory(write_ids, vocabulary))
+    try:
+        result = encoded.on_disk(write_ids, vocabulary, [codec, unknown, [source.size for source in found]])
+        if side is not None:
+            side.save(result)
+        return corpus(result)
+    except OSError as error:  # of the cache: those of the sources are CorpusErrors already
+        reason = error.strerror or error
+    note = f"the cache folder {encoded.folder()} cannot be used ({reason}), so the text is kept in memory"
+    return corpus(encoded.in_memory(write_ids, vocabulary), note)
 
 
 def split(length: int, fractions: str | Sequence[float | str]) -> tuple[slice, slice, slice]:

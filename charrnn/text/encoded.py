@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -52,25 +52,29 @@ def in_memory(write_ids: Callable[[BinaryIO], Reading], vocabulary: Vocabulary) 
     return Encoded(ids, vocabulary, reading.sha256.hexdigest(), reading.notes)
 
 
-def _encode_on_disk(
-    encode_into: Callable[[BinaryIO], _Reading], vocabulary: Vocabulary, options: list[Any]
-) -> tuple[np.ndarray, _Reading]:
-    """Encode a text into an id file in the cache, whole or not at all, and map it.
+def on_disk(write_ids: Callable[[BinaryIO], Reading], vocabulary: Vocabulary, options: list[Any]) -> Encoded:
+    """Encode a text into an id file, whole or not at all, and map it.
+
+    Args:
+        write_ids: reads the text and writes its ids into a file.
+        vocabulary: what the ids mean.
+        options: JSON values: whatever else the ids depend on, the bytes of the text apart.
 
     Raises:
-        OSError: the cache folder cannot be written.
+        OSError: the folder cannot be written.
     """
-    folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(suffix=".part", dir=folder)
+    place = folder()
+    place.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(suffix=".part", dir=place)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            reading = encode_into(file)
+            reading = write_ids(file)
             size = file.tell()
             file.flush()
             os.fsync(file.fileno())
-        path = folder / f"{_digest(reading.sha256.hexdigest(), vocabulary.to_list(), options)}.ids"
+        sha256 = reading.sha256.hexdigest()
+        path = place / f"{_digest(sha256, vocabulary.to_list(), options)}.ids"
         try:
             temporary.replace(path)
         except PermissionError:
@@ -79,31 +83,35 @@ def _encode_on_disk(
                 raise
     finally:
         temporary.unlink(missing_ok=True)
-    return np.memmap(path, vocabulary.dtype, mode="r"), reading
+    return Encoded(np.memmap(path, vocabulary.dtype, mode="r"), vocabulary, sha256, reading.notes)
 
 
-class _SideFile:
+class SideFile:
     """What is known about the id file that was made of some files, so that a later start need not read them.
 
     Its name stands for the files and the options; the files' sizes and times are inside.
+
+    Args:
+        sources: the files.
+        options: JSON values: whatever else the outcome depends on.
     """
 
-    def __init__(self, name: str, stamps: list[list[int]]):
-        self.path = _folder() / name
-        self.stamps = stamps
+    def __init__(self, sources: Sequence[Source], options: list[Any]):
+        self._path = folder() / f"{_digest([[source.name, str(source.path)] for source in sources], *options)}.json"
+        self._stamps = [[source.size, source.mtime_ns] for source in sources]
 
-    def load(self) -> tuple[np.ndarray, Vocabulary, str, list[str]] | None:
-        """The ids, vocabulary, SHA-256 and notes that were saved, or None if anything is amiss with them."""
+    def load(self) -> Encoded | None:
+        """What was saved, or None if there is nothing, the files have changed, or it is damaged."""
         content = self._content()
         try:
             vocabulary = Vocabulary.from_list(content.get("vocabulary"))
             path = self._ids_path(content)
             size = path.stat().st_size if path else 0
         except (OSError, CheckpointError):
-            return None  # damaged: it is made anew
+            return None  # missing or damaged: it is made anew
         sha256, notes = content.get("sha256"), content.get("notes")
         sound = (
-            content.get("files") == self.stamps
+            content.get("files") == self._stamps
             and content.get("dtype") == vocabulary.dtype.str
             and 0 < size == content.get("bytes")
             and size % vocabulary.dtype.itemsize == 0
@@ -112,28 +120,28 @@ class _SideFile:
             and isinstance(notes, list)
             and all(isinstance(note, str) for note in notes)
         )
-        return (np.memmap(path, vocabulary.dtype, mode="r"), vocabulary, sha256, notes) if sound else None
+        return Encoded(np.memmap(path, vocabulary.dtype, mode="r"), vocabulary, sha256, notes) if sound else None
 
-    def save(self, ids: np.memmap, vocabulary: Vocabulary, reading: _Reading) -> None:
-        """Record an id file, and delete the one that was made of an earlier state of the same files.
+    def save(self, encoded: Encoded) -> None:
+        """Record what ``on_disk`` made, and delete the id file of an earlier state of the same files.
 
         Raises:
-            OSError: the cache folder cannot be written.
+            OSError: the folder cannot be written.
         """
-        new, old = Path(ids.filename), self._ids_path(self._content())
+        new, old = Path(encoded.ids.filename), self._ids_path(self._content())
         content = {
-            "files": self.stamps,
+            "files": self._stamps,
             "ids": new.name,
-            "bytes": ids.nbytes,
-            "dtype": ids.dtype.str,
-            "sha256": reading.sha256.hexdigest(),
-            "vocabulary": vocabulary.to_list(),
-            "notes": reading.notes,
+            "bytes": encoded.ids.nbytes,
+            "dtype": encoded.ids.dtype.str,
+            "sha256": encoded.sha256,
+            "vocabulary": encoded.vocabulary.to_list(),
+            "notes": encoded.notes,
         }
-        temporary = self.path.with_suffix(f".{os.getpid()}.part")
+        temporary = self._path.with_suffix(f".{os.getpid()}.part")
         try:
             temporary.write_text(json.dumps(content), encoding="utf-8")
-            temporary.replace(self.path)
+            temporary.replace(self._path)
         finally:
             temporary.unlink(missing_ok=True)
         if old is not None and old.name != new.name:
@@ -142,7 +150,7 @@ class _SideFile:
 
     def _content(self) -> dict[str, Any]:
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}  # missing or damaged: as if nothing were known
         return content if isinstance(content, dict) else {}
@@ -150,7 +158,7 @@ class _SideFile:
     def _ids_path(self, content: dict[str, Any]) -> Path | None:
         name = content.get("ids")
         # Only a name of our own making: whatever it points to may be deleted later.
-        return self.path.with_name(name) if isinstance(name, str) and _ID_FILE.fullmatch(name) else None
+        return self._path.with_name(name) if isinstance(name, str) and _ID_FILE.fullmatch(name) else None
 
 
 def _digest(*what: Any) -> str:

@@ -42,42 +42,59 @@ def check_encoding(name: str) -> str:
         raise CorpusError(f"unknown encoding {name!r}: {guess}") from None
 
 
-class _Reading:
-    """One pass over the sources, by ``points``, ``counts`` or ``ids``, whichever is called, and once only.
+class Reading:
+    """One pass over some sources, by ``counts`` or by ``ids``, whichever is called, and once only.
 
-    After it, ``sha256`` is the hash object over the raw bytes, ``notes`` are sentences about what was met.
+    The texts are joined as they are, with a newline between two of which the first doesn't end with one.
+    After the pass, ``sha256`` is the hash object over the raw bytes of all sources in order, ``notes`` are
+    sentences for the user about what was met.
+
+    Args:
+        sources: what to read.
+        codec: the canonical name of their encoding, or None to read bytes.
+        report: called with the number of bytes in each block.
     """
 
-    def __init__(self, sources: list[Source], codec: str | None, report: Callable[[int], None]):
-        self.sources = sources
-        self.codec = codec
-        self.report = report
+    def __init__(self, sources: Sequence[Source], codec: str | None, report: Callable[[int], None]):
         self.sha256 = hashlib.sha256()
         self.notes: list[str] = []
+        self._sources = sources
+        self._codec = codec
+        self._report = report
+        self._with_mark: list[str] = []
+        self._with_crlf: list[str] = []
 
     def counts(self) -> dict[Any, int]:
-        """How often each character, or byte, occurs."""
-        totals = np.zeros(256 if self.codec is None else _CODE_POINTS, np.int64)
-        for _, points in self.points():
+        """How often each character, or byte, occurs.
+
+        Raises:
+            CorpusError: a source cannot be read, or is not in the encoding.
+        """
+        totals = np.zeros(256 if self._codec is None else _CODE_POINTS, np.int64)
+        for _, points in self._points():
             counts = np.bincount(points)
             totals[: len(counts)] += counts
         used = np.flatnonzero(totals).tolist()
-        symbols = used if self.codec is None else map(chr, used)
+        symbols = used if self._codec is None else map(chr, used)
         return dict(zip(symbols, totals[used].tolist(), strict=True))
 
     def ids(self, vocabulary: Vocabulary, unknown: Unknown, kind: str) -> Iterator[np.ndarray]:
         """The text's ids in blocks of ``vocabulary.dtype``.
 
         Symbols that are not in the vocabulary are treated as ``unknown`` says; a note calls them ``kind``.
+
+        Raises:
+            CorpusError: a source cannot be read, or is not in the encoding.
+            VocabularyError: there is such a symbol, and ``unknown`` says that it is an error.
         """
         changed = 0
         distinct: set[int] = set()
         line, current = 1, None
-        for source, points in self.points():
+        for source, points in self._points():
             if source is not current:
                 line, current = 1, source
             ids = vocabulary.look_up(points)
-            if len(ids) and ids.min() < 0:
+            if ids.min() < 0:
                 missing = ids < 0
                 if unknown == "error":
                     line += np.count_nonzero(points[: missing.argmax()] == _NEWLINE)
@@ -91,18 +108,16 @@ class _Reading:
             line += np.count_nonzero(points == _NEWLINE)
             yield ids.astype(vocabulary.dtype)
         if changed:
-            what = _plural(changed, f"{kind} byte" if vocabulary.is_bytes else f"{kind} character")
+            noun = ("byte" if vocabulary.is_bytes else "character") + ("" if changed == 1 else "s")
             done = "left out" if unknown == "skip" else f"turned into {vocabulary.name(vocabulary.replacement)}"
-            self.notes.append(f"{what} ({len(distinct):,} distinct) {done}")
+            self.notes.append(f"{changed:,} {kind} {noun} ({len(distinct):,} distinct) {done}")
 
-    def points(self) -> Iterator[tuple[Source, np.ndarray]]:
-        """The joined text as code points or bytes, unsigned arrays of shape (any,), each with its source."""
-        with_mark: list[str] = []
-        with_crlf: list[str] = []
+    def _points(self) -> Iterator[tuple[Source, np.ndarray]]:
+        """The joined text as code points or bytes: unsigned arrays, none of them empty, each with its source."""
         last_source, last = None, _NEWLINE
-        for source in self.sources:
+        for source in self._sources:
             at_start = True
-            for points in self._decode(source, with_mark, with_crlf):
+            for points in self._decode(source):
                 if not len(points):
                     continue
                 if at_start and last != _NEWLINE:
@@ -110,17 +125,17 @@ class _Reading:
                 at_start = False
                 last_source, last = source, points[-1]
                 yield source, points
-        if with_mark:
-            self.notes.append(f"a byte-order mark was dropped at the start of {_some(with_mark)}")
-        if with_crlf:
-            self.notes.append(f"CRLF line ends were found, and kept, in {_some(with_crlf)}")
+        if self._with_mark:
+            self.notes.append(f"a byte-order mark was dropped at the start of {_some(self._with_mark)}")
+        if self._with_crlf:
+            self.notes.append(f"CRLF line ends were found, and kept, in {_some(self._with_crlf)}")
 
-    def _decode(self, source: Source, with_mark: list[str], with_crlf: list[str]) -> Iterator[np.ndarray]:
-        if self.codec is None:
+    def _decode(self, source: Source) -> Iterator[np.ndarray]:
+        if self._codec is None:
             for data in self._raw(source):
                 yield np.frombuffer(data, np.uint8)
             return
-        decoder = codecs.getincrementaldecoder(self.codec)()
+        decoder = codecs.getincrementaldecoder(self._codec)()
         position = 0
         before, crlf = "", False  # the last character so far
         for data in itertools.chain(self._raw(source), [b""]):  # the empty block flushes the decoder
@@ -128,23 +143,23 @@ class _Reading:
             try:
                 text = decoder.decode(data, final=not data)
             except UnicodeError as error:
-                raise CorpusError(_undecodable(source, self.codec, error, position)) from None
+                raise CorpusError(_undecodable(source, self._codec, error, position)) from None
             if not text:
                 continue
             crlf = crlf or "\r\n" in text or (before == "\r" and text[0] == "\n")
             if not before and text[0] == "\ufeff":
-                with_mark.append(source.name)
+                self._with_mark.append(source.name)
                 yield code_points(text[1:])
             else:
                 yield code_points(text)
             before = text[-1]
         if crlf:
-            with_crlf.append(source.name)
+            self._with_crlf.append(source.name)
 
     def _raw(self, source: Source) -> Iterator[bytes]:
         for data in source.blocks():
             self.sha256.update(data)
-            self.report(len(data))
+            self._report(len(data))
             yield data
 
 

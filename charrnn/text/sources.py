@@ -141,7 +141,7 @@ def find_sources(
             raise CorpusError(f"{source}: there are no text files in this folder")
         binary = len(files) - len(texts)
         if binary:
-            notes.append(f"{binary:,} binary file{'s' * (binary > 1)} skipped in {source}")
+            notes.append(f"{binary:,} binary file{'' if binary == 1 else 's'} skipped in {source}")
         found += [Source.from_path(file) for file in texts]
     return found, notes
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.text.corpus import Source, check_encoding
+from charrnn.text.reading import check_encoding
+from charrnn.text.sources import Source
 from charrnn.text.vocabulary import REPLACEMENT, code_points
 
 RARE = 10  # a character seen fewer times than this can hardly be learned

@@ -1,0 +1,86 @@
+"""``charrnn sample``: exactly the text that was asked for."""
+
+import json
+
+import pytest
+from command_line import invoke, succeed
+
+
+def test_exactly_the_length_on_stdout_and_the_same_for_a_seed(model):
+    first = succeed("sample", model, "--length", 137, "--seed", 5)
+    assert len(first.stdout) == 137
+    assert first.stderr == ""
+    assert succeed("sample", model, "--length", 137, "--seed", 5, "--threads", 2).stdout == first.stdout
+    assert succeed("sample", model, "--length", 137, "--seed", 6).stdout != first.stdout
+    longer = succeed("sample", model, "--length", 200, "--seed", 5).stdout
+    assert longer.startswith(first.stdout)
+
+
+def test_json_and_count(model):
+    result = succeed("sample", model, "--count", 3, "--json", "--seed", 5, "--length", 40, "--prime", "The ")
+    texts = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [text["number"] for text in texts] == [0, 1, 2]
+    assert all(text["prime"] == "The " and len(text["text"]) == 40 for text in texts)
+    assert len({text["text"] for text in texts}) == 3
+    one = succeed("sample", model, "--seed", 5, "--length", 40, "--prime", "The ").stdout
+    assert texts[0]["text"] == one
+
+
+def test_temperature_zero_is_greedy(model):
+    texts = {succeed("sample", model, "-t", 0, "-n", 50, "--seed", seed).stdout for seed in range(3)}
+    assert len(texts) == 1
+
+
+def test_stop(model):
+    whole = succeed("sample", model, "--length", 300, "--seed", 5).stdout
+    stop = whole[100:103]
+    assert succeed("sample", model, "--length", 300, "--seed", 5, "--stop", stop).stdout == whole.partition(stop)[0]
+    assert succeed("sample", model, "--length", 300, "--seed", 5, "--stop", "☃").stdout == whole
+
+
+def test_unknown_characters_of_the_prime(model, tmp_path):
+    result = invoke("sample", model, "--prime", "Ω☃")
+    assert result.exit_code == 1
+    assert "U+03A9" in result.stderr
+    assert "U+2603" in result.stderr
+    skipped = succeed("sample", model, "--prime", "TheΩ ", "--unknown", "skip", "--seed", 1, "--length", 30)
+    assert skipped.stdout == succeed("sample", model, "--prime", "The ", "--seed", 1, "--length", 30).stdout
+    succeed("sample", model, "--prime", "TheΩ ", "--unknown", "replace", "--length", 5)
+    prime = tmp_path / "prime.txt"
+    prime.write_text("The ")
+    assert succeed("sample", model, "--prime-file", prime, "--seed", 1, "--length", 30).stdout == skipped.stdout
+    piped = succeed("sample", model, "--prime-file", "-", "--seed", 1, "--length", 30, input="The ")
+    assert piped.stdout == skipped.stdout
+
+
+def test_compare(model):
+    result = succeed("sample", model, "--compare", "0.3,1", "--length", 60, "--seed", 2)
+    assert "temperature 0.3" in result.stdout
+    assert "temperature 1" in result.stdout
+    lines = succeed("sample", model, "--compare", "0.3,1", "--length", 60, "--seed", 2, "--json").stdout.splitlines()
+    assert [json.loads(line)["temperature"] for line in lines] == [0.3, 1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-t", "-1"],
+        ["-t", "nan"],
+        ["-t", "inf"],
+        ["-n", "0"],
+        ["--top-p", "0"],
+        ["--min-p", "2"],
+        ["--compare", "a"],
+    ],
+)
+def test_wrong_usage(model, arguments):
+    result = invoke("sample", model, *arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_a_missing_checkpoint_is_one_line_with_what_is_there(runs):
+    result = invoke("sample", runs / "fabels")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "fables" in result.stderr

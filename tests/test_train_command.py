@@ -1,0 +1,207 @@
+"""``charrnn train``: its files, its streams, resuming, settings, and every way to use it wrongly."""
+
+import json
+
+import pytest
+from command_line import SMALL, invoke, run_cli, succeed
+
+
+def test_a_run_leaves_its_three_files_and_says_where(tmp_path, text):
+    result = succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 12)
+    assert sorted(path.name for path in (tmp_path / "fables").iterdir()) == [
+        "best.safetensors",
+        "last.safetensors",
+        "metrics.jsonl",
+    ]
+    assert result.stdout == ""
+    assert "\x1b" not in result.stderr
+    assert f"charrnn sample {tmp_path}/fables" in result.stderr
+
+
+def test_json_has_the_records_and_nothing_else(tmp_path, text):
+    result = succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 12, "--json", "--sample-every", 6)
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [r["event"] for r in records][:2] == ["started", "step"]
+    assert {"started", "step", "evaluated", "saved", "sampled", "finished"} == {r["event"] for r in records}
+    step = next(r for r in records if r["event"] == "step")
+    assert step.keys() >= {
+        "step",
+        "epoch",
+        "characters",
+        "loss",
+        "bpc",
+        "lr",
+        "grad_norm",
+        "chars_per_s",
+        "elapsed_s",
+        "eta_s",
+    }
+    evaluated = next(r for r in records if r["event"] == "evaluated")
+    assert evaluated.keys() >= {"val_loss", "val_bpc", "best_val_loss"}
+    assert {"path", "reason"} <= next(r for r in records if r["event"] == "saved").keys()
+    assert {"path", "reason"} <= records[-1].keys()
+    logged = (tmp_path / "fables" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in logged] == records
+
+
+def test_quiet_says_nothing(tmp_path, text):
+    result = succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 3, "-q")
+    assert result.output == ""
+
+
+def test_the_same_seed_trains_the_same_model(tmp_path, text):
+    for name, threads in (("a", 1), ("b", 2)):
+        succeed("train", text, "--out", tmp_path, "--name", name, *SMALL, "--steps", 8, "--threads", threads, "-q")
+    losses = [
+        [json.loads(line).get("loss") for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in "ab"
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_a_run_is_not_overwritten_unless_told(runs, text):
+    before = (runs / "fables" / "last.safetensors").read_bytes()
+    result = invoke("train", text, "--out", runs, *SMALL, "--steps", 3)
+    assert result.exit_code == 1
+    assert "--resume to go on, --force to replace" in result.stderr
+    assert (runs / "fables" / "last.safetensors").read_bytes() == before
+    succeed("train", text, "--out", runs, "--name", "spare", *SMALL, "--steps", 3, "-q")
+    succeed("train", text, "--out", runs, "--name", "spare", *SMALL, "--steps", 4, "-q", "--force")
+
+
+def test_resume_goes_on_and_knows_what_it_needs(tmp_path, text):
+    def steps(name):
+        return [
+            json.loads(line)["loss"]
+            for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+            if '"step"' in line.partition(",")[0]
+        ]
+
+    common = ["--out", tmp_path, *SMALL, "-q", "--lr", "0.001", "--warmup", "0", "--seed", "3"]
+    succeed("train", text, *common, "--name", "run", "--steps", 10)
+    result = invoke("train", text, "--out", tmp_path, "--name", "run", "--resume")
+    assert result.exit_code == 1
+    assert "complete after 10 steps" in result.stderr
+    succeed("train", "--out", tmp_path, "--name", "run", "--resume", "--steps", 15, "-q")
+    assert len(steps("run")) == 15
+    for options, message in [
+        (["--hidden", 30], "started with --hidden 20"),
+        (["--dropout", 0.5], "started with --dropout 0.2"),
+        (["--name", "other"], "nothing to resume"),
+    ]:
+        result = invoke("train", text, "--out", tmp_path, "--name", "run", "--resume", "--steps", 20, *options)
+        assert result.exit_code == 1
+        assert message in result.stderr
+    other = tmp_path / "other.txt"
+    other.write_text(text.read_text()[::-1])
+    result = invoke("train", other, "--out", tmp_path, "--name", "run", "--resume", "--steps", 20)
+    assert result.exit_code == 1
+    assert "not the text that the run was started with" in result.stderr
+
+
+def test_init_from_starts_with_the_weights(tmp_path, text, model):
+    result = succeed(
+        "train", text, "--out", tmp_path, "--init-from", model, "--steps", 2, "--seq-len", 16, "--json", "--lr", 0
+    )
+    losses = [json.loads(line)["loss"] for line in result.stdout.splitlines() if '"step"' in line.partition(",")[0]]
+    assert losses[0] < 3.6  # an untrained model starts near log(70) = 4.2
+    result = invoke("train", text, "--out", tmp_path, "--name", "b", "--init-from", model, "--hidden", 5)
+    assert result.exit_code == 1
+    assert "has hidden 20" in result.stderr
+    strange = tmp_path / "strange.txt"
+    strange.write_text("Привет " * 100)
+    result = invoke("train", strange, "--out", tmp_path, "--init-from", model)
+    assert result.exit_code == 1
+    assert "U+041F" in result.stderr
+
+
+def test_a_config_file_sets_what_flags_do_not(tmp_path, text):
+    config = tmp_path / "run.toml"
+    config.write_text('hidden = 10\nseq-len = 8\nsteps = 4\nbatch_size = 2\noptimizer = "rmsprop"\n')
+    succeed("train", text, "--out", tmp_path, "--config", config, "--hidden", 12, "-q")
+    result = succeed("info", tmp_path / "fables", "--json")
+    info = json.loads(result.stdout)
+    assert info["config"]["hidden"] == 12
+    assert info["training"]["seq_len"] == 8
+    assert info["training"]["batch_size"] == 2
+    assert info["training"]["optimizer"] == "rmsprop"
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "message"),
+    [
+        ("hiden = 3", 1, "unknown setting 'hiden': did you mean 'hidden'?"),
+        ("hidden = [3]", 1, "single value"),
+        ("hidden = ", 1, "not TOML"),
+        ("hidden = 0", 2, "hidden"),
+        ("lr = nan", 2, "finite"),
+    ],
+)
+def test_a_bad_config_file_is_one_line(tmp_path, text, content, status, message):
+    config = tmp_path / "run.toml"
+    config.write_text(content)
+    result = invoke("train", text, "--out", tmp_path, "--config", config)
+    assert result.exit_code == status
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("content", ["ab" * 50, "a" * 300, "xy", "a\nb\n" * 3])
+def test_tiny_texts_train(tmp_path, content):
+    path = tmp_path / "tiny.txt"
+    path.write_text(content)
+    result = succeed("train", path, "--out", tmp_path, "--hidden", 4, "--steps", 3, "--threads", 1)
+    assert "steps instead of" in result.stderr
+    succeed("sample", tmp_path / "tiny", "--length", 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "no text in it"), (b"a", "fewer than 2"), (b"abc \xff def", "offset 4")]
+)
+def test_impossible_texts_are_one_line(tmp_path, content, message):
+    path = tmp_path / "bad.txt"
+    path.write_bytes(content)
+    result = invoke("train", path, "--out", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert not (tmp_path / "bad").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--hiden", "3"], "--hidden"),
+        (["--lr", "nan"], "finite"),
+        (["--dropout", "inf"], "dropout"),
+        (["--dropout", "1.5"], "dropout"),
+        (["--optimizer", "adan"], "adam"),
+        (["--time-budget", "soon"], "90s"),
+        (["--hidden", "0"], "hidden"),
+        (["--force", "--resume"], "--resume goes on"),
+    ],
+)
+def test_wrong_usage_is_told(text, tmp_path, arguments, message):
+    result = invoke("train", text, "--out", tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_two_ends_of_a_run_exclude_each_other(text, tmp_path):
+    result = invoke("train", text, "--out", tmp_path, "--steps", 3, "--epochs", 1)
+    assert result.exit_code == 1
+    assert "epochs and steps exclude each other" in result.stderr
+
+
+def test_standard_input(tmp_path):
+    succeed("train", "-", "--out", tmp_path, *SMALL, "--steps", 2, input=b"a text from a pipe, long enough\n" * 9)
+    assert (tmp_path / "stdin" / "last.safetensors").exists()
+
+
+def test_bytes(tmp_path):
+    path = tmp_path / "raw"
+    path.write_bytes(bytes(range(256)) * 8)
+    succeed("train", path, "--bytes", "--out", tmp_path / "out", *SMALL, "--steps", 2, "-q")
+    process = run_cli("sample", tmp_path / "out" / "raw", "--length", 100, "--seed", 1)
+    assert process.returncode == 0
+    assert len(process.stdout) == 100
