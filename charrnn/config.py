@@ -80,7 +80,8 @@ class TrainConfig(_Config):
 
     The run ends after ``steps``, or ``epochs``, or ``time_budget`` seconds, whichever one is given; with none,
     after as many epochs as suit the text.  ``eval_every`` and ``save_every`` are in steps and ``sample_every`` too;
-    None leaves them to the run (0 for ``sample_every`` means never).  ``lr`` and ``weight_decay`` None take the
+    None leaves them to the run (0 for ``sample_every`` means never).  ``dropout`` None
+    suits the size of the text.  ``lr`` and ``weight_decay`` None take the
     optimiser's defaults; AdamW's weight decay is decoupled, the others' an L2 term, and biases have none.
     ``clip`` bounds the gradient's norm (0: no bound); ``final_lr`` is the end of the cosine as a part of ``lr``.
     RMSprop's alpha is ``beta2``, SGD's momentum ``beta1``.
@@ -91,7 +92,7 @@ class TrainConfig(_Config):
 
     seq_len: int = 64
     batch_size: int = 32
-    dropout: float = 0.2
+    dropout: float | None = None
     optimizer: str = "adamw"
     lr: float | None = None
     beta1: float = 0.9
@@ -114,7 +115,8 @@ class TrainConfig(_Config):
     def __post_init__(self) -> None:
         self._whole("seq_len", 1, 1_000_000)
         self._whole("batch_size", 1, 1_000_000)
-        self._number("dropout", 0, 0.95)
+        if self.dropout is not None:
+            self._number("dropout", 0, 0.95)
         if self.optimizer not in OPTIMIZERS:
             raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
         if self.lr is not None:

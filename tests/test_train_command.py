@@ -86,7 +86,7 @@ def test_resume_goes_on_and_knows_what_it_needs(tmp_path, text):
     assert len(steps("run")) == 15
     for options, message in [
         (["--hidden", 30], "started with --hidden 20"),
-        (["--dropout", 0.5], "started with --dropout 0.2"),
+        (["--dropout", 0.3], "started with --dropout 0.5"),
         (["--name", "other"], "nothing to resume"),
     ]:
         result = invoke("train", text, "--out", tmp_path, "--name", "run", "--resume", "--steps", 20, *options)

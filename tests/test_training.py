@@ -12,7 +12,7 @@ from charrnn.errors import CharRNNError
 from charrnn.network import CharLSTM
 from charrnn.runs import METRICS, RunFolder
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import DivergedError, Parts, Trainer
+from charrnn.training import DivergedError, Parts, Trainer, fitting_dropout
 
 TEXT = "the fox said to the heron, (and the heron listened): 12 pies!\n" * 40
 VOCABULARY = Vocabulary(sorted(set(TEXT)))
@@ -159,6 +159,10 @@ def test_tiny_texts_train(tmp_path, length):
     assert records[-1].step == 5
     assert np.isfinite(records[-1].loss)
     assert any("lane" in note for note in records[0].notes)
+
+
+def test_the_plan_suits_the_size_of_the_text():
+    assert [fitting_dropout(length) for length in (2, 100_000, 1_003_854, 10**7, 10**10)] == [0.5, 0.5, 0.2, 0, 0]
 
 
 def test_nothing_to_predict_is_an_error(tmp_path):
