@@ -34,7 +34,8 @@ CHARACTERS = 10_000_000
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
 EVALUATIONS = 12  # of a run, unless it has more epochs than that
-MOST_EVALUATIONS = 40
+FEWEST_EVALUATIONS, MOST_EVALUATIONS = 4, 40
+EVALUATION_SHARE = 0.08  # of a time budget that evaluations may take
 VALIDATION_LIMIT = 250_000  # characters scored while training
 SAVE_SECONDS = 60.0
 SAMPLE_TEMPERATURE = 0.8
@@ -241,6 +242,9 @@ class Trainer:
         if every is not None:
             return self.progress.step % every == 0
         times = min(MOST_EVALUATIONS, max(EVALUATIONS, round(self.epochs or 0)))
+        if self.config.time_budget is not None and self._evaluation_s:
+            affordable = EVALUATION_SHARE * self.config.time_budget / self._evaluation_s
+            times = int(min(times, max(FEWEST_EVALUATIONS, affordable)))
         return int(after * times) > int(before * times)
 
     def _sample_due(self, before: float, after: float) -> bool:

@@ -18,7 +18,6 @@ from charrnn.commands.options import (
 
 _GUESSES = 5
 _MOST_SURPRISE = 8.0  # bits; more has the same colour
-_LABEL = 15  # cells left of the text in the gallery
 _LINES_OF_BEST = 12
 _MEANINGS = {
     "c": "tanh(c), what the cell remembers",
@@ -152,38 +151,37 @@ def _lines(terminal, model, reading, options: dict[str, Any]) -> list:
 
 
 def _gallery(terminal, reading, options: dict[str, Any]) -> list:
-    """One row for each of the most structured cells over the same stretch of text, then the best one at length."""
-    from rich.text import Text
+    """The most structured cells over one stretch of text, then the best of them over some lines."""
+    import numpy as np
 
-    from charrnn.inspection.gallery import gallery
+    from charrnn.inspection.gallery import gallery, lines, liveliest
     from charrnn.terminal.colours import Depth
+    from charrnn.terminal.gallery import gallery_rows, stretch_width
     from charrnn.terminal.heatmap import heat_text, legend
 
-    scale, depth = _scale(reading.signal), terminal.depth
-    width = max(terminal.width - _LABEL, 20)
+    look = {"scale": _scale(reading.signal), "depth": terminal.depth, "width": terminal.width}
     finds = gallery(reading, options["cells"])
-    stretch = reading.text[:width].replace("\n", "↵").replace("\t", "→")
-    lines: list = [f"The cells most worth a look, by {_MEANINGS[reading.signal]}", legend(scale, depth=depth), ""]
-    lines.append(Text.assemble((" cell   score   ".ljust(_LABEL)[:_LABEL], "dim")))
-    for number, find in enumerate(finds):
-        row = heat_text(stretch, reading.cell(find.layer, find.unit)[: len(stretch)], scale, width=width, depth=depth)
-        label = f"{find.layer:>2}:{find.unit:<4} {find.score:.3f}"
-        if depth == Depth.NONE:
-            if number == 0:
-                lines.append(Text(" " * _LABEL).append_text(row[0]))
-            lines.append(Text(label.ljust(_LABEL)).append_text(row[1]))
-        else:
-            lines.append(Text.assemble((label.ljust(_LABEL), "bold" if number == 0 else "")).append_text(row[0]))
-    if finds:
-        best = finds[0]
-        lines += ["", f"cell {best.layer}:{best.unit}"]
-        rows = heat_text(reading.text, reading.cell(best.layer, best.unit), scale, width=terminal.width, depth=depth)
-        lines += rows[: _LINES_OF_BEST * (2 if depth == Depth.NONE else 1)]
-        lines += [
-            "",
-            Text(f"Look closer: --cell {best.layer}:{best.unit}, or --predictions, or --surprise", style="dim"),
-        ]
-    return lines
+    values = np.stack([reading.cell(find.layer, find.unit) for find in finds]).astype(float)
+    begins, length, offset = lines(reading.text), len(reading.text), options["offset"]
+
+    # Where the cells are most at work: a stretch that begins with a line …
+    width = stretch_width(terminal.width)
+    stretches = [(begin, begin + width) for begin in begins if begin + width <= length] or [(0, min(width, length))]
+    start, stop = liveliest(values.T, stretches)
+    shown: list = [f"The cells most worth a look, by {_MEANINGS[reading.signal]}"]
+    shown += [legend(look["scale"], depth=look["depth"]), ""]
+    names, scores = [f"{find.layer}:{find.unit}" for find in finds], [find.score for find in finds]
+    title = f"from character {offset + start:,}"
+    shown += gallery_rows(reading.text[start:stop], title, names, scores, values[:, start:stop], **look)
+
+    # … and some whole lines for the best of them.
+    last = len(begins) - 1
+    groups = [(begins[k], begins[min(k + _LINES_OF_BEST, last)]) for k in range(max(1, last - _LINES_OF_BEST + 1))]
+    start, stop = liveliest(values[:1].T, groups)
+    shown += ["", f"cell {names[0]} from character {offset + start:,}"]
+    rows = heat_text(reading.text[start:stop], values[0, start:stop], **look)
+    shown += rows[: _LINES_OF_BEST * (2 if terminal.depth == Depth.NONE else 1)]
+    return [*shown, "", f"Look closer: --cell {names[0]}, or --predictions, or --surprise"]
 
 
 def _symbols(model) -> list[str]:

@@ -60,3 +60,22 @@ def gallery(reading: Reading, count: int) -> list[Find]:
             continue
         chosen.append(int(index))
     return [Find(index // units, index % units, float(ranked.flat[index])) for index in chosen]
+
+
+def liveliest(values: np.ndarray, stretches: list[tuple[int, int]]) -> tuple[int, int]:
+    """Of ``stretches`` (start, stop), the one in which values (N, K) swing most: the largest mean of variances."""
+    sums = np.cumsum(np.vstack([np.zeros(values.shape[1]), values]), axis=0)
+    squares = np.cumsum(np.vstack([np.zeros(values.shape[1]), values**2]), axis=0)
+
+    def swing(stretch: tuple[int, int]) -> float:
+        start, stop = stretch
+        mean = (sums[stop] - sums[start]) / (stop - start)
+        return float(((squares[stop] - squares[start]) / (stop - start) - mean**2).mean())
+
+    return max(stretches, key=swing)
+
+
+def lines(text: str) -> list[int]:
+    """Where the lines of ``text`` begin, and its length."""
+    begins = [0, *(place + 1 for place, sign in enumerate(text) if sign == "\n")]
+    return begins if begins[-1] == len(text) else [*begins, len(text)]
