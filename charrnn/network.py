@@ -17,7 +17,7 @@ from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
 from charrnn.kernels.affine import affine
 from charrnn.kernels.dropout import dropout
-from charrnn.kernels.gradients import bias_gradient, row_gradient, unpack_rows, weight_gradient
+from charrnn.kernels.gradients import PANELS, row_gradient, unpack_rows, weight_gradient
 from charrnn.kernels.lstm import look_up, recurrence, recurrence_backward
 from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
@@ -143,9 +143,7 @@ class CharLSTM:
         taken as given.
         """
         if self.gradient is None:
-            compiler.prepare(
-                dropout, recurrence_backward, weight_gradient, bias_gradient, row_gradient, unpack_rows, pack_transposed
-            )
+            compiler.prepare(dropout, recurrence_backward, weight_gradient, row_gradient, unpack_rows, pack_transposed)
             self.gradient = Parameters(self.config)
         if regular is not None and not regular.rate:
             regular = None
@@ -243,20 +241,16 @@ class CharLSTM:
                 affine(window.gates[k], packed.input[k].transposed, packed.no_bias, first, last, dh)
 
     def _weight_gradients(self, window):
-        gradient, calls = self.gradient, []
+        gradient, dtable, calls = self.gradient, window.space.dtable, []
         for k in range(self.config.layers):
-            dz = window.gates[k]
-            calls += weight_calls(window.h[k], dz, gradient[f"w_hh_l{k}"], gated=True)
+            dz, bias = window.gates[k], gradient[f"b_l{k}"]
+            calls += self._weight_calls(window.h[k], dz, gradient[f"w_hh_l{k}"], bias, gated=True)
             if k:
-                calls += weight_calls(window.passed_on(k - 1), dz, gradient[f"w_ih_l{k}"], gated=True)
-            calls += bias_calls(dz, gradient[f"b_l{k}"], gated=True)
+                calls += self._weight_calls(window.passed_on(k - 1), dz, gradient[f"w_ih_l{k}"], None, gated=True)
         top = window.passed_on(self.config.layers - 1)
-        calls += weight_calls(top, window.logits, gradient["w_out"], gated=False)
-        calls += bias_calls(window.logits, gradient["b_out"], gated=False)
-        dtable = window.space.dtable
-        calls += [
-            (row_gradient, (window.x, window.gates[0], panel, dtable[0])) for panel in range(panels(dtable.shape[2]))
-        ]
+        calls += self._weight_calls(top, window.logits, gradient["w_out"], gradient["b_out"], gated=False)
+        for panel in range(panels(dtable.shape[2])):
+            calls.append((row_gradient, (window.x, window.gates[0], panel, dtable[0])))
         self.team.share_out(calls, window.space.scratch)
         self._first_layer_gradient(window.space)
 
@@ -267,21 +261,21 @@ class CharLSTM:
             target = gradient["w_ih_l0"]
             self.team.share_out([(unpack_rows, (dtable[0], panel, target)) for panel in range(panels(dtable.shape[2]))])
             return
-        calls = weight_calls(self.packed.embedding, dtable, gradient["w_ih_l0"], gated=True)
+        calls = self._weight_calls(self.packed.embedding, dtable, gradient["w_ih_l0"], None, gated=True)
         self.team.share_out(calls, space.scratch)
         transposed = self.packed.input[0].transposed
         affine(dtable, transposed, self.packed.no_bias, 0, config.vocabulary, space.dembedding)
         gradient["embedding"][:] = space.dembedding[0, :, : config.embedding]
 
-
-def weight_calls(x, dy, gradient, gated):
-    """The panels of gradient (K, N) = Σ xᵀ dy, as calls to be shared out."""
-    return [(weight_gradient, (x, dy, panel, OWN, gated, gradient)) for panel in range(panels(dy.shape[2]))]
-
-
-def bias_calls(dy, gradient, gated):
-    """The panels of gradient (N,) = Σ dy, likewise."""
-    return [(bias_gradient, (dy, panel, OWN, gated, gradient[None])) for panel in range(panels(dy.shape[2]))]
+    def _weight_calls(self, x, dy, gradient, bias, gated):
+        """Gradient (K, N) = Σ xᵀ dy and bias (N,) = Σ dy, if there is one, as calls to be shared out."""
+        count = panels(dy.shape[2])
+        group = min(PANELS, -(-count // self.team.threads))
+        bias = np.zeros((0, gradient.shape[1]), np.float32) if bias is None else bias[None]
+        return [
+            (weight_gradient, (x, dy, first, min(first + group, count), OWN, gated, gradient, bias))
+            for first in range(0, count, group)
+        ]
 
 
 class Window:

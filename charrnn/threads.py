@@ -14,8 +14,6 @@ from typing import Any
 OWN = object()
 """In arguments of :meth:`Team.share_out`: what the worker has to itself."""
 
-PARCELS = 4  # for each thread: few enough to cost nothing, enough that none waits long for the last
-
 
 def available_threads() -> int:
     """How many processors this process may use."""
@@ -73,17 +71,15 @@ class Team:
             raise errors[0]
 
     def share_out(self, calls: Sequence[tuple[Callable[..., Any], tuple]], own: Sequence[Any] = ()) -> None:
-        """Make many small calls, each (function, arguments), in any order and a parcel at a time.
+        """Make calls, each (function, arguments), as workers are free for them; the long ones had better come first.
 
         An argument ``OWN`` stands for the worker's element of ``own``.
         """
-        parcels = min(PARCELS * self.threads, len(calls)) if self.threads > 1 else 1
 
-        def work(worker: int, parcel: int) -> None:
-            for function, arguments in calls[parcel::parcels]:
-                function(*(own[worker] if argument is OWN else argument for argument in arguments))
+        def call(worker: int, function: Callable[..., Any], arguments: tuple) -> None:
+            function(*(own[worker] if argument is OWN else argument for argument in arguments))
 
-        self.run(work, [(parcel,) for parcel in range(parcels)])
+        self.run(call, calls)
 
     def close(self) -> None:
         """Send the helpers home."""

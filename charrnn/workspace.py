@@ -3,8 +3,7 @@
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.kernels.gradients import BLOCK_PLACES
-from charrnn.kernels.matmul import PANEL
+from charrnn.kernels.gradients import scratch_size
 from charrnn.packed import padded
 from charrnn.parameters import aligned_empty, aligned_zeros
 
@@ -30,7 +29,7 @@ class Workspace:
             self.dh = aligned_zeros(steps, lanes, hidden)
             self.dc = aligned_zeros(lanes, hidden)
             deepest = max(config.hidden, config.embedding or 0)
-            self.scratch = [aligned_empty(PANEL * (deepest + BLOCK_PLACES)) for _ in range(threads)]
+            self.scratch = [aligned_empty(scratch_size(padded(deepest))) for _ in range(threads)]
             self.dtable = aligned_zeros(1, config.vocabulary, 4 * hidden)
             if config.embedding:
                 self.dembedding = aligned_zeros(1, config.vocabulary, padded(config.embedding))

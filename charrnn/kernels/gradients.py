@@ -2,8 +2,9 @@
 
     dW = Σ_p x_pᵀ dy_p        db = Σ_p dy_p        for one-hot x:  dW[x_p] += dy_p
 
-A call makes one panel of 64 columns of dW, so threads share out panels and never a sum.  The places are taken in
-blocks: a block of dy's panel is copied together, and every tile of dW then reads it from the near cache.
+A call makes some panels of 64 columns of dW, so threads share out panels and never a sum.  The places are taken in
+blocks: a block of x and a block of dy's panel are copied together, and the tiles of dW read them from the near
+caches.  (Read in place, rows that lie a power of two apart fight for the same few lines of the cache.)
 """
 
 import numpy as np
@@ -16,7 +17,14 @@ from charrnn.kernels.simd import LANES, load, splat, store
 
 f32 = np.float32
 
+PANELS = 4  # of a call, at most: their sums stay in the second cache
 BLOCK_PLACES = 192
+BLOCK_INPUTS = 96
+
+
+def scratch_size(depth: int) -> int:
+    """Floats that :func:`weight_gradient` needs for K = ``depth`` inputs."""
+    return PANEL * (PANELS * (depth + 1) + BLOCK_PLACES) + BLOCK_PLACES * (depth + BLOCK_INPUTS)
 
 
 @njit
@@ -27,55 +35,72 @@ def clear(address, elements):
 
 
 @njit
-def panel_end(panel, width):
-    """Columns of the panel that are inside ``width``, a multiple of 16."""
-    return min(PANEL, width - PANEL * panel)
+def copy_block(source_at, width, target_at, target_width, columns, rows):
+    """target (rows, target_width) = the first ``columns`` of source (rows, width)."""
+    for row in range(rows):
+        for j in range(0, columns, LANES):
+            store(target_at, row * target_width + j, load(source_at, row * width + j))
 
 
-@kernel(void(Array3, Array3, intp, Array1, intp, Array2))
-def weight_gradient(x, dy, panel, scratch, gated, gradient):
-    """One panel of gradient (K, N) = Σ x dyᵀ.
+@njit
+def add_rows(rows_at, rows, sums_at):
+    """sums (PANEL,) += Σ rows (rows, PANEL); four sums at a time, because one alone waits for each addition."""
+    a, b = load(sums_at, 0), load(sums_at, LANES)
+    c, d = load(sums_at, 2 * LANES), load(sums_at, 3 * LANES)
+    for k in range(0, rows * PANEL, PANEL):
+        a = a + load(rows_at, k)
+        b = b + load(rows_at, k + LANES)
+        c = c + load(rows_at, k + 2 * LANES)
+        d = d + load(rows_at, k + 3 * LANES)
+    store(sums_at, 0, a)
+    store(sums_at, LANES, b)
+    store(sums_at, 2 * LANES, c)
+    store(sums_at, 3 * LANES, d)
 
-    x (T or more, B, Kp), dy (T, B, Np); scratch holds at least 64 (K + BLOCK_PLACES) floats.
+
+@kernel(void(Array3, Array3, intp, intp, Array1, intp, Array2, Array2))
+def weight_gradient(x, dy, first, last, scratch, gated, gradient, bias):
+    """Panels ``first`` to ``last``, at most PANELS, of gradient (K, N) = Σ x dyᵀ and of bias (1, N) = Σ dy.
+
+    x (T or more, B, Kp), dy (T, B, Np); bias may have no row: then there is no sum.  Scratch as
+    :func:`scratch_size` says.
     """
     width, x_width, depth = dy.shape[2], x.shape[2], gradient.shape[0]
-    places = dy.shape[0] * dy.shape[1]
-    dy_at = dy.ctypes.data + 4 * PANEL * panel
-    columns = panel_end(panel, width)
+    places, size = dy.shape[0] * dy.shape[1], PANEL * depth
+    panels = last - first
     sums_at = scratch.ctypes.data
-    block_at = sums_at + 4 * PANEL * depth
-    clear(sums_at, PANEL * depth)
+    bias_at = sums_at + 4 * panels * size
+    dy_block = bias_at + 4 * panels * PANEL
+    x_block = dy_block + 4 * PANEL * BLOCK_PLACES
+    clear(sums_at, panels * (size + PANEL))
     for start in range(0, places, BLOCK_PLACES):
         count = min(BLOCK_PLACES, places - start)
-        for place in range(count):
-            for j in range(0, columns, LANES):
-                store(block_at, PANEL * place + j, load(dy_at, (start + place) * width + j))
-        multiply_panel(
-            x.ctypes.data + 4 * start * x_width,
-            1,
-            x_width,
-            block_at,
-            PANEL,
-            sums_at,
-            PANEL,
-            count,
-            depth,
-            columns // LANES,
-        )
-    unpack_panel(scratch, depth, panel, gated, gradient)
-
-
-@kernel(void(Array3, intp, Array1, intp, Array2))
-def bias_gradient(dy, panel, scratch, gated, gradient):
-    """One panel of gradient (1, N) = Σ dy."""
-    width = dy.shape[2]
-    dy_at = dy.ctypes.data + 4 * PANEL * panel
-    for j in range(0, panel_end(panel, width), LANES):
-        sums = splat(f32(0.0))
-        for place in range(dy.shape[0] * dy.shape[1]):
-            sums = sums + load(dy_at, place * width + j)
-        store(scratch.ctypes.data, j, sums)
-    unpack_panel(scratch, 1, panel, gated, gradient)
+        for k in range(0, x_width, BLOCK_INPUTS):
+            source = x.ctypes.data + 4 * (start * x_width + k)
+            inputs = min(BLOCK_INPUTS, x_width - k)
+            copy_block(source, x_width, x_block + 4 * BLOCK_PLACES * k, BLOCK_INPUTS, inputs, count)
+        for panel in range(panels):
+            column = PANEL * (first + panel)
+            columns = min(PANEL, width - column)
+            copy_block(dy.ctypes.data + 4 * (start * width + column), width, dy_block, PANEL, columns, count)
+            if bias.shape[0]:
+                add_rows(dy_block, count, bias_at + 4 * panel * PANEL)
+            for k in range(0, depth, BLOCK_INPUTS):
+                multiply_panel(
+                    x_block + 4 * BLOCK_PLACES * k,
+                    1,
+                    BLOCK_INPUTS,
+                    dy_block,
+                    PANEL,
+                    sums_at + 4 * (panel * size + PANEL * k),
+                    PANEL,
+                    count,
+                    min(BLOCK_INPUTS, depth - k),
+                    columns // LANES,
+                )
+    for panel in range(panels):
+        unpack_panel(scratch, panel * size, first + panel, gated, gradient)
+        unpack_panel(scratch, panels * size + panel * PANEL, first + panel, gated, bias)
 
 
 @kernel(void(Ids2, Array3, intp, Array2))

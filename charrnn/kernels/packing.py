@@ -13,7 +13,7 @@ from numba import njit
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, intp, kernel, void
 from charrnn.kernels.matmul import PANEL
-from charrnn.kernels.simd import LANES
+from charrnn.kernels.simd import LANES, load, load_one, store, store_one
 
 
 @njit
@@ -29,6 +29,16 @@ def block_size(panel, block, units, gated):
     return max(0, min(LANES, units - start))
 
 
+@njit
+def copy_columns(source, source_at, target, target_at, size):
+    """Copy ``size`` floats, at most 16, from and to offsets of two arrays' memory."""
+    if size == LANES:
+        store(target.ctypes.data, target_at, load(source.ctypes.data, source_at))
+    else:
+        for j in range(size):
+            store_one(target.ctypes.data, target_at + j, load_one(source.ctypes.data, source_at + j))
+
+
 @kernel(void(Array2, intp, intp, intp, Array3))
 def pack(weights, gated, first, last, packed):
     """Panels ``first`` to ``last`` of weights (K, N): packed (panels, K, 64); N = 4H if ``gated``."""
@@ -39,8 +49,8 @@ def pack(weights, gated, first, last, packed):
             start = block_start(panel, block, units, gated)
             size = block_size(panel, block, units, gated)
             for k in range(depth):
-                for j in range(size):
-                    packed[panel, k, LANES * block + j] = weights[k, start + j]
+                target = (panel * depth + k) * PANEL + LANES * block
+                copy_columns(weights, k * columns + start, packed, target, size)
 
 
 @kernel(void(Array2, intp, intp, intp, Array3))
@@ -81,13 +91,12 @@ def pack_bias(bias, gated, packed):
 
 
 @njit
-def unpack_panel(panel_at, rows, panel, gated, gradient):
-    """Write a panel (rows, 64) of a gradient to its columns of ``gradient`` (rows, N)."""
-    columns = gradient.shape[1]
+def unpack_panel(sums, start, panel, gated, gradient):
+    """Write a panel (rows, 64), from sums[start] on, to its columns of ``gradient`` (rows, N)."""
+    rows, columns = gradient.shape
     units = columns // 4 if gated else columns
     for block in range(4):
-        start = block_start(panel, block, units, gated)
+        first = block_start(panel, block, units, gated)
         size = block_size(panel, block, units, gated)
         for row in range(rows):
-            for j in range(size):
-                gradient[row, start + j] = panel_at[PANEL * row + LANES * block + j]
+            copy_columns(sums, start + PANEL * row + LANES * block, gradient, row * columns + first, size)

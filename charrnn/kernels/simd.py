@@ -84,6 +84,27 @@ def store(typing, base, offset, value):
 
 
 @intrinsic
+def load_one(typing, base, offset):
+    """The float at ``base`` + ``offset`` elements."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load(llvm_pointer(builder, *args), align=4, typ=ir.FloatType())
+
+    return types.float32(types.uintp, types.intp), codegen
+
+
+@intrinsic
+def store_one(typing, base, offset, value):
+    """Write one float to ``base`` + ``offset`` elements."""
+
+    def codegen(context, builder, signature, args):
+        builder.store(args[2], llvm_pointer(builder, *args[:2]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.intp, types.float32), codegen
+
+
+@intrinsic
 def splat(typing, scalar):
     """A vector with one number in every lane (float32 or uint32)."""
     vectors = {types.float32: float32x16, types.uint32: uint32x16}
