@@ -59,15 +59,20 @@ class KernelCache:
     def _file(self, context):
         return cache_folder() / "kernels" / _build_name(context.codegen().magic_tuple()) / self._name
 
-    def load_overload(self, sig, target_context):
-        """The compiled kernel, or None if there is none or it is damaged."""
-        target_context.refresh()
+    def payload(self, context):
+        """What is kept for the kernel, or None if there is nothing or it is damaged."""
         try:
-            content = self._file(target_context).read_bytes()
+            content = self._file(context).read_bytes()
         except OSError:
             return None
         checksum, payload = content[:32], content[32:]
-        if hashlib.sha256(payload).digest() != checksum:
+        return payload if hashlib.sha256(payload).digest() == checksum else None
+
+    def load_overload(self, sig, target_context):
+        """The compiled kernel, or None."""
+        target_context.refresh()
+        payload = self.payload(target_context)
+        if payload is None:
             return None
         return CompileResultCacheImpl.rebuild(None, target_context, pickle.loads(payload))
 
@@ -125,8 +130,7 @@ def prepare(*kernels):
         for dispatcher in kernels:
             if dispatcher.signatures:
                 continue
-            context = dispatcher.targetctx
-            if not announced and not dispatcher._cache._file(context).exists():
+            if not announced and dispatcher._cache.payload(dispatcher.targetctx) is None:
                 stack.enter_context(announce())
                 announced = True
             dispatcher.compile(dispatcher.declared)

@@ -9,6 +9,7 @@ vector width or the number of threads: that is why results are the same bits eve
 """
 
 import llvmlite.binding as llvm
+import numba
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
@@ -22,8 +23,9 @@ _VECTOR = ir.VectorType(_F32, LANES)
 
 
 def _has_wide_registers():
-    """Whether the host has 32 registers of 512 bits: then a tile can be a whole panel wide."""
-    return bool(llvm.get_host_cpu_features().get("avx512f"))
+    """Whether kernels are compiled for 32 registers of 512 bits: then a tile can be a whole panel wide."""
+    chosen = numba.config.CPU_FEATURES  # the user's, by NUMBA_CPU_FEATURES
+    return "+avx512f" in (chosen if chosen is not None else llvm.get_host_cpu_features().flatten())
 
 
 TILE_ROWS = 6
