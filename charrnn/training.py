@@ -20,6 +20,7 @@ from charrnn.evaluation import evaluate
 from charrnn.network import CharLSTM, Dropout, LSTMState
 from charrnn.optimizer import Optimizer
 from charrnn.parameters import Parameters
+from charrnn.plan import Plan, fitting_dropout
 from charrnn.records import Evaluated, Finished, Record, Sampled, Saved, Started, Step, bits
 from charrnn.runs import RunFolder
 from charrnn.sampling import Choice, Sampler
@@ -28,26 +29,10 @@ from charrnn.text.batches import Batches, fitting_lanes
 from charrnn.text.corpus import split
 from charrnn.text.vocabulary import Vocabulary
 
-# Without --epochs, --steps or --time-budget, a run reads about this many characters …
-CHARACTERS = 10_000_000
-# … in a number of epochs between these, and takes at least so many steps.
-FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
-
-EVALUATIONS = 12  # of a run, unless it has more epochs than that
-FEWEST_EVALUATIONS, MOST_EVALUATIONS = 4, 40
-EVALUATION_SHARE = 0.08  # of a time budget that evaluations may take
 VALIDATION_LIMIT = 250_000  # characters scored while training
 SAVE_SECONDS = 60.0
 SAMPLE_TEMPERATURE = 0.8
 EARLY_SAMPLES = (10, 30, 100, 300, 1000, 3000)
-
-
-def fitting_dropout(length: int) -> float:
-    """The dropout for a text of ``length`` characters: 0.5 to 100,000, 0.2 at a million, none from 4.6 million on.
-
-    A short text is read often and learnt by heart; a long one is read once.
-    """
-    return round(min(0.5, max(0.0, 0.2 + 0.3 * math.log10(1e6 / length))), 2)
 
 
 class DivergedError(CharRNNError):
@@ -126,6 +111,7 @@ class Trainer:
         self.vocabulary, self.folder, self.corpus = vocabulary, folder, corpus
         lanes, steps = fitting_lanes(len(parts.train), config.batch_size, config.seq_len)
         self.batches = Batches(parts.train, lanes, steps, config.seed)
+        self.plan = Plan(config, len(parts.train), self.batches.windows)
         self.notes = (*notes, *self._shrinking_notes(lanes, steps))
         self.optimizer = Optimizer(config, network.parameters, network.team)
         self.state = network.initial_state(lanes)
@@ -137,6 +123,7 @@ class Trainer:
         self._started_at = time.monotonic()
         self._earlier_s = self.progress.elapsed_s
         self._evaluation_s = 0.0
+        self._rate: float | None = None
         self._saved_at = self._started_at
 
     def _shrinking_notes(self, lanes: int, steps: int) -> list[str]:
@@ -167,27 +154,6 @@ class Trainer:
         if checkpoint.state is not None:
             self.state = LSTMState(*(np.array(part) for part in checkpoint.state))
 
-    # ---- how long -------------------------------------------------------------------------------------
-
-    @property
-    def epochs(self) -> float | None:
-        """Planned passes over the text; None where the end is a number of steps or of seconds."""
-        if self.config.epochs is not None:
-            return self.config.epochs
-        if self.config.steps is not None or self.config.time_budget is not None:
-            return None
-        return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(CHARACTERS / len(self.parts.train))))
-
-    @property
-    def total_steps(self) -> int | None:
-        """Planned steps; None under a time budget."""
-        if self.config.steps is not None:
-            return self.config.steps
-        if self.config.time_budget is not None:
-            return None
-        steps = math.ceil(self.epochs * self.batches.windows)
-        return steps if self.config.epochs is not None else max(steps, FEWEST_STEPS)
-
     @property
     def is_complete(self) -> bool:
         """Whether there is nothing left to do."""
@@ -198,10 +164,7 @@ class Trainer:
 
     def _done(self) -> float:
         """The part of the run that is done, 0 to 1."""
-        if self.config.time_budget is not None:
-            # The last evaluation is part of the budget.
-            return min(1.0, self._elapsed() / max(self.config.time_budget - self._evaluation_s, 1e-9))
-        return min(1.0, self.progress.step / self.total_steps)
+        return self.plan.done(self.progress.step, self._elapsed(), self._evaluation_s)
 
     # ---- the loop -------------------------------------------------------------------------------------
 
@@ -236,15 +199,12 @@ class Trainer:
         yield self._finished(reason)
 
     def _due(self, every: int | None, before: float, after: float) -> bool:
-        """Whether a thing that happens every so many steps, or EVALUATIONS times a run, happens now."""
+        """Whether what happens ``every`` so many steps, or as often as the plan says, happens now."""
         if after >= 1:
             return True
         if every is not None:
             return self.progress.step % every == 0
-        times = min(MOST_EVALUATIONS, max(EVALUATIONS, round(self.epochs or 0)))
-        if self.config.time_budget is not None and self._evaluation_s:
-            affordable = EVALUATION_SHARE * self.config.time_budget / self._evaluation_s
-            times = int(min(times, max(FEWEST_EVALUATIONS, affordable)))
+        times = self.plan.evaluations(self._evaluation_s)
         return int(after * times) > int(before * times)
 
     def _sample_due(self, before: float, after: float) -> bool:
@@ -283,9 +243,8 @@ class Trainer:
             self.state.c[:] = 0
         progress.elapsed_s = self._elapsed()
         done = self._done()
-        here = done - part
         rate = characters / max(time.monotonic() - begun, 1e-9)
-        self._rate = rate if here <= 0 or not hasattr(self, "_rate") else 0.9 * self._rate + 0.1 * rate
+        self._rate = rate if self._rate is None else 0.9 * self._rate + 0.1 * rate
         return Step(
             step=progress.step,
             epoch=self._epoch(),
@@ -382,9 +341,9 @@ class Trainer:
         return Started(
             path=str(self.folder.path),
             step=self.progress.step,
-            total_steps=self.total_steps,
+            total_steps=self.plan.total_steps,
             time_budget_s=self.config.time_budget,
-            epochs=self.epochs,
+            epochs=self.plan.epochs,
             parameters=self.network.parameters.size,
             vocabulary=model.vocabulary,
             train_characters=len(self.parts.train),

@@ -14,7 +14,7 @@ FLOORS = [
     {"kernels", "text"},
     {"parameters", "threads", "packed", "workspace"},
     {"network"},
-    {"schedule", "optimizer", "checkpoint", "runs", "evaluation", "sampling"},
+    {"schedule", "plan", "optimizer", "checkpoint", "runs", "evaluation", "sampling"},
     {"training", "model"},
     {"inspection"},
     {"terminal"},

@@ -10,9 +10,10 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.network import CharLSTM
+from charrnn.plan import Plan, fitting_dropout
 from charrnn.runs import METRICS, RunFolder
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import DivergedError, Parts, Trainer, fitting_dropout
+from charrnn.training import DivergedError, Parts, Trainer
 
 TEXT = "the fox said to the heron, (and the heron listened): 12 pies!\n" * 40
 VOCABULARY = Vocabulary(sorted(set(TEXT)))
@@ -162,6 +163,10 @@ def test_tiny_texts_train(tmp_path, length):
 
 
 def test_the_plan_suits_the_size_of_the_text():
+    plans = {length: Plan(TrainConfig(), length, max(1, length // 2048)) for length in (500, 100_000, 10**6, 10**9)}
+    assert [plan.epochs for plan in plans.values()] == [30, 30, 10, 1]
+    assert plans[500].total_steps == 300
+    assert plans[10**6].total_steps == 4880
     assert [fitting_dropout(length) for length in (2, 100_000, 1_003_854, 10**7, 10**10)] == [0.5, 0.5, 0.2, 0, 0]
 
 

@@ -12,7 +12,7 @@ from charrnn.records import Evaluated, Finished, Record, Sampled, Started, Step
 from charrnn.terminal import run
 from charrnn.terminal.area import Area
 from charrnn.terminal.console import Terminal
-from charrnn.terminal.training import Display
+from charrnn.terminal.display import Display
 
 _REFRESH_PER_SECOND = 4
 _KEPT_SAMPLE_LINES = 4

@@ -7,40 +7,13 @@
 The four look the same to the caller. The live one has a file of its own, ``live``.
 """
 
-from types import TracebackType
-from typing import Self
-
 from charrnn.records import Evaluated, Finished, Record, Sampled, Saved, Started, Step, bits
 from charrnn.terminal import figures, run
 from charrnn.terminal.cells import plain
 from charrnn.terminal.console import Terminal
+from charrnn.terminal.display import Display
 
 _SECONDS_BETWEEN_LINES = 5.0
-
-
-class Display:
-    """Shows records. This one is the silent twin: a quiet run shows nothing but warnings and errors."""
-
-    def start(self) -> None:
-        """Get ready; nothing is shown before the first record."""
-
-    def handle(self, record: Record) -> None:
-        """Show one record."""
-
-    def stop(self) -> None:
-        """Leave the terminal in order, whether the run has ended or was broken off."""
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def training_display(terminal: Terminal) -> Display:
