@@ -159,18 +159,6 @@ class Side:
         self.process.join()
 
 
-def flops(layers, hidden):
-    """Multiplications and additions that a training step needs for one character (first layer: a look-up)."""
-    return 6 * (4 * hidden * hidden * (2 * layers - 1) + hidden * VOCABULARY)
-
-
-def fma_peak(threads):
-    """GFLOP/s of a loop that does nothing but fused multiply-adds in registers."""
-    from peak import measure
-
-    return measure(threads)
-
-
 def compare(shape, threads, rounds, seconds, orders):
     """Medians for each order (work, *arguments): the two sides' seconds and the ratios' median and range."""
     sides = [Side(kind, shape, threads) for kind in (Charrnn, PyTorch, PyTorchRows)]
@@ -217,8 +205,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one turn")
     options = parser.parse_args()
+    from charrnn.config import ModelConfig
+    from charrnn.timing import fma_peak, training_flops
+
     for threads in map(int, options.threads.split(",")):
-        peak = fma_peak(threads)
+        peak = fma_peak(threads) / 1e9
         print(f"\nFMA peak with {threads} thread(s): {peak:.0f} GFLOP/s\n")
         print("| model, lanes x steps | threads | charrnn chars/s | PyTorch chars/s | ratio | GFLOP/s | of peak |")
         print("|---|---|---|---|---|---|---|")
@@ -228,8 +219,9 @@ def main():
                 (layers, hidden, lanes, steps), threads, options.rounds, options.seconds, [("train",), ("evaluate",)]
             )
             label = f"{layers}x{hidden}, {lanes}x{steps}"
-            row(f"train {label}", lanes * steps, training, threads, flops(layers, hidden), peak)
-            row(f"evaluate {label}", lanes * steps, evaluation, threads, flops(layers, hidden) // 3, peak)
+            operations = training_flops(ModelConfig(VOCABULARY, hidden, layers))
+            row(f"train {label}", lanes * steps, training, threads, operations, peak)
+            row(f"evaluate {label}", lanes * steps, evaluation, threads, operations / 3, peak)
         for shape in options.sampling.split(",") if options.sampling else ():
             layers, hidden, streams = map(int, shape.split("x"))
             (result,) = compare(

@@ -23,6 +23,7 @@ from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.packed import PackedWeights, panels
 from charrnn.parameters import Parameters, initialise
+from charrnn.stopwatch import Stopwatch
 from charrnn.threads import OWN, Team, available_threads
 from charrnn.workspace import Workspace
 
@@ -86,6 +87,7 @@ class CharLSTM:
         self.workspace: Workspace | None = None
         self.gradient: Parameters | None = None
         self._packed_for: str | None = None
+        self.stopwatch: Stopwatch | None = None
         if seed is not None:
             initialise(self.parameters, config, seed)
 
@@ -102,10 +104,11 @@ class CharLSTM:
 
     def forward_weights(self) -> PackedWeights:
         """The packed weights, up to date for a forward pass."""
-        self._pack(training=False)
+        self.refresh(training=False)
         return self.packed
 
-    def _pack(self, training: bool) -> None:
+    def refresh(self, training: bool) -> None:
+        """Have the packed weights up to date, the transposes too if ``training``; done when needed in any case."""
         if self._packed_for is None or (training and self._packed_for != "training"):
             self.packed.refresh(self.team, training)
             self._packed_for = "training" if training else "forward"
@@ -154,10 +157,14 @@ class CharLSTM:
         def work(worker, first, last):
             self._forward(window, worker, first, last, regular)
             cross_entropy(y, scale, first, last, window.logits, window.losses)
+            self._output_backward(window, first, last)
+            self._lap(worker, "output")
             self._backward(window, first, last, regular)
+            self._lap(worker, "backward")
 
         self._each_group(window, work)
         self._weight_gradients(window)
+        self._lap(0, "gradients")
         self._close(window, state)
         return float(window.losses.sum(dtype=np.float64)) / max(count, 1)
 
@@ -195,7 +202,7 @@ class CharLSTM:
         if space is None or not space.fits(steps, lanes, training, rate > 0):
             self.workspace = space = None  # let go of the old arrays before the new ones are made
             self.workspace = space = Workspace(self.config, steps, lanes, self.team.threads, training, rate > 0)
-        self._pack(training)
+        self.refresh(training)
         hidden = self.config.hidden
         for k in range(self.config.layers):
             space.h[k][0, :, :hidden] = state.h[k]
@@ -207,6 +214,11 @@ class CharLSTM:
         for k in range(self.config.layers):
             state.h[k] = window.h[k][-1, :, :hidden]
             state.c[k] = window.c[k][-1, :, :hidden]
+
+    def _lap(self, worker, name):
+        """Tell a stopwatch, if there is one, what worker 0 has just done."""
+        if self.stopwatch is not None and worker == 0:
+            self.stopwatch.lap(name)
 
     def _each_group(self, window, work):
         """Call work(worker, first, last) for groups of lanes that cover them all."""
@@ -225,12 +237,16 @@ class CharLSTM:
             recurrence(packed.recurrent[k].forward, first, last, window.gates[k], window.h[k], window.c[k])
             if regular:
                 regular.apply(k, window.h[k][1:], first, last, window.dropped[k])
+        self._lap(worker, "forward")
         top = window.passed_on(self.config.layers - 1)
         affine(top, packed.output.forward, packed.output_bias, first, last, window.logits)
 
+    def _output_backward(self, window, first, last):
+        packed = self.packed
+        affine(window.logits, packed.output.transposed, packed.no_bias, first, last, window.dh)
+
     def _backward(self, window, first, last, regular):
         packed, dh = self.packed, window.dh
-        affine(window.logits, packed.output.transposed, packed.no_bias, first, last, dh)
         for k in reversed(range(self.config.layers)):
             if regular:
                 regular.apply(k, dh, first, last, dh)

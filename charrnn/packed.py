@@ -84,3 +84,11 @@ class PackedWeights:
         if self.config.embedding:
             # A one-hot character times the embedding times W_ih is a row of embedding W_ih.
             affine(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table[None])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all packed arrays."""
+        matrices = [matrix for matrix in (*self.recurrent, *self.input, self.output) if matrix is not None]
+        stacked = [self.recurrent_stack, self.input_stack, self.output.forward, self.bias, self.output_bias, self.table]
+        first = [self.embedding, self.input[0].forward] if self.config.embedding else []
+        return sum(array.nbytes for array in [*stacked, *first, *(matrix.transposed for matrix in matrices)])

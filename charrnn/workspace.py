@@ -42,3 +42,14 @@ class Workspace:
             and training <= self.training
             and (self.dropped is not None or not dropout)
         )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return array_bytes(vars(self).values())
+
+
+def array_bytes(values) -> int:
+    """Bytes of the arrays among ``values``, lists of arrays included."""
+    found = [array for value in values for array in (value if isinstance(value, list) else [value])]
+    return sum(array.nbytes for array in found if isinstance(array, np.ndarray))

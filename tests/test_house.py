@@ -10,12 +10,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground up. A file imports from its own floor and from those below.
 FLOORS = [
-    {"errors", "folders", "files", "records", "config", "charrnn"},
+    {"errors", "folders", "files", "records", "config", "stopwatch", "charrnn"},
     {"kernels", "text"},
     {"parameters", "threads", "packed", "workspace"},
     {"network"},
     {"schedule", "plan", "optimizer", "checkpoint", "runs", "evaluation", "sampling"},
-    {"training", "model"},
+    {"training", "model", "timing"},
     {"inspection"},
     {"terminal"},
     {"commands"},

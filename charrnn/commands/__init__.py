@@ -15,7 +15,7 @@ import click
 from charrnn import __version__
 from charrnn.errors import CharRNNError
 
-COMMANDS = ("train", "sample", "inspect", "evaluate", "info", "corpus")
+COMMANDS = ("train", "sample", "inspect", "evaluate", "info", "bench", "corpus")
 
 
 class _Commands(click.Group):

@@ -1,5 +1,6 @@
 """Option types and options that several commands share."""
 
+import contextlib
 import math
 import re
 from collections.abc import Callable
@@ -86,10 +87,19 @@ checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Pat
 
 
 def announced_compilation(terminal) -> None:
-    """Have the first compilation of the kernels show a spinner."""
+    """Have the first compilation of the kernels show a spinner, or off a terminal one line."""
     from charrnn.kernels import compiler
 
-    compiler.announce = lambda: terminal.spinner("Compiling the kernels, once on this machine …")
+    said = False
+
+    def announce():
+        nonlocal said
+        if said and not terminal.is_live:
+            return contextlib.nullcontext()
+        said = True
+        return terminal.spinner("Compiling the kernels, once on this machine …")
+
+    compiler.announce = announce
 
 
 def load_model(path: Path, threads: int | None, terminal):

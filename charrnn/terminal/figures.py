@@ -64,3 +64,8 @@ def learning_rate(rate: float) -> str:
 def percent(part: float) -> str:
     """A part of a whole: 52 %. Never 100 % before the end."""
     return f"{min(max(math.floor(part * 100 + 1e-9), 0), 100)} %"
+
+
+def memory(size: int) -> str:
+    """Bytes as people write them: 12.3 MB."""
+    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"

@@ -1,0 +1,98 @@
+"""``charrnn bench``: how fast this machine is at a model."""
+
+from pathlib import Path
+
+import click
+
+from charrnn.commands.options import Number, Whole, announced_compilation, json_option, threads_option
+from charrnn.config import TrainConfig
+
+_DEFAULTS = TrainConfig()
+
+
+@click.command(short_help="Measure how fast a model trains, scores and writes here.")
+@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer.")
+@click.option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers.")
+@click.option("--embedding", type=Whole(1, 65536), help="Size of a learned embedding.  [default: none]")
+@click.option("--vocabulary", type=Whole(1, 100_000), default=65, show_default=True, help="Number of characters.")
+@click.option("--batch-size", type=Whole(1), default=_DEFAULTS.batch_size, show_default=True, help="Lanes.")
+@click.option("--seq-len", type=Whole(1), default=_DEFAULTS.seq_len, show_default=True, help="Steps of a window.")
+@click.option("--seconds", type=Number(0.01, 600), default=1.0, show_default=True, help="Time for each measurement.")
+@click.option("--sweep", is_flag=True, help="Several batch sizes and numbers of threads, to choose from.")
+@threads_option
+@json_option
+def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len, seconds, sweep, threads, as_json):
+    """Measure how fast this machine is at the model in CHECKPOINT, or at one of the sizes given.
+
+    Characters a second in training, evaluation and writing one text; GFLOP/s, counting only what the mathematics
+    needs, and their share of this machine's peak; where the time goes; memory.
+
+    \b
+    charrnn bench --hidden 512 --batch-size 64 --seq-len 100
+    charrnn bench --sweep
+    """
+    from charrnn.config import ModelConfig
+    from charrnn.runs import load_checkpoint
+    from charrnn.terminal import figures
+    from charrnn.terminal.console import Terminal
+    from charrnn.terminal.tables import key_values, table
+    from charrnn.threads import available_threads
+    from charrnn.timing import fma_peak, measure
+
+    terminal = Terminal(json=as_json)
+    announced_compilation(terminal)
+    model = load_checkpoint(checkpoint).model if checkpoint else ModelConfig(vocabulary, hidden, layers, embedding)
+    most = threads or available_threads()
+    cases = [(batch_size, most)]
+    if sweep:
+        counts = sorted({1, most}) if threads is None else [threads]
+        cases = [(size, count) for size in (8, 16, 32, 64, 128) for count in counts]
+    peaks = {count: fma_peak(count) for _, count in cases}
+    timings = [measure(model, size, seq_len, count, seconds, peaks[count]) for size, count in cases]
+    if as_json:
+        for timing in timings:
+            terminal.json(_as_dict(timing))
+        return
+    name = f"LSTM, {model.layers} x {model.hidden}, {model.vocabulary} characters, windows of {seq_len}"
+    if sweep:
+        rows = [
+            (timing.batch_size, timing.threads, round(timing.training), f"{timing.flops / 1e9:.0f}",
+             f"{timing.flops / timing.peak:.0%}", figures.memory(timing.memory))
+            for timing in timings
+        ]  # fmt: skip
+        columns = ("batch size", "threads", "training chars/s", "GFLOP/s", "of peak", "memory")
+        terminal.show(name, "", *table(columns, rows, terminal.width))
+        terminal.show("", "A larger batch takes fewer steps for an epoch: it may need a higher --lr or more epochs.")
+        return
+    (timing,) = timings
+    peak = f"{timing.flops / timing.peak:.0%} of the {timing.peak / 1e9:.0f} that its registers can do"
+    shares = ", ".join(f"{part} {share:.1%}" for part, share in timing.parts.items())
+    pairs = [
+        ("model", f"{name}, batch of {timing.batch_size}"),
+        ("threads", str(timing.threads)),
+        ("training", f"{timing.training:,.0f} characters a second"),
+        ("", f"{timing.flops / 1e9:.0f} GFLOP/s, {peak}"),
+        ("where it goes", shares),
+        ("evaluation", f"{timing.evaluation:,.0f} characters a second"),
+        ("writing", f"{timing.sampling:,.0f} characters a second, one text"),
+        ("memory", figures.memory(timing.memory)),
+    ]
+    terminal.show(*key_values(pairs, terminal.width))
+
+
+def _as_dict(timing) -> dict:
+    return {
+        "config": timing.config.to_dict(),
+        "batch_size": timing.batch_size,
+        "seq_len": timing.seq_len,
+        "threads": timing.threads,
+        "training_chars_per_s": timing.training,
+        "evaluation_chars_per_s": timing.evaluation,
+        "sampling_chars_per_s": timing.sampling,
+        "gflops": timing.flops / 1e9,
+        "peak_gflops": timing.peak / 1e9,
+        "share_of_peak": timing.flops / timing.peak,
+        "parts": timing.parts,
+        "memory_bytes": timing.memory,
+    }
