@@ -92,7 +92,7 @@ class Checkpoint:
             return cls._assemble(about, tensors)
         except CharRNNError as error:
             raise CheckpointError(f"{path}: {error}") from None
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"{path}: malformed checkpoint ({error!r})") from None
 
     @classmethod
@@ -126,6 +126,10 @@ class Checkpoint:
             if not np.isfinite(value).all():
                 raise CheckpointError(f"{name} has values that are not finite")
         training = TrainConfig.from_dict(about["training"]) if about["training"] else None
+        for counters in (about["progress"], *about["history"]):
+            if not all(value is None or type(value) in (int, float) for value in dict(counters).values()):
+                raise CheckpointError("a counter is not a number")
+        _check_corpus(about["corpus"])
         return cls(
             model,
             vocabulary,
@@ -137,6 +141,23 @@ class Checkpoint:
             optimizer,
             state,
         )
+
+
+_CORPUS = {
+    **{"sources": list, "paths": list, "sha256": str, "characters": int},
+    **{"as_bytes": bool, "encoding": str, "min_count": int, "max_vocab": int},
+}
+
+
+def _check_corpus(corpus: Any) -> None:
+    """What is said of the text must have the types that those who read it count on."""
+    if corpus == {}:
+        return
+    for name, kind in _CORPUS.items():
+        if type(corpus.get(name)) is not kind:
+            raise CheckpointError(f"what it says of its text is malformed ({name})")
+    if not all(isinstance(source, str) for source in corpus["sources"] + corpus["paths"]):
+        raise CheckpointError("what it says of its text is malformed (sources)")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -4,11 +4,13 @@ A long text is read in several lanes at once.  A lane then starts ``WARM_UP`` ch
 scores, so that its state is what it would be had it read from the beginning, to well below the fourth decimal.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.errors import ConfigError
 from charrnn.network import CharLSTM
 from charrnn.records import bits
 
@@ -31,7 +33,7 @@ class Evaluation:
     @property
     def perplexity(self) -> float:
         """exp(loss): how many characters the model hesitates between."""
-        return float(np.exp(self.loss))
+        return math.exp(self.loss) if self.loss < 700 else math.inf
 
 
 def evaluate(
@@ -45,11 +47,16 @@ def evaluate(
     """Score ids (N,): N characters if the id ``before`` the first is given, else N - 1, from a state of zeros.
 
     ``progress`` is called with the steps done and their number.
+
+    Raises:
+        ConfigError: nothing can be scored.
     """
     text = np.asarray(ids)
     if before is not None:
         text = np.concatenate([np.array([before], text.dtype), text])
     scored = len(text) - 1
+    if scored < 1:
+        raise ConfigError("there is nothing to predict in fewer than 2 characters")
     lanes = max(1, min(lanes, scored // LANE_LENGTH))
     bounds = np.array([scored * lane // lanes for lane in range(lanes + 1)])
     starts = np.maximum(bounds[:-1] - WARM_UP, 0)
@@ -65,4 +72,4 @@ def evaluate(
         loss += float(network.losses(x, y, state).sum(dtype=np.float64))
         if progress is not None:
             progress(min(begin + steps, length), length)
-    return Evaluation(loss / max(scored, 1), scored)
+    return Evaluation(loss / scored, scored)

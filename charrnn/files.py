@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
+from typing import IO
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -35,3 +36,19 @@ def flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def lock_file(file: IO) -> None:
+    """Take the lock of an open file, which ends with the process at the latest.
+
+    Raises:
+        OSError: another process has it.
+    """
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.errors import VocabularyError
+from charrnn.errors import ConfigError, VocabularyError
 from charrnn.evaluation import Evaluation, evaluate
 from charrnn.network import CharLSTM
 from charrnn.runs import load_checkpoint
@@ -52,8 +52,7 @@ class Model:
     def from_checkpoint(cls, checkpoint: Checkpoint, threads: int | None = None) -> "Model":
         """The model of a checkpoint that was read."""
         network = CharLSTM(checkpoint.model, seed=None, threads=threads)
-        for name, value in checkpoint.parameters.items():
-            network.parameters[name][:] = value
+        network.set_parameters(checkpoint.parameters)
         return cls(network, checkpoint.vocabulary, checkpoint)
 
     def encode(self, text: Text, unknown: str | None = None) -> np.ndarray:
@@ -74,9 +73,7 @@ class Model:
         ids = self.encode(text, unknown) if text else np.zeros(0, np.int32)
         if len(ids):
             return ids
-        symbols = self.vocabulary.symbols
-        newline = 10 if self.vocabulary.is_bytes else "\n"
-        return np.array([symbols.index(newline) if newline in symbols else 0], np.int32)
+        return np.array([self.vocabulary.line_start], np.int32)
 
     def stream(
         self,
@@ -118,6 +115,8 @@ class Model:
             VocabularyError: ``prime`` has a character the model does not know.
             ConfigError: an option is out of range.
         """
+        if length < 0:
+            raise ConfigError(f"the length must be 0 or more, not {length}")
         choice = Choice(temperature, top_k, top_p, min_p)
         empty = b"" if self.vocabulary.is_bytes else ""
         return empty.join(self.stream(prime, length, choice, seed, unknown))
@@ -151,6 +150,8 @@ class Model:
         and ``log_probabilities`` (N, V) float64 of the character that follows, in nats.
         """
         ids = self.encode(text, unknown)
+        if not len(ids):
+            raise VocabularyError("an empty text has no activations")
         state = self.network.initial_state(1)
         parts = [self.network.trace(ids[start : start + CHUNK], state) for start in range(0, len(ids), CHUNK)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -7,6 +7,8 @@ the result is the same bits for any number of them.
 """
 
 import itertools
+import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -51,11 +53,16 @@ class Dropout:
     seed: int
     step: int
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise ConfigError(f"dropout must be from 0 to below 1, not {self.rate!r}")
+
     def apply(self, layer: int, source: np.ndarray, first: int, last: int, target: np.ndarray) -> None:
         """target = source ⊙ mask for one layer's (T, B, Hp), lanes first to last."""
         keep = 1 - self.rate
         key = hash_key(self.seed, self.step, layer)
-        dropout(source, np.uint64(key), np.uint32(keep * 2**32), np.float32(1 / keep), first, last, target)
+        below = min(round(keep * 2**32), 2**32 - 1)
+        dropout(source, np.uint64(key), np.uint32(below), np.float32(1 / keep), first, last, target)
 
 
 def hash_key(*numbers: int) -> int:
@@ -82,7 +89,8 @@ class CharLSTM:
         compiler.prepare(look_up, affine, recurrence, cross_entropy, pack, pack_bias, pack_table)
         self.config = config
         self.parameters = Parameters(config)
-        self.team = Team(threads or available_threads())
+        self.team = Team(available_threads() if threads is None else threads)
+        weakref.finalize(self, self.team.close)
         self.packed = PackedWeights(config, self.parameters)
         self.workspace: Workspace | None = None
         self.gradient: Parameters | None = None
@@ -97,6 +105,12 @@ class CharLSTM:
         """A state of zeros for ``lanes`` lanes."""
         shape = (self.config.layers, lanes, self.config.hidden)
         return LSTMState(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+    def set_parameters(self, values: Mapping[str, np.ndarray]) -> None:
+        """Take over parameters by name, each of the shape of its view."""
+        for name, value in values.items():
+            self.parameters[name][:] = value
+        self.parameters_changed()
 
     def parameters_changed(self) -> None:
         """Say that parameters were written to: they are packed anew before they are next used."""
@@ -193,8 +207,15 @@ class CharLSTM:
 
     def _open(self, x, y, state, training, rate):
         """Check the window, have its arrays ready and the state in their row 0."""
+        for ids in (x, y):
+            if ids is not None and (ids.dtype != np.int32 or not ids.flags.c_contiguous or ids.shape != x.shape):
+                raise ConfigError("x and y must be C-contiguous int32 arrays of one shape (steps, lanes)")
+        if x.ndim != 2 or not x.size:
+            raise ConfigError(f"a window has at least one step and one lane, not the shape {x.shape}")
         steps, lanes = x.shape
-        if x.size and not 0 <= x.min() <= x.max() < self.config.vocabulary:
+        if state.h.shape != (self.config.layers, lanes, self.config.hidden) or state.c.shape != state.h.shape:
+            raise ConfigError(f"the state has shape {state.h.shape}, which does not fit {lanes} lanes")
+        if not 0 <= x.min() <= x.max() < self.config.vocabulary:
             raise ConfigError(f"ids must be from 0 to {self.config.vocabulary - 1}")
         if y is not None and y.max(initial=-1) >= self.config.vocabulary:
             raise ConfigError(f"targets must be below {self.config.vocabulary}")

@@ -1,14 +1,16 @@
 """A run's folder: ``last.safetensors``, ``best.safetensors`` and ``metrics.jsonl``."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError
-from charrnn.files import write_durably
+from charrnn.files import lock_file, write_durably
 from charrnn.records import Record
 
-LAST, BEST, METRICS = "last.safetensors", "best.safetensors", "metrics.jsonl"
+LAST, BEST, METRICS, LOCK = "last.safetensors", "best.safetensors", "metrics.jsonl", ".lock"
 
 
 class RunFolder:
@@ -32,11 +34,11 @@ class RunFolder:
         return self.path / BEST
 
     def exists(self) -> bool:
-        """Whether a run is there already."""
-        return any((self.path / name).exists() for name in (LAST, BEST, METRICS))
+        """Whether a model is there already; a run that was stopped before it saved one is none."""
+        return any((self.path / name).exists() for name in (LAST, BEST))
 
     def create(self) -> None:
-        """Make the folder and empty it of an older run's files.
+        """Make the folder and start its log anew; an older run's checkpoints stay until they are replaced.
 
         Raises:
             CheckpointError: it cannot be made or written.
@@ -44,10 +46,44 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             write_durably(self.path / METRICS, b"")
-            for name in (LAST, BEST):
-                (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise CheckpointError(f"{self.path}: cannot be written ({error.strerror or error})") from None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the folder. The lock dies with the process that holds it.
+
+        Raises:
+            CheckpointError: another run has it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / LOCK).open("a")
+        except OSError as error:
+            raise CheckpointError(f"{self.path}: cannot be written ({error.strerror or error})") from None
+        with file:
+            try:
+                lock_file(file)
+            except OSError:
+                raise CheckpointError(f"{self.path}: another run is writing there; choose another --name") from None
+            try:
+                yield
+            finally:
+                self._leave_nothing()
+
+    def _leave_nothing(self) -> None:
+        """Remove the folder if nothing but the lock came to be in it."""
+        with contextlib.suppress(OSError):
+            if [path.name for path in self.path.iterdir()] == [LOCK]:
+                (self.path / LOCK).unlink()
+                self.path.rmdir()
+
+    def forget_best(self) -> None:
+        """Remove the best checkpoint of a run that this one has replaced."""
+        try:
+            self.best.unlink(missing_ok=True)
+        except OSError as error:
+            raise CheckpointError(f"{self.best}: cannot be removed ({error.strerror or error})") from None
 
     def rewind(self, step: int) -> None:
         """Drop from the log what was recorded after ``step``, so that a resumed run has every step once.

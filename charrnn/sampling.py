@@ -13,7 +13,7 @@ from charrnn.network import CharLSTM, LSTMState
 from charrnn.packed import padded
 from charrnn.parameters import aligned_zeros
 
-COLDEST = 1e-6  # below it, a temperature is as good as 0
+COLDEST, HOTTEST = 1e-6, 1e9  # below and above, a temperature is as good as 0 and as infinite
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ class Sampler:
         self.network, self.choice = network, choice or Choice()
         self._generators = [np.random.default_rng([seed, stream]) for stream in range(streams)]
         prime = np.asarray(prime, np.int32)
+        if not (prime.ndim == 1 and prime.size and 0 <= prime.min() <= prime.max() < network.config.vocabulary):
+            raise ConfigError(f"a prime is at least one id, each from 0 to {network.config.vocabulary - 1}")
+        if streams < 1:
+            raise ConfigError(f"there must be at least 1 text, not {streams}")
         self._ids = np.full(streams, prime[-1], np.int32)
         state = network.initial_state(1)
         for start in range(0, len(prime) - 1, 256):
@@ -85,13 +89,14 @@ class Sampler:
         uniforms = np.stack([generator.random(characters) for generator in self._generators], axis=1)
         uniforms = np.ascontiguousarray(uniforms)
         drawn = np.zeros((characters, streams), np.int32)
-        temperature = choice.temperature if choice.temperature >= COLDEST else 0.0
+        temperature = min(choice.temperature, HOTTEST) if choice.temperature >= COLDEST else 0.0
+        top_k = min(choice.top_k, network.config.vocabulary)
 
         def work(worker, first, last):
             write(
                 *(packed.table, packed.recurrent_stack, packed.input_stack, packed.bias),
                 *(packed.output.forward, packed.output_bias, self._h, self._c, self._ids, uniforms),
-                *(np.float32(temperature), choice.top_k, np.float32(choice.top_p), np.float32(choice.min_p)),
+                *(np.float32(temperature), top_k, np.float32(choice.top_p), np.float32(choice.min_p)),
                 *(network.config.vocabulary, first, last),
                 *(self._gates, self._logits, self._weights, self._order, drawn),
             )

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
+from charrnn.errors import ConfigError
+
 OWN = object()
 """In arguments of :meth:`Team.share_out`: what the worker has to itself."""
 
@@ -26,6 +28,8 @@ class Team:
     """``threads`` workers, numbered from 0; worker 0 is whoever calls :meth:`run`."""
 
     def __init__(self, threads: int):
+        if threads < 1:
+            raise ConfigError(f"threads must be at least 1, not {threads}")
         self.threads = threads
         self._work: list[SimpleQueue] = []
         self._done: SimpleQueue = SimpleQueue()

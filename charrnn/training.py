@@ -8,14 +8,14 @@ learning rate follows the clock.)
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import TrainConfig
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.evaluation import evaluate
 from charrnn.network import CharLSTM, Dropout, LSTMState
 from charrnn.optimizer import Optimizer
@@ -141,18 +141,22 @@ class Trainer:
         return notes
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        for name, value in checkpoint.parameters.items():
-            self.network.parameters[name][:] = value
-        self.network.parameters_changed()
+        if checkpoint.optimizer.keys() != self.optimizer.slots.keys() or checkpoint.state is None:
+            raise CheckpointError("the checkpoint has not all that a resume needs")
+        if checkpoint.state[0].shape != self.state.h.shape:
+            raise CheckpointError(f"the checkpoint's state is for {checkpoint.state[0].shape[1]} lanes, not this run's")
+        self.network.set_parameters(checkpoint.parameters)
         moments = Parameters(self.network.config)
         for slot, values in self.optimizer.slots.items():
             for name, value in checkpoint.optimizer[slot].items():
                 moments[name][:] = value
             values[:] = moments.flat
+        names = {field.name for field in fields(Progress)} - {"history"}
+        if checkpoint.progress.keys() != names:
+            raise CheckpointError("the checkpoint's counters are not those of a run")
         self.progress = Progress(**checkpoint.progress, history=checkpoint.history)
         self.optimizer.count = self.progress.updates
-        if checkpoint.state is not None:
-            self.state = LSTMState(*(np.array(part) for part in checkpoint.state))
+        self.state = LSTMState(*(np.array(part) for part in checkpoint.state))
 
     @property
     def is_complete(self) -> bool:
@@ -299,10 +303,8 @@ class Trainer:
             yield Saved(progress.step, str(self.folder.best), "best")
 
     def _sample(self) -> Sampled:
-        newline = "\n" if not self.vocabulary.is_bytes else 10
-        known = self.vocabulary.symbols
-        prime = [known.index(newline) if newline in known else int(self.parts.train[0])]
-        sampler = Sampler(self.network, np.array(prime), choice=Choice(SAMPLE_TEMPERATURE), seed=self.progress.step)
+        prime = np.array([self.vocabulary.line_start])
+        sampler = Sampler(self.network, prime, choice=Choice(SAMPLE_TEMPERATURE), seed=self.progress.step)
         text = self.vocabulary.decode(sampler.draw(self.config.sample_length)[:, 0])
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
@@ -310,6 +312,8 @@ class Trainer:
 
     def _save(self, reason: str) -> Saved:
         self._checkpoint(with_run=True).save(self.folder.last)
+        if self.progress.best_step is None:
+            self.folder.forget_best()
         self._saved_at = time.monotonic()
         return Saved(self.progress.step, str(self.folder.last), reason)
 

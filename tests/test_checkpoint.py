@@ -19,6 +19,11 @@ from charrnn.parameters import parameter_shapes
 from charrnn.runs import RunFolder, find_checkpoint
 from charrnn.text.vocabulary import Vocabulary
 
+CORPUS = {
+    **{"sources": ["naïve.txt"], "paths": ["/texts/naïve.txt"], "sha256": "00", "characters": 9},
+    **{"as_bytes": False, "encoding": "utf-8", "min_count": 1, "max_vocab": 1000},
+}
+
 
 def make(embedding=None, symbols="\nabcdé🦊", with_run=True):
     rng = np.random.default_rng(4)
@@ -32,7 +37,7 @@ def make(embedding=None, symbols="\nabcdé🦊", with_run=True):
         TrainConfig(lr=0.1),
         {"step": 3},
         [{"step": 1, "val_loss": 2.5}],
-        {"sha256": "00", "sources": ["naïve.txt"]},
+        CORPUS,
         moments if with_run else {},
         tuple(rng.random((2, 2, 3, 5), np.float32)) if with_run else None,
     )
@@ -181,6 +186,12 @@ def tensor(name, value):
         (changed("vocabulary", [["a"]]), None),
         (changed("training.lr", "fast"), "lr must be"),
         (changed("progress", 3), "malformed"),
+        (changed("progress.step", "x"), "not a number"),
+        (changed("history", [5]), "malformed"),
+        (changed("history", [{"step": "1"}]), "not a number"),
+        (changed("corpus", {"sha256": "00"}), "sources"),
+        (changed("corpus.encoding", 5), "encoding"),
+        (changed("corpus.sources", [5]), "sources"),
         (tensor("head.bias", np.zeros(6, np.float32)), "float32 \\(7,\\)"),
         (tensor("head.bias", np.zeros(7)), "float64"),
         (tensor("head.bias", np.full(7, np.nan, np.float32)), "not finite"),
@@ -245,8 +256,9 @@ def test_files_have_the_mode_of_the_umask(tmp_path):
 def test_a_folder_prefers_its_best_checkpoint(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.create()
-    assert folder.exists()
+    assert not folder.exists()
     make().save(folder.last)
+    assert folder.exists()
     assert find_checkpoint(folder.path) == folder.last
     make().save(folder.best)
     assert find_checkpoint(folder.path) == folder.best

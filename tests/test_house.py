@@ -12,7 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {"errors", "folders", "files", "records", "config", "stopwatch", "charrnn"},
     {"kernels", "text"},
-    {"parameters", "threads", "packed", "workspace"},
+    {"parameters", "threads", "packed", "workspace", "memory"},
     {"network"},
     {"schedule", "plan", "optimizer", "checkpoint", "runs", "evaluation", "sampling"},
     {"training", "model", "timing"},

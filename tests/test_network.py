@@ -1,5 +1,8 @@
 """The kernels, through CharLSTM, against the float64 oracle and against PyTorch."""
 
+import gc
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +155,33 @@ def test_ids_out_of_range_are_refused_not_read():
     y[0, 0] = 9
     with pytest.raises(ConfigError, match="targets must be below 9"):
         network.losses(x, y, state)
+
+
+def test_windows_that_do_not_fit_are_refused_not_read():
+    network, x, y, state = random_case(ModelConfig(9, 12, 1), 4, 3)
+    for bad in (y[:2], y[:, :1], y.astype(np.int64), np.asfortranarray(y)):
+        with pytest.raises(ConfigError, match="one shape"):
+            network.losses(x, bad, state)
+    with pytest.raises(ConfigError, match="at least one step"):
+        network.forward(x[:0], state)
+    with pytest.raises(ConfigError, match="does not fit 2 lanes"):
+        network.forward(x[:, :2].copy(), state)
+    for rate in (-0.1, 1.0, float("nan")):
+        with pytest.raises(ConfigError):
+            Dropout(rate, 1, 1)
+    with pytest.raises(ConfigError):
+        CharLSTM(ModelConfig(9, 12, 1), threads=0)
+
+
+def test_a_network_that_is_gone_leaves_no_threads():
+    before = threading.active_count()
+    for _ in range(5):
+        CharLSTM(ModelConfig(9, 12, 1), threads=4)
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
 
 
 def test_nan_parameters_give_nan_not_a_number_that_looks_fine():

@@ -100,3 +100,19 @@ def test_wrong_usage(model, text, arguments, status, message):
     result = invoke("inspect", model, text, *arguments)
     assert result.exit_code == status
     assert message in result.stderr
+
+
+def test_a_cell_under_the_text_of_predictions_without_colour(model):
+    shown = succeed("inspect", model, "--text", "The fox", "--predictions", "--cell", "0:3").stdout
+    plain = succeed("inspect", model, "--text", "The fox", "--cell", "0:3").stdout
+    symbols = plain.splitlines()[4]
+    assert symbols in shown.splitlines()
+    result = invoke("inspect", model, "--text", "The fox", "--surprise", "--cell", "0:3")
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("pager", ["'x", "", "no-such-program", "cat"])
+def test_any_pager(model, monkeypatch, pager):
+    monkeypatch.setenv("PAGER", pager)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "cell" in succeed("inspect", model, "--text", "The fox\n" * 60, "--cell", "0:3").stdout

@@ -84,3 +84,21 @@ def test_a_missing_checkpoint_is_one_line_with_what_is_there(runs):
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "fables" in result.stderr
+
+
+def test_absurd_options_do_no_harm(model):
+    text = succeed("sample", model, "-n", 20, "--seed", 1, "--top-k", 99999999999999999999).stdout
+    assert text == succeed("sample", model, "-n", 20, "--seed", 1).stdout
+    assert len(succeed("sample", model, "-n", 20, "-t", 1e300).stdout) == 20
+    stopped = succeed("sample", model, "-n", 10**9, "--count", 2, "--stop", "e", "--seed", 1).stdout
+    assert len(stopped) < 10_000
+
+
+def test_a_prime_that_is_not_utf8(model, tmp_path):
+    result = invoke("sample", model, "--prime", "\udcff")
+    assert result.exit_code == 1
+    assert "not UTF-8" in result.stderr
+    marked = tmp_path / "marked.txt"
+    marked.write_text("The ", encoding="utf-8-sig")
+    expected = succeed("sample", model, "--prime", "The ", "--seed", 1, "-n", 9).stdout
+    assert succeed("sample", model, "--prime-file", marked, "--seed", 1, "-n", 9).stdout == expected

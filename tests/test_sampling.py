@@ -107,3 +107,14 @@ def test_extreme_temperatures_draw_known_characters(network):
 def test_absurd_choices_are_refused(options):
     with pytest.raises(ConfigError):
         Choice(**options)
+
+
+@pytest.mark.parametrize("prime", [[], [-1], [21], [0, 99999], [[1, 2]]])
+def test_primes_out_of_range_are_refused_not_read(network, prime):
+    with pytest.raises(ConfigError, match="prime"):
+        Sampler(network, prime)
+
+
+def test_no_texts_at_all(network):
+    with pytest.raises(ConfigError, match="at least 1"):
+        Sampler(network, [1], 0)

@@ -1,6 +1,8 @@
 """``charrnn train``: its files, its streams, resuming, settings, and every way to use it wrongly."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from command_line import SMALL, invoke, run_cli, succeed
@@ -8,7 +10,7 @@ from command_line import SMALL, invoke, run_cli, succeed
 
 def test_a_run_leaves_its_three_files_and_says_where(tmp_path, text):
     result = succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 12)
-    assert sorted(path.name for path in (tmp_path / "fables").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "fables").glob("[!.]*")) == [
         "best.safetensors",
         "last.safetensors",
         "metrics.jsonl",
@@ -107,7 +109,7 @@ def test_init_from_starts_with_the_weights(tmp_path, text, model):
     assert losses[0] < 3.6  # an untrained model starts near log(70) = 4.2
     result = invoke("train", text, "--out", tmp_path, "--name", "b", "--init-from", model, "--hidden", 5)
     assert result.exit_code == 1
-    assert "has hidden 20" in result.stderr
+    assert "settles --hidden" in result.stderr
     strange = tmp_path / "strange.txt"
     strange.write_text("Привет " * 100)
     result = invoke("train", strange, "--out", tmp_path, "--init-from", model)
@@ -131,7 +133,16 @@ def test_a_config_file_sets_what_flags_do_not(tmp_path, text):
     ("content", "status", "message"),
     [
         ("hiden = 3", 1, "unknown setting 'hiden': did you mean 'hidden'?"),
-        ("hidden = [3]", 1, "single value"),
+        ("hidden = [3]", 1, "a whole number"),
+        ("hidden = true", 1, "a whole number"),
+        ("seed = 1.7", 1, "a whole number"),
+        ("seed = 1979-05-27", 1, "a whole number"),
+        ("seed = '7'", 1, "a whole number"),
+        ("out = 5", 1, "a string"),
+        ("init-from = 8", 1, "a string"),
+        ("bytes = 'no'", 1, "true or false"),
+        ("[train]\nhidden = 3", 1, "is a table"),
+        ("batch_size = 3\nbatch-size = 4", 1, "set twice"),
         ("hidden = ", 1, "not TOML"),
         ("hidden = 0", 2, "hidden"),
         ("lr = nan", 2, "finite"),
@@ -179,6 +190,11 @@ def test_impossible_texts_are_one_line(tmp_path, content, message):
         (["--time-budget", "soon"], "90s"),
         (["--hidden", "0"], "hidden"),
         (["--force", "--resume"], "--resume goes on"),
+        (["--name", "a/b"], "folder's name"),
+        (["--split", "abc"], "--split"),
+        (["--split", "50/40/0"], "--split"),
+        (["--bytes", "--min-count", "3"], "exclude each other"),
+        (["--unknown", "skip"], "--init-from"),
     ],
 )
 def test_wrong_usage_is_told(text, tmp_path, arguments, message):
@@ -188,9 +204,91 @@ def test_wrong_usage_is_told(text, tmp_path, arguments, message):
 
 
 def test_two_ends_of_a_run_exclude_each_other(text, tmp_path):
-    result = invoke("train", text, "--out", tmp_path, "--steps", 3, "--epochs", 1)
+    result = invoke("train", text, "--out", tmp_path, "--steps", 3, "--time-budget", "3m")
+    assert result.exit_code == 2
+    assert "--steps and --time-budget exclude each other" in result.stderr
+
+
+def test_a_run_that_was_stopped_before_it_saved_can_be_started_again(tmp_path, text):
+    folder = tmp_path / "fables"
+    folder.mkdir()
+    (folder / "metrics.jsonl").write_text('{"event": "started", "step": 0}\n')
+    succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 2, "-q")
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path, text):
+    from charrnn.runs import RunFolder
+
+    with RunFolder(tmp_path / "fables").locked():
+        process = run_cli("train", text, "--out", tmp_path, *SMALL, "--steps", 2)
+    assert process.returncode == 1
+    assert b"another run is writing there" in process.stderr
+    assert not (tmp_path / "fables").exists()
+
+
+def test_a_run_is_resumed_from_another_folder_without_its_text(tmp_path, text, monkeypatch):
+    monkeypatch.chdir(text.parent)
+    options = ["--out", tmp_path, "--name", "r", "-q"]
+    succeed("train", text.name, *options, *SMALL, "--steps", 3)
+    monkeypatch.chdir(tmp_path)
+    succeed("train", "--resume", *options, "--steps", 5)
+    info = json.loads(succeed("info", tmp_path / "r", "--json").stdout)
+    assert info["progress"]["step"] == 5
+    assert info["resumable"]
+    moved = tmp_path / "moved.txt"
+    moved.write_bytes(text.read_bytes())
+    path = tmp_path / "r" / "last.safetensors"
+    path.write_bytes(path.read_bytes())
+    succeed("train", moved, "--resume", *options, "--steps", 6)
+
+
+def test_a_resume_takes_a_default_that_is_spelled_out(tmp_path, text):
+    options = ["--out", tmp_path, "--name", "r", "-q"]
+    succeed("train", text, *options, *SMALL, "--steps", 3)
+    same = ["--lr", 0.004, "--weight-decay", 0.1, "--split", "90/10", "--dropout", 0.5, "--seed", 1]
+    succeed("train", "--resume", *options, "--steps", 5, *same)
+    result = invoke("train", "--resume", *options, "--steps", 6, "--bytes")
+    assert "started with no --bytes" in result.stderr
+    other = tmp_path / "other.txt"
+    other.write_text("Ω" * 300)
+    result = invoke("train", other, "--resume", *options, "--steps", 6)
     assert result.exit_code == 1
-    assert "epochs and steps exclude each other" in result.stderr
+    assert "not the text that the run was started with" in result.stderr
+
+
+def test_init_from_settles_sizes_and_takes_unknown_characters_as_told(tmp_path, text, model):
+    config = tmp_path / "c.toml"
+    config.write_text("hidden = 99")
+    for options in (["--bytes"], ["--min-count", 9], ["--config", config]):
+        result = invoke("train", text, "--out", tmp_path, "--init-from", model, *options)
+        assert result.exit_code == 1, options
+        assert "leave it out with --init-from" in result.stderr
+    strange = tmp_path / "strange.txt"
+    strange.write_text("The fox ☃ and the hen. " * 30)
+    succeed("train", strange, "--out", tmp_path, "--init-from", model, "--unknown", "skip", "--steps", 2, "-q")
+
+
+def test_a_reader_that_goes_away_does_not_cost_the_run(tmp_path, text):
+    command = [sys.executable, "-m", "charrnn", "train", str(text), "--out", str(tmp_path), *SMALL]
+    command += ["--steps", "100000", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 141
+    assert (tmp_path / "fables" / "last.safetensors").exists()
+
+
+def test_an_absurd_size_is_refused_with_what_it_needs(tmp_path, text):
+    result = invoke("train", text, "--out", tmp_path, "--hidden", 60_000)
+    assert result.exit_code == 1
+    assert "GB" in result.stderr
+    assert not (tmp_path / "fables").exists()
+
+
+def test_dropout_next_to_nothing(tmp_path, text):
+    succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 2, "-q", "--dropout", 1e-17)
 
 
 def test_standard_input(tmp_path):

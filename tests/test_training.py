@@ -8,7 +8,7 @@ import pytest
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.network import CharLSTM
 from charrnn.plan import Plan, fitting_dropout
 from charrnn.runs import METRICS, RunFolder
@@ -17,6 +17,12 @@ from charrnn.training import DivergedError, Parts, Trainer
 
 TEXT = "the fox said to the heron, (and the heron listened): 12 pies!\n" * 40
 VOCABULARY = Vocabulary(sorted(set(TEXT)))
+
+
+CORPUS = {
+    **{"sources": ["fox.txt"], "paths": ["/fox.txt"], "sha256": "x", "characters": 9},
+    **{"as_bytes": False, "encoding": "utf-8", "min_count": 1, "max_vocab": 1000},
+}
 
 
 def trainer(path, config, resume=None, threads=1, embedding=None, text=TEXT):
@@ -29,7 +35,7 @@ def trainer(path, config, resume=None, threads=1, embedding=None, text=TEXT):
         folder.create()
     else:
         folder.rewind(resume.progress["step"])
-    return Trainer(network, config, parts, VOCABULARY, folder, {"sha256": "x"}, resume=resume)
+    return Trainer(network, config, parts, VOCABULARY, folder, CORPUS, resume=resume)
 
 
 def run(made, stop_after=None):
@@ -173,3 +179,36 @@ def test_the_plan_suits_the_size_of_the_text():
 def test_nothing_to_predict_is_an_error(tmp_path):
     with pytest.raises(CharRNNError, match="fewer than 2"):
         trainer(tmp_path / "run", CONFIG, text="t")
+
+
+def test_a_resume_needs_all_that_belongs_to_the_run(tmp_path):
+    run(trainer(tmp_path / "run", CONFIG), stop_after=3)
+
+    def broken(change):
+        checkpoint = Checkpoint.load(tmp_path / "run" / "last.safetensors")
+        change(checkpoint)
+        return checkpoint
+
+    changes = [
+        lambda checkpoint: checkpoint.optimizer.pop("m"),
+        lambda checkpoint: checkpoint.progress.pop("window"),
+        lambda checkpoint: setattr(checkpoint, "state", None),
+        lambda checkpoint: setattr(checkpoint, "state", tuple(part[:, :2] for part in checkpoint.state)),
+    ]
+    for change in changes:
+        with pytest.raises(CheckpointError, match="checkpoint"):
+            trainer(tmp_path / "run", CONFIG, resume=broken(change))
+
+
+def test_starting_over_keeps_the_old_checkpoints_until_there_are_new_ones(tmp_path):
+    run(trainer(tmp_path / "run", CONFIG))
+    folder = RunFolder(tmp_path / "run")
+    before = folder.last.read_bytes(), folder.best.read_bytes()
+    again = trainer(folder.path, TrainConfig(seq_len=16, batch_size=4, steps=9, eval_every=5, sample_every=0, seed=7))
+    steps = again.run()
+    next(steps), next(steps)
+    assert (folder.last.read_bytes(), folder.best.read_bytes()) == before
+    again.stop()
+    list(steps)
+    assert Checkpoint.load(folder.last).progress["step"] == 1
+    assert not folder.best.exists()  # the old run's, which would now be a lie

@@ -41,7 +41,14 @@ class _Commands(click.Group):
         except CharRNNError as error:
             raise _Problem(str(error)) from error
         except MemoryError:
-            raise _Problem("not enough memory: try a smaller --hidden, --batch-size or --seq-len") from None
+            raise _Problem("not enough memory: ask for less (a smaller size, batch, length or count)") from None
+        except BrokenPipeError:
+            # click would exit with 1.
+            raise _ClosedPipe from None
+
+
+class _ClosedPipe(Exception):
+    """The reader of the output has had enough (``charrnn sample … | head``)."""
 
 
 class _Problem(click.ClickException):
@@ -85,8 +92,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader has had enough (`charrnn sample … | head`). Python must not try to flush again at exit.
+    except (BrokenPipeError, _ClosedPipe):
+        # Python must not try to flush again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:

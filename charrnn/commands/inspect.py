@@ -74,13 +74,17 @@ def inspect(checkpoint: Path, **options: Any) -> None:
     from charrnn.inspection.reading import read
     from charrnn.terminal.console import Terminal
     from charrnn.terminal.pager import page
+    from charrnn.terminal.progress import progress_bar
 
     terminal = Terminal(options["quiet"], options["as_json"])
     if (options["text"] is None) == (options["literal"] is None):
         raise click.UsageError("Give one text: a file, - for standard input, or --text TEXT.")
+    if options["cell"] and options["surprise"] and not options["as_json"]:
+        raise click.UsageError("--cell and --surprise both colour the text: give one.")
     model = load_model(checkpoint, options["threads"], terminal)
     ids = _ids(model, options, terminal)
-    reading = read(model, ids, options["signal"], options["offset"], options["length"])
+    with progress_bar(terminal, "Reading") as progress:
+        reading = read(model, ids, options["signal"], options["offset"], options["length"], progress)
     if len(reading.ids) < len(ids):
         last = options["offset"] + len(reading.ids)
         terminal.note(f"characters {options['offset']:,} to {last:,} of {len(ids):,} (--offset, --length)")

@@ -16,6 +16,16 @@ class Whole(click.IntRange):
         """What stands for the value in a help."""
         return "N"
 
+    def _describe_range(self) -> str:
+        return _range(self)
+
+
+def _range(kind) -> str:
+    """A range in a help: ends that only say that there is an end are left out."""
+    if kind.max is not None and kind.max <= 1000:
+        return f"{kind.min:g} to {kind.max:g}"
+    return f"{'above' if kind.min_open else 'from'} {kind.min:g}"
+
 
 class Number(click.FloatRange):
     """A finite number in a range; click's own type lets NaN and infinity pass."""
@@ -25,6 +35,9 @@ class Number(click.FloatRange):
     def get_metavar(self, param, ctx):
         """What stands for the value in a help."""
         return "X"
+
+    def _describe_range(self) -> str:
+        return _range(self)
 
     def convert(self, value, param, ctx):
         """The number, or a usage error."""

@@ -18,6 +18,7 @@ from charrnn.commands.options import (
 )
 from charrnn.errors import CharRNNError
 
+_CHUNK = 4096  # characters drawn at a time where nobody watches
 _SECONDS_A_CHUNK = 0.05  # what a terminal gets at a time: often enough to look like writing
 
 
@@ -116,13 +117,15 @@ def _prime(options: dict[str, Any], model) -> str | bytes:
         if model.vocabulary.is_bytes:
             return data
         try:
-            prime = data.decode("utf-8")
+            prime = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise CharRNNError(
                 f"{options['prime_file'].name}: byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8"
             ) from None
     else:
         prime = options["prime"]
+        if any("\udc80" <= sign <= "\udcff" for sign in prime) and not model.vocabulary.is_bytes:
+            raise CharRNNError("--prime is not UTF-8: the model has characters, not bytes")
     return prime.encode("utf-8", "surrogateescape") if model.vocabulary.is_bytes else prime
 
 
@@ -149,7 +152,7 @@ def _stream(terminal, model, choice, options: dict[str, Any]) -> None:
     if shown and prime:
         write(prime, style="bold")
     until, written = _Until(options["stop"]), 0
-    chunk = 1 if shown else 4096
+    chunk = 1 if shown else _CHUNK
     while written < length and not until.reached:
         begun = time.perf_counter()
         drawn = sampler.draw(min(chunk, length - written))[:, 0]
@@ -196,11 +199,16 @@ def _texts(model, choice, options: dict[str, Any], count: int) -> list[str | byt
     from charrnn.sampling import Sampler
 
     prime = model.prime(options["prime"], options["unknown"])
-    drawn = Sampler(model.network, prime, count, choice, options["seed"]).draw(options["length"])
-    texts = [model.vocabulary.decode(np.ascontiguousarray(drawn[:, stream])) for stream in range(count)]
-    if options["stop"]:
-        texts = [text.partition(options["stop"])[0] for text in texts]
-    return texts
+    sampler = Sampler(model.network, prime, count, choice, options["seed"])
+    stop, length, drawn = options["stop"], options["length"], 0
+    texts = [b"" if model.vocabulary.is_bytes else ""] * count
+    while drawn < length and not (stop and all(stop in text for text in texts)):
+        ids = sampler.draw(min(_CHUNK, length - drawn))
+        drawn += len(ids)
+        texts = [
+            text + model.vocabulary.decode(np.ascontiguousarray(ids[:, stream])) for stream, text in enumerate(texts)
+        ]
+    return [text.partition(stop)[0] for text in texts] if stop else texts
 
 
 def _readable(text: str | bytes) -> str:

@@ -1,5 +1,6 @@
 """A model's reading of a text: every signal of every cell, and what it expected."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,14 @@ class Reading:
         return order, np.exp(np.take_along_axis(self.log_probabilities, order, axis=1))
 
 
-def read(model: Model, ids: np.ndarray, signal: str = "c", offset: int = 0, length: int | None = None) -> Reading:
+def read(
+    model: Model,
+    ids: np.ndarray,
+    signal: str = "c",
+    offset: int = 0,
+    length: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Reading:
     """Read ``length`` characters of ids (N,) from ``offset`` on, after some of what stands before them.
 
     Raises:
@@ -63,6 +71,8 @@ def read(model: Model, ids: np.ndarray, signal: str = "c", offset: int = 0, leng
     """
     if signal not in SIGNALS:
         raise ConfigError(f"signal must be one of {', '.join(SIGNALS)}, not {signal!r}")
+    if offset < 0:
+        raise ConfigError(f"the offset must be 0 or more, not {offset}")
     part = np.asarray(ids[offset : None if length is None else offset + length], np.int32)
     if not len(part):
         raise ConfigError(f"the text has {len(ids):,} characters: there is nothing at offset {offset:,}")
@@ -76,6 +86,8 @@ def read(model: Model, ids: np.ndarray, signal: str = "c", offset: int = 0, leng
         trace = model.network.trace(part[start : start + 64], state)
         values.append(np.tanh(trace["c"]) if signal == "c" else trace[signal])
         log_probabilities.append(trace["log_probabilities"])
+        if progress is not None:
+            progress(min(start + 64, len(part)), len(part))
     text = "".join(symbol_text(model.vocabulary.symbols[index]) for index in part)
     return Reading(text, part, signal, np.concatenate(values), np.concatenate(log_probabilities), before)
 

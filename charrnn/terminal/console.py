@@ -5,6 +5,7 @@ No string that passes here is ever read as rich markup, emoji code or link, and 
 """
 
 import codecs
+import io
 import json
 import math
 import os
@@ -52,9 +53,10 @@ class Terminal:
         self.quiet = quiet
         self.wants_json = json
         # Kept, because rich replaces sys.stderr while a live display is on.
-        stdout, stderr = stdout or sys.stdout, stderr or sys.stderr
-        self._stdout_is_terminal = _is_terminal(stdout)
-        self.out = _console(Degrading(stdout) if self._stdout_is_terminal else Exact(stdout))
+        # A closed one is None.
+        stdout, stderr = (stream or io.StringIO() for stream in (stdout or sys.stdout, stderr or sys.stderr))
+        self.stdout_is_terminal = _is_terminal(stdout)
+        self.out = _console(Degrading(stdout) if self.stdout_is_terminal else Exact(stdout))
         self.err = _console(Degrading(stderr))
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -74,7 +76,7 @@ class Terminal:
     @property
     def width(self) -> int:
         """Cells in a line of stdout; off a terminal COLUMNS or 100."""
-        if self._stdout_is_terminal or self.out.is_terminal:
+        if self.stdout_is_terminal or self.out.is_terminal:
             return self.out.width
         columns = os.environ.get("COLUMNS", "")
         return int(columns) if columns.isdecimal() and int(columns) else _OFF_TERMINAL_WIDTH
@@ -123,7 +125,7 @@ class Terminal:
 
     def write(self, text: str, style: str | Style = "") -> None:
         """Stream untrusted text: harmless on a terminal, exact elsewhere. ``style`` needs colours."""
-        if self._stdout_is_terminal:
+        if self.stdout_is_terminal:
             text = visible(self._decoder.decode(b"", final=True) + text)
             if style and self.depth != Depth.NONE and not self.out.legacy_windows:
                 text = _styled(text, self.out.get_style(style), self.out)
@@ -132,7 +134,7 @@ class Terminal:
 
     def write_bytes(self, data: bytes) -> None:
         """Stream untrusted bytes: exact, except on a terminal, which gets them as harmless text."""
-        if self._stdout_is_terminal:
+        if self.stdout_is_terminal:
             # A character may be cut in two by the stream; its first half waits for the second.
             self.out.file.write(visible(self._decoder.decode(data)))
             self.out.file.flush()

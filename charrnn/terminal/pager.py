@@ -13,7 +13,7 @@ from charrnn.terminal.console import Terminal
 
 def page(terminal: Terminal, lines: Sequence[Text | str], *, paged: bool = True) -> None:
     """Show ``lines``: through PAGER, or ``less``, if stdout is a terminal and they are more than fit it."""
-    command = _pager() if paged and terminal.out.is_terminal and len(lines) >= terminal.out.height else None
+    command = _pager() if paged and terminal.stdout_is_terminal and len(lines) >= terminal.out.height else None
     if command is None:
         terminal.show(*lines)
         return
@@ -30,5 +30,8 @@ def page(terminal: Terminal, lines: Sequence[Text | str], *, paged: bool = True)
 def _pager() -> list[str] | None:
     """The command of the user's pager, if there is one."""
     chosen = os.environ.get("PAGER", "less")
-    words = shlex.split(chosen) if chosen.strip() else []
+    try:
+        words = shlex.split(chosen)
+    except ValueError:  # an open quotation: not a command
+        return None
     return words if words and shutil.which(words[0]) else None

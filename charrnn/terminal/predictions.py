@@ -56,6 +56,8 @@ def prediction_rows(
             lines.append(Text())
         lines.append(_text_line(block, values, scale, depth))
         if depth == Depth.NONE:
+            if values is not None:
+                lines.append(_symbols(block, values, scale))
             lines += _plain_rows(block, probabilities)
         else:
             lines += _coloured_rows(block, text, guesses, probabilities, depth)
@@ -121,6 +123,13 @@ def _coloured_rows(
             row.append(" " * fill, style=vivid[place])
         rows.append(row)
     return rows
+
+
+def _symbols(block: list[_Column], values: np.ndarray, scale: Scale) -> Text:
+    """Without colour: what the text's own colours would say."""
+    symbols = scale.symbols_for(np.asarray(values)[[column.position for column in block]])
+    cells = [symbol * column.cells for symbol, column in zip(symbols, block, strict=True)]
+    return Text("".join(cells).rstrip())
 
 
 def _plain_rows(block: list[_Column], probabilities: np.ndarray) -> list[Text]:

@@ -111,6 +111,11 @@ class Vocabulary:
         """The smallest unsigned integer type that holds every id."""
         return np.dtype(np.uint8 if len(self) <= 1 << 8 else np.uint16 if len(self) <= 1 << 16 else np.uint32)
 
+    @property
+    def line_start(self) -> int:
+        """The id after which a line begins: the line feed's, or the first if there is none."""
+        return self._ids.get(10 if self.is_bytes else "\n", 0)
+
     @cached_property
     def replacement(self) -> int:
         """The id that stands in for an unknown symbol.

@@ -1,0 +1,182 @@
+"""From the options of ``train`` to a trainer: a new run, or one that is resumed."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.config import TrainConfig
+from charrnn.errors import CheckpointError, ConfigError, VocabularyError
+
+# What the model is, how the text is read, how the model learns, and what may change when a run is resumed.
+MODEL = ("hidden", "layers", "embedding")
+TEXT = ("as_bytes", "encoding", "min_count", "max_vocab")
+LEARNING = ("seq_len", "batch_size", "dropout", "lr", "optimizer", "clip", "weight_decay", "warmup", "split", "seed")
+RUN = ("epochs", "steps", "time_budget", "eval_every", "save_every", "sample_every")
+
+
+def flag(name: str) -> str:
+    """How an option is written."""
+    return "--" + name.removeprefix("as_").replace("_", "-")
+
+
+def given(ctx: click.Context, names: tuple[str, ...]) -> list[str]:
+    """Those of the options that the user gave, as flags or in a file."""
+    sources = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP)
+    return [name for name in names if ctx.get_parameter_source(name) in sources]
+
+
+def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal):
+    """A trainer for a new run.
+
+    Raises:
+        CharRNNError: a run is there, or the text or the options cannot be used.
+    """
+    from charrnn import memory
+    from charrnn.config import ModelConfig
+    from charrnn.network import CharLSTM
+    from charrnn.runs import load_checkpoint
+    from charrnn.training import Parts, Trainer
+
+    config = TrainConfig(**{name: options[name] for name in (*LEARNING, *RUN)})
+    if folder.exists() and not options["force"]:
+        raise CheckpointError(
+            f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another"
+        )
+    source = load_checkpoint(options["init_from"]) if options["init_from"] else None
+    if source is not None:
+        options = _settings_of_source(ctx, options, source)
+    corpus = _open_text(text, options, source.vocabulary if source else None, terminal)
+    sizes = [options[name] for name in MODEL]
+    model = source.model if source is not None else ModelConfig(len(corpus.vocabulary), *sizes)
+    memory.check(model, config.batch_size, config.seq_len)
+    network = CharLSTM(model, seed=config.seed, threads=options["threads"])
+    if source is not None:
+        network.set_parameters(source.parameters)
+    facts = {
+        "sources": list(corpus.sources),
+        "paths": [path if path == "-" else str(Path(path).absolute()) for path in corpus.sources],
+        "sha256": corpus.sha256,
+        "characters": len(corpus),
+        **{name: options[name] for name in TEXT},
+        "init_from": str(options["init_from"]) if source is not None else None,
+    }
+    parts = Parts.of(corpus.ids, config.split)
+    trainer = Trainer(network, config, parts, corpus.vocabulary, folder, facts, corpus.notes)
+    folder.create()
+    return trainer
+
+
+def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal):
+    """A trainer that goes on from the folder's last checkpoint.
+
+    Raises:
+        CharRNNError: there is none, it is complete, or the text or the options are not the run's.
+    """
+    from charrnn.checkpoint import Checkpoint
+    from charrnn.network import CharLSTM
+    from charrnn.training import Parts, Trainer
+
+    if not folder.last.is_file():
+        raise CheckpointError(f"{folder.last}: nothing to resume; leave --resume out to start the run")
+    checkpoint = Checkpoint.load(folder.last)
+    if checkpoint.training is None or checkpoint.state is None or not checkpoint.corpus:
+        raise CheckpointError(f"{folder.last}: it has no run to resume, only weights; start one with --init-from")
+    config = _resumed_config(ctx, options, checkpoint)
+    corpus = _same_text(text, {**options, **{name: checkpoint.corpus[name] for name in TEXT}}, checkpoint, terminal)
+    network = CharLSTM(checkpoint.model, seed=None, threads=options["threads"])
+    parts = Parts.of(corpus.ids, config.split)
+    try:
+        trainer = Trainer(
+            network, config, parts, checkpoint.vocabulary, folder, checkpoint.corpus, corpus.notes, checkpoint
+        )
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder.last}: {error}") from None
+    if trainer.is_complete:
+        raise ConfigError(
+            f"{folder.path}: the run is complete after {checkpoint.progress['step']:,} steps; "
+            "give more --epochs, --steps or --time-budget to go on"
+        )
+    folder.rewind(checkpoint.progress["step"])
+    return trainer
+
+
+def _settings_of_source(ctx: click.Context, options: dict[str, Any], source) -> dict[str, Any]:
+    """The options, with the sizes and the way to read that ``--init-from`` settles."""
+    settled = source.model.to_dict() | {"as_bytes": source.vocabulary.is_bytes, "min_count": 1}
+    for name in given(ctx, (*MODEL, "as_bytes", "min_count")):
+        if options[name] != settled[name]:
+            raise ConfigError(f"{options['init_from']} settles {flag(name)}: leave it out with --init-from")
+    return {**options, "as_bytes": source.vocabulary.is_bytes}
+
+
+def _resumed_config(ctx: click.Context, options: dict[str, Any], checkpoint) -> TrainConfig:
+    """The run's settings, with a new end if one was given.
+
+    Raises:
+        ConfigError: an option contradicts what the run was started with.
+    """
+    before = checkpoint.training
+    was = {**checkpoint.model.to_dict(), **checkpoint.corpus, **before.to_dict()}
+    # What stands for a default is the same as the default.
+    was |= {"lr": before.learning_rate, "weight_decay": before.decay, "split": before.split.removesuffix("/0")}
+    for name in given(ctx, (*MODEL, *TEXT, *LEARNING)):
+        value = options[name]
+        if name == "split":
+            value = value.removesuffix("/0")
+        if value != was[name]:
+            shown = f"{flag(name)} {was[name]}, not {value}" if not isinstance(value, bool) else f"no {flag(name)}"
+            raise ConfigError(f"the run was started with {shown}: leave {flag(name)} out to resume")
+    settings = before.to_dict()
+    changed = {name: options[name] for name in given(ctx, RUN)}
+    if changed.keys() & {"epochs", "steps", "time_budget"}:
+        settings.update(epochs=None, steps=None, time_budget=None)
+    return TrainConfig.from_dict(settings | changed)
+
+
+def _same_text(text: tuple[str, ...], options: dict[str, Any], checkpoint, terminal):
+    """The text of the run, read again.
+
+    Raises:
+        ConfigError: it is not there any more, or another one.
+    """
+    facts = checkpoint.corpus
+    sources = text or tuple(facts["sources"])
+    if not text and "-" in sources:
+        raise ConfigError("the run's text came from standard input: pipe it in again and name it with -")
+    if not text and not all(Path(source).exists() for source in sources):
+        sources = tuple(facts["paths"])
+        missing = [source for source in sources if not Path(source).exists()]
+        known_by_name = len(missing) == len(sources) == 1 and not Path(facts["sources"][0]).suffix
+        if known_by_name:
+            sources = tuple(facts["sources"])
+        elif missing:
+            raise ConfigError(f"the run's text {missing[0]} is not there any more: name it as TEXT where it is now")
+    other = ConfigError(
+        f"{', '.join(sources)}: not the text that the run was started with ({facts['characters']:,} characters, "
+        f"SHA-256 {facts['sha256'][:12]}…); to train on another one use --init-from"
+    )
+    try:
+        corpus = _open_text(sources, options, checkpoint.vocabulary, terminal)
+    except VocabularyError:
+        raise other from None
+    if corpus.sha256 != facts["sha256"]:
+        raise other
+    return corpus
+
+
+def _open_text(sources: tuple[str, ...], options: dict[str, Any], vocabulary, terminal):
+    from charrnn.terminal.progress import progress_bar
+    from charrnn.text.corpus import open_corpus
+
+    with progress_bar(terminal, "Reading the text") as progress:
+        return open_corpus(
+            sources,
+            as_bytes=options["as_bytes"],
+            encoding=options["encoding"],
+            min_count=options["min_count"],
+            max_vocab=options["max_vocab"],
+            vocabulary=vocabulary,
+            unknown=options["unknown"],
+            progress=progress,
+        )
