@@ -15,7 +15,7 @@ from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
 Text = str | bytes
 
-CHUNK = 64  # characters drawn at a time where nobody watches
+CHUNK, BATCH_CHUNK = 64, 4096  # characters drawn at a time, of one text and of many
 
 
 def load(path: str | Path, threads: int | None = None) -> "Model":
@@ -122,11 +122,31 @@ class Model:
         return empty.join(self.stream(prime, length, choice, seed, unknown))
 
     def sample_many(
-        self, count: int, prime: Text = "", length: int = 500, choice: Choice | None = None, seed: int = 0
+        self,
+        count: int,
+        prime: Text = "",
+        length: int = 500,
+        choice: Choice | None = None,
+        seed: int = 0,
+        *,
+        stop: Text | None = None,
+        unknown: str | None = None,
     ) -> list[Text]:
-        """``count`` texts drawn in one batch; text k is the same for any count above k."""
-        drawn = Sampler(self.network, self.prime(prime), count, choice, seed).draw(length)
-        return [self.vocabulary.decode(np.ascontiguousarray(drawn[:, stream])) for stream in range(count)]
+        """``count`` texts drawn in one batch, each cut where ``stop`` would begin.
+
+        Text k is the same for any count above k.
+
+        Raises:
+            VocabularyError: ``prime`` has a character that the model does not know.
+        """
+        sampler = Sampler(self.network, self.prime(prime, unknown), count, choice, seed)
+        texts: list[Text] = [b"" if self.vocabulary.is_bytes else ""] * count
+        for start in range(0, length, BATCH_CHUNK):
+            if stop and all(stop in text for text in texts):
+                break
+            drawn = sampler.draw(min(BATCH_CHUNK, length - start)).T.copy()
+            texts = [text + self.vocabulary.decode(ids) for text, ids in zip(texts, drawn, strict=True)]
+        return [text.partition(stop)[0] for text in texts] if stop else texts
 
     def evaluate(self, text: Text) -> Evaluation:
         """Loss, bits per character and perplexity on ``text``, every character after the first scored once.

@@ -134,12 +134,17 @@ def find_checkpoint(path: Path, prefer: str = BEST) -> Path:
         for name in (prefer, LAST, BEST):
             if (path / name).is_file():
                 return path / name
-        raise CheckpointError(f"{path}: no checkpoint in this folder ({BEST} or {LAST})")
-    hint = ""
-    if path.parent.is_dir():
-        runs = sorted(child.name for child in path.parent.iterdir() if (child / LAST).is_file())
-        hint = f"; {path.parent} has {', '.join(runs[:8])}" if runs else ""
-    raise CheckpointError(f"{path}: no such checkpoint{hint}")
+        raise CheckpointError(f"{path}: no checkpoint in this folder{_runs_in(path)}")
+    raise CheckpointError(f"{path}: no such checkpoint{_runs_in(path.parent)}")
+
+
+def _runs_in(folder: Path) -> str:
+    """A hint at the runs that a folder holds."""
+    try:
+        runs = sorted(child.name for child in folder.iterdir() if (child / LAST).is_file())
+    except OSError:
+        return ""
+    return f"; {folder} has the run{'s' * (len(runs) > 1)} {', '.join(runs[:8])}" if runs else ""
 
 
 def load_checkpoint(path: Path, prefer: str = BEST) -> Checkpoint:

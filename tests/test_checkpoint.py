@@ -263,5 +263,5 @@ def test_a_folder_prefers_its_best_checkpoint(tmp_path):
     make().save(folder.best)
     assert find_checkpoint(folder.path) == folder.best
     assert find_checkpoint(folder.last) == folder.last
-    with pytest.raises(CheckpointError, match=f"{tmp_path} has run"):
+    with pytest.raises(CheckpointError, match=f"{tmp_path} has the run run"):
         find_checkpoint(tmp_path / "rum")

@@ -49,6 +49,7 @@ def _show(terminal, path: Path, found) -> None:
 
     model, training, progress, corpus = found.model, found.training, found.progress, found.corpus
     symbols = found.vocabulary.to_list()
+    unit = "bytes" if found.vocabulary.is_bytes else "characters"
     characters = bytes(symbols).decode("latin-1") if found.vocabulary.is_bytes else "".join(symbols)
     pairs = [
         ("file", str(path)),
@@ -57,10 +58,10 @@ def _show(terminal, path: Path, found) -> None:
             f"LSTM, {model.layers} x {model.hidden}" + (f", embedding {model.embedding}" if model.embedding else ""),
         ),
         ("parameters", f"{parameter_count(model):,}"),
-        ("vocabulary", f"{len(symbols)} {'bytes' if found.vocabulary.is_bytes else 'characters'}: {characters!r}"),
+        ("vocabulary", f"{len(symbols)} {unit}: {' '.join(characters.split())}"),
     ]
     if corpus:
-        pairs.append(("text", f"{', '.join(corpus['sources'])} ({corpus['characters']:,} characters)"))
+        pairs.append(("text", f"{', '.join(corpus['sources'])} ({corpus['characters']:,} {unit})"))
         pairs.append(("text's SHA-256", corpus["sha256"]))
         if corpus.get("init_from"):
             pairs.append(("started from", corpus["init_from"]))
@@ -77,7 +78,7 @@ def _show(terminal, path: Path, found) -> None:
         pairs.append(
             (
                 "trained for",
-                f"{progress['step']:,} steps, {progress['characters']:,} characters, "
+                f"{progress['step']:,} steps, {progress['characters']:,} {unit}, "
                 f"{figures.duration(progress['elapsed_s'])}",
             )
         )

@@ -63,6 +63,8 @@ def _cell(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 def inspect(checkpoint: Path, **options: Any) -> None:
     """Show what the cells of the model in CHECKPOINT do while it reads TEXT, a file or - for standard input.
 
+    A model of bytes is shown byte by byte, each as the Latin-1 character of its number.
+
     Without --cell: the cells whose activity is most structured. With it: the text, each character coloured by that
     cell after reading it.
 

@@ -131,7 +131,6 @@ def _prime(options: dict[str, Any], model) -> str | bytes:
 
 def _stream(terminal, model, choice, options: dict[str, Any]) -> None:
     """One text, as it is written."""
-    import codecs
     import time
 
     from charrnn.sampling import Sampler
@@ -139,15 +138,12 @@ def _stream(terminal, model, choice, options: dict[str, Any]) -> None:
     shown = sys.stdout.isatty()
     prime, length = options["prime"], options["length"]
     sampler = Sampler(model.network, model.prime(prime, options["unknown"]), 1, choice, options["seed"])
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def write(piece: str | bytes, **style: str) -> None:
-        if isinstance(piece, str):
-            terminal.write(piece, **style)
-        elif shown:
-            terminal.write(decoder.decode(piece), **style)
-        else:
+        if isinstance(piece, bytes):
             terminal.write_bytes(piece)
+        else:
+            terminal.write(piece, **style)
 
     if shown and prime:
         write(prime, style="bold")
@@ -194,21 +190,8 @@ class _Until:
 
 def _texts(model, choice, options: dict[str, Any], count: int) -> list[str | bytes]:
     """Whole texts, drawn in one batch and cut at --stop."""
-    import numpy as np
-
-    from charrnn.sampling import Sampler
-
-    prime = model.prime(options["prime"], options["unknown"])
-    sampler = Sampler(model.network, prime, count, choice, options["seed"])
-    stop, length, drawn = options["stop"], options["length"], 0
-    texts = [b"" if model.vocabulary.is_bytes else ""] * count
-    while drawn < length and not (stop and all(stop in text for text in texts)):
-        ids = sampler.draw(min(_CHUNK, length - drawn))
-        drawn += len(ids)
-        texts = [
-            text + model.vocabulary.decode(np.ascontiguousarray(ids[:, stream])) for stream, text in enumerate(texts)
-        ]
-    return [text.partition(stop)[0] for text in texts] if stop else texts
+    of_options = {name: options[name] for name in ("prime", "length", "seed", "stop", "unknown")}
+    return model.sample_many(count, choice=choice, **of_options)
 
 
 def _readable(text: str | bytes) -> str:
