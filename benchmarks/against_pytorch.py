@@ -12,6 +12,7 @@ their range.  PyTorch runs at its best: the faster of one-hot input and an embed
 import argparse
 import multiprocessing
 import statistics
+import sys
 import time
 
 import numpy as np
@@ -184,16 +185,20 @@ def compare(shape, threads, rounds, seconds, orders):
     return results
 
 
+def say(line, output):
+    for stream in filter(None, (sys.stdout, output)):
+        print(line, file=stream, flush=True)
+
+
 def row(label, characters, result, threads, operations=0, peak=0):
     ours, theirs, ratios = result
-    share = ""
+    share = " | "
     if operations:
         rate = characters / ours * operations / 1e9
         share = f"{rate:.0f} | {rate / peak:.0%}"
-    print(
+    return (
         f"| {label} | {threads} | {characters / ours:,.0f} | {characters / theirs:,.0f} | "
-        f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f}) | {share} |",
-        flush=True,
+        f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f}) | {share} |"
     )
 
 
@@ -204,30 +209,30 @@ def main():
     parser.add_argument("--sampling", default=SAMPLING, help="layers x hidden x streams, with commas")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one turn")
+    parser.add_argument("--output", type=argparse.FileType("w"), help="write the tables to this file too")
     options = parser.parse_args()
     from charrnn.config import ModelConfig
     from charrnn.timing import fma_peak, training_flops
 
     for threads in map(int, options.threads.split(",")):
         peak = fma_peak(threads) / 1e9
-        print(f"\nFMA peak with {threads} thread(s): {peak:.0f} GFLOP/s\n")
-        print("| model, lanes x steps | threads | charrnn chars/s | PyTorch chars/s | ratio | GFLOP/s | of peak |")
-        print("|---|---|---|---|---|---|---|")
-        for shape in options.shapes.split(","):
+        head = ("model, lanes x steps", "threads", "charrnn chars/s", "PyTorch chars/s", "ratio", "GFLOP/s", "of peak")
+        say(f"\nFMA peak with {threads} thread(s): {peak:.0f} GFLOP/s\n", options.output)
+        say(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", options.output)
+        for shape in options.shapes.split(",") if options.shapes else ():
             layers, hidden, lanes, steps = map(int, shape.split("x"))
             training, evaluation = compare(
                 (layers, hidden, lanes, steps), threads, options.rounds, options.seconds, [("train",), ("evaluate",)]
             )
-            label = f"{layers}x{hidden}, {lanes}x{steps}"
+            label, characters = f"{layers}x{hidden}, {lanes}x{steps}", lanes * steps
             operations = training_flops(ModelConfig(VOCABULARY, hidden, layers))
-            row(f"train {label}", lanes * steps, training, threads, operations, peak)
-            row(f"evaluate {label}", lanes * steps, evaluation, threads, operations / 3, peak)
+            say(row(f"train {label}", characters, training, threads, operations, peak), options.output)
+            say(row(f"evaluate {label}", characters, evaluation, threads, operations / 3, peak), options.output)
         for shape in options.sampling.split(",") if options.sampling else ():
             layers, hidden, streams = map(int, shape.split("x"))
-            (result,) = compare(
-                (layers, hidden, streams, 2), threads, options.rounds, options.seconds, [("sample", 100)]
-            )
-            row(f"sample {layers}x{hidden}, {streams} at once", 100 * streams, result, threads)
+            sizes = (layers, hidden, streams, 2)
+            (result,) = compare(sizes, threads, options.rounds, options.seconds, [("sample", 100)])
+            say(row(f"sample {layers}x{hidden}, {streams} at once", 100 * streams, result, threads), options.output)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
 """Fixtures that many tests share."""
 
 import os
-import tempfile
 
 import hypothesis
 import numpy as np
+import platformdirs
 import pytest
 from command_line import FABLES, SMALL, succeed
 
-# One compilation of the kernels for all the workers of a test run.  Folders of the user's are left alone.
-os.environ.setdefault(
-    "CHARRNN_CACHE", f"{tempfile.gettempdir()}/charrnn-tests-{os.getuid() if hasattr(os, 'getuid') else 0}"
-)
-os.environ["CHARRNN_CORPORA"] = tempfile.mkdtemp()
+# One compilation of the kernels for all the workers of a test run, and none of the user's own folders.
+os.environ.setdefault("CHARRNN_CACHE", platformdirs.user_cache_dir("charrnn-tests", appauthor=False))
+os.environ["CHARRNN_CORPORA"] = os.environ["CHARRNN_CACHE"] + "/corpora"
 
 hypothesis.settings.register_profile("charrnn", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("charrnn")

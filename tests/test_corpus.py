@@ -14,7 +14,7 @@ from charrnn.errors import ConfigError, VocabularyError
 from charrnn.text import corpus as module
 from charrnn.text import sources
 from charrnn.text.corpus import open_corpus, split
-from charrnn.text.reading import Reading
+from charrnn.text.reading import Pass
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
 
@@ -68,14 +68,14 @@ def test_nothing_to_learn_from(tmp_path, content, streamed):
 @pytest.mark.parametrize("change", ["same text", "some TEXT", "some text and more", ""])
 def test_a_file_that_changes_while_it_is_read(tmp_path, streamed, monkeypatch, change):
     path = write(tmp_path / "a.txt", "some text")
-    counts = Reading.counts
+    counts = Pass.counts
 
     def count_then_change(self):
         found = counts(self)
         write(path, change)
         return found
 
-    monkeypatch.setattr(Reading, "counts", count_then_change)
+    monkeypatch.setattr(Pass, "counts", count_then_change)
     assert "changed while it was read" in failure([path])
 
 

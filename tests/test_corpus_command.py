@@ -5,10 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
+from command_line import invoke, succeed
 
-from charrnn.commands.corpus import corpus
-from charrnn.errors import CharRNNError
 from charrnn.text import CatalogEntry, load_catalog
 
 
@@ -26,26 +24,29 @@ def library(tmp_path, monkeypatch):
     monkeypatch.setattr("sysconfig.get_paths", lambda: {"stdlib": str(folder)})
 
 
-def run(*arguments, data=None):
-    result = CliRunner().invoke(corpus, list(arguments), input=data)
-    assert result.exit_code == 0, result.output
-    return result
+def run(*arguments, **options):
+    return succeed("corpus", *arguments, **options)
 
 
 def failure(*arguments):
-    result = CliRunner().invoke(corpus, list(arguments))
+    result = invoke("corpus", *arguments)
     assert result.exit_code == 1
-    assert isinstance(result.exception, CharRNNError)
     assert result.stdout == ""
-    message = str(result.exception)
-    assert "\n" not in message
-    return message
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr.rstrip("\n")
+
+
+def facts_of(result):
+    """The names and values at the head of what `stats` shows."""
+    lines = result.stdout.split("\n\n")[0].splitlines()
+    return {name: value.strip() for name, value in (line.split("  ", 1) for line in lines)}
 
 
 @pytest.mark.parametrize("arguments", [[], ["list"], ["get"], ["stats"], ["python"]])
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help(arguments, option):
-    assert "Usage:" in run(*arguments, option).stdout
+    assert f"Usage: charrnn {' '.join(['corpus', *arguments])} " in run(*arguments, option).stdout
 
 
 def test_help_imports_nothing_heavy():
@@ -58,11 +59,14 @@ def test_help_imports_nothing_heavy():
 def test_list(corpora):
     corpora.mkdir()
     (corpora / "names.txt").write_bytes(b"emma")
-    lines = run("list").stdout.splitlines()
-    assert lines[0].split() == ["name", "here", "bytes", "licence", "text", "note"]
-    here = {line.split()[0]: line.split()[1] for line in lines[1:]}
+    result = run("list", env={"COLUMNS": "80"})
+    assert result.stderr == ""
+    head, rule, *lines = result.stdout.splitlines()
+    assert head.split() == ["name", "here", "size", "text"]
+    assert all(len(line) <= 80 for line in (rule, *lines))
+    here = {line.split()[0]: line.split()[1] for line in lines if line[0] != " "}
     assert here == {name: "yes" if name == "names" else "no" for name in load_catalog()}
-    assert all(line[lines[0].index("text") - 1] == " " for line in lines)
+    assert "tinyshakespeare       no    1.1 MB  40,000 lines of Shakespeare" in lines
 
 
 def test_list_as_json(corpora):
@@ -73,6 +77,9 @@ def test_list_as_json(corpora):
     paths = {record["name"]: record["path"] for record in records}
     assert paths["names"] == str(corpora / "names.txt")
     assert paths["tinyshakespeare"] is None
+    assert records[1]["licence"] == "MIT"
+    assert records[1]["note"]
+    assert records[1]["bytes"] == 228145
 
 
 def test_get(corpora, monkeypatch):
@@ -91,20 +98,24 @@ def test_get(corpora, monkeypatch):
     assert run("get", "names", "-q").output == ""
 
 
-def test_progress_on_a_terminal(monkeypatch, capsys):
-    from charrnn.commands.corpus import _Progress
-
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with _Progress("names", quiet=False) as progress:
-        for done in range(0, 1001, 2):
+def test_get_shows_its_progress(monkeypatch):
+    def download(entry, progress):
+        for done in range(0, 1001, 100):
             progress(done, 1000)
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\r") == 101
-    assert captured.err.endswith("\rnames  100 %  1,000 of 1,000 bytes\n")
-    with _Progress("names", quiet=True) as progress:
-        progress(1, 2)
-    assert capsys.readouterr().err == ""
+        return entry.path()
+
+    monkeypatch.setattr("charrnn.text.download", download)
+    monkeypatch.setattr("charrnn.terminal.progress._BETWEEN_LINES", -1)
+    lines = run("get", "names").stderr.splitlines()
+    assert lines[:-1] == [f"Fetching names: {percent} %" for percent in range(0, 101, 10)]
+
+    monkeypatch.setattr("charrnn.terminal.progress._PATIENCE", -1)
+    monkeypatch.setattr("charrnn.terminal.console.Terminal.is_live", True)
+    result = run("get", "names", env={"FORCE_COLOR": "1", "TERM": "xterm"})
+    assert result.stdout == ""
+    assert "Fetching names" in result.stderr
+    assert "100%" in result.stderr
+    assert run("get", "names", "-q").output == ""
 
 
 @pytest.mark.usefixtures("library")
@@ -117,7 +128,10 @@ def test_get_python(corpora):
 
 
 def test_get_an_unknown_name():
-    assert failure("get", "name").endswith("did you mean names?")
+    assert "did you mean names?" in failure("get", "name")
+    # The nearest of a short list, however far.
+    assert "did you mean names?" in failure("get", "fable")
+    assert "did you mean" not in failure("get", "zzzzzz")
     assert "charrnn corpus list" in failure("get", "zzzzzz")
     assert "\x1b" not in failure("get", "\x1b[31m")
 
@@ -144,7 +158,14 @@ def test_python_to_standard_output():
     assert result.stdout_bytes == b"import os\n"
     assert result.stderr == "10 characters written to standard output\n"
     assert "--limit" in failure("python", "--output", "-", "--limit", "3")
-    assert CliRunner().invoke(corpus, ["python", "--limit", "0"]).exit_code == 2
+    assert invoke("corpus", "python", "--limit", "0").exit_code == 2
+
+
+def test_one_character_is_singular(tmp_path, monkeypatch):
+    monkeypatch.setattr("charrnn.text.write_python_sources", lambda path, limit: 1)
+    assert run("python", "-o", str(tmp_path / "out.txt")).stderr.startswith("1 character written to ")
+    assert facts_of(run("stats", "-", input="a"))["longest line"] == "1 character, line 1"
+    assert facts_of(run("stats", "-", input="ab"))["longest line"] == "2 characters, line 1"
 
 
 ODD = "\ufeffab\r\n\x1b[31m[red]\u202eé\n".encode()
@@ -155,17 +176,45 @@ def test_stats(tmp_path):
     path.write_bytes(ODD + b"\xff")
     result = run("stats", str(path))
     assert result.stderr == ""
-    facts = dict(line.split("  ", 1) for line in result.stdout.split("\n\n")[0].splitlines())
-    facts = {key: value.strip() for key, value in facts.items()}
+    facts = facts_of(result)
     assert facts["bytes"] == str(len(ODD) + 1)
     assert facts["lines"] == "3"
     assert facts["CRLF line ends"] == "1"
     assert facts["byte-order mark"] == "yes"
     assert facts["control characters"] == r"U+001B '\x1b': 1, U+202E '\u202e': 1"
-    assert facts["bad bytes"].startswith(f"1; the first is byte 0xFF at offset {len(ODD)}, line 3")
+    assert facts["bad bytes"] == f"1: byte 0xFF at offset {len(ODD)}, line 3; try another --encoding"
     assert "\x1b" not in result.stdout
     assert "\u202e" not in result.stdout
     assert "U+00E9" in result.stdout
+    path.write_bytes(b"a\xff\xff")
+    assert facts_of(run("stats", str(path)))["bad bytes"].startswith("2: the first is byte 0xFF at offset 1, line 1;")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_stats_recognises_a_wide_file_by_its_mark(tmp_path, encoding):
+    path = tmp_path / "a.txt"
+    path.write_bytes("hello\n".encode(encoding))
+    mark = f"Warning: {path}: begins with the byte-order mark of {encoding.upper()}; pass --encoding {encoding}\n"
+    result = run("stats", path)
+    assert result.stderr == mark
+    assert facts_of(result)["byte-order mark"] == encoding.upper()
+    assert facts_of(result)["bad bytes"].endswith(f"try --encoding {encoding}")
+    result = run("stats", path, "--json")
+    assert result.stderr == mark
+    assert json.loads(result.stdout)["problem"]["offset"] == 0
+    result = run("stats", path, "--encoding", encoding)
+    assert result.stderr == ""
+    assert facts_of(result)["characters"] == "6"
+
+
+def test_stats_as_a_table():
+    lines = run("stats", "-", input="aab\n" * 250).stdout.split("\n\n")[1].splitlines()
+    assert lines[0].split() == ["character", "count", "share"]
+    assert lines[2:] == [
+        "U+0061 'a'     500  50.00 %",
+        "U+000A '\\n'    250  25.00 %",
+        "U+0062 'b'     250  25.00 %",
+    ]
 
 
 def test_stats_as_json(tmp_path):
@@ -191,8 +240,8 @@ def test_stats_of_other_sources(corpora):
     corpora.mkdir()
     (corpora / "names.txt").write_bytes(b"emma\nolivia")
     assert "emma" not in run("stats", "names").stdout
-    assert json.loads(run("stats", "-", "--json", data="olivia\n").stdout)["characters"] == 7
-    assert "characters" in run("stats", "-", data="").stdout
+    assert json.loads(run("stats", "-", "--json", input="olivia\n").stdout)["characters"] == 7
+    assert "characters" in run("stats", "-", input="").stdout
 
 
 def test_stats_of_what_cannot_be_read(tmp_path):
@@ -212,7 +261,7 @@ def test_many_characters_are_summed_up(tmp_path):
 def test_file_names_are_shown_not_sent(tmp_path):
     path = tmp_path / "a\u202eb.txt"
     path.write_bytes(b"a")
-    assert "a\\u202eb.txt" in run("stats", str(path)).stdout
+    assert "a\N{REPLACEMENT CHARACTER}b.txt" in run("stats", str(path)).stdout
 
 
 def test_entries_know_their_place(corpora, tmp_path):

@@ -97,6 +97,13 @@ def test_unknown_encodings():
         assert guess in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["base64", "base-64", "bz2", "hex", "quopri", "rot13", "uu", "zip", "zlib"])
+def test_only_text_encodings_are_suggested(name):
+    with pytest.raises(CorpusError, match="for example utf-8") as caught:
+        check_encoding(name)
+    assert "did you mean" not in str(caught.value)
+
+
 @pytest.mark.parametrize("block", [1, 2, 100])
 def test_marks_and_line_ends_are_noted(tmp_path, monkeypatch, block):
     monkeypatch.setattr(sources, "BLOCK", block)

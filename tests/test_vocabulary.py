@@ -121,6 +121,20 @@ def test_unknown_bytes_are_named():
         Vocabulary(b"abc").encode("é")
 
 
+@pytest.mark.parametrize(
+    ("symbols", "text", "expected"),
+    [
+        ("a", "ab", "learned 1 other character; remove it from"),
+        ("ab", "cdc", "learned 2 other characters; remove them from"),
+        (b"a", b"abb", "learned 1 other byte; remove it from"),
+        (b"ab", b"cd", "learned 2 other bytes; remove them from"),
+    ],
+)
+def test_one_is_singular(symbols, text, expected):
+    with pytest.raises(VocabularyError, match=expected):
+        Vocabulary(symbols).encode(text)
+
+
 def test_unknown_symbols_are_skipped_or_replaced():
     assert Vocabulary("abc").encode("xaybz", unknown="skip").tolist() == [0, 1]
     assert Vocabulary(b"abc").encode(b"xaybz", unknown="skip").tolist() == [0, 1]

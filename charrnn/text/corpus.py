@@ -15,7 +15,7 @@ import numpy as np
 
 from charrnn.errors import ConfigError, CorpusError
 from charrnn.text import encoded
-from charrnn.text.reading import Reading, check_encoding
+from charrnn.text.reading import Pass, check_encoding
 from charrnn.text.sources import Source, find_sources
 from charrnn.text.vocabulary import REPLACEMENT, Unknown, Vocabulary
 
@@ -113,7 +113,7 @@ def open_corpus(
     report = _total_progress(progress, found, passes=2 if vocabulary is None else 1)
     counted = None
     if vocabulary is None:
-        counted = Reading(found, codec, report)
+        counted = Pass(found, codec, report)
         counts = counted.counts()
         if not counts:
             raise CorpusError(f"{label}: there is no text in it")
@@ -123,8 +123,8 @@ def open_corpus(
             raise CorpusError(f"{label}: {error}") from None
         unknown = "replace"  # what is rare; what is new, if the text changes meanwhile, is told by its hash below
 
-    def write_ids(file: BinaryIO) -> Reading:
-        reading = Reading(found, codec, report)
+    def write_ids(file: BinaryIO) -> Pass:
+        reading = Pass(found, codec, report)
         for ids in reading.ids(vocabulary, unknown, "unknown" if counted is None else "rare"):
             file.write(ids.data)
         if counted is not None and reading.sha256.digest() != counted.sha256.digest():

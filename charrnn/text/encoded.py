@@ -20,7 +20,7 @@ import numpy as np
 
 from charrnn.errors import CheckpointError
 from charrnn.folders import cache_folder
-from charrnn.text.reading import Reading
+from charrnn.text.reading import Pass
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Vocabulary
 
@@ -44,7 +44,7 @@ def folder() -> Path:
     return cache_folder() / "corpora"
 
 
-def in_memory(write_ids: Callable[[BinaryIO], Reading], vocabulary: Vocabulary) -> Encoded:
+def in_memory(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary) -> Encoded:
     """Encode a text into memory. ``write_ids`` reads the text and writes its ids into a file."""
     buffer = io.BytesIO()
     reading = write_ids(buffer)
@@ -52,7 +52,7 @@ def in_memory(write_ids: Callable[[BinaryIO], Reading], vocabulary: Vocabulary) 
     return Encoded(ids, vocabulary, reading.sha256.hexdigest(), reading.notes)
 
 
-def on_disk(write_ids: Callable[[BinaryIO], Reading], vocabulary: Vocabulary, options: list[Any]) -> Encoded:
+def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, options: list[Any]) -> Encoded:
     """Encode a text into an id file, whole or not at all, and map it.
 
     Args:

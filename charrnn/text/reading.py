@@ -30,19 +30,33 @@ def check_encoding(name: str) -> str:
     Raises:
         CorpusError: there is no such encoding (with the nearest one).
     """
+    if _is_text_encoding(name):
+        return codecs.lookup(name).name
+    known = {*encodings.aliases.aliases, *encodings.aliases.aliases.values(), "latin-1"}
+    known = sorted(alias.replace("_", "-") for alias in known)
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), known, len(known))
+    # Python's list also has what is no text encoding: base64, zip.
+    near = next(filter(_is_text_encoding, near), None)
+    guess = f"did you mean {near}?" if near else "for example utf-8, utf-16, latin-1, cp1252"
+    raise CorpusError(f"unknown encoding {name!r}: {guess}")
+
+
+def _is_text_encoding(name: str) -> bool:
     try:
         "".encode(name)
         codecs.getincrementaldecoder(name)
-        return codecs.lookup(name).name
     except (LookupError, ValueError):
-        known = {*encodings.aliases.aliases, *encodings.aliases.aliases.values(), "latin-1"}
-        known = sorted(alias.replace("_", "-") for alias in known)
-        near = difflib.get_close_matches(name.lower().replace("_", "-"), known, 1)
-        guess = f"did you mean {near[0]}?" if near else "for example utf-8, utf-16, latin-1, cp1252"
-        raise CorpusError(f"unknown encoding {name!r}: {guess}") from None
+        return False
+    return True
 
 
-class Reading:
+def marked_encoding(source: Source) -> str | None:
+    """The encoding, ``utf-16`` or ``utf-32``, whose byte-order mark a source begins with, or None."""
+    start = next(source.blocks(), b"")
+    return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
+
+
+class Pass:
     """One pass over some sources, by ``counts`` or by ``ids``, whichever is called, and once only.
 
     The texts are joined as they are, with a newline between two of which the first doesn't end with one.
@@ -174,11 +188,10 @@ def _undecodable(source: Source, codec: str, error: UnicodeError, position: int)
     # The decoder's index is into what it held back and was given last: bytes that end where the reading does.
     offset = position - len(error.object) + error.start
     if offset == 0:
-        start = next(source.blocks(), b"")[:4]
-        for mark, wanted in _BYTE_ORDER_MARKS:
-            if start.startswith(mark):
-                name = wanted.upper()
-                return f"{source.name}: begins with the byte-order mark of {name}; pass --encoding {wanted}"
+        marked = marked_encoding(source)
+        if marked:
+            name = marked.upper()
+            return f"{source.name}: begins with the byte-order mark of {name}; pass --encoding {marked}"
     line = source.line_at(offset, codec)
     byte = error.object[error.start]
     return f"{source.name}: byte 0x{byte:02X} at offset {offset} (line {line}) is not {encoding}; {advice}"

@@ -203,10 +203,11 @@ class Vocabulary:
         named = ", ".join(_describe(point, self.is_bytes) for point in distinct[:_MOST_NAMED])
         if len(distinct) > _MOST_NAMED:
             named += f" and {len(distinct) - _MOST_NAMED:,} more"
-        kind = "bytes" if self.is_bytes else "characters"
+        kind = ("byte" if self.is_bytes else "character") + ("" if len(self) == 1 else "s")
         return (
             f"the model does not know {named}: it learned {len(self):,} other {kind}; "
-            "remove them from the text, or pass --unknown skip or --unknown replace"
+            f"remove {'it' if len(distinct) == 1 else 'them'} from the text, "
+            "or pass --unknown skip or --unknown replace"
         )
 
     def _points(self, text: str | bytes) -> np.ndarray:
