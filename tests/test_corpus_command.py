@@ -130,7 +130,7 @@ def test_get_python(corpora):
 def test_get_an_unknown_name():
     assert "did you mean names?" in failure("get", "name")
     # The nearest of a short list, however far.
-    assert "did you mean names?" in failure("get", "fable")
+    assert "did you mean tinyshakespeare?" in failure("get", "tinyshakspeare")
     assert "did you mean" not in failure("get", "zzzzzz")
     assert "charrnn corpus list" in failure("get", "zzzzzz")
     assert "\x1b" not in failure("get", "\x1b[31m")

@@ -7,7 +7,6 @@ import click
 from charrnn.commands.options import Whole, json_option, quiet_option
 
 _SHOWN = 20  # characters in the table of `stats`
-_NEAR = 0.4  # how alike a name and the one suggested for it must be, from 0 to 1: the catalog is short
 
 
 @click.group()
@@ -65,7 +64,7 @@ def get(name: str, quiet: bool) -> None:
     catalog = load_catalog()
     entry = catalog.get(name)
     if entry is None:
-        near = difflib.get_close_matches(name, catalog, 1, _NEAR)
+        near = difflib.get_close_matches(name, catalog, 1)
         guess = f"did you mean {near[0]}? " if near else ""
         raise CorpusError(f"{name!r} is not in the catalog: {guess}charrnn corpus list shows what there is")
     path = entry.path()
