@@ -29,8 +29,8 @@ from charrnn.stopwatch import Stopwatch
 from charrnn.threads import OWN, Team, available_threads
 from charrnn.workspace import Workspace
 
-# Below this many multiply-adds a window is done before other threads would be awake.
-SMALL_WINDOW = 2_000_000
+# Below so many multiply-adds, and so many weights to pack, the work is done before other threads would be awake.
+SMALL_WINDOW, SMALL_MODEL = 20_000_000, 100_000
 
 
 @dataclass
@@ -90,6 +90,7 @@ class CharLSTM:
         self.config = config
         self.parameters = Parameters(config)
         self.team = Team(available_threads() if threads is None else threads)
+        self.alone = Team(1)
         weakref.finalize(self, self.team.close)
         self.packed = PackedWeights(config, self.parameters)
         self.workspace: Workspace | None = None
@@ -124,7 +125,7 @@ class CharLSTM:
     def refresh(self, training: bool) -> None:
         """Have the packed weights up to date, the transposes too if ``training``; done when needed in any case."""
         if self._packed_for is None or (training and self._packed_for != "training"):
-            self.packed.refresh(self.team, training)
+            self.packed.refresh(self.alone if self.parameters.size < SMALL_MODEL else self.team, training)
             self._packed_for = "training" if training else "forward"
 
     # ---- what it computes -----------------------------------------------------------------------------
@@ -244,10 +245,14 @@ class CharLSTM:
     def _each_group(self, window, work):
         """Call work(worker, first, last) for groups of lanes that cover them all."""
         lanes = window.x.shape[1]
-        groups = 1 if window.x.size * self.parameters.flat.size < SMALL_WINDOW else self.team.threads
-        groups = min(groups, lanes)
+        team = self._team_for(window)
+        groups = min(team.threads, lanes)
         bounds = [lanes * group // groups for group in range(groups + 1)]
-        self.team.run(work, list(itertools.pairwise(bounds)))
+        team.run(work, list(itertools.pairwise(bounds)))
+
+    def _team_for(self, window):
+        """All threads, or this one alone where that is quicker; the result is the same."""
+        return self.alone if window.x.size * self.parameters.size < SMALL_WINDOW else self.team
 
     def _forward(self, window, worker, first, last, regular=None):
         packed = self.packed
@@ -288,18 +293,19 @@ class CharLSTM:
         calls += self._weight_calls(top, window.logits, gradient["w_out"], gradient["b_out"], gated=False)
         for panel in range(panels(dtable.shape[2])):
             calls.append((row_gradient, (window.x, window.gates[0], panel, dtable[0])))
-        self.team.share_out(calls, window.space.scratch)
-        self._first_layer_gradient(window.space)
+        self._team_for(window).share_out(calls, window.space.scratch)
+        self._first_layer_gradient(window)
 
-    def _first_layer_gradient(self, space):
+    def _first_layer_gradient(self, window):
         """From the gradient of the look-up table to that of what it is made of."""
+        space, team = window.space, self._team_for(window)
         dtable, gradient, config = space.dtable, self.gradient, self.config
         if not config.embedding:
             target = gradient["w_ih_l0"]
-            self.team.share_out([(unpack_rows, (dtable[0], panel, target)) for panel in range(panels(dtable.shape[2]))])
+            team.share_out([(unpack_rows, (dtable[0], panel, target)) for panel in range(panels(dtable.shape[2]))])
             return
         calls = self._weight_calls(self.packed.embedding, dtable, gradient["w_ih_l0"], None, gated=True)
-        self.team.share_out(calls, space.scratch)
+        team.share_out(calls, space.scratch)
         transposed = self.packed.input[0].transposed
         affine(dtable, transposed, self.packed.no_bias, 0, config.vocabulary, space.dembedding)
         gradient["embedding"][:] = space.dembedding[0, :, : config.embedding]

@@ -16,6 +16,8 @@ class Announced:
     def __enter__(self): compiled.append(1)
     def __exit__(self, *error): pass
 compiler.announce = Announced
+import charrnn.network
+charrnn.network.SMALL_WINDOW = charrnn.network.SMALL_MODEL = 0  # threads for the smallest window
 from charrnn.network import CharLSTM, Dropout
 from charrnn.optimizer import Optimizer
 digest = hashlib.sha256()

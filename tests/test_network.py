@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from charrnn import network as network_module
 from charrnn.checkpoint import from_torch
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
@@ -20,6 +21,12 @@ from charrnn.network import CharLSTM, Dropout
 from charrnn.optimizer import Optimizer
 
 GOLDENS = sorted((Path(__file__).parent / "goldens").glob("*.safetensors"))
+
+
+@pytest.fixture(autouse=True)
+def threads_for_the_smallest_window(monkeypatch):
+    monkeypatch.setattr(network_module, "SMALL_WINDOW", 0)
+    monkeypatch.setattr(network_module, "SMALL_MODEL", 0)
 
 
 def random_case(config, steps, lanes, seed=0, threads=1):
