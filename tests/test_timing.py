@@ -1,9 +1,10 @@
 """``charrnn bench``: figures that hang together."""
 
+import importlib.util
 import json
 
 import pytest
-from command_line import succeed
+from command_line import invoke, succeed
 
 from charrnn.config import ModelConfig
 from charrnn.packed import padded
@@ -45,3 +46,15 @@ def test_the_workspace_is_as_large_as_the_documentation_says(dropout):
     floats += 2 * layers * lanes * h + lanes * h  # row 0 of h and c, and dc
     fixed = vocabulary * 4 * h + space.scratch[0].size
     assert space.nbytes == 4 * (floats + fixed)
+
+
+def test_a_comparison_with_pytorch():
+    if importlib.util.find_spec("torch") is None:
+        result = invoke("bench", *TINY, "--compare-pytorch")
+        assert result.exit_code == 1
+        assert "not installed" in result.stderr
+        return
+    found = json.loads(succeed("bench", *TINY, "--embedding", 5, "--compare-pytorch", "--json").stdout)["pytorch"]
+    assert set(found["ratios"]) == {"training", "evaluation", "writing a batch"}
+    assert min(found["ratios"].values()) > 0
+    assert "times PyTorch's speed" in succeed("bench", *TINY, "--compare-pytorch").stdout

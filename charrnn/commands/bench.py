@@ -1,11 +1,13 @@
 """``charrnn bench``: how fast this machine is at a model."""
 
+import importlib.util
 from pathlib import Path
 
 import click
 
 from charrnn.commands.options import Number, Whole, announced_compilation, json_option, threads_option
 from charrnn.config import TrainConfig
+from charrnn.errors import ConfigError
 
 _DEFAULTS = TrainConfig()
 
@@ -19,10 +21,11 @@ _DEFAULTS = TrainConfig()
 @click.option("--batch-size", type=Whole(1), default=_DEFAULTS.batch_size, show_default=True, help="Lanes.")
 @click.option("--seq-len", type=Whole(1), default=_DEFAULTS.seq_len, show_default=True, help="Steps of a window.")
 @click.option("--seconds", type=Number(0.01, 600), default=1.0, show_default=True, help="Time for each measurement.")
+@click.option("--compare-pytorch", is_flag=True, help="The same model in PyTorch too, if it is installed, in turns.")
 @click.option("--sweep", is_flag=True, help="Several batch sizes and numbers of threads, to choose from.")
 @threads_option
 @json_option
-def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len, seconds, sweep, threads, as_json):
+def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len, threads, **options):
     """Measure how fast this machine is at the model in CHECKPOINT, or at one of the sizes given.
 
     Characters a second in training, evaluation and writing one text; GFLOP/s, counting only what the mathematics
@@ -40,8 +43,13 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
     from charrnn.threads import available_threads
     from charrnn.timing import fma_peak, measure
 
+    as_json, seconds, sweep = options["as_json"], options["seconds"], options["sweep"]
     terminal = Terminal(json=as_json)
     announced_compilation(terminal)
+    if options["compare_pytorch"] and sweep:
+        raise click.UsageError("--compare-pytorch and --sweep exclude each other.")
+    if options["compare_pytorch"] and importlib.util.find_spec("torch") is None:
+        raise ConfigError("--compare-pytorch needs PyTorch, which is not installed")
     model = load_checkpoint(checkpoint).model if checkpoint else ModelConfig(vocabulary, hidden, layers, embedding)
     most = threads or available_threads()
     cases = [(batch_size, most)]
@@ -50,9 +58,10 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
         cases = [(size, count) for size in (8, 16, 32, 64, 128) for count in counts]
     peaks = {count: fma_peak(count) for _, count in cases}
     timings = [measure(model, size, seq_len, count, seconds, peaks[count]) for size, count in cases]
+    contest = _compare(timings[0], seconds) if options["compare_pytorch"] else None
     if as_json:
         for timing in timings:
-            terminal.json(_as_dict(timing))
+            terminal.json(_as_dict(timing) | ({"pytorch": contest} if contest else {}))
         return
     name = f"LSTM, {model.layers} x {model.hidden}, {model.vocabulary} characters, windows of {seq_len}"
     if sweep:
@@ -78,7 +87,23 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
         ("writing", f"{timing.sampling:,.0f} characters a second, one text"),
         ("memory", figures.memory(timing.memory)),
     ]
+    if contest:
+        rates = ", ".join(f"{work} {ratio:.2f}" for work, ratio in contest["ratios"].items())
+        pairs.append(("times PyTorch's speed", f"{rates} (medians of pairs in turns, losses checked equal)"))
+        sizes = [figures.memory(contest[name]) for name in ("peak_bytes", "pytorch_peak_bytes")]
+        pairs.append(("peak of the process", f"{sizes[0]}, PyTorch's {sizes[1]}"))
     terminal.show(*key_values(pairs, terminal.width))
+
+
+def _compare(timing, seconds: float) -> dict:
+    """How many times as fast as PyTorch, by work, and the peak memory of both processes."""
+    from charrnn.contest import Case, compare
+
+    case = Case(timing.config, timing.batch_size, timing.seq_len, timing.threads)
+    names = ("training", "evaluation", "writing a batch")
+    outcomes, peaks = compare(case, [("train",), ("evaluate",), ("sample", 50)], 5, seconds)
+    ratios = {name: outcome.ratio for name, outcome in zip(names, outcomes, strict=True)}
+    return {"ratios": ratios, "peak_bytes": peaks[0], "pytorch_peak_bytes": peaks[1]}
 
 
 def _as_dict(timing) -> dict:
