@@ -87,6 +87,7 @@ def measure(
     step(0)
     network.stopwatch = watch = Stopwatch()
     training = characters / _median(step, seconds)
+    network.stopwatch = None
     x, y = batches.window(0, 0)
     evaluation = characters / _median(lambda number: network.losses(x, y, state), seconds)
     sampler = Sampler(network, np.zeros(1, np.int32))
