@@ -10,6 +10,7 @@ from command_line import FABLES, SMALL, succeed
 
 # One compilation of the kernels for all the workers of a test run, and none of the user's own folders.
 os.environ.setdefault("CHARRNN_CACHE", platformdirs.user_cache_dir("charrnn-tests", appauthor=False))
+os.environ["COLUMNS"] = "160"  # tests look for words, wherever the tests run
 os.environ["CHARRNN_CORPORA"] = os.environ["CHARRNN_CACHE"] + "/corpora"
 
 hypothesis.settings.register_profile("charrnn", deadline=None, derandomize=True, max_examples=50)

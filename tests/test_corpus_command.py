@@ -198,7 +198,7 @@ def test_stats_recognises_a_wide_file_by_its_mark(tmp_path, encoding):
     result = run("stats", path)
     assert result.stderr == mark
     assert facts_of(result)["byte-order mark"] == encoding.upper()
-    assert facts_of(result)["bad bytes"].endswith(f"try --encoding {encoding}")
+    assert f"try --encoding {encoding}" in " ".join(result.stdout.split())
     result = run("stats", path, "--json")
     assert result.stderr == mark
     assert json.loads(result.stdout)["problem"]["offset"] == 0
