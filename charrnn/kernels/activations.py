@@ -27,9 +27,8 @@ _ROUND_BITS = u32(0x4B400000)
 
 
 @njit
-def exp(x):
-    """e**x: x = n ln2 + r, a polynomial for e**r, and 2**n in two factors so that neither overflows."""
-    x = at_least(at_most(x, splat(f32(89.0))), splat(f32(-104.0)))
+def _reduced(x):
+    """(p, shifted) for e**x = p 2**n: p near 1, and n in the low bits of shifted."""
     shifted = fma(x, splat(_LOG2_E), splat(_ROUND))
     n = shifted - _ROUND
     r = fma(n, splat(-_LN2_HIGH), x)
@@ -38,7 +37,14 @@ def exp(x):
     p = fma(p, r, splat(f32(0.04166838899254799)))
     p = fma(p, r, splat(f32(0.1666652113199234)))
     p = fma(p, r, splat(f32(0.4999999403953552)))
-    p = fma(p, r * r, r + f32(1.0))
+    return fma(p, r * r, r + f32(1.0)), shifted
+
+
+@njit
+def exp(x):
+    """e**x: x = n ln2 + r, a polynomial for e**r, and 2**n in two factors so that neither overflows."""
+    x = at_least(at_most(x, splat(f32(89.0))), splat(f32(-104.0)))
+    p, shifted = _reduced(x)
     # 2**n = 2**half * 2**(n - half); the offset of 512 keeps the shifted number positive.
     whole = bits_of(shifted) - u32(_ROUND_BITS - 512)
     half = whole >> u32(1)
@@ -49,8 +55,11 @@ def exp(x):
 
 @njit
 def sigmoid(x):
-    """1 / (1 + e**-x)."""
-    return f32(1.0) / (exp(f32(0.0) - x) + f32(1.0))
+    """1 / (1 + e**-x); here 2**n is one factor, because it may well be infinite."""
+    x = at_least(at_most(x, splat(f32(87.0))), splat(f32(-89.0)))
+    p, shifted = _reduced(f32(0.0) - x)
+    power = float_of_bits((bits_of(shifted) - u32(_ROUND_BITS - 127)) << u32(23))
+    return f32(1.0) / (p * power + f32(1.0))
 
 
 @njit
