@@ -25,6 +25,7 @@ from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.packed import PackedWeights, panels
 from charrnn.parameters import Parameters, initialise
+from charrnn.regularisation import Regularisation
 from charrnn.stopwatch import Stopwatch
 from charrnn.threads import OWN, Team, available_threads
 from charrnn.workspace import Workspace
@@ -43,37 +44,6 @@ class LSTMState:
     def copy(self) -> "LSTMState":
         """An independent copy."""
         return LSTMState(self.h.copy(), self.c.copy())
-
-
-@dataclass(frozen=True)
-class Dropout:
-    """Dropout of ``rate`` on every layer's output; ``key`` stands for (seed, step)."""
-
-    rate: float
-    seed: int
-    step: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise ConfigError(f"dropout must be from 0 to below 1, not {self.rate!r}")
-
-    def apply(self, layer: int, source: np.ndarray, first: int, last: int, target: np.ndarray) -> None:
-        """target = source ⊙ mask for one layer's (T, B, Hp), lanes first to last."""
-        keep = 1 - self.rate
-        key = hash_key(self.seed, self.step, layer)
-        below = min(round(keep * 2**32), 2**32 - 1)
-        dropout(source, np.uint64(key), np.uint32(below), np.float32(1 / keep), first, last, target)
-
-
-def hash_key(*numbers: int) -> int:
-    """One 64-bit number for several: SplitMix64 over their sequence."""
-    key = 0
-    for number in numbers:
-        key = (key + number + 0x9E3779B97F4A7C15) % 2**64
-        key = (key ^ (key >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-        key = (key ^ (key >> 27)) * 0x94D049BB133111EB % 2**64
-        key ^= key >> 31
-    return key
 
 
 class CharLSTM:
@@ -128,6 +98,14 @@ class CharLSTM:
             self.packed.refresh(self.alone if self.parameters.size < SMALL_MODEL else self.team, training)
             self._packed_for = "training" if training else "forward"
 
+    def _pack_thinned(self, regular: Regularisation) -> None:
+        """Pack the parameters with some left out, for one step."""
+        before = self.parameters.flat.copy()
+        regular.thin(self.parameters)
+        self.parameters_changed()
+        self.refresh(training=True)
+        self.parameters.flat[:] = before
+
     # ---- what it computes -----------------------------------------------------------------------------
 
     def forward(self, x: np.ndarray, state: LSTMState) -> np.ndarray:
@@ -146,14 +124,14 @@ class CharLSTM:
 
         def work(worker, first, last):
             self._forward(window, worker, first, last)
-            cross_entropy(y, np.float32(0), first, last, window.logits, window.losses)
+            self._cross_entropy(window, y, 0, 0, first, last)
 
         self._each_group(window, work)
         self._close(window, state)
         return window.losses
 
     def loss_and_gradient(
-        self, x: np.ndarray, y: np.ndarray, state: LSTMState, regular: Dropout | None = None
+        self, x: np.ndarray, y: np.ndarray, state: LSTMState, regular: Regularisation | None = None
     ) -> float:
         """Mean loss over the targets y (T, B) that are not negative; ``gradient`` is set and ``state`` moves on.
 
@@ -163,15 +141,15 @@ class CharLSTM:
         if self.gradient is None:
             compiler.prepare(dropout, recurrence_backward, weight_gradient, row_gradient, unpack_rows, pack_transposed)
             self.gradient = Parameters(self.config)
-        if regular is not None and not regular.rate:
-            regular = None
+        regular = regular or Regularisation()
         count = int(np.count_nonzero(y >= 0))
-        window = self._open(x, y, state, training=True, rate=regular.rate if regular else 0.0)
-        scale = np.float32(1 / max(count, 1))
+        if regular.thins_weights:
+            self._pack_thinned(regular)
+        window = self._open(x, y, state, training=True, rate=regular.dropout)
 
         def work(worker, first, last):
             self._forward(window, worker, first, last, regular)
-            cross_entropy(y, scale, first, last, window.logits, window.losses)
+            self._cross_entropy(window, y, 1 / max(count, 1), regular.label_smoothing, first, last)
             self._output_backward(window, first, last)
             self._lap(worker, "output")
             self._backward(window, first, last, regular)
@@ -179,6 +157,9 @@ class CharLSTM:
 
         self._each_group(window, work)
         self._weight_gradients(window)
+        if regular.thins_weights:
+            regular.thin(self.gradient)
+            self.parameters_changed()
         self._lap(0, "gradients")
         self._close(window, state)
         return float(window.losses.sum(dtype=np.float64)) / max(count, 1)
@@ -261,11 +242,15 @@ class CharLSTM:
             if k:
                 affine(window.passed_on(k - 1), packed.input[k].forward, packed.bias[k], first, last, window.gates[k])
             recurrence(packed.recurrent[k].forward, first, last, window.gates[k], window.h[k], window.c[k])
-            if regular:
-                regular.apply(k, window.h[k][1:], first, last, window.dropped[k])
+            if window.dropout:
+                regular.drop(k, window.h[k][1:], first, last, window.dropped[k])
         self._lap(worker, "forward")
         top = window.passed_on(self.config.layers - 1)
         affine(top, packed.output.forward, packed.output_bias, first, last, window.logits)
+
+    def _cross_entropy(self, window, y, scale, smoothing, first, last):
+        scales = np.float32(scale), np.float32(smoothing)
+        cross_entropy(y, *scales, self.config.vocabulary, first, last, window.logits, window.losses)
 
     def _output_backward(self, window, first, last):
         packed = self.packed
@@ -274,8 +259,8 @@ class CharLSTM:
     def _backward(self, window, first, last, regular):
         packed, dh = self.packed, window.dh
         for k in reversed(range(self.config.layers)):
-            if regular:
-                regular.apply(k, dh, first, last, dh)
+            if window.dropout:
+                regular.drop(k, dh, first, last, dh)
             recurrence_backward(
                 packed.recurrent[k].transposed, first, last, window.gates[k], window.c[k], dh, window.space.dc
             )

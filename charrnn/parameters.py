@@ -67,6 +67,11 @@ class Parameters:
     def __getitem__(self, name: str) -> np.ndarray:
         return self._views[name]
 
+    def padded(self, name: str) -> np.ndarray:
+        """A parameter's stretch of ``flat`` with the gap behind it: whole vectors."""
+        start, stop = self.ranges[name]
+        return self.flat[start : -(-stop // ALIGNMENT) * ALIGNMENT]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)
 

@@ -17,11 +17,12 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.evaluation import evaluate
-from charrnn.network import CharLSTM, Dropout, LSTMState
+from charrnn.network import CharLSTM, LSTMState
 from charrnn.optimizer import Optimizer
 from charrnn.parameters import Parameters
 from charrnn.plan import Plan, fitting_dropout
 from charrnn.records import Evaluated, Finished, Record, Sampled, Saved, Started, Step, bits
+from charrnn.regularisation import Regularisation
 from charrnn.runs import RunFolder
 from charrnn.sampling import Choice, Sampler
 from charrnn.schedule import learning_rate
@@ -225,7 +226,7 @@ class Trainer:
         progress, config = self.progress, self.config
         begun = time.monotonic()
         x, y = self.batches.window(progress.epoch, progress.window)
-        regular = Dropout(config.dropout, config.seed, progress.step)
+        regular = Regularisation(config.dropout, config.seed, progress.step)
         loss = self.network.loss_and_gradient(x, y, self.state, regular)
         lr = learning_rate(config, progress.step, part)
         norm = self.optimizer.update(self.network.gradient, lr)

@@ -52,14 +52,18 @@ def losses(logits, y):
     return np.where(y >= 0, log_sum - target, 0.0)
 
 
-def loss_and_gradient(parameters, x, y, state, masks=None):
-    """Mean loss, its gradient by name and with respect to the incoming (h, c), logits, and the final state."""
+def loss_and_gradient(parameters, x, y, state, masks=None, smoothing=0.0):
+    """Mean loss, its gradient by name and with respect to the incoming (h, c), logits, and the final state.
+
+    With ``smoothing`` the gradient is that of the cross-entropy with (1 - smoothing) one-hot + smoothing / V.
+    """
     logits, final, (trace, top) = forward(parameters, x, state, masks)
     count = np.count_nonzero(y >= 0)
     loss = losses(logits, y).sum() / count
     probabilities = np.exp(logits - logits.max(axis=2, keepdims=True))
     probabilities /= probabilities.sum(axis=2, keepdims=True)
-    dlogits = (probabilities - np.eye(logits.shape[2])[np.maximum(y, 0)]) * (y >= 0)[..., None] / count
+    targets = (1 - smoothing) * np.eye(logits.shape[2])[np.maximum(y, 0)] + smoothing / logits.shape[2]
+    dlogits = (probabilities - targets) * (y >= 0)[..., None] / count
 
     gradient = {name: np.zeros_like(value) for name, value in parameters.items()}
     gradient["w_out"] = np.einsum("tbh,tbv->hv", top, dlogits)
@@ -105,10 +109,10 @@ def _splitmix(x):
     return x ^ (x >> 31)
 
 
-def dropout_mask(rate, seed, step, layer, steps, lanes, hidden):
-    """The mask (T, B, H) that the dropout kernel applies, in Python's whole numbers."""
+def dropout_mask(rate, numbers, steps, lanes, hidden):
+    """The mask (T, B, H) that the dropout kernel applies with the key of ``numbers``, in Python's whole numbers."""
     key = 0
-    for number in (seed, step, layer):
+    for number in numbers:
         key = _splitmix((key + number + 0x9E3779B97F4A7C15) & _MASK64)
     mask = np.zeros((steps, lanes, hidden))
     for t in range(steps):

@@ -18,7 +18,8 @@ class Announced:
 compiler.announce = Announced
 import charrnn.network
 charrnn.network.SMALL_WINDOW = charrnn.network.SMALL_MODEL = 0  # threads for the smallest window
-from charrnn.network import CharLSTM, Dropout
+from charrnn.network import CharLSTM
+from charrnn.regularisation import Regularisation
 from charrnn.optimizer import Optimizer
 digest = hashlib.sha256()
 for embedding in (None, 5):
@@ -28,7 +29,7 @@ for embedding in (None, 5):
     state = network.initial_state(9)
     for step in range(int(sys.argv[2])):
         x, y = generator.integers(30, size=(2, 7, 9)).astype(np.int32)
-        network.loss_and_gradient(x, y, state, Dropout(0.2, 3, step))
+        network.loss_and_gradient(x, y, state, Regularisation(0.2, 3, step))
         optimizer.update(network.gradient, 0.01)
         network.parameters_changed()
     digest.update(network.parameters.flat.tobytes() + state.c.tobytes())

@@ -13,6 +13,7 @@ FLOORS = [
     {"errors", "folders", "files", "records", "config", "stopwatch", "charrnn"},
     {"kernels", "text"},
     {"parameters", "threads", "packed", "workspace", "memory"},
+    {"regularisation"},
     {"network"},
     {"schedule", "plan", "optimizer", "checkpoint", "runs", "evaluation", "sampling"},
     {"training", "model", "timing", "contest"},

@@ -17,8 +17,9 @@ from charrnn import network as network_module
 from charrnn.checkpoint import from_torch
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.network import CharLSTM, Dropout
+from charrnn.network import CharLSTM
 from charrnn.optimizer import Optimizer
+from charrnn.regularisation import Regularisation
 
 GOLDENS = sorted((Path(__file__).parent / "goldens").glob("*.safetensors"))
 
@@ -44,27 +45,54 @@ def random_case(config, steps, lanes, seed=0, threads=1):
     return network, x, y, state
 
 
-def assert_matches(config, steps, lanes, rate=0.0, seed=0):
-    network, x, y, state = random_case(config, steps, lanes, seed, threads=2)
-    parameters = {name: view.astype(float) for name, view in network.parameters.items()}
-    before = (state.h.astype(float), state.c.astype(float))
-    masks = None
-    if rate:
-        masks = [
-            reference.dropout_mask(rate, 5, 7, layer, steps, lanes, config.hidden) for layer in range(config.layers)
-        ]
-    loss, gradient, _, logits, final = reference.loss_and_gradient(parameters, x, y, before, masks)
+def dropout_masks(regular, config, steps, lanes):
+    """The oracle's masks of every layer's outputs."""
+    masks = []
+    for layer in range(config.layers):
+        numbers = (regular.seed, regular.step, layer)
+        shape = (1 if regular.variational else steps, lanes, config.hidden)
+        mask = reference.dropout_mask(regular.dropout, numbers, *shape)
+        masks.append(np.broadcast_to(mask, (steps, lanes, config.hidden)))
+    return masks
 
-    found = network.loss_and_gradient(x, y, state, Dropout(rate, seed=5, step=7))
+
+def weight_masks(regular, config, parameters):
+    """The oracle's masks of weights: 1, or what is left out or scaled, by name."""
+    masks = dict.fromkeys(parameters, 1.0)
+    for layer in range(config.layers):
+        name = f"w_hh_l{layer}"
+        numbers = (regular.seed, regular.step, layer, 1)
+        mask = reference.dropout_mask(regular.recurrent_dropout, numbers, 1, 1, parameters[name].size)
+        masks[name] = mask.reshape(parameters[name].shape)
+    numbers = (regular.seed, regular.step, 0, 2)
+    rows = reference.dropout_mask(regular.input_dropout, numbers, 1, 1, config.vocabulary)
+    masks["embedding" if config.embedding else "w_ih_l0"] = rows.reshape(-1, 1)
+    return masks
+
+
+def assert_matches(config, steps, lanes, regular=None, seed=0):
+    regular = regular or Regularisation()
+    network, x, y, state = random_case(config, steps, lanes, seed, threads=2)
+    plain = {name: view.astype(float) for name, view in network.parameters.items()}
+    before = (state.h.astype(float), state.c.astype(float))
+    masks = weight_masks(regular, config, plain)
+    parameters = {name: value * masks[name] for name, value in plain.items()}
+    dropped = dropout_masks(regular, config, steps, lanes)
+    loss, gradient, _, _, final = reference.loss_and_gradient(
+        parameters, x, y, before, dropped, regular.label_smoothing
+    )
+
+    found = network.loss_and_gradient(x, y, state, regular)
     assert relative(found, loss) < 1e-6
     for name in gradient:
-        assert relative(network.gradient[name], gradient[name]) < 2e-5, name
+        assert relative(network.gradient[name], gradient[name] * masks[name]) < 2e-5, name
     assert relative(state.h, final[0]) < 2e-6
     assert relative(state.c, final[1]) < 2e-6
-    if not rate:
-        again = network.initial_state(lanes)
-        again.h[:], again.c[:] = before
-        assert relative(network.forward(x, again), logits) < 2e-6
+
+    # Nothing is left out when the model is used, and no weight has changed.
+    again = network.initial_state(lanes)
+    again.h[:], again.c[:] = before
+    assert relative(network.forward(x, again), reference.forward(plain, x, before)[0]) < 2e-6
 
 
 SHAPES = [
@@ -86,7 +114,23 @@ SHAPES = [
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_loss_and_every_gradient_match_the_oracle(shape):
     vocabulary, hidden, layers, embedding, steps, lanes, rate = shape
-    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, lanes, rate)
+    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, lanes, Regularisation(rate, 5, 7))
+
+
+@pytest.mark.parametrize(
+    "regular",
+    [
+        Regularisation(0.4, 5, 7, variational=True),
+        Regularisation(0.0, 5, 7, recurrent_dropout=0.5),
+        Regularisation(0.0, 5, 7, input_dropout=0.3),
+        Regularisation(0.0, 5, 7, label_smoothing=0.1),
+        Regularisation(0.2, 5, 7, variational=True, recurrent_dropout=0.3, input_dropout=0.2, label_smoothing=0.2),
+    ],
+    ids=lambda regular: repr(regular),
+)
+@pytest.mark.parametrize("embedding", [None, 7])
+def test_every_regularisation_matches_the_oracle(regular, embedding):
+    assert_matches(ModelConfig(30, 21, 3, embedding), 6, 5, regular)
 
 
 @settings(max_examples=40)
@@ -97,11 +141,19 @@ def test_loss_and_every_gradient_match_the_oracle(shape):
     embedding=st.none() | st.integers(1, 40),
     steps=st.integers(1, 9),
     lanes=st.integers(1, 15),
-    rate=st.sampled_from([0.0, 0.0, 0.25]),
+    regular=st.builds(
+        Regularisation,
+        dropout=st.sampled_from([0.0, 0.0, 0.25]),
+        step=st.integers(0, 5),
+        variational=st.booleans(),
+        recurrent_dropout=st.sampled_from([0.0, 0.25]),
+        input_dropout=st.sampled_from([0.0, 0.25]),
+        label_smoothing=st.sampled_from([0.0, 0.1]),
+    ),
     seed=st.integers(0, 1000),
 )
-def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, steps, lanes, rate, seed):
-    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, lanes, rate, seed)
+def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, steps, lanes, regular, seed):
+    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, lanes, regular, seed)
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -110,7 +162,7 @@ def test_threads_do_not_change_a_bit(threads, config):
     results = []
     for count in (1, threads):
         network, x, y, state = random_case(config, 20, 11, threads=count)
-        loss = network.loss_and_gradient(x, y, state, Dropout(0.2, 1, 2))
+        loss = network.loss_and_gradient(x, y, state, Regularisation(0.2, 1, 2))
         results.append((loss, network.gradient.flat.tobytes(), state.h.tobytes(), state.c.tobytes()))
     assert results[0] == results[1]
 
@@ -132,7 +184,7 @@ def test_dropout_keeps_its_share_and_differs_by_step_layer_and_lane(rng):
     for step in (1, 2):
         for layer in (0, 1):
             mask = np.zeros_like(ones)
-            Dropout(0.3, seed=9, step=step).apply(layer, ones, 0, lanes, mask)
+            Regularisation(0.3, seed=9, step=step).drop(layer, ones, 0, lanes, mask)
             assert abs((mask == 0).mean() - 0.3) < 0.01
             assert np.unique(mask).tolist() == [0, np.float32(1 / 0.7)]
             masks[step, layer] = mask
@@ -175,7 +227,7 @@ def test_windows_that_do_not_fit_are_refused_not_read():
         network.forward(x[:, :2].copy(), state)
     for rate in (-0.1, 1.0, float("nan")):
         with pytest.raises(ConfigError):
-            Dropout(rate, 1, 1)
+            Regularisation(rate, 1, 1)
     with pytest.raises(ConfigError):
         CharLSTM(ModelConfig(9, 12, 1), threads=0)
 

@@ -22,19 +22,20 @@ def mix(x):
     return x ^ (x >> u64(31))
 
 
-@kernel(void(Array3, uint64, uint32, float32, intp, intp, Array3))
-def dropout(source, key, keep_below, scale, first, last, target):
+@kernel(void(Array3, uint64, uint32, float32, intp, intp, intp, Array3))
+def dropout(source, key, keep_below, scale, each_step, first, last, target):
     """target = source ⊙ mask, lanes first to last of (T, B, Hp).
 
     A unit is kept, times ``scale`` = 1 / (1 - p), where its 32-bit hash is under ``keep_below`` = (1 - p) 2³².
-    ``key`` stands for (seed, step, layer); source and target may be the same array.
+    ``key`` stands for (seed, step, layer).  Every t has a mask of its own if ``each_step`` is 1, all have that of t = 0
+    if it is 0.  Source and target may be the same array.
     """
     steps, lanes, hidden = source.shape
     source_at, target_at = source.ctypes.data, target.ctypes.data
     keep, kept, dropped = splat(keep_below), splat(scale), splat(f32(0.0))
     for t in range(steps):
         for lane in range(first, last):
-            place = mix(key + u64(t * lanes + lane))
+            place = mix(key + u64(each_step * t * lanes + lane))
             counter, salt = u32(place), u32(place >> u64(32))
             row = (t * lanes + lane) * hidden
             for unit in range(0, hidden, LANES):

@@ -1,6 +1,10 @@
 """Softmax, cross-entropy and its gradient in one pass over the logits.
 
-    loss(t, b) = log Σ_v exp(logits_v) - logits_y        dlogits = (softmax(logits) - one-hot(y)) / count
+    loss(t, b) = log Σ_v exp(logits_v) - logits_y        dlogits = (softmax(logits) - target) / count
+    target = (1 - ε) one-hot(y) + ε / V
+
+With label smoothing ε (Szegedy et al. 2016) the gradient is that of the cross-entropy with the smooth target; the loss
+is still the one of the character itself, which is what losses are compared by.
 
 The row's maximum is subtracted first, and the loss is log-sum-exp, never the log of a softmax.  V characters
 are padded to Vp; padded logits are -inf, so that their probability is exactly 0.  A target below zero is a
@@ -28,9 +32,9 @@ def row_maximum(row_at, width):
     return largest(top)
 
 
-@kernel(void(Ids2, float32, intp, intp, Array3, Array2))
-def cross_entropy(y, scale, first, last, logits, losses):
-    """losses (T, B) of targets y; if scale is not 0, logits become scale * (softmax - one-hot)."""
+@kernel(void(Ids2, float32, float32, intp, intp, intp, Array3, Array2))
+def cross_entropy(y, scale, smoothing, vocabulary, first, last, logits, losses):
+    """losses (T, B) of targets y; if scale is not 0, logits become scale * (softmax - target)."""
     steps, lanes, width = logits.shape
     for t in range(steps):
         for lane in range(first, last):
@@ -55,4 +59,8 @@ def cross_entropy(y, scale, first, last, logits, losses):
                 factor = scale / mass
                 for j in range(0, width, LANES):
                     store(row_at, j, load(row_at, j) * factor)
-                logits[t, lane, target] -= scale
+                logits[t, lane, target] -= scale * (f32(1.0) - smoothing)
+                if smoothing != f32(0.0):
+                    share = scale * smoothing / f32(vocabulary)
+                    for character in range(vocabulary):
+                        logits[t, lane, character] -= share
