@@ -8,9 +8,12 @@ from typing import Any, Self
 
 from charrnn.errors import ConfigError
 
-DEFAULT_LR = {"adamw": 4e-3, "adam": 4e-3, "sgd": 0.5, "rmsprop": 2e-3}
-DEFAULT_WEIGHT_DECAY = {"adamw": 0.1, "adam": 0.0, "sgd": 0.0, "rmsprop": 0.0}
+DEFAULT_LR = {"adamw": 4e-3, "adam": 4e-3, "sgd": 0.5, "rmsprop": 2e-3, "adagrad": 3e-2}
+DEFAULT_WEIGHT_DECAY = {"adamw": 0.1, "adam": 0.0, "sgd": 0.0, "rmsprop": 0.0, "adagrad": 0.0}
 OPTIMIZERS = tuple(DEFAULT_LR)
+SCHEDULES = ("constant", "linear", "cosine", "step", "exponential", "plateau")
+DEFAULT_DECAY_RATE = {"step": 0.97, "exponential": 0.97, "plateau": 0.5}
+INITS = ("unit", "uniform", "xavier", "orthogonal")
 
 
 class _Config:
@@ -52,6 +55,10 @@ class _Config:
         ):
             raise ConfigError(f"{name} must be a number from {least:g} to {most:g}, not {value!r}")
 
+    def _flag(self, name: str) -> None:
+        if not isinstance(getattr(self, name), bool):
+            raise ConfigError(f"{name} must be true or false, not {getattr(self, name)!r}")
+
 
 @dataclass(frozen=True)
 class ModelConfig(_Config):
@@ -79,12 +86,19 @@ class TrainConfig(_Config):
     """How a model is trained.
 
     The run ends after ``steps``, or ``epochs``, or ``time_budget`` seconds, whichever one is given; with none,
-    after as many epochs as suit the text.  ``eval_every`` and ``save_every`` are in steps and ``sample_every`` too;
-    None leaves them to the run (0 for ``sample_every`` means never).  ``dropout`` None
-    suits the size of the text.  ``lr`` and ``weight_decay`` None take the
+    after ``effort`` times as many epochs as suit the text.  ``eval_every`` and ``save_every`` are in steps and ``sample_every`` too;
+    None leaves them to the run (0 for ``sample_every`` means never).  The first weights, by ``init`` and
+    ``forget_bias``, are those of :func:`charrnn.parameters.initialise`.  ``dropout`` None
+    suits the size of the text; what it and ``variational``, ``recurrent_dropout``, ``input_dropout`` and
+    ``label_smoothing`` leave out is told in :class:`charrnn.regularisation.Regularisation`.  ``patience`` ends the run
+    after so many evaluations without a better one.  ``lr`` and ``weight_decay`` None take the
     optimiser's defaults; AdamW's weight decay is decoupled, the others' an L2 term, and biases have none.
-    ``clip`` bounds the gradient's norm (0: no bound); ``final_lr`` is the end of the cosine as a part of ``lr``.
-    RMSprop's alpha is ``beta2``, SGD's momentum ``beta1``.
+    ``clip_value`` bounds each element of the gradient and ``clip`` then its norm (0: no bound); ``l1`` · sign(p) is
+    added to the gradient of weights.  RMSprop's alpha is ``beta2``, SGD's momentum ``beta1``; ``nesterov`` is SGD's.
+    ``ema`` is the decay of a moving average of the parameters (0: none is kept).  ``schedule``, with ``final_lr``
+    (the end of cosine and line as a part of ``lr``), ``decay_rate`` (None: the schedule's default), ``decay_after`` and
+    ``decay_every`` (epochs) and ``plateau_patience`` (evaluations), is told in
+    :func:`charrnn.schedule.learning_rate`.
 
     Raises:
         ConfigError: a value is out of range, or two settings contradict each other.
@@ -92,19 +106,36 @@ class TrainConfig(_Config):
 
     seq_len: int = 64
     batch_size: int = 32
+    init: str = "unit"
+    forget_bias: float = 1.0
     dropout: float | None = None
+    variational: bool = False
+    recurrent_dropout: float = 0.0
+    input_dropout: float = 0.0
+    label_smoothing: float = 0.0
     optimizer: str = "adamw"
     lr: float | None = None
     beta1: float = 0.9
     beta2: float = 0.99
     epsilon: float = 1e-8
+    nesterov: bool = False
     weight_decay: float | None = None
+    l1: float = 0.0
     clip: float = 1.0
+    clip_value: float = 0.0
+    ema: float = 0.0
     warmup: int = 100
+    schedule: str = "cosine"
     final_lr: float = 0.02
+    decay_rate: float | None = None
+    decay_after: float = 10
+    decay_every: float = 1
+    plateau_patience: int = 2
     epochs: float | None = None
     steps: int | None = None
     time_budget: float | None = None
+    effort: float = 1.0
+    patience: int | None = None
     split: str = "90/10/0"
     seed: int = 1
     eval_every: int | None = None
@@ -115,8 +146,14 @@ class TrainConfig(_Config):
     def __post_init__(self) -> None:
         self._whole("seq_len", 1, 1_000_000)
         self._whole("batch_size", 1, 1_000_000)
+        if self.init not in INITS:
+            raise ConfigError(f"init must be one of {', '.join(INITS)}, not {self.init!r}")
+        self._number("forget_bias", -100, 100)
         if self.dropout is not None:
             self._number("dropout", 0, 0.95)
+        for name in ("recurrent_dropout", "input_dropout", "label_smoothing"):
+            self._number(name, 0, 0.95)
+        self._flag("variational")
         if self.optimizer not in OPTIMIZERS:
             raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
         if self.lr is not None:
@@ -126,12 +163,28 @@ class TrainConfig(_Config):
         self._number("epsilon", 0, 1)
         if self.weight_decay is not None:
             self._number("weight_decay", 0, 100)
+        self._flag("nesterov")
+        if self.nesterov and (self.optimizer != "sgd" or not self.beta1):
+            raise ConfigError("nesterov goes with optimizer sgd and a momentum (beta1) above 0")
+        self._number("l1", 0, 100)
         self._number("clip", 0, 1e9)
+        self._number("clip_value", 0, 1e9)
+        self._number("ema", 0, 0.999999)
         self._whole("warmup", 0, 10**9)
+        if self.schedule not in SCHEDULES:
+            raise ConfigError(f"schedule must be one of {', '.join(SCHEDULES)}, not {self.schedule!r}")
         self._number("final_lr", 0, 1)
+        if self.decay_rate is not None:
+            self._number("decay_rate", 1e-6, 1)
+        self._number("decay_after", 0, 1e6)
+        self._number("decay_every", 1e-6, 1e6)
+        self._whole("plateau_patience", 1, 10**9)
         for name, most in (("epochs", 1e6), ("time_budget", 1e8)):
             if getattr(self, name) is not None:
                 self._number(name, 1e-6, most)
+        self._number("effort", 0.01, 1000)
+        if self.patience is not None:
+            self._whole("patience", 1, 10**9)
         for name in ("steps", "eval_every", "save_every", "sample_every"):
             if getattr(self, name) is not None:
                 self._whole(name, 0 if name == "sample_every" else 1, 10**12)
@@ -147,6 +200,32 @@ class TrainConfig(_Config):
         return DEFAULT_LR[self.optimizer] if self.lr is None else self.lr
 
     @property
+    def lr_decay(self) -> float:
+        """What the learning rate is multiplied by: ``decay_rate``, or the schedule's default (1: it is not)."""
+        return DEFAULT_DECAY_RATE.get(self.schedule, 1.0) if self.decay_rate is None else self.decay_rate
+
+    @property
     def decay(self) -> float:
         """The weight decay: ``weight_decay``, or the optimiser's default."""
         return DEFAULT_WEIGHT_DECAY[self.optimizer] if self.weight_decay is None else self.weight_decay
+
+
+@dataclass(frozen=True)
+class OnlineConfig(_Config):
+    """How a model goes on learning from the text that it is tested on.
+
+    After each ``steps`` characters the weights make a step of ``lr`` and are drawn back to what they were by ``decay``;
+    see :func:`charrnn.online.evaluate_online`.  docs/LOG.md has what other values gave.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    lr: float = 7e-4
+    steps: int = 32
+    decay: float = 2e-3
+
+    def __post_init__(self) -> None:
+        self._number("lr", 0, 1)
+        self._whole("steps", 1, 1_000_000)
+        self._number("decay", 0, 1)

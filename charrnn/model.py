@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.checkpoint import Checkpoint
+from charrnn.ensemble import Ensemble, EnsembleSampler, require_one_vocabulary
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.evaluation import Evaluation, evaluate
 from charrnn.network import CharLSTM
 from charrnn.runs import load_checkpoint
-from charrnn.sampling import Choice, Sampler
+from charrnn.sampling import BaseSampler, Choice, Sampler
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
 Text = str | bytes
@@ -18,17 +19,26 @@ Text = str | bytes
 CHUNK, BATCH_CHUNK = 64, 4096  # characters drawn at a time, of one text and of many
 
 
-def load(path: str | Path, threads: int | None = None) -> "Model":
+def load(path: str | Path, *others: str | Path, threads: int | None = None) -> "Model":
     """Load a model from a run's folder (its best checkpoint, else its last) or from a file.
+
+    With ``others``, of the same vocabulary and any size, the model is all of them: their probabilities are averaged.
 
     Raises:
         CheckpointError: there is none, or it is damaged.
+        VocabularyError: the models have not the same characters in the same order.
     """
-    return Model.from_checkpoint(load_checkpoint(Path(path)), threads)
+    paths = [path, *others]
+    checkpoints = [load_checkpoint(Path(each)) for each in paths]
+    require_one_vocabulary([(str(each), found.vocabulary) for each, found in zip(paths, checkpoints, strict=True)])
+    models = [Model.from_checkpoint(checkpoint, threads) for checkpoint in checkpoints]
+    if not others:
+        return models[0]
+    return Model(Ensemble([model.network for model in models]), models[0].vocabulary, models[0].checkpoint)
 
 
 class Model:
-    """A network and its vocabulary.
+    """A network, or an ensemble of several, and its vocabulary; ``checkpoint`` is where the (first) network came from.
 
     Texts are ``str``, or ``bytes`` for a model of bytes (``model.vocabulary.is_bytes``).
 
@@ -45,7 +55,7 @@ class Model:
     True
     """
 
-    def __init__(self, network: CharLSTM, vocabulary: Vocabulary, checkpoint: Checkpoint | None = None):
+    def __init__(self, network: CharLSTM | Ensemble, vocabulary: Vocabulary, checkpoint: Checkpoint | None = None):
         self.network, self.vocabulary, self.checkpoint = network, vocabulary, checkpoint
 
     @classmethod
@@ -75,6 +85,24 @@ class Model:
             return ids
         return np.array([self.vocabulary.line_start], np.int32)
 
+    def sampler(
+        self,
+        prime: Text = "",
+        streams: int = 1,
+        choice: Choice | None = None,
+        seed: int = 0,
+        unknown: str | None = None,
+    ) -> BaseSampler:
+        """A sampler of ids that has read ``prime``: see :class:`charrnn.sampling.Sampler`.
+
+        Raises:
+            VocabularyError: ``prime`` has a character that the model does not know.
+        """
+        ids = self.prime(prime, unknown)
+        if isinstance(self.network, Ensemble):
+            return EnsembleSampler(self.network.networks, ids, streams, choice, seed)
+        return Sampler(self.network, ids, streams, choice, seed)
+
     def stream(
         self,
         prime: Text = "",
@@ -85,7 +113,7 @@ class Model:
         chunk: int = CHUNK,
     ) -> Iterator[Text]:
         """Write ``length`` characters after ``prime``, yielded ``chunk`` at a time."""
-        sampler = Sampler(self.network, self.prime(prime, unknown), 1, choice, seed)
+        sampler = self.sampler(prime, 1, choice, seed, unknown)
         for start in range(0, length, chunk):
             yield self.vocabulary.decode(sampler.draw(min(chunk, length - start))[:, 0])
 
@@ -139,7 +167,7 @@ class Model:
         Raises:
             VocabularyError: ``prime`` has a character that the model does not know.
         """
-        sampler = Sampler(self.network, self.prime(prime, unknown), count, choice, seed)
+        sampler = self.sampler(prime, count, choice, seed, unknown)
         texts: list[Text] = [b"" if self.vocabulary.is_bytes else ""] * count
         for start in range(0, length, BATCH_CHUNK):
             if stop and all(stop in text for text in texts):
@@ -168,7 +196,13 @@ class Model:
 
         Returns ``h``, ``c``, ``i``, ``f``, ``g``, ``o``, each (N, L, H) float32, row n after reading character n;
         and ``log_probabilities`` (N, V) float64 of the character that follows, in nats.
+
+        Raises:
+            VocabularyError: the text is empty, or has a character that the model does not know.
+            ConfigError: the model is an ensemble.
         """
+        if isinstance(self.network, Ensemble):
+            raise ConfigError("an ensemble has no cells of its own: look into its models one by one")
         ids = self.encode(text, unknown)
         if not len(ids):
             raise VocabularyError("an empty text has no activations")

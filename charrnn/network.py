@@ -53,9 +53,17 @@ class CharLSTM:
         config: its sizes.
         seed: fills the parameters with starting values; None leaves them zero.
         threads: how many to use; None for all that this process may use.
+        init, forget_bias: which starting values, see :func:`charrnn.parameters.initialise`.
     """
 
-    def __init__(self, config: ModelConfig, seed: int | None = 0, threads: int | None = None):
+    def __init__(
+        self,
+        config: ModelConfig,
+        seed: int | None = 0,
+        threads: int | None = None,
+        init: str = "unit",
+        forget_bias: float = 1.0,
+    ):
         compiler.prepare(look_up, affine, recurrence, cross_entropy, pack, pack_bias, pack_table)
         self.config = config
         self.parameters = Parameters(config)
@@ -68,7 +76,7 @@ class CharLSTM:
         self._packed_for: str | None = None
         self.stopwatch: Stopwatch | None = None
         if seed is not None:
-            initialise(self.parameters, config, seed)
+            initialise(self.parameters, config, seed, init, forget_bias)
 
     # ---- state and weights ----------------------------------------------------------------------------
 

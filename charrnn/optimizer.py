@@ -1,4 +1,4 @@
-"""Optimisers over the flat parameter buffer: clip and update in one pass, shared out in ranges."""
+"""Optimisers over the flat parameter buffer: clip, update and average in one pass, shared out in ranges."""
 
 import itertools
 import math
@@ -7,26 +7,35 @@ import numpy as np
 
 from charrnn.config import TrainConfig
 from charrnn.kernels import compiler
-from charrnn.kernels.updates import adam, rmsprop, sgd, sum_of_squares
+from charrnn.kernels.updates import Regime, adam, follow, rmsprop, sgd, sum_of_squares
 from charrnn.parameters import ALIGNMENT, Parameters, aligned_zeros
 from charrnn.threads import Team
 
 RANGE = 16_384  # elements of one task, short enough for a sum of squares in float32
 
-SLOTS = {"adamw": ("m", "v"), "adam": ("m", "v"), "rmsprop": ("v",), "sgd": ("m",)}
+SLOTS = {"adamw": ("m", "v"), "adam": ("m", "v"), "rmsprop": ("v",), "adagrad": ("v",), "sgd": ("m",)}
+KERNELS = {"adamw": adam, "adam": adam, "rmsprop": rmsprop, "adagrad": rmsprop, "sgd": sgd}
+
+f32 = np.float32
 
 
 class Optimizer:
     """Updates ``parameters`` in place.
 
-    ``slots`` holds the moments by name, each flat like the parameters; ``count`` is the number of updates made.
-    Weight decay leaves biases alone; the embedding and all weights are decayed.
+    ``slots`` holds the moments by name, each flat like the parameters, and with ``config.ema`` the parameters' moving
+    average, ``ema``; ``count`` is the number of updates made.  Weight decay and L1 leave biases alone; the embedding
+    and all weights are decayed.
     """
 
     def __init__(self, config: TrainConfig, parameters: Parameters, team: Team):
-        compiler.prepare(sum_of_squares, {"rmsprop": rmsprop, "sgd": sgd}.get(config.optimizer, adam))
         self.config, self.parameters, self.team = config, parameters, team
+        self._kernel = KERNELS[config.optimizer]
+        compiler.prepare(sum_of_squares, self._kernel, *([follow] if config.ema else []))
         self.slots = {name: aligned_zeros(parameters.flat.size) for name in SLOTS[config.optimizer]}
+        self._moments = tuple(self.slots.values())
+        if config.ema:
+            self.slots["ema"] = aligned_zeros(parameters.flat.size)
+            self.slots["ema"][:] = parameters.flat
         self.count = 0
         self._ranges = []
         for name, (start, stop) in parameters.ranges.items():
@@ -36,13 +45,13 @@ class Optimizer:
                 self._ranges.append((first, min(first + RANGE, stop), decayed))
         self._sums = np.zeros(len(self._ranges))
 
-    def norm(self, gradient: Parameters) -> float:
-        """The gradient's Euclidean norm."""
+    def norm(self, gradient: Parameters, bound: float = math.inf) -> float:
+        """The gradient's Euclidean norm, with each element limited to ± bound."""
 
         def squares(worker, first, last):
             for number in range(first, last):
                 start, stop, _ = self._ranges[number]
-                sum_of_squares(gradient.flat, start, stop, number, self._sums)
+                sum_of_squares(gradient.flat, start, stop, f32(bound), number, self._sums)
 
         self._share(squares)
         return math.sqrt(self._sums.sum())
@@ -55,32 +64,52 @@ class Optimizer:
         norm = self.norm(gradient)
         if not math.isfinite(norm):
             return norm
-        config = self.config
-        # PyTorch's clip_grad_norm_ adds the same small number.
-        clip = min(1.0, config.clip / (norm + 1e-6)) if config.clip else 1.0
         self.count += 1
-        p, g, s = self.parameters.flat, gradient.flat, self.slots
-        f32 = np.float32
+        regimes = self._regimes(gradient, norm, lr)
+        settings = self._settings(lr)
+        # The average forgets its beginning faster while it is young, as TensorFlow's num_updates has it.
+        weight = f32(1 - min(self.config.ema, (1 + self.count) / (10 + self.count)))
 
         def update(worker, first, last):
             for start, stop, decayed in self._ranges[first:last]:
-                weight_decay = config.decay if decayed else 0.0
-                decoupled = config.optimizer == "adamw"
-                l2 = f32(0 if decoupled else weight_decay)
-                decay = f32(1 - lr * weight_decay if decoupled else 1)
-                common = (start, stop, f32(clip), l2, decay)
-                if config.optimizer in ("adamw", "adam"):
-                    size = f32(lr / (1 - config.beta1**self.count))
-                    root = f32(math.sqrt(1 - config.beta2**self.count))
-                    betas = (f32(config.beta1), f32(config.beta2))
-                    adam(p, g, s["m"], s["v"], *common, size, *betas, root, f32(config.epsilon))
-                elif config.optimizer == "rmsprop":
-                    rmsprop(p, g, s["v"], *common, f32(lr), f32(config.beta2), f32(config.epsilon))
-                else:
-                    sgd(p, g, s["m"], *common, f32(lr), f32(config.beta1))
+                self._kernel(
+                    *(self.parameters.flat, gradient.flat, *self._moments, start, stop), regimes[decayed], *settings
+                )
+                if self.config.ema:
+                    follow(self.slots["ema"], self.parameters.flat, start, stop, weight)
 
         self._share(update)
         return norm
+
+    def _regimes(self, gradient: Parameters, norm: float, lr: float) -> tuple[Regime, Regime]:
+        """What is done to biases, and to weights: clipping by value, then by norm, then regularisation."""
+        config = self.config
+        bound, clip = math.inf, 1.0
+        if config.clip_value:
+            bound = config.clip_value
+            norm = self.norm(gradient, bound) if config.clip else norm
+        if config.clip:
+            # PyTorch's clip_grad_norm_ adds the same small number.
+            clip = min(1.0, config.clip / (norm + 1e-6))
+        biases = Regime(f32(bound), f32(clip), f32(0), f32(0), f32(1))
+        if config.optimizer == "adamw":
+            return biases, biases._replace(l1=f32(config.l1), decay=f32(1 - lr * config.decay))
+        return biases, biases._replace(l1=f32(config.l1), l2=f32(config.decay))
+
+    def _settings(self, lr: float) -> tuple:
+        """The kernel's own arguments."""
+        config = self.config
+        beta1, beta2, epsilon = f32(config.beta1), f32(config.beta2), f32(config.epsilon)
+        match config.optimizer:
+            case "sgd":
+                return f32(lr), beta1, config.nesterov
+            case "adagrad":
+                return f32(lr), f32(1), f32(1), epsilon
+            case "rmsprop":
+                return f32(lr), beta2, f32(1) - beta2, epsilon
+            case _:
+                root = f32(math.sqrt(1 - config.beta2**self.count))
+                return f32(lr / (1 - config.beta1**self.count)), beta1, beta2, root, epsilon
 
     def _share(self, work):
         count = len(self._ranges)

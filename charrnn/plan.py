@@ -1,6 +1,7 @@
 """How long a run is and how often it stops to look, where the user leaves that open."""
 
 import math
+from dataclasses import replace
 
 from charrnn.config import TrainConfig
 
@@ -14,12 +15,15 @@ FEWEST_EVALUATIONS, MOST_EVALUATIONS = 4, 40
 EVALUATION_SHARE = 0.08  # of a time budget that evaluations may take
 
 
-def fitting_dropout(length: int) -> float:
-    """The dropout for a text of ``length`` characters: 0.5 to 100,000, 0.2 at a million, none from 4.6 million on.
+def fitting_dropout(parameters: int, epochs: float, length: int) -> float:
+    """The dropout for a model that reads a text of ``length`` characters so many times.
 
-    A short text is read often and learnt by heart; a long one is read once.
+    It grows with the logarithm of how much the model can learn by heart, parameters times epochs over length: 0.2 for
+    2x256 and ten epochs of a million characters, 0.5 for thirty epochs of a hundred thousand, none for a few
+    epochs of many millions.  docs/LOG.md has what it was fitted to.
     """
-    return round(min(0.5, max(0.0, 0.2 + 0.3 * math.log10(1e6 / length))), 2)
+    pressure = parameters * epochs / length
+    return round(min(0.5, max(0.0, 0.2 + 0.225 * math.log10(pressure / 8.6))), 2)
 
 
 class Plan:
@@ -41,7 +45,14 @@ class Plan:
             return self.config.epochs
         if self.config.steps is not None or self.config.time_budget is not None:
             return None
-        return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(CHARACTERS / self.length)))
+        return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(self.config.effort * CHARACTERS / self.length)))
+
+    def dropout(self, parameters: int) -> float:
+        """The dropout that suits a model of so many parameters; a run by the clock is taken for one by epochs."""
+        steps = self.config.steps
+        own = replace(self.config, steps=None, time_budget=None)
+        epochs = steps / self.windows if steps else Plan(own, self.length, self.windows).epochs
+        return fitting_dropout(parameters, epochs, self.length)
 
     @property
     def total_steps(self) -> int | None:
@@ -53,13 +64,13 @@ class Plan:
         steps = math.ceil(self.epochs * self.windows)
         return steps if self.config.epochs is not None else max(steps, FEWEST_STEPS)
 
-    def done(self, step: int, elapsed_s: float, evaluation_s: float) -> float:
+    def done(self, step: int, elapsed_s: float, closing_s: float) -> float:
         """The part of the run that is done, 0 to 1, after ``step`` updates and so many seconds.
 
-        The last evaluation is part of a time budget; ``evaluation_s`` is what one takes.
+        The last evaluation and save are part of a time budget; ``closing_s`` is what they take.
         """
         if self.config.time_budget is not None:
-            return min(1.0, elapsed_s / max(self.config.time_budget - evaluation_s, 1e-9))
+            return min(1.0, elapsed_s / max(self.config.time_budget - closing_s, 1e-9))
         return min(1.0, step / self.total_steps)
 
     def evaluations(self, evaluation_s: float) -> int:

@@ -81,7 +81,10 @@ class Step(Record):
 
 @dataclass(frozen=True)
 class Evaluated(Record):
-    """The validation part was scored. ``improved`` says that this is the best so far."""
+    """The validation part was scored. ``improved`` says that this is the best so far.
+
+    With averaged weights ``val_loss`` is the better of ``averaged_loss`` and ``raw_loss``; else these are None.
+    """
 
     event = "evaluated"
     step: int
@@ -91,6 +94,42 @@ class Evaluated(Record):
     best_val_loss: float
     improved: bool
     elapsed_s: float
+    raw_loss: float | None = None
+    averaged_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class RolledBack(Record):
+    """Step ``step`` was in trouble: the weights are those after step ``to_step`` again, the learning rate is halved.
+
+    ``rate_scale`` is what the schedule's rate is multiplied by from now on.
+    """
+
+    event = "rolled_back"
+    step: int
+    to_step: int
+    reason: str
+    rate_scale: float
+
+
+@dataclass(frozen=True)
+class Diagnosed(Record):
+    """How the network is learning, after update ``step``; docs/DIAGNOSIS.md tells how to read it.
+
+    For each layer: ``gradient_norms``, the norm of the gradient of a character's loss with respect to the layer's
+    pre-activations, at so many ``steps_back`` (0, 1, 2, 4, … and the window's first); ``half_lengths``, in how many
+    steps it halves, negative where it grows: doubles; ``gates``, for ``i``, ``f``, ``o`` the shares of values below 0.1
+    and above 0.9, for ``g`` and ``tanh_c`` that beyond ±0.9.  ``update_ratios``: by a parameter's name, the
+    norm of the update's change over that of the parameter before.  None is a number that there is not.
+    """
+
+    event = "diagnosed"
+    step: int
+    steps_back: tuple[int, ...]
+    gradient_norms: tuple[tuple[float | None, ...], ...]
+    half_lengths: tuple[float | None, ...]
+    update_ratios: dict[str, float | None]
+    gates: tuple[dict[str, tuple[float, float] | float], ...]
 
 
 @dataclass(frozen=True)
@@ -115,7 +154,7 @@ class Sampled(Record):
 
 @dataclass(frozen=True)
 class Finished(Record):
-    """The end. ``reason`` is one of completed, budget, interrupted."""
+    """The end. ``reason`` is one of completed, budget, patience, interrupted; ``verdict`` is a sentence on the fit."""
 
     event = "finished"
     step: int
@@ -128,3 +167,4 @@ class Finished(Record):
     val_bpc: float | None
     best_val_loss: float | None
     elapsed_s: float
+    verdict: str | None = None

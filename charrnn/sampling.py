@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
 from charrnn.kernels.sampling import write
-from charrnn.network import CharLSTM, LSTMState
+from charrnn.network import CharLSTM
 from charrnn.packed import padded
 from charrnn.parameters import aligned_zeros
 
@@ -40,7 +41,73 @@ class Choice:
             raise ConfigError(f"min-p must be from 0 to 1, not {self.min_p!r}")
 
 
-class Sampler:
+class Streams:
+    """What a network remembers of ``streams`` texts that begin alike: it has read all of ``prime`` but the last id."""
+
+    def __init__(self, network: CharLSTM, prime: np.ndarray, streams: int):
+        self.network = network
+        config, hidden = network.config, padded(network.config.hidden)
+        state = network.initial_state(1)
+        for start in range(0, len(prime) - 1, 256):
+            network.forward(np.ascontiguousarray(prime[start : min(start + 256, len(prime) - 1), None]), state)
+        self._h = aligned_zeros(config.layers, streams, hidden)
+        self._c = aligned_zeros(config.layers, streams, hidden)
+        self._h[:, :, : config.hidden] = state.h
+        self._c[:, :, : config.hidden] = state.c
+        self.gates = aligned_zeros(streams, 4 * hidden)
+
+    def arguments(self) -> tuple[np.ndarray, ...]:
+        """The model and the state as the kernels take them."""
+        packed = self.network.forward_weights()
+        layers = packed.table, packed.recurrent_stack, packed.input_stack, packed.bias
+        return *layers, packed.output.forward, packed.output_bias, self._h, self._c
+
+
+class BaseSampler:
+    """What samplers share: random numbers, the choice, and the sharing out of streams to threads.
+
+    A sampler says in :meth:`_work` how its streams are written.
+    """
+
+    def __init__(self, networks: Sequence[CharLSTM], prime: np.ndarray, streams: int, choice: Choice | None, seed: int):
+        self._vocabulary, self._team = networks[0].config.vocabulary, networks[0].team
+        prime = np.asarray(prime, np.int32)
+        if not (prime.ndim == 1 and prime.size and 0 <= prime.min() <= prime.max() < self._vocabulary):
+            raise ConfigError(f"a prime is at least one id, each from 0 to {self._vocabulary - 1}")
+        if streams < 1:
+            raise ConfigError(f"there must be at least 1 text, not {streams}")
+        self.choice = choice or Choice()
+        self._generators = [np.random.default_rng([seed, stream]) for stream in range(streams)]
+        self._ids = np.full(streams, prime[-1], np.int32)
+        self._streams = [Streams(network, prime, streams) for network in networks]
+        width = padded(self._vocabulary)
+        self._logits = aligned_zeros(len(networks), streams, width)
+        self._scratch = aligned_zeros(streams, width), np.zeros((streams, width), np.int32)
+
+    def draw(self, characters: int) -> np.ndarray:
+        """The next ids of every stream: (characters, streams) int32."""
+        uniforms = np.stack([generator.random(characters) for generator in self._generators], axis=1)
+        uniforms = np.ascontiguousarray(uniforms)
+        drawn = np.zeros(uniforms.shape, np.int32)
+        streams = len(self._ids)
+        groups = min(self._team.threads, streams)
+        bounds = [streams * group // groups for group in range(groups + 1)]
+        self._team.run(self._work(uniforms, drawn), list(itertools.pairwise(bounds)))
+        return drawn
+
+    def _work(self, uniforms: np.ndarray, drawn: np.ndarray) -> Callable[[int, int, int], None]:
+        """What a worker does for streams first to last: fill ``drawn`` (N, B) by ``uniforms`` (N, B)."""
+        raise NotImplementedError
+
+    def _filters(self) -> tuple:
+        """The choice, and the characters there are, as the kernels take them."""
+        choice = self.choice
+        temperature = min(choice.temperature, HOTTEST) if choice.temperature >= COLDEST else 0.0
+        top_k = min(choice.top_k, self._vocabulary)
+        return np.float32(temperature), top_k, np.float32(choice.top_p), np.float32(choice.min_p), self._vocabulary
+
+
+class Sampler(BaseSampler):
     """``streams`` texts drawn side by side, each from random numbers of its own.
 
     Stream s with seed n writes the same text whatever the number of streams, threads or chunks.
@@ -51,57 +118,23 @@ class Sampler:
         streams: how many texts.
         choice: how characters are drawn.
         seed: of the random numbers.
+
+    Raises:
+        ConfigError: the prime or the number of texts is out of range.
     """
 
     def __init__(
         self, network: CharLSTM, prime: np.ndarray, streams: int = 1, choice: Choice | None = None, seed: int = 0
     ):
         compiler.prepare(write)
-        self.network, self.choice = network, choice or Choice()
-        self._generators = [np.random.default_rng([seed, stream]) for stream in range(streams)]
-        prime = np.asarray(prime, np.int32)
-        if not (prime.ndim == 1 and prime.size and 0 <= prime.min() <= prime.max() < network.config.vocabulary):
-            raise ConfigError(f"a prime is at least one id, each from 0 to {network.config.vocabulary - 1}")
-        if streams < 1:
-            raise ConfigError(f"there must be at least 1 text, not {streams}")
-        self._ids = np.full(streams, prime[-1], np.int32)
-        state = network.initial_state(1)
-        for start in range(0, len(prime) - 1, 256):
-            network.forward(np.ascontiguousarray(prime[start : min(start + 256, len(prime) - 1), None]), state)
-        self._allocate(streams, state)
+        super().__init__((network,), prime, streams, choice, seed)
 
-    def _allocate(self, streams: int, state: LSTMState) -> None:
-        config = self.network.config
-        hidden, vocabulary = padded(config.hidden), padded(config.vocabulary)
-        self._h = aligned_zeros(config.layers, streams, hidden)
-        self._c = aligned_zeros(config.layers, streams, hidden)
-        self._h[:, :, : config.hidden] = state.h
-        self._c[:, :, : config.hidden] = state.c
-        self._gates = aligned_zeros(streams, 4 * hidden)
-        self._logits = aligned_zeros(streams, vocabulary)
-        self._weights = aligned_zeros(streams, vocabulary)
-        self._order = np.zeros((streams, vocabulary), np.int32)
-
-    def draw(self, characters: int) -> np.ndarray:
-        """The next ids of every stream: (characters, streams) int32."""
-        network, choice, streams = self.network, self.choice, len(self._ids)
-        packed = network.forward_weights()
-        uniforms = np.stack([generator.random(characters) for generator in self._generators], axis=1)
-        uniforms = np.ascontiguousarray(uniforms)
-        drawn = np.zeros((characters, streams), np.int32)
-        temperature = min(choice.temperature, HOTTEST) if choice.temperature >= COLDEST else 0.0
-        top_k = min(choice.top_k, network.config.vocabulary)
+    def _work(self, uniforms, drawn):
+        (streams,), (logits,) = self._streams, self._logits
+        arguments, filters = streams.arguments(), self._filters()
 
         def work(worker, first, last):
-            write(
-                *(packed.table, packed.recurrent_stack, packed.input_stack, packed.bias),
-                *(packed.output.forward, packed.output_bias, self._h, self._c, self._ids, uniforms),
-                *(np.float32(temperature), top_k, np.float32(choice.top_p), np.float32(choice.min_p)),
-                *(network.config.vocabulary, first, last),
-                *(self._gates, self._logits, self._weights, self._order, drawn),
-            )
+            scratch = streams.gates, logits, *self._scratch
+            write(*arguments, self._ids, uniforms, *filters, first, last, *scratch, drawn)
 
-        groups = min(network.team.threads, streams)
-        bounds = [streams * group // groups for group in range(groups + 1)]
-        network.team.run(work, list(itertools.pairwise(bounds)))
-        return drawn
+        return work

@@ -5,23 +5,27 @@ stopped and resumed goes through the same bits as one that is not.  (A run under
 learning rate follows the clock.)
 """
 
+import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import TrainConfig
+from charrnn.diagnosis import diagnose
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.evaluation import evaluate
+from charrnn.guard import IN_A_ROW, SNAPSHOT_STEPS, Guard
 from charrnn.network import CharLSTM, LSTMState
 from charrnn.optimizer import Optimizer
 from charrnn.parameters import Parameters
-from charrnn.plan import Plan, fitting_dropout
-from charrnn.records import Evaluated, Finished, Record, Sampled, Saved, Started, Step, bits
+from charrnn.plan import Plan
+from charrnn.records import Diagnosed, Evaluated, Finished, Record, RolledBack, Sampled, Saved, Started, Step, bits
 from charrnn.regularisation import Regularisation
 from charrnn.runs import RunFolder
 from charrnn.sampling import Choice, Sampler
@@ -29,6 +33,7 @@ from charrnn.schedule import learning_rate
 from charrnn.text.batches import Batches, fitting_lanes
 from charrnn.text.corpus import split
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.verdict import verdict
 
 VALIDATION_LIMIT = 250_000  # characters scored while training
 SAVE_SECONDS = 60.0
@@ -73,6 +78,8 @@ class Progress:
     best_val_loss: float | None = None
     best_step: int | None = None
     updates: int = 0
+    rate_scale: float = 1.0
+    setbacks: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -88,6 +95,7 @@ class Trainer:
         corpus: facts on the text that go into checkpoints.
         notes: sentences for the user, reported with :class:`Started`.
         resume: the checkpoint to go on from.
+        diagnose: whether to report with each evaluation how the network is learning. It changes no bit of the run.
 
     Raises:
         CharRNNError: the text is too short to train on.
@@ -103,27 +111,36 @@ class Trainer:
         corpus: dict[str, Any],
         notes: tuple[str, ...] = (),
         resume: Checkpoint | None = None,
+        diagnose: bool = False,
     ):
         if len(parts.train) < 2:
             raise CharRNNError("the training part has fewer than 2 characters: there is nothing to predict")
-        if config.dropout is None:
-            config = replace(config, dropout=fitting_dropout(len(parts.train)))
+        if config.schedule == "plateau" and len(parts.validation) < 2:
+            raise CharRNNError("--schedule plateau needs a validation part: give one with --split, or another schedule")
         self.network, self.config, self.parts = network, config, parts
         self.vocabulary, self.folder, self.corpus = vocabulary, folder, corpus
         lanes, steps = fitting_lanes(len(parts.train), config.batch_size, config.seq_len)
         self.batches = Batches(parts.train, lanes, steps, config.seed)
         self.plan = Plan(config, len(parts.train), self.batches.windows)
+        if config.dropout is None:
+            dropout = self.plan.dropout(network.parameters.size)
+            self.config = self.plan.config = replace(config, dropout=dropout)
         self.notes = (*notes, *self._shrinking_notes(lanes, steps))
         self.optimizer = Optimizer(config, network.parameters, network.team)
         self.state = network.initial_state(lanes)
+        self._before_update = np.empty_like(network.parameters.flat) if diagnose else None
         self.progress = Progress()
         self.resumed = resume is not None
         if resume is not None:
             self._restore(resume)
+        self.guard = Guard(network, self.optimizer)
+        self.guard.keep(self.progress.step)
+        self.begun: float | None = None
         self._stop = False
         self._started_at = time.monotonic()
         self._earlier_s = self.progress.elapsed_s
-        self._evaluation_s = 0.0
+        self._evaluation_s: float | None = None
+        self._saving_s = 0.1
         self._rate: float | None = None
         self._saved_at = self._started_at
 
@@ -162,14 +179,28 @@ class Trainer:
     @property
     def is_complete(self) -> bool:
         """Whether there is nothing left to do."""
-        return self._done() >= 1
+        return self._done() >= 1 or self._out_of_patience()
 
     def _elapsed(self) -> float:
         return self._earlier_s + time.monotonic() - self._started_at
 
     def _done(self) -> float:
         """The part of the run that is done, 0 to 1."""
-        return self.plan.done(self.progress.step, self._elapsed(), self._evaluation_s)
+        return self.plan.done(self.progress.step, self._elapsed(), self._evaluation_time() + self._saving_s)
+
+    def _evaluation_time(self) -> float:
+        """Seconds that an evaluation takes: as the last one did; before there was one, by the speed of training."""
+        if self._evaluation_s is None and self._rate is not None:
+            passes = 1 + ("ema" in self.optimizer.slots)
+            return passes * len(self.parts.validation[:VALIDATION_LIMIT]) / (3 * self._rate)
+        return self._evaluation_s or 0.0
+
+    def _out_of_patience(self) -> bool:
+        """Whether as many evaluations as the run has patience for have passed without a better one."""
+        best, patience = self.progress.best_step, self.config.patience
+        if patience is None or best is None:
+            return False
+        return sum(entry["step"] > best for entry in self.progress.history[-patience:]) >= patience
 
     # ---- the loop -------------------------------------------------------------------------------------
 
@@ -181,25 +212,38 @@ class Trainer:
         """Train to the end, or to :meth:`stop`.
 
         Raises:
-            DivergedError: the loss or gradient is not a number; the checkpoints on disk are good.
+            DivergedError: three setbacks in a row; the checkpoints on disk are good.
             CheckpointError: a checkpoint cannot be written.
         """
         yield self._started()
         self._started_at = self._saved_at = time.monotonic()
+        if self.config.time_budget is not None and self.begun is not None:
+            self._started_at = self.begun
         part = self._done()
         while part < 1 and not self._stop:
-            step = self._step(part)
+            step, trouble = self._step(part)
             yield step
+            if trouble:
+                yield self._roll_back(trouble)
             after = self._done()
-            last = after >= 1
             if self._due(self.config.eval_every, part, after):
                 yield from self._evaluate()
+                if self._before_update is not None and not trouble:
+                    yield self._diagnose()
             if self._sample_due(part, after) and not self._stop:
                 yield self._sample()
-            if not last and self._save_due(part, after):
+            if self._out_of_patience():
+                break
+            if after < 1 and self._save_due(part, after):
                 yield self._save("periodic")
             part = after
-        reason = "interrupted" if self._stop else "budget" if self.config.time_budget is not None else "completed"
+        reason = "completed"
+        if self._stop:
+            reason = "interrupted"
+        elif self._out_of_patience():
+            reason = "patience"
+        elif self.config.time_budget is not None:
+            reason = "budget"
         yield self._save("interrupted" if self._stop else "finished")
         yield self._finished(reason)
 
@@ -209,7 +253,7 @@ class Trainer:
             return True
         if every is not None:
             return self.progress.step % every == 0
-        times = self.plan.evaluations(self._evaluation_s)
+        times = self.plan.evaluations(self._evaluation_time())
         return int(after * times) > int(before * times)
 
     def _sample_due(self, before: float, after: float) -> bool:
@@ -222,25 +266,39 @@ class Trainer:
             return self.progress.step % self.config.save_every == 0
         return self._due(None, before, after) or time.monotonic() - self._saved_at > SAVE_SECONDS
 
-    def _step(self, part: float) -> Step:
+    def _step(self, part: float) -> tuple[Step, str | None]:
+        """One update, or none and what is wrong."""
         progress, config = self.progress, self.config
         begun = time.monotonic()
         x, y = self.batches.window(progress.epoch, progress.window)
-        regular = Regularisation(config.dropout, config.seed, progress.step)
+        regular = Regularisation(
+            config.dropout,
+            config.seed,
+            progress.step,
+            config.variational,
+            config.recurrent_dropout,
+            config.input_dropout,
+            config.label_smoothing,
+        )
         loss = self.network.loss_and_gradient(x, y, self.state, regular)
-        lr = learning_rate(config, progress.step, part)
-        norm = self.optimizer.update(self.network.gradient, lr)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise DivergedError(
-                f"step {progress.step + 1}: the loss is no longer a number; the last checkpoint is good. "
-                f"Try a lower --lr (it was {config.learning_rate:g}) or a smaller --clip ({config.clip:g})"
-            )
-        self.network.parameters_changed()
+        val_losses = (entry["val_loss"] for entry in progress.history)
+        lr = progress.rate_scale * learning_rate(config, progress.step, part, self._epoch(), val_losses)
+        if self._before_update is not None:
+            self._before_update[:] = self.network.parameters.flat
         characters = int(np.count_nonzero(y >= 0))
+        trouble = self.guard.trouble(loss, characters, progress.loss)
+        norm = self.optimizer.update(self.network.gradient, lr) if trouble is None else math.nan
+        if trouble is None and not math.isfinite(norm):
+            trouble = "the gradient is no longer a number"
+        self.network.parameters_changed()
         progress.step += 1
         progress.updates = self.optimizer.count
         progress.characters += characters
-        progress.loss = loss if progress.loss is None else 0.98 * progress.loss + 0.02 * loss
+        if trouble is None:
+            progress.loss = loss if progress.loss is None else 0.98 * progress.loss + 0.02 * loss
+            if progress.step % SNAPSHOT_STEPS == 0:
+                self.guard.keep(progress.step)
+                progress.setbacks = 0
         progress.window += 1
         if progress.window == self.batches.windows:
             progress.epoch, progress.window = progress.epoch + 1, 0
@@ -250,7 +308,7 @@ class Trainer:
         done = self._done()
         rate = characters / max(time.monotonic() - begun, 1e-9)
         self._rate = rate if self._rate is None else 0.9 * self._rate + 0.1 * rate
-        return Step(
+        record = Step(
             step=progress.step,
             epoch=self._epoch(),
             characters=progress.characters,
@@ -263,6 +321,24 @@ class Trainer:
             eta_s=progress.elapsed_s * (1 - done) / done if done > 0 else None,
             progress=done,
         )
+        return record, trouble
+
+    def _roll_back(self, trouble: str) -> RolledBack:
+        """Back to the last good weights with half the rate, and on with the text from there; too often is the end."""
+        progress, config = self.progress, self.config
+        progress.setbacks += 1
+        if progress.setbacks >= IN_A_ROW:
+            raise DivergedError(
+                f"step {progress.step}: {trouble}, {IN_A_ROW} times in a row though the learning rate was halved; "
+                f"the checkpoints are good. Try --lr {config.learning_rate / 10:.1g} (it was {config.learning_rate:g}) "
+                f"or a smaller --clip (it was {config.clip:g})"
+            )
+        self.guard.go_back()
+        progress.updates = self.optimizer.count
+        progress.rate_scale /= 2
+        self.state.h[:] = 0
+        self.state.c[:] = 0
+        return RolledBack(progress.step, self.guard.step, trouble, progress.rate_scale)
 
     def _epoch(self) -> float:
         return self.progress.epoch + self.progress.window / self.batches.windows
@@ -273,35 +349,76 @@ class Trainer:
         if len(text) < 2:
             return
         begun = time.monotonic()
-        lanes, steps = self.batches.lanes, self.batches.steps
-        result = evaluate(self.network, text, int(self.parts.train[-1]), lanes, steps)
+        raw = loss = self._score(text)
+        averaged = None
+        if "ema" in self.optimizer.slots:
+            with self._averaged_weights():
+                averaged = self._score(text)
+            loss = min(raw, averaged)
         self._evaluation_s = time.monotonic() - begun
-        progress.val_loss = result.loss
-        improved = progress.best_val_loss is None or result.loss < progress.best_val_loss
+        progress.val_loss = loss
+        improved = progress.best_val_loss is None or loss < progress.best_val_loss
         if improved:
-            progress.best_val_loss, progress.best_step = result.loss, progress.step
+            progress.best_val_loss, progress.best_step = loss, progress.step
         progress.elapsed_s = self._elapsed()
         progress.history.append(
             {
                 "step": progress.step,
                 "epoch": self._epoch(),
                 "loss": progress.loss,
-                "val_loss": result.loss,
+                "val_loss": loss,
                 "elapsed_s": progress.elapsed_s,
             }
         )
         yield Evaluated(
             step=progress.step,
             epoch=self._epoch(),
-            val_loss=result.loss,
-            val_bpc=result.bpc,
+            val_loss=loss,
+            val_bpc=bits(loss),
             best_val_loss=progress.best_val_loss,
             improved=improved,
             elapsed_s=progress.elapsed_s,
+            raw_loss=None if averaged is None else raw,
+            averaged_loss=averaged,
         )
         if improved:
-            self._checkpoint(with_run=False).save(self.folder.best)
+            self._best(averaged is not None and averaged < raw).save(self.folder.best)
             yield Saved(progress.step, str(self.folder.best), "best")
+
+    def _diagnose(self) -> Diagnosed:
+        lanes, steps = self.batches.lanes, self.batches.steps
+        text = self.parts.validation if len(self.parts.validation) > 2 * steps else self.parts.train
+        return diagnose(self.network, text, lanes, steps, self._before_update, self.progress.step)
+
+    def _score(self, text: np.ndarray) -> float:
+        lanes, steps = self.batches.lanes, self.batches.steps
+        return evaluate(self.network, text, int(self.parts.train[-1]), lanes, steps).loss
+
+    @contextlib.contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        """The network with the average of its weights in place of them."""
+        flat = self.network.parameters.flat
+        raw = flat.copy()
+        flat[:] = self.optimizer.slots["ema"]
+        self.network.parameters_changed()
+        try:
+            yield
+        finally:
+            flat[:] = raw
+            self.network.parameters_changed()
+
+    def _best(self, averaged: bool) -> Checkpoint:
+        """The weights that scored best; with averaging the others lie beside them, as "raw" or as "ema"."""
+        if "ema" not in self.optimizer.slots:
+            return self._checkpoint()
+        raw, average = self.network.parameters.flat, self.optimizer.slots["ema"]
+        if not averaged:
+            return self._checkpoint(slots={"ema": average})
+        raw = raw.copy()
+        with self._averaged_weights():
+            checkpoint = self._checkpoint(slots={"raw": raw})
+            checkpoint.parameters = {name: value.copy() for name, value in checkpoint.parameters.items()}
+        return checkpoint
 
     def _sample(self) -> Sampled:
         prime = np.array([self.vocabulary.line_start])
@@ -312,23 +429,29 @@ class Trainer:
         return Sampled(self.progress.step, SAMPLE_TEMPERATURE, text)
 
     def _save(self, reason: str) -> Saved:
-        self._checkpoint(with_run=True).save(self.folder.last)
+        begun = time.monotonic()
+        state = self.state.h, self.state.c
+        self._checkpoint(self.optimizer.slots, state).save(self.folder.last)
         if self.progress.best_step is None:
             self.folder.forget_best()
         self._saved_at = time.monotonic()
+        self._saving_s = self._saved_at - begun
         return Saved(self.progress.step, str(self.folder.last), reason)
 
-    def _checkpoint(self, with_run: bool) -> Checkpoint:
-        """The run as it stands; without moments and state if only the weights matter."""
+    def _checkpoint(
+        self,
+        slots: Mapping[str, np.ndarray] = MappingProxyType({}),
+        state: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> Checkpoint:
+        """The run as it stands, with flat buffers by their slots' names and the lanes' state."""
         self.progress.elapsed_s = self._elapsed()
         progress = asdict(self.progress)
         history = progress.pop("history")
         optimizer = {}
-        if with_run:
-            for slot, values in self.optimizer.slots.items():
-                views = Parameters(self.network.config)
-                views.flat[:] = values
-                optimizer[slot] = dict(views.items())
+        for slot, values in slots.items():
+            views = Parameters(self.network.config)
+            views.flat[:] = values
+            optimizer[slot] = dict(views.items())
         return Checkpoint(
             model=self.network.config,
             vocabulary=self.vocabulary,
@@ -338,7 +461,7 @@ class Trainer:
             history=history,
             corpus=self.corpus,
             optimizer=optimizer,
-            state=(self.state.h, self.state.c) if with_run else None,
+            state=state,
         )
 
     def _started(self) -> Started:
@@ -377,4 +500,5 @@ class Trainer:
             val_bpc=None if progress.val_loss is None else bits(progress.val_loss),
             best_val_loss=progress.best_val_loss,
             elapsed_s=progress.elapsed_s,
+            verdict=verdict(progress.history, progress.best_step, progress.best_val_loss),
         )

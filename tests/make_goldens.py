@@ -5,8 +5,12 @@
 Each file holds a small model's weights under PyTorch's own names (``weight.…``), ids x, y (T, B), the incoming
 state, and what PyTorch makes of them: every gradient by name (``gradient.…``), logits, the final state, and the losses
 of ten training steps on the same window with Adam or AdamW and clipping by global norm, the state carried.
+
+updates/optimizers.safetensors has weights (N,) and biases (M,), twenty gradients of each, and what they become by every
+optimiser under settings that stand, by case, as JSON in the file's metadata.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -92,5 +96,74 @@ def main():
         (FOLDER / f"{name}.safetensors").write_bytes(save(arrays))
 
 
+UPDATES = 20
+# As charrnn.config.TrainConfig has them: L2 and L1 are for weights alone.
+OPTIMIZERS = {
+    "sgd": {"optimizer": "sgd", "beta1": 0.0},
+    "momentum": {"optimizer": "sgd", "beta1": 0.9},
+    "nesterov": {"optimizer": "sgd", "beta1": 0.9, "nesterov": True},
+    "adagrad": {"optimizer": "adagrad"},
+    "rmsprop": {"optimizer": "rmsprop", "beta2": 0.95},
+    "adam": {"optimizer": "adam"},
+    "adamw": {"optimizer": "adamw"},
+}
+REGIMES = {
+    "plain": {"clip": 0.0, "weight_decay": 0.0},
+    "decay": {"clip": 0.0, "weight_decay": 0.1},
+    "norm": {"clip": 5.0, "weight_decay": 0.0},
+    "value": {"clip": 0.0, "clip_value": 0.7, "weight_decay": 0.0},
+    "all": {"clip": 5.0, "clip_value": 0.7, "weight_decay": 0.1, "l1": 0.01},
+}
+
+
+def torch_optimizer(groups, optimizer, lr, beta1=0.9, beta2=0.99, nesterov=False):
+    if optimizer == "sgd":
+        return torch.optim.SGD(groups, lr, momentum=beta1, nesterov=nesterov)
+    if optimizer == "adagrad":
+        return torch.optim.Adagrad(groups, lr, eps=1e-8)
+    if optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, lr, alpha=beta2)
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer](groups, lr, (beta1, beta2))
+
+
+def updated(weights, biases, gradients, settings):
+    """Weights and biases after all gradients."""
+    settings = dict(settings)
+    clip, clip_value, l1 = settings.pop("clip"), settings.pop("clip_value", 0.0), settings.pop("l1", 0.0)
+    weights, biases = (torch.nn.Parameter(values.double()) for values in (weights, biases))
+    groups = [
+        {"params": [weights], "weight_decay": settings.pop("weight_decay")},
+        {"params": [biases], "weight_decay": 0.0},
+    ]
+    optimizer = torch_optimizer(groups, **settings)
+    for weights.grad, biases.grad in zip(*(values.double() for values in gradients), strict=True):
+        if clip_value:
+            torch.nn.utils.clip_grad_value_([weights, biases], clip_value)
+        if clip:
+            torch.nn.utils.clip_grad_norm_([weights, biases], clip)
+        weights.grad += l1 * weights.detach().sign()
+        optimizer.step()
+    return weights.detach(), biases.detach()
+
+
+def make_updates():
+    torch.manual_seed(20)
+    weights, biases = torch.randn(124), torch.randn(19)
+    weights[0] = 0  # whose sign is 0
+    gradients = torch.randn(UPDATES, 124), torch.randn(UPDATES, 19)
+    tensors = {"weights": weights, "biases": biases, "gradient.weights": gradients[0], "gradient.biases": gradients[1]}
+    cases = {}
+    for name, optimizer in OPTIMIZERS.items():
+        for regime, settings in REGIMES.items():
+            case = cases[f"{name}-{regime}"] = {**optimizer, **settings, "lr": LR}
+            after = updated(weights, biases, gradients, case)
+            tensors |= {f"{name}-{regime}.weights": after[0], f"{name}-{regime}.biases": after[1]}
+    folder = FOLDER / "updates"
+    folder.mkdir(exist_ok=True)
+    arrays = {key: np.ascontiguousarray(value.numpy()) for key, value in tensors.items()}
+    (folder / "optimizers.safetensors").write_bytes(save(arrays, {"cases": json.dumps(cases)}))
+
+
 if __name__ == "__main__":
     main()
+    make_updates()

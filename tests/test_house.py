@@ -10,12 +10,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground up. A file imports from its own floor and from those below.
 FLOORS = [
-    {"errors", "folders", "files", "records", "config", "stopwatch", "charrnn"},
+    {"errors", "folders", "files", "records", "config", "presets", "stopwatch", "charrnn"},
     {"kernels", "text"},
     {"parameters", "threads", "packed", "workspace", "memory"},
     {"regularisation"},
     {"network"},
-    {"schedule", "plan", "optimizer", "checkpoint", "runs", "evaluation", "sampling"},
+    {"schedule", "plan", "optimizer", "checkpoint", "runs", "evaluation", "diagnosis", "sampling", "guard", "verdict"},
+    {"ngrams", "baselines", "online", "novelty", "ensemble"},
     {"training", "model", "timing", "contest"},
     {"inspection"},
     {"terminal"},

@@ -10,7 +10,7 @@ from command_line import invoke, succeed
 def test_evaluate(model, text):
     result = succeed("evaluate", model, text, "--json")
     found = json.loads(result.stdout)
-    assert found.keys() == {"loss", "bpc", "perplexity", "characters"}
+    assert found.keys() == {"part", "loss", "bpc", "perplexity", "characters"}
     assert found["characters"] == 19_999
     assert found["bpc"] == pytest.approx(found["loss"] / np.log(2))
     assert found["perplexity"] == pytest.approx(np.exp(found["loss"]))

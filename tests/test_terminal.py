@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.records import Evaluated, Finished, Sampled, Saved, Started, Step, bits
+from charrnn.records import Diagnosed, Evaluated, Finished, Sampled, Saved, Started, Step, bits
 from charrnn.terminal import figures
 from charrnn.terminal.area import Area
 from charrnn.terminal.cells import text_width
@@ -360,6 +360,18 @@ def test_the_live_display_leaves_history_and_a_summary(pty):
         "   charrnn inspect checkpoints/fables TEXT",
     ]
     assert "⠒" in after or "⣀" in after
+
+
+def test_a_diagnosis_stays_above_the_live_area(pty):
+    diagnosed = Diagnosed(
+        50, (0, 1), ((1.0, 0.5),), (4.2,), {"w_out": 1e-3}, ({**dict.fromkeys("ifo", (0, 0)), "g": 0, "tanh_c": 0},)
+    )  # fmt: skip
+    records = list(a_run(60))
+    place = next(number for number, record in enumerate(records) if isinstance(record, Evaluated)) + 1
+    sent = RICHS_OWN.sub("", live(pty, [*records[:place], diagnosed, *records[place:]]).decode())
+    # Between its lines the live area is drawn anew.
+    places = [sent.index(words) for words in ("★ best", "halves in", "█▇ 1 to 0.5", "w_out 1.0e-03", "✓ All is well")]
+    assert places == sorted(places)
 
 
 def test_an_interrupted_run_says_how_to_go_on(pty):

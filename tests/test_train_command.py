@@ -1,11 +1,16 @@
 """``charrnn train``: its files, its streams, resuming, settings, and every way to use it wrongly."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 
 import pytest
 from command_line import SMALL, invoke, run_cli, succeed
+
+from charrnn.checkpoint import Checkpoint
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.presets import PRESETS
 
 
 def test_a_run_leaves_its_three_files_and_says_where(tmp_path, text):
@@ -88,7 +93,7 @@ def test_resume_goes_on_and_knows_what_it_needs(tmp_path, text):
     assert len(steps("run")) == 15
     for options, message in [
         (["--hidden", 30], "started with --hidden 20"),
-        (["--dropout", 0.3], "started with --dropout 0.5"),
+        (["--dropout", 0.3], "started with --dropout 0.0"),
         (["--name", "other"], "nothing to resume"),
     ]:
         result = invoke("train", text, "--out", tmp_path, "--name", "run", "--resume", "--steps", 20, *options)
@@ -245,7 +250,7 @@ def test_a_run_is_resumed_from_another_folder_without_its_text(tmp_path, text, m
 def test_a_resume_takes_a_default_that_is_spelled_out(tmp_path, text):
     options = ["--out", tmp_path, "--name", "r", "-q"]
     succeed("train", text, *options, *SMALL, "--steps", 3)
-    same = ["--lr", 0.004, "--weight-decay", 0.1, "--split", "90/10", "--dropout", 0.5, "--seed", 1]
+    same = ["--lr", 0.004, "--weight-decay", 0.1, "--split", "90/10", "--dropout", 0, "--seed", 1]
     succeed("train", "--resume", *options, "--steps", 5, *same)
     result = invoke("train", "--resume", *options, "--steps", 6, "--bytes")
     assert "started with no --bytes" in result.stderr
@@ -303,3 +308,49 @@ def test_bytes(tmp_path):
     process = run_cli("sample", tmp_path / "out" / "raw", "--length", 100, "--seed", 1)
     assert process.returncode == 0
     assert len(process.stdout) == 100
+
+
+def test_a_preset_fills_in_what_is_left_open(tmp_path, text):
+    small = ["--batch-size", 4, "--seq-len", 8, "--steps", 2, "-q"]
+    succeed("train", text, "--out", tmp_path, "--preset", "best", "--hidden", 12, *small)
+    checkpoint = Checkpoint.load(tmp_path / "fables" / "last.safetensors")
+    assert checkpoint.model.hidden == 12
+    assert checkpoint.training.ema == PRESETS["best"]["ema"]
+    assert (checkpoint.training.steps, checkpoint.training.effort) == (2, 1.0)  # the end is the user's
+    settings = tmp_path / "settings.toml"
+    settings.write_text("ema = 0.5\nhidden = 12\n")
+    succeed("train", text, "--out", tmp_path, "--preset", "best", "--force", "--config", settings, *small)
+    assert Checkpoint.load(tmp_path / "fables" / "last.safetensors").training.ema == 0.5
+
+
+def test_a_preset_starts_a_run(tmp_path, text):
+    succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 2, "-q")
+    result = invoke("train", text, "--out", tmp_path, "--resume", "--preset", "best")
+    assert result.exit_code == 2
+    assert "--resume goes on with a run; --init-from, --preset and --force start one." in result.stderr
+    source = tmp_path / "fables"
+    arguments = ["--name", "next", "--init-from", source, "--preset", "best", "--steps", 2, "-q"]
+    succeed("train", text, "--out", tmp_path, *arguments)
+    sizes = [Checkpoint.load(path / "last.safetensors").model.hidden for path in (source, tmp_path / "next")]
+    assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_has_settings_that_exist(name):
+    names = {field.name for kind in (ModelConfig, TrainConfig) for field in dataclasses.fields(kind)}
+    assert PRESETS[name].keys() <= names
+
+
+def test_a_run_in_trouble_says_so_and_goes_on(tmp_path, text):
+    result = succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 30, "--lr", 5, "--clip", 0, "--warmup", 0)
+    assert "back to the weights of step 0, the learning rate times 0.5 from here on" in result.stderr
+    records = [json.loads(line) for line in (tmp_path / "fables" / "metrics.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in records if r["event"] == "step"] == list(range(1, 31))
+
+
+def test_a_run_in_trouble_without_end_is_one_line_of_advice(tmp_path, text):
+    result = invoke("train", text, "--out", tmp_path, *SMALL, "--steps", 30, "--lr", 20, "--clip", 0, "--warmup", 0)
+    assert result.exit_code == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert "3 times in a row" in last
+    assert "Try --lr 2 (it was 20)" in last

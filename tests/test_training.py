@@ -1,5 +1,6 @@
 """The loop: it learns, it says what it does, and a resumed run is the same bits as one in one go."""
 
+import dataclasses
 import itertools
 import json
 
@@ -9,9 +10,13 @@ import pytest
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.evaluation import evaluate
+from charrnn.guard import Guard
 from charrnn.network import CharLSTM
+from charrnn.optimizer import Optimizer
 from charrnn.plan import Plan, fitting_dropout
 from charrnn.runs import METRICS, RunFolder
+from charrnn.schedule import plateaus
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import DivergedError, Parts, Trainer
 
@@ -25,7 +30,7 @@ CORPUS = {
 }
 
 
-def trainer(path, config, resume=None, threads=1, embedding=None, text=TEXT):
+def trainer(path, config, resume=None, threads=1, embedding=None, text=TEXT, diagnose=False):
     ids = VOCABULARY.encode(text).astype(VOCABULARY.dtype)
     cut = len(ids) * 9 // 10
     parts = Parts(ids[:cut], ids[cut:], ids[:0])
@@ -35,7 +40,7 @@ def trainer(path, config, resume=None, threads=1, embedding=None, text=TEXT):
         folder.create()
     else:
         folder.rewind(resume.progress["step"])
-    return Trainer(network, config, parts, VOCABULARY, folder, CORPUS, resume=resume)
+    return Trainer(network, config, parts, VOCABULARY, folder, CORPUS, resume=resume, diagnose=diagnose)
 
 
 def run(made, stop_after=None):
@@ -115,14 +120,38 @@ def test_a_resumed_run_is_the_same_bits(tmp_path, in_one_go, stop):
     assert metrics(path) == metrics(in_one_go)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
-def test_every_optimizer_resumes_to_the_same_bits(tmp_path, optimizer):
-    config = TrainConfig(seq_len=16, batch_size=4, steps=12, optimizer=optimizer, sample_every=0)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "adam", "ema": 0.9},
+        {"optimizer": "rmsprop", "schedule": "linear"},
+        {"optimizer": "adagrad", "clip_value": 0.01, "schedule": "exponential", "decay_after": 0.1},
+        {"optimizer": "sgd", "nesterov": True, "schedule": "step", "decay_rate": 0.5, "decay_after": 0.1},
+    ],
+)
+def test_every_optimizer_resumes_to_the_same_bits(tmp_path, settings):
+    config = TrainConfig(seq_len=16, batch_size=4, steps=12, sample_every=0, **settings)
     run(trainer(tmp_path / "whole", config, embedding=6))
     run(trainer(tmp_path / "parts", config, embedding=6), stop_after=5)
     resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
     run(trainer(tmp_path / "parts", config, resume=resume, embedding=6))
     assert contents(tmp_path / "parts/last.safetensors") == contents(tmp_path / "whole/last.safetensors")
+
+
+@pytest.mark.parametrize("stop", [4, 15])  # before the rate falls, and between two falls
+def test_a_plateau_is_remembered_over_a_resume(tmp_path, stop):
+    config = TrainConfig(seq_len=16, batch_size=4, steps=24, sample_every=0, warmup=0, lr=0.5)
+    config = dataclasses.replace(config, schedule="plateau", plateau_patience=1, eval_every=2)
+    records = run(trainer(tmp_path / "whole", config))
+    rates = [record.lr for record in records if record.event == "step"]
+    losses = [record.val_loss for record in records if record.event == "evaluated"]
+    assert rates == [0.5 * 0.5 ** plateaus(losses[: step // 2], 1) for step in range(24)]
+    assert rates[13] > rates[15] > rates[17]
+    run(trainer(tmp_path / "parts", config), stop_after=stop)
+    resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
+    run(trainer(tmp_path / "parts", config, resume=resume))
+    assert contents(tmp_path / "parts/last.safetensors") == contents(tmp_path / "whole/last.safetensors")
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
 
 
 def test_a_killed_run_goes_on_from_its_last_save(tmp_path, in_one_go):
@@ -149,14 +178,131 @@ def test_a_time_budget_is_kept(tmp_path):
     assert rates[-1] < 0.2 * max(rates)
 
 
-def test_divergence_ends_with_advice_and_a_good_checkpoint(tmp_path):
+def poisoned(made, steps, value=np.nan):
+    """The records of a run whose weights are spoilt after each of ``steps``."""
+    for record in made.run():
+        made.folder.record(record)
+        yield record
+        if record.event == "step" and record.step in steps:
+            made.network.parameters["w_out"][:] *= value
+            made.network.parameters_changed()
+
+
+@pytest.mark.parametrize("value", [np.nan, 1000.0])
+def test_trouble_goes_back_to_good_weights_and_halves_the_rate(tmp_path, value):
     made = trainer(tmp_path / "run", CONFIG)
-    with pytest.raises(DivergedError, match="Try a lower --lr"):
-        for record in made.run():
-            if record.event == "step" and record.step == 10:
-                made.network.parameters["w_out"][:] = np.nan
-                made.network.parameters_changed()
-    assert Checkpoint.load(tmp_path / "run" / "last.safetensors").progress["step"] == 7
+    records = list(poisoned(made, [10], value))
+    setback = next(record for record in records if record.event == "rolled_back")
+    assert (setback.step, setback.to_step, setback.rate_scale) == (11, 0, 0.5)
+    steps = [record for record in records if record.event == "step"]
+    assert [record.step for record in steps] == list(range(1, 61))
+    assert steps[-1].loss < steps[0].loss
+    clean = [record for record in run(trainer(tmp_path / "clean", CONFIG)) if record.event == "step"]
+    assert [record.lr for record in steps[11:]] == [record.lr / 2 for record in clean[11:]]
+    assert records[-1].reason == "completed"
+    assert np.isfinite(Checkpoint.load(tmp_path / "run" / "last.safetensors").parameters["w_out"]).all()
+
+
+def test_a_run_that_was_in_trouble_resumes_to_the_same_bits(tmp_path):
+    list(poisoned(trainer(tmp_path / "whole", CONFIG), [10]))
+    made = trainer(tmp_path / "parts", CONFIG)
+    for record in poisoned(made, [10]):
+        if record.event == "step" and record.step == 30:
+            made.stop()
+    resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
+    assert resume.progress["rate_scale"] == 0.5
+    run(trainer(tmp_path / "parts", CONFIG, resume=resume))
+    assert contents(tmp_path / "parts/last.safetensors") == contents(tmp_path / "whole/last.safetensors")
+
+
+def test_trouble_without_end_ends_the_run_with_advice_and_good_checkpoints(tmp_path):
+    made = trainer(tmp_path / "run", CONFIG)
+    with pytest.raises(
+        DivergedError, match=r"step 32: the loss is no longer a number, 3 times in a row.*Try --lr 0.0004"
+    ):
+        list(poisoned(made, [10, 20, 31]))
+    checkpoint = Checkpoint.load(tmp_path / "run" / "last.safetensors")
+    assert checkpoint.progress["step"] == 28
+    assert np.isfinite(checkpoint.parameters["w_out"]).all()
+    assert (tmp_path / "run" / "best.safetensors").exists()
+
+
+def test_setbacks_far_apart_do_not_end_a_run(tmp_path):
+    config = dataclasses.replace(CONFIG, steps=350, save_every=1000, eval_every=1000)
+    records = list(poisoned(trainer(tmp_path / "run", config), [50, 150, 250]))
+    setbacks = [record for record in records if record.event == "rolled_back"]
+    assert [record.to_step for record in setbacks] == [0, 100, 200]
+    assert records[-1].reason == "completed"
+
+
+def test_what_counts_as_trouble():
+    network = CharLSTM(ModelConfig(20, 8, 1), threads=1)
+    guard = Guard(network, Optimizer(CONFIG, network.parameters, network.team))
+    assert guard.trouble(np.nan, 1, None)
+    assert guard.trouble(np.inf, 1000, 1.5)
+    assert guard.trouble(4.6, 1000, 1.5)
+    assert not guard.trouble(4.4, 1000, 1.5)  # not three times the mean
+    assert not guard.trouble(2.9, 1000, 0.1)  # new text perhaps, but better than nothing known: log 20 is 3.0
+    assert not guard.trouble(9.0, 10, 1.5)  # a handful of characters can be surprising
+    assert not guard.trouble(9.0, 1000, None)
+
+
+def test_patience_ends_a_run_that_gets_no_better(tmp_path):
+    config = dataclasses.replace(CONFIG, lr=0.0, steps=200, eval_every=5, patience=3)
+    records = run(trainer(tmp_path / "run", config))
+    assert records[-1].reason == "patience"
+    assert records[-1].step == 20
+    resume = Checkpoint.load(tmp_path / "run" / "last.safetensors")
+    assert trainer(tmp_path / "run", config, resume=resume).is_complete
+    longer = trainer(tmp_path / "run", dataclasses.replace(config, patience=5), resume=resume)
+    assert run(longer)[-1].step == 30
+
+
+AVERAGED = dataclasses.replace(CONFIG, ema=0.9)
+
+
+def test_averaged_weights_are_scored_and_kept_beside_the_raw_ones(tmp_path):
+    made = trainer(tmp_path / "run", AVERAGED)
+    records = run(made)
+    evaluations = [record for record in records if record.event == "evaluated"]
+    assert all(record.val_loss == min(record.raw_loss, record.averaged_loss) for record in evaluations)
+    best = Checkpoint.load(tmp_path / "run" / "best.safetensors")
+    record = next(record for record in evaluations if record.step == best.progress["best_step"])
+    other, loss = ("raw", record.averaged_loss) if record.averaged_loss < record.raw_loss else ("ema", record.raw_loss)
+    network = CharLSTM(best.model, threads=1)
+    for weights, expected in (
+        (best.parameters, loss),
+        (best.optimizer[other], record.raw_loss + record.averaged_loss - loss),
+    ):
+        network.set_parameters(weights)
+        assert evaluate(network, made.parts.validation, int(made.parts.train[-1])).loss == pytest.approx(
+            expected, abs=1e-6
+        )
+    last = Checkpoint.load(tmp_path / "run" / "last.safetensors")
+    plain = Checkpoint.load(run_path(tmp_path / "plain", CONFIG))
+    for name, value in plain.parameters.items():
+        np.testing.assert_array_equal(last.parameters[name], value)  # averaging only looks on
+        assert not np.array_equal(last.optimizer["ema"][name], value)
+
+
+def run_path(path, config):
+    run(trainer(path, config))
+    return path / "last.safetensors"
+
+
+HARD = dataclasses.replace(
+    AVERAGED, variational=True, recurrent_dropout=0.2, input_dropout=0.1, label_smoothing=0.1, l1=1e-5, clip_value=0.01
+)
+
+
+@pytest.mark.parametrize("stop", [5, 13, 35])
+def test_every_regularisation_resumes_to_the_same_bits(tmp_path, stop):
+    whole = run_path(tmp_path / "whole", HARD)
+    run(trainer(tmp_path / "parts", HARD), stop_after=stop)
+    resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
+    run(trainer(tmp_path / "parts", HARD, resume=resume, threads=2))
+    assert contents(tmp_path / "parts/last.safetensors") == contents(whole)
+    assert contents(tmp_path / "parts/best.safetensors") == contents(tmp_path / "whole/best.safetensors")
 
 
 @pytest.mark.parametrize("length", [2, 3, 20, 70, 300])
@@ -173,7 +319,10 @@ def test_the_plan_suits_the_size_of_the_text():
     assert [plan.epochs for plan in plans.values()] == [30, 30, 10, 1]
     assert plans[500].total_steps == 300
     assert plans[10**6].total_steps == 4880
-    assert [fitting_dropout(length) for length in (2, 100_000, 1_003_854, 10**7, 10**10)] == [0.5, 0.5, 0.2, 0, 0]
+    cases = [(30, 2), (30, 100_000), (10, 1_003_854), (1, 10**7), (1, 10**10)]
+    assert [fitting_dropout(865_000, *case) for case in cases] == [0.5, 0.5, 0.2, 0, 0]
+    assert fitting_dropout(3_300_000, 25, 1_003_854) > 0.35
+    assert Plan(TrainConfig(effort=2.0), 10**6, 488).epochs == 20
 
 
 def test_nothing_to_predict_is_an_error(tmp_path):
@@ -212,3 +361,41 @@ def test_starting_over_keeps_the_old_checkpoints_until_there_are_new_ones(tmp_pa
     list(steps)
     assert Checkpoint.load(folder.last).progress["step"] == 1
     assert not folder.best.exists()  # the old run's, which would now be a lie
+
+
+DIAGNOSED = dataclasses.replace(CONFIG, steps=30)
+
+
+def test_a_diagnosed_run_has_the_same_bits(tmp_path):
+    plain = run(trainer(tmp_path / "plain", DIAGNOSED))
+    made = trainer(tmp_path / "diagnosed", DIAGNOSED, diagnose=True)
+    records = run(made)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert contents(tmp_path / "diagnosed" / name) == contents(tmp_path / "plain" / name)
+    found = [record for record in records if record.event == "diagnosed"]
+    assert [record.step for record in found] == [r.step for r in plain if r.event == "evaluated"] == [13, 26, 30]
+    assert found[0].steps_back == (0, 1, 2, 4, 8, 15)
+
+
+def test_a_run_can_be_diagnosed_from_a_resume_on(tmp_path):
+    run(trainer(tmp_path / "whole", DIAGNOSED))
+    run(trainer(tmp_path / "parts", DIAGNOSED), stop_after=14)
+    resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
+    records = run(trainer(tmp_path / "parts", DIAGNOSED, resume=resume, diagnose=True))
+    assert [record.step for record in records if record.event == "diagnosed"] == [26, 30]
+    assert contents(tmp_path / "parts/last.safetensors") == contents(tmp_path / "whole/last.safetensors")
+
+
+def test_update_ratios_are_those_of_the_step(tmp_path):
+    made = trainer(tmp_path / "run", TrainConfig(seq_len=16, batch_size=4, steps=3, eval_every=2), diagnose=True)
+    was = None
+    for record in made.run():
+        if record.event == "step" and record.step == 1:
+            was = made.network.parameters["w_out"].astype(float)
+        if record.event == "step" and record.step == 2:
+            change = made.network.parameters["w_out"].astype(float) - was
+        if record.event == "diagnosed" and record.step == 2:
+            ratio = np.linalg.norm(change) / np.linalg.norm(was)
+            assert record.update_ratios["w_out"] == pytest.approx(ratio, rel=1e-6)
+            return
+    raise AssertionError("no diagnosis at step 2")

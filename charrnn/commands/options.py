@@ -3,7 +3,7 @@
 import contextlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -115,9 +115,21 @@ def announced_compilation(terminal) -> None:
     compiler.announce = announce
 
 
-def load_model(path: Path, threads: int | None, terminal):
-    """The model at ``path``, the kernels compiled with a spinner if they must be."""
+def with_option(function: Callable) -> Callable:
+    """``--with``: more checkpoints, as the parameter ``others``."""
+    return click.option(
+        "--with",
+        "others",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="CHECKPOINT",
+        help="Average with this model's probabilities, of the same characters and any size. May be repeated.",
+    )(function)
+
+
+def load_model(path: Path, threads: int | None, terminal, others: Iterable[Path] = ()):
+    """The model at ``path``, averaged with ``others``; the kernels compiled with a spinner if they must be."""
     from charrnn.model import load
 
     announced_compilation(terminal)
-    return load(path, threads)
+    return load(path, *others, threads=threads)

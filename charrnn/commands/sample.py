@@ -15,6 +15,7 @@ from charrnn.commands.options import (
     quiet_option,
     threads_option,
     unknown_option,
+    with_option,
 )
 from charrnn.errors import CharRNNError
 
@@ -31,6 +32,7 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
 
 @click.command(short_help="Write text with a model.")
 @checkpoint_argument
+@with_option
 @click.option(
     "-t",
     "--temperature",
@@ -83,6 +85,7 @@ def sample(checkpoint: Path, **options: Any) -> None:
     \b
     charrnn sample checkpoints/fables --temperature 0.7 --length 500
     charrnn sample checkpoints/fables --prime "The fox" --compare 0.3,0.7,1.0
+    charrnn sample checkpoints/one --with checkpoints/two --with checkpoints/three
     """
     from charrnn.sampling import Choice
     from charrnn.terminal.console import Terminal
@@ -92,7 +95,7 @@ def sample(checkpoint: Path, **options: Any) -> None:
         raise click.UsageError("--prime and --prime-file exclude each other.")
     if options["compare"] and options["count"] > 1:
         raise click.UsageError("--compare and --count exclude each other.")
-    model = load_model(checkpoint, options["threads"], terminal)
+    model = load_model(checkpoint, options["threads"], terminal, options["others"])
     if options["seed"] is None:
         import secrets
 
@@ -133,11 +136,9 @@ def _stream(terminal, model, choice, options: dict[str, Any]) -> None:
     """One text, as it is written."""
     import time
 
-    from charrnn.sampling import Sampler
-
     shown = sys.stdout.isatty()
     prime, length = options["prime"], options["length"]
-    sampler = Sampler(model.network, model.prime(prime, options["unknown"]), 1, choice, options["seed"])
+    sampler = model.sampler(prime, 1, choice, options["seed"], options["unknown"])
 
     def write(piece: str | bytes, **style: str) -> None:
         if isinstance(piece, bytes):

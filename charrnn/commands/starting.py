@@ -7,12 +7,44 @@ import click
 
 from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, VocabularyError
+from charrnn.presets import PRESETS
 
 # What the model is, how the text is read, how the model learns, and what may change when a run is resumed.
 MODEL = ("hidden", "layers", "embedding")
 TEXT = ("as_bytes", "encoding", "min_count", "max_vocab")
-LEARNING = ("seq_len", "batch_size", "dropout", "lr", "optimizer", "clip", "weight_decay", "warmup", "split", "seed")
-RUN = ("epochs", "steps", "time_budget", "eval_every", "save_every", "sample_every")
+LEARNING = (
+    "seq_len",
+    "batch_size",
+    "init",
+    "forget_bias",
+    "dropout",
+    "variational",
+    "recurrent_dropout",
+    "input_dropout",
+    "label_smoothing",
+    "lr",
+    "optimizer",
+    "beta1",
+    "beta2",
+    "epsilon",
+    "nesterov",
+    "weight_decay",
+    "l1",
+    "clip",
+    "clip_value",
+    "ema",
+    "warmup",
+    "schedule",
+    "final_lr",
+    "decay_rate",
+    "decay_after",
+    "decay_every",
+    "plateau_patience",
+    "split",
+    "seed",
+)
+ENDS = ("epochs", "steps", "time_budget")
+RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every")
 
 
 def flag(name: str) -> str:
@@ -38,6 +70,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     from charrnn.runs import load_checkpoint
     from charrnn.training import Parts, Trainer
 
+    options = _with_preset(ctx, options)
     config = TrainConfig(**{name: options[name] for name in (*LEARNING, *RUN)})
     if folder.exists() and not options["force"]:
         raise CheckpointError(
@@ -50,7 +83,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     sizes = [options[name] for name in MODEL]
     model = source.model if source is not None else ModelConfig(len(corpus.vocabulary), *sizes)
     memory.check(model, config.batch_size, config.seq_len)
-    network = CharLSTM(model, seed=config.seed, threads=options["threads"])
+    network = CharLSTM(model, config.seed, options["threads"], config.init, config.forget_bias)
     if source is not None:
         network.set_parameters(source.parameters)
     facts = {
@@ -62,7 +95,9 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         "init_from": str(options["init_from"]) if source is not None else None,
     }
     parts = Parts.of(corpus.ids, config.split)
-    trainer = Trainer(network, config, parts, corpus.vocabulary, folder, facts, corpus.notes)
+    trainer = Trainer(
+        network, config, parts, corpus.vocabulary, folder, facts, corpus.notes, diagnose=options["diagnose"]
+    )
     folder.create()
     return trainer
 
@@ -88,7 +123,8 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     parts = Parts.of(corpus.ids, config.split)
     try:
         trainer = Trainer(
-            network, config, parts, checkpoint.vocabulary, folder, checkpoint.corpus, corpus.notes, checkpoint
+            *(network, config, parts, checkpoint.vocabulary, folder, checkpoint.corpus, corpus.notes, checkpoint),
+            diagnose=options["diagnose"],
         )
     except CheckpointError as error:
         raise CheckpointError(f"{folder.last}: {error}") from None
@@ -101,12 +137,25 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     return trainer
 
 
+def _with_preset(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with a preset's values for those that nothing else settles."""
+    settled = given(ctx, tuple(options))
+    if any(name in settled for name in ENDS):
+        settled += [*ENDS, "effort"]
+    if options["init_from"]:
+        settled += MODEL
+    values = PRESETS.get(options["preset"], {})
+    return options | {name: value for name, value in values.items() if name not in settled}
+
+
 def _settings_of_source(ctx: click.Context, options: dict[str, Any], source) -> dict[str, Any]:
     """The options, with the sizes and the way to read that ``--init-from`` settles."""
     settled = source.model.to_dict() | {"as_bytes": source.vocabulary.is_bytes, "min_count": 1}
     for name in given(ctx, (*MODEL, "as_bytes", "min_count")):
         if options[name] != settled[name]:
             raise ConfigError(f"{options['init_from']} settles {flag(name)}: leave it out with --init-from")
+    for name in given(ctx, ("init", "forget_bias")):
+        raise ConfigError(f"{flag(name)} is for new weights: leave it out with --init-from")
     return {**options, "as_bytes": source.vocabulary.is_bytes}
 
 
@@ -119,7 +168,8 @@ def _resumed_config(ctx: click.Context, options: dict[str, Any], checkpoint) -> 
     before = checkpoint.training
     was = {**checkpoint.model.to_dict(), **checkpoint.corpus, **before.to_dict()}
     # What stands for a default is the same as the default.
-    was |= {"lr": before.learning_rate, "weight_decay": before.decay, "split": before.split.removesuffix("/0")}
+    was |= {"lr": before.learning_rate, "decay_rate": before.lr_decay, "weight_decay": before.decay}
+    was |= {"split": before.split.removesuffix("/0")}
     for name in given(ctx, (*MODEL, *TEXT, *LEARNING)):
         value = options[name]
         if name == "split":

@@ -2,12 +2,14 @@
 
 import contextlib
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 from charrnn.commands import starting
+from charrnn.commands.learning import check_learning, learning_options
 from charrnn.commands.options import (
     Duration,
     Number,
@@ -19,8 +21,9 @@ from charrnn.commands.options import (
     unknown_option,
 )
 from charrnn.commands.settings import read_settings
-from charrnn.config import DEFAULT_LR, DEFAULT_WEIGHT_DECAY, OPTIMIZERS, TrainConfig
+from charrnn.config import INITS, TrainConfig
 from charrnn.errors import ConfigError
+from charrnn.presets import PRESETS
 
 _DEFAULTS = TrainConfig()
 
@@ -33,6 +36,10 @@ _DEFAULTS = TrainConfig()
     help="Folder that holds the runs.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a run of the same name.")
+@click.option(
+    "--preset", type=click.Choice(tuple(PRESETS)),
+    help="Settings that go together: quick (three minutes), balanced (the defaults), best (an evening). Flags win.",
+)  # fmt: skip
 @click.option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer.")
 @click.option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers.")
 @click.option(
@@ -48,33 +55,43 @@ _DEFAULTS = TrainConfig()
     help="Stretches of the text that are read side by side.",
 )  # fmt: skip
 @click.option(
+    "--init", type=click.Choice(INITS), default=_DEFAULTS.init, show_default=True,
+    help="The first weights: unit, made for one-hot characters; uniform, PyTorch's; xavier; "
+    "orthogonal recurrent matrices, the rest as unit.",
+)  # fmt: skip
+@click.option(
+    "--forget-bias", type=Number(-100, 100), default=_DEFAULTS.forget_bias, show_default=True,
+    help="The first bias of forget gates: the higher, the longer cells remember at first.",
+)  # fmt: skip
+@click.option(
     "--dropout", type=Number(0, 0.95),
     help="Part of every layer's outputs that is dropped while training.  "
     "[default: 0.5 for a small text, 0.2 for a million characters, 0 for many]",
 )  # fmt: skip
+@click.option("--variational", is_flag=True, help="Drop the same outputs in all steps of a window.")
 @click.option(
-    "--optimizer", type=click.Choice(OPTIMIZERS), default=_DEFAULTS.optimizer, show_default=True,
-    help="How the gradient changes the weights.",
+    "--recurrent-dropout", type=Number(0, 0.95), default=_DEFAULTS.recurrent_dropout, show_default=True,
+    help="Part of the recurrent weights that a window does without.",
 )  # fmt: skip
 @click.option(
-    "--lr", type=Number(0, 1000),
-    help="Peak learning rate.  [default: " + ", ".join(f"{name} {lr:g}" for name, lr in DEFAULT_LR.items()) + "]",
+    "--input-dropout", type=Number(0, 0.95), default=_DEFAULTS.input_dropout, show_default=True,
+    help="Part of the characters that a window does not see.",
 )  # fmt: skip
 @click.option(
-    "--warmup", type=Whole(0), default=_DEFAULTS.warmup, show_default=True,
-    help="Steps in which the learning rate rises; it then falls along a cosine.",
+    "--label-smoothing", type=Number(0, 0.95), default=_DEFAULTS.label_smoothing, show_default=True,
+    help="Part of the target that is spread over all characters.",
 )  # fmt: skip
-@click.option(
-    "--clip", type=Number(0), default=_DEFAULTS.clip, show_default=True,
-    help="Bound on the gradient's norm; 0 for none.",
-)  # fmt: skip
-@click.option(
-    "--weight-decay", type=Number(0, 100),
-    help=f"Pull of the weights to zero.  [default: adamw {DEFAULT_WEIGHT_DECAY['adamw']:g}, others 0]",
-)  # fmt: skip
+@learning_options
 @click.option("--epochs", type=Number(1e-6, 1e6), help="Passes over the text.  [default: as many as suit its size]")
+@click.option(
+    "--effort", type=Number(0.01, 1000), default=_DEFAULTS.effort, show_default=True,
+    help="Without --epochs: so many times as many of them as the default.",
+)  # fmt: skip
 @click.option("--steps", type=Whole(1), help="Updates, instead of epochs.")
 @click.option("--time-budget", type=Duration(), metavar="DURATION", help="Time, instead of epochs: 90s, 3m, 1h30m.")
+@click.option(
+    "--patience", type=Whole(1), metavar="N", help="End after N evaluations without a better one.  [default: go on]",
+)
 @click.option(
     "--split", default=_DEFAULTS.split, show_default=True, metavar="A/B/C",
     help="Percent of the text for training, validation and test, in this order.",
@@ -113,6 +130,10 @@ _DEFAULTS = TrainConfig()
     metavar="STEPS",
     help="Steps between samples; 0 for none.  [default: a few early ones, then with evaluations]",
 )
+@click.option(
+    "--diagnose", is_flag=True,
+    help="With every evaluation, show how far gradients reach back, how large updates are, how open the gates.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with the run of this name, from its last checkpoint.")
 @click.option(
     "--init-from", type=click.Path(path_type=Path), metavar="CHECKPOINT",
@@ -139,6 +160,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     from charrnn.runs import RunFolder
     from charrnn.terminal.console import Terminal
 
+    begun = time.monotonic()
     terminal = Terminal(options["quiet"], options["as_json"])
     _check_usage(text, options)
     folder = RunFolder(options["out"] / _run_name(options["name"], text))
@@ -146,6 +168,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     with folder.locked():
         start = starting.resume if options["resume"] else starting.begin
         trainer = start(ctx, text, options, folder, terminal)
+        trainer.begun = begun
         with _stopping_gently(trainer, terminal) as stopped:
             _show(trainer, folder, terminal)
     if stopped:
@@ -158,8 +181,10 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
 
     if not text and not (options["resume"] and options["name"]):
         raise click.UsageError("Missing argument 'TEXT...': a file to learn from (or --resume with --name).")
-    if options["resume"] and (options["init_from"] or options["force"]):
-        raise click.UsageError("--resume goes on with a run; --init-from and --force start one.")
+    if options["resume"] and (options["init_from"] or options["force"] or options["preset"]):
+        raise click.UsageError("--resume goes on with a run; --init-from, --preset and --force start one.")
+    if not options["resume"]:
+        check_learning(options)
     ends = [starting.flag(name) for name in ("epochs", "steps", "time_budget") if options[name] is not None]
     if len(ends) > 1:
         raise click.UsageError(f"{' and '.join(ends)} exclude each other.")

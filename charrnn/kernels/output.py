@@ -32,6 +32,16 @@ def row_maximum(row_at, width):
     return largest(top)
 
 
+@njit
+def log_sum_exp(row_at, width):
+    """log Σ_v exp(logits_v) of a row of logits."""
+    top = row_maximum(row_at, width)
+    sums = splat(f32(0.0))
+    for j in range(0, width, LANES):
+        sums = sums + exp(load(row_at, j) - top)
+    return f32(math.log(total(sums)) + top)
+
+
 @kernel(void(Ids2, float32, float32, intp, intp, intp, Array3, Array2))
 def cross_entropy(y, scale, smoothing, vocabulary, first, last, logits, losses):
     """losses (T, B) of targets y; if scale is not 0, logits become scale * (softmax - target)."""

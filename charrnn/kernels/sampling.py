@@ -1,8 +1,10 @@
 """Writing text: the forward pass of one step, the choice of a character, and again, all in one compiled loop.
 
-Legend: N characters to draw, B streams, L layers, U blocks of 16 units, V characters.  Streams ``first`` to ``last``
-are one thread's; a stream's text depends on its own random numbers only.
+Legend: N characters to draw, B streams, M models, L layers, U blocks of 16 units, V characters.  Streams
+``first`` to ``last`` are one thread's; a stream's text depends on its own random numbers only.
 """
+
+import math
 
 import numpy as np
 from numba import njit
@@ -13,6 +15,7 @@ from charrnn.kernels.compiler import (
     Array2,
     Array3,
     Array4,
+    Doubles1,
     Doubles2,
     Ids1,
     Ids2,
@@ -23,7 +26,7 @@ from charrnn.kernels.compiler import (
 )
 from charrnn.kernels.lstm import cell_forward
 from charrnn.kernels.matmul import PANEL, multiply_panel
-from charrnn.kernels.output import row_maximum
+from charrnn.kernels.output import log_sum_exp, row_maximum
 from charrnn.kernels.simd import LANES, load, store
 
 f32 = np.float32
@@ -118,6 +121,36 @@ def choose(logits_at, weights, order, count, uniform, temperature, top_k, top_p,
     return last
 
 
+@kernel(void(*(Array2, Array4, Array4, Array2, Array3, Array1), *(Array3, Array3, Ids1, Array2, Array2, intp, intp)))
+def predict(table, recurrent, inputs, bias, output, output_bias, h, c, ids, gates, logits, first, last):
+    """Read ids (B,), one of each stream: logits (B, Vp) of what follows, and h, c (L, B, Hp) move on.
+
+    The model: table (V, 4Hp), recurrent and inputs (L, U, H, 64), bias (L, 4Hp), output (panels, H, 64),
+    output_bias (Vp,).  Scratch: gates (B, 4Hp).
+    """
+    layers, streams, hidden = h.shape
+    width, depth, rows = gates.shape[1], recurrent.shape[2], last - first
+    gates_at = gates.ctypes.data + 4 * first * width
+    logits_at = logits.ctypes.data + 4 * first * logits.shape[1]
+    for layer in range(layers):
+        state = 4 * (layer * streams + first) * hidden
+        h_at, c_at = h.ctypes.data + state, c.ctypes.data + state
+        weights_at = 4 * layer * width * depth
+        if layer == 0:
+            for row in range(rows):
+                set_rows(gates_at + 4 * row * width, width, 1, table.ctypes.data + 4 * ids[first + row] * width)
+        else:
+            set_rows(gates_at, width, rows, bias.ctypes.data + 4 * layer * width)
+            below_at = h_at - 4 * streams * hidden
+            add_product(below_at, hidden, depth, inputs.ctypes.data + weights_at, gates_at, width, rows)
+        add_product(h_at, hidden, depth, recurrent.ctypes.data + weights_at, gates_at, width, rows)
+        for unit in range(0, rows * hidden, LANES):
+            cell_forward(gates_at, 4 * unit, c_at, c_at, h_at, unit)
+    set_rows(logits_at, logits.shape[1], rows, output_bias.ctypes.data)
+    top_at = h.ctypes.data + 4 * ((layers - 1) * streams + first) * hidden
+    add_product(top_at, hidden, depth, output.ctypes.data, logits_at, logits.shape[1], rows)
+
+
 @kernel(
     void(
         *(Array2, Array4, Array4, Array2, Array3, Array1),
@@ -151,50 +184,58 @@ def write(
 ):
     """Read ids (B,), draw the next character of each stream, read that, and so on: drawn (N, B).
 
-    The model: table (V, 4Hp), recurrent and inputs (L, U, H, 64), bias (L, 4Hp), output (panels, H, 64),
-    output_bias (Vp,).  State, moved on: h, c (L, B, Hp).  ``uniforms`` (N, B) in [0, 1); ``count`` is V.
+    Model and state as in :func:`predict`.  ``uniforms`` (N, B) in [0, 1); ``count`` is V.
     Scratch: gates (B, 4Hp), logits and weights (B, Vp), order (B, Vp).
     """
-    layers, streams, hidden = h.shape
-    width, depth, rows = gates.shape[1], recurrent.shape[2], last - first
-    gates_at = gates.ctypes.data + 4 * first * width
-    logits_at = logits.ctypes.data + 4 * first * logits.shape[1]
+    logits_at, width = logits.ctypes.data, logits.shape[1]
+    filters = temperature, top_k, top_p, min_p
     for step in range(uniforms.shape[0]):
-        for layer in range(layers):
-            state = 4 * (layer * streams + first) * hidden
-            h_at, c_at = h.ctypes.data + state, c.ctypes.data + state
-            weights_at = 4 * layer * width * depth
-            if layer == 0:
-                for row in range(rows):
-                    set_rows(gates_at + 4 * row * width, width, 1, table.ctypes.data + 4 * ids[first + row] * width)
-            else:
-                set_rows(gates_at, width, rows, bias.ctypes.data + 4 * layer * width)
-                below_at = h_at - 4 * streams * hidden
-                add_product(below_at, hidden, depth, inputs.ctypes.data + weights_at, gates_at, width, rows)
-            add_product(h_at, hidden, depth, recurrent.ctypes.data + weights_at, gates_at, width, rows)
-            for unit in range(0, rows * hidden, LANES):
-                cell_forward(gates_at, 4 * unit, c_at, c_at, h_at, unit)
-        set_rows(logits_at, logits.shape[1], rows, output_bias.ctypes.data)
-        add_product(
-            h.ctypes.data + 4 * ((layers - 1) * streams + first) * hidden,
-            hidden,
-            depth,
-            output.ctypes.data,
-            logits_at,
-            logits.shape[1],
-            rows,
-        )
+        predict(table, recurrent, inputs, bias, output, output_bias, h, c, ids, gates, logits, first, last)
         for stream in range(first, last):
-            choice = choose(
-                logits.ctypes.data + 4 * stream * logits.shape[1],
-                weights[stream],
-                order[stream],
-                count,
-                uniforms[step, stream],
-                temperature,
-                top_k,
-                top_p,
-                min_p,
-            )
-            ids[stream] = choice
-            drawn[step, stream] = choice
+            row_at = logits_at + 4 * stream * width
+            ids[stream] = choose(row_at, weights[stream], order[stream], count, uniforms[step, stream], *filters)
+            drawn[step, stream] = ids[stream]
+
+
+@njit
+def average(logits, stream, count):
+    """The first model's logits of a stream become those of the mean of all models' probabilities.
+
+    The others' rows of logits (M, B, Vp) are left shifted.  With p_m = softmax(logits_m), z_m = log Σ exp(logits_m):
+
+        log (Σ_m p_m / M) + z_0 = log (Σ_m exp(logits_m - z_m + z_0) / M)
+
+    The z_0, which a softmax does not see, has models that agree change no bit.
+    """
+    models, streams, width = logits.shape
+    first = f32(0.0)
+    for model in range(models):
+        row_at = logits.ctypes.data + 4 * (model * streams + stream) * width
+        normaliser = log_sum_exp(row_at, width)
+        if model == 0:
+            first = normaliser
+        for j in range(0, width, LANES):
+            store(row_at, j, load(row_at, j) - (normaliser - first))
+    for k in range(count):
+        top = logits[0, stream, k]
+        for model in range(1, models):
+            top = max(top, logits[model, stream, k])
+        mass = 0.0
+        for model in range(models):
+            mass += math.exp(logits[model, stream, k] - top)
+        logits[0, stream, k] = top + math.log(mass / models)
+
+
+@kernel(
+    void(*(Array3, Doubles1, float32, intp, float32, float32), *(intp, intp, intp, Array2, Ids2, Ids1)),
+)
+def choose_from_mean(logits, uniforms, temperature, top_k, top_p, min_p, count, first, last, weights, order, ids):
+    """Draw ids (B,) from the mean of the probabilities of M models with logits (M, B, Vp), which are used up.
+
+    ``uniforms`` (B,) in [0, 1); ``count`` is V.  Scratch: weights and order (B, Vp).
+    """
+    filters = temperature, top_k, top_p, min_p
+    for stream in range(first, last):
+        average(logits, stream, count)
+        row_at = logits.ctypes.data + 4 * stream * logits.shape[2]
+        ids[stream] = choose(row_at, weights[stream], order[stream], count, uniforms[stream], *filters)

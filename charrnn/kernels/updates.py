@@ -1,74 +1,144 @@
-"""Optimisers' updates over a range of the flat buffers, clipping included, and the gradient's norm.
+"""Optimisers' updates over a range of the flat buffers, clipping included, the gradient's norm, and the moving average.
 
-All follow PyTorch's arithmetic.  ``clip`` multiplies the gradient; ``l2`` adds l2 · p to it and ``decay`` multiplies p
-(the coupled and the decoupled form of weight decay); ranges start and end at multiples of 16.
+All follow PyTorch's arithmetic; ranges start and end at multiples of 16.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Doubles1, float32, intp, kernel, void
-from charrnn.kernels.simd import LANES, fma, load, splat, sqrt, store, total
+from charrnn.kernels.simd import (
+    LANES,
+    at_least,
+    at_most,
+    bits_of,
+    float_of_bits,
+    fma,
+    load,
+    splat,
+    sqrt,
+    store,
+    total,
+    where_below,
+)
 
-f32 = np.float32
+f32, u32 = np.float32, np.uint32
+
+_SIGN = u32(0x80000000)
 
 
-@kernel(void(Array1, intp, intp, intp, Doubles1))
-def sum_of_squares(gradient, start, stop, chunk, sums):
-    """sums[chunk] = Σ gradient² over the range, which the caller keeps short enough for float32."""
+class Regime(NamedTuple):
+    """What is done to gradient and parameters by every optimiser alike, all float32.
+
+    ``bound`` limits each element of the gradient to ± itself (infinity: no limit); then ``clip`` multiplies it; then
+    ``l2`` · p and ``l1`` · sign(p) are added to it.  ``decay`` multiplies p, the decoupled form of weight decay.
+    """
+
+    bound: np.float32
+    clip: np.float32
+    l2: np.float32
+    l1: np.float32
+    decay: np.float32
+
+
+REGIME = types.NamedUniTuple(float32, len(Regime._fields), Regime)
+
+
+@njit
+def _bounded(x, bound):
+    """x limited to ± bound; a NaN stays."""
+    return at_least(at_most(x, splat(bound)), splat(-bound))
+
+
+@njit
+def _signed(size, x):
+    """size · sign(x), lane by lane; 0 for both zeros."""
+    bits = bits_of(x)
+    sized = float_of_bits((bits & _SIGN) | bits_of(splat(size)))
+    return where_below(bits << u32(1), splat(u32(1)), splat(f32(0.0)), sized)
+
+
+@njit
+def _effective(g, p, regime):
+    """The gradient as the optimiser sees it."""
+    g = _bounded(g, regime.bound) * regime.clip
+    return fma(p, splat(regime.l2), g) + _signed(regime.l1, p)
+
+
+@kernel(void(Array1, intp, intp, float32, intp, Doubles1))
+def sum_of_squares(gradient, start, stop, bound, chunk, sums):
+    """sums[chunk] = Σ gradient² over the range, its elements limited to ± bound.
+
+    The caller keeps the range short enough for float32.
+    """
     at = gradient.ctypes.data
     squares = splat(f32(0.0))
     for k in range(start, stop, LANES):
-        g = load(at, k)
+        g = _bounded(load(at, k), bound)
         squares = fma(g, g, squares)
     sums[chunk] = total(squares)
 
 
 @kernel(
-    void(
-        *(Array1, Array1, Array1, Array1, intp, intp),
-        *(float32, float32, float32, float32, float32, float32, float32, float32),
-    )
+    void(Array1, Array1, Array1, Array1, intp, intp, REGIME, float32, float32, float32, float32, float32),
 )
-def adam(parameters, gradient, m, v, start, stop, clip, l2, decay, step_size, beta1, beta2, root, epsilon):
+def adam(parameters, gradient, m, v, start, stop, regime, step_size, beta1, beta2, root, epsilon):
     """Adam (Kingma & Ba 2015), with decoupled weight decay (Loshchilov & Hutter 2019).
 
-    ``step_size`` = lr / (1 - β1ᵗ), ``root`` = sqrt(1 - β2ᵗ), ``decay`` = 1 - lr · weight decay:
+    ``step_size`` = lr / (1 - β1ᵗ), ``root`` = sqrt(1 - β2ᵗ), ``regime.decay`` = 1 - lr · weight decay:
     p ← decay p;  m ← m + (1 - β1)(g - m);  v ← β2 v + (1 - β2) g²;  p ← p - step_size m / (sqrt(v) / root + ε)
     """
     p_at, g_at, m_at, v_at = parameters.ctypes.data, gradient.ctypes.data, m.ctypes.data, v.ctypes.data
     weight1, weight2 = f32(1.0) - beta1, f32(1.0) - beta2
     for k in range(start, stop, LANES):
         p = load(p_at, k)
-        g = fma(p, splat(l2), load(g_at, k) * clip)
+        g = _effective(load(g_at, k), p, regime)
         first = load(m_at, k)
         first = fma(g - first, splat(weight1), first)
         second = fma(g * g, splat(weight2), load(v_at, k) * beta2)
         store(m_at, k, first)
         store(v_at, k, second)
         change = first / (sqrt(second) / root + epsilon)
-        store(p_at, k, p * decay - change * step_size)
+        store(p_at, k, p * regime.decay - change * step_size)
 
 
-@kernel(void(Array1, Array1, Array1, intp, intp, float32, float32, float32, float32, float32, float32))
-def rmsprop(parameters, gradient, v, start, stop, clip, l2, decay, lr, alpha, epsilon):
-    """RMSprop (Tieleman & Hinton 2012): v ← α v + (1 - α) g²;  p ← decay p - lr g / (sqrt(v) + ε)."""
+@kernel(void(Array1, Array1, Array1, intp, intp, REGIME, float32, float32, float32, float32))
+def rmsprop(parameters, gradient, v, start, stop, regime, lr, alpha, weight, epsilon):
+    """RMSprop (Tieleman & Hinton 2012): v ← α v + w g²;  p ← decay p - lr g / (sqrt(v) + ε), where w = 1 - α.
+
+    With α = w = 1 it is Adagrad (Duchi, Hazan & Singer 2011).
+    """
     p_at, g_at, v_at = parameters.ctypes.data, gradient.ctypes.data, v.ctypes.data
-    weight = f32(1.0) - alpha
     for k in range(start, stop, LANES):
         p = load(p_at, k)
-        g = fma(p, splat(l2), load(g_at, k) * clip)
+        g = _effective(load(g_at, k), p, regime)
         second = fma(g * g, splat(weight), load(v_at, k) * alpha)
         store(v_at, k, second)
-        store(p_at, k, p * decay - g / (sqrt(second) + epsilon) * lr)
+        store(p_at, k, p * regime.decay - g / (sqrt(second) + epsilon) * lr)
 
 
-@kernel(void(Array1, Array1, Array1, intp, intp, float32, float32, float32, float32, float32))
-def sgd(parameters, gradient, m, start, stop, clip, l2, decay, lr, momentum):
-    """SGD with momentum: m ← μ m + g;  p ← decay p - lr m."""
+@kernel(void(Array1, Array1, Array1, intp, intp, REGIME, float32, float32, types.boolean))
+def sgd(parameters, gradient, m, start, stop, regime, lr, momentum, nesterov):
+    """SGD with momentum: m ← μ m + g;  p ← decay p - lr m, or with Nesterov's p ← decay p - lr (g + μ m).
+
+    The form of Nesterov's momentum is that of Sutskever, Martens, Dahl & Hinton (2013), as PyTorch has it.
+    """
     p_at, g_at, m_at = parameters.ctypes.data, gradient.ctypes.data, m.ctypes.data
     for k in range(start, stop, LANES):
         p = load(p_at, k)
-        g = fma(p, splat(l2), load(g_at, k) * clip)
+        g = _effective(load(g_at, k), p, regime)
         velocity = fma(load(m_at, k), splat(momentum), g)
         store(m_at, k, velocity)
-        store(p_at, k, p * decay - velocity * lr)
+        change = fma(velocity, splat(momentum), g) if nesterov else velocity
+        store(p_at, k, p * regime.decay - change * lr)
+
+
+@kernel(void(Array1, Array1, intp, intp, float32))
+def follow(average, parameters, start, stop, weight):
+    """Exponential moving average: average ← average + weight (p - average)."""
+    a_at, p_at = average.ctypes.data, parameters.ctypes.data
+    for k in range(start, stop, LANES):
+        a = load(a_at, k)
+        store(a_at, k, fma(load(p_at, k) - a, splat(weight), a))

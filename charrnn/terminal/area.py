@@ -5,7 +5,7 @@ Every part is lines made from the run's state and a size, nothing else: no clock
 
 from rich.text import Text
 
-from charrnn.records import Evaluated, Finished, Sampled, bits
+from charrnn.records import Evaluated, Finished, RolledBack, Sampled, bits
 from charrnn.terminal import cells, figures, run
 from charrnn.terminal.curve import BLUE, LABELS, ORANGE
 
@@ -200,6 +200,10 @@ class Area:
         if width >= 50:
             line.append(f"   {figures.duration(evaluated.elapsed_s)}", style="dim")
         return line
+
+    def setback(self, record: RolledBack, width: int) -> list[Text]:
+        """The lines on a step in trouble that stay in the scrollback."""
+        return [Text(f" {line}", style=ORANGE) for line in cells.wrap(f"▲ {run.setback(record)}", width - 1)]
 
     def summary(self, finished: Finished, width: int) -> list[Text]:
         """What remains on the screen: the curve, the results, and what to do next."""

@@ -8,8 +8,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from charrnn.records import Evaluated, Finished, Record, Sampled, Started, Step
-from charrnn.terminal import run
+from charrnn.records import Diagnosed, Evaluated, Finished, Record, RolledBack, Sampled, Started, Step
+from charrnn.terminal import diagnosis, run
 from charrnn.terminal.area import Area
 from charrnn.terminal.console import Terminal
 from charrnn.terminal.display import Display
@@ -61,6 +61,11 @@ class LiveDisplay(Display):
             case Evaluated():
                 self._print_sample()
                 self._print(self._area.evaluation(record, self._width()))
+            case RolledBack():
+                self._print_sample()
+                self._print(*self._area.setback(record, self._width()))
+            case Diagnosed():
+                self._print(*diagnosis.lines(record, self._width()), Text())
             case Sampled():
                 # It stands in the live area until the next event comes, then moves up.
                 self._print_sample()

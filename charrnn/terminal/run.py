@@ -5,7 +5,7 @@ import os
 import shlex
 from pathlib import PurePath
 
-from charrnn.records import Evaluated, Finished, Record, Sampled, Saved, Started, Step, bits
+from charrnn.records import Evaluated, Finished, Record, RolledBack, Sampled, Saved, Started, Step, bits
 from charrnn.terminal import figures
 from charrnn.terminal.cells import plain
 from charrnn.terminal.curve import Curve
@@ -98,9 +98,18 @@ def sample_title(sampled: Sampled) -> str:
     return f"sample at step {figures.count(sampled.step)}, temperature {sampled.temperature:g}"
 
 
+def setback(record: RolledBack) -> str:
+    """What went wrong, and what was done about it."""
+    return (
+        f"step {figures.count(record.step)}: {plain(record.reason)}: back to the weights of step "
+        f"{figures.count(record.to_step)}, the learning rate times {record.rate_scale:g} from here on"
+    )
+
+
 _REASONS = {
     "completed": "Finished",
     "budget": "Finished: the time is used up",
+    "patience": "Finished: validation gets no better",
     "interrupted": "Interrupted, and saved",
 }
 
@@ -128,6 +137,8 @@ def facts(finished: Finished, run: Run) -> list[tuple[str, str]]:
         if best is not None and best < finished.val_loss:
             text += f"  (best {figures.loss(best)}  {figures.bpc(bits(best))})"
         found.append(("validation", text))
+    if finished.verdict is not None:
+        found.append(("verdict", plain(finished.verdict)))
     found.append(("saved in", plain(finished.path)))
     return found
 

@@ -10,6 +10,7 @@ _PLAIN = str.maketrans(
         **dict.fromkeys("┤└┼", "+"),
         **dict.fromkeys("★✓■", "*"),
         **dict.fromkeys(map(chr, range(0x2801, 0x2900)), "*"),  # braille dots of a curve
+        **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
         "━": "=",
         "●": "o",
         "▌": "#",

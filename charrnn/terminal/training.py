@@ -7,13 +7,14 @@
 The four look the same to the caller. The live one has a file of its own, ``live``.
 """
 
-from charrnn.records import Evaluated, Finished, Record, Sampled, Saved, Started, Step, bits
-from charrnn.terminal import figures, run
+from charrnn.records import Diagnosed, Evaluated, Finished, Record, RolledBack, Sampled, Saved, Started, Step, bits
+from charrnn.terminal import diagnosis, figures, run
 from charrnn.terminal.cells import plain
 from charrnn.terminal.console import Terminal
 from charrnn.terminal.display import Display
 
 _SECONDS_BETWEEN_LINES = 5.0
+_LOG_WIDTH = 100
 
 
 def training_display(terminal: Terminal) -> Display:
@@ -69,6 +70,11 @@ class PlainDisplay(Display):
                     f"{'best' if record.improved else f'best was {figures.loss(record.best_val_loss)}'}  "
                     f"{figures.duration(record.elapsed_s)}"
                 )
+            case RolledBack():
+                self._say(run.setback(record))
+            case Diagnosed():
+                for line in diagnosis.lines(record, _LOG_WIDTH):
+                    self._say(line.plain)
             case Saved() if record.reason in ("interrupted", "finished"):
                 self._say(f"saved {plain(record.path)}")
             case Sampled():

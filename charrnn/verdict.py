@@ -1,0 +1,41 @@
+"""One line at the end of a run: whether it fitted its text too well, too little or well, and what to try."""
+
+from collections.abc import Sequence
+from typing import Any
+
+RISE = 0.01  # nats by which the validation loss is above its best when a run has over-fitted
+FALL = 0.01  # nats by which it still fell in the last quarter of a run that was too short
+GAP = 0.1  # nats by which the training loss lies below it when a model has learnt more than it can pass on
+
+
+def verdict(history: Sequence[dict[str, Any]], best_step: int | None, best_val_loss: float | None) -> str | None:
+    """What the evaluations of a run say, each with step, epoch, loss (of training, smoothed) and val_loss.
+
+    The training loss is taken under dropout, so it lies above what the same weights reach without.  None with fewer
+    than four evaluations.
+    """
+    if len(history) < 4 or best_val_loss is None:
+        return None
+    last = history[-1]
+    best = next(entry for entry in history if entry["step"] == best_step)
+    rise = last["val_loss"] - best_val_loss
+    if rise > RISE:
+        return (
+            f"over-fitted: validation was best at epoch {best['epoch']:.1f} and has risen by {rise:.3f} since; "
+            "try more --dropout, fewer --epochs or a smaller --hidden (the best checkpoint is kept)"
+        )
+    fall = history[-1 - max(1, len(history) // 4)]["val_loss"] - last["val_loss"]
+    gap = last["val_loss"] - last["loss"]
+    if gap < 0 and fall > FALL:
+        return (
+            f"under-fitted: validation still fell by {fall:.3f} in the last quarter and lies below the training loss; "
+            "try more --epochs or a larger --hidden"
+        )
+    if gap < 0:
+        return "under-fitted: validation lies below the training loss; try less --dropout or a larger --hidden"
+    if gap > GAP:
+        return (
+            f"well fitted, but the training loss is {gap:.2f} lower: more text would help most, then more --dropout "
+            "with a larger --hidden"
+        )
+    return "well fitted: training and validation loss are close; a larger --hidden and more --epochs may gain a little"
