@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from charrnn.errors import ConfigError
 
-DEFAULT_LR = {"adamw": 4e-3, "adam": 4e-3, "sgd": 0.5, "rmsprop": 2e-3, "adagrad": 3e-2}
+DEFAULT_LR = {"adamw": 4e-3, "adam": 4e-3, "sgd": 0.5, "rmsprop": 2e-3, "adagrad": 0.1}
 DEFAULT_WEIGHT_DECAY = {"adamw": 0.1, "adam": 0.0, "sgd": 0.0, "rmsprop": 0.0, "adagrad": 0.0}
 OPTIMIZERS = tuple(DEFAULT_LR)
 SCHEDULES = ("constant", "linear", "cosine", "step", "exponential", "plateau")
@@ -85,20 +85,21 @@ class ModelConfig(_Config):
 class TrainConfig(_Config):
     """How a model is trained.
 
-    The run ends after ``steps``, or ``epochs``, or ``time_budget`` seconds, whichever one is given; with none,
-    after ``effort`` times as many epochs as suit the text.  ``eval_every`` and ``save_every`` are in steps and ``sample_every`` too;
-    None leaves them to the run (0 for ``sample_every`` means never).  The first weights, by ``init`` and
-    ``forget_bias``, are those of :func:`charrnn.parameters.initialise`.  ``dropout`` None
-    suits the size of the text; what it and ``variational``, ``recurrent_dropout``, ``input_dropout`` and
-    ``label_smoothing`` leave out is told in :class:`charrnn.regularisation.Regularisation`.  ``patience`` ends the run
-    after so many evaluations without a better one.  ``lr`` and ``weight_decay`` None take the
-    optimiser's defaults; AdamW's weight decay is decoupled, the others' an L2 term, and biases have none.
-    ``clip_value`` bounds each element of the gradient and ``clip`` then its norm (0: no bound); ``l1`` · sign(p) is
-    added to the gradient of weights.  RMSprop's alpha is ``beta2``, SGD's momentum ``beta1``; ``nesterov`` is SGD's.
-    ``ema`` is the decay of a moving average of the parameters (0: none is kept).  ``schedule``, with ``final_lr``
-    (the end of cosine and line as a part of ``lr``), ``decay_rate`` (None: the schedule's default), ``decay_after`` and
-    ``decay_every`` (epochs) and ``plateau_patience`` (evaluations), is told in
-    :func:`charrnn.schedule.learning_rate`.
+    - The end: ``steps``, or ``epochs``, or ``time_budget`` seconds, whichever one is given; with none, ``effort`` times
+      as many epochs as suit the text.  ``patience`` ends the run after so many evaluations without a better one.
+    - ``eval_every``, ``save_every``, ``sample_every``: in steps; None leaves them to the run, 0 for ``sample_every``
+      means never.
+    - ``init``, ``forget_bias``: the first weights, see :func:`charrnn.parameters.initialise`.
+    - ``dropout`` (None suits the text and the model), ``variational``, ``recurrent_dropout``, ``input_dropout``,
+      ``label_smoothing``: see :class:`charrnn.regularisation.Regularisation`.
+    - ``lr``, ``weight_decay``: None takes the optimiser's default.  AdamW's weight decay is decoupled, the others' an
+      L2 term; ``l1`` · sign(p) is added to the gradient.  Biases have none of these.
+    - ``beta1``, ``beta2``: Adam's; RMSprop's alpha is ``beta2``, SGD's momentum ``beta1``; ``nesterov`` is SGD's.
+    - ``clip_value`` bounds each element of the gradient, ``clip`` then its norm (0: no bound).
+    - ``ema``: the decay of a moving average of the parameters (0: none is kept).
+    - ``warmup`` (steps), ``schedule``, with ``final_lr`` (the end of cosine and line as a part of ``lr``),
+      ``decay_rate`` (None: the schedule's default), ``decay_after`` and ``decay_every`` (epochs), ``plateau_patience``
+      (evaluations): see :func:`charrnn.schedule.learning_rate`.
 
     Raises:
         ConfigError: a value is out of range, or two settings contradict each other.

@@ -16,7 +16,6 @@ from charrnn.commands.options import (
     unknown_option,
     with_option,
 )
-from charrnn.commands.scored import PARTS, Texts
 from charrnn.config import OnlineConfig
 from charrnn.errors import ConfigError, CorpusError
 
@@ -30,7 +29,7 @@ _CHUNK = 512  # characters drawn between two reports of progress
 @with_option
 @click.option(
     "--part",
-    type=click.Choice(PARTS),
+    type=click.Choice(("train", "validation", "test", "all")),
     help="Part of the run's own text to score.  [default: all; with --baselines, --online or --novelty validation]",
 )
 @click.option("--baselines", is_flag=True, help="Compare with n-grams of order 0 to 12 and with gzip, bzip2 and xz.")
@@ -96,6 +95,7 @@ def evaluate(checkpoint: Path, **options: Any) -> None:
     that are new, generated and held_out), longest (length, text, start, offset, line), held_out (characters, longest)
     or null.
     """
+    from charrnn.commands.scored import Texts
     from charrnn.terminal.console import Terminal
     from charrnn.terminal.progress import progress_bar
     from charrnn.terminal.scores import score_lines

@@ -9,8 +9,6 @@ import numpy as np
 
 from charrnn.errors import CharRNNError, ConfigError, CorpusError
 
-PARTS = ("train", "validation", "test", "all")
-
 _CONTEXT = 64  # characters before a part that n-grams may look at
 
 
@@ -92,7 +90,7 @@ class Texts:
 
         ids, parts, begun = self._own_corpus.ids, {}, 0
         cut = Parts.of(ids, self._model.checkpoint.training.split)
-        for name in PARTS[:3]:
+        for name in ("train", "validation", "test"):
             part = getattr(cut, name)
             parts[name] = Part(name, part, ids[max(begun - _CONTEXT, 0) : begun])
             begun += len(part)

@@ -90,7 +90,10 @@ _DEFAULTS = TrainConfig()
 @click.option("--steps", type=Whole(1), help="Updates, instead of epochs.")
 @click.option("--time-budget", type=Duration(), metavar="DURATION", help="Time, instead of epochs: 90s, 3m, 1h30m.")
 @click.option(
-    "--patience", type=Whole(1), metavar="N", help="End after N evaluations without a better one.  [default: go on]",
+    "--patience",
+    type=Whole(1),
+    metavar="N",
+    help="End after N evaluations without a better one.  [default: go on]",
 )
 @click.option(
     "--split", default=_DEFAULTS.split, show_default=True, metavar="A/B/C",
