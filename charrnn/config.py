@@ -1,7 +1,6 @@
 """The settings of a model and of a run: frozen, checked when they are made, and plain JSON on the way out."""
 
 import dataclasses
-import difflib
 import math
 from dataclasses import dataclass
 from typing import Any, Self
@@ -33,6 +32,8 @@ class _Config:
         known = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in known:
+                import difflib  # only where a name is wrong: it would slow every command's start
+
                 near = difflib.get_close_matches(name, known, 1)
                 raise ConfigError(f"unknown setting {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
         try:

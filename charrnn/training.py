@@ -37,6 +37,8 @@ from charrnn.verdict import verdict
 
 VALIDATION_LIMIT = 250_000  # characters scored while training
 SAVE_SECONDS = 60.0
+FIRST_SAVING_S = 0.1  # that a save takes, until there was one
+PROCESS_S = 0.3  # of a time budget for what stands around a run: the interpreter's start and end
 SAMPLE_TEMPERATURE = 0.8
 EARLY_SAMPLES = (10, 30, 100, 300, 1000, 3000)
 
@@ -140,7 +142,7 @@ class Trainer:
         self._started_at = time.monotonic()
         self._earlier_s = self.progress.elapsed_s
         self._evaluation_s: float | None = None
-        self._saving_s = 0.1
+        self._saving_s = FIRST_SAVING_S
         self._rate: float | None = None
         self._saved_at = self._started_at
 
@@ -186,7 +188,8 @@ class Trainer:
 
     def _done(self) -> float:
         """The part of the run that is done, 0 to 1."""
-        return self.plan.done(self.progress.step, self._elapsed(), self._evaluation_time() + self._saving_s)
+        closing_s = self._evaluation_time() + self._saving_s + PROCESS_S
+        return self.plan.done(self.progress.step, self._elapsed(), closing_s)
 
     def _evaluation_time(self) -> float:
         """Seconds that an evaluation takes: as the last one did; before there was one, by the speed of training."""

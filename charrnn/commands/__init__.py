@@ -4,7 +4,6 @@ This is the only package that imports click.  Commands are imported when they ar
 needs Numba when they run, so that ``--help`` answers at once.
 """
 
-import difflib
 import os
 import signal
 import sys
@@ -31,6 +30,8 @@ class _Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         if args[0] not in COMMANDS:
+            import difflib
+
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
             ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)

@@ -1,7 +1,5 @@
 """Options from a TOML file: ``--config``."""
 
-import difflib
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,9 @@ def read_settings(ctx: click.Context, param: click.Parameter, path: Path | None)
     """
     if path is None:
         return None
+    import difflib
+    import tomllib
+
     try:
         settings = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
