@@ -37,6 +37,11 @@ class Guard:
         self._optimizer.count = self._count
         self._network.parameters_changed()
 
+    def has_numbers(self) -> bool:
+        """Whether the weights, as they are now, are numbers: others must be neither evaluated nor saved."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return math.isfinite(self._network.parameters.flat.sum())
+
     def trouble(self, loss: float, characters: int, mean: float | None) -> str | None:
         """What is wrong with the loss of a window of so many characters, if anything is."""
         if not math.isfinite(loss):

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn import memory
 from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
 from charrnn.kernels.automaton import build, read, settle
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
+
+BYTES_A_STATE = 32  # of the automaton, besides 4 for each symbol
 
 _BLOCK = 1 << 20  # symbols of the training text read at a time
 
@@ -68,13 +71,19 @@ def matches(
         (M,) int32 lengths, and (M,) int64 the places behind the stretch in ``training``.
 
     Raises:
-        ConfigError: there is no text.
+        ConfigError: there is no text, or its automaton would not fit into this machine's memory.
     """
     if not len(text):
         raise ConfigError("there is nothing to compare in an empty text")
     compiler.prepare(build, read, settle)
     symbols, text = np.unique(text, return_inverse=True)
     states = 2 * len(text)
+    need, have = states * (4 * len(symbols) + BYTES_A_STATE), memory.installed()
+    if have is not None and need > have:
+        raise ConfigError(
+            f"to find {len(text):,} characters, {len(symbols):,} of them different, needs about {need / 1e9:,.1f} GB, "
+            f"and this machine has {have / 1e9:,.1f}: choose a smaller --novelty-length"
+        )
     following = np.zeros((states, len(symbols)), np.int32)
     link, length = np.zeros(states, np.int32), np.zeros(states, np.int32)
     at = np.zeros(len(text), np.int32)

@@ -181,7 +181,7 @@ class Trainer:
     @property
     def is_complete(self) -> bool:
         """Whether there is nothing left to do."""
-        return self._done() >= 1 or self._out_of_patience()
+        return self._done() >= 1 or self.is_out_of_patience
 
     def _elapsed(self) -> float:
         return self._earlier_s + time.monotonic() - self._started_at
@@ -198,7 +198,8 @@ class Trainer:
             return passes * len(self.parts.validation[:VALIDATION_LIMIT]) / (3 * self._rate)
         return self._evaluation_s or 0.0
 
-    def _out_of_patience(self) -> bool:
+    @property
+    def is_out_of_patience(self) -> bool:
         """Whether as many evaluations as the run has patience for have passed without a better one."""
         best, patience = self.progress.best_step, self.config.patience
         if patience is None or best is None:
@@ -215,7 +216,7 @@ class Trainer:
         """Train to the end, or to :meth:`stop`.
 
         Raises:
-            DivergedError: three setbacks in a row; the checkpoints on disk are good.
+            DivergedError: three setbacks in a row; the best checkpoint is on disk.
             CheckpointError: a checkpoint cannot be written.
         """
         yield self._started()
@@ -235,7 +236,7 @@ class Trainer:
                     yield self._diagnose()
             if self._sample_due(part, after) and not self._stop:
                 yield self._sample()
-            if self._out_of_patience():
+            if self.is_out_of_patience:
                 break
             if after < 1 and self._save_due(part, after):
                 yield self._save("periodic")
@@ -243,7 +244,7 @@ class Trainer:
         reason = "completed"
         if self._stop:
             reason = "interrupted"
-        elif self._out_of_patience():
+        elif self.is_out_of_patience:
             reason = "patience"
         elif self.config.time_budget is not None:
             reason = "budget"
@@ -290,18 +291,23 @@ class Trainer:
             self._before_update[:] = self.network.parameters.flat
         characters = int(np.count_nonzero(y >= 0))
         trouble = self.guard.trouble(loss, characters, progress.loss)
-        norm = self.optimizer.update(self.network.gradient, lr) if trouble is None else math.nan
-        if trouble is None and not math.isfinite(norm):
-            trouble = "the gradient is no longer a number"
+        norm = math.nan
+        if trouble is None:
+            if progress.step and progress.step % SNAPSHOT_STEPS == 0:
+                # Before the update: this loss speaks for these weights, none yet for those to come.
+                self.guard.keep(progress.step)
+                progress.setbacks = 0
+            norm = self.optimizer.update(self.network.gradient, lr)
+            if not math.isfinite(norm):
+                trouble = "the gradient is no longer a number"
+            elif not self.guard.has_numbers():
+                trouble = "the weights are no longer numbers"
         self.network.parameters_changed()
         progress.step += 1
         progress.updates = self.optimizer.count
         progress.characters += characters
         if trouble is None:
             progress.loss = loss if progress.loss is None else 0.98 * progress.loss + 0.02 * loss
-            if progress.step % SNAPSHOT_STEPS == 0:
-                self.guard.keep(progress.step)
-                progress.setbacks = 0
         progress.window += 1
         if progress.window == self.batches.windows:
             progress.epoch, progress.window = progress.epoch + 1, 0
@@ -331,10 +337,12 @@ class Trainer:
         progress, config = self.progress, self.config
         progress.setbacks += 1
         if progress.setbacks >= IN_A_ROW:
+            best = progress.best_step
+            kept = "there is no best checkpoint" if best is None else f"the best checkpoint, of step {best}, is kept"
+            clip = f"a smaller --clip (it was {config.clip:g})" if config.clip else "--clip 1 (there was none)"
             raise DivergedError(
                 f"step {progress.step}: {trouble}, {IN_A_ROW} times in a row though the learning rate was halved; "
-                f"the checkpoints are good. Try --lr {config.learning_rate / 10:.1g} (it was {config.learning_rate:g}) "
-                f"or a smaller --clip (it was {config.clip:g})"
+                f"{kept}. Try --lr {config.learning_rate / 10:.1g} (it was {config.learning_rate:g}) or {clip}"
             )
         self.guard.go_back()
         progress.updates = self.optimizer.count

@@ -141,3 +141,15 @@ def test_an_ensemble(model, text):
 )
 def test_wrong_usage(model, text, arguments):
     assert "Traceback" not in refusal(model, text, *arguments, status=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--online-lr", 0.1, "--novelty"], "--online-lr goes with --online."),
+        (["--seed", 1, "--online"], "--seed goes with --novelty."),
+        (["--fit", "x.txt", "--online"], "--fit goes with --baselines or --novelty."),
+    ],
+)
+def test_what_would_not_be_heeded_is_refused(model, text, arguments, message):
+    assert message in refusal(model, text, *arguments, status=2)

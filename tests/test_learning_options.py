@@ -49,6 +49,8 @@ def test_the_learning_rate_is_the_schedule_s(tmp_path, text):
         ("--decay-rate 0.5", "--decay-rate goes with --schedule step, exponential, plateau; not cosine."),
         ("--schedule step --plateau-patience 3", "--plateau-patience goes with --schedule plateau; not step."),
         ("--schedule constant --final-lr 0", "--final-lr goes with --schedule linear, cosine; not constant."),
+        ("--effort 2 --epochs 3", "--effort goes without --epochs and --steps"),
+        ("--variational --dropout 0", "--variational goes with a --dropout above 0"),
         ("--schedule steps", "'steps' is not one of"),
         ("--ema 1", "--ema"),
         ("--clip-value nan", "finite"),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn import memory
 from charrnn.errors import ConfigError
 from charrnn.novelty import matches, novelty
 
@@ -53,6 +54,12 @@ def test_a_copy_a_new_text_and_a_long_training_text(rng):
     assert found.start <= 200 and found.start + found.longest >= 300
     assert found.shares[50] == pytest.approx(1 - (found.longest - 49) / (500 - 49))
     assert novelty(ids([7, 8, 9]), training).shares[1] == 1
+
+
+def test_what_does_not_fit_into_memory_is_refused_at_once(monkeypatch):
+    monkeypatch.setattr(memory, "installed", lambda: 10**6)
+    with pytest.raises(ConfigError, match="--novelty-length"):
+        novelty(np.arange(5000), np.arange(9))
 
 
 def test_an_empty_text_is_refused():

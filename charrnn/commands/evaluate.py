@@ -16,10 +16,17 @@ from charrnn.commands.options import (
     unknown_option,
     with_option,
 )
+from charrnn.commands.starting import given
 from charrnn.config import OnlineConfig
 from charrnn.errors import ConfigError, CorpusError
 
 _ONLINE = OnlineConfig()
+# Parameters that only these flags heed.
+_HEEDED_WITH = {
+    **dict.fromkeys(("lr", "steps", "decay"), ("online",)),
+    **dict.fromkeys(("length", "temperature", "seed"), ("novelty",)),
+    "fit": ("baselines", "novelty"),
+}
 _CHUNK = 512  # characters drawn between two reports of progress
 
 
@@ -77,7 +84,8 @@ _CHUNK = 512  # characters drawn between two reports of progress
 @threads_option
 @quiet_option
 @json_option
-def evaluate(checkpoint: Path, **options: Any) -> None:
+@click.pass_context
+def evaluate(ctx: click.Context, checkpoint: Path, **options: Any) -> None:
     """Score TEXT with the model in CHECKPOINT: loss in nats and bits per character, and perplexity.
 
     Every character is scored once, with the state carried from the beginning; the first, where nothing precedes it, is
@@ -100,6 +108,7 @@ def evaluate(checkpoint: Path, **options: Any) -> None:
     from charrnn.terminal.progress import progress_bar
     from charrnn.terminal.scores import score_lines
 
+    _check_heeded(ctx, options)
     if options["online"] and options["others"]:
         raise click.UsageError("--online teaches one model: leave --with out.")
     terminal = Terminal(options["quiet"], options["as_json"])
@@ -124,6 +133,15 @@ def evaluate(checkpoint: Path, **options: Any) -> None:
         terminal.json(report)
     else:
         terminal.show(*score_lines(report, terminal.width))
+
+
+def _check_heeded(ctx: click.Context, options: dict[str, Any]) -> None:
+    """Refuse options that nothing heeds without others."""
+    spellings = {param.name: param.opts[-1] for param in ctx.command.params}
+    for name in given(ctx, tuple(_HEEDED_WITH)):
+        if not any(options[flag] for flag in _HEEDED_WITH[name]):
+            flags = " or ".join(f"--{flag}" for flag in _HEEDED_WITH[name])
+            raise click.UsageError(f"{spellings[name]} goes with {flags}.")
 
 
 def _as_dict(result) -> dict[str, Any]:

@@ -129,9 +129,9 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     except CheckpointError as error:
         raise CheckpointError(f"{folder.last}: {error}") from None
     if trainer.is_complete:
+        more = "--patience" if trainer.is_out_of_patience else "--epochs, --steps or --time-budget"
         raise ConfigError(
-            f"{folder.path}: the run is complete after {checkpoint.progress['step']:,} steps; "
-            "give more --epochs, --steps or --time-budget to go on"
+            f"{folder.path}: the run is complete after {checkpoint.progress['step']:,} steps; give more {more} to go on"
         )
     folder.rewind(checkpoint.progress["step"])
     return trainer

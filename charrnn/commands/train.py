@@ -188,6 +188,7 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError("--resume goes on with a run; --init-from, --preset and --force start one.")
     if not options["resume"]:
         check_learning(options)
+        _check_heeded(options)
     ends = [starting.flag(name) for name in ("epochs", "steps", "time_budget") if options[name] is not None]
     if len(ends) > 1:
         raise click.UsageError(f"{' and '.join(ends)} exclude each other.")
@@ -199,6 +200,14 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
         split(100, options["split"])
     except ConfigError as error:
         raise click.BadParameter(str(error), param_hint="--split") from None
+
+
+def _check_heeded(options: dict[str, Any]) -> None:
+    """Refuse what other options leave without effect."""
+    if options["effort"] != _DEFAULTS.effort and (options["epochs"] or options["steps"]):
+        raise click.UsageError("--effort goes without --epochs and --steps: it is for the default number of epochs.")
+    if options["variational"] and options["dropout"] == 0:
+        raise click.UsageError("--variational goes with a --dropout above 0.")
 
 
 def _show(trainer, folder, terminal) -> None:
