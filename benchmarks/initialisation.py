@@ -16,7 +16,8 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.network import CharLSTM
 from charrnn.runs import RunFolder
 from charrnn.text.corpus import open_corpus
-from charrnn.training import Parts, Trainer
+from charrnn.text.parts import Parts
+from charrnn.training import Trainer
 
 CASES = [
     # rows, output (None: 1/sqrt(H), as PyTorch has it for all), orthogonal

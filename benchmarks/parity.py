@@ -23,8 +23,8 @@ from charrnn.network import CharLSTM
 from charrnn.optimizer import Optimizer
 from charrnn.text.batches import Batches
 from charrnn.text.corpus import open_corpus
+from charrnn.text.parts import Parts
 from charrnn.threads import available_threads
-from charrnn.training import Parts
 
 LANES, STEPS, HIDDEN, LAYERS = 50, 50, 128, 2
 LR, ALPHA, EPSILON, CLIP_VALUE = 2e-3, 0.95, 1e-8, 5.0

@@ -162,7 +162,7 @@ class TrainConfig(_Config):
             self._number("lr", 0, 1_000)
         self._number("beta1", 0, 0.999999)
         self._number("beta2", 0, 0.999999)
-        self._number("epsilon", 0, 1)
+        self._number("epsilon", 1e-30, 1)
         if self.weight_decay is not None:
             self._number("weight_decay", 0, 100)
         self._flag("nesterov")

@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -25,13 +25,14 @@ from charrnn.network import CharLSTM, LSTMState
 from charrnn.optimizer import Optimizer
 from charrnn.parameters import Parameters
 from charrnn.plan import Plan
+from charrnn.progress import Progress
 from charrnn.records import Diagnosed, Evaluated, Finished, Record, RolledBack, Sampled, Saved, Started, Step, bits
 from charrnn.regularisation import Regularisation
 from charrnn.runs import RunFolder
 from charrnn.sampling import Choice, Sampler
 from charrnn.schedule import learning_rate
 from charrnn.text.batches import Batches, fitting_lanes
-from charrnn.text.corpus import split
+from charrnn.text.parts import Parts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.verdict import verdict
 
@@ -45,44 +46,6 @@ EARLY_SAMPLES = (10, 30, 100, 300, 1000, 3000)
 
 class DivergedError(CharRNNError):
     """The loss or the gradient is no longer a number."""
-
-
-@dataclass
-class Parts:
-    """The texts of a run, as ids: train (N,), validation and test, either may be empty."""
-
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-
-    @classmethod
-    def of(cls, ids: np.ndarray, fractions: str) -> "Parts":
-        """Cut ids by fractions like "90/10/0"; a text that leaves nothing to train on is not cut.
-
-        Raises:
-            ConfigError: the fractions are not usable.
-        """
-        train, validation, test = (ids[part] for part in split(len(ids), fractions))
-        return cls(train, validation, test) if len(train) > 1 else cls(ids, ids[:0], ids[:0])
-
-
-@dataclass
-class Progress:
-    """The counters of a run: what, with weights, moments and state, a resume needs."""
-
-    step: int = 0
-    epoch: int = 0
-    window: int = 0
-    characters: int = 0
-    elapsed_s: float = 0.0
-    loss: float | None = None
-    val_loss: float | None = None
-    best_val_loss: float | None = None
-    best_step: int | None = None
-    updates: int = 0
-    rate_scale: float = 1.0
-    setbacks: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Trainer:
@@ -156,6 +119,10 @@ class Trainer:
             )
         if len(self.parts.validation) < 2:
             notes.append("no validation part: the best model is the last one")
+            if self.config.ema:
+                notes.append(
+                    "--ema without a validation part: nothing scores the averaged weights, the raw ones are used"
+                )
         elif len(self.parts.validation) > VALIDATION_LIMIT:
             notes.append(f"the first {VALIDATION_LIMIT:,} characters of the validation part are scored while training")
         return notes
@@ -336,19 +303,22 @@ class Trainer:
         """Back to the last good weights with half the rate, and on with the text from there; too often is the end."""
         progress, config = self.progress, self.config
         progress.setbacks += 1
-        if progress.setbacks >= IN_A_ROW:
-            best = progress.best_step
-            kept = "there is no best checkpoint" if best is None else f"the best checkpoint, of step {best}, is kept"
-            clip = f"a smaller --clip (it was {config.clip:g})" if config.clip else "--clip 1 (there was none)"
-            raise DivergedError(
-                f"step {progress.step}: {trouble}, {IN_A_ROW} times in a row though the learning rate was halved; "
-                f"{kept}. Try --lr {config.learning_rate / 10:.1g} (it was {config.learning_rate:g}) or {clip}"
-            )
         self.guard.go_back()
         progress.updates = self.optimizer.count
         progress.rate_scale /= 2
         self.state.h[:] = 0
         self.state.c[:] = 0
+        if progress.setbacks >= IN_A_ROW:
+            progress.setbacks = 0
+            self._save("interrupted")
+            best = progress.best_step
+            kept = "there is no best checkpoint" if best is None else f"the best checkpoint, of step {best}, is kept"
+            clip = f"a smaller --clip (it was {config.clip:g})" if config.clip else "--clip 1 (there was none)"
+            raise DivergedError(
+                f"step {progress.step}: {trouble}, {IN_A_ROW} times in a row though the learning rate was halved; "
+                f"{kept}, and --resume goes on from the good weights of step {self.guard.step}. Better start again "
+                f"with --lr {config.learning_rate / 10:.1g} (it was {config.learning_rate:g}) or {clip}"
+            )
         return RolledBack(progress.step, self.guard.step, trouble, progress.rate_scale)
 
     def _epoch(self) -> float:

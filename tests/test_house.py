@@ -10,7 +10,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground up. A file imports from its own floor and from those below.
 FLOORS = [
-    {"errors", "folders", "files", "records", "config", "presets", "stopwatch", "charrnn"},
+    {"errors", "folders", "files", "records", "config", "presets", "progress", "stopwatch", "charrnn"},
     {"kernels", "text"},
     {"parameters", "threads", "packed", "workspace", "memory"},
     {"regularisation"},

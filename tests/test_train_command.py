@@ -354,7 +354,7 @@ def test_a_run_in_trouble_without_end_is_one_line_of_advice(tmp_path, text):
     last = result.stderr.strip().splitlines()[-1]
     assert "3 times in a row" in last
     assert "the best checkpoint, of step 5, is kept" in last
-    assert "Try --lr 2 (it was 20) or --clip 1 (there was none)" in last
+    assert "with --lr 2 (it was 20) or --clip 1 (there was none)" in last
 
 
 def test_a_run_out_of_patience_is_told_what_to_give_more_of(tmp_path, text):

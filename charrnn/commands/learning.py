@@ -34,7 +34,7 @@ _OPTIONS = (
         help="Adam and rmsprop (alpha): decay of the average of the gradient's square.",
     ),
     click.option(
-        "--epsilon", type=Number(0, 1), default=_DEFAULTS.epsilon, show_default=True,
+        "--epsilon", type=Number(1e-30, 1), default=_DEFAULTS.epsilon, show_default=True,
         help="All but sgd: added to the root of the squares that divides the step.",
     ),
     click.option("--nesterov", is_flag=True, help="sgd: Nesterov's momentum."),

@@ -86,7 +86,7 @@ class Texts:
     @cached_property
     def _parts(self) -> dict[str, Part]:
         """The run's parts by name, cut as the run cut them."""
-        from charrnn.training import Parts
+        from charrnn.text.parts import Parts
 
         ids, parts, begun = self._own_corpus.ids, {}, 0
         cut = Parts.of(ids, self._model.checkpoint.training.split)

@@ -68,7 +68,8 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     from charrnn.config import ModelConfig
     from charrnn.network import CharLSTM
     from charrnn.runs import load_checkpoint
-    from charrnn.training import Parts, Trainer
+    from charrnn.text.parts import Parts
+    from charrnn.training import Trainer
 
     options = _with_preset(ctx, options)
     config = TrainConfig(**{name: options[name] for name in (*LEARNING, *RUN)})
@@ -110,7 +111,8 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     """
     from charrnn.checkpoint import Checkpoint
     from charrnn.network import CharLSTM
-    from charrnn.training import Parts, Trainer
+    from charrnn.text.parts import Parts
+    from charrnn.training import Trainer
 
     if not folder.last.is_file():
         raise CheckpointError(f"{folder.last}: nothing to resume; leave --resume out to start the run")
