@@ -38,7 +38,8 @@ _DEFAULTS = TrainConfig()
 @click.option("--force", is_flag=True, help="Replace a run of the same name.")
 @click.option(
     "--preset", type=click.Choice(tuple(PRESETS)),
-    help="Settings that go together: quick (three minutes), balanced (the defaults), best (an evening). Flags win.",
+    help="Settings that go together: quick (three minutes), balanced (the defaults), best (half an hour a megabyte). "
+    "Flags win.",
 )  # fmt: skip
 @click.option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer.")
 @click.option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers.")
