@@ -36,6 +36,20 @@ class Evaluation:
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
 
+def scorable(ids: np.ndarray, before: int | None) -> np.ndarray:
+    """ids (N,), behind the id ``before`` if it is given: all but the first of the result can be predicted.
+
+    Raises:
+        ConfigError: nothing can.
+    """
+    text = np.asarray(ids)
+    if before is not None:
+        text = np.concatenate([np.array([before], text.dtype), text])
+    if len(text) < 2:
+        raise ConfigError("there is nothing to predict in fewer than 2 characters")
+    return text
+
+
 def evaluate(
     network: CharLSTM,
     ids: np.ndarray,
@@ -51,12 +65,8 @@ def evaluate(
     Raises:
         ConfigError: nothing can be scored.
     """
-    text = np.asarray(ids)
-    if before is not None:
-        text = np.concatenate([np.array([before], text.dtype), text])
+    text = scorable(ids, before)
     scored = len(text) - 1
-    if scored < 1:
-        raise ConfigError("there is nothing to predict in fewer than 2 characters")
     lanes = max(1, min(lanes, scored // LANE_LENGTH))
     bounds = np.array([scored * lane // lanes for lane in range(lanes + 1)])
     starts = np.maximum(bounds[:-1] - WARM_UP, 0)

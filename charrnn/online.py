@@ -16,7 +16,7 @@ import numpy as np
 
 from charrnn.config import OnlineConfig
 from charrnn.errors import ConfigError
-from charrnn.evaluation import Evaluation
+from charrnn.evaluation import Evaluation, scorable
 from charrnn.kernels import compiler
 from charrnn.kernels.adaptation import adapt, mean_squares
 from charrnn.network import CharLSTM
@@ -41,12 +41,8 @@ def evaluate_online(
     Raises:
         ConfigError: nothing can be scored, or the weights are no longer numbers.
     """
-    text = np.asarray(ids)
-    if before is not None:
-        text = np.concatenate([np.array([before], text.dtype), text])
+    text = scorable(ids, before)
     scored = len(text) - 1
-    if scored < 1:
-        raise ConfigError("there is nothing to predict in fewer than 2 characters")
     compiler.prepare(mean_squares, adapt)
     config = config or OnlineConfig()
     parameters = network.parameters.flat

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ class Streams:
         return *layers, packed.output.forward, packed.output_bias, self._h, self._c
 
 
-class BaseSampler:
+class BaseSampler(ABC):
     """What samplers share: random numbers, the choice, and the sharing out of streams to threads.
 
     A sampler says in :meth:`_work` how its streams are written.
@@ -95,9 +96,9 @@ class BaseSampler:
         self._team.run(self._work(uniforms, drawn), list(itertools.pairwise(bounds)))
         return drawn
 
+    @abstractmethod
     def _work(self, uniforms: np.ndarray, drawn: np.ndarray) -> Callable[[int, int, int], None]:
         """What a worker does for streams first to last: fill ``drawn`` (N, B) by ``uniforms`` (N, B)."""
-        raise NotImplementedError
 
     def _filters(self) -> tuple:
         """The choice, and the characters there are, as the kernels take them."""
