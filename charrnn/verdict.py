@@ -32,7 +32,10 @@ def verdict(history: Sequence[dict[str, Any]], best_step: int | None, best_val_l
             "try more --epochs or a larger --hidden"
         )
     if gap < 0:
-        return "under-fitted: validation lies below the training loss; try less --dropout or a larger --hidden"
+        return (
+            "under-fitted: validation lies below the training loss; try more --epochs, a larger --hidden or "
+            "less --dropout"
+        )
     if gap > GAP:
         return (
             f"well fitted, but the training loss is {gap:.2f} lower: more text would help most, then more --dropout "
