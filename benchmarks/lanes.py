@@ -6,7 +6,7 @@ python benchmarks/lanes.py checkpoints/NAME TEXT
 import sys
 
 import charrnn
-from charrnn import evaluation
+from charrnn import evaluation, lanes
 from charrnn.text.corpus import open_corpus
 
 
@@ -16,7 +16,7 @@ def main():
     exact = evaluation.evaluate(model.network, ids, lanes=1).loss
     print(f"one pass: {exact:.9f}")
     for characters in (0, 64, 256):
-        evaluation.WARM_UP = characters
+        lanes.WARM_UP = characters
         loss = evaluation.evaluate(model.network, ids, lanes=32).loss
         print(f"32 lanes, {characters} characters of warm-up: {loss:.9f} ({loss - exact:+.1e})")
 

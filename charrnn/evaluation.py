@@ -1,8 +1,4 @@
-"""The loss on a text, every character scored once, the state carried.
-
-A long text is read in several lanes at once.  A lane then starts ``WARM_UP`` characters before the first one it
-scores, so that its state is what it would be had it read from the beginning, to well below the fourth decimal.
-"""
+"""The loss on a text, every character scored once, the state carried."""
 
 import math
 from collections.abc import Callable
@@ -11,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import ConfigError
+from charrnn.lanes import Lanes
 from charrnn.network import CharLSTM
 from charrnn.records import bits
-
-WARM_UP = 256
-LANE_LENGTH = 1024  # a lane shorter than this would spend too much on its warm-up
 
 
 @dataclass(frozen=True)
@@ -67,19 +61,13 @@ def evaluate(
     """
     text = scorable(ids, before)
     scored = len(text) - 1
-    lanes = max(1, min(lanes, scored // LANE_LENGTH))
-    bounds = np.array([scored * lane // lanes for lane in range(lanes + 1)])
-    starts = np.maximum(bounds[:-1] - WARM_UP, 0)
-    length = int((bounds[1:] - starts).max())
-    state = network.initial_state(lanes)
-    loss = 0.0
-    for begin in range(0, length, steps):
-        places = starts + np.arange(begin, min(begin + steps, length))[:, None]
-        inside = (places >= bounds[:-1]) & (places < bounds[1:])
-        places = np.minimum(places, scored - 1)
-        x = text[places].astype(np.int32)
-        y = np.where(inside, text[places + 1].astype(np.int32), np.int32(-1))
-        loss += float(network.losses(x, y, state).sum(dtype=np.float64))
+    shared = Lanes(scored, lanes, steps)
+    state = network.initial_state(shared.count)
+    loss, done = 0.0, 0
+    for at, own in shared.windows():
+        y = np.where(own, text[at + 1].astype(np.int32), np.int32(-1))
+        loss += float(network.losses(text[at].astype(np.int32), y, state).sum(dtype=np.float64))
+        done += len(at)
         if progress is not None:
-            progress(min(begin + steps, length), length)
+            progress(done, shared.length)
     return Evaluation(loss / scored, scored)

@@ -75,6 +75,7 @@ class CharLSTM:
         self.gradient: Parameters | None = None
         self._packed_for: str | None = None
         self.stopwatch: Stopwatch | None = None
+        self._steps_read = 0
         if seed is not None:
             initialise(self.parameters, config, seed, init, forget_bias)
 
@@ -172,23 +173,28 @@ class CharLSTM:
         self._close(window, state)
         return float(window.losses.sum(dtype=np.float64)) / max(count, 1)
 
+    def signal(self, name: str) -> np.ndarray:
+        """A signal (T, B, L, H) of the window that :meth:`forward` or :meth:`losses` read last, in an array of its own.
+
+        ``name`` is h, c, i, f, g or o. ``c`` is the cell before its tanh; i, f, o are in [0, 1], g and h in [-1, 1].
+        """
+        space, hidden, layers = self.workspace, self.config.hidden, range(self.config.layers)
+        steps = self._steps_read
+        if name in "hc":
+            return np.stack([getattr(space, name)[k][1 : steps + 1, :, :hidden] for k in layers], axis=2)
+        gate = "ifgo".index(name)
+        blocks = [space.gates[k][:steps].reshape(steps, space.gates[k].shape[1], -1, 4, 16) for k in layers]
+        units = [block[:, :, :, gate].reshape(steps, block.shape[1], -1)[:, :, :hidden] for block in blocks]
+        return np.stack(units, axis=2)
+
     def trace(self, x: np.ndarray, state: LSTMState) -> dict[str, np.ndarray]:
         """Every signal for ids x (T,): h, c, i, f, g, o as (T, L, H) and ``log_probabilities`` (T, V); state moves on.
 
-        ``c`` is the cell before its tanh; i, f, o are in [0, 1], g and h in [-1, 1].
+        The signals are those of :meth:`signal`.
         """
         x = np.ascontiguousarray(x, np.int32).reshape(-1, 1)
         logits = self.forward(x, state)[:, 0].astype(np.float64)
-        steps, hidden, layers = len(x), self.config.hidden, range(self.config.layers)
-        space = self.workspace
-        signals = {
-            "h": np.stack([space.h[k][1 : steps + 1, 0, :hidden] for k in layers], axis=1),
-            "c": np.stack([space.c[k][1 : steps + 1, 0, :hidden] for k in layers], axis=1),
-        }
-        gates = np.stack([space.gates[k][:steps, 0] for k in layers], axis=1)
-        blocks = gates.reshape(steps, len(layers), -1, 4, 16)
-        for number, name in enumerate("ifgo"):
-            signals[name] = blocks[:, :, :, number].reshape(steps, len(layers), -1)[:, :, :hidden].copy()
+        signals = {name: self.signal(name)[:, 0] for name in "hcifgo"}
         logits -= logits.max(axis=1, keepdims=True)
         signals["log_probabilities"] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         return signals
@@ -221,7 +227,7 @@ class CharLSTM:
         return Window(x, space, rate > 0)
 
     def _close(self, window, state):
-        hidden = self.config.hidden
+        hidden, self._steps_read = self.config.hidden, len(window.x)
         for k in range(self.config.layers):
             state.h[k] = window.h[k][-1, :, :hidden]
             state.c[k] = window.c[k][-1, :, :hidden]

@@ -15,6 +15,7 @@ FLOORS = [
     {"parameters", "threads", "packed", "workspace", "memory"},
     {"regularisation"},
     {"network"},
+    {"lanes"},
     {"schedule", "plan", "optimizer", "checkpoint", "runs", "evaluation", "diagnosis", "sampling", "guard", "verdict"},
     {"ngrams", "baselines", "online", "novelty", "ensemble"},
     {"training", "model", "timing", "contest"},
