@@ -116,3 +116,30 @@ def test_any_pager(model, monkeypatch, pager):
     monkeypatch.setenv("PAGER", pager)
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "cell" in succeed("inspect", model, "--text", "The fox\n" * 60, "--cell", "0:3").stdout
+
+
+def test_without_a_text_the_part_that_was_held_out(model, text):
+    result = succeed("inspect", model, "--cell", "0:3", "--length", 50, "--json")
+    assert json.loads(result.stdout)["text"] == text.read_text()[18_000:18_050]
+    assert "validation part" in result.stderr
+    told = succeed("inspect", model, text, "--cell", "0:3", "--length", 50).stderr
+    assert "was trained on this text" in told
+
+
+def test_the_view_that_is_asked_for_is_the_one_that_shows():
+    from types import SimpleNamespace
+
+    import click
+
+    from charrnn.commands.views import chosen
+
+    def view(name):
+        return SimpleNamespace(wanted=lambda options: f"--{name}" if options.get(name) else None)
+
+    views = find, follow, reading = view("find"), view("follow"), view("reading")
+    assert chosen(views, {}) is chosen(views, {"reading": 1}) is reading
+    assert chosen(views, {"follow": 1}) is follow
+    with pytest.raises(click.UsageError, match="--find and --follow are two views"):
+        chosen(views, {"find": 1, "follow": 1})
+    with pytest.raises(click.UsageError, match="leave --reading out"):
+        chosen(views, {"find": 1, "reading": 1})

@@ -13,7 +13,9 @@ from charrnn.commands.options import (
     threads_option,
     unknown_option,
 )
-from charrnn.commands.views import reading, view_options
+from charrnn.commands.views import chosen, reading, view_options
+
+VIEWS = (reading,)  # the last is shown where no option asks for another
 
 
 @click.command(short_help="Colour a text by what a cell does.")
@@ -21,13 +23,14 @@ from charrnn.commands.views import reading, view_options
 @click.argument("text", required=False, metavar="[TEXT]")
 @click.option("--text", "literal", metavar="TEXT", help="The text itself, instead of a file.")
 @click.option("--encoding", help="Encoding of the text.  [default: that of the training text]")
-@view_options(reading)
+@view_options(VIEWS)
 @unknown_option
 @threads_option
 @quiet_option
 @json_option
 def inspect(checkpoint: Path, **options: Any) -> None:
     """Show what the cells of the model in CHECKPOINT do while it reads TEXT, a file or - for standard input.
+    Without TEXT it is the validation part of the one that the model was trained on, where that is still to be found.
 
     A model of bytes is shown byte by byte, each as the Latin-1 character of its number.
 
@@ -42,29 +45,31 @@ def inspect(checkpoint: Path, **options: Any) -> None:
     from charrnn.terminal.console import Terminal
 
     terminal = Terminal(options["quiet"], options["as_json"])
-    if (options["text"] is None) == (options["literal"] is None):
+    view = chosen(VIEWS, options)
+    if options["text"] is not None and options["literal"] is not None:
         raise click.UsageError("Give one text: a file, - for standard input, or --text TEXT.")
     if options["cell"] and options["surprise"] and not options["as_json"]:
         raise click.UsageError("--cell and --surprise both colour the text: give one.")
     model = load_model(checkpoint, options["threads"], terminal)
-    reading.show(terminal, model, _ids(model, options, terminal), options)
+    ids = _ids(model, options, terminal) if getattr(view, "READS", True) else None
+    view.show(terminal, model, ids, options)
 
 
 def _ids(model, options: dict[str, Any], terminal):
+    """Ids (N,) of the text that is named, else of the part of the run's own that was held out."""
     if options["literal"] is not None:
         text = options["literal"]
         return model.encode(
             text.encode("utf-8", "surrogateescape") if model.vocabulary.is_bytes else text, options["unknown"]
         )
-    from charrnn.text.corpus import open_corpus
+    from charrnn.commands.scored import Texts
 
-    corpus = open_corpus(
-        [options["text"]],
-        as_bytes=model.vocabulary.is_bytes,
-        encoding=options["encoding"] or model.checkpoint.corpus.get("encoding", "utf-8"),
-        vocabulary=model.vocabulary,
-        unknown=options["unknown"],
-    )
-    for note in corpus.notes:
-        terminal.note(note)
-    return corpus.ids
+    named = options["text"] is not None
+    texts = Texts(model, options | {"text": (options["text"],) if named else (), "part": None, "fit": ()}, terminal)
+    if named:
+        if texts.is_own:
+            terminal.note("The model was trained on this text: leave TEXT out for the part that was held out.")
+        return texts.corpus.ids
+    part = texts.scored(held_out=True)
+    terminal.note(f"reads the {part.name} part of the run's own text" if part.name != "all" else "reads all of it")
+    return part.ids

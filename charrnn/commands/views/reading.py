@@ -46,6 +46,11 @@ OPTIONS = (
 )  # fmt: skip
 
 
+def wanted(options: dict[str, Any]) -> str | None:
+    """The option that only this view heeds, if it is given."""
+    return next((f"--{name}" for name in ("predictions", "surprise") if options[name]), None)
+
+
 def show(terminal, model, ids, options: dict[str, Any]) -> None:
     """Read the part of ids (N,) that is asked for, and show or print it."""
     from charrnn.inspection.reading import read
