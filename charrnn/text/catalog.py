@@ -13,6 +13,7 @@ from charrnn.folders import corpora_folder
 from charrnn.text.python_source import write_python_sources
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")  # no files on Windows, whatever follows a dot
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TEXTS = ("title", "licence", "note")
 _MOST_LISTED = 1000  # files of a folder looked at for a "did you mean"
@@ -24,6 +25,9 @@ class CatalogEntry:
 
     A download has an ``address`` (https), its size in ``bytes`` and its ``sha256`` in lower-case hex; a text
     that is built in has None for all three.
+
+    Raises:
+        CorpusError: the name is not of a-z, 0-9 and hyphens: as it makes a file's name, no other may exist.
     """
 
     name: str
@@ -34,6 +38,10 @@ class CatalogEntry:
     address: str | None = None
     bytes: int | None = None
     sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if _NAME.fullmatch(self.name) is None or _DEVICES.fullmatch(self.name):
+            raise CorpusError(f"catalog entry {self.name!r}: the name must be of a-z, 0-9 and hyphens, and no device's")
 
     def path(self, folder: Path | None = None) -> Path:
         """Where the text lies once it is there: ``NAME.txt`` in the folder, by default the user's own."""
@@ -89,7 +97,6 @@ def _entry(name: str, table: Any) -> CatalogEntry:
         if not condition:
             raise CorpusError(f"catalog entry {name!r}: {what}")
 
-    require(_NAME.fullmatch(name) is not None, "the name must be of a-z, 0-9 and hyphens")
     require(isinstance(table, dict), "it must be a table")
     kind = table.get("kind", "download")
     require(kind in ("download", "built-in"), "kind must be download or built-in")

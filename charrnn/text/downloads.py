@@ -1,34 +1,29 @@
-"""Fetching a text of the catalog: over https only, no more than announced, resumed, verified by SHA-256."""
+"""A text of the catalog on this machine: fetched, continued where it broke off, and verified by its SHA-256."""
 
 import hashlib
-import http.client
 import os
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from charrnn.errors import CorpusError
+from charrnn.files import flush_folder, lock_file
 from charrnn.text.catalog import CatalogEntry
+from charrnn.text.transfer import Transfer
 
-TIMEOUT = 30.0  # seconds without an answer
-
-_BLOCK = 1 << 16
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+Report = Callable[[int, int], None]
 
 
 def download(
-    entry: CatalogEntry,
-    folder: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    *,
-    loopback_http: bool = False,
+    entry: CatalogEntry, folder: Path | None = None, progress: Report | None = None, *, loopback_http: bool = False
 ) -> Path:
     """Fetch a text and return its path, ``NAME.txt`` in the folder; a good one that is there already is kept.
 
-    What has arrived is kept in ``NAME.txt.part`` until it is whole: a broken download is continued.
+    What has arrived is kept in ``NAME.txt.part`` until it is whole, so that a broken download is continued.  When the
+    whole that was continued is not the text of the catalog (the server's may have changed in between), it is fetched
+    once from the start.
 
     Args:
         entry: which text; not a built-in one.
@@ -37,8 +32,8 @@ def download(
         loopback_http: allow plain http to this very machine, for tests.
 
     Raises:
-        CorpusError: the address is not https, the network or the disk fails, or what came has another size or
-            SHA-256 than the catalog says (then it is deleted).
+        CorpusError: the address is not https, the network or the disk fails, another process is at it, or what came has
+            another size or SHA-256 than the catalog says (then it is deleted).
     """
     if entry.kind != "download":
         raise CorpusError(f"{entry.name} is not a download: it is built on this machine")
@@ -46,107 +41,91 @@ def download(
     part = path.with_name(path.name + ".part")
     report = progress or (lambda done, total: None)
     try:
-        if path.exists() and _sha256(path) == entry.sha256:
-            return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not part.exists() or part.stat().st_size < entry.bytes:
-            _fetch(entry, part, report, loopback_http)
-        _verify(entry, part)
+        if path.is_file() and _is_the_text(entry, path):
+            return path
+        for place in (path, part):
+            _require_plain(place)
+        with _locked(part) as file:
+            _complete(entry, file, report, loopback_http)
         part.replace(path)
+        flush_folder(path.parent)
+    except _NotTheTextError as error:
+        part.unlink(missing_ok=True)
+        raise CorpusError(str(error)) from None
     except OSError as error:  # of the disk: those of the network are CorpusErrors already
         raise CorpusError(f"{error.filename or part}: {error.strerror or error}") from None
     return path
 
 
-def _fetch(entry: CatalogEntry, part: Path, report: Callable[[int, int], None], loopback_http: bool) -> None:
-    """Add to the part file what is missing, or start it anew if the server cannot continue."""
-    opener = urllib.request.build_opener(_SafeRedirects(loopback_http))
-    _check_address(entry.address, loopback_http)
-    done = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(entry.address, headers={"User-Agent": "charrnn"})
-    if done:
-        request.add_header("Range", f"bytes={done}-")
-    try:
-        response = opener.open(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if not done or error.code != 416:
-            raise _failed(entry, f"the server answers {error.code} {error.reason}") from None
-        # The server has nothing to add, so what we hold is not its text.
-        part.unlink()
-        _fetch(entry, part, report, loopback_http)
-        return
-    except (OSError, http.client.HTTPException) as error:
-        raise _failed(entry, getattr(error, "reason", error)) from None
-    with response:
-        if done and response.status != 206:
-            done = 0  # it sends the whole text instead of the rest
-        elif done and not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
-            raise _failed(entry, "the server sent another part than was asked for")
-        with part.open("ab" if done else "wb") as file:
-            report(done, entry.bytes)
-            # One byte more than announced is enough to know that it is too much.
-            while done <= entry.bytes and (data := _read(entry, response, entry.bytes + 1 - done)):
-                file.write(data)
-                done += len(data)
-                report(min(done, entry.bytes), entry.bytes)
-            file.flush()
-            os.fsync(file.fileno())
+class _NotTheTextError(Exception):
+    """What arrived can never become the text."""
 
 
-def _read(entry: CatalogEntry, response: http.client.HTTPResponse, most: int) -> bytes:
-    try:
-        return response.read(min(_BLOCK, most))
-    except (OSError, http.client.HTTPException) as error:
-        raise _failed(entry, error) from None
-
-
-def _failed(entry: CatalogEntry, reason: object) -> CorpusError:
-    words = " ".join(str(reason).split()) or type(reason).__name__
-    return CorpusError(f"{entry.name}: cannot download: {words}; try again to continue")
-
-
-def _verify(entry: CatalogEntry, part: Path) -> None:
-    """Raise CorpusError unless the part file is the whole text; delete it if it can never be."""
-    size = part.stat().st_size
+def _complete(entry: CatalogEntry, file: BinaryIO, report: Report, loopback_http: bool) -> None:
+    """Add what is missing to the part file, or begin anew; it is the text when this returns."""
+    done = file.seek(0, os.SEEK_END)
+    if done > entry.bytes:
+        done = file.truncate(0)
+    if done < entry.bytes:
+        _fetch(entry, file, done, report, loopback_http)
+    if done and file.seek(0, os.SEEK_END) >= entry.bytes and _digest(file) != entry.sha256:
+        _fetch(entry, file, 0, report, loopback_http)
+    size = file.seek(0, os.SEEK_END)
     if size < entry.bytes:
         raise CorpusError(
             f"{entry.name}: the download ended after {size:,} of {entry.bytes:,} bytes; try again to continue"
         )
     if size > entry.bytes:
-        part.unlink()
-        raise CorpusError(f"{entry.name}: the server sent more than the {entry.bytes:,} bytes of the catalog")
-    digest = _sha256(part)
+        raise _NotTheTextError(f"{entry.name}: the server sent more than the {entry.bytes:,} bytes of the catalog")
+    digest = _digest(file)
     if digest != entry.sha256:
-        part.unlink()
-        raise CorpusError(
+        raise _NotTheTextError(
             f"{entry.name}: the SHA-256 of what arrived begins with {digest[:12]}, that of the catalog with "
             f"{entry.sha256[:12]}; it was deleted, try again"
         )
 
 
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirections to https only: urllib's own would go to http and ftp as well."""
+def _fetch(entry: CatalogEntry, file: BinaryIO, done: int, report: Report, loopback_http: bool) -> None:
+    """Append the text from the byte ``done`` on; from the start, if the server cannot continue."""
+    with Transfer(entry.name, entry.address, done, entry.bytes, loopback_http) as transfer:
+        done = file.truncate(transfer.start)
+        report(done, entry.bytes)
+        for data in transfer:
+            file.write(data)
+            done += len(data)
+            report(min(done, entry.bytes), entry.bytes)
+    file.flush()
+    os.fsync(file.fileno())
 
-    def __init__(self, loopback_http: bool):
-        self.loopback_http = loopback_http
 
-    def redirect_request(self, request: Any, file: Any, code: int, message: str, headers: Any, address: str) -> Any:
+@contextmanager
+def _locked(part: Path) -> Iterator[BinaryIO]:
+    """The part file, open to be read and appended to, while no other process has it."""
+    with part.open("a+b") as file:
         try:
-            _check_address(address, self.loopback_http)
-        except CorpusError:
-            file.close()
-            raise
-        return super().redirect_request(request, file, code, message, headers, address)
+            file.seek(0)
+            lock_file(file)
+            # Whoever had it may just have finished: then it has got another name.
+            mine = os.path.samestat(os.fstat(file.fileno()), part.stat())
+        except OSError:
+            mine = False
+        if not mine:
+            raise CorpusError(f"{part}: another process is writing it: wait until it is done")
+        yield file
 
 
-def _check_address(address: str, loopback_http: bool) -> None:
-    parts = urllib.parse.urlsplit(address)
-    if parts.scheme == "https" or (loopback_http and parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        return
-    raise CorpusError(f"texts are fetched over https only, not from {address!r}")
+def _require_plain(path: Path) -> None:
+    """Refuse a link, which may lead elsewhere, a pipe, which may never end, and a folder in a file's place."""
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise CorpusError(f"{path}: not a plain file: remove it or move it away")
 
 
-def _sha256(path: Path) -> str:
+def _is_the_text(entry: CatalogEntry, path: Path) -> bool:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return _digest(file) == entry.sha256
+
+
+def _digest(file: BinaryIO) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
