@@ -8,18 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from charrnn.palette import contrast, foreground, linear_light, luminance
 from charrnn.terminal.cells import text_width
-from charrnn.terminal.colours import (
-    DIVERGING,
-    SEQUENTIAL,
-    Depth,
-    contrast,
-    cube_rgb,
-    foreground,
-    linear_light,
-    luminance,
-    ramp,
-)
+from charrnn.terminal.colours import DIVERGING, SEQUENTIAL, Depth, cube_rgb, ramp
 from charrnn.terminal.heatmap import heat_text, legend, strip
 from charrnn.terminal.predictions import prediction_legend, prediction_rows
 from charrnn.terminal.sanitise import visible

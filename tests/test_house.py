@@ -10,17 +10,19 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground up. A file imports from its own floor and from those below.
 FLOORS = [
-    {"errors", "folders", "files", "records", "config", "presets", "progress", "stopwatch", "charrnn"},
+    {"errors", "folders", "files", "records", "config", "presets", "progress", "stopwatch", "palette", "charrnn"},
     {"kernels", "text"},
     {"parameters", "threads", "packed", "workspace", "memory"},
     {"regularisation"},
     {"network"},
     {"lanes"},
+    {"saturation"},
     {"schedule", "plan", "optimizer", "checkpoint", "runs", "evaluation", "diagnosis", "sampling", "guard", "verdict"},
     {"ngrams", "baselines", "online", "novelty", "ensemble"},
     {"training", "model", "timing", "contest"},
-    {"inspection"},
+    {"inspection", "analysis"},
     {"terminal"},
+    {"pictures", "pages"},
     {"commands"},
     {"__main__"},
 ]

@@ -4,11 +4,7 @@ Both scales begin in a near-black, so that what is far from zero glows, and carr
 foreground: they look the same on dark and on light terminals. Four depths are served. Each has its own table;
 the coarser ones are chosen by hand rather than rounded, since rounding does not keep the order of luminance.
 
-The diverging scale goes to blue for negative and to orange for positive values. That pair lies along the
-blue–yellow axis, which people with red–green blindness (protanopia, deuteranopia) see undiminished. Colours
-are mixed *in linear light* between the neutral and two ends of equal luminance, therefore luminance is the
-same for +v and -v and rises with the distance from zero: the scale reads rightly in grey, too. The mixture
-follows perceived lightness, the cube root of luminance: equal steps of the value look equal.
+How the colours are mixed is in :mod:`charrnn.palette`.
 """
 
 import enum
@@ -21,7 +17,7 @@ import numpy as np
 from rich.color import Color
 from rich.style import Style
 
-RGB = tuple[int, int, int]
+from charrnn.palette import RGB, diverging, foreground, sequential
 
 
 class Depth(enum.IntEnum):
@@ -31,60 +27,6 @@ class Depth(enum.IntEnum):
     ANSI16 = 16
     ANSI256 = 256
     TRUECOLOUR = 1 << 24
-
-
-def linear_light(rgb: Sequence[float] | np.ndarray) -> np.ndarray:
-    """sRGB channels (0 to 255) as amounts of light (0 to 1)."""
-    channel = np.asarray(rgb, dtype=np.float64) / 255
-    return np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
-
-
-def luminance(rgb: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Relative luminance of sRGB colours (..., 3), as WCAG defines it: 0 black, 1 white."""
-    return linear_light(rgb) @ np.array([0.2126, 0.7152, 0.0722])
-
-
-def contrast(first: Sequence[float], second: Sequence[float]) -> float:
-    """Contrast ratio of two sRGB colours, as WCAG defines it: 1 to 21."""
-    dark, light = sorted((float(luminance(first)), float(luminance(second))))
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _srgb(light: np.ndarray) -> np.ndarray:
-    channel = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(channel * 255).astype(int)
-
-
-def _mix(first: RGB, last: RGB, parts: np.ndarray) -> np.ndarray:
-    """Colours (n, 3) with ``parts`` (n,) of the light of ``last``, the rest of ``first``."""
-    return _srgb(linear_light(first) * (1 - parts[:, None]) + linear_light(last) * parts[:, None])
-
-
-NEUTRAL: RGB = (26, 26, 29)
-BLUE: RGB = (80, 176, 255)
-ORANGE: RGB = (255, 140, 40)
-_NIGHT_TO_CREAM: tuple[RGB, ...] = (
-    NEUTRAL,
-    (92, 20, 118),
-    (182, 40, 122),
-    (246, 108, 92),
-    (254, 178, 110),
-    (255, 236, 184),
-)
-
-_BLACK: RGB = (0, 0, 0)
-_WHITE: RGB = (255, 255, 255)
-_SOFT: RGB = (208, 208, 208)
-_FAINT: RGB = (138, 138, 138)
-
-
-def foreground(background: RGB, faint: bool = False) -> RGB:
-    """A colour for text on ``background``, of a contrast of at least 4.5 and no harsher than it need be."""
-    if faint and contrast(_FAINT, background) >= 4.5:
-        return _FAINT
-    if contrast(_SOFT, background) >= 7:
-        return _SOFT
-    return max(_BLACK, _WHITE, key=lambda colour: contrast(colour, background))
 
 
 @dataclass(frozen=True)
@@ -152,26 +94,10 @@ def _nearest_grey(grey: RGB) -> int:
     return min((16, 231, *range(232, 256)), key=lambda number: abs(cube_rgb(number)[0] - grey[0]))
 
 
-def _diverging(steps: int) -> tuple[RGB, ...]:
-    dark, bright = luminance(NEUTRAL), luminance([BLUE, ORANGE]).mean()
-    lightness = np.linspace(np.cbrt(dark), np.cbrt(bright), steps)
-    parts = np.clip((lightness**3 - dark) / (bright - dark), 0, 1)
-    blue, orange = _mix(NEUTRAL, BLUE, parts), _mix(NEUTRAL, ORANGE, parts)
-    return tuple(map(tuple, np.concatenate([blue[:0:-1], orange]).tolist()))
-
-
-def _sequential(steps: int) -> tuple[RGB, ...]:
-    """Night, purple, rose, apricot, cream. Mixed by the square root of light, nearly lightness."""
-    anchors = np.sqrt(linear_light(_NIGHT_TO_CREAM))
-    place = np.linspace(0, len(anchors) - 1, steps)
-    channels = [np.interp(place, range(len(anchors)), channel) ** 2 for channel in anchors.T]
-    return tuple(map(tuple, _srgb(np.stack(channels, axis=1)).tolist()))
-
-
 DIVERGING = Scale(
     name="diverging",
     low=-1.0,
-    colours=_diverging(33),
+    colours=diverging(33),
     cube=(39, 32, 25, 19, 234, 52, 94, 166, 208),
     basic=((4, 15), (14, 0), None, (11, 0), (1, 15)),
     # Low dots and minus signs against high ticks and plus signs: the sign is seen, more ink is more.
@@ -180,7 +106,7 @@ DIVERGING = Scale(
 SEQUENTIAL = Scale(
     name="sequential",
     low=0.0,
-    colours=_sequential(65),
+    colours=sequential(65),
     cube=(234, 53, 90, 126, 162, 168, 209, 216, 223),
     basic=(None, (5, 15), (13, 0), (11, 0), (15, 0)),
     symbols=" .:-=+*#@",

@@ -1,0 +1,95 @@
+"""The arithmetic of colour, and the colours that values have, on the night of a screen and on paper.
+
+The diverging scale goes to blue for negative and to orange for positive values. That pair lies along the
+blue–yellow axis, which people with red–green blindness (protanopia, deuteranopia) see undiminished. Colours
+are mixed *in linear light* between the neutral and two ends of equal luminance, therefore luminance is the
+same for +v and -v and goes one way with the distance from zero: the scale reads rightly in grey, too. The mixture
+follows perceived lightness, the cube root of luminance: equal steps of the value look equal.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+RGB = tuple[int, int, int]
+
+NEUTRAL: RGB = (26, 26, 29)
+BLUE: RGB = (80, 176, 255)
+ORANGE: RGB = (255, 140, 40)
+PAPER: RGB = (255, 255, 255)
+PAPER_BLUE: RGB = (70, 152, 255)
+PAPER_ORANGE: RGB = (242, 118, 0)
+NIGHT_TO_CREAM: tuple[RGB, ...] = (
+    NEUTRAL,
+    (92, 20, 118),
+    (182, 40, 122),
+    (246, 108, 92),
+    (254, 178, 110),
+    (255, 236, 184),
+)
+PAPER_TO_PLUM: tuple[RGB, ...] = (
+    PAPER,
+    (255, 232, 186),
+    (253, 186, 128),
+    (238, 124, 112),
+    (186, 62, 128),
+    (96, 24, 116),
+)
+
+_BLACK: RGB = (0, 0, 0)
+_WHITE: RGB = (255, 255, 255)
+_SOFT: RGB = (208, 208, 208)
+_FAINT: RGB = (138, 138, 138)
+
+
+def linear_light(rgb: Sequence[float] | np.ndarray) -> np.ndarray:
+    """sRGB channels (0 to 255) as amounts of light (0 to 1)."""
+    channel = np.asarray(rgb, dtype=np.float64) / 255
+    return np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
+
+
+def luminance(rgb: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Relative luminance of sRGB colours (..., 3), as WCAG defines it: 0 black, 1 white."""
+    return linear_light(rgb) @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def contrast(first: Sequence[float], second: Sequence[float]) -> float:
+    """Contrast ratio of two sRGB colours, as WCAG defines it: 1 to 21."""
+    dark, light = sorted((float(luminance(first)), float(luminance(second))))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def foreground(background: RGB, faint: bool = False) -> RGB:
+    """A colour for text on ``background``, of a contrast of at least 4.5 and no harsher than it need be."""
+    if faint and contrast(_FAINT, background) >= 4.5:
+        return _FAINT
+    if contrast(_SOFT, background) >= 7:
+        return _SOFT
+    return max(_BLACK, _WHITE, key=lambda colour: contrast(colour, background))
+
+
+def diverging(steps: int, neutral: RGB = NEUTRAL, low: RGB = BLUE, high: RGB = ORANGE) -> tuple[RGB, ...]:
+    """2 · ``steps`` - 1 colours from ``low`` over ``neutral`` to ``high``."""
+    start, end = luminance(neutral), luminance([low, high]).mean()
+    lightness = np.linspace(np.cbrt(start), np.cbrt(end), steps)
+    parts = np.clip((lightness**3 - start) / (end - start), 0, 1)
+    below, above = _mix(neutral, low, parts), _mix(neutral, high, parts)
+    return tuple(map(tuple, np.concatenate([below[:0:-1], above]).tolist()))
+
+
+def sequential(steps: int, anchors: Sequence[RGB] = NIGHT_TO_CREAM) -> tuple[RGB, ...]:
+    """``steps`` colours along ``anchors``, mixed by the square root of light, nearly lightness."""
+    roots = np.sqrt(linear_light(anchors))
+    place = np.linspace(0, len(roots) - 1, steps)
+    channels = [np.interp(place, range(len(roots)), channel) ** 2 for channel in roots.T]
+    return tuple(map(tuple, _srgb(np.stack(channels, axis=1)).tolist()))
+
+
+def _srgb(light: np.ndarray) -> np.ndarray:
+    channel = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(channel * 255).astype(int)
+
+
+def _mix(first: RGB, last: RGB, parts: np.ndarray) -> np.ndarray:
+    """Colours (n, 3) with ``parts`` (n,) of the light of ``last``, the rest of ``first``."""
+    return _srgb(linear_light(first) * (1 - parts[:, None]) + linear_light(last) * parts[:, None])

@@ -1,0 +1,23 @@
+"""Pictures for papers: drawings made of a few shapes, written as SVG or PNG."""
+
+from pathlib import Path
+
+from charrnn.errors import ConfigError
+from charrnn.files import write_durably
+from charrnn.pictures.drawing import Drawing
+
+
+def save(drawing: Drawing, path: Path) -> None:
+    """Write ``drawing`` durably, as what the name says: ``.svg`` or ``.png``.
+
+    Raises:
+        ConfigError: the name ends otherwise, or PNG is asked for without matplotlib.
+        OSError: the file cannot be written.
+    """
+    from charrnn.pictures.png import to_png
+    from charrnn.pictures.svg import to_svg
+
+    kind = path.suffix.lower()
+    if kind not in (".svg", ".png"):
+        raise ConfigError(f"{path}: a picture's name ends in .svg or .png")
+    write_durably(path, to_png(drawing) if kind == ".png" else to_svg(drawing).encode("ascii"))
