@@ -10,8 +10,8 @@ import numpy as np
 from charrnn.network import CharLSTM, LSTMState
 from charrnn.parameters import Parameters
 from charrnn.records import Diagnosed
+from charrnn.saturation import GATES, SIGNED, saturation
 
-LOW, HIGH = 0.1, 0.9  # a gate below is as good as closed, one above as good as open
 READ = 1000  # characters whose gates are looked at
 
 
@@ -34,7 +34,7 @@ def diagnose(network: CharLSTM, text: np.ndarray, lanes: int, steps: int, before
         gradient_norms=tuple(tuple(_finite(layer[k]) for k in steps_back) for layer in norms),
         half_lengths=tuple(half_length(layer) for layer in norms),
         update_ratios=update_ratios(before, network.parameters),
-        gates=saturation(network, text[:READ]),
+        gates=gate_shares(network, text[:READ]),
     )
 
 
@@ -84,19 +84,18 @@ def update_ratios(before: np.ndarray, parameters: Parameters) -> dict[str, float
     return ratios
 
 
-def saturation(network: CharLSTM, ids: np.ndarray) -> tuple[dict[str, tuple[float, float] | float], ...]:
+def gate_shares(network: CharLSTM, ids: np.ndarray) -> tuple[dict[str, tuple[float, float] | float], ...]:
     """For each layer, the share of its gates' values that are at their ends while it reads ids (N,) from zero.
 
     ``i``, ``f``, ``o``: the shares below 0.1 and above 0.9; ``g``, ``tanh_c``: that with |value| above 0.9.
     """
-    signals = network.trace(ids, network.initial_state(1))
-    signals["tanh_c"] = np.tanh(signals["c"])
-    layers = []
-    for layer in range(network.config.layers):
-        value = {name: signals[name][:, layer] for name in ("i", "f", "o", "g", "tanh_c")}
-        shares = {gate: (float(np.mean(value[gate] < LOW)), float(np.mean(value[gate] > HIGH))) for gate in "ifo"}
-        layers.append(shares | {name: float(np.mean(np.abs(value[name]) > HIGH)) for name in ("g", "tanh_c")})
-    return tuple(layers)
+    found = saturation(network, ids, lanes=1)
+    low, high = ({name: units.mean(axis=1) for name, units in side.items()} for side in (found.low, found.high))
+    return tuple(
+        {name: (float(low[name][layer]), float(high[name][layer])) for name in GATES}
+        | {name: float(low[name][layer] + high[name][layer]) for name in SIGNED}
+        for layer in range(network.config.layers)
+    )
 
 
 def _windows(network, text, lanes, steps):

@@ -1,13 +1,13 @@
 """The loss on a text, every character scored once, the state carried."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.lanes import Lanes
+from charrnn.lanes import Lanes, Places
 from charrnn.network import CharLSTM
 from charrnn.records import bits
 
@@ -60,14 +60,39 @@ def evaluate(
         ConfigError: nothing can be scored.
     """
     text = scorable(ids, before)
-    scored = len(text) - 1
-    shared = Lanes(scored, lanes, steps)
-    state = network.initial_state(shared.count)
-    loss, done = 0.0, 0
-    for at, own in shared.windows():
-        y = np.where(own, text[at + 1].astype(np.int32), np.int32(-1))
-        loss += float(network.losses(text[at].astype(np.int32), y, state).sum(dtype=np.float64))
-        done += len(at)
+    loss = 0.0
+    for _, losses in _windows(network, text, lanes, steps, progress):
+        loss += float(losses.sum(dtype=np.float64))
+    return Evaluation(loss / (len(text) - 1), len(text) - 1)
+
+
+def losses(
+    network: CharLSTM,
+    ids: np.ndarray,
+    before: int | None = None,
+    lanes: int = 32,
+    steps: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """The loss of each scored character in nats, (N,) float32, or (N - 1,) without ``before``; else as above.
+
+    Raises:
+        ConfigError: nothing can be scored.
+    """
+    text = scorable(ids, before)
+    found = np.empty(len(text) - 1, np.float32)
+    for places, values in _windows(network, text, lanes, steps, progress):
+        found[places.at[places.own]] = values[places.own]
+    return found
+
+
+def _windows(network, text, lanes, steps, progress) -> Iterator[tuple[Places, np.ndarray]]:
+    """The places k of windows and the losses (T, B) of text[k + 1] there, 0 where they do not count."""
+    shared = Lanes(len(text) - 1, lanes, steps)
+    state, done = network.initial_state(shared.count), 0
+    for places in shared.windows():
+        y = np.where(places.own, text[places.at + 1].astype(np.int32), np.int32(-1))
+        yield places, network.losses(text[places.at].astype(np.int32), y, state)
+        done += len(places.at)
         if progress is not None:
             progress(done, shared.length)
-    return Evaluation(loss / scored, scored)

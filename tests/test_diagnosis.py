@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig
-from charrnn.diagnosis import diagnose, gradient_norms, half_length, saturation, update_ratios
+from charrnn.diagnosis import diagnose, gate_shares, gradient_norms, half_length, update_ratios
 from charrnn.network import CharLSTM
 from charrnn.records import Diagnosed
 from charrnn.terminal import diagnosis
@@ -112,7 +112,7 @@ def test_saturation_counts_what_the_trace_shows(rng):
     made.parameters["b_l0"][:] += rng.normal(0, 2, 4 * 19).astype(np.float32)
     made.parameters_changed()
     ids = rng.integers(11, size=60)
-    shares = saturation(made, ids)
+    shares = gate_shares(made, ids)
     signals = made.trace(ids, made.initial_state(1))
     for layer in range(2):
         for gate in "ifo":

@@ -10,13 +10,17 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground up. A file imports from its own floor and from those below.
 FLOORS = [
-    {"errors", "folders", "files", "records", "config", "presets", "progress", "stopwatch", "palette", "charrnn"},
+    {
+        *("errors", "folders", "files", "records", "config", "presets", "progress", "stopwatch", "palette"),
+        *("strict_json", "charrnn"),
+    },
     {"kernels", "text"},
     {"parameters", "threads", "packed", "workspace", "memory"},
     {"regularisation"},
     {"network"},
     {"lanes"},
     {"saturation"},
+    {"tensor_file", "description"},
     {"schedule", "plan", "optimizer", "checkpoint", "runs", "evaluation", "diagnosis", "sampling", "guard", "verdict"},
     {"ngrams", "baselines", "online", "novelty", "ensemble"},
     {"training", "model", "timing", "contest"},

@@ -9,7 +9,7 @@ import numpy as np
 
 from charrnn.errors import CharRNNError, ConfigError, CorpusError
 
-_CONTEXT = 64  # characters before a part that n-grams may look at
+_CONTEXT = 5000  # characters before a part that are context: n-grams and the memory of `analyse errors` look there
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,172 @@
+"""How well a closing sign is foreseen, by the distance to the opening one: what a memory of that length is worth.
+
+Karpathy, Johnson & Li (2015), "Visualizing and Understanding Recurrent Networks", section 4.3, do this for closing
+braces of C and for line ends.  Bins are [1, 2), [2, 4), [4, 8), … characters.  docs/INSPECTION_METHODS.md says how signs
+are matched.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.analysis.symbols import decoded
+from charrnn.errors import ConfigError
+from charrnn.evaluation import losses
+from charrnn.model import Model
+from charrnn.ngrams import ORDERS, probabilities
+
+BRACKETS = ("()", "[]", "{}", "“”", "«»")  # not <> and ‘’, which are less-than and apostrophe more often
+STRAIGHT = ('"',)
+LINE_END = "\n"
+
+Progress = Callable[[str, int, int], None] | None
+
+
+@dataclass(frozen=True)
+class Bin:
+    """``count`` closing signs ``start`` <= distance < ``stop`` characters behind their opening ones.
+
+    ``loss`` and ``baseline`` are mean losses in nats at the closing sign, of the model and of the n-gram; ``gain`` the
+    mean of baseline - loss; ``…_error`` their standard errors, None for a single sign.
+    """
+
+    start: int
+    stop: int
+    count: int
+    loss: float
+    loss_error: float | None
+    baseline: float
+    baseline_error: float | None
+    gain: float
+    gain_error: float | None
+
+
+@dataclass(frozen=True)
+class Distances:
+    """By kind of sign, its bins; ``order`` is that of the n-gram, ``characters`` how many were read."""
+
+    characters: int
+    loss: float
+    baseline: float
+    order: int
+    kinds: dict[str, tuple[Bin, ...]]
+
+
+def distances(
+    model: Model,
+    ids: np.ndarray,
+    training: np.ndarray,
+    before: np.ndarray | None = None,
+    order: int | None = None,
+    progress: Progress = None,
+) -> Distances:
+    """Losses at the closing signs of ids (M,), by distance, beside an n-gram's.
+
+    Args:
+        model: one network or several.
+        ids: the text; without ``before`` its first character is context.
+        training: ids (N,) that the n-gram is fitted on.
+        before: ids (B,) that stand before the text; the openings in it count.
+        order: of the n-gram; None for the one that does best on this very text, to its advantage.
+        progress: called with what is being done, how much of it is, and how much there is.
+
+    Raises:
+        ConfigError: there is nothing to score, no training text, or n-grams would not fit into memory.
+    """
+    if before is None or not len(before):
+        before, ids = ids[:1], ids[1:]
+    if not len(training):
+        raise ConfigError("there is no training text to fit n-grams on")
+    loss = losses(model.network, ids, int(before[-1]), progress=_named("Reading", progress)).astype(np.float64)
+    order, baseline = _ngram(training, ids, before, len(model.vocabulary), order, progress)
+    text = decoded(model.vocabulary, np.concatenate([before, ids]))
+    found = {}
+    for kind, (places, lengths) in closings(text).items():
+        scored = places >= len(before)
+        at, lengths = places[scored] - len(before), lengths[scored]
+        if len(at):
+            found[kind] = _bins(lengths, loss[at], baseline[at])
+    return Distances(len(ids), float(loss.mean()), float(baseline.mean()), order, found)
+
+
+def _ngram(training, ids, before, vocabulary, order, progress):
+    """The order, and the losses (M,) of the n-gram of that order, or of the best."""
+    best = None
+    counted = _named("Counting n-grams", progress)
+    for number, chances in enumerate(probabilities(training, ids, before, vocabulary, order or ORDERS, counted)):
+        if order is None:
+            loss = -np.log(chances)
+            if best is None or loss.mean() < best[1].mean():
+                best = number, loss
+        else:
+            best = number, chances  # the last one is of the order asked for, or of the highest there is
+    return best if order is None else (best[0], -np.log(best[1]))
+
+
+def closings(text: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """By kind of sign, where it closes (K,) and how far back its opening is (K,), 1 for the character before."""
+    found = {kind: _brackets(text, *kind) for kind in BRACKETS}
+    found |= {kind * 2: _straight(text, kind) for kind in STRAIGHT}
+    found["newline"] = _line_ends(text)
+    pairs = {kind: np.array(pairs, np.int64).reshape(-1, 2) for kind, pairs in found.items() if pairs}
+    return {kind: (pair[:, 1], pair[:, 1] - pair[:, 0]) for kind, pair in pairs.items()}
+
+
+def _places(text: str, sign: str) -> list[int]:
+    places, at = [], text.find(sign)
+    while at >= 0:
+        places.append(at)
+        at = text.find(sign, at + 1)
+    return places
+
+
+def _brackets(text: str, opening: str, closing: str) -> list[tuple[int, int]]:
+    """Every closing sign with the last opening one that is not closed; one without is left out."""
+    ends = _places(text, closing)
+    if not ends:
+        return []
+    pairs, still_open = [], []
+    for place, is_end in sorted([(at, False) for at in _places(text, opening)] + [(at, True) for at in ends]):
+        if not is_end:
+            still_open.append(place)
+        elif still_open:
+            pairs.append((still_open.pop(), place))
+    return pairs
+
+
+def _straight(text: str, sign: str) -> list[tuple[int, int]]:
+    """Signs in turn open and close; an empty line forgets what is open, so that a stray sign does no lasting harm."""
+    pairs, opened = [], None
+    for place in _places(text, sign):
+        if opened is not None and text.find("\n\n", opened, place) < 0:
+            pairs.append((opened, place))
+            opened = None
+        else:
+            opened = place
+    return pairs
+
+
+def _line_ends(text: str) -> list[tuple[int, int]]:
+    places = _places(text, LINE_END)
+    return list(zip(places[:-1], places[1:], strict=True))
+
+
+def _bins(lengths: np.ndarray, loss: np.ndarray, baseline: np.ndarray) -> tuple[Bin, ...]:
+    power = np.floor(np.log2(lengths)).astype(int)
+    found = []
+    for number in np.unique(power):
+        own = power == number
+        means = [_mean(values[own]) for values in (loss, baseline, baseline - loss)]
+        found.append(Bin(2 ** int(number), 2 ** (int(number) + 1), int(own.sum()), *means[0], *means[1], *means[2]))
+    return tuple(found)
+
+
+def _mean(values: np.ndarray) -> tuple[float, float | None]:
+    """The mean and its standard error, as if the values were independent."""
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    return float(values.mean()), error
+
+
+def _named(name: str, progress: Progress) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(name, done, total)
