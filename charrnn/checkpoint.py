@@ -45,8 +45,8 @@ class Checkpoint:
     optimizer: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     state: tuple[np.ndarray, np.ndarray] | None = None
 
-    def save(self, path: Path) -> None:
-        """Write to ``path`` durably.
+    def save(self, path: Path, previous: Path | None = None) -> None:
+        """Write to ``path`` durably; what was there is kept as ``previous`` if that is given.
 
         Raises:
             CheckpointError: the disk refuses; a file that was there is as it was.
@@ -76,7 +76,7 @@ class Checkpoint:
         )
         data = safetensors.numpy.save(tensors, {"charrnn": about, "sha256": checksum(about, tensors)})
         try:
-            write_durably(path, data)
+            write_durably(path, data, previous)
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from None
 

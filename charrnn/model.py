@@ -1,6 +1,7 @@
 """The Python interface: a trained network together with its vocabulary, text in and NumPy out."""
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,15 @@ Text = str | bytes
 CHUNK, BATCH_CHUNK = 64, 4096  # characters drawn at a time, of one text and of many
 
 
-def load(path: str | Path, *others: str | Path, threads: int | None = None) -> "Model":
+def load(
+    path: str | Path,
+    *others: str | Path,
+    threads: int | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> "Model":
     """Load a model from a run's folder (its best checkpoint, else its last) or from a file.
+
+    Where the best is damaged and the last, or the one before, is not, that one is taken and ``warn`` told.
 
     With ``others``, of the same vocabulary and any size, the model is all of them: their probabilities are averaged.
 
@@ -29,7 +37,7 @@ def load(path: str | Path, *others: str | Path, threads: int | None = None) -> "
         VocabularyError: the models have not the same characters in the same order.
     """
     paths = [path, *others]
-    checkpoints = [load_checkpoint(Path(each)) for each in paths]
+    checkpoints = [load_checkpoint(Path(each), warn=warn) for each in paths]
     require_one_vocabulary([(str(each), found.vocabulary) for each, found in zip(paths, checkpoints, strict=True)])
     models = [Model.from_checkpoint(checkpoint, threads) for checkpoint in checkpoints]
     if not others:

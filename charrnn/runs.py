@@ -1,16 +1,25 @@
-"""A run's folder: ``last.safetensors``, ``best.safetensors`` and ``metrics.jsonl``."""
+"""A run's folder: ``last``, ``previous`` and ``best.safetensors``, and ``metrics.jsonl``.
+
+The order of writing makes a kill harmless at any moment.  The log is on the disk before a checkpoint that says how far
+the run is; the best checkpoint before the last one that knows of it.  What a dead run wrote after its last checkpoint
+is written again by the one that goes on from there.
+"""
 
 import contextlib
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError
-from charrnn.files import lock_file, write_durably
+from charrnn.files import flush_file, lock_file, remove_temporaries, write_durably
 from charrnn.records import Record
 
-LAST, BEST, METRICS, LOCK = "last.safetensors", "best.safetensors", "metrics.jsonl", ".lock"
+LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
+METRICS, LOCK = "metrics.jsonl", ".lock"
+
+Warn = Callable[[str], None]
 
 
 class RunFolder:
@@ -22,6 +31,7 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
+        self._last_is_good = False  # read or written by this run, and so worth a place as the previous one
 
     @property
     def last(self) -> Path:
@@ -29,43 +39,43 @@ class RunFolder:
         return self.path / LAST
 
     @property
+    def previous(self) -> Path:
+        """The one before, for when the last is damaged."""
+        return self.path / PREVIOUS
+
+    @property
     def best(self) -> Path:
         """The weights with the best validation loss."""
         return self.path / BEST
 
+    @property
+    def log(self) -> Path:
+        """Every record of the run."""
+        return self.path / METRICS
+
     def exists(self) -> bool:
         """Whether a model is there already; a run that was stopped before it saved one is none."""
-        return any((self.path / name).exists() for name in (LAST, BEST))
-
-    def create(self) -> None:
-        """Make the folder and start its log anew; an older run's checkpoints stay until they are replaced.
-
-        Raises:
-            CheckpointError: it cannot be made or written.
-        """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_durably(self.path / METRICS, b"")
-        except OSError as error:
-            raise CheckpointError(f"{self.path}: cannot be written ({error.strerror or error})") from None
+        return any((self.path / name).exists() for name in (LAST, PREVIOUS, BEST))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out of the folder. The lock dies with the process that holds it.
+        """Keep other runs out of the folder, and clear away what dead ones left half written.
+
+        The lock dies with the process that holds it.
 
         Raises:
             CheckpointError: another run has it.
         """
-        try:
+        with self._writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             file = (self.path / LOCK).open("a")
-        except OSError as error:
-            raise CheckpointError(f"{self.path}: cannot be written ({error.strerror or error})") from None
         with file:
             try:
                 lock_file(file)
             except OSError:
                 raise CheckpointError(f"{self.path}: another run is writing there; choose another --name") from None
+            with self._writing(self.path):
+                remove_temporaries(self.path)
             try:
                 yield
             finally:
@@ -78,26 +88,77 @@ class RunFolder:
                 (self.path / LOCK).unlink()
                 self.path.rmdir()
 
-    def forget_best(self) -> None:
-        """Remove the best checkpoint of a run that this one has replaced."""
+    @contextlib.contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """Say what could not be written."""
         try:
-            self.best.unlink(missing_ok=True)
+            yield
         except OSError as error:
-            raise CheckpointError(f"{self.best}: cannot be removed ({error.strerror or error})") from None
+            raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from None
 
-    def rewind(self, step: int) -> None:
-        """Drop from the log what was recorded after ``step``, so that a resumed run has every step once.
+    # ---- a run's life ---------------------------------------------------------------------------------
+
+    def begin(self, checkpoint: Checkpoint) -> None:
+        """Make the folder that of a new run, which ``checkpoint`` can start.
+
+        An older run there is replaced in one moment, by the new last checkpoint; what else it left is then removed.
+
+        Raises:
+            CheckpointError: the folder cannot be made or written.
+        """
+        with self._writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        self._remove(self.previous)
+        self.save_last(checkpoint)
+        self.rewind(checkpoint)
+
+    def load_last(self, warn: Warn) -> Checkpoint:
+        """The checkpoint to resume from: the last one, or if that is damaged or lost the one before.
+
+        Raises:
+            CheckpointError: there is none that is whole.
+        """
+        if not self.last.is_file() and not self.previous.is_file():
+            advice = "leave --resume out to start the run"
+            if self.best.is_file():
+                advice = f"{BEST} has weights only: start a run of another --name from them with --init-from"
+            raise CheckpointError(f"{self.last}: nothing to resume; {advice}")
+        path, checkpoint = _first_whole([self.last, self.previous], warn)
+        self._last_is_good = path == self.last
+        return checkpoint
+
+    def rewind(self, checkpoint: Checkpoint) -> None:
+        """Have nothing in the folder from after ``checkpoint``, so that the run that goes on has every step once.
 
         Raises:
             CheckpointError: the log cannot be written.
         """
-        log = self.path / METRICS
-        try:
-            lines = log.read_text("utf-8").splitlines() if log.exists() else []
+        if checkpoint.progress["best_step"] is None:
+            self._remove(self.best)
+        step = checkpoint.progress["step"]
+        with self._writing(self.log):
+            lines = self.log.read_bytes().splitlines() if step and self.log.exists() else []
             kept = [line for line in lines if _recorded_step(line) <= step]
-            write_durably(log, "".join(f"{line}\n" for line in kept).encode())
-        except OSError as error:
-            raise CheckpointError(f"{log}: cannot be rewritten ({error.strerror or error})") from None
+            write_durably(self.log, b"".join(line + b"\n" for line in kept))
+
+    def save_last(self, checkpoint: Checkpoint) -> None:
+        """Replace the last checkpoint, which becomes the previous one.
+
+        Raises:
+            CheckpointError: the disk refuses; both are as they were.
+        """
+        with self._writing(self.log):
+            flush_file(self.log)
+        checkpoint.save(self.last, self.previous if self._last_is_good else None)
+        self._last_is_good = True
+
+    def save_best(self, checkpoint: Checkpoint) -> None:
+        """Replace the best checkpoint.
+
+        Raises:
+            CheckpointError: the disk refuses; it is as it was.
+        """
+        checkpoint.save(self.best)
 
     def record(self, record: Record) -> None:
         """Append one record to the log.
@@ -106,36 +167,73 @@ class RunFolder:
             CheckpointError: the log cannot be written.
         """
         line = json.dumps(record.to_dict(), ensure_ascii=True, allow_nan=False)
+        with self._writing(self.log), self.log.open("a", encoding="utf-8") as log:
+            log.write(f"{line}\n")
+
+    def _remove(self, path: Path) -> None:
         try:
-            with (self.path / METRICS).open("a", encoding="utf-8") as log:
-                log.write(f"{line}\n")
+            path.unlink(missing_ok=True)
         except OSError as error:
-            raise CheckpointError(f"{self.path / METRICS}: cannot be written ({error.strerror or error})") from None
+            raise CheckpointError(f"{path}: cannot be removed ({error.strerror or error})") from None
 
 
-def _recorded_step(line: str) -> float:
+def _recorded_step(line: bytes) -> float:
     """The step of a line of the log; a line cut short by a crash counts as after everything."""
     try:
         record = json.loads(line)
-        return float("inf") if record["event"] == "finished" else record["step"]
-    except (ValueError, KeyError, TypeError):
+        return float("inf") if record["event"] == "finished" else float(record["step"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return float("inf")
 
 
-def find_checkpoint(path: Path, prefer: str = BEST) -> Path:
-    """The file meant by ``path``: itself, or in a run's folder the preferred checkpoint, or the other one.
+# ---- checkpoints by a path that a user gave -----------------------------------------------------------
+
+
+def open_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) -> tuple[Path, Checkpoint]:
+    """The checkpoint meant by ``path`` and where it was; if that is damaged another of the run, which ``warn`` is told.
 
     Raises:
-        CheckpointError: there is none, with what is there instead.
+        CheckpointError: there is none that is whole.
     """
+    return _first_whole(_meant(path, prefer), warn)
+
+
+def load_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) -> Checkpoint:
+    """The checkpoint of :func:`open_checkpoint`."""
+    return open_checkpoint(path, prefer, warn)[1]
+
+
+def _meant(path: Path, prefer: str) -> list[Path]:
+    """The files that ``path`` can mean, at least one, the one to take first."""
     if path.is_file():
-        return path
-    if path.is_dir():
-        for name in (prefer, LAST, BEST):
-            if (path / name).is_file():
-                return path / name
+        return [path]
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: no such checkpoint{_runs_in(path.parent)}")
+    names = dict.fromkeys((prefer, *((BEST, LAST, PREVIOUS) if prefer == BEST else (LAST, PREVIOUS, BEST))))
+    places = [path / name for name in names if (path / name).is_file()]
+    if not places:
         raise CheckpointError(f"{path}: no checkpoint in this folder{_runs_in(path)}")
-    raise CheckpointError(f"{path}: no such checkpoint{_runs_in(path.parent)}")
+    return places
+
+
+def _first_whole(places: list[Path], warn: Warn) -> tuple[Path, Checkpoint]:
+    """The first of ``places`` that can be read, with a warning if it is not the very first.
+
+    Raises:
+        CheckpointError: none can; what is wrong with the first.
+    """
+    failures = []
+    for place in places:
+        try:
+            checkpoint = Checkpoint.load(place)
+        except CheckpointError as error:
+            failures.append(error)
+            continue
+        if failures:
+            step = checkpoint.progress.get("step")
+            warn(f"{failures[0]}; {place.name}{'' if step is None else f', of step {step:,},'} is taken instead")
+        return place, checkpoint
+    raise failures[0]
 
 
 def _runs_in(folder: Path) -> str:
@@ -145,8 +243,3 @@ def _runs_in(folder: Path) -> str:
     except OSError:
         return ""
     return f"; {folder} has the run{'s' * (len(runs) > 1)} {', '.join(runs[:8])}" if runs else ""
-
-
-def load_checkpoint(path: Path, prefer: str = BEST) -> Checkpoint:
-    """:func:`find_checkpoint`, read."""
-    return Checkpoint.load(find_checkpoint(path, prefer))

@@ -95,7 +95,7 @@ class Trainer:
         self.state = network.initial_state(lanes)
         self._before_update = np.empty_like(network.parameters.flat) if diagnose else None
         self.progress = Progress()
-        self.resumed = resume is not None
+        self.resumed = resume
         if resume is not None:
             self._restore(resume)
         self.guard = Guard(network, self.optimizer)
@@ -186,6 +186,10 @@ class Trainer:
             DivergedError: three setbacks in a row; the best checkpoint is on disk.
             CheckpointError: a checkpoint cannot be written.
         """
+        if self.resumed is None:
+            self.folder.begin(self._whole())
+        else:
+            self.folder.rewind(self.resumed)
         yield self._started()
         self._started_at = self._saved_at = time.monotonic()
         if self.config.time_budget is not None and self.begun is not None:
@@ -363,7 +367,7 @@ class Trainer:
             averaged_loss=averaged,
         )
         if improved:
-            self._best(averaged is not None and averaged < raw).save(self.folder.best)
+            self.folder.save_best(self._best(averaged is not None and averaged < raw))
             yield Saved(progress.step, str(self.folder.best), "best")
 
     def _diagnose(self) -> Diagnosed:
@@ -411,13 +415,14 @@ class Trainer:
 
     def _save(self, reason: str) -> Saved:
         begun = time.monotonic()
-        state = self.state.h, self.state.c
-        self._checkpoint(self.optimizer.slots, state).save(self.folder.last)
-        if self.progress.best_step is None:
-            self.folder.forget_best()
+        self.folder.save_last(self._whole())
         self._saved_at = time.monotonic()
         self._saving_s = self._saved_at - begun
         return Saved(self.progress.step, str(self.folder.last), reason)
+
+    def _whole(self) -> Checkpoint:
+        """All that a resume needs."""
+        return self._checkpoint(self.optimizer.slots, (self.state.h, self.state.c))
 
     def _checkpoint(
         self,
@@ -464,7 +469,7 @@ class Trainer:
             batch_size=self.batches.lanes,
             seq_len=self.batches.steps,
             threads=self.network.team.threads,
-            resumed=self.resumed,
+            resumed=self.resumed is not None,
             notes=self.notes,
         )
 

@@ -13,12 +13,13 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.presets import PRESETS
 
 
-def test_a_run_leaves_its_three_files_and_says_where(tmp_path, text):
+def test_a_run_leaves_its_files_and_says_where(tmp_path, text):
     result = succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 12)
     assert sorted(path.name for path in (tmp_path / "fables").glob("[!.]*")) == [
         "best.safetensors",
         "last.safetensors",
         "metrics.jsonl",
+        "previous.safetensors",
     ]
     assert result.stdout == ""
     assert "\x1b" not in result.stderr

@@ -37,10 +37,6 @@ def trainer(path, config, resume=None, threads=1, embedding=None, text=TEXT, dia
     parts = Parts(ids[:cut], ids[cut:], ids[:0])
     network = CharLSTM(ModelConfig(len(VOCABULARY), 20, 2, embedding), seed=config.seed, threads=threads)
     folder = RunFolder(path)
-    if resume is None:
-        folder.create()
-    else:
-        folder.rewind(resume.progress["step"])
     return Trainer(network, config, parts, VOCABULARY, folder, CORPUS, resume=resume, diagnose=diagnose)
 
 
@@ -385,18 +381,21 @@ def test_a_resume_needs_all_that_belongs_to_the_run(tmp_path):
             trainer(tmp_path / "run", CONFIG, resume=broken(change))
 
 
-def test_starting_over_keeps_the_old_checkpoints_until_there_are_new_ones(tmp_path):
+def test_a_new_run_replaces_an_old_one_when_it_starts(tmp_path):
     run(trainer(tmp_path / "run", CONFIG))
     folder = RunFolder(tmp_path / "run")
-    before = folder.last.read_bytes(), folder.best.read_bytes()
-    again = trainer(folder.path, TrainConfig(seq_len=16, batch_size=4, steps=9, eval_every=5, sample_every=0, seed=7))
-    steps = again.run()
-    next(steps), next(steps)
-    assert (folder.last.read_bytes(), folder.best.read_bytes()) == before
-    again.stop()
-    list(steps)
-    assert Checkpoint.load(folder.last).progress["step"] == 1
+    before = folder.last.read_bytes(), folder.best.read_bytes(), folder.log.read_bytes()
+    config = TrainConfig(seq_len=16, batch_size=4, steps=9, eval_every=5, sample_every=0, seed=7)
+    records = trainer(folder.path, config).run()
+    assert (folder.last.read_bytes(), folder.best.read_bytes(), folder.log.read_bytes()) == before
+    next(records)  # and killed
     assert not folder.best.exists()  # the old run's, which would now be a lie
+    assert not folder.previous.exists()
+    assert folder.log.read_bytes() == b""
+    run(trainer(folder.path, config, resume=Checkpoint.load(folder.last)))
+    run(trainer(tmp_path / "fresh", config))
+    assert contents(folder.last) == contents(tmp_path / "fresh/last.safetensors")
+    assert metrics(folder.path) == metrics(tmp_path / "fresh")
 
 
 DIAGNOSED = dataclasses.replace(CONFIG, steps=30)

@@ -50,7 +50,9 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
         raise click.UsageError("--compare-pytorch and --sweep exclude each other.")
     if options["compare_pytorch"] and importlib.util.find_spec("torch") is None:
         raise ConfigError("--compare-pytorch needs PyTorch, which is not installed")
-    model = load_checkpoint(checkpoint).model if checkpoint else ModelConfig(vocabulary, hidden, layers, embedding)
+    model = ModelConfig(vocabulary, hidden, layers, embedding)
+    if checkpoint:
+        model = load_checkpoint(checkpoint, warn=terminal.warn).model
     most = threads or available_threads()
     cases = [(batch_size, most)]
     if sweep:

@@ -12,13 +12,11 @@ from charrnn.commands.options import checkpoint_argument, json_option
 @json_option
 def info(checkpoint: Path, as_json: bool) -> None:
     """Show what is in CHECKPOINT: sizes, training, history, and the text it comes from."""
-    from charrnn.checkpoint import Checkpoint
-    from charrnn.runs import LAST, find_checkpoint
+    from charrnn.runs import LAST, open_checkpoint
     from charrnn.terminal.console import Terminal
 
     terminal = Terminal(json=as_json)
-    path = find_checkpoint(checkpoint, prefer=LAST)
-    found = Checkpoint.load(path)
+    path, found = open_checkpoint(checkpoint, LAST, terminal.warn)
     if as_json:
         terminal.json(_as_dict(path, found))
     else:

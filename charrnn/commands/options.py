@@ -132,4 +132,4 @@ def load_model(path: Path, threads: int | None, terminal, others: Iterable[Path]
     from charrnn.model import load
 
     announced_compilation(terminal)
-    return load(path, *others, threads=threads)
+    return load(path, *others, threads=threads, warn=terminal.warn)

@@ -77,7 +77,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         raise CheckpointError(
             f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another"
         )
-    source = load_checkpoint(options["init_from"]) if options["init_from"] else None
+    source = load_checkpoint(options["init_from"], warn=terminal.warn) if options["init_from"] else None
     if source is not None:
         options = _settings_of_source(ctx, options, source)
     corpus = _open_text(text, options, source.vocabulary if source else None, terminal)
@@ -96,11 +96,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         "init_from": str(options["init_from"]) if source is not None else None,
     }
     parts = Parts.of(corpus.ids, config.split)
-    trainer = Trainer(
-        network, config, parts, corpus.vocabulary, folder, facts, corpus.notes, diagnose=options["diagnose"]
-    )
-    folder.create()
-    return trainer
+    return Trainer(network, config, parts, corpus.vocabulary, folder, facts, corpus.notes, diagnose=options["diagnose"])
 
 
 def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal):
@@ -109,14 +105,11 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     Raises:
         CharRNNError: there is none, it is complete, or the text or the options are not the run's.
     """
-    from charrnn.checkpoint import Checkpoint
     from charrnn.network import CharLSTM
     from charrnn.text.parts import Parts
     from charrnn.training import Trainer
 
-    if not folder.last.is_file():
-        raise CheckpointError(f"{folder.last}: nothing to resume; leave --resume out to start the run")
-    checkpoint = Checkpoint.load(folder.last)
+    checkpoint = folder.load_last(terminal.warn)
     if checkpoint.training is None or checkpoint.state is None or not checkpoint.corpus:
         raise CheckpointError(f"{folder.last}: it has no run to resume, only weights; start one with --init-from")
     config = _resumed_config(ctx, options, checkpoint)
@@ -135,7 +128,6 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
         raise ConfigError(
             f"{folder.path}: the run is complete after {checkpoint.progress['step']:,} steps; give more {more} to go on"
         )
-    folder.rewind(checkpoint.progress["step"])
     return trainer
 
 
