@@ -5,25 +5,20 @@ Weights have the names and layout of PyTorch's ``Embedding``, ``LSTM`` and ``Lin
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
-from charrnn import __version__
+from charrnn import tensor_file
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.description import Description
+from charrnn.errors import CharRNNError, CheckpointError, brief
 from charrnn.files import write_durably
 from charrnn.parameters import parameter_shapes
 from charrnn.text.vocabulary import Vocabulary
-
-FORMAT = 1
-LARGEST_HEADER = 64 * 2**20
 
 
 @dataclass
@@ -60,21 +55,11 @@ class Checkpoint:
             tensors["state.h"], tensors["state.c"] = self.state
         # safetensors 0.8 writes wrong bytes for arrays that are not contiguous.
         tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-        about = json.dumps(
-            {
-                "format": FORMAT,
-                "version": __version__,
-                "config": self.model.to_dict(),
-                "vocabulary": self.vocabulary.to_list(),
-                "training": self.training.to_dict() if self.training else None,
-                "progress": self.progress,
-                "history": self.history,
-                "corpus": self.corpus,
-            },
-            ensure_ascii=True,
-            allow_nan=False,
-        )
-        data = safetensors.numpy.save(tensors, {"charrnn": about, "sha256": checksum(about, tensors)})
+        about = Description(*(getattr(self, each.name) for each in fields(Description))).to_json()
+        try:
+            data = tensor_file.serialise(tensors, {"charrnn": about, "sha256": checksum(about, tensors)})
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: cannot be written ({error})") from None
         try:
             write_durably(path, data, previous)
         except OSError as error:
@@ -87,107 +72,76 @@ class Checkpoint:
         Raises:
             CheckpointError: it cannot be read, is damaged, or is not a checkpoint of this program.
         """
-        about, tensors = _read(path)
         try:
-            return cls._assemble(about, tensors)
+            with path.open("rb") as file:
+                return cls.read(file)
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
         except CharRNNError as error:
             raise CheckpointError(f"{path}: {error}") from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{path}: malformed checkpoint ({error!r})") from None
 
     @classmethod
-    def _assemble(cls, about: dict[str, Any], tensors: dict[str, np.ndarray]) -> "Checkpoint":
-        model = ModelConfig.from_dict(about["config"])
-        vocabulary = Vocabulary.from_list(about["vocabulary"])
-        if len(vocabulary) != model.vocabulary:
-            raise CheckpointError(f"{len(vocabulary)} characters for a model of {model.vocabulary}")
-        shapes = parameter_shapes(model)
-        parameters = {name: from_torch(name, tensors) for name in shapes}
-        optimizer: dict[str, dict[str, np.ndarray]] = {}
-        state = None
+    def read(cls, file: BinaryIO) -> "Checkpoint":
+        """Read and verify a file that is open.
+
+        It may come from anybody: what it claims is checked before memory is asked for, and the checksum, which anybody
+        can compute, is no reason to believe the rest.
+
+        Raises:
+            CharRNNError: it is damaged, or is not a checkpoint of this program.
+            OSError: it cannot be read.
+        """
+        header = tensor_file.read_header(file)
+        about = header.metadata.get("charrnn")
+        if about is None:
+            raise CheckpointError("a safetensors file, but not one that charrnn wrote")
+        description = Description.from_json(about)
+        shapes = header.shapes()
+        slots = _check_shapes(description.model, shapes)
+        tensors = tensor_file.read_tensors(file, shapes)
+        if header.metadata.get("sha256") != checksum(about, tensors):
+            raise CheckpointError("damaged (the checksum does not match its content)")
         for name, value in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                slot, _, parameter = rest.partition(".")
-                optimizer.setdefault(slot, {})[parameter] = value
-        if "state.h" in tensors:
-            state = tensors["state.h"], tensors["state.c"]
-            if state[0].shape != state[1].shape or state[0].shape[::2] != (model.layers, model.hidden):
-                raise CheckpointError(f"the state has shape {state[0].shape}")
-        for group in (parameters, *optimizer.values()):
-            if group.keys() != shapes.keys():
-                raise CheckpointError(f"tensors are missing or too many: {sorted(group.keys() ^ shapes.keys())}")
-            for name, value in group.items():
-                if value.shape != shapes[name] or value.dtype != np.float32:
-                    raise CheckpointError(f"{name} is {value.dtype} {value.shape}, not float32 {shapes[name]}")
-        # safetensors gives them in no order.
-        optimizer = {slot: {name: optimizer[slot][name] for name in shapes} for slot in sorted(optimizer)}
+            _check_finite(name, value)
+        names = parameter_shapes(description.model)
+        parameters = {name: from_torch(name, tensors) for name in names}
         for name, value in parameters.items():
-            if not np.isfinite(value).all():
-                raise CheckpointError(f"{name} has values that are not finite")
-        training = TrainConfig.from_dict(about["training"]) if about["training"] else None
-        for counters in (about["progress"], *about["history"]):
-            if not all(value is None or type(value) in (int, float) for value in dict(counters).values()):
-                raise CheckpointError("a counter is not a number")
-        _check_corpus(about["corpus"])
+            _check_finite(name, value)
         return cls(
-            model,
-            vocabulary,
-            parameters,
-            training,
-            dict(about["progress"]),
-            list(about["history"]),
-            dict(about["corpus"]),
-            optimizer,
-            state,
+            parameters=parameters,
+            optimizer={slot: {name: tensors[f"optimizer.{slot}.{name}"] for name in names} for slot in slots},
+            state=(tensors["state.h"], tensors["state.c"]) if "state.h" in shapes else None,
+            **vars(description),
         )
 
 
-_CORPUS = {
-    **{"sources": list, "paths": list, "sha256": str, "characters": int},
-    **{"as_bytes": bool, "encoding": str, "min_count": int, "max_vocab": int},
-}
+def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Hold the tensors' shapes against the model's; the optimiser's slots."""
+    own = parameter_shapes(model)
+    wanted = {
+        torch_name: shape[::-1] if name.startswith("w_") else shape
+        for name, shape in own.items()
+        for torch_name in torch_names(name)
+    }
+    slots = sorted({name.split(".")[1] for name in shapes if name.startswith("optimizer.")})
+    wanted |= {f"optimizer.{slot}.{name}": shape for slot in slots for name, shape in own.items()}
+    if "state.h" in shapes or "state.c" in shapes:
+        lanes = (*shapes.get("state.h", ()), 1, 1)[1]
+        wanted |= dict.fromkeys(("state.h", "state.c"), (model.layers, lanes, model.hidden))
+    for name, shape in wanted.items():
+        if name not in shapes:
+            raise CheckpointError(f"the tensor {brief(name)} is missing")
+        if shapes[name] != shape:
+            raise CheckpointError(f"the tensor {name} has the shape {shapes[name]}, not {shape}")
+    if len(shapes) > len(wanted):
+        raise CheckpointError(f"it has a tensor too many: {brief(next(iter(shapes.keys() - wanted.keys())))}")
+    return slots
 
 
-def _check_corpus(corpus: Any) -> None:
-    """What is said of the text must have the types that those who read it count on."""
-    if corpus == {}:
-        return
-    for name, kind in _CORPUS.items():
-        if type(corpus.get(name)) is not kind:
-            raise CheckpointError(f"what it says of its text is malformed ({name})")
-    if not all(isinstance(source, str) for source in corpus["sources"] + corpus["paths"]):
-        raise CheckpointError("what it says of its text is malformed (sources)")
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The verified metadata and tensors of a file."""
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if size > LARGEST_HEADER:
-                raise CheckpointError(f"{path}: not a checkpoint, or a damaged one (its header is impossibly long)")
-            header = file.read(size)
-            data = size.to_bytes(8, "little") + header + file.read()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
-    try:
-        tensors = safetensors.numpy.load(data)
-        metadata = json.loads(header).get("__metadata__") or {}
-    except (safetensors.SafetensorError, ValueError, KeyError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a checkpoint, or a damaged one ({error})") from None
-    if "charrnn" not in metadata:
-        raise CheckpointError(f"{path}: a safetensors file, but not one that charrnn wrote")
-    try:
-        about = json.loads(metadata["charrnn"])
-        version = about["format"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise CheckpointError(f"{path}: damaged (its description cannot be read)") from None
-    if version != FORMAT:
-        raise CheckpointError(f"{path}: format {version}, but this version of charrnn reads format {FORMAT}")
-    if metadata.get("sha256") != checksum(metadata["charrnn"], tensors):
-        raise CheckpointError(f"{path}: damaged (the checksum does not match its content)")
-    return about, tensors
+def _check_finite(name: str, value: np.ndarray) -> None:
+    # NaN wins every comparison of min and max, so this needs no array of flags.
+    if not (np.isfinite(value.min()) and np.isfinite(value.max())):
+        raise CheckpointError(f"the tensor {name} has values that are not finite")
 
 
 def checksum(about: str, tensors: Mapping[str, np.ndarray]) -> str:
@@ -200,32 +154,29 @@ def checksum(about: str, tensors: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def to_torch(name: str, value: np.ndarray) -> dict[str, np.ndarray]:
-    """A parameter under PyTorch's names and in its layout: weights (outputs, inputs), two biases."""
+def torch_names(name: str) -> tuple[str, ...]:
+    """What the parameter ``name`` is called in PyTorch, which has two biases for our one."""
     kind, _, layer = name.partition("_l")
     if kind == "b":
-        return {f"lstm.bias_ih_l{layer}": value, f"lstm.bias_hh_l{layer}": np.zeros_like(value)}
+        return f"lstm.bias_ih_l{layer}", f"lstm.bias_hh_l{layer}"
     if kind in ("w_ih", "w_hh"):
-        return {f"lstm.weight_{kind[2:]}_l{layer}": value.T}
-    return {"embedding": {"embedding.weight": value}, "w_out": {"head.weight": value.T}, "b_out": {"head.bias": value}}[
-        name
-    ]
+        return (f"lstm.weight_{kind[2:]}_l{layer}",)
+    return ({"embedding": "embedding.weight", "w_out": "head.weight", "b_out": "head.bias"}[name],)
+
+
+def to_torch(name: str, value: np.ndarray) -> dict[str, np.ndarray]:
+    """A parameter under PyTorch's names and in its layout: weights (outputs, inputs), two biases, of which one is 0."""
+    first, *others = torch_names(name)
+    return {first: value.T if name.startswith("w_") else value} | {other: np.zeros_like(value) for other in others}
 
 
 def from_torch(name: str, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
     """The parameter ``name`` out of tensors with PyTorch's names; its two biases are added up.
 
     Raises:
-        CheckpointError: a tensor is missing.
+        KeyError: a tensor is missing.
     """
-    kind, _, layer = name.partition("_l")
-    try:
-        if kind == "b":
-            return tensors[f"lstm.bias_ih_l{layer}"] + tensors[f"lstm.bias_hh_l{layer}"]
-        if kind in ("w_ih", "w_hh"):
-            return tensors[f"lstm.weight_{kind[2:]}_l{layer}"].T
-        if name == "w_out":
-            return tensors["head.weight"].T
-        return tensors[{"embedding": "embedding.weight", "b_out": "head.bias"}[name]]
-    except KeyError as error:
-        raise CheckpointError(f"the tensor {error} is missing") from None
+    first, *others = (tensors[each] for each in torch_names(name))
+    with np.errstate(over="ignore"):  # two finite biases may have an infinite sum; whoever needs to know looks
+        value = sum(others, first)
+    return value.T if name.startswith("w_") else value

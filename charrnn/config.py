@@ -1,11 +1,10 @@
 """The settings of a model and of a run: frozen, checked when they are made, and plain JSON on the way out."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any, Self
 
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, brief
 
 DEFAULT_LR = {"adamw": 4e-3, "adam": 4e-3, "sgd": 0.5, "rmsprop": 2e-3, "adagrad": 0.1}
 DEFAULT_WEIGHT_DECAY = {"adamw": 0.1, "adam": 0.0, "sgd": 0.0, "rmsprop": 0.0, "adagrad": 0.0}
@@ -13,6 +12,7 @@ OPTIMIZERS = tuple(DEFAULT_LR)
 SCHEDULES = ("constant", "linear", "cosine", "step", "exponential", "plateau")
 DEFAULT_DECAY_RATE = {"step": 0.97, "exponential": 0.97, "plateau": 0.5}
 INITS = ("unit", "uniform", "xavier", "orthogonal")
+_LONGEST_SPLIT = 60  # characters; whether they are percentages is for who cuts the text to say
 
 
 class _Config:
@@ -35,7 +35,7 @@ class _Config:
                 import difflib  # only where a name is wrong: it would slow every command's start
 
                 near = difflib.get_close_matches(name, known, 1)
-                raise ConfigError(f"unknown setting {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+                raise ConfigError(f"unknown setting {brief(name)}" + (f": did you mean {near[0]!r}?" if near else ""))
         try:
             return cls(**values)
         except TypeError as error:
@@ -44,21 +44,17 @@ class _Config:
     def _whole(self, name: str, least: int, most: int) -> None:
         value = getattr(self, name)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise ConfigError(f"{name} must be a whole number from {least:,} to {most:,}, not {value!r}")
+            raise ConfigError(f"{name} must be a whole number from {least:,} to {most:,}, not {brief(value)}")
 
     def _number(self, name: str, least: float, most: float) -> None:
         value = getattr(self, name)
-        if (
-            not isinstance(value, int | float)
-            or isinstance(value, bool)
-            or not math.isfinite(value)
-            or not least <= value <= most
-        ):
-            raise ConfigError(f"{name} must be a number from {least:g} to {most:g}, not {value!r}")
+        # NaN and infinities are not between two numbers.
+        if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+            raise ConfigError(f"{name} must be a number from {least:g} to {most:g}, not {brief(value)}")
 
     def _flag(self, name: str) -> None:
         if not isinstance(getattr(self, name), bool):
-            raise ConfigError(f"{name} must be true or false, not {getattr(self, name)!r}")
+            raise ConfigError(f"{name} must be true or false, not {brief(getattr(self, name))}")
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,7 @@ class TrainConfig(_Config):
         self._whole("seq_len", 1, 1_000_000)
         self._whole("batch_size", 1, 1_000_000)
         if self.init not in INITS:
-            raise ConfigError(f"init must be one of {', '.join(INITS)}, not {self.init!r}")
+            raise ConfigError(f"init must be one of {', '.join(INITS)}, not {brief(self.init)}")
         self._number("forget_bias", -100, 100)
         if self.dropout is not None:
             self._number("dropout", 0, 0.95)
@@ -157,7 +153,7 @@ class TrainConfig(_Config):
             self._number(name, 0, 0.95)
         self._flag("variational")
         if self.optimizer not in OPTIMIZERS:
-            raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
+            raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {brief(self.optimizer)}")
         if self.lr is not None:
             self._number("lr", 0, 1_000)
         self._number("beta1", 0, 0.999999)
@@ -174,7 +170,7 @@ class TrainConfig(_Config):
         self._number("ema", 0, 0.999999)
         self._whole("warmup", 0, 10**9)
         if self.schedule not in SCHEDULES:
-            raise ConfigError(f"schedule must be one of {', '.join(SCHEDULES)}, not {self.schedule!r}")
+            raise ConfigError(f"schedule must be one of {', '.join(SCHEDULES)}, not {brief(self.schedule)}")
         self._number("final_lr", 0, 1)
         if self.decay_rate is not None:
             self._number("decay_rate", 1e-6, 1)
@@ -193,6 +189,8 @@ class TrainConfig(_Config):
         given = [name for name in ("epochs", "steps", "time_budget") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ConfigError(f"{' and '.join(given)} exclude each other: give one")
+        if not isinstance(self.split, str) or len(self.split) > _LONGEST_SPLIT:
+            raise ConfigError(f"split must be percentages like 90/10/0, not {brief(self.split)}")
         self._whole("seed", 0, 2**63 - 1)
         self._whole("sample_length", 1, 1_000_000)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import PROGRESS
 
 from charrnn import files
 from charrnn.checkpoint import Checkpoint
@@ -19,7 +20,8 @@ from charrnn.text.vocabulary import Vocabulary
 def make(step, best_step=1):
     model = ModelConfig(3, 4, 1)
     parameters = {name: np.full(shape, step, np.float32) for name, shape in parameter_shapes(model).items()}
-    return Checkpoint(model, Vocabulary("abc"), parameters, progress={"step": step, "best_step": best_step})
+    progress = PROGRESS | {"step": step, "best_step": best_step}
+    return Checkpoint(model, Vocabulary("abc"), parameters, progress=progress)
 
 
 def step(path):

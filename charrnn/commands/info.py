@@ -68,7 +68,7 @@ def _show(terminal, path: Path, found) -> None:
             (
                 "training",
                 f"{training.optimizer}, lr {training.learning_rate:g}, weight decay {training.decay:g}, "
-                f"clip {training.clip:g}, dropout {training.dropout:g}, "
+                f"clip {training.clip:g}, dropout {'by default' if training.dropout is None else training.dropout}, "
                 f"batch {training.batch_size} x {training.seq_len}, split {training.split}, seed {training.seed}",
             )
         )
@@ -80,7 +80,7 @@ def _show(terminal, path: Path, found) -> None:
                 f"{figures.duration(progress['elapsed_s'])}",
             )
         )
-        if progress.get("best_val_loss") is not None:
+        if None not in (progress["best_val_loss"], progress["best_step"]):
             best = progress["best_val_loss"]
             pairs.append(("best validation", f"{best:.4f} ({bits(best):.4f} bpc) at step {progress['best_step']:,}"))
     pairs.append(("resumable", "yes" if found.optimizer else "no: weights only"))
@@ -88,7 +88,7 @@ def _show(terminal, path: Path, found) -> None:
     if found.history:
         terminal.show("")
         rows = [
-            (entry["step"], f"{entry['epoch']:.2f}", f"{entry['loss']:.4f}", f"{entry['val_loss']:.4f}",
+            (entry["step"], f"{entry['epoch']:.2f}", figures.loss(entry["loss"]), f"{entry['val_loss']:.4f}",
              f"{bits(entry['val_loss']):.4f}", figures.duration(entry["elapsed_s"]))
             for entry in found.history
         ]  # fmt: skip
