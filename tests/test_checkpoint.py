@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import safetensors.numpy
+from forgeries import make
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from charrnn.errors import CheckpointError
 from charrnn.files import write_durably
 from charrnn.parameters import parameter_shapes
 from charrnn.runs import RunFolder, open_checkpoint
-from checkpoints import make
 
 
 @pytest.mark.parametrize("embedding", [None, 4])

@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from command_line import invoke
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from charrnn import strict_json, tensor_file
-from charrnn.checkpoint import Checkpoint
-from charrnn.errors import CharRNNError, CheckpointError, brief
-from checkpoints import (
+from forgeries import (
     changed,
     description_of,
     forged,
@@ -27,6 +21,12 @@ from checkpoints import (
     with_header,
     without,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charrnn import strict_json, tensor_file
+from charrnn.checkpoint import Checkpoint
+from charrnn.errors import CharRNNError, CheckpointError, brief
 
 
 @pytest.fixture(scope="module")

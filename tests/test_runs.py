@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import PROGRESS
+from forgeries import PROGRESS
 
 from charrnn import files
 from charrnn.checkpoint import Checkpoint
