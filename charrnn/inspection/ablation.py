@@ -1,0 +1,184 @@
+"""What a model loses when cells are held: where, how surely, at which characters, and against other cells."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.errors import ConfigError
+from charrnn.inspection.intervention import Cell, clamp, require_cells
+from charrnn.inspection.tally import BLOCK, INSIDE, Change, Progress, Tally, changes, differences, tally
+from charrnn.network import CharLSTM
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """How one character is predicted inside the mask or outside of it: mean losses in nats over ``count`` places."""
+
+    id: int
+    inside: bool
+    count: int
+    before: float
+    after: float
+
+    @property
+    def cost(self) -> float:
+        """Nats that its places lose altogether."""
+        return self.count * (self.after - self.before)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Other cells of the same layers held in the same way: what they change."""
+
+    cells: tuple[Cell, ...]
+    overall: float
+    contrast: float
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What holding ``values`` costs: losses after minus losses before, in nats per character.
+
+    ``contrast`` is ``inside`` minus ``outside``, ``share`` the part of the characters that is inside; without a mask
+    none is, and ``inside`` and ``contrast`` are NaN. ``symbols`` are all that occur, those that lose most first.
+    ``on`` and ``off`` are the means that each cell has inside and outside.
+    """
+
+    values: dict[Cell, float]
+    characters: int
+    block: int
+    loss: float
+    overall: Change
+    inside: Change
+    outside: Change
+    contrast: Change
+    share: float
+    symbols: list[Symbol]
+    on: dict[Cell, float]
+    off: dict[Cell, float]
+    rivals: list[Rival]
+
+    @property
+    def masked(self) -> bool:
+        """Whether there is a mask that holds somewhere and not everywhere."""
+        return 0 < self.share < 1
+
+    @property
+    def rank(self) -> int:
+        """Place among the rivals, 1 the dearest: by the contrast, without a mask by the whole."""
+        own = self.contrast.value if self.masked else self.overall.value
+        return 1 + sum((rival.contrast if self.masked else rival.overall) >= own for rival in self.rivals)
+
+
+def ablate(
+    network: CharLSTM,
+    ids: np.ndarray,
+    cells: Sequence[Cell],
+    held: float | str = 0.0,
+    mask: np.ndarray | None = None,
+    *,
+    rivals: int = 20,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Ablation:
+    """Hold ``cells`` while the network reads ids (N + 1,), and see what that costs.
+
+    Args:
+        network: the model; it stays as it is.
+        ids: the text.
+        cells: pairs of a layer and a unit, held together.
+        held: the value of c, or ``mean``: that of each cell over the text.
+        mask: (N + 1,) where a hypothesis holds, for a comparison of inside and outside.
+        rivals: how many random choices of other cells of the same layers to hold in the same way.
+        seed: of that choice and of the bootstrap.
+        progress: called with the work done and all of it.
+
+    Raises:
+        ConfigError: a cell that is not there or named twice, a text too short, a mask of another length.
+    """
+    cells = [(int(layer), int(unit)) for layer, unit in cells]
+    require_cells(network, cells)
+    if not cells or len(set(cells)) < len(cells):
+        raise ConfigError("give one cell or several, each once")
+    if len(ids) < 2:
+        raise ConfigError("there is nothing to predict in fewer than 2 characters")
+    if mask is not None and len(mask) != len(ids):
+        raise ConfigError(f"the mask has {len(mask):,} values, the text {len(ids):,} characters")
+    if not (held == "mean" or isinstance(held, int | float)):
+        raise ConfigError(f"cells are held at a number or at their mean, not at {held!r}")
+    generator = np.random.default_rng(seed)
+    others = _others(network, cells, rivals, generator)
+    block = int(np.clip((len(ids) - 1) // 100, 100, BLOCK))
+    passes, run = 2 + len(others), 0
+
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress(run * total + done, passes * total)
+
+    def held_tally(values: Mapping[Cell, float]) -> Tally:
+        nonlocal run
+        run += 1
+        return tally(clamp(network, values), ids, mask, block, progress=report)[0]
+
+    named = [*cells, *(cell for other in others for cell in other)]
+    free, means = tally(network, ids, mask, block, named, report)
+    weight = free.count.sum(axis=0) / free.count.sum()
+    whole = dict(zip(named, np.nansum(means * weight, axis=1), strict=True))
+    off, on = (dict(zip(cells, map(float, column), strict=False)) for column in means.T)
+
+    def values_of(chosen: Sequence[Cell]) -> dict[Cell, float]:
+        return {cell: float(whole[cell]) if held == "mean" else float(held) for cell in chosen}
+
+    values = values_of(cells)
+    after = held_tally(values)
+    overall, outside, inside, contrast = changes(free, after, generator)
+    found = []
+    for other in others:
+        theirs = differences((held_tally(values_of(other)).loss - free.loss).sum(0), free.count.sum(0))
+        found.append(Rival(tuple(other), float(theirs[0]), float(theirs[3])))
+    return Ablation(
+        values=values,
+        characters=len(ids) - 1,
+        block=block,
+        loss=free.mean,
+        overall=overall,
+        inside=inside,
+        outside=outside,
+        contrast=contrast,
+        share=float(weight[INSIDE]),
+        symbols=_symbols(free, after),
+        on=on,
+        off=off,
+        rivals=found,
+    )
+
+
+def _others(network: CharLSTM, cells: Sequence[Cell], count: int, generator: np.random.Generator) -> list[list[Cell]]:
+    """Random choices of cells in the layers of ``cells``, none of which is among them; single cells never twice."""
+    free = {}
+    for layer in sorted({layer for layer, _ in cells}):
+        units = [unit for unit in range(network.config.hidden) if (layer, unit) not in cells]
+        free[layer] = generator.permutation(units)
+    wanted = {layer: sum(of == layer for of, _ in cells) for layer in free}
+    if len(cells) == 1:
+        ((layer, units),) = free.items()
+        return [[(layer, int(unit))] for unit in units[:count]]
+    if any(len(units) < wanted[layer] for layer, units in free.items()):
+        return []
+
+    def draw() -> list[Cell]:
+        picks = {layer: generator.choice(units, wanted[layer], replace=False) for layer, units in free.items()}
+        return [(layer, int(unit)) for layer, units in picks.items() for unit in units]
+
+    return [draw() for _ in range(count)]
+
+
+def _symbols(before: Tally, after: Tally) -> list[Symbol]:
+    """All characters that occur, inside the mask and outside each for itself, those that lose most nats first."""
+    count, old, new = before.symbol_count.ravel(), before.symbol_loss.ravel(), after.symbol_loss.ravel()
+    return [
+        Symbol(int(k // 2), bool(k % 2), int(count[k]), float(old[k] / count[k]), float(new[k] / count[k]))
+        for k in np.argsort(old - new, kind="stable")
+        if count[k]
+    ]
