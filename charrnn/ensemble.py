@@ -92,21 +92,21 @@ class EnsembleSampler(BaseSampler):
         compiler.prepare(predict, choose_from_mean)
         super().__init__(Ensemble(networks).networks, prime, streams, choice, seed)
 
-    def _work(self, uniforms, drawn):
+    def _write(self, uniforms, drawn):
         members = [
-            (*streams.arguments(), self._ids, streams.gates, logits)
+            (streams.model(), streams.state(self._ids), streams.gates, logits)
             for streams, logits in zip(self._streams, self._logits, strict=True)
         ]
-        filters = self._filters()
+        filters, turn = self._filters(), self._turn
 
         def work(worker, first, last):
-            for numbers, ids in zip(uniforms, drawn, strict=True):
-                for member in members:
-                    predict(*member, first, last)
-                choose_from_mean(self._logits, numbers, *filters, first, last, *self._scratch, self._ids)
+            for step, (numbers, ids) in enumerate(zip(uniforms, drawn, strict=True)):
+                for model, state, gates, logits in members:
+                    predict(model, state, (turn + step) % 2, first, last, gates, logits)
+                choose_from_mean(self._logits, numbers, filters, first, last, *self._scratch, self._ids)
                 ids[first:last] = self._ids[first:last]
 
-        return work
+        self._team.run(work, self._groups())
 
 
 def require_one_vocabulary(models: Sequence[tuple[str, Vocabulary]]) -> None:

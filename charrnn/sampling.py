@@ -2,19 +2,23 @@
 
 import itertools
 import math
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
+from charrnn.kernels.meeting import ABANDONED, BOARD
 from charrnn.kernels.sampling import write
 from charrnn.network import CharLSTM
+from charrnn.pace import Pace
 from charrnn.packed import padded
 from charrnn.parameters import aligned_zeros
 
+SEVERALLY, TOGETHER = 0, 1  # every thread writes texts of its own, or all write one
 COLDEST, HOTTEST = 1e-6, 1e9  # below and above, a temperature is as good as 0 and as infinite
 
 
@@ -51,23 +55,27 @@ class Streams:
         state = network.initial_state(1)
         for start in range(0, len(prime) - 1, 256):
             network.forward(np.ascontiguousarray(prime[start : min(start + 256, len(prime) - 1), None]), state)
-        self._h = aligned_zeros(config.layers, streams, hidden)
+        self._h = aligned_zeros(2, config.layers, streams, hidden)
         self._c = aligned_zeros(config.layers, streams, hidden)
-        self._h[:, :, : config.hidden] = state.h
+        self._h[0, :, :, : config.hidden] = state.h
         self._c[:, :, : config.hidden] = state.c
         self.gates = aligned_zeros(streams, 4 * hidden)
 
-    def arguments(self) -> tuple[np.ndarray, ...]:
-        """The model and the state as the kernels take them."""
+    def model(self) -> tuple[np.ndarray, ...]:
+        """The model as the kernels take it."""
         packed = self.network.forward_weights()
         layers = packed.table, packed.recurrent_stack, packed.input_stack, packed.bias
-        return *layers, packed.output.forward, packed.output_bias, self._h, self._c
+        return *layers, packed.output.forward, packed.output_bias
+
+    def state(self, ids: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The state as the kernels take it, with the characters ``ids`` (B,) that are read next."""
+        return self._h, self._c, ids
 
 
 class BaseSampler(ABC):
     """What samplers share: random numbers, the choice, and the sharing out of streams to threads.
 
-    A sampler says in :meth:`_work` how its streams are written.
+    A sampler says in :meth:`_write` how its streams are written.
     """
 
     def __init__(self, networks: Sequence[CharLSTM], prime: np.ndarray, streams: int, choice: Choice | None, seed: int):
@@ -80,6 +88,7 @@ class BaseSampler(ABC):
         self.choice = choice or Choice()
         self._generators = [np.random.default_rng([seed, stream]) for stream in range(streams)]
         self._ids = np.full(streams, prime[-1], np.int32)
+        self._turn = 0  # the half of h that holds the state
         self._streams = [Streams(network, prime, streams) for network in networks]
         width = padded(self._vocabulary)
         self._logits = aligned_zeros(len(networks), streams, width)
@@ -90,15 +99,19 @@ class BaseSampler(ABC):
         uniforms = np.stack([generator.random(characters) for generator in self._generators], axis=1)
         uniforms = np.ascontiguousarray(uniforms)
         drawn = np.zeros(uniforms.shape, np.int32)
-        streams = len(self._ids)
-        groups = min(self._team.threads, streams)
-        bounds = [streams * group // groups for group in range(groups + 1)]
-        self._team.run(self._work(uniforms, drawn), list(itertools.pairwise(bounds)))
+        self._write(uniforms, drawn)
+        self._turn = (self._turn + characters) % 2
         return drawn
 
+    def _groups(self) -> list[tuple[int, int]]:
+        """The streams in groups (first, last), one a thread."""
+        streams = len(self._ids)
+        groups = min(self._team.threads, streams)
+        return list(itertools.pairwise([streams * group // groups for group in range(groups + 1)]))
+
     @abstractmethod
-    def _work(self, uniforms: np.ndarray, drawn: np.ndarray) -> Callable[[int, int, int], None]:
-        """What a worker does for streams first to last: fill ``drawn`` (N, B) by ``uniforms`` (N, B)."""
+    def _write(self, uniforms: np.ndarray, drawn: np.ndarray) -> None:
+        """Fill ``drawn`` (N, B) by ``uniforms`` (N, B)."""
 
     def _filters(self) -> tuple:
         """The choice, and the characters there are, as the kernels take them."""
@@ -129,13 +142,28 @@ class Sampler(BaseSampler):
     ):
         compiler.prepare(write)
         super().__init__((network,), prime, streams, choice, seed)
+        # A single text is written by one thread, or by all of them, who wait for one another several times a character:
+        # the quicker by far where weights come from a shared cache, the slower by far where a processor is busy.
+        self._ways = Pace(2 if streams == 1 < self._team.threads else 1)
+        self._board = np.zeros(BOARD, np.int64)
 
-    def _work(self, uniforms, drawn):
+    def _write(self, uniforms, drawn):
         (streams,), (logits,) = self._streams, self._logits
-        arguments, filters = streams.arguments(), self._filters()
+        model, state, filters = streams.model(), streams.state(self._ids), self._filters()
+        scratch = streams.gates, logits, *self._scratch
 
-        def work(worker, first, last):
-            scratch = streams.gates, logits, *self._scratch
-            write(*arguments, self._ids, uniforms, *filters, first, last, *scratch, drawn)
+        def work(_, first, last, part=0, parts=1):
+            share = first, last, part, parts
+            write(model, state, self._turn, uniforms, filters, share, self._board, *scratch, drawn)
 
-        return work
+        way, begun = self._ways.next(), time.perf_counter()
+        if way == TOGETHER:
+            self._board[:] = 0
+            parts = self._team.threads
+            self._team.run(work, [(0, 1, part, parts) for part in range(parts)], self._abandon)
+        else:
+            self._team.run(work, self._groups())
+        self._ways.took(way, time.perf_counter() - begun, len(drawn))
+
+    def _abandon(self) -> None:
+        self._board[ABANDONED] = 1

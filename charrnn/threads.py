@@ -47,8 +47,13 @@ class Team:
             else:
                 self._done.put(None)
 
-    def run(self, function: Callable[..., Any], tasks: Sequence[tuple]) -> None:
+    def run(
+        self, function: Callable[..., Any], tasks: Sequence[tuple], abandon: Callable[[], Any] | None = None
+    ) -> None:
         """Call ``function(worker, *task)`` for every task, each worker taking the next task when it is free.
+
+        Tasks that wait for one another must not be more than the workers; ``abandon`` is then what frees those who wait
+        for a task that has failed, or was never begun because of a signal.
 
         Raises:
             BaseException: whatever a task raised first, after all workers have stopped.
@@ -61,16 +66,26 @@ class Team:
         take = itertools.count().__next__  # atomic: one bytecode of C
 
         def work(worker: int) -> None:
-            while (number := take()) < len(tasks):
-                function(worker, *tasks[number])
+            try:
+                while (number := take()) < len(tasks):
+                    function(worker, *tasks[number])
+            except BaseException:
+                if abandon is not None:
+                    abandon()
+                raise
 
-        for queue in helpers:
-            queue.put(work)
-        errors = []
+        sent, errors = 0, []
         try:
+            for queue in helpers:
+                queue.put(work)
+                sent += 1
             work(0)
+        except BaseException:
+            if abandon is not None:
+                abandon()
+            raise
         finally:
-            errors = [error for error in (self._done.get() for _ in helpers) if error is not None]
+            errors = [error for error in (self._done.get() for _ in range(sent)) if error is not None]
         if errors:
             raise errors[0]
 

@@ -11,7 +11,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up. A file imports from its own floor and from those below.
 FLOORS = [
     {
-        *("errors", "folders", "files", "records", "config", "presets", "progress", "stopwatch", "palette"),
+        *("errors", "folders", "files", "records", "config", "presets", "progress", "stopwatch", "palette", "pace"),
         *("strict_json", "charrnn"),
     },
     {"kernels", "text"},

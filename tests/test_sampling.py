@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
+from charrnn.kernels.meeting import ARRIVED
+from charrnn.kernels.sampling import write
 from charrnn.network import CharLSTM
-from charrnn.sampling import Choice, Sampler
+from charrnn.sampling import TOGETHER, Choice, Sampler
 
 CONFIG = ModelConfig(21, 24, 2)
 
@@ -86,6 +88,30 @@ def test_a_seed_means_a_text_for_any_chunks_streams_and_threads(chunks, streams,
     drawn = np.concatenate([sampler.draw(chunk) for chunk in chunks])
     np.testing.assert_array_equal(drawn[:, 0], expected)
     assert streams == 1 or not all((drawn[:, 0] == drawn[:, k]).all() for k in range(1, streams)) or len(drawn) < 4
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_threads_that_write_one_text_together_write_the_same(threads):
+    config = ModelConfig(150, 70, 3)  # panels that do not share out evenly
+    alone = Sampler(CharLSTM(config, seed=4, threads=1), [1, 2], seed=11)
+    together = Sampler(CharLSTM(config, seed=4, threads=threads), [1, 2], seed=11)
+    together._ways.next = lambda: TOGETHER
+    for characters in (1, 30, 7):
+        np.testing.assert_array_equal(together.draw(characters), alone.draw(characters))
+    assert together._board[ARRIVED] == threads * 7 * 5  # three layers, the logits, the choice
+
+
+def test_a_thread_that_fails_sets_the_others_free(network, monkeypatch):
+    def fail_at_the_second(*arguments):
+        if arguments[5][2] == 1:
+            raise KeyboardInterrupt
+        write(*arguments)
+
+    sampler = Sampler(network, [1])
+    sampler._ways.next = lambda: TOGETHER
+    monkeypatch.setattr("charrnn.sampling.write", fail_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        sampler.draw(10)
 
 
 def test_seeds_differ(network):

@@ -33,6 +33,7 @@ Doubles1 = types.Array(types.float64, 1, "C")
 Doubles2 = types.Array(types.float64, 2, "C")
 Ids1 = types.Array(types.int32, 1, "C")
 Ids2 = types.Array(types.int32, 2, "C")
+Longs1 = types.Array(types.int64, 1, "C")
 float32, float64, intp, uint32, uint64, void = (
     types.float32,
     types.float64,
@@ -87,8 +88,9 @@ class KernelCache:
                 with os.fdopen(handle, "wb") as file:
                     file.write(hashlib.sha256(payload).digest() + payload)
                 Path(temporary).replace(path)
-            except OSError:
+            except BaseException:
                 Path(temporary).unlink(missing_ok=True)
+                raise
 
     def enable(self):
         """Nothing to do: it is always on."""

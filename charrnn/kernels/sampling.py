@@ -1,13 +1,21 @@
 """Writing text: the forward pass of one step, the choice of a character, and again, all in one compiled loop.
 
-Legend: N characters to draw, B streams, M models, L layers, U blocks of 16 units, V characters.  Streams
-``first`` to ``last`` are one thread's; a stream's text depends on its own random numbers only.
+Legend: N characters to draw, B streams, M models, L layers, U blocks of 16 units, V characters.
+
+``model`` is table (V, 4Hp), recurrent and inputs (L, U, H, 64), bias (L, 4Hp), output (panels, H, 64), output_bias
+(Vp,).  ``state`` is h (2, L, B, Hp), c (L, B, Hp) and ids (B,), the character that each stream reads next; h[turn]
+is from before a character, and what follows from it is written to the other half.  ``filters`` are temperature,
+top_k, top_p, min_p and V.
+
+``share`` is what one thread does: streams ``first`` to ``last``, and of these the panels that fall to ``worker`` of
+``workers``, who meet on ``board``.  Neither changes a bit: a stream's text depends on its own random numbers only,
+and a sum is never shared.
 """
 
 import math
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from charrnn.kernels.activations import exp
 from charrnn.kernels.compiler import (
@@ -19,6 +27,7 @@ from charrnn.kernels.compiler import (
     Doubles2,
     Ids1,
     Ids2,
+    Longs1,
     float32,
     intp,
     kernel,
@@ -26,16 +35,23 @@ from charrnn.kernels.compiler import (
 )
 from charrnn.kernels.lstm import cell_forward
 from charrnn.kernels.matmul import PANEL, multiply_panel
+from charrnn.kernels.meeting import meet
 from charrnn.kernels.output import log_sum_exp, row_maximum
 from charrnn.kernels.simd import LANES, load, store
+
+Model = types.Tuple((Array2, Array4, Array4, Array2, Array3, Array1))
+State = types.Tuple((Array4, Array3, Ids1))
+Filters = types.Tuple((float32, intp, float32, float32, intp))
+Share = types.UniTuple(intp, 4)
 
 f32 = np.float32
 
 
 @njit
-def add_product(x_at, x_width, depth, packed_at, y_at, y_width, rows):
-    """y (rows, Np) += x (rows, K) W."""
-    for column in range(0, y_width, PANEL):
+def add_product(x_at, x_width, depth, packed_at, y_at, y_width, rows, first_panel, last_panel):
+    """Panels of y (rows, Np) += x (rows, K) W."""
+    for panel in range(first_panel, last_panel):
+        column = PANEL * panel
         vectors = min(PANEL, y_width - column) // LANES
         multiply_panel(
             x_at, x_width, 1, packed_at + 4 * column * depth, PANEL, y_at + 4 * column, y_width, depth, rows, vectors
@@ -43,10 +59,10 @@ def add_product(x_at, x_width, depth, packed_at, y_at, y_width, rows):
 
 
 @njit
-def set_rows(y_at, width, rows, row_at):
-    """Every row of y (rows, width) becomes the one at ``row_at``."""
+def set_rows(y_at, width, rows, row_at, first_panel, last_panel):
+    """Panels of every row of y (rows, width) become those of the one at ``row_at``."""
     for row in range(rows):
-        for j in range(0, width, LANES):
+        for j in range(PANEL * first_panel, min(PANEL * last_panel, width), LANES):
             store(y_at, row * width + j, load(row_at, j))
 
 
@@ -121,80 +137,82 @@ def choose(logits_at, weights, order, count, uniform, temperature, top_k, top_p,
     return last
 
 
-@kernel(void(*(Array2, Array4, Array4, Array2, Array3, Array1), *(Array3, Array3, Ids1, Array2, Array2, intp, intp)))
-def predict(table, recurrent, inputs, bias, output, output_bias, h, c, ids, gates, logits, first, last):
-    """Read ids (B,), one of each stream: logits (B, Vp) of what follows, and h, c (L, B, Hp) move on.
-
-    The model: table (V, 4Hp), recurrent and inputs (L, U, H, 64), bias (L, 4Hp), output (panels, H, 64),
-    output_bias (Vp,).  Scratch: gates (B, 4Hp).
-    """
-    layers, streams, hidden = h.shape
+@njit
+def predict_share(model, state, turn, share, board_at, met, gates, logits):
+    """One thread's part of :func:`predict`, after ``met`` meetings; returns how many there have been."""
+    table, recurrent, inputs, bias, output, output_bias = model
+    h, c, ids = state
+    first, last, worker, workers = share
+    layers, streams, hidden = c.shape
     width, depth, rows = gates.shape[1], recurrent.shape[2], last - first
+    first_panel, last_panel = recurrent.shape[1] * worker // workers, recurrent.shape[1] * (worker + 1) // workers
     gates_at = gates.ctypes.data + 4 * first * width
-    logits_at = logits.ctypes.data + 4 * first * logits.shape[1]
+    half = 4 * layers * streams * hidden
+    before_at, after_at = h.ctypes.data + turn * half, h.ctypes.data + (1 - turn) * half
     for layer in range(layers):
-        state = 4 * (layer * streams + first) * hidden
-        h_at, c_at = h.ctypes.data + state, c.ctypes.data + state
+        place = 4 * (layer * streams + first) * hidden
         weights_at = 4 * layer * width * depth
         if layer == 0:
             for row in range(rows):
-                set_rows(gates_at + 4 * row * width, width, 1, table.ctypes.data + 4 * ids[first + row] * width)
+                row_at = table.ctypes.data + 4 * ids[first + row] * width
+                set_rows(gates_at + 4 * row * width, width, 1, row_at, first_panel, last_panel)
         else:
-            set_rows(gates_at, width, rows, bias.ctypes.data + 4 * layer * width)
-            below_at = h_at - 4 * streams * hidden
-            add_product(below_at, hidden, depth, inputs.ctypes.data + weights_at, gates_at, width, rows)
-        add_product(h_at, hidden, depth, recurrent.ctypes.data + weights_at, gates_at, width, rows)
-        for unit in range(0, rows * hidden, LANES):
-            cell_forward(gates_at, 4 * unit, c_at, c_at, h_at, unit)
-    set_rows(logits_at, logits.shape[1], rows, output_bias.ctypes.data)
-    top_at = h.ctypes.data + 4 * ((layers - 1) * streams + first) * hidden
-    add_product(top_at, hidden, depth, output.ctypes.data, logits_at, logits.shape[1], rows)
+            below_at = after_at + place - 4 * streams * hidden
+            set_rows(gates_at, width, rows, bias.ctypes.data + 4 * layer * width, first_panel, last_panel)
+            packed_at = inputs.ctypes.data + weights_at
+            add_product(below_at, hidden, depth, packed_at, gates_at, width, rows, first_panel, last_panel)
+        packed_at = recurrent.ctypes.data + weights_at
+        add_product(before_at + place, hidden, depth, packed_at, gates_at, width, rows, first_panel, last_panel)
+        c_at, h_at = c.ctypes.data + place, after_at + place
+        for row in range(rows):
+            for panel in range(first_panel, last_panel):
+                unit = row * hidden + LANES * panel
+                cell_forward(gates_at, 4 * unit, c_at, c_at, h_at, unit)
+        if workers > 1:
+            met += 1
+            meet(board_at, workers * met)
+    first_panel, last_panel = output.shape[0] * worker // workers, output.shape[0] * (worker + 1) // workers
+    top_at = after_at + 4 * ((layers - 1) * streams + first) * hidden
+    logits_at, width = logits.ctypes.data + 4 * first * logits.shape[1], logits.shape[1]
+    set_rows(logits_at, width, rows, output_bias.ctypes.data, first_panel, last_panel)
+    add_product(top_at, hidden, depth, output.ctypes.data, logits_at, width, rows, first_panel, last_panel)
+    if workers > 1:
+        met += 1
+        meet(board_at, workers * met)
+    return met
 
 
-@kernel(
-    void(
-        *(Array2, Array4, Array4, Array2, Array3, Array1),
-        *(Array3, Array3, Ids1, Doubles2, float32, intp, float32, float32),
-        *(intp, intp, intp, Array2, Array2, Array2, Ids2, Ids2),
-    )
-)
-def write(
-    table,
-    recurrent,
-    inputs,
-    bias,
-    output,
-    output_bias,
-    h,
-    c,
-    ids,
-    uniforms,
-    temperature,
-    top_k,
-    top_p,
-    min_p,
-    count,
-    first,
-    last,
-    gates,
-    logits,
-    weights,
-    order,
-    drawn,
-):
-    """Read ids (B,), draw the next character of each stream, read that, and so on: drawn (N, B).
+@kernel(void(Model, State, intp, intp, intp, Array2, Array2))
+def predict(model, state, turn, first, last, gates, logits):
+    """Streams ``first`` to ``last`` read a character: logits (B, Vp) of what follows, and h, c move on.
 
-    Model and state as in :func:`predict`.  ``uniforms`` (N, B) in [0, 1); ``count`` is V.
-    Scratch: gates (B, 4Hp), logits and weights (B, Vp), order (B, Vp).
+    Scratch: gates (B, 4Hp).
     """
-    logits_at, width = logits.ctypes.data, logits.shape[1]
-    filters = temperature, top_k, top_p, min_p
+    predict_share(model, state, turn, (first, last, 0, 1), np.uintp(0), 0, gates, logits)
+
+
+@kernel(void(Model, State, intp, Doubles2, Filters, Share, Longs1, Array2, Array2, Array2, Ids2, Ids2))
+def write(model, state, turn, uniforms, filters, share, board, gates, logits, weights, order, drawn):
+    """Read a character, draw the next one of each stream, read that, and so on: drawn (N, B).
+
+    ``uniforms`` (N, B) in [0, 1).  Scratch: gates (B, 4Hp), logits and weights (B, Vp), order (B, Vp).
+    """
+    temperature, top_k, top_p, min_p, count = filters
+    first, last, worker, workers = share
+    ids, board_at, met = state[2], board.ctypes.data, 0
     for step in range(uniforms.shape[0]):
-        predict(table, recurrent, inputs, bias, output, output_bias, h, c, ids, gates, logits, first, last)
-        for stream in range(first, last):
-            row_at = logits_at + 4 * stream * width
-            ids[stream] = choose(row_at, weights[stream], order[stream], count, uniforms[step, stream], *filters)
-            drawn[step, stream] = ids[stream]
+        met = predict_share(model, state, (turn + step) % 2, share, board_at, met, gates, logits)
+        if worker == 0:
+            for stream in range(first, last):
+                row_at = logits.ctypes.data + 4 * stream * logits.shape[1]
+                number = uniforms[step, stream]
+                ids[stream] = choose(
+                    row_at, weights[stream], order[stream], count, number, temperature, top_k, top_p, min_p
+                )
+                drawn[step, stream] = ids[stream]
+        if workers > 1:
+            met += 1
+            meet(board_at, workers * met)
 
 
 @njit
@@ -226,16 +244,15 @@ def average(logits, stream, count):
         logits[0, stream, k] = top + math.log(mass / models)
 
 
-@kernel(
-    void(*(Array3, Doubles1, float32, intp, float32, float32), *(intp, intp, intp, Array2, Ids2, Ids1)),
-)
-def choose_from_mean(logits, uniforms, temperature, top_k, top_p, min_p, count, first, last, weights, order, ids):
+@kernel(void(Array3, Doubles1, Filters, intp, intp, Array2, Ids2, Ids1))
+def choose_from_mean(logits, uniforms, filters, first, last, weights, order, ids):
     """Draw ids (B,) from the mean of the probabilities of M models with logits (M, B, Vp), which are used up.
 
-    ``uniforms`` (B,) in [0, 1); ``count`` is V.  Scratch: weights and order (B, Vp).
+    ``uniforms`` (B,) in [0, 1).  Scratch: weights and order (B, Vp).
     """
-    filters = temperature, top_k, top_p, min_p
+    temperature, top_k, top_p, min_p, count = filters
     for stream in range(first, last):
         average(logits, stream, count)
         row_at = logits.ctypes.data + 4 * stream * logits.shape[2]
-        ids[stream] = choose(row_at, weights[stream], order[stream], count, uniforms[stream], *filters)
+        number = uniforms[stream]
+        ids[stream] = choose(row_at, weights[stream], order[stream], count, number, temperature, top_k, top_p, min_p)
