@@ -24,7 +24,7 @@ _AGAIN = "try again to continue"
 class Transfer:
     """A text of a known size on its way, from an offset on; a context manager that is iterated over its blocks.
 
-    ``start`` is where the bytes that come begin: at the offset that was asked for, or at 0 if the server cannot continue.
+    ``start`` is where the bytes that come begin: at the offset asked for, or at 0 if the server cannot continue.
     No more than one byte beyond the announced size is read.
 
     Args:
@@ -126,12 +126,17 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, name: str, loopback_http: bool):
         self._name, self._loopback_http = name, loopback_http
 
-    def redirect_request(self, request: Any, file: Any, code: int, message: str, headers: Any, address: str) -> Any:
+    def http_error_302(self, request: Any, file: Any, code: int, message: str, headers: Any) -> Any:
         try:
-            _check_address(self._name, address, self._loopback_http)
-        except (CorpusError, ValueError):
+            return super().http_error_302(request, file, code, message, headers)
+        except (CorpusError, ValueError):  # not https, or no address at all: urllib leaves the answer open then
             file.close()
             raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+    def redirect_request(self, request: Any, file: Any, code: int, message: str, headers: Any, address: str) -> Any:
+        _check_address(self._name, address, self._loopback_http)
         return super().redirect_request(request, file, code, message, headers, address)
 
 
