@@ -136,7 +136,7 @@ def test_the_view_that_is_asked_for_is_the_one_that_shows():
     def view(name):
         return SimpleNamespace(wanted=lambda options: f"--{name}" if options.get(name) else None)
 
-    views = find, follow, reading = view("find"), view("follow"), view("reading")
+    views = _, follow, reading = view("find"), view("follow"), view("reading")
     assert chosen(views, {}) is chosen(views, {"reading": 1}) is reading
     assert chosen(views, {"follow": 1}) is follow
     with pytest.raises(click.UsageError, match="--find and --follow are two views"):

@@ -1,0 +1,181 @@
+"""What a cell might keep track of: labels for every character of a text.
+
+A label says what is so *after* character n was read, since that is when the cell's n-th value is taken: after an
+opening quotation mark one is inside, after the closing one no more.  A stray mark must not turn round all that
+follows: an empty line ends quotations and brackets, and a quotation is at most ``LIMIT`` characters long.
+"""
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.errors import ConfigError
+from charrnn.inspection.passage import Passage, Script, latest
+
+LIMIT = 1000
+_TAB = 4  # spaces of indentation
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """``of(passage)`` is (N,) bool, or numbers if not ``is_mask``: what is so after each character was read."""
+
+    name: str
+    summary: str
+    of: Callable[[Passage], np.ndarray]
+    is_mask: bool = True
+
+
+def quotes(passage: Passage) -> np.ndarray:
+    """Inside “…”, „…“, «…» or "…"."""
+    straight = passage.among('"')
+    curly = passage.among("“„«”»")
+    return _between(passage, straight, _alternating) | _between(passage, curly, _typographic)
+
+
+def _between(passage: Passage, marks: np.ndarray, opening: Callable[..., np.ndarray]) -> np.ndarray:
+    """From each mark (M of them) that ``opening(codes (M,), fresh (M,))`` says opens, to the next mark or end."""
+    at = np.flatnonzero(marks)
+    if not len(at):
+        return marks
+    fresh = np.ones(len(at), bool)  # nothing can be open there
+    fresh[1:] = (passage.paragraph_start[at[1:]] > at[:-1]) | (np.diff(at) > LIMIT)
+    opens = opening(passage.codes[at], fresh)
+    last = np.cumsum(marks) - 1
+    since = np.arange(len(passage)) - at[last]
+    return (last >= 0) & opens[last] & (since < LIMIT) & (passage.paragraph_start < at[last])
+
+
+def _alternating(codes: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    return (np.arange(len(codes)) - latest(fresh)) % 2 == 0
+
+
+def _typographic(codes: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    german = np.zeros(len(codes), bool)  # “ closes what „ has opened
+    german[1:] = (codes[1:] == ord("“")) & (codes[:-1] == ord("„")) & ~fresh[1:]
+    return np.isin(codes, [ord(mark) for mark in "“„«"]) & ~german
+
+
+def brackets(passage: Passage) -> np.ndarray:
+    """How many of ( [ { are open."""
+    change = passage.among("([{").astype(np.int64) - passage.among(")]}")
+    depth = np.cumsum(change)
+    start = passage.paragraph_start
+    depth -= np.where(start >= 0, depth[start], 0)
+    # What closes more than is open counts for nothing. Each paragraph is lowered, so that minima do not reach over.
+    paragraph = np.cumsum(start == np.arange(len(passage))) * (2 * len(passage))
+    lowest = np.minimum.accumulate(np.minimum(depth, 0) - paragraph) + paragraph
+    return depth - lowest
+
+
+def column(passage: Passage) -> np.ndarray:
+    """Characters since the newline."""
+    return np.arange(len(passage)) - passage.line_start
+
+
+def line(passage: Passage) -> np.ndarray:
+    """The part of the line that has been read, 0 to 1."""
+    count = len(passage)
+    ends = np.append(np.flatnonzero(passage.newline), count)
+    following = ends[np.searchsorted(ends, np.arange(count), side="right").clip(max=len(ends) - 1)]
+    return column(passage) / np.maximum(following - passage.line_start, 1)
+
+
+def indent(passage: Passage) -> np.ndarray:
+    """Width of the white space that the line began with, as far as it has been read; a tab is four."""
+    white = passage.among(" \t")
+    leading = white & (latest(~white) == passage.line_start)
+    width = np.cumsum(np.where(leading, np.where(passage.codes == ord("\t"), _TAB, 1), 0))
+    return width - np.where(passage.line_start >= 0, width[passage.line_start], 0)
+
+
+def word(passage: Passage) -> np.ndarray:
+    """After a letter, a digit, an underscore, or an apostrophe between letters."""
+    of_word = passage.where(lambda character: character.isalnum() or character == "_")
+    between = np.zeros(len(passage), bool)
+    between[1:-1] = of_word[:-2] & of_word[2:]
+    return of_word | (between & passage.among("'’"))
+
+
+def word_position(passage: Passage) -> np.ndarray:
+    """Characters of the word that have been read; 0 outside of words."""
+    return np.arange(len(passage)) - latest(~word(passage))
+
+
+def upper(passage: Passage) -> np.ndarray:
+    """After an upper-case letter."""
+    return passage.where(str.isupper)
+
+
+def digit(passage: Passage) -> np.ndarray:
+    """After a digit."""
+    return passage.where(str.isdigit)
+
+
+def sentence_end(passage: Passage) -> np.ndarray:
+    """After . ! ? … and the closing signs and white space that follow, up to the next sentence."""
+    ends = passage.among(".!?…")
+    passing = passage.among(" \t\r\n\"'”’»)]}")
+    return latest(ends) > latest(~(ends | passing))
+
+
+def _matches(pattern: str, closed: bool = False, flags: int = 0) -> Callable[[Passage], np.ndarray]:
+    """Inside matches of a pattern that needs linear time; if ``closed``, their last character is outside."""
+    compiled = re.compile(pattern, flags)
+
+    def of(passage: Passage) -> np.ndarray:
+        inside = np.zeros(len(passage), bool)
+        for match in compiled.finditer(passage.string):
+            inside[match.start() : match.end() - closed] = True
+        return inside
+
+    return of
+
+
+_COMMENT = (
+    r"(?<!\S)\#[^\n]* | (?<!:)//[^\n]* | /\*(?:(?!\*/)[\s\S]){0,2000}(?:\*/)? | <!--(?:(?!-->)[\s\S]){0,2000}(?:-->)?"
+)
+_URL = r"(?:https?|ftp)://[^\s<>\"'”’»]+ | \bwww\.[^\s<>\"'”’»]+"
+
+HYPOTHESES = (
+    Hypothesis("quotes", "inside quotation marks", quotes),
+    Hypothesis("brackets", "how many brackets are open", brackets, False),
+    Hypothesis("column", "characters since the newline", column, False),
+    Hypothesis("line", "the part of the line that has been read", line, False),
+    Hypothesis("indent", "width of the line's indentation", indent, False),
+    Hypothesis("comment", "inside a comment (#, //, /* */, <!-- -->)", _matches(_COMMENT, flags=re.VERBOSE)),
+    Hypothesis("word", "inside a word", word),
+    Hypothesis("word-position", "characters of the word that have been read", word_position, False),
+    Hypothesis("upper", "after an upper-case letter", upper),
+    Hypothesis("digit", "after a digit", digit),
+    Hypothesis("sentence-end", "between the end of a sentence and the next", sentence_end),
+    Hypothesis("url", "inside a URL", _matches(_URL, flags=re.VERBOSE)),
+    Hypothesis("tag", "inside an XML or HTML tag", _matches(r"<[A-Za-z/!?][^<>]{0,500}>", closed=True)),
+)
+NAMES = tuple(each.name for each in HYPOTHESES)
+
+
+def hypothesis(name: str) -> Hypothesis:
+    """The built-in hypothesis of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for each in HYPOTHESES:
+        if each.name == name:
+            return each
+    near = difflib.get_close_matches(name, NAMES, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(NAMES)}"
+    raise ConfigError(f"there is no hypothesis {name!r}: {hint}")
+
+
+def labels(script: Script, of: Hypothesis) -> np.ndarray:
+    """The labels (N,) of a whole text: bool, or float32 if they are numbers."""
+    kind = bool if of.is_mask else np.float32
+    found = np.zeros(len(script), kind)
+    for start, stop in script.parts():
+        found[start:stop] = script.labels(of.of, start, stop)
+    return found
