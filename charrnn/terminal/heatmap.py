@@ -41,6 +41,11 @@ def heat_text(
     return lines
 
 
+def breaks(text: str, width: int) -> list[int]:
+    """Where the lines of :func:`heat_text` end: a position after each, the last is the length of the text."""
+    return [row[-1][0].stop for row in _rows(text, width)]
+
+
 def legend(
     scale: Scale = DIVERGING,
     low: str = "",

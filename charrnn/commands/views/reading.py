@@ -1,11 +1,12 @@
 """The text, coloured: by a cell, by surprise, with what the model expected, or a gallery of cells."""
 
-import re
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from charrnn.commands.options import Whole
+from charrnn.commands.views.cells import Cells, name, together
 
 _GUESSES = 5
 _MOST_SURPRISE = 8.0  # bits; more has the same colour
@@ -20,18 +21,10 @@ _MEANINGS = {
 }
 
 
-def _cell(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    match = re.fullmatch(r"(\d{1,9}):(\d{1,9})", value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is not LAYER:UNIT, two numbers from 0 as in 1:37.", ctx, param)
-    return int(match[1]), int(match[2])
-
-
 OPTIONS = (
     click.option(
-        "--cell", callback=_cell, metavar="LAYER:UNIT", help="The cell to show, numbered from 0.  [default: a gallery]"
+        "--cell", type=Cells(), multiple=True, callback=together,
+        help="The cell to show, numbered from 0; several, as in 1:37,0:4, in rows.  [default: a gallery]",
     ),
     click.option(
         "--signal", type=click.Choice(["c", "h", "i", "f", "g", "o"]), default="c", show_default=True,
@@ -53,20 +46,32 @@ def wanted(options: dict[str, Any]) -> str | None:
 
 def show(terminal, model, ids, options: dict[str, Any]) -> None:
     """Read the part of ids (N,) that is asked for, and show or print it."""
-    from charrnn.inspection.reading import read
+    from charrnn.inspection.reading import read, read_in_parts
     from charrnn.terminal.pager import page
     from charrnn.terminal.progress import progress_bar
 
-    with progress_bar(terminal, "Reading") as progress:
-        reading = read(model, ids, options["signal"], options["offset"], options["length"], progress)
-    if len(reading.ids) < len(ids):
-        last = options["offset"] + len(reading.ids)
-        terminal.note(f"characters {options['offset']:,} to {last:,} of {len(ids):,} (--offset, --length)")
-    if options["as_json"]:
-        for value in _numbers(model, reading, options):
-            terminal.json(value)
+    offset, length = options["offset"], options["length"]
+    if len(options["cell"]) > 1 and options["predictions"] and not options["as_json"]:
+        raise click.UsageError("--predictions has room for one --cell.")
+    last = min(offset + length, len(ids))
+    if offset < last < len(ids) or 0 < offset < last:
+        terminal.note(f"characters {offset:,} to {last:,} of {len(ids):,} (--offset, --length)")
+    if not (options["cell"] or options["surprise"] or options["predictions"]):
+        with progress_bar(terminal, "Reading") as progress:
+            reading = read(model, ids, options["signal"], offset, length, progress)
+        if options["as_json"]:
+            for found in _gallery_numbers(reading, options):
+                terminal.json(found)
+        else:
+            page(terminal, _gallery(terminal, reading, options), paged=options["pager"])
         return
-    page(terminal, _lines(terminal, model, reading, options), paged=options["pager"])
+    # Part by part: of a text of megabytes only so much is read as the pager asks for.
+    readings = read_in_parts(model, ids, options["signal"], offset, length)
+    if options["as_json"]:
+        for found in _numbers(model, readings, options):
+            terminal.json(found)
+    else:
+        page(terminal, _lines(terminal, model, readings, options), paged=options["pager"])
 
 
 def _scale(signal: str):
@@ -76,36 +81,45 @@ def _scale(signal: str):
     return SEQUENTIAL if signal in UNIT_SIGNALS else DIVERGING
 
 
-def _lines(terminal, model, reading, options: dict[str, Any]) -> list:
-    """What is shown, as lines of the terminal's width."""
+def _lines(terminal, model, readings, options: dict[str, Any]) -> Iterator:
+    """What is shown, as lines of the terminal's width: the legend, then the text of one reading after the other."""
     from charrnn.terminal.colours import SEQUENTIAL
     from charrnn.terminal.heatmap import heat_text, legend
     from charrnn.terminal.predictions import prediction_legend, prediction_rows
+    from charrnn.terminal.stacked import stacked_rows
 
-    width, depth, scale = terminal.width, terminal.depth, _scale(reading.signal)
-    values, shown, key = None, scale, None
+    cells, symbols = options["cell"], _symbols(model)
+    scale = SEQUENTIAL if options["surprise"] else _scale(options["signal"])
+    look = {"scale": scale, "width": terminal.width, "depth": terminal.depth}
     if options["surprise"]:
-        values, shown = reading.surprise() / _MOST_SURPRISE, SEQUENTIAL
-        key = (
-            "surprise of each character",
-            legend(SEQUENTIAL, "0 bits", f"{_MOST_SURPRISE:g} bits or more", depth=depth),
-        )
-    elif options["cell"]:
-        values = reading.cell(*options["cell"])
-        layer, unit = options["cell"]
-        key = (f"cell {layer}:{unit}   {_MEANINGS[reading.signal]}", legend(scale, depth=depth))
+        most = f"{_MOST_SURPRISE:g} bits or more"
+        yield from ("surprise of each character", legend(scale, "0 bits", most, depth=terminal.depth), "")
+    elif cells:
+        title = f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}   {_MEANINGS[options['signal']]}"
+        yield from (title, legend(scale, depth=terminal.depth), "")
     if options["predictions"]:
-        guesses, probabilities = reading.guesses(_GUESSES)
-        symbols = _symbols(model)
-        characters = [[symbols[index] for index in row] for row in guesses]
-        rows = prediction_rows(
-            reading.text, characters, probabilities, values=values, scale=shown, width=width, depth=depth
-        )
-        head = [key[0], key[1], ""] if key else []
-        return [*head, prediction_legend(depth), "", *rows]
-    if values is None:
-        return _gallery(terminal, reading, options)
-    return [key[0], key[1], "", *heat_text(reading.text, values, shown, width=width, depth=depth)]
+        yield from (prediction_legend(terminal.depth), "")
+    for reading in readings:
+        values = reading.surprise() / _MOST_SURPRISE if options["surprise"] else None
+        if cells:
+            values = reading.cell(*cells[0])
+        if options["predictions"]:
+            guesses, probabilities = reading.guesses(_GUESSES)
+            characters = [[symbols[index] for index in row] for row in guesses]
+            yield from prediction_rows(reading.text, characters, probabilities, values=values, **look)
+            yield ""
+        elif len(cells) > 1:
+            stacked = [reading.cell(*cell) for cell in cells]
+            for block in stacked_rows(reading.text, list(map(name, cells)), _columns(stacked), **look):
+                yield from (*block, "")
+        else:
+            yield from heat_text(reading.text, values, **look)
+
+
+def _columns(rows):
+    import numpy as np
+
+    return np.stack(rows, axis=1)
 
 
 def _gallery(terminal, reading, options: dict[str, Any]) -> list:
@@ -148,26 +162,36 @@ def _symbols(model) -> list[str]:
     return [symbol_text(symbol) for symbol in model.vocabulary.symbols]
 
 
-def _numbers(model, reading, options: dict[str, Any]):
-    """What is shown, as JSON objects: one for each cell of the gallery, or one for the text."""
-    about = {"text": reading.text, "offset": options["offset"], "signal": reading.signal}
-    if not (options["cell"] or options["surprise"] or options["predictions"]):
-        from charrnn.inspection.gallery import gallery
+def _gallery_numbers(reading, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The cells of the gallery as JSON objects."""
+    from charrnn.inspection.gallery import gallery
 
-        for find in gallery(reading, options["cells"]):
-            values = reading.cell(find.layer, find.unit)
-            yield {**about, "layer": find.layer, "unit": find.unit, "score": find.score, "values": values}
-        return
-    if options["cell"]:
-        layer, unit = options["cell"]
-        about |= {"layer": layer, "unit": unit, "values": reading.cell(layer, unit)}
+    about = {"text": reading.text, "offset": options["offset"], "signal": reading.signal}
+    for find in gallery(reading, options["cells"]):
+        values = reading.cell(find.layer, find.unit)
+        yield {**about, "layer": find.layer, "unit": find.unit, "score": find.score, "values": values}
+
+
+def _numbers(model, readings, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is shown as JSON objects: one for each cell, or one for the text."""
+    import numpy as np
+
+    cells, symbols = options["cell"], _symbols(model)
+    texts, values, surprises, predictions = [], [], [], []
+    for reading in readings:
+        texts.append(reading.text)
+        values.append([reading.cell(*cell) for cell in cells])
+        surprises.append(reading.surprise())
+        if options["predictions"]:
+            for row, chances in zip(*reading.guesses(_GUESSES), strict=True):
+                predictions.append([[symbols[index], float(p)] for index, p in zip(row, chances, strict=True)])
+    about = {"text": "".join(texts), "offset": options["offset"], "signal": options["signal"]}
     if options["surprise"]:
-        about["surprise"] = reading.surprise()
+        about["surprise"] = np.concatenate(surprises)
     if options["predictions"]:
-        guesses, probabilities = reading.guesses(_GUESSES)
-        symbols = _symbols(model)
-        about["predictions"] = [
-            [[symbols[index], float(p)] for index, p in zip(row, chances, strict=True)]
-            for row, chances in zip(guesses, probabilities, strict=True)
-        ]
-    yield about
+        about["predictions"] = predictions
+    if not cells:
+        yield about
+    for number, (layer, unit) in enumerate(cells):
+        of_cell = np.concatenate([part[number] for part in values])
+        yield {**about, "layer": layer, "unit": unit, "values": of_cell}
