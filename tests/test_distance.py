@@ -11,9 +11,8 @@ from charrnn.ngrams import probabilities
 
 
 def pairs(text):
-    return {
-        kind: list(zip((at - back).tolist(), at.tolist(), strict=True)) for kind, (at, back) in closings(text).items()
-    }
+    found = closings(text).items()
+    return {kind: list(zip((at - back).tolist(), at.tolist(), strict=True)) for kind, (at, back) in found}
 
 
 def test_brackets_nest_and_strays_are_left_out():

@@ -104,18 +104,13 @@ def test_words_are_counted_over_the_ends_of_blocks(monkeypatch):
 
 def test_symbols_are_told_apart():
     signs = "aЖ9_\u0301 \t\u00a0\n\"'”.,(+$\x00"
-    expected = "WWWWWSSSLQQQPPPPPO"
-    letters = {
-        "W": Kind.WORD,
-        "S": Kind.SPACE,
-        "L": Kind.LINE_END,
-        "Q": Kind.QUOTE,
-        "P": Kind.PUNCTUATION,
-        "O": Kind.OTHER,
-    }
+    word, space, end, quote, sign, other = (
+        *(Kind.WORD, Kind.SPACE, Kind.LINE_END),
+        *(Kind.QUOTE, Kind.PUNCTUATION, Kind.OTHER),
+    )
     vocabulary = Vocabulary(signs)
     found = dict(zip(vocabulary.symbols, kinds(vocabulary), strict=True))
-    assert [found[sign] for sign in signs] == [letters[letter] for letter in expected]
+    assert [found[each] for each in signs] == [word] * 5 + [space] * 3 + [end] + [quote] * 3 + [sign] * 4 + [other]
     of_bytes = Vocabulary(b"a \xd0")
     assert list(kinds(of_bytes)) == [Kind.SPACE, Kind.WORD, Kind.WORD]
     starts, stops = words(np.array([True, True, False, True]))

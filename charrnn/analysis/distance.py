@@ -1,10 +1,11 @@
 """How well a closing sign is foreseen, by the distance to the opening one: what a memory of that length is worth.
 
 Karpathy, Johnson & Li (2015), "Visualizing and Understanding Recurrent Networks", section 4.3, do this for closing
-braces of C and for line ends.  Bins are [1, 2), [2, 4), [4, 8), … characters.  docs/INSPECTION_METHODS.md says how signs
-are matched.
+braces of C and for line ends.  Bins are [1, 2), [2, 4), [4, 8), … characters.  docs/INSPECTION_METHODS.md says how
+signs are matched.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -148,8 +149,7 @@ def _straight(text: str, sign: str) -> list[tuple[int, int]]:
 
 
 def _line_ends(text: str) -> list[tuple[int, int]]:
-    places = _places(text, LINE_END)
-    return list(zip(places[:-1], places[1:], strict=True))
+    return list(itertools.pairwise(_places(text, LINE_END)))
 
 
 def _bins(lengths: np.ndarray, loss: np.ndarray, baseline: np.ndarray) -> tuple[Bin, ...]:

@@ -85,12 +85,12 @@ class Curve:
         line = _dot_columns(self.training.points(), self.start, end, columns * 2)
         marks = self.validation.points()
         low, high = _span(line, marks[:, 1])
-        ticks = _ticks(low, high, height)
+        ticks = ticks_of(low, high, height)
 
-        cells = _draw(line, low, high, height)
+        cells = draw_line(line, low, high, height)
         styles = np.full(cells.shape, BLUE, dtype=object)
         for progress, value in marks:
-            row = _row(value, low, high, height)
+            row = row_of(value, low, high, height)
             if row is not None:
                 column = math.floor((progress - self.start) / (end - self.start) * columns)
                 column = min(max(column, 0), columns - 1)
@@ -129,7 +129,7 @@ class Curve:
         ):
             if len(series):
                 value = min(max(series[-1, 1], low), high)
-                row = _row(value, low, high, height) or 0
+                row = row_of(value, low, high, height) or 0
                 # Validation is nearly always the higher loss, so it steps up where there is room.
                 while row in names:
                     row = row - 1 if row > 0 else height - 1
@@ -162,12 +162,13 @@ def _span(line: np.ndarray, marks: np.ndarray) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _row(value: float, low: float, high: float, height: int) -> int | None:
+def row_of(value: float, low: float, high: float, height: int) -> int | None:
+    """Which of ``height`` rows, 0 the highest, a value from ``low`` to ``high`` is in; None outside."""
     row = math.floor((high - value) / (high - low) * height)
     return row if 0 <= row < height else None
 
 
-def _ticks(low: float, high: float, height: int) -> dict[int, str]:
+def ticks_of(low: float, high: float, height: int) -> dict[int, str]:
     """Labels of round numbers by row, one for every two rows at most."""
     rough = (high - low) / max(height / 2, 1)
     power = 10.0 ** math.floor(math.log10(rough))
@@ -175,16 +176,16 @@ def _ticks(low: float, high: float, height: int) -> dict[int, str]:
     digits = next(digits for digits in range(1, 12) if abs(round(step, digits) - step) < step * 1e-6)
     ticks = {}
     for number in range(math.ceil(low / step), math.floor(high / step) + 1):
-        row = _row(number * step, low, high, height)
+        row = row_of(number * step, low, high, height)
         if row is not None:
             label = f"{number * step:.{digits}f}"
             ticks[row] = label if len(label) <= LABELS - 2 else f"{number * step:.0e}"
     return ticks
 
 
-def _draw(line: np.ndarray, low: float, high: float, height: int) -> np.ndarray:
+def draw_line(line: np.ndarray, low: float, high: float, height: int) -> np.ndarray:
     """The line as characters (height, columns / 2)."""
-    down, across = _DOTS.shape
+    down = len(_DOTS)
     dots = np.zeros((height * down, len(line)), dtype=bool)
     level = (high - line) / (high - low) * height * down
     for column in np.flatnonzero(np.isfinite(level)):
@@ -195,6 +196,12 @@ def _draw(line: np.ndarray, low: float, high: float, height: int) -> np.ndarray:
         if first != last:
             first, last = (first, last - 1) if here < after else (first + 1, last)
         dots[max(first, 0) : max(last + 1, 0), column] = True
-    blocks = dots.reshape(height, down, -1, across)
+    return braille(dots)
+
+
+def braille(dots: np.ndarray) -> np.ndarray:
+    """Dots (4 height, 2 width) as characters (height, width), spaces where there are none."""
+    down, across = _DOTS.shape
+    blocks = dots.reshape(len(dots) // down, down, -1, across)
     codes = np.einsum("rdca,da->rc", blocks, _DOTS)
     return np.array([[chr(0x2800 + code) if code else " " for code in row] for row in codes], dtype=object)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from charrnn.terminal.tables import key_values, table
 
-_NAMES = {"train": "the training part", "validation": "the validation part", "test": "the test part", "all": "all"}
+PARTS = {"train": "the training part", "validation": "the validation part", "test": "the test part", "all": "all"}
 
 
 def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
@@ -20,7 +20,7 @@ def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
             ("loss", f"{report['loss']:.4f} nats per character"),
             ("bits per character", f"{report['bpc']:.4f}"),
             ("perplexity", f"{report['perplexity']:.3f}"),
-            ("characters", f"{report['characters']:,} ({_NAMES[report['part']]})"),
+            ("characters", f"{report['characters']:,} ({PARTS[report['part']]})"),
         ]
     )
     for name, lay_out in (("online", _online), ("baselines", _baselines), ("novelty", _novelty)):
