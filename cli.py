@@ -1,6 +1,6 @@
 """Run charrnn from a clone without installing it: ``python cli.py train TEXT``."""
 
-from charrnn.commands import main
+from charrnn.__main__ import main
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,8 @@
 See :class:`charrnn.model.Model` for what a model can do.
 """
 
-from typing import TYPE_CHECKING, Any
+# Not typing's, whose import takes longer than all that a Ctrl-C should find here; type checkers know the name.
+TYPE_CHECKING = False
 
 __version__ = "0.1.0"
 __all__ = ["CharRNNError", "Model", "load"]
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {"CharRNNError": "charrnn.errors", "Model": "charrnn.model", "load": "charrnn.model"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Loaded when asked for: the command line must answer --help without waiting for Numba.
     if name not in _HOMES:
         raise AttributeError(f"module 'charrnn' has no attribute {name!r}")

@@ -5,13 +5,13 @@ needs Numba when they run, so that ``--help`` answers at once.
 """
 
 import os
-import signal
 import sys
 from importlib import import_module
 
 import click
 
 from charrnn import __version__
+from charrnn.commands import signals
 from charrnn.errors import CharRNNError
 
 COMMANDS = ("train", "sample", "inspect", "evaluate", "info", "bench", "corpus")
@@ -60,7 +60,8 @@ class _Problem(click.ClickException):
     def show(self, file=None) -> None:
         from charrnn.terminal.console import Terminal
 
-        Terminal().error(self.message)
+        if signals.received is None:  # otherwise it is only what has become of a Ctrl-C on its way
+            Terminal().error(self.message)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,26 +78,36 @@ def charrnn() -> None:
 
 def main() -> None:
     """The entry point: run a command and exit with 0, 1 (data, files), 2 (usage), 130 (Ctrl-C) or 143 (SIGTERM)."""
+    signals.listen()
+    try:
+        status = _run()
+        signals.ignore()
+    except BaseException:
+        # Whatever it has become on its way: an import that a signal cuts off fails with an ImportError.
+        if signals.received is None:
+            raise
+    if signals.received is not None:
+        signals.leave(signals.received)
+    sys.exit(status)
 
-    def terminate(number, frame):
-        raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, terminate)
+def _run() -> int:
+    """Run the command that the arguments ask for; its exit status."""
     try:
         status = charrnn.main(prog_name="charrnn", standalone_mode=False)
-        sys.stdout.flush()
-        sys.exit(status if isinstance(status, int) else 0)
+        if sys.stdout is not None:  # it may have been closed from the start
+            sys.stdout.flush()
+        return status if isinstance(status, int) else 0
     except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
+        return error.exit_code
     except (BrokenPipeError, _ClosedPipe):
         # Python must not try to flush again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         _Problem(f"{error.filename or 'output'}: {error.strerror or error}").show()
-        sys.exit(1)
+        return 1

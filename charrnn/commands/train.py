@@ -1,14 +1,12 @@
 """``charrnn train``: a text in, a model that writes like it out."""
 
-import contextlib
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn.commands import starting
+from charrnn.commands import signals, starting
 from charrnn.commands.learning import check_learning, learning_options
 from charrnn.commands.options import (
     Duration,
@@ -26,6 +24,7 @@ from charrnn.errors import ConfigError
 from charrnn.presets import PRESETS
 
 _DEFAULTS = TrainConfig()
+_STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 
 
 @click.command(short_help="Train a model on a text.")
@@ -173,7 +172,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
         start = starting.resume if options["resume"] else starting.begin
         trainer = start(ctx, text, options, folder, terminal)
         trainer.begun = begun
-        with _stopping_gently(trainer, terminal) as stopped:
+        with signals.gently(trainer.stop, lambda: terminal.note(_STOPPING)) as stopped:
             _show(trainer, folder, terminal)
     if stopped:
         ctx.exit(128 + stopped[0])
@@ -236,23 +235,3 @@ def _run_name(name: str | None, text: tuple[str, ...]) -> str:
     if not name or name in (".", "..") or any(sign in name for sign in '/\\:*?"<>|') or not name.isprintable():
         raise click.BadParameter(f"{name!r} cannot be a folder's name.", param_hint="--name")
     return name
-
-
-@contextlib.contextmanager
-def _stopping_gently(trainer, terminal):
-    """The first Ctrl-C or SIGTERM ends the run after its step, saved; the second at once."""
-    stopped: list[int] = []
-
-    def stop(number, frame):
-        if stopped:
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-        stopped.append(number)
-        trainer.stop()
-        terminal.note("Stopping after this step, then saving … (again to leave at once)")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
