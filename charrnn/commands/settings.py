@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from charrnn.commands.options import Duration, Number, Whole
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, brief
+
+_LONGEST = 1 << 20  # bytes of a file of settings; a device would never end
 
 
 def read_settings(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
@@ -18,14 +20,8 @@ def read_settings(ctx: click.Context, param: click.Parameter, path: Path | None)
     if path is None:
         return None
     import difflib
-    import tomllib
 
-    try:
-        settings = tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML ({error})") from None
+    settings = _read_toml(path)
     options = {
         option.opts[-1].removeprefix("--"): option
         for option in ctx.command.params
@@ -34,19 +30,46 @@ def read_settings(ctx: click.Context, param: click.Parameter, path: Path | None)
     defaults: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
-            raise ConfigError(f"{path}: [{name}] is a table; settings stand at the top, one a line, as in hidden = 256")
+            raise ConfigError(
+                f"{path}: {brief(name)} is a table; settings stand at the top, one a line, as in hidden = 256"
+            )
         option = options.get(name.replace("_", "-"))
         if option is None:
             near = difflib.get_close_matches(name.replace("_", "-"), options, 1)
-            raise ConfigError(f"{path}: unknown setting {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+            raise ConfigError(
+                f"{path}: unknown setting {brief(name)}" + (f": did you mean {near[0]!r}?" if near else "")
+            )
         if option.name in defaults:
             raise ConfigError(f"{path}: {name} is set twice, with - and with _")
         kinds, wanted = _kinds(option)
-        if type(value) not in kinds:
-            raise ConfigError(f"{path}: {name} must be {wanted}, not {value!r}")
+        # No option takes more than 64 bits, and Python does not spell out whole numbers of thousands of digits.
+        if type(value) not in kinds or (type(value) is int and value.bit_length() > 64):
+            raise ConfigError(f"{path}: {name} must be {wanted}, not {brief(value)}")
         defaults[option.name] = value
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return path
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a file.
+
+    Raises:
+        ConfigError: it cannot be read, is no TOML, or is far too long.
+    """
+    import tomllib
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LONGEST + 1)
+        if len(data) > _LONGEST:
+            raise ConfigError(f"{path}: longer than settings can be ({_LONGEST:,} bytes): is it another file?")
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not settings (nested too deeply)") from None
+    except ValueError as error:  # of TOML, of UTF-8, or of a number with thousands of digits
+        raise ConfigError(f"{path}: not TOML ({error})") from None
 
 
 def _kinds(option: click.Option) -> tuple[tuple[type, ...], str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, brief
 from charrnn.folders import corpora_folder
 from charrnn.text.python_source import write_python_sources
 
@@ -60,7 +60,7 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
     file = path or importlib.resources.files("charrnn.text") / "catalog.toml"
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CorpusError(f"cannot read the catalog {file}: {error}") from None
     return {name: _entry(name, table) for name, table in tables.items()}
 
@@ -95,7 +95,7 @@ def find_text(source: str | Path) -> Path:
 def _entry(name: str, table: Any) -> CatalogEntry:
     def require(condition: bool, what: str) -> None:
         if not condition:
-            raise CorpusError(f"catalog entry {name!r}: {what}")
+            raise CorpusError(f"catalog entry {brief(name)}: {what}")
 
     require(isinstance(table, dict), "it must be a table")
     kind = table.get("kind", "download")
@@ -107,7 +107,7 @@ def _entry(name: str, table: Any) -> CatalogEntry:
     if kind == "download":
         address, size, digest = table["address"], table["bytes"], table["sha256"]
         require(isinstance(address, str) and address.startswith("https://"), "address must begin with https://")
-        require(type(size) is int and size > 0, "bytes must be a positive whole number")
+        require(type(size) is int and 0 < size < 1 << 63, "bytes must be a positive whole number")
         require(
             isinstance(digest, str) and _SHA256.fullmatch(digest) is not None,
             "sha256 must be 64 lower-case hexadecimal digits",

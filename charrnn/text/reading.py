@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.errors import CorpusError, VocabularyError
+from charrnn.errors import CorpusError, VocabularyError, brief
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Unknown, Vocabulary, code_points
 
@@ -22,6 +22,8 @@ _BYTE_ORDER_MARKS = (  # the first that fits counts: UTF-32's begins with UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# Python's names for how hosts and literals are written; what they cannot decode they tell in ways of their own.
+_NO_TEXTS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
 
 
 def check_encoding(name: str) -> str:
@@ -38,16 +40,16 @@ def check_encoding(name: str) -> str:
     # Python's list also has what is no text encoding: base64, zip.
     near = next(filter(_is_text_encoding, near), None)
     guess = f"did you mean {near}?" if near else "for example utf-8, utf-16, latin-1, cp1252"
-    raise CorpusError(f"unknown encoding {name!r}: {guess}")
+    raise CorpusError(f"unknown encoding {brief(name)}: {guess}")
 
 
 def _is_text_encoding(name: str) -> bool:
     try:
         "".encode(name)
         codecs.getincrementaldecoder(name)
+        return codecs.lookup(name).name not in _NO_TEXTS
     except (LookupError, ValueError):
         return False
-    return True
 
 
 def marked_encoding(source: Source) -> str | None:
