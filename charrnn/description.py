@@ -112,7 +112,12 @@ def _numbers(what: Any, name: str, kinds: dict[str, Any]) -> dict[str, Any]:
 
 def _progress(what: Any) -> dict[str, Any]:
     """A run's counters, all of them or none."""
-    return {} if what == {} else _numbers(what, "progress", _COUNTERS)
+    if what == {}:
+        return what
+    what = _values(what, "progress")
+    # The first checkpoints held no older weights to go back to: those of their own step are the good ones.
+    own = {"kept_step": "step", "kept_updates": "updates"}
+    return _numbers({name: what[of] for name, of in own.items() if of in what} | what, "progress", _COUNTERS)
 
 
 def _history(what: Any) -> list[dict[str, Any]]:

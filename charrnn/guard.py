@@ -1,9 +1,11 @@
-"""The last good state of a run, in memory, and when to go back to it."""
+"""The last good state of a run, in memory and in its checkpoints, and when to go back to it."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
+from charrnn.errors import CheckpointError
 from charrnn.network import CharLSTM
 from charrnn.optimizer import Optimizer
 
@@ -14,7 +16,7 @@ IN_A_ROW = 3  # the setback that ends a run
 
 
 class Guard:
-    """Keeps the parameters and moments of a step that was good.
+    """Keeps the parameters and moments of a step that was good: of ``step``, when there had been ``updates``.
 
     A loss is in trouble if it is not a number, or if it is over three times the running mean and worse than to know
     nothing (log V): text that is only new to the model can be the first, hardly both.
@@ -22,20 +24,41 @@ class Guard:
 
     def __init__(self, network: CharLSTM, optimizer: Optimizer):
         self._network, self._optimizer = network, optimizer
-        self._buffers = [network.parameters.flat, *optimizer.slots.values()]
+        self._buffers = {"kept": network.parameters.flat}
+        self._buffers |= {f"kept_{slot}": buffer for slot, buffer in optimizer.slots.items()}
+        self._kept = {name: np.empty_like(buffer) for name, buffer in self._buffers.items()}
         self.keep(0)
 
     def keep(self, step: int) -> None:
         """Remember the state after ``step`` steps."""
-        self.step, self._count = step, self._optimizer.count
-        self._kept = [buffer.copy() for buffer in self._buffers]
+        self.step, self.updates = step, self._optimizer.count
+        for name, buffer in self._buffers.items():
+            np.copyto(self._kept[name], buffer)
 
     def go_back(self) -> None:
         """Restore what was kept."""
-        for buffer, kept in zip(self._buffers, self._kept, strict=True):
-            np.copyto(buffer, kept)
-        self._optimizer.count = self._count
+        for name, buffer in self._buffers.items():
+            np.copyto(buffer, self._kept[name])
+        self._optimizer.count = self.updates
         self._network.parameters_changed()
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """What a checkpoint has to hold of it: buffers (P,) by name, or nothing if all are as they were when kept."""
+        same = all(np.array_equal(_bits(self._kept[name]), _bits(now)) for name, now in self._buffers.items())
+        return {} if same else self._kept
+
+    def restore(self, kept: Mapping[str, np.ndarray], step: int, updates: int) -> None:
+        """Take over what :meth:`kept` gave to a checkpoint.
+
+        Raises:
+            CheckpointError: the buffers are not those of such a run.
+        """
+        self.keep(step)
+        self.updates = updates
+        if kept and kept.keys() != self._kept.keys():
+            raise CheckpointError("the checkpoint has not all that a resume needs")
+        for name, buffer in kept.items():
+            np.copyto(self._kept[name], buffer)
 
     def has_numbers(self) -> bool:
         """Whether the weights, as they are now, are numbers: others must be neither evaluated nor saved."""
@@ -50,3 +73,8 @@ class Guard:
         if mean is None or characters < JUDGED_CHARACTERS or loss <= max(EXPLOSION * mean, ignorance):
             return None
         return f"the loss jumped from {mean:.3f} to {loss:.3g}"
+
+
+def _bits(buffer: np.ndarray) -> np.ndarray:
+    """Floats as their bits, of which -0 and 0 have different ones."""
+    return buffer.view(np.int32)

@@ -53,16 +53,19 @@ def aligned_zeros(*shape: int) -> np.ndarray:
 
 
 class Parameters:
-    """A flat buffer ``flat`` (P,) of zeros and its views by name; gaps that keep views aligned stay zero."""
+    """A buffer ``flat`` (P,), a new one of zeros or the one given, and its views by name.
 
-    def __init__(self, config: ModelConfig):
+    Gaps that keep the views aligned stay zero.
+    """
+
+    def __init__(self, config: ModelConfig, flat: np.ndarray | None = None):
         self.ranges: dict[str, tuple[int, int]] = {}
         shapes, start = parameter_shapes(config), 0
         for name, shape in shapes.items():
             stop = start + math.prod(shape)
             self.ranges[name] = (start, stop)
             start = -(-stop // ALIGNMENT) * ALIGNMENT
-        self.flat = aligned_zeros(start)
+        self.flat = aligned_zeros(start) if flat is None else flat
         self._views = {name: self.flat[slice(*self.ranges[name])].reshape(shape) for name, shape in shapes.items()}
 
     def __getitem__(self, name: str) -> np.ndarray:

@@ -20,4 +20,6 @@ class Progress:
     updates: int = 0
     rate_scale: float = 1.0
     setbacks: int = 0
+    kept_step: int = 0
+    kept_updates: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The loop: it learns, it says what it does, and a resumed run is the same bits as one in one go."""
+"""The loop: it learns, it says what it does, it gets out of trouble."""
 
 import dataclasses
 import itertools
@@ -6,51 +6,18 @@ import json
 
 import numpy as np
 import pytest
+from training_runs import CONFIG, TEXT, VOCABULARY, contents, poisoned, run, run_path, trainer
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.errors import CharRNNError
 from charrnn.evaluation import evaluate
 from charrnn.guard import Guard
 from charrnn.network import CharLSTM
 from charrnn.optimizer import Optimizer
 from charrnn.plan import Plan, fitting_dropout
-from charrnn.runs import METRICS, RunFolder
-from charrnn.schedule import plateaus
-from charrnn.text.parts import Parts
-from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import DivergedError, Trainer
-
-TEXT = "the fox said to the heron, (and the heron listened): 12 pies!\n" * 40
-VOCABULARY = Vocabulary(sorted(set(TEXT)))
-
-
-CORPUS = {
-    **{"sources": ["fox.txt"], "paths": ["/fox.txt"], "sha256": "x", "characters": 9},
-    **{"as_bytes": False, "encoding": "utf-8", "min_count": 1, "max_vocab": 1000},
-}
-
-
-def trainer(path, config, resume=None, threads=1, embedding=None, text=TEXT, diagnose=False):
-    ids = VOCABULARY.encode(text).astype(VOCABULARY.dtype)
-    cut = len(ids) * 9 // 10
-    parts = Parts(ids[:cut], ids[cut:], ids[:0])
-    network = CharLSTM(ModelConfig(len(VOCABULARY), 20, 2, embedding), seed=config.seed, threads=threads)
-    folder = RunFolder(path)
-    return Trainer(network, config, parts, VOCABULARY, folder, CORPUS, resume=resume, diagnose=diagnose)
-
-
-def run(made, stop_after=None):
-    records = []
-    for record in made.run():
-        made.folder.record(record)
-        records.append(record)
-        if stop_after is not None and record.event == "step" and record.step == stop_after:
-            made.stop()
-    return records
-
-
-CONFIG = TrainConfig(seq_len=16, batch_size=4, steps=60, dropout=0.2, eval_every=13, sample_every=0, save_every=7)
+from charrnn.runs import METRICS
+from charrnn.training import DivergedError
 
 
 def test_it_learns_and_reports(tmp_path):
@@ -74,100 +41,6 @@ def test_it_learns_and_reports(tmp_path):
     assert logged == [json.loads(json.dumps(record.to_dict())) for record in records]
 
 
-def contents(path):
-    checkpoint = Checkpoint.load(path)
-    progress = {name: value for name, value in checkpoint.progress.items() if name != "elapsed_s"}
-    arrays = [*checkpoint.parameters.values(), *(a for slot in checkpoint.optimizer.values() for a in slot.values())]
-    if checkpoint.state is not None:
-        arrays += checkpoint.state
-    history = [{k: v for k, v in entry.items() if k != "elapsed_s"} for entry in checkpoint.history]
-    return progress, history, [array.tobytes() for array in arrays]
-
-
-def metrics(path):
-    times = ("elapsed_s", "eta_s", "chars_per_s")
-    kept = []
-    for line in (path / METRICS).read_text().splitlines():
-        record = json.loads(line)
-        if record["event"] in ("step", "evaluated"):
-            kept.append({name: value for name, value in record.items() if name not in times})
-    return kept
-
-
-@pytest.fixture(scope="module")
-def in_one_go(tmp_path_factory):
-    path = tmp_path_factory.mktemp("runs") / "whole"
-    run(trainer(path, CONFIG))
-    return path
-
-
-# Inside the warm-up, at a save, before, at and after an evaluation, at an epoch's end (35 windows), at the end.
-@pytest.mark.parametrize("stop", [1, 7, 12, 13, 14, 34, 35, 36, 59])
-def test_a_resumed_run_is_the_same_bits(tmp_path, in_one_go, stop):
-    path = tmp_path / "parts"
-    first = run(trainer(path, CONFIG), stop_after=stop)
-    assert first[-1].reason == "interrupted"
-    assert first[-1].step == stop
-    again = trainer(path, CONFIG, resume=Checkpoint.load(path / "last.safetensors"), threads=2)
-    records = run(again)
-    assert records[0].resumed
-    assert records[0].step == stop
-    for name in ("last.safetensors", "best.safetensors"):
-        assert contents(path / name) == contents(in_one_go / name)
-    assert metrics(path) == metrics(in_one_go)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"optimizer": "adam", "ema": 0.9},
-        {"optimizer": "rmsprop", "schedule": "linear"},
-        {"optimizer": "adagrad", "clip_value": 0.01, "schedule": "exponential", "decay_after": 0.1},
-        {"optimizer": "sgd", "nesterov": True, "schedule": "step", "decay_rate": 0.5, "decay_after": 0.1},
-    ],
-)
-def test_every_optimizer_resumes_to_the_same_bits(tmp_path, settings):
-    config = TrainConfig(seq_len=16, batch_size=4, steps=12, sample_every=0, **settings)
-    run(trainer(tmp_path / "whole", config, embedding=6))
-    run(trainer(tmp_path / "parts", config, embedding=6), stop_after=5)
-    resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
-    run(trainer(tmp_path / "parts", config, resume=resume, embedding=6))
-    assert contents(tmp_path / "parts/last.safetensors") == contents(tmp_path / "whole/last.safetensors")
-
-
-@pytest.mark.parametrize("fall", [0, 1])  # stopped before the rate falls, and between two falls
-def test_a_plateau_is_remembered_over_a_resume(tmp_path, fall):
-    # So high a rate that the loss keeps rising again.
-    config = TrainConfig(seq_len=16, batch_size=4, steps=24, sample_every=0, warmup=0, lr=1.0)
-    config = dataclasses.replace(config, schedule="plateau", plateau_patience=1, eval_every=2)
-    records = run(trainer(tmp_path / "whole", config))
-    rates = [record.lr for record in records if record.event == "step"]
-    losses = [record.val_loss for record in records if record.event == "evaluated"]
-    assert rates == [1.0 * 0.5 ** plateaus(losses[: step // 2], 1) for step in range(24)]
-    falls = [step for step in range(1, 24) if rates[step] < rates[step - 1]]
-    assert len(falls) >= 2
-    run(trainer(tmp_path / "parts", config), stop_after=falls[fall] - 1)
-    resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
-    run(trainer(tmp_path / "parts", config, resume=resume))
-    assert contents(tmp_path / "parts/last.safetensors") == contents(tmp_path / "whole/last.safetensors")
-    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
-
-
-def test_a_killed_run_goes_on_from_its_last_save(tmp_path, in_one_go):
-    made = trainer(tmp_path / "killed", CONFIG)
-    for record in made.run():
-        made.folder.record(record)
-        if record.event == "step" and record.step == 18:
-            break  # as if killed: nothing more is written
-    with (tmp_path / "killed" / METRICS).open("a") as log:
-        log.write('{"event": "step", "st')  # a line cut short
-    resume = Checkpoint.load(tmp_path / "killed" / "last.safetensors")
-    assert resume.progress["step"] == 14
-    run(trainer(tmp_path / "killed", CONFIG, resume=resume))
-    assert contents(tmp_path / "killed/last.safetensors") == contents(in_one_go / "last.safetensors")
-    assert metrics(tmp_path / "killed") == metrics(in_one_go)
-
-
 def test_a_time_budget_is_kept(tmp_path):
     config = TrainConfig(seq_len=16, batch_size=4, time_budget=1.5)
     run(trainer(tmp_path / "warm", dataclasses.replace(config, time_budget=None, steps=3)))  # compiles
@@ -177,16 +50,6 @@ def test_a_time_budget_is_kept(tmp_path):
     assert 1.0 < records[-1].elapsed_s < 2.5
     rates = [record.lr for record in records if record.event == "step"]
     assert rates[-1] < 0.2 * max(rates)
-
-
-def poisoned(made, steps, value=np.nan):
-    """The records of a run whose weights are spoilt after each of ``steps``."""
-    for record in made.run():
-        made.folder.record(record)
-        yield record
-        if record.event == "step" and record.step in steps:
-            made.network.parameters["w_out"][:] *= value
-            made.network.parameters_changed()
 
 
 @pytest.mark.parametrize("value", [np.nan, 1000.0])
@@ -202,18 +65,6 @@ def test_trouble_goes_back_to_good_weights_and_halves_the_rate(tmp_path, value):
     assert [record.lr for record in steps[11:]] == [record.lr / 2 for record in clean[11:]]
     assert records[-1].reason == "completed"
     assert np.isfinite(Checkpoint.load(tmp_path / "run" / "last.safetensors").parameters["w_out"]).all()
-
-
-def test_a_run_that_was_in_trouble_resumes_to_the_same_bits(tmp_path):
-    list(poisoned(trainer(tmp_path / "whole", CONFIG), [10]))
-    made = trainer(tmp_path / "parts", CONFIG)
-    for record in poisoned(made, [10]):
-        if record.event == "step" and record.step == 30:
-            made.stop()
-    resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
-    assert resume.progress["rate_scale"] == 0.5
-    run(trainer(tmp_path / "parts", CONFIG, resume=resume))
-    assert contents(tmp_path / "parts/last.safetensors") == contents(tmp_path / "whole/last.safetensors")
 
 
 def test_trouble_without_end_ends_the_run_with_advice_and_good_checkpoints(tmp_path):
@@ -317,26 +168,6 @@ def test_averaged_weights_are_scored_and_kept_beside_the_raw_ones(tmp_path):
         assert not np.array_equal(last.optimizer["ema"][name], value)
 
 
-def run_path(path, config):
-    run(trainer(path, config))
-    return path / "last.safetensors"
-
-
-HARD = dataclasses.replace(
-    AVERAGED, variational=True, recurrent_dropout=0.2, input_dropout=0.1, label_smoothing=0.1, l1=1e-5, clip_value=0.01
-)
-
-
-@pytest.mark.parametrize("stop", [5, 13, 35])
-def test_every_regularisation_resumes_to_the_same_bits(tmp_path, stop):
-    whole = run_path(tmp_path / "whole", HARD)
-    run(trainer(tmp_path / "parts", HARD), stop_after=stop)
-    resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
-    run(trainer(tmp_path / "parts", HARD, resume=resume, threads=2))
-    assert contents(tmp_path / "parts/last.safetensors") == contents(whole)
-    assert contents(tmp_path / "parts/best.safetensors") == contents(tmp_path / "whole/best.safetensors")
-
-
 @pytest.mark.parametrize("length", [2, 3, 20, 70, 300])
 def test_tiny_texts_train(tmp_path, length):
     config = TrainConfig(steps=5)
@@ -360,42 +191,6 @@ def test_the_plan_suits_the_size_of_the_text():
 def test_nothing_to_predict_is_an_error(tmp_path):
     with pytest.raises(CharRNNError, match="fewer than 2"):
         trainer(tmp_path / "run", CONFIG, text="t")
-
-
-def test_a_resume_needs_all_that_belongs_to_the_run(tmp_path):
-    run(trainer(tmp_path / "run", CONFIG), stop_after=3)
-
-    def broken(change):
-        checkpoint = Checkpoint.load(tmp_path / "run" / "last.safetensors")
-        change(checkpoint)
-        return checkpoint
-
-    changes = [
-        lambda checkpoint: checkpoint.optimizer.pop("m"),
-        lambda checkpoint: checkpoint.progress.pop("window"),
-        lambda checkpoint: setattr(checkpoint, "state", None),
-        lambda checkpoint: setattr(checkpoint, "state", tuple(part[:, :2] for part in checkpoint.state)),
-    ]
-    for change in changes:
-        with pytest.raises(CheckpointError, match="checkpoint"):
-            trainer(tmp_path / "run", CONFIG, resume=broken(change))
-
-
-def test_a_new_run_replaces_an_old_one_when_it_starts(tmp_path):
-    run(trainer(tmp_path / "run", CONFIG))
-    folder = RunFolder(tmp_path / "run")
-    before = folder.last.read_bytes(), folder.best.read_bytes(), folder.log.read_bytes()
-    config = TrainConfig(seq_len=16, batch_size=4, steps=9, eval_every=5, sample_every=0, seed=7)
-    records = trainer(folder.path, config).run()
-    assert (folder.last.read_bytes(), folder.best.read_bytes(), folder.log.read_bytes()) == before
-    next(records)  # and killed
-    assert not folder.best.exists()  # the old run's, which would now be a lie
-    assert not folder.previous.exists()
-    assert folder.log.read_bytes() == b""
-    run(trainer(folder.path, config, resume=Checkpoint.load(folder.last)))
-    run(trainer(tmp_path / "fresh", config))
-    assert contents(folder.last) == contents(tmp_path / "fresh/last.safetensors")
-    assert metrics(folder.path) == metrics(tmp_path / "fresh")
 
 
 DIAGNOSED = dataclasses.replace(CONFIG, steps=30)
