@@ -1,0 +1,95 @@
+"""``charrnn analyse``: saturation, errors, distance; tables, figures, JSON, refusals."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from command_line import invoke, succeed
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def objects(*arguments):
+    return [json.loads(line) for line in succeed("analyse", *arguments, "--json").stdout.splitlines()]
+
+
+def refusal(*arguments, status=1):
+    result = invoke("analyse", *arguments)
+    assert result.exit_code == status
+    assert result.stdout == ""
+    return result.stderr
+
+
+def test_saturation(model, text, tmp_path):
+    figure = tmp_path / "gates.svg"
+    layers = objects("saturation", model, text, "--svg", figure)
+    assert [layer["layer"] for layer in layers] == [0, 1]
+    assert layers[0]["part"] == "validation"
+    assert layers[0]["characters"] == 2000
+    for side in ("low", "high"):
+        assert {name: len(shares) for name, shares in layers[1][side].items()} == dict.fromkeys(
+            ("i", "f", "o", "g", "tanh_c"), 20
+        )
+    # A disc for every unit and gate.
+    assert len(list(ElementTree.parse(figure).getroot().iter(f"{SVG}circle"))) == 2 * 3 * 20
+    shown = succeed("analyse", "saturation", model).stdout
+    share = max(layers[1]["high"]["f"])
+    assert f"{100 * share:.1f} in 1:{layers[1]['high']['f'].index(share)}" in shown
+    assert "layer 1, forget gate" in shown
+    assert any("\u2800" < sign <= "\u28ff" for sign in shown)
+
+
+def test_errors(model, text, tmp_path):
+    figure = tmp_path / "errors.svg"
+    result = succeed("analyse", "errors", model, text, "--svg", figure)
+    assert f"wrote {figure}" in result.stderr
+    (report,) = objects("errors", model)
+    assert (report["part"], report["characters"]) == ("validation", 2000)
+    assert sum(each["errors"] for each in report["oracles"]) == report["errors"]
+    assert sum(each["share"] for each in report["oracles"]) == pytest.approx(1)
+    assert sum(each["loss_share"] for each in report["oracles"]) == pytest.approx(report["loss_share"])
+    scored = json.loads(succeed("evaluate", model, "--part", "validation", "--json").stdout)
+    assert report["loss"] == pytest.approx(scored["loss"])
+    assert f"{report['errors']:,} (" in result.stdout
+    words = [each.text for each in ElementTree.parse(figure).getroot().iter(f"{SVG}text")]
+    assert "never seen" in words
+    assert f"{report['errors']:,} errors of 2,000 characters" in words
+
+
+def test_distance(model, text, tmp_path):
+    figure = tmp_path / "far.svg"
+    (report,) = objects("distance", model, text, "--order", 3, "--svg", figure)
+    assert report["order"] == 3
+    bins = report["kinds"]["newline"]
+    assert sum(each["count"] for each in bins) == text.read_text()[18_000:].count("\n")
+    assert len(list(ElementTree.parse(figure).getroot().iter(f"{SVG}polyline"))) > 4
+    shown = succeed("analyse", "distance", model, text).stdout
+    assert "line ends" in shown
+    assert "● the model" in shown
+
+
+def test_a_text_without_signs(model, tmp_path):
+    plain = tmp_path / "plain.txt"
+    plain.write_text("nothing that opens or closes " * 20)
+    result = succeed("analyse", "distance", model, plain, "--svg", tmp_path / "none.svg")
+    assert "No sign" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["errors", "distance"])
+def test_a_training_text_is_no_test(model, text, name):
+    assert "choose another --part" in refusal(name, model, text, "--part", "train")
+
+
+def test_wrong_usage(model, text, tmp_path):
+    assert "does not end in .png" in refusal("saturation", model, "--png", tmp_path / "x.svg", status=2)
+    assert "Did you mean" in invoke("analyze").stderr
+    assert refusal("distance", model, "--order", 0, status=2)
+
+
+@pytest.mark.parametrize("name", ["saturation", "errors", "distance"])
+def test_quiet_is_quiet_and_lines_fit(model, name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = succeed("analyse", name, model, "-q")
+    assert result.stderr == ""
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "\x1b" not in result.stdout
