@@ -1,0 +1,51 @@
+"use strict";
+// What the page was given: typed arrays, decoded when they are first looked at.
+
+const element = (id) => document.getElementById(id);
+const about = JSON.parse(element("data-about").textContent);
+
+function bytes(id) {
+  const block = element(`data-${id}`);
+  const text = block.textContent;
+  block.remove();
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const raw = atob(text);
+  const array = new Uint8Array(raw.length);
+  for (let k = 0; k < raw.length; k++) array[k] = raw.charCodeAt(k);
+  return array;
+}
+
+const numbers = (id) => (about.wide ? new Uint16Array(bytes(id).buffer) : bytes(id));
+const lazily = (make) => { let made; return () => (made ??= make()); };
+
+const ids = numbers("ids");
+const surprise = bytes("surprise");
+const guesses = lazily(() => numbers("guesses"));
+const chances = lazily(() => bytes("chances"));
+const cells = about.cells.map((cell, k) => ({
+  ...cell,
+  values: lazily(() => { const raw = bytes(`cell-${k}`); return about.unit ? raw : new Int8Array(raw.buffer); }),
+}));
+
+const STEPS = 33, BITS = 16, MOST = 8, UNKNOWN = 255;
+const MEANINGS = {
+  c: "tanh(c), what the cell remembers", h: "h, what the cell tells", i: "input gate", f: "forget gate",
+  g: "candidate", o: "output gate",
+};
+const bitsAt = (place) => (surprise[place] === UNKNOWN ? null : surprise[place] / BITS);
+const valueAt = (cell, place) => cell.values()[place] / (about.unit ? 255 : 127);
+
+// The classes of all 256 values, so that painting a character is looking one up.
+const surpriseClasses = Array.from({ length: 256 }, (_, value) => {
+  const level = value === UNKNOWN ? 0 : Math.min(1, value / (BITS * MOST));
+  return `s${Math.round(level * (STEPS - 1))}`;
+});
+const cellClasses = Array.from({ length: 256 }, (_, byte) => {
+  if (about.unit) return `s${Math.round((byte / 255) * (STEPS - 1))}`;
+  const value = Math.max(-127, byte << 24 >> 24) / 127;
+  const half = (STEPS - 1) / 2;
+  return `d${half + Math.sign(value) * Math.round(Math.abs(value) * half)}`;
+});
+
+const LONE = { "\n": "\u21b5", "\t": "\u2192", " ": "\u2423" };
+const shown = (id) => LONE[about.symbols[id]] ?? about.symbols[id];
