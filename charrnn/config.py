@@ -85,7 +85,7 @@ class TrainConfig(_Config):
     - The end: ``steps``, or ``epochs``, or ``time_budget`` seconds, whichever one is given; with none, ``effort`` times
       as many epochs as suit the text.  ``patience`` ends the run after so many evaluations without a better one.
     - ``eval_every``, ``save_every``, ``sample_every``: in steps; None leaves them to the run, 0 for ``sample_every``
-      means never.
+      means never.  ``snapshots`` keeps the weights of some of the steps with samples.
     - ``init``, ``forget_bias``: the first weights, see :func:`charrnn.parameters.initialise`.
     - ``dropout`` (None suits the text and the model), ``variational``, ``recurrent_dropout``, ``input_dropout``,
       ``label_smoothing``: see :class:`charrnn.regularisation.Regularisation`.
@@ -140,6 +140,7 @@ class TrainConfig(_Config):
     save_every: int | None = None
     sample_every: int | None = None
     sample_length: int = 240
+    snapshots: bool = False
 
     def __post_init__(self) -> None:
         self._whole("seq_len", 1, 1_000_000)
@@ -193,6 +194,9 @@ class TrainConfig(_Config):
             raise ConfigError(f"split must be percentages like 90/10/0, not {brief(self.split)}")
         self._whole("seed", 0, 2**63 - 1)
         self._whole("sample_length", 1, 1_000_000)
+        self._flag("snapshots")
+        if self.snapshots and self.sample_every == 0:
+            raise ConfigError("snapshots are kept where samples are drawn: sample_every must not be 0")
 
     @property
     def learning_rate(self) -> float:

@@ -15,6 +15,7 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.files import flush_file, lock_file, remove_temporaries, write_durably
 from charrnn.records import Record
+from charrnn.snapshots import Snapshots
 
 LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
 METRICS, LOCK = "metrics.jsonl", ".lock"
@@ -49,6 +50,11 @@ class RunFolder:
         return self.path / BEST
 
     @property
+    def snapshots(self) -> Snapshots:
+        """Weights along the way."""
+        return Snapshots(self.path)
+
+    @property
     def log(self) -> Path:
         """Every record of the run."""
         return self.path / METRICS
@@ -75,7 +81,9 @@ class RunFolder:
             except OSError:
                 raise CheckpointError(f"{self.path}: another run is writing there; choose another --name") from None
             with self._writing(self.path):
-                remove_temporaries(self.path)
+                for place in (self.path, self.snapshots.folder):
+                    if place.is_dir():
+                        remove_temporaries(place)
             try:
                 yield
             finally:
@@ -136,6 +144,7 @@ class RunFolder:
         if checkpoint.progress["best_step"] is None:
             self._remove(self.best)
         step = checkpoint.progress["step"]
+        self.snapshots.rewind(step)
         with self._writing(self.log):
             lines = self.log.read_bytes().splitlines() if step and self.log.exists() else []
             kept = [line for line in lines if _recorded_step(line) <= step]

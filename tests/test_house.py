@@ -21,7 +21,11 @@ FLOORS = [
     {"lanes"},
     {"saturation"},
     {"tensor_file", "description"},
-    {"schedule", "plan", "optimizer", "checkpoint", "runs", "evaluation", "diagnosis", "sampling", "guard", "verdict"},
+    {
+        *("schedule", "plan", "optimizer", "checkpoint", "runs", "snapshots", "evaluation", "diagnosis", "sampling"),
+        *("guard", "verdict"),
+    },
+    {"growth"},
     {"ngrams", "baselines", "online", "novelty", "ensemble"},
     {"training", "model", "timing", "contest"},
     {"inspection", "analysis"},

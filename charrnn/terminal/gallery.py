@@ -27,13 +27,14 @@ def gallery_rows(
     width: int,
     scale: Scale = DIVERGING,
     depth: Depth = Depth.TRUECOLOUR,
+    head: str = " cell   score",
 ) -> list[Text]:
-    """A head with ``title``, and for every cell its name, its score and ``text`` coloured by its ``values`` (n,).
+    """A ``head`` with ``title``, and for every cell its name, its score and ``text`` coloured by its ``values`` (n,).
 
     Line feeds and tabs are shown in one cell of the terminal. Without colour the text stands once above the rows.
     """
     flat = text.replace("\n", "↵").replace("\t", "→")
-    lines = [Text(f"{' cell   score':<{LABEL}}{title}", style="dim")]
+    lines = [Text(f"{head:<{LABEL}}{title}", style="dim")]
     for number, (name, score, of_cell) in enumerate(zip(names, scores, values, strict=True)):
         row = heat_text(flat, of_cell, scale, width=stretch_width(width), depth=depth)
         if depth == Depth.NONE and number == 0:

@@ -12,10 +12,11 @@ from charrnn.diagnosis import diagnose
 from charrnn.network import CharLSTM
 from charrnn.records import Diagnosed, Finished, Record, Sampled, Saved, Started, bits
 from charrnn.runs import RunFolder
+from charrnn.snapshots import A_DOUBLING, most
 from charrnn.text.parts import Parts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import scoring
-from charrnn.training.agenda import Agenda
+from charrnn.training.agenda import EARLY_SAMPLES, Agenda
 from charrnn.training.clock import Clock
 from charrnn.training.run import VALIDATION_LIMIT, Run
 from charrnn.training.updating import diverged, is_beyond_help, roll_back, update
@@ -53,7 +54,7 @@ class Trainer:
         self._run = run = Run(network, config, parts, vocabulary, corpus, resume)
         self.network, self.parts, self.optimizer, self.progress = network, parts, run.optimizer, run.progress
         self.folder, self._resume = folder, resume
-        self.notes = (*notes, *_shrinking_notes(run))
+        self.notes = (*notes, *_shrinking_notes(run), *_snapshot_notes(run))
         self._agenda = Agenda(run.config, run.plan)
         self._clock = Clock(run.plan, run.progress.elapsed_s, (1 + run.is_averaged) * len(run.validation))
         self._before_update = np.empty_like(network.parameters.flat) if diagnose else None
@@ -119,6 +120,8 @@ class Trainer:
         if self._agenda.evaluation(*moment, clock.evaluation_s):
             yield from self._evaluate()
         if self._agenda.sample(*moment, clock.evaluation_s):
+            if run.config.snapshots and self.folder.snapshots.is_due(run.progress.step):
+                self.folder.snapshots.save(run.progress.step, run.checkpoint())
             yield Sampled(run.progress.step, scoring.SAMPLE_TEMPERATURE, scoring.sample(run))
         over = after >= 1 or self.is_out_of_patience
         if not over and self._agenda.save(*moment, clock.evaluation_s, clock.since_save_s):
@@ -206,3 +209,14 @@ def _shrinking_notes(run: Run) -> list[str]:
     elif len(run.parts.validation) > VALIDATION_LIMIT:
         notes.append(f"the first {VALIDATION_LIMIT:,} characters of the validation part are scored while training")
     return notes
+
+
+def _snapshot_notes(run: Run) -> list[str]:
+    """What snapshots will take on the disk."""
+    if not run.config.snapshots:
+        return []
+    each, total = 4 * run.network.parameters.size / 1e6, run.plan.total_steps
+    if total is None:
+        return [f"keeps up to {A_DOUBLING} snapshots for each doubling of the steps, of {each:,.1f} MB each"]
+    count = most(run.config.sample_every or EARLY_SAMPLES[0], total)
+    return [f"keeps up to {count} snapshots of {each:,.1f} MB, {count * each:,.0f} MB in all"]
