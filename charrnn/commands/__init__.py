@@ -4,6 +4,7 @@ This is the only package that imports click.  Commands are imported when they ar
 needs Numba when they run, so that ``--help`` answers at once.
 """
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -14,7 +15,17 @@ from charrnn import __version__
 from charrnn.commands import signals
 from charrnn.errors import CharRNNError
 
-COMMANDS = ("train", "sample", "inspect", "evaluate", "info", "bench", "corpus")
+# What they are for stands here and not with them, so that --help need not import them.
+COMMANDS = {
+    "train": "Train a model on a text.",
+    "sample": "Write text with a model.",
+    "inspect": "Show what cells do, find those that track something, prove it.",
+    "analyse": "Count saturated gates, kinds of errors, what distance costs.",
+    "evaluate": "Score a text with a model.",
+    "info": "Show what is in a checkpoint.",
+    "bench": "Measure how fast a model trains, scores and writes here.",
+    "corpus": "Find, fetch and look at texts.",
+}
 
 
 class _Commands(click.Group):
@@ -27,6 +38,10 @@ class _Commands(click.Group):
         if name not in COMMANDS:
             return None
         return getattr(import_module(f"charrnn.commands.{name}"), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         if args[0] not in COMMANDS:
@@ -91,6 +106,18 @@ def main() -> None:
     sys.exit(status)
 
 
+def _show(error: click.ClickException) -> None:
+    """Write what is wrong to stderr; click repeats arguments as they are, and they may have come from anybody."""
+    if isinstance(error, _Problem):
+        error.show()
+        return
+    from charrnn.terminal.sanitise import visible
+
+    message = io.StringIO()
+    error.show(message)
+    click.echo(visible(message.getvalue()), nl=False, err=True)
+
+
 def _run() -> int:
     """Run the command that the arguments ask for; its exit status."""
     try:
@@ -101,7 +128,7 @@ def _run() -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except (BrokenPipeError, _ClosedPipe):
         # Python must not try to flush again at exit.
