@@ -26,6 +26,7 @@ FLOORS = [
         *("guard", "verdict"),
     },
     {"growth"},
+    {"growth"},
     {"ngrams", "baselines", "online", "novelty", "ensemble"},
     {"training", "model", "timing", "contest"},
     {"inspection", "analysis"},

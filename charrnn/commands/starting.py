@@ -66,6 +66,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     """
     from charrnn import memory
     from charrnn.config import ModelConfig
+    from charrnn.growth import describe_growth, grow
     from charrnn.network import CharLSTM
     from charrnn.runs import load_checkpoint
     from charrnn.text.parts import Parts
@@ -80,7 +81,14 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     source = load_checkpoint(options["init_from"], warn=terminal.warn) if options["init_from"] else None
     if source is not None:
         options = _settings_of_source(ctx, options, source)
-    corpus = _open_text(text, options, source.vocabulary if source else None, terminal)
+    try:
+        corpus = _open_text(text, options, source.vocabulary if source else None, terminal)
+    except VocabularyError as error:
+        raise VocabularyError(f"{error}, or --grow-vocabulary to have the model learn new ones") from None
+    notes = corpus.notes
+    if source is not None and options["grow_vocabulary"]:
+        notes += (describe_growth(source.vocabulary, corpus.vocabulary),)
+        source = grow(source, corpus.vocabulary, config.seed)
     sizes = [options[name] for name in MODEL]
     model = source.model if source is not None else ModelConfig(len(corpus.vocabulary), *sizes)
     memory.check(model, config.batch_size, config.seq_len)
@@ -96,7 +104,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         "init_from": str(options["init_from"]) if source is not None else None,
     }
     parts = Parts.of(corpus.ids, config.split)
-    return Trainer(network, config, parts, corpus.vocabulary, folder, facts, corpus.notes, diagnose=options["diagnose"])
+    return Trainer(network, config, parts, corpus.vocabulary, folder, facts, notes, diagnose=options["diagnose"])
 
 
 def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal):
@@ -144,8 +152,10 @@ def _with_preset(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
 
 def _settings_of_source(ctx: click.Context, options: dict[str, Any], source) -> dict[str, Any]:
     """The options, with the sizes and the way to read that ``--init-from`` settles."""
-    settled = source.model.to_dict() | {"as_bytes": source.vocabulary.is_bytes, "min_count": 1}
-    for name in given(ctx, (*MODEL, "as_bytes", "min_count")):
+    settled = source.model.to_dict() | {"as_bytes": source.vocabulary.is_bytes}
+    if not options["grow_vocabulary"]:
+        settled["min_count"] = 1
+    for name in given(ctx, tuple(settled)):
         if options[name] != settled[name]:
             raise ConfigError(f"{options['init_from']} settles {flag(name)}: leave it out with --init-from")
     for name in given(ctx, ("init", "forget_bias")):
@@ -221,6 +231,7 @@ def _open_text(sources: tuple[str, ...], options: dict[str, Any], vocabulary, te
             min_count=options["min_count"],
             max_vocab=options["max_vocab"],
             vocabulary=vocabulary,
+            grow=options["grow_vocabulary"],
             unknown=options["unknown"],
             progress=progress,
         )

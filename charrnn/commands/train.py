@@ -143,6 +143,10 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
     help="Start from the weights and characters of a model.",
 )  # fmt: skip
 @click.option(
+    "--grow-vocabulary", is_flag=True,
+    help="With --init-from: give the model the characters of the text that it does not know.",
+)  # fmt: skip
+@click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.toml", is_eager=True,
     callback=read_settings, expose_value=False, help="Options by their names, as TOML. Flags win.",
 )  # fmt: skip
@@ -194,6 +198,8 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError(f"{' and '.join(ends)} exclude each other.")
     if options["as_bytes"] and options["min_count"] > 1:
         raise click.UsageError("--bytes and --min-count exclude each other.")
+    if options["grow_vocabulary"] and (options["unknown"] or not options["init_from"]):
+        raise click.UsageError("--grow-vocabulary goes with --init-from and without --unknown.")
     if options["unknown"] and not options["init_from"]:
         raise click.UsageError("--unknown goes with --init-from: a new model knows all characters of its text.")
     try:

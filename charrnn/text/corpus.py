@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from charrnn.errors import ConfigError, CorpusError
+from charrnn.errors import ConfigError, CorpusError, brief
 from charrnn.text import encoded
 from charrnn.text.reading import Pass, check_encoding
 from charrnn.text.sources import Source, find_sources
@@ -54,6 +54,7 @@ def open_corpus(
     min_count: int = 1,
     max_vocab: int = 1000,
     vocabulary: Vocabulary | None = None,
+    grow: bool = False,
     unknown: Unknown | None = None,
     stdin: BinaryIO | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -73,6 +74,8 @@ def open_corpus(
         max_vocab: the most distinct symbols that are accepted.
         vocabulary: encode with this one (to resume, to evaluate) instead of making one from the text.  It
             decides between characters and bytes; ``min_count`` and ``max_vocab`` are not used.
+        grow: append to ``vocabulary`` what the text has beyond it; ``min_count`` is for these symbols, ``max_vocab``
+            for all of them.
         unknown: what to do with symbols that ``vocabulary`` doesn't have, as in ``Vocabulary.encode``.  By
             default they become U+FFFD if that is in the vocabulary, and are an error otherwise.
         stdin: the stream that ``-`` reads, by default the process's own.
@@ -90,6 +93,9 @@ def open_corpus(
             raise ConfigError("the model was trained on characters, not on bytes: leave out --bytes")
         as_bytes = vocabulary.is_bytes
         unknown = unknown or ("replace" if REPLACEMENT in vocabulary else "error")
+    learnt = vocabulary.to_list() if grow and vocabulary is not None else []
+    if grow:
+        vocabulary = None  # one is made from the text, as for a new model
     codec = None if as_bytes else check_encoding(encoding)
     found, skipped = find_sources(sources, codec, stdin)
     names = tuple(str(source) for source in sources)
@@ -103,7 +109,7 @@ def open_corpus(
     side = None
     if streamed and all(source.path is not None for source in found):
         symbols = None if vocabulary is None else vocabulary.to_list()
-        side = encoded.SideFile(found, [codec, min_count, max_vocab, symbols, unknown])
+        side = encoded.SideFile(found, [codec, min_count, max_vocab, symbols, unknown, *([learnt] if grow else [])])
         known = side.load()
         if known is not None:
             return corpus(known)
@@ -118,7 +124,7 @@ def open_corpus(
         if not counts:
             raise CorpusError(f"{label}: there is no text in it")
         try:
-            vocabulary = Vocabulary.from_counts(counts, min_count, max_vocab)
+            vocabulary = Vocabulary.from_counts(counts, min_count, max_vocab, learnt)
         except CorpusError as error:
             raise CorpusError(f"{label}: {error}") from None
         unknown = "replace"  # what is rare; what is new, if the text changes meanwhile, is told by its hash below
@@ -161,14 +167,14 @@ def split(length: int, fractions: str | Sequence[float | str]) -> tuple[slice, s
     """
     parts = fractions.split("/") if isinstance(fractions, str) else fractions
     parts = [str(part).strip() for part in parts]
-    shown = "/".join(parts)
+    shown = brief("/".join(parts))
     if len(parts) not in (2, 3) or not all(_PERCENT.fullmatch(part) for part in parts):
-        raise ConfigError(f"the split {shown!r} must be percentages like 90/10/0: training/validation/test")
+        raise ConfigError(f"the split {shown} must be percentages like 90/10/0: training/validation/test")
     percentages = [Fraction(part) for part in parts]
     if sum(percentages) != 100:
-        raise ConfigError(f"the split {shown!r} must sum to 100, not {float(sum(percentages)):g}")
+        raise ConfigError(f"the split {shown} must sum to 100, not {float(sum(percentages)):g}")
     if not percentages[0]:
-        raise ConfigError(f"the split {shown!r} leaves nothing to train on: the first part must be above 0")
+        raise ConfigError(f"the split {shown} leaves nothing to train on: the first part must be above 0")
     # Fractions, because floor(length * 0.9) can miss by one.
     first = int(length * percentages[0] / 100)
     second = int(length * (percentages[0] + percentages[1]) / 100)

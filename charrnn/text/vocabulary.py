@@ -3,6 +3,7 @@
 A symbol is a character (a Unicode code point) or, in bytes mode, a byte; its id is its position.
 """
 
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,11 +41,13 @@ class Vocabulary:
         object.__setattr__(self, "symbols", tuple(sorted(symbols)))
 
     @classmethod
-    def from_counts(cls, counts: Mapping[Any, int], min_count: int = 1, max_size: int = 1000) -> Self:
+    def from_counts(
+        cls, counts: Mapping[Any, int], min_count: int = 1, max_size: int = 1000, known: Sequence[Any] = ()
+    ) -> Self:
         """The vocabulary of a text, given how often each of its symbols occurs.
 
         Characters that occur fewer than ``min_count`` times are left out, and one symbol, U+FFFD, stands for
-        all of them.
+        all of them.  ``known`` symbols come first and in their order, however often they occur: so a vocabulary grows.
 
         Raises:
             ConfigError: ``min_count`` or ``max_size`` is below 1, or ``min_count`` is used with bytes (none
@@ -56,22 +59,24 @@ class Vocabulary:
                 raise ConfigError(f"{option} must be at least 1, not {value}")
         if not counts:
             raise CorpusError("there is no text to take characters from")
+        learnt = set(known)
+        new = {symbol: count for symbol, count in counts.items() if symbol not in learnt}
         if isinstance(next(iter(counts)), int):
             if min_count > 1:
                 raise ConfigError("--min-count is for characters; leave it out with --bytes")
-            kept = set(counts)
+            kept = set(new)
         else:
-            kept = {symbol for symbol, count in counts.items() if count >= min_count}
-            if not kept:
+            kept = {symbol for symbol, count in new.items() if count >= min_count}
+            if not kept and not known:
                 raise CorpusError(f"every character is rarer than --min-count {min_count}: lower it")
-            if len(kept) < len(counts):
-                kept.add(REPLACEMENT)
+            if len(kept) < len(new):
+                kept |= {REPLACEMENT} - learnt
             for symbol in kept:
                 if _is_surrogate(symbol):
                     raise CorpusError(f"half a character, U+{ord(symbol):04X}, occurs alone: check --encoding")
-        if len(kept) > max_size:
-            raise CorpusError(_too_many(counts, len(kept), max_size))
-        return cls(kept)
+        if kept and len(known) + len(kept) > max_size:
+            raise CorpusError(_too_many(new, len(known) + len(kept), max_size, len(known)))
+        return cls.from_list([*known, *sorted(kept)])
 
     @classmethod
     def from_list(cls, symbols: Any) -> Self:
@@ -275,14 +280,17 @@ def _check(symbols: tuple[Any, ...]) -> None:
         raise ValueError("a symbol occurs twice")
 
 
-def _too_many(counts: Mapping[Any, int], size: int, max_size: int) -> str:
+def _too_many(counts: Mapping[Any, int], size: int, max_size: int, known: int) -> str:
     message = f"{size:,} distinct symbols are more than {max_size:,}, which often means a wrong encoding: "
+    if known:
+        message = f"{size:,} symbols, {known:,} of which the model knows already, are more than {max_size:,}: "
     if isinstance(next(iter(counts)), int):
         return message + f"pass --max-vocab {size}"
-    advice = f"check --encoding, or pass --bytes, --max-vocab {size}"
+    advice = f"pass --max-vocab {size}" if known else f"check --encoding, or pass --bytes, --max-vocab {size}"
     others = sorted((count for symbol, count in counts.items() if symbol != REPLACEMENT), reverse=True)
-    # All but the max_size - 1 most frequent must be rare, since U+FFFD takes a place of its own.
-    enough = operator.index(others[max_size - 1]) + 1
+    # All but the room - 1 most frequent must be rare, since U+FFFD takes a place of its own.
+    room = max_size - known
+    enough = operator.index(others[room - 1]) + 1 if room > 0 else math.inf
     if enough <= others[0]:
         advice += f", or --min-count {enough}"
     return message + advice

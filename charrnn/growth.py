@@ -1,0 +1,69 @@
+"""New characters for a trained model: rows and columns of weights beside those that it has learnt."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from charrnn.checkpoint import Checkpoint
+from charrnn.parameters import parameter_shapes
+from charrnn.text.vocabulary import Vocabulary
+
+_MOST_NAMED = 8  # new characters spelled out in a note
+
+
+def grow(checkpoint: Checkpoint, vocabulary: Vocabulary, seed: int) -> Checkpoint:
+    """The model of a checkpoint for a larger vocabulary, which has all of its symbols, in any order; weights only.
+
+    Known characters keep their weights, so while a text has no others the states and the logits of known characters
+    are what they were.  Each of the n new ones gets
+
+    - as its row of ``embedding`` or ``w_ih_l0`` normal values with each column's mean and deviation over the V known
+      rows: it moves the gates as far as a known character does, each in a direction of its own;
+    - as its column of ``w_out`` the mean of the known ones, as its ``b_out`` their mean less ln n: its logit is at
+      every step the mean logit less ln n.  By Jensen's inequality exp(mean logit) is at most the mean of exp(logit),
+      so all new characters together have a probability of at most 1/(V + 1), and the loss on a text of known
+      characters is higher by at most ln(1 + 1/V).
+
+    docs/LOG.md has what other first weights gave.
+
+    Args:
+        checkpoint: the model as it was trained; its optimiser and state are left out.
+        vocabulary: the symbols to be.
+        seed: of what is drawn.
+
+    Raises:
+        VocabularyError: ``vocabulary`` lacks a symbol of the checkpoint.
+    """
+    symbols = checkpoint.vocabulary.to_list()
+    places = vocabulary.encode(bytes(symbols) if checkpoint.vocabulary.is_bytes else "".join(symbols))
+    new = np.setdiff1d(np.arange(len(vocabulary)), places)
+    model = replace(checkpoint.model, vocabulary=len(vocabulary))
+    generator = np.random.default_rng(seed)
+    parameters = dict(checkpoint.parameters)
+    shapes = parameter_shapes(model)
+    for name in ("embedding" if model.embedding else "w_ih_l0", "w_out", "b_out"):
+        before, grown = parameters[name], np.empty(shapes[name], np.float32)
+        axis = -1 if name.endswith("_out") else 0
+        # Views in which every entry of the first axis is of one character.
+        to, known = np.moveaxis(grown, axis, 0), np.moveaxis(before, axis, 0)
+        to[places] = known
+        mean = known.mean(axis=0, dtype=np.float64)
+        if axis == 0:
+            to[new] = mean + known.std(axis=0, dtype=np.float64) * generator.standard_normal((len(new), *mean.shape))
+        else:
+            to[new] = mean - (math.log(max(len(new), 1)) if name == "b_out" else 0)
+        parameters[name] = grown
+    return replace(checkpoint, model=model, vocabulary=vocabulary, parameters=parameters, optimizer={}, state=None)
+
+
+def describe_growth(before: Vocabulary, after: Vocabulary) -> str:
+    """One line for the user: which characters, or bytes, a model has got."""
+    kind = "byte" if after.is_bytes else "character"
+    new = [index for index, symbol in enumerate(after.symbols) if symbol not in before]
+    if not new:
+        return f"no new {kind}s: the model knows all {len(after):,} already"
+    named = ", ".join(after.name(index) for index in new[:_MOST_NAMED])
+    if len(new) > _MOST_NAMED:
+        named += f" and {len(new) - _MOST_NAMED:,} more"
+    return f"{len(new):,} new {kind}{'s' * (len(new) > 1)} beside the {len(before):,} that the model knows: {named}"
