@@ -26,7 +26,6 @@ FLOORS = [
         *("guard", "verdict"),
     },
     {"growth"},
-    {"growth"},
     {"ngrams", "baselines", "online", "novelty", "ensemble"},
     {"training", "model", "timing", "contest"},
     {"inspection", "analysis"},
