@@ -1,6 +1,5 @@
 """New characters for a trained model: rows and columns of weights beside those that it has learnt."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -20,10 +19,10 @@ def grow(checkpoint: Checkpoint, vocabulary: Vocabulary, seed: int) -> Checkpoin
 
     - as its row of ``embedding`` or ``w_ih_l0`` normal values with each column's mean and deviation over the V known
       rows: it moves the gates as far as a known character does, each in a direction of its own;
-    - as its column of ``w_out`` the mean of the known ones, as its ``b_out`` their mean less ln n: its logit is at
-      every step the mean logit less ln n.  By Jensen's inequality exp(mean logit) is at most the mean of exp(logit),
-      so all new characters together have a probability of at most 1/(V + 1), and the loss on a text of known
-      characters is higher by at most ln(1 + 1/V).
+    - as its column of ``w_out`` and its ``b_out`` the mean of the known ones: its logit is at every step their mean
+      logit.  By Jensen's inequality exp(mean logit) is at most the mean of exp(logit), so all new characters together
+      have a probability of at most n/(V + n), and the loss on a text of known characters is higher by at most
+      ln(1 + n/V); the more certain the model, the less.
 
     docs/LOG.md has what other first weights gave.
 
@@ -49,10 +48,10 @@ def grow(checkpoint: Checkpoint, vocabulary: Vocabulary, seed: int) -> Checkpoin
         to, known = np.moveaxis(grown, axis, 0), np.moveaxis(before, axis, 0)
         to[places] = known
         mean = known.mean(axis=0, dtype=np.float64)
+        to[new] = mean
         if axis == 0:
-            to[new] = mean + known.std(axis=0, dtype=np.float64) * generator.standard_normal((len(new), *mean.shape))
-        else:
-            to[new] = mean - (math.log(max(len(new), 1)) if name == "b_out" else 0)
+            deviation = known.std(axis=0, dtype=np.float64)
+            to[new] += deviation * generator.standard_normal((len(new), *mean.shape))
         parameters[name] = grown
     return replace(checkpoint, model=model, vocabulary=vocabulary, parameters=parameters, optimizer={}, state=None)
 

