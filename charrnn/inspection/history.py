@@ -36,7 +36,7 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class Growth:
-    """What ``cells`` did at a snapshot, after ``step`` steps: ``values`` (C, N), tanh(c) after each character.
+    """What ``cells`` did at a snapshot, after ``step`` steps: ``values`` (C, N) after each character.
 
     ``scores`` (C,) are those of :mod:`charrnn.inspection.gallery`.
     """
@@ -118,6 +118,7 @@ def growth(
     ids: np.ndarray,
     cells: Sequence[tuple[int, int]] = (),
     count: int = 3,
+    signal: str = "c",
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Reading | None, list[Growth]]:
@@ -128,6 +129,7 @@ def growth(
         ids: a text of some thousand characters; every signal of every cell is held in memory.
         cells: (layer, unit); with none the ``count`` best of the gallery at the last snapshot.
         count: see ``cells``.
+        signal: what is looked at, one of :data:`charrnn.inspection.reading.SIGNALS`.
         threads: as for :func:`charrnn.load`.
         progress: called with the snapshots done and their number.
 
@@ -141,7 +143,7 @@ def growth(
     snapshots, found, last = Snapshots(run), [], None
     steps = snapshots.steps()
     for done, step in enumerate(reversed(steps), 1):
-        reading = read(Model.from_checkpoint(snapshots.load(step), threads), ids)
+        reading = read(Model.from_checkpoint(snapshots.load(step), threads), ids, signal)
         if last is None:
             last = reading
             cells = tuple(cells) or tuple((find.layer, find.unit) for find in gallery(reading, count))

@@ -7,7 +7,7 @@ import numpy as np
 from rich.text import Text
 
 from charrnn.terminal import cells, figures
-from charrnn.terminal.colours import DIVERGING, Depth
+from charrnn.terminal.colours import Depth, Scale
 from charrnn.terminal.curve import BLUE, ORANGE, Curve
 from charrnn.terminal.gallery import gallery_rows
 from charrnn.terminal.heatmap import legend
@@ -54,6 +54,8 @@ def growth_lines(
     names: Sequence[str],
     growth: Sequence[tuple[int, np.ndarray, np.ndarray]],
     *,
+    meaning: str,
+    scale: Scale,
     width: int,
     depth: Depth,
 ) -> Iterator[Text]:
@@ -61,9 +63,9 @@ def growth_lines(
 
     ``growth`` has steps, values (C, n) and scores (C,).
     """
-    yield Text("what cells do with the same text, step by step; tanh(c)", style="dim")
-    yield legend(DIVERGING, depth=depth)
-    look = {"width": width, "depth": depth, "head": " step   score"}
+    yield Text(f"what cells do with the same text, step by step: {meaning}", style="dim")
+    yield legend(scale, depth=depth)
+    look = {"scale": scale, "width": width, "depth": depth, "head": " step   score"}
     for number, name in enumerate(names):
         steps = [figures.count(step) if step < 100_000 else figures.short(step) for step, *_ in growth]
         scores, values = [scores[number] for *_, scores in growth], [values[number] for _, values, _ in growth]
