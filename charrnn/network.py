@@ -23,6 +23,7 @@ from charrnn.kernels.gradients import PANELS, row_gradient, unpack_rows, weight_
 from charrnn.kernels.lstm import look_up, recurrence, recurrence_backward
 from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
+from charrnn.kernels.simd import LANES
 from charrnn.packed import PackedWeights, panels
 from charrnn.parameters import Parameters, initialise
 from charrnn.regularisation import Regularisation
@@ -178,14 +179,26 @@ class CharLSTM:
 
         ``name`` is h, c, i, f, g or o. ``c`` is the cell before its tanh; i, f, o are in [0, 1], g and h in [-1, 1].
         """
-        space, hidden, layers = self.workspace, self.config.hidden, range(self.config.layers)
-        steps = self._steps_read
+        hidden = self.config.hidden
+        layers = [blocks.reshape(*blocks.shape[:2], -1)[:, :, :hidden] for blocks in self.signal_blocks(name)]
+        return np.stack(layers, axis=2)
+
+    def signal_blocks(self, name: str) -> list[np.ndarray]:
+        """The same without a copy: for each layer a view (T, B, Hp/16, 16), valid until the next call.
+
+        What stands in the padding, from unit H on, means nothing.
+        """
+        space, layers, steps = self.workspace, range(self.config.layers), self._steps_read
         if name in "hc":
-            return np.stack([getattr(space, name)[k][1 : steps + 1, :, :hidden] for k in layers], axis=2)
+            return [
+                array[1 : steps + 1].reshape(steps, array.shape[1], -1, LANES)
+                for array in (getattr(space, name)[k] for k in layers)
+            ]
         gate = "ifgo".index(name)
-        blocks = [space.gates[k][:steps].reshape(steps, space.gates[k].shape[1], -1, 4, 16) for k in layers]
-        units = [block[:, :, :, gate].reshape(steps, block.shape[1], -1)[:, :, :hidden] for block in blocks]
-        return np.stack(units, axis=2)
+        return [
+            array[:steps].reshape(steps, array.shape[1], -1, 4, LANES)[:, :, :, gate]
+            for array in (space.gates[k] for k in layers)
+        ]
 
     def trace(self, x: np.ndarray, state: LSTMState) -> dict[str, np.ndarray]:
         """Every signal for ids x (T,): h, c, i, f, g, o as (T, L, H) and ``log_probabilities`` (T, V); state moves on.

@@ -1,0 +1,170 @@
+"""One pass over a text of any length, in lanes, that counts what every cell does against labels of the text.
+
+For each cell a histogram of its values is kept, and in each of its bins the sums of the labels: enough for the rank of
+every value and for every score that is made of ranks.  Besides, at places evenly spread over the text, the bins
+themselves are kept, and at fewer places the whole state.  Memory does not grow with the text.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.inspection.passage import Script
+from charrnn.kernels import compiler
+from charrnn.kernels.histograms import BINS, GRID, count
+from charrnn.kernels.simd import LANES
+from charrnn.lanes import WARM_UP, Lanes
+from charrnn.network import CharLSTM
+
+WINDOW_LANES = 64
+KEPT_BYTES = 1 << 26  # of the bins that are kept, one byte each
+STATES_BYTES = 1 << 26  # of the states that are kept, two bytes a number
+MOST_STATES = 32_768
+_PILOT_STEPS, _PILOT_LANES, _PILOT_WARM_UP = 256, 32, 64
+
+Progress = Callable[[int, int], None]
+Labels = Callable[[int, int], np.ndarray]
+"""The labels of characters start to stop: (stop - start, K) float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What was counted over N characters, for C = L·H cells and K labels.
+
+    ``counts`` (C, BINS) values and ``sums`` (C, BINS, K) of labels in each bin; ``bins`` (M, C) uint8 and ``labels``
+    (M, K) at every ``stride``-th character; ``states`` (S, 2C) float16, h and tanh(c) of all cells, at every
+    ``state_stride``-th.
+    """
+
+    characters: int
+    counts: np.ndarray
+    sums: np.ndarray
+    bins: np.ndarray
+    labels: np.ndarray
+    stride: int
+    states: np.ndarray
+    state_stride: int
+
+
+def sweep(
+    network: CharLSTM,
+    script: Script,
+    labels: Labels,
+    count_of_labels: int,
+    signal: str = "c",
+    with_states: bool = True,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Read the whole of ``script``, and count ``signal`` of every cell against its labels.
+
+    ``progress`` is called with the characters read and all of them.
+    """
+    compiler.prepare(count)
+    counter = _Counter(network, script, count_of_labels, signal, with_states)
+    for start, stop in script.parts():
+        counter.read(start, stop, labels(start, stop), progress)
+    return counter.result()
+
+
+class _Counter:
+    def __init__(self, network: CharLSTM, script: Script, labels: int, signal: str, with_states: bool):
+        self._network, self._script, self._signal = network, script, signal
+        config, characters = network.config, len(script)
+        self._padded = -(-config.hidden // LANES) * LANES
+        cells = config.layers * self._padded
+        self._width = -(-(labels + 1) // LANES) * LANES  # the first column is 1: it counts
+        self._labels = labels
+        self.stride = -(-characters // max(KEPT_BYTES // cells, 1))
+        self._bins = np.zeros((-(-characters // self.stride), cells), np.uint8)
+        self._kept_labels = np.zeros((len(self._bins), labels), np.float32)
+        features = 2 * config.layers * config.hidden
+        most = min(MOST_STATES, STATES_BYTES // (2 * features)) if with_states else 0
+        # A multiple of the other stride, so that states and bins are of the same places.
+        self.state_stride = self.stride * -(-characters // max(most * self.stride, 1))
+        self._states = np.zeros((-(-characters // self.state_stride) if most else 0, features), np.float16)
+        self._totals = np.zeros((cells, BINS, self._width))
+        self._scale, self._shift, self._table = self._grid()
+
+    def _values(self) -> list[np.ndarray]:
+        return self._network.signal_blocks(self._signal)
+
+    def _grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A first look at some of the text: what values cells take, and bins that share them out evenly."""
+        ids, network = self._script.ids, self._network
+        lanes = max(1, min(_PILOT_LANES, len(ids) // (2 * _PILOT_STEPS)))
+        steps = min(_PILOT_STEPS * (1 if lanes > 1 else 4), len(ids))
+        starts = np.linspace(0, len(ids) - steps, lanes).astype(np.int64)
+        state, seen = network.initial_state(lanes), []
+        for begin in range(0, steps, 64):
+            at = starts + np.arange(begin, min(begin + 64, steps))[:, None]
+            network.forward(ids[at].astype(np.int32), state)
+            if begin >= _PILOT_WARM_UP or steps <= 2 * _PILOT_WARM_UP:
+                blocks = [block.reshape(at.size, -1) for block in self._values()]
+                seen.append(np.concatenate(blocks, axis=1))
+        values = np.concatenate(seen)
+        low, high = values.min(axis=0), values.max(axis=0)
+        scale = ((GRID - 1) / np.maximum(high - low, 1e-6)).astype(np.float32)
+        shift = (-low * scale).astype(np.float32)
+        steps_of = np.clip(np.rint(values * scale + shift), 0, GRID - 1).astype(np.int64)
+        cells = values.shape[1]
+        held = np.bincount((steps_of + np.arange(cells) * GRID).ravel(), minlength=cells * GRID).reshape(cells, GRID)
+        below = np.cumsum(held, axis=1) - held / 2
+        return scale, shift, np.minimum(below * BINS / len(values), BINS - 1).astype(np.uint8)
+
+    def read(self, start: int, stop: int, labels: np.ndarray, progress: Progress | None) -> None:
+        """Count characters ``start`` to ``stop``, whose labels are (stop - start, K)."""
+        network, ids = self._network, self._script.ids
+        begin = max(start - WARM_UP, 0)
+        lanes = Lanes(stop - begin, WINDOW_LANES)
+        state, done = network.initial_state(lanes.count), start
+        sums = np.zeros(self._totals.shape, np.float32)  # within a part, counts are exact in float32
+        for at, own in lanes.windows():
+            at = at + begin
+            network.forward(ids[at].astype(np.int32), state)
+            places = np.flatnonzero(own & (at >= start)).astype(np.int32)
+            at = at.ravel()[places]
+            columns = np.zeros((len(at), self._width), np.float32)
+            columns[:, 0] = 1
+            columns[:, 1 : 1 + self._labels] = labels[at - start]
+            rows = np.where(at % self.stride == 0, at // self.stride, -1).astype(np.int32)
+            self._kept_labels[rows[rows >= 0]] = labels[at[rows >= 0] - start]
+            self._count(places, rows, columns, sums)
+            self._keep_states(places, at)
+            done += len(at)
+            if progress is not None:
+                progress(done, len(ids))
+        self._totals += sums
+
+    def _count(self, places: np.ndarray, rows: np.ndarray, columns: np.ndarray, sums: np.ndarray) -> None:
+        calls, network = [], self._network
+        for layer, values in enumerate(self._values()):
+            blocks = values.shape[2]
+            group = max(1, -(-blocks // (2 * network.team.threads)))
+            for first in range(0, blocks, group):
+                where = layer * self._padded, first, min(first + group, blocks)
+                fixed = self._scale, self._shift, self._table
+                calls.append((count, (values, places, rows, columns, *fixed, *where, sums, self._bins)))
+        network.team.share_out(calls)
+
+    def _keep_states(self, places: np.ndarray, at: np.ndarray) -> None:
+        if not len(self._states):
+            return
+        kept = at % self.state_stride == 0
+        rows, hidden = at[kept] // self.state_stride, self._network.config.hidden
+        column = 0
+        for name in "hc":
+            for blocks in self._network.signal_blocks(name):
+                values = blocks.reshape(-1, self._padded)[places[kept], :hidden]
+                self._states[rows, column : column + hidden] = np.tanh(values) if name == "c" else values
+                column += hidden
+
+    def result(self) -> Sweep:
+        """What was counted, without the padding."""
+        config = self._network.config
+        own = (np.arange(config.layers)[:, None] * self._padded + np.arange(config.hidden)).ravel()
+        bins = self._bins if len(own) == self._bins.shape[1] else np.ascontiguousarray(self._bins[:, own])
+        totals = self._totals[own]
+        sums = totals[:, :, 1 : 1 + self._labels]
+        kept = bins, self._kept_labels, self.stride, self._states, self.state_stride
+        return Sweep(len(self._script), totals[:, :, 0], sums, *kept)
