@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import ConfigError
+from charrnn.inspection.intervention import require_cells
 from charrnn.inspection.reading import CONTEXT, SIGNALS, Reading, symbol_text
 from charrnn.lanes import Lanes
 from charrnn.model import Model
@@ -47,10 +48,7 @@ def track(
     Raises:
         ConfigError: there is nothing there, no such cell, or no such signal.
     """
-    layers, units = model.network.config.layers, model.network.config.hidden
-    for layer, unit in cells:
-        if not (0 <= layer < layers and 0 <= unit < units):
-            raise ConfigError(f"there is no cell {layer}:{unit}: layers are 0 to {layers - 1}, units 0 to {units - 1}")
+    require_cells(model.network, cells)
     part, lead = _with_lead(ids, offset, length)
     count, guesses = len(part) - lead, min(guesses, len(model.vocabulary))
     where = [layer for layer, _ in cells], [unit for _, unit in cells]

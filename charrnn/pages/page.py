@@ -32,7 +32,8 @@ class Page:
     """What a page shows.
 
     ``title`` and ``subtitle`` head it; ``symbols`` are the model's, in the order of their ids; ``notes`` (K,) say
-    something of each cell of ``tracks``, or nothing; ``offset`` is where in the text it begins.
+    something of each cell of ``tracks``, or nothing; ``offset`` is where in the text it begins; ``by_surprise`` says
+    how it opens.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Page:
     tracks: Tracks
     notes: Sequence[str] = ()
     offset: int = 0
+    by_surprise: bool = False
 
     def html(self) -> str:
         """The file's text, pure ASCII."""
@@ -69,6 +71,7 @@ class Page:
         about = {
             "offset": self.offset,
             "signal": tracks.signal,
+            "bySurprise": self.by_surprise,
             "unit": tracks.signal in UNIT_SIGNALS,
             "wide": wide,
             "guesses": tracks.guesses.shape[1],

@@ -1,7 +1,7 @@
 // The text: chunks that end with a line. Far from the screen a chunk is plain text; near it, a span for each character.
 
 const LEAST_CHUNK = 500, LARGEST_CHUNK = 1500;
-const view = { cell: cells[0] ?? null, bySurprise: !cells.length, version: 0 };
+const view = { cell: cells[0] ?? null, bySurprise: about.bySurprise || !cells.length, version: 0 };
 const chunks = [];
 
 function cutEnd(start) {

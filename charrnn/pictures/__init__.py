@@ -11,8 +11,7 @@ def save(drawing: Drawing, path: Path) -> None:
     """Write ``drawing`` durably, as what the name says: ``.svg`` or ``.png``.
 
     Raises:
-        ConfigError: the name ends otherwise, or PNG is asked for without matplotlib.
-        OSError: the file cannot be written.
+        ConfigError: the name ends otherwise, PNG is asked for without matplotlib, or the file cannot be written.
     """
     from charrnn.pictures.png import to_png
     from charrnn.pictures.svg import to_svg
@@ -20,4 +19,8 @@ def save(drawing: Drawing, path: Path) -> None:
     kind = path.suffix.lower()
     if kind not in (".svg", ".png"):
         raise ConfigError(f"{path}: a picture's name ends in .svg or .png")
-    write_durably(path, to_png(drawing) if kind == ".png" else to_svg(drawing).encode("ascii"))
+    data = to_png(drawing) if kind == ".png" else to_svg(drawing).encode("ascii")
+    try:
+        write_durably(path, data)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from None

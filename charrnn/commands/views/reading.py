@@ -9,9 +9,9 @@ from charrnn.commands.options import Whole
 from charrnn.commands.views.cells import Cells, name, together
 
 _GUESSES = 5
-_MOST_SURPRISE = 8.0  # bits; more has the same colour
+MOST_SURPRISE = 8.0  # bits; more has the same colour
 _LINES_OF_BEST = 12
-_MEANINGS = {
+MEANINGS = {
     "c": "tanh(c), what the cell remembers",
     "h": "h, what the cell tells",
     "i": "i, the input gate",
@@ -74,7 +74,8 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
         page(terminal, _lines(terminal, model, readings, options), paged=options["pager"])
 
 
-def _scale(signal: str):
+def scale_of(signal: str):
+    """The colours of a signal: those of gates begin at 0."""
     from charrnn.inspection.reading import UNIT_SIGNALS
     from charrnn.terminal.colours import DIVERGING, SEQUENTIAL
 
@@ -89,18 +90,18 @@ def _lines(terminal, model, readings, options: dict[str, Any]) -> Iterator:
     from charrnn.terminal.stacked import stacked_rows
 
     cells, symbols = options["cell"], _symbols(model)
-    scale = SEQUENTIAL if options["surprise"] else _scale(options["signal"])
+    scale = SEQUENTIAL if options["surprise"] else scale_of(options["signal"])
     look = {"scale": scale, "width": terminal.width, "depth": terminal.depth}
     if options["surprise"]:
-        most = f"{_MOST_SURPRISE:g} bits or more"
+        most = f"{MOST_SURPRISE:g} bits or more"
         yield from ("surprise of each character", legend(scale, "0 bits", most, depth=terminal.depth), "")
     elif cells:
-        title = f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}   {_MEANINGS[options['signal']]}"
+        title = f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}   {MEANINGS[options['signal']]}"
         yield from (title, legend(scale, depth=terminal.depth), "")
     if options["predictions"]:
         yield from (prediction_legend(terminal.depth), "")
     for reading in readings:
-        values = reading.surprise() / _MOST_SURPRISE if options["surprise"] else None
+        values = reading.surprise() / MOST_SURPRISE if options["surprise"] else None
         if cells:
             values = reading.cell(*cells[0])
         if options["predictions"]:
@@ -131,7 +132,7 @@ def _gallery(terminal, reading, options: dict[str, Any]) -> list:
     from charrnn.terminal.gallery import gallery_rows, stretch_width
     from charrnn.terminal.heatmap import heat_text, legend
 
-    look = {"scale": _scale(reading.signal), "depth": terminal.depth, "width": terminal.width}
+    look = {"scale": scale_of(reading.signal), "depth": terminal.depth, "width": terminal.width}
     finds = gallery(reading, options["cells"])
     values = np.stack([reading.cell(find.layer, find.unit) for find in finds]).astype(float)
     begins, length, offset = lines(reading.text), len(reading.text), options["offset"]
@@ -140,7 +141,7 @@ def _gallery(terminal, reading, options: dict[str, Any]) -> list:
     width = stretch_width(terminal.width)
     stretches = [(begin, begin + width) for begin in begins if begin + width <= length] or [(0, min(width, length))]
     start, stop = liveliest(values.T, stretches)
-    shown: list = [f"The cells most worth a look, by {_MEANINGS[reading.signal]}"]
+    shown: list = [f"The cells most worth a look, by {MEANINGS[reading.signal]}"]
     shown += [legend(look["scale"], depth=look["depth"]), ""]
     names, scores = [f"{find.layer}:{find.unit}" for find in finds], [find.score for find in finds]
     title = f"from character {offset + start:,}"

@@ -1,0 +1,50 @@
+"""A reading as arrays for a notebook, in NumPy's own format and without pickles."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from charrnn.inspection.reading import Reading, symbol_text
+from charrnn.text.vocabulary import Vocabulary
+
+
+def as_npz(
+    reading: Reading, vocabulary: Vocabulary, cells: Sequence[tuple[int, int]] | None = None, offset: int = 0
+) -> bytes:
+    """The bytes of a compressed .npz file, which ``numpy.load`` opens.
+
+    It has ``text`` (N,) and ``symbols`` (V,), code points (or bytes) as uint32; ``ids`` (N,) int32; ``cells`` (K, 2),
+    layers and units, and ``values`` (N, K) float32 of the ``signal``; ``log_probabilities`` (N, V) float32 of the next
+    character in nats; ``surprise`` (N,) float32 in bits; ``offset`` of the first character.
+
+    Args:
+        reading: of N characters.
+        vocabulary: of the V symbols that the model knows.
+        cells: the K cells (layer, unit) to keep; None for all, layer by layer.
+        offset: where in the text the reading begins.
+
+    Raises:
+        ConfigError: there is no such cell.
+    """
+    _, layers, units = reading.values.shape
+    if cells is None:
+        cells = [(layer, unit) for layer in range(layers) for unit in range(units)]
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream,
+        text=_code_points(reading.text),
+        symbols=_code_points("".join(map(symbol_text, vocabulary.symbols))),
+        ids=reading.ids.astype(np.int32),
+        cells=np.array(cells, np.int32).reshape(-1, 2),
+        values=np.stack([reading.cell(*cell) for cell in cells], axis=1).astype(np.float32),
+        log_probabilities=reading.log_probabilities.astype(np.float32),
+        surprise=reading.surprise().astype(np.float32),
+        signal=np.array(reading.signal),
+        offset=np.array(offset),
+    )
+    return stream.getvalue()
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
