@@ -1,0 +1,189 @@
+"""Proof by intervention: what the model loses, and how it writes, when a cell is held."""
+
+import math
+from typing import Any
+
+import click
+
+from charrnn.commands.options import Whole
+from charrnn.commands.views import writing
+from charrnn.commands.views.cells import Cells, name
+
+_TEXT = 500  # characters of a sample
+_SYMBOLS, _COUNTED = 8, 2  # characters in the table of losses, and counted in the samples
+
+
+class _Held(click.ParamType):
+    """zero, mean, or a number."""
+
+    name = "held"
+
+    def get_metavar(self, param, ctx):
+        """What stands for the value in a help."""
+        return "zero|mean|X"
+
+    def convert(self, value, param, ctx) -> float | str:
+        """``mean`` or the number."""
+        if value == "mean":
+            return value
+        try:
+            number = 0.0 if value == "zero" else float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not zero, mean or a finite number.", param, ctx)
+        return number
+
+
+OPTIONS = (
+    click.option(
+        "--ablate", type=Cells(),
+        help="Hold this cell, or several as in 1:37,0:4, and measure what is lost; inside and outside of what "
+        "--find NAME, --where or --mask says.",
+    ),
+    click.option(
+        "--clamp", type=_Held(), default="zero", show_default=True,
+        help="What c is held at: zero, the cell's mean over the text, or a number.",
+    ),
+    click.option("--others", type=Whole(0, 1000), default=20, show_default=True,
+                 help="Random other cells of the layer to compare the cell with."),
+    click.option("--samples", type=Whole(0, 10_000), default=32, show_default=True,
+                 help="Texts to write with the cell held; 0 for none."),
+)  # fmt: skip
+HEEDS = ("--find", "--where", "--mask")
+
+
+def wanted(options: dict[str, Any]) -> str | None:
+    """The option that asks for this view, if it is given."""
+    return "--ablate" if options["ablate"] else None
+
+
+def show(terminal, model, ids, options: dict[str, Any]) -> None:
+    """Hold the cells over ids (N,), and show what that does."""
+    from charrnn.inspection.ablation import ablate
+    from charrnn.terminal.ablation import ablation_lines, sample_lines
+    from charrnn.terminal.progress import progress_bar
+
+    hypothesis = _hypothesis(options, len(ids))
+    mask = None if hypothesis is None else _mask(terminal, model, ids, hypothesis)
+    seed = options["seed"] or 0  # a proof can be repeated
+    with progress_bar(terminal, "Holding cells") as progress:
+        found = ablate(
+            model.network, ids, options["ablate"], options["clamp"], mask,
+            rivals=options["others"], seed=seed, progress=progress,
+        )  # fmt: skip
+    about = _record(model, found, hypothesis)
+    if options["as_json"]:
+        terminal.json(about)
+    else:
+        terminal.show(*ablation_lines(about, _SYMBOLS, terminal.width))
+    if options["samples"]:
+        samples = list(_samples(terminal, model, found, hypothesis, seed, options))
+        if options["as_json"]:
+            for sample in samples:
+                terminal.json(sample)
+        else:
+            terminal.show("", *sample_lines(samples, terminal.width))
+
+
+def _hypothesis(options: dict[str, Any], characters: int):
+    """What --find, --where or --mask says, if one of them is given."""
+    from charrnn.inspection.hypotheses import hypothesis
+    from charrnn.inspection.masks import read_mask
+    from charrnn.inspection.patterns import where
+
+    given = [each for each in ("find", "where", "mask") if options.get(each)]
+    if len(given) > 1:
+        raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other.")
+    if not given:
+        return None
+    if given == ["find"] and options["find"] == "all":
+        raise click.UsageError("--ablate wants one hypothesis: --find NAME, not all of them.")
+    value = options[given[0]]
+    return {"find": hypothesis, "where": where, "mask": lambda path: read_mask(path, characters)}[given[0]](value)
+
+
+def _mask(terminal, model, ids, hypothesis):
+    """Where the hypothesis holds (N,); numbers count as so where they are above their median."""
+    import numpy as np
+
+    from charrnn.inspection.hypotheses import labels
+    from charrnn.inspection.passage import Script
+
+    found = labels(Script(model.vocabulary, ids), hypothesis)
+    if found.dtype != bool:
+        middle = float(np.median(found))
+        terminal.note(f"inside is where {hypothesis.name} is above its median, {middle:g}")
+        found = found > middle
+    if not 0 < np.count_nonzero(found[:-1]) < len(found) - 1:
+        terminal.warn(f"{hypothesis.name} holds {'everywhere' if found.any() else 'nowhere'}: nothing to compare")
+    return found
+
+
+def _samples(terminal, model, found, hypothesis, seed, options: dict[str, Any]):
+    """Records of texts written free, with the cells off and on as the mask says, or else as they were held."""
+    from charrnn.inspection.held_samples import write_held
+    from charrnn.inspection.reading import symbol_text
+
+    askable = hypothesis if hypothesis is not None and hypothesis.is_mask and not options.get("mask") else None
+    settings = {"free": {}}
+    if found.masked:
+        settings |= {"off": found.off, "on": found.on}
+    else:
+        settings["held"] = found.values
+    counted = [each.id for each in found.symbols if each.inside == found.masked][:_COUNTED]
+    prime, symbols = writing.prime(model, options), [symbol_text(symbol) for symbol in model.vocabulary.symbols]
+    for title, held in settings.items():
+        written = write_held(
+            model, held, prime, texts=options["samples"], length=_TEXT, choice=writing.choice(options),
+            seed=seed, hypothesis=askable,
+        )  # fmt: skip
+        yield {
+            "record": "samples",
+            "cells": title,
+            "held": {name(cell): value for cell, value in held.items()},
+            "seed": seed,
+            "prime": options["prime"],
+            "characters": written.ids.size,
+            "share_inside": written.share,
+            "runs_per_1000": written.runs,
+            "run_length": written.length,
+            "per_1000": {symbols[index]: written.rate(index) for index in counted},
+            "text": "".join(symbols[index] for index in written.ids[0]),
+        }
+
+
+def _record(model, found, hypothesis) -> dict[str, Any]:
+    """All of an ablation but the samples, as a JSON object."""
+    from dataclasses import asdict
+
+    from charrnn.inspection.reading import symbol_text
+
+    symbols = [symbol_text(symbol) for symbol in model.vocabulary.symbols]
+    return {
+        "record": "ablation",
+        "held": {name(cell): value for cell, value in found.values.items()},
+        "characters": found.characters,
+        "inside": None if hypothesis is None else hypothesis.summary,
+        "share_inside": found.share,
+        "loss": found.loss,
+        "change": {part: asdict(getattr(found, part)) for part in ("overall", "inside", "outside", "contrast")},
+        "block": found.block,
+        "mean_inside": {name(cell): value for cell, value in found.on.items()},
+        "mean_outside": {name(cell): value for cell, value in found.off.items()},
+        "others": [
+            {"cells": list(map(name, rival.cells)), "overall": rival.overall, "contrast": rival.contrast}
+            for rival in found.rivals
+        ],
+        "rank": found.rank if found.rivals else None,
+        "symbols": [
+            {
+                "symbol": symbols[each.id],
+                "inside": each.inside,
+                "count": each.count,
+                "before": each.before,
+                "after": each.after,
+            }
+            for each in found.symbols
+        ],
+    }

@@ -1,0 +1,64 @@
+"""Text written while cells are held, and what of a hypothesis is to be seen in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.inspection.hypotheses import Hypothesis, labels
+from charrnn.inspection.intervention import Cell, clamp
+from charrnn.inspection.passage import Script
+from charrnn.model import Model
+from charrnn.sampling import Choice, Sampler
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Texts ``ids`` (B, N) written with the cells ``held``, all from the same random numbers.
+
+    ``share`` is the part of the characters after which the hypothesis holds, ``runs`` how often in 1,000 characters it
+    begins to, ``length`` for how many characters on the mean; NaN without a hypothesis that can be asked of any text.
+    """
+
+    held: dict[Cell, float]
+    ids: np.ndarray
+    share: float
+    runs: float
+    length: float
+
+    def rate(self, symbol: int) -> float:
+        """How often the character ``symbol`` comes in 1,000."""
+        return 1000 * float((self.ids == symbol).mean())
+
+
+def write_held(
+    model: Model,
+    held: Mapping[Cell, float],
+    prime: np.ndarray,
+    *,
+    texts: int = 32,
+    length: int = 500,
+    choice: Choice | None = None,
+    seed: int = 0,
+    hypothesis: Hypothesis | None = None,
+) -> Samples:
+    """Write ``texts`` of ``length`` characters that go on from ids ``prime`` (P,), P >= 1, with c of cells held.
+
+    Raises:
+        ConfigError: there is no such cell.
+    """
+    network = clamp(model.network, held) if held else model.network
+    ids = Sampler(network, prime, texts, choice, seed).draw(length).T.copy()
+    if hypothesis is None:
+        return Samples(dict(held), ids, np.nan, np.nan, np.nan)
+    whole = np.concatenate([np.tile(prime, (texts, 1)), ids], axis=1)
+    inside = np.stack([labels(Script(model.vocabulary, row), hypothesis) for row in whole])[:, len(prime) :]
+    return Samples(dict(held), ids, *_runs(inside.astype(bool)))
+
+
+def _runs(inside: np.ndarray) -> tuple[float, float, float]:
+    """Of (B, N): share inside, runs in 1,000 characters, their mean length (as far as the texts go)."""
+    begun = inside.copy()
+    begun[:, 1:] &= ~inside[:, :-1]
+    count = int(begun.sum())
+    return float(inside.mean()), 1000 * count / inside.size, float(inside.sum()) / count if count else np.nan
