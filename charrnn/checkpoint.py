@@ -20,6 +20,9 @@ from charrnn.files import write_durably
 from charrnn.parameters import parameter_shapes
 from charrnn.text.vocabulary import Vocabulary
 
+FLOAT32 = np.finfo(np.float32)
+LARGEST = 1e18  # weight that is read: sums of products of such are still numbers in float32
+
 
 @dataclass
 class Checkpoint:
@@ -27,7 +30,8 @@ class Checkpoint:
 
     ``parameters`` by name as in :func:`charrnn.parameters.parameter_shapes`; ``progress`` the run's counters;
     ``history`` its evaluations; ``corpus`` where the text came from and how it was read; ``optimizer`` the
-    moments, each a dictionary by parameter name; ``state`` the lanes' h and c, each (L, B, H).
+    moments, each a dictionary by parameter name; ``state`` the lanes' h and c, each (L, B, H); ``program`` what
+    wrote it, as :func:`charrnn.program.identity`.
     """
 
     model: ModelConfig
@@ -39,6 +43,7 @@ class Checkpoint:
     corpus: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     state: tuple[np.ndarray, np.ndarray] | None = None
+    program: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path, previous: Path | None = None) -> None:
         """Write to ``path`` durably; what was there is kept as ``previous`` if that is given.
@@ -102,11 +107,9 @@ class Checkpoint:
         if header.metadata.get("sha256") != checksum(about, tensors):
             raise CheckpointError("damaged (the checksum does not match its content)")
         for name, value in tensors.items():
-            _check_finite(name, value)
+            _check_range(name, value, FLOAT32.max if name.startswith("optimizer.") else LARGEST)
         names = parameter_shapes(description.model)
         parameters = {name: from_torch(name, tensors) for name in names}
-        for name, value in parameters.items():
-            _check_finite(name, value)
         return cls(
             parameters=parameters,
             optimizer={slot: {name: tensors[f"optimizer.{slot}.{name}"] for name in names} for slot in slots},
@@ -138,10 +141,10 @@ def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> 
     return slots
 
 
-def _check_finite(name: str, value: np.ndarray) -> None:
-    # NaN wins every comparison of min and max, so this needs no array of flags.
-    if not (np.isfinite(value.min()) and np.isfinite(value.max())):
-        raise CheckpointError(f"the tensor {name} has values that are not finite")
+def _check_range(name: str, value: np.ndarray, largest: float) -> None:
+    # NaN is what min and max give if it is anywhere, and it compares with nothing.  They need no array of flags.
+    if not (value.min() >= -largest and value.max() <= largest):
+        raise CheckpointError(f"the tensor {name} has values that are not finite, or beyond ±{largest:.2g}")
 
 
 def checksum(about: str, tensors: Mapping[str, np.ndarray]) -> str:
@@ -177,6 +180,5 @@ def from_torch(name: str, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
         KeyError: a tensor is missing.
     """
     first, *others = (tensors[each] for each in torch_names(name))
-    with np.errstate(over="ignore"):  # two finite biases may have an infinite sum; whoever needs to know looks
-        value = sum(others, first)
+    value = sum(others, first)
     return value.T if name.startswith("w_") else value

@@ -32,6 +32,7 @@ class Description:
     progress: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
+    program: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The description as ASCII.
@@ -48,6 +49,7 @@ class Description:
             "progress": self.progress,
             "history": self.history,
             "corpus": self.corpus,
+            "program": self.program,
         }
         return json.dumps(about, ensure_ascii=True, allow_nan=False)
 
@@ -82,6 +84,7 @@ class Description:
             progress=_progress(about["progress"]),
             history=_history(about["history"]),
             corpus=_corpus(about["corpus"], vocabulary),
+            program=_program(about.get("program", {})),
         )
 
 
@@ -110,6 +113,13 @@ def _numbers(what: Any, name: str, kinds: dict[str, Any]) -> dict[str, Any]:
     return what
 
 
+def _program(what: Any) -> dict[str, str]:
+    """The versions of the program that wrote the checkpoint; the first ones did not say them."""
+    if not all(isinstance(value, str) for value in _values(what, "program").values()):
+        raise CheckpointError("malformed: program has a version that is not a string")
+    return what
+
+
 def _progress(what: Any) -> dict[str, Any]:
     """A run's counters, all of them or none."""
     if what == {}:
@@ -117,7 +127,10 @@ def _progress(what: Any) -> dict[str, Any]:
     what = _values(what, "progress")
     # The first checkpoints held no older weights to go back to: those of their own step are the good ones.
     own = {"kept_step": "step", "kept_updates": "updates"}
-    return _numbers({name: what[of] for name, of in own.items() if of in what} | what, "progress", _COUNTERS)
+    what = _numbers({name: what[of] for name, of in own.items() if of in what} | what, "progress", _COUNTERS)
+    if not 0 < what["rate_scale"] <= 1:
+        raise CheckpointError(f"malformed: progress has 'rate_scale' = {what['rate_scale']}, not above 0 and up to 1")
+    return what
 
 
 def _history(what: Any) -> list[dict[str, Any]]:
