@@ -6,9 +6,9 @@ Weights have the names and layout of PyTorch's ``Embedding``, ``LSTM`` and ``Lin
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
@@ -69,6 +69,19 @@ class Checkpoint:
             write_durably(path, data, previous)
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+    def shared(self) -> Self:
+        """What can be given away: the weights and what is known of them, without what only a resume needs.
+
+        Of places on this machine only the last names are kept.
+        """
+        corpus = dict(self.corpus)
+        for key in ("sources", "paths"):
+            if key in corpus:
+                corpus[key] = [Path(source).name or source for source in self.corpus["sources"]]
+        if corpus.get("init_from"):
+            corpus["init_from"] = Path(corpus["init_from"]).name
+        return replace(self, corpus=corpus, optimizer={}, state=None)
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":

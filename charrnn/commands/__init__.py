@@ -23,6 +23,7 @@ COMMANDS = {
     "analyse": "Count saturated gates, kinds of errors, what distance costs.",
     "evaluate": "Score a text with a model.",
     "info": "Show what is in a checkpoint.",
+    "export": "Write a model to give away.",
     "bench": "Measure how fast a model trains, scores and writes here.",
     "corpus": "Find, fetch and look at texts.",
 }

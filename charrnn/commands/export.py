@@ -1,0 +1,35 @@
+"""``charrnn export``: a model to give away."""
+
+from pathlib import Path
+
+import click
+
+from charrnn.commands.options import checkpoint_argument, quiet_option
+
+
+@click.command()
+@checkpoint_argument
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@quiet_option
+def export(checkpoint: Path, file: Path, force: bool, quiet: bool) -> None:
+    """Write the best weights of CHECKPOINT to FILE, name.safetensors, with all that sample, inspect and evaluate need.
+
+    It leaves out what only a resume needs, and in which folders your text was: only the names of its files are kept.
+
+    \b
+    charrnn export checkpoints/fables fables.safetensors
+    charrnn sample fables.safetensors
+    """
+    from charrnn.errors import ConfigError
+    from charrnn.runs import load_checkpoint
+    from charrnn.terminal.console import Terminal
+
+    if file.suffix != ".safetensors":
+        raise click.UsageError(f"{str(file)!r} does not end in .safetensors.")
+    if file.exists() and not force:
+        raise ConfigError(f"{file} is there already: give --force to replace it")
+    terminal = Terminal(quiet)
+    shared = load_checkpoint(checkpoint, warn=terminal.warn).shared()
+    shared.save(file)
+    terminal.note(f"wrote {file} ({file.stat().st_size / 1e6:,.1f} MB)")
