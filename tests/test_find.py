@@ -1,5 +1,7 @@
 """Cells ranked against hypotheses: kernels, ranks, permutations and probe against plain computations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -126,40 +128,43 @@ def test_the_time_after_which_characters_are_independent(rng):
     assert block_length([3.0], 8000) == 200
 
 
-def synthetic(cells, label):
-    """A sweep over cells (M, C) and one label (M,)."""
+def binned(cells):
+    """A sweep over cells (M, C) without labels."""
     order = np.argsort(np.argsort(cells, axis=0), axis=0) * BINS // len(cells)
     counts = np.stack([np.bincount(column, minlength=BINS) for column in order.T])
-    kept = np.zeros((0, 2), np.float16)
-    return Sweep(len(cells), counts, np.zeros((*counts.shape, 1)), order.astype(np.uint8), label[:, None], 1, kept, 1)
+    nothing, bins = np.zeros((len(cells), 0), np.float32), order.astype(np.uint8)
+    return Sweep(len(cells), counts, np.zeros((*counts.shape, 0)), bins, nothing, 1, np.zeros((0, 2), np.float16), 1)
+
+
+def permuted(swept, label, block, permutations, seed=0):
+    labelled = replace(swept, labels=label[:, None].astype(np.float32))
+    return permute(Team(1), labelled, block, permutations, seed)[0]
 
 
 def test_random_labels_are_found_no_more_often_than_stated(rng):
     """Labels and cells that each remember, and have nothing to do with each other, at p <= 0.1 and 0.025."""
     cells = np.hstack([drifting(rng, 6000, 12, memory) for memory in (0.98, 0.9, 0.3)])
     cells[:, :4] += cells[:, 4:8]  # some resemble each other
-    team, random = Team(1), (drifting(rng, 6000, 160, 0.98) > 0.7).astype(np.float32)
-    tests = [permute(team, synthetic(cells, label), 200, 39, seed)[0] for seed, label in enumerate(random.T)]
-    least = np.array([tested.p().min() for tested in tests])
+    swept, random = binned(cells), drifting(rng, 6000, 160, 0.98) > 0.7
+    least = np.array([permuted(swept, label, 200, 39, seed).p().min() for seed, label in enumerate(random.T)])
     assert 0.03 < (least <= 0.1).mean() < 0.18  # four standard deviations of 160 trials
     assert (least <= 0.025).mean() < 0.075
 
 
 def test_short_blocks_would_deceive(rng):
     """What the blocks are for: cut to single characters, the same labels look like finds."""
-    cells, team = drifting(rng, 6000, 12, 0.98), Team(1)
-    random = (drifting(rng, 6000, 10, 0.98) > 0.7).astype(np.float32)
-    least = [permute(team, synthetic(cells, label), 1, 39)[0].p().min() for label in random.T]
+    swept, random = binned(drifting(rng, 6000, 12, 0.98)), drifting(rng, 6000, 10, 0.98) > 0.7
+    least = [permuted(swept, label, 1, 39).p().min() for label in random.T]
     assert np.mean(np.array(least) <= 0.05) > 0.8
 
 
 def test_a_label_that_a_cell_knows_is_found(rng):
     cells = drifting(rng, 6000, 12, 0.95)
-    label = (cells[:, 5] + drifting(rng, 6000, 1, 0.95)[:, 0] > 1).astype(np.float32)
-    (tested,) = permute(Team(2), synthetic(cells, label), 200, 199)
-    assert tested.p()[5] == 1 / 200
-    assert np.delete(tested.p(), 5).min() > 0.05
-    assert tested.p(tested.largest + 100)[5] == 1
+    label = cells[:, 5] + drifting(rng, 6000, 1, 0.95)[:, 0] > 1
+    found = permuted(binned(cells), label, 200, 199)
+    assert found.p()[5] == 1 / 200
+    assert np.delete(found.p(), 5).min() > 0.05
+    assert found.p(found.largest + 100)[5] == 1
 
 
 def test_a_probe_finds_what_is_spread(rng):

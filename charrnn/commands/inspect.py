@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from charrnn.commands.inspected import inspected_ids
 from charrnn.commands.options import (
     checkpoint_argument,
     json_option,
@@ -13,12 +14,12 @@ from charrnn.commands.options import (
     threads_option,
     unknown_option,
 )
-from charrnn.commands.views import chosen, reading, view_options
+from charrnn.commands.views import ablation, chosen, files, find, follow, history, moments, reading, view_options
 
-VIEWS = (reading,)  # the last is shown where no option asks for another
+VIEWS = (history, follow, ablation, moments, find, files, reading)  # the last is shown where no option asks for another
 
 
-@click.command(short_help="Colour a text by what a cell does.")
+@click.command()
 @checkpoint_argument
 @click.argument("text", required=False, metavar="[TEXT]")
 @click.option("--text", "literal", metavar="TEXT", help="The text itself, instead of a file.")
@@ -51,25 +52,5 @@ def inspect(checkpoint: Path, **options: Any) -> None:
     if options["cell"] and options["surprise"] and not options["as_json"]:
         raise click.UsageError("--cell and --surprise both colour the text: give one.")
     model = load_model(checkpoint, options["threads"], terminal)
-    ids = _ids(model, options, terminal) if getattr(view, "READS", True) else None
-    view.show(terminal, model, ids, options)
-
-
-def _ids(model, options: dict[str, Any], terminal):
-    """Ids (N,) of the text that is named, else of the part of the run's own that was held out."""
-    if options["literal"] is not None:
-        text = options["literal"]
-        return model.encode(
-            text.encode("utf-8", "surrogateescape") if model.vocabulary.is_bytes else text, options["unknown"]
-        )
-    from charrnn.commands.scored import Texts
-
-    named = options["text"] is not None
-    texts = Texts(model, options | {"text": (options["text"],) if named else (), "part": None, "fit": ()}, terminal)
-    if named:
-        if texts.is_own:
-            terminal.note("The model was trained on this text: leave TEXT out for the part that was held out.")
-        return texts.corpus.ids
-    part = texts.scored(held_out=True)
-    terminal.note(f"reads the {part.name} part of the run's own text" if part.name != "all" else "reads all of it")
-    return part.ids
+    ids = inspected_ids(model, options, terminal) if getattr(view, "READS", True) else None
+    view.show(terminal, model, ids, options | {"checkpoint": checkpoint})

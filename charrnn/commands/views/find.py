@@ -1,0 +1,126 @@
+"""Which cells keep track of something: all of them ranked against a hypothesis, or the best for every hypothesis."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.commands.options import Whole
+from charrnn.commands.views.cells import name
+
+# A test compares these with the hypotheses: help imports no numpy.
+NAMES = (
+    "quotes, brackets, column, line, indent, comment, word, word-position, upper, digit, sentence-end, url, tag"
+)  # fmt: skip
+_EXAMPLE = 200_000  # characters in which an example is looked for
+
+OPTIONS = (
+    click.option(
+        "--find", metavar="NAME",
+        help=f"Rank all cells by how well they keep track of this, with confidence: {NAMES}; or all, for a table of "
+        "the best cell for each.",
+    ),
+    click.option("--where", metavar="REGEX", help="As --find, for being inside a match of a regular expression."),
+    click.option(
+        "--mask", type=click.Path(path_type=Path), metavar="FILE",
+        help="As --find, for numbers of your own, one a character of the text: a .npy, or text with 0 and 1.",
+    ),
+    click.option(
+        "--permutations", type=Whole(19, 100_000), default=199, show_default=True,
+        help="How often --find puts the label in another order: p is 1 over this and one at the least.",
+    ),
+    click.option("--probe/--no-probe", default=True, help="Fit a linear probe over the whole state, beside the cells."),
+)  # fmt: skip
+
+
+def wanted(options: dict[str, Any]) -> str | None:
+    """The option that asks for this view, if it is given."""
+    return next((f"--{each}" for each in ("find", "where", "mask") if options[each]), None)
+
+
+def show(terminal, model, ids, options: dict[str, Any]) -> None:
+    """Rank the cells over all of ids (N,), and show the best."""
+    from charrnn.inspection.find import find
+    from charrnn.terminal.findings import all_lines, finding_lines
+    from charrnn.terminal.progress import progress_bar
+
+    hypotheses = _hypotheses(options, len(ids))
+    with progress_bar(terminal, "Reading") as progress:
+        found = find(
+            model, ids, hypotheses, signal=options["signal"], permutations=options["permutations"],
+            with_probe=options["probe"], seed=options["seed"] or 0, progress=progress,
+        )  # fmt: skip
+    records = [_record(found, each, options["cells"]) for each in found.found]
+    if found.absent and len(hypotheses) > 1:
+        terminal.note(f"nowhere or everywhere in this text: {', '.join(found.absent)}")
+    if options["as_json"]:
+        for record in records:
+            terminal.json(record)
+    elif len(hypotheses) > 1:
+        terminal.show(*all_lines(records, terminal.width))
+    else:
+        of = next(each for each in hypotheses if each.name == found.found[0].name)
+        example = _example(terminal, model, ids, of, found.found[0], options)
+        terminal.show(*finding_lines(records[0], *example, width=terminal.width, depth=terminal.depth))
+
+
+def _hypotheses(options: dict[str, Any], characters: int):
+    """What the options name; two of them at once are refused."""
+    from charrnn.inspection.hypotheses import HYPOTHESES, hypothesis
+    from charrnn.inspection.masks import read_mask
+    from charrnn.inspection.patterns import where
+
+    given = [each for each in ("find", "where", "mask") if options[each]]
+    if len(given) > 1:
+        raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other.")
+    if options["find"]:
+        return HYPOTHESES if options["find"] == "all" else (hypothesis(options["find"]),)
+    return (where(options["where"]),) if options["where"] else (read_mask(options["mask"], characters),)
+
+
+def _record(found, finding, count: int) -> dict[str, Any]:
+    """A finding as a JSON object."""
+    probe = finding.probe
+    return {
+        "hypothesis": finding.name,
+        "summary": finding.summary,
+        "score": "auc" if finding.is_mask else "spearman",
+        "characters": found.characters,
+        "base": finding.base,
+        "effective": finding.effective,
+        "cells_tried": finding.scores.size,
+        "hypotheses_tried": len(found.found),
+        "permutations": found.permutations,
+        "block": found.block,
+        "probe": None if probe is None else {"score": probe.score, "cell": probe.cell, "places": probe.places},
+        "cells": [
+            {
+                "layer": layer,
+                "unit": unit,
+                "score": finding.scores[layer, unit],
+                "p": finding.p[layer, unit],
+                "p_of_all": finding.p_of_all[layer, unit],
+            }
+            for layer, unit in finding.ranked(count)
+        ],
+    }
+
+
+def _example(terminal, model, ids, of, finding, options: dict[str, Any]):
+    """A stretch of the text in which the label changes: where it begins, its text, the label and the cells' values."""
+    import numpy as np
+
+    from charrnn.inspection.gallery import lines, liveliest
+    from charrnn.inspection.passage import Script
+    from charrnn.inspection.reading import read
+    from charrnn.terminal.findings import stretch_width
+
+    script, width = Script(model.vocabulary, ids), stretch_width(terminal.width)
+    limit = min(len(ids), _EXAMPLE)
+    label = script.labels(of.of, 0, limit).astype(float)
+    label = (label - label.min()) / max(float(np.ptp(label)), 1e-12)
+    begins = [begin for begin in lines(script.passage(0, limit).string) if begin + width <= limit] or [0]
+    start, stop = liveliest(label[:, None], [(begin, min(begin + width, limit)) for begin in begins])
+    reading = read(model, ids, options["signal"], start, stop - start)
+    values = {name(cell): reading.cell(*cell) for cell in finding.ranked(options["cells"])}
+    return start, reading.text, label[start:stop], values
