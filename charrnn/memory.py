@@ -2,17 +2,25 @@
 
 import os
 
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.packed import padded
 from charrnn.parameters import parameter_count
 
+_MOMENTS = {"adamw": 2, "adam": 2}  # of the other optimisers one
 
-def needed(config: ModelConfig, lanes: int, steps: int) -> int:
-    """Bytes that training needs, nearly: parameters, gradient, two moments, two packed forms, and the workspace."""
-    hidden, vocabulary = padded(config.hidden), padded(config.vocabulary)
-    workspace = lanes * steps * (7 * config.layers * hidden + hidden + vocabulary)
-    return 4 * (6 * parameter_count(config) + workspace + 2 * vocabulary * 4 * hidden)
+
+def needed(model: ModelConfig, training: TrainConfig) -> int:
+    """Bytes that training needs, nearly, at the moment of a save.
+
+    What the run keeps is parameters, moments, the average of the parameters if there is one, and the guard's copy of
+    these.  All that is once more in the file that is being written, the parameters turned about.  Beside it are the
+    gradient, two packed forms, and the workspace.
+    """
+    hidden, vocabulary = padded(model.hidden), padded(model.vocabulary)
+    kept = 1 + _MOMENTS.get(training.optimizer, 1) + bool(training.ema)
+    workspace = training.batch_size * training.seq_len * (7 * model.layers * hidden + hidden + vocabulary)
+    return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * vocabulary * 4 * hidden)
 
 
 def installed() -> int | None:
@@ -23,15 +31,16 @@ def installed() -> int | None:
         return None
 
 
-def check(config: ModelConfig, lanes: int, steps: int) -> None:
+def check(model: ModelConfig, training: TrainConfig) -> None:
     """Refuse what cannot fit.
 
     Raises:
         ConfigError: with what it would need and what there is.
     """
-    have, need = installed(), needed(config, lanes, steps)
+    have, need = installed(), needed(model, training)
     if have is not None and need > have:
         raise ConfigError(
-            f"{config.layers} x {config.hidden} with windows of {lanes} x {steps} needs about {need / 1e9:,.1f} GB, "
-            f"and this machine has {have / 1e9:,.1f}: choose a smaller hidden size, batch size or sequence length"
+            f"{model.layers} x {model.hidden} with windows of {training.batch_size} x {training.seq_len} needs about "
+            f"{need / 1e9:,.1f} GB, and this machine has {have / 1e9:,.1f}: choose a smaller hidden size, batch size "
+            "or sequence length"
         )

@@ -15,7 +15,7 @@ FLOORS = [
         *("strict_json", "charrnn"),
     },
     {"kernels", "text"},
-    {"parameters", "threads", "packed", "workspace", "memory"},
+    {"program", "parameters", "threads", "packed", "workspace", "memory"},
     {"regularisation"},
     {"network"},
     {"lanes"},

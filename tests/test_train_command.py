@@ -93,8 +93,8 @@ def test_resume_goes_on_and_knows_what_it_needs(tmp_path, text):
     succeed("train", "--out", tmp_path, "--name", "run", "--resume", "--steps", 15, "-q")
     assert len(steps("run")) == 15
     for options, message in [
-        (["--hidden", 30], "started with --hidden 20"),
-        (["--dropout", 0.3], "started with --dropout 0.0"),
+        (["--hidden", 30], "--hidden: 20 in the checkpoint, 30 asked, which its weights cannot follow"),
+        (["--dropout", 0.3], "--dropout: 0.0 in the checkpoint, 0.3 asked"),
         (["--name", "other"], "nothing to resume"),
     ]:
         result = invoke("train", text, "--out", tmp_path, "--name", "run", "--resume", "--steps", 20, *options)
@@ -104,7 +104,7 @@ def test_resume_goes_on_and_knows_what_it_needs(tmp_path, text):
     other.write_text(text.read_text()[::-1])
     result = invoke("train", other, "--out", tmp_path, "--name", "run", "--resume", "--steps", 20)
     assert result.exit_code == 1
-    assert "not the text that the run was started with" in result.stderr
+    assert "the text: 20,000 characters, SHA-256" in result.stderr
 
 
 def test_init_from_starts_with_the_weights(tmp_path, text, model):
@@ -254,7 +254,7 @@ def test_a_resume_takes_a_default_that_is_spelled_out(tmp_path, text):
     same = ["--lr", 0.004, "--weight-decay", 0.1, "--split", "90/10", "--dropout", 0, "--seed", 1]
     succeed("train", "--resume", *options, "--steps", 5, *same)
     result = invoke("train", "--resume", *options, "--steps", 6, "--bytes")
-    assert "started with no --bytes" in result.stderr
+    assert "--bytes: off in the checkpoint, on asked" in result.stderr
     other = tmp_path / "other.txt"
     other.write_text("Ω" * 300)
     result = invoke("train", other, "--resume", *options, "--steps", 6)

@@ -1,4 +1,4 @@
-"""From the options of ``train`` to a trainer: a new run, or one that is resumed."""
+"""From the options of ``train`` to a trainer for a new run."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, VocabularyError
 from charrnn.presets import PRESETS
 
-# What the model is, how the text is read, how the model learns, and what may change when a run is resumed.
+# What the model is, how the text is read, how the model learns, and what a run that is resumed may change.
 MODEL = ("hidden", "layers", "embedding")
 TEXT = ("as_bytes", "encoding", "min_count", "max_vocab")
 LEARNING = (
@@ -82,7 +82,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     if source is not None:
         options = _settings_of_source(ctx, options, source)
     try:
-        corpus = _open_text(text, options, source.vocabulary if source else None, terminal)
+        corpus = open_text(text, options, source.vocabulary if source else None, terminal)
     except VocabularyError as error:
         raise VocabularyError(f"{error}, or --grow-vocabulary to have the model learn new ones") from None
     notes = corpus.notes
@@ -91,7 +91,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         source = grow(source, corpus.vocabulary, config.seed)
     sizes = [options[name] for name in MODEL]
     model = source.model if source is not None else ModelConfig(len(corpus.vocabulary), *sizes)
-    memory.check(model, config.batch_size, config.seq_len)
+    memory.check(model, config)
     network = CharLSTM(model, config.seed, options["threads"], config.init, config.forget_bias)
     if source is not None:
         network.set_parameters(source.parameters)
@@ -101,42 +101,11 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         "sha256": corpus.sha256,
         "characters": len(corpus),
         **{name: options[name] for name in TEXT},
+        "unknown": options["unknown"],
         "init_from": str(options["init_from"]) if source is not None else None,
     }
     parts = Parts.of(corpus.ids, config.split)
     return Trainer(network, config, parts, corpus.vocabulary, folder, facts, notes, diagnose=options["diagnose"])
-
-
-def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal):
-    """A trainer that goes on from the folder's last checkpoint.
-
-    Raises:
-        CharRNNError: there is none, it is complete, or the text or the options are not the run's.
-    """
-    from charrnn.network import CharLSTM
-    from charrnn.text.parts import Parts
-    from charrnn.training import Trainer
-
-    checkpoint = folder.load_last(terminal.warn)
-    if checkpoint.training is None or checkpoint.state is None or not checkpoint.corpus:
-        raise CheckpointError(f"{folder.last}: it has no run to resume, only weights; start one with --init-from")
-    config = _resumed_config(ctx, options, checkpoint)
-    corpus = _same_text(text, {**options, **{name: checkpoint.corpus[name] for name in TEXT}}, checkpoint, terminal)
-    network = CharLSTM(checkpoint.model, seed=None, threads=options["threads"])
-    parts = Parts.of(corpus.ids, config.split)
-    try:
-        trainer = Trainer(
-            *(network, config, parts, checkpoint.vocabulary, folder, checkpoint.corpus, corpus.notes, checkpoint),
-            diagnose=options["diagnose"],
-        )
-    except CheckpointError as error:
-        raise CheckpointError(f"{folder.last}: {error}") from None
-    if trainer.is_complete:
-        more = "--patience" if trainer.is_out_of_patience else "--epochs, --steps or --time-budget"
-        raise ConfigError(
-            f"{folder.path}: the run is complete after {checkpoint.progress['step']:,} steps; give more {more} to go on"
-        )
-    return trainer
 
 
 def _with_preset(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
@@ -163,63 +132,12 @@ def _settings_of_source(ctx: click.Context, options: dict[str, Any], source) -> 
     return {**options, "as_bytes": source.vocabulary.is_bytes}
 
 
-def _resumed_config(ctx: click.Context, options: dict[str, Any], checkpoint) -> TrainConfig:
-    """The run's settings, with a new end if one was given.
+def open_text(sources: tuple[str, ...], options: dict[str, Any], vocabulary, terminal):
+    """The corpus that ``sources`` name, read as the options say, with a progress bar.
 
     Raises:
-        ConfigError: an option contradicts what the run was started with.
+        CharRNNError: it cannot be used.
     """
-    before = checkpoint.training
-    was = {**checkpoint.model.to_dict(), **checkpoint.corpus, **before.to_dict()}
-    # What stands for a default is the same as the default.
-    was |= {"lr": before.learning_rate, "decay_rate": before.lr_decay, "weight_decay": before.decay}
-    was |= {"split": before.split.removesuffix("/0")}
-    for name in given(ctx, (*MODEL, *TEXT, *LEARNING)):
-        value = options[name]
-        if name == "split":
-            value = value.removesuffix("/0")
-        if value != was[name]:
-            shown = f"{flag(name)} {was[name]}, not {value}" if not isinstance(value, bool) else f"no {flag(name)}"
-            raise ConfigError(f"the run was started with {shown}: leave {flag(name)} out to resume")
-    settings = before.to_dict()
-    changed = {name: options[name] for name in given(ctx, RUN)}
-    if changed.keys() & {"epochs", "steps", "time_budget"}:
-        settings.update(epochs=None, steps=None, time_budget=None)
-    return TrainConfig.from_dict(settings | changed)
-
-
-def _same_text(text: tuple[str, ...], options: dict[str, Any], checkpoint, terminal):
-    """The text of the run, read again.
-
-    Raises:
-        ConfigError: it is not there any more, or another one.
-    """
-    facts = checkpoint.corpus
-    sources = text or tuple(facts["sources"])
-    if not text and "-" in sources:
-        raise ConfigError("the run's text came from standard input: pipe it in again and name it with -")
-    if not text and not all(Path(source).exists() for source in sources):
-        sources = tuple(facts["paths"])
-        missing = [source for source in sources if not Path(source).exists()]
-        known_by_name = len(missing) == len(sources) == 1 and not Path(facts["sources"][0]).suffix
-        if known_by_name:
-            sources = tuple(facts["sources"])
-        elif missing:
-            raise ConfigError(f"the run's text {missing[0]} is not there any more: name it as TEXT where it is now")
-    other = ConfigError(
-        f"{', '.join(sources)}: not the text that the run was started with ({facts['characters']:,} characters, "
-        f"SHA-256 {facts['sha256'][:12]}…); to train on another one use --init-from"
-    )
-    try:
-        corpus = _open_text(sources, options, checkpoint.vocabulary, terminal)
-    except VocabularyError:
-        raise other from None
-    if corpus.sha256 != facts["sha256"]:
-        raise other
-    return corpus
-
-
-def _open_text(sources: tuple[str, ...], options: dict[str, Any], vocabulary, terminal):
     from charrnn.terminal.progress import progress_bar
     from charrnn.text.corpus import open_corpus
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from charrnn.commands import signals, starting
+from charrnn.commands import resuming, signals, starting
 from charrnn.commands.learning import check_learning, learning_options
 from charrnn.commands.options import (
     Duration,
@@ -139,6 +139,10 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with the run of this name, from its last checkpoint.")
 @click.option(
+    "--allow-different", is_flag=True,
+    help="With --resume: go on though settings, text or program are not those that the run was begun with.",
+)  # fmt: skip
+@click.option(
     "--init-from", type=click.Path(path_type=Path), metavar="CHECKPOINT",
     help="Start from the weights and characters of a model.",
 )  # fmt: skip
@@ -173,7 +177,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     folder = RunFolder(options["out"] / _run_name(options["name"], text))
     announced_compilation(terminal)
     with folder.locked():
-        start = starting.resume if options["resume"] else starting.begin
+        start = resuming.resume if options["resume"] else starting.begin
         trainer = start(ctx, text, options, folder, terminal)
         trainer.begun = begun
         with signals.gently(trainer.stop, lambda: terminal.note(_STOPPING)) as stopped:
@@ -190,6 +194,8 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError("Missing argument 'TEXT...': a file to learn from (or --resume with --name).")
     if options["resume"] and (options["init_from"] or options["force"] or options["preset"]):
         raise click.UsageError("--resume goes on with a run; --init-from, --preset and --force start one.")
+    if options["allow_different"] and not options["resume"]:
+        raise click.UsageError("--allow-different goes with --resume.")
     if not options["resume"]:
         check_learning(options)
         _check_heeded(options)

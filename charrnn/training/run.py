@@ -15,6 +15,7 @@ from charrnn.network import CharLSTM, LSTMState
 from charrnn.optimizer import Optimizer
 from charrnn.parameters import Parameters
 from charrnn.plan import Plan
+from charrnn.program import identity
 from charrnn.progress import Progress
 from charrnn.text.batches import Batches, fitting_lanes
 from charrnn.text.parts import Parts
@@ -115,6 +116,7 @@ class Run:
             progress=progress,
             history=history,
             corpus=self.corpus,
+            program=identity(),
             optimizer={slot: self._named(buffer) for slot, buffer in slots.items()},
         )
 
