@@ -44,7 +44,7 @@ LEARNING = (
     "seed",
 )
 ENDS = ("epochs", "steps", "time_budget")
-RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every")
+RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every", "snapshots")
 
 
 def flag(name: str) -> str:

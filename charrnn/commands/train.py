@@ -27,7 +27,7 @@ _DEFAULTS = TrainConfig()
 _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 
 
-@click.command(short_help="Train a model on a text.")
+@click.command()
 @click.argument("text", nargs=-1, metavar="TEXT...")
 @click.option("--name", help="Name of the run.  [default: the text's name]")
 @click.option(
@@ -134,6 +134,10 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
     help="Steps between samples; 0 for none.  [default: a few early ones, then with evaluations]",
 )
 @click.option(
+    "--snapshots", is_flag=True,
+    help="Keep the weights of steps with samples, two for each doubling of the steps, for `inspect --history`.",
+)  # fmt: skip
+@click.option(
     "--diagnose", is_flag=True,
     help="With every evaluation, show how far gradients reach back, how large updates are, how open the gates.",
 )  # fmt: skip
@@ -218,6 +222,8 @@ def _check_heeded(options: dict[str, Any]) -> None:
     """Refuse what other options leave without effect."""
     if options["effort"] != _DEFAULTS.effort and (options["epochs"] or options["steps"]):
         raise click.UsageError("--effort goes without --epochs and --steps: it is for the default number of epochs.")
+    if options["snapshots"] and options["sample_every"] == 0:
+        raise click.UsageError("--snapshots are kept where samples are drawn: leave --sample-every 0 out.")
     if options["variational"] and options["dropout"] == 0:
         raise click.UsageError("--variational goes with a --dropout above 0.")
 

@@ -1,0 +1,105 @@
+"""``charrnn inspect --history``: losses, samples and cells over a run's steps."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from command_line import SMALL, invoke, succeed
+
+from charrnn import load
+from charrnn.errors import CheckpointError
+from charrnn.inspection.history import growth, losses, moments
+from charrnn.inspection.reading import read
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, text):
+    """A run that kept snapshots."""
+    out = tmp_path_factory.mktemp("kept")
+    made = succeed(
+        *("train", text, "--out", out, *SMALL, "--steps", 60, "--sample-every", 10, "--eval-every", 25, "--snapshots")
+    )
+    assert "snapshots" in made.stderr
+    return out / "fables"
+
+
+def test_moments_are_those_of_the_log(run):
+    found = moments(run)
+    log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    samples = {record["step"]: record["text"] for record in log if record["event"] == "sampled"}
+    assert {moment.step: moment.sample for moment in found} == samples
+    assert list(samples) == [10, 20, 30, 40, 50, 60]
+    validation = {record["step"]: record["val_loss"] for record in log if record["event"] == "evaluated"}
+    expected = [None, None, validation[25], validation[25], validation[50], validation[60]]
+    assert [moment.val_loss for moment in found] == expected
+    training, scored = losses(run)
+    assert training.shape == (60, 2)
+    assert scored[:, 0].tolist() == [25, 50, 60]
+    assert found[0].loss > found[-1].loss > training[:, 1].min()
+
+
+def test_growth_is_what_each_snapshot_s_model_does(run):
+    ids = load(run).encode("the fox said to the heron that he was not amused")
+    reading, found = growth(run, ids, [(1, 3), (0, 7)])
+    assert [each.step for each in found] == [10, 20, 30, 40, 50]  # 60 is of the doubling that 50 is of
+    for each in found:
+        alone = read(load(run / "steps" / f"{each.step:08}.safetensors"), ids)
+        np.testing.assert_array_equal(each.values, [alone.cell(1, 3), alone.cell(0, 7)])
+        assert each.scores.shape == (2,)
+    np.testing.assert_array_equal(reading.values, alone.values)
+    assert growth(run, ids, count=2)[1][0].cells == growth(run, ids, count=5)[1][-1].cells[:2]
+
+
+def test_it_is_shown(run, text):
+    shown = succeed("inspect", run, text, "--history", "--cell", "1:3", "--length", 500).stdout
+    assert shown.count("\nstep ") == 6
+    assert "cell 1:3" in shown
+    assert "losses in nats per character over 60 steps" in shown
+    rows = shown[shown.index("cell 1:3") :].splitlines()
+    assert [line.split()[0] for line in rows[3:]] == ["10", "20", "30", "40", "50"]
+    gates = succeed("inspect", run, "--history", "--signal", "f", "--cells", 2, "--length", 300).stdout
+    assert "forget gate" in gates
+    assert gates.count("\ncell ") == 2
+
+
+def test_json(run):
+    lines = succeed("inspect", run, "--text", "the fox and", "--history", "--cell", "0:1", "--json").stdout.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [each["event"] for each in found] == ["moment"] * 6 + ["snapshot"] * 5
+    assert set(found[0]) == {"event", "step", "epoch", "loss", "val_loss", "temperature", "sample"}
+    (cell,) = found[-1]["cells"]
+    assert (found[-1]["text"], cell["layer"], cell["unit"], len(cell["values"])) == ("the fox and", 0, 1, 11)
+
+
+def test_without_snapshots_samples_and_losses_are_left(model):
+    result = succeed("inspect", model, "--history")
+    assert "losses in nats" in result.stdout
+    assert "--snapshots" in result.stderr
+    assert "cell" not in result.stdout
+
+
+def test_what_cannot_be_shown_is_said(run, model, tmp_path):
+    def refusal(*arguments, status=1):
+        result = invoke("inspect", *arguments, "--history")
+        assert result.exit_code == status
+        return result.stderr
+
+    assert "folder of a run" in refusal(run / "best.safetensors")
+    assert "no cell 5:0" in refusal(run, "--cell", "5:0")
+    assert "leave --surprise out" in refusal(run, "--surprise", status=2)
+    bare = shutil.copytree(model, tmp_path / "bare")
+    (bare / "metrics.jsonl").write_text("")
+    assert "wrote no sample" in refusal(bare)
+    (bare / "metrics.jsonl").unlink()
+    assert "no log of a run" in refusal(bare)
+    (bare / "metrics.jsonl").write_text('{"event": "step", "step": "1"}\n{}\n')
+    assert "line 1 is no record" in refusal(bare)
+    with pytest.raises(CheckpointError, match="line 1"):
+        losses(bare)
+
+
+def test_snapshots_go_with_samples(text, tmp_path):
+    result = invoke("train", text, "--out", tmp_path, "--snapshots", "--sample-every", 0)
+    assert result.exit_code == 2
+    assert "--sample-every" in result.stderr
