@@ -92,7 +92,8 @@ def _page(terminal, model, ids, options: dict[str, Any]) -> None:
     cells, config = _finds(model, ids, options, options["cells"]), model.network.config
     with progress_bar(terminal, "Reading") as progress:
         tracks = track(model, ids, list(cells), options["signal"], options["offset"], _length(options), 5, progress)
-    source = options["text"] or ("a text" if options["literal"] else "the part held out")
+    # A page is given away: it says the file's name, not where it was.
+    source = Path(options["text"]).name if options["text"] else "a text" if options["literal"] else "the part held out"
     page = Page(
         title=_model_name(options),
         subtitle=f"LSTM {config.layers} × {config.hidden}, reading {len(tracks.ids):,} characters of {source}",
