@@ -14,15 +14,13 @@ _MOST_NAMED = 8  # new characters spelled out in a note
 def grow(checkpoint: Checkpoint, vocabulary: Vocabulary, seed: int) -> Checkpoint:
     """The model of a checkpoint for a larger vocabulary, which has all of its symbols, in any order; weights only.
 
-    Known characters keep their weights, so while a text has no others the states and the logits of known characters
-    are what they were.  Each of the n new ones gets
+    Known characters keep their weights.  Each new one is drawn as if it were one of them: its row of ``embedding`` or
+    ``w_ih_l0`` and its column of ``w_out`` are normal, with the known ones' mean and deviation, place by place; its
+    ``b_out`` is the mean of theirs.
 
-    - as its row of ``embedding`` or ``w_ih_l0`` normal values with each column's mean and deviation over the V known
-      rows: it moves the gates as far as a known character does, each in a direction of its own;
-    - as its column of ``w_out`` and its ``b_out`` the mean of the known ones: its logit is at every step their mean
-      logit.  By Jensen's inequality exp(mean logit) is at most the mean of exp(logit), so all new characters together
-      have a probability of at most n/(V + n), and the loss on a text of known characters is higher by at most
-      ln(1 + n/V); the more certain the model, the less.
+    So while a text has no new characters the states and the logits of known characters are the same bits as before, and
+    their probabilities have the same ratios; the loss of a character rises by -ln(1 - q), where q is what the new
+    ones are given together, of n beside V about n/(V + n) by a model that knows nothing and less by one that does.
 
     docs/LOG.md has what other first weights gave.
 
@@ -43,15 +41,12 @@ def grow(checkpoint: Checkpoint, vocabulary: Vocabulary, seed: int) -> Checkpoin
     shapes = parameter_shapes(model)
     for name in ("embedding" if model.embedding else "w_ih_l0", "w_out", "b_out"):
         before, grown = parameters[name], np.empty(shapes[name], np.float32)
-        axis = -1 if name.endswith("_out") else 0
         # Views in which every entry of the first axis is of one character.
+        axis = -1 if name.endswith("_out") else 0
         to, known = np.moveaxis(grown, axis, 0), np.moveaxis(before, axis, 0)
         to[places] = known
-        mean = known.mean(axis=0, dtype=np.float64)
-        to[new] = mean
-        if axis == 0:
-            deviation = known.std(axis=0, dtype=np.float64)
-            to[new] += deviation * generator.standard_normal((len(new), *mean.shape))
+        mean, deviation = known.mean(axis=0, dtype=np.float64), known.std(axis=0, dtype=np.float64)
+        to[new] = mean + (0 if name == "b_out" else deviation * generator.standard_normal((len(new), *mean.shape)))
         parameters[name] = grown
     return replace(checkpoint, model=model, vocabulary=vocabulary, parameters=parameters, optimizer={}, state=None)
 

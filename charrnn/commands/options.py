@@ -19,12 +19,27 @@ class Whole(click.IntRange):
     def _describe_range(self) -> str:
         return _range(self)
 
+    def convert(self, value, param, ctx):
+        """The number, or a usage error."""
+        number = click.INT.convert(value, param, ctx)
+        _require_within(self, number, param, ctx)
+        return number
+
 
 def _range(kind) -> str:
     """A range in a help: ends that only say that there is an end are left out."""
     if kind.max is not None and kind.max <= 1000:
         return f"{kind.min:g} to {kind.max:g}"
     return f"{'above' if kind.min_open else 'from'} {kind.min:g}"
+
+
+def _require_within(kind, number: float, param, ctx) -> None:
+    """Fail with the whole range if a number is outside of it."""
+    low = number <= kind.min if kind.min_open else number < kind.min
+    if low or (kind.max is not None and number > kind.max):
+        least = f"above {kind.min:,}" if kind.min_open else f"at least {kind.min:,}"
+        most = "" if kind.max is None else f" and at most {kind.max:,}"
+        kind.fail(f"{number} must be {least}{most}.", param, ctx)
 
 
 class Number(click.FloatRange):
@@ -41,9 +56,10 @@ class Number(click.FloatRange):
 
     def convert(self, value, param, ctx):
         """The number, or a usage error."""
-        number = super().convert(value, param, ctx)
+        number = click.FLOAT.convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
+        _require_within(self, number, param, ctx)
         return number
 
 
@@ -96,7 +112,17 @@ def unknown_option(function: Callable) -> Callable:
     )(function)
 
 
-checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Path))
+class CheckpointPath(click.Path):
+    """A run's folder or a file, by a name that is not empty: an empty one would be the folder one is in."""
+
+    def convert(self, value, param, ctx):
+        """The path, or a usage error."""
+        if not str(value):
+            self.fail("an empty name: give a run's folder, or a file.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+checkpoint_argument = click.argument("checkpoint", type=CheckpointPath(path_type=Path))
 
 
 def announced_compilation(terminal) -> None:
@@ -120,7 +146,7 @@ def with_option(function: Callable) -> Callable:
     return click.option(
         "--with",
         "others",
-        type=click.Path(path_type=Path),
+        type=CheckpointPath(path_type=Path),
         multiple=True,
         metavar="CHECKPOINT",
         help="Average with this model's probabilities, of the same characters and any size. May be repeated.",

@@ -119,7 +119,7 @@ def open_corpus(
     report = _total_progress(progress, found, passes=2 if vocabulary is None else 1)
     counted = None
     if vocabulary is None:
-        counted = Pass(found, codec, report)
+        counted = Pass(found, codec, report, not grow)
         counts = counted.counts()
         if not counts:
             raise CorpusError(f"{label}: there is no text in it")
@@ -130,7 +130,7 @@ def open_corpus(
         unknown = "replace"  # what is rare; what is new, if the text changes meanwhile, is told by its hash below
 
     def write_ids(file: BinaryIO) -> Pass:
-        reading = Pass(found, codec, report)
+        reading = Pass(found, codec, report, counted is not None and not grow)
         for ids in reading.ids(vocabulary, unknown, "unknown" if counted is None else "rare"):
             file.write(ids.data)
         if counted is not None and reading.sha256.digest() != counted.sha256.digest():

@@ -11,17 +11,12 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import CorpusError, VocabularyError, brief
+from charrnn.text.binary import BYTE_ORDER_MARKS, SNIFFED, describe_binary, is_wide
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Unknown, Vocabulary, code_points
 
 _NEWLINE = 10
 _CODE_POINTS = 0x110000
-_BYTE_ORDER_MARKS = (  # the first that fits counts: UTF-32's begins with UTF-16's
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 # Python's names for how hosts and literals are written; what they cannot decode they tell in ways of their own.
 _NO_TEXTS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
 
@@ -55,7 +50,7 @@ def _is_text_encoding(name: str) -> bool:
 def marked_encoding(source: Source) -> str | None:
     """The encoding, ``utf-16`` or ``utf-32``, whose byte-order mark a source begins with, or None."""
     start = next(source.blocks(), b"")
-    return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
+    return next((encoding for mark, encoding in BYTE_ORDER_MARKS if start.startswith(mark)), None)
 
 
 class Pass:
@@ -69,14 +64,18 @@ class Pass:
         sources: what to read.
         codec: the canonical name of their encoding, or None to read bytes.
         report: called with the number of bytes in each block.
+        choice: whether messages may advise to read bytes, where a model does not settle that.
     """
 
-    def __init__(self, sources: Sequence[Source], codec: str | None, report: Callable[[int], None]):
+    def __init__(
+        self, sources: Sequence[Source], codec: str | None, report: Callable[[int], None], choice: bool = True
+    ):
         self.sha256 = hashlib.sha256()
         self.notes: list[str] = []
         self._sources = sources
         self._codec = codec
         self._report = report
+        self._or_bytes = ", or --bytes" if choice else ""
         self._with_mark: list[str] = []
         self._with_crlf: list[str] = []
 
@@ -155,11 +154,13 @@ class Pass:
         position = 0
         before, crlf = "", False  # the last character so far
         for data in itertools.chain(self._raw(source), [b""]):  # the empty block flushes the decoder
+            if not position and b"\0" in data[:SNIFFED] and not is_wide(self._codec):
+                raise CorpusError(self._refusal(source, *describe_binary(data)))
             position += len(data)
             try:
                 text = decoder.decode(data, final=not data)
             except UnicodeError as error:
-                raise CorpusError(_undecodable(source, self._codec, error, position)) from None
+                raise CorpusError(self._undecodable(source, error, position)) from None
             if not text:
                 continue
             crlf = crlf or "\r\n" in text or (before == "\r" and text[0] == "\n")
@@ -178,25 +179,23 @@ class Pass:
             self._report(len(data))
             yield data
 
+    def _undecodable(self, source: Source, error: UnicodeError, position: int) -> str:
+        """What to say about bytes that cannot be decoded; ``position`` is where the bytes read so far end."""
+        codec = self._codec
+        encoding = codec.upper() if codec.startswith("utf") else codec
+        advice = "pass --encoding latin-1 (or another)" if codec == "utf-8" else "pass another --encoding"
+        if not isinstance(error, UnicodeDecodeError):
+            return self._refusal(source, f"this is not {encoding} ({error})", advice)
+        # The decoder's index is into what it held back and was given last: bytes that end where the reading does.
+        offset = position - len(error.object) + error.start
+        known = describe_binary(next(source.blocks(), b""))
+        if known and (offset == 0 or not is_wide(codec)):
+            return self._refusal(source, *known)
+        line, byte = source.line_at(offset, codec), error.object[error.start]
+        return self._refusal(source, f"byte 0x{byte:02X} at offset {offset} (line {line}) is not {encoding}", advice)
 
-def _undecodable(source: Source, codec: str, error: UnicodeError, position: int) -> str:
-    """What to say about bytes that cannot be decoded; ``position`` is where the bytes read so far end."""
-    encoding = codec.upper() if codec.startswith("utf") else codec
-    advice = "pass --encoding latin-1 (or another), or --bytes"
-    if codec != "utf-8":
-        advice = "pass another --encoding, or --bytes"
-    if not isinstance(error, UnicodeDecodeError):
-        return f"{source.name}: this is not {encoding} ({error}); {advice}"
-    # The decoder's index is into what it held back and was given last: bytes that end where the reading does.
-    offset = position - len(error.object) + error.start
-    if offset == 0:
-        marked = marked_encoding(source)
-        if marked:
-            name = marked.upper()
-            return f"{source.name}: begins with the byte-order mark of {name}; pass --encoding {marked}"
-    line = source.line_at(offset, codec)
-    byte = error.object[error.start]
-    return f"{source.name}: byte 0x{byte:02X} at offset {offset} (line {line}) is not {encoding}; {advice}"
+    def _refusal(self, source: Source, what: str, advice: str) -> str:
+        return f"{source.name}: {what}; {advice}{self._or_bytes}"
 
 
 def _some(names: list[str]) -> str:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from charrnn.errors import CorpusError
+from charrnn.text.binary import SNIFFED, is_wide
 from charrnn.text.catalog import find_text
 
 BLOCK = 1 << 20  # bytes read at a time
-
-_SNIFFED = 8192  # bytes at the start of a file in which a NUL says that it is no text
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class Source:
             status = path.stat()
             if stat.S_ISDIR(status.st_mode):
                 raise CorpusError(f"{name}: this is a folder: name one of its files")
+            if stat.S_ISBLK(status.st_mode) or (stat.S_ISCHR(status.st_mode) and not _is_terminal(path)):
+                raise CorpusError(f"{name}: this is a device: name a file, or pipe its content in and name it with -")
             if not stat.S_ISREG(status.st_mode):
                 return cls.from_data(path.read_bytes(), name)
         except OSError as error:
@@ -120,8 +121,7 @@ def find_sources(
         raise CorpusError("no text was given: name a file, a folder, or - for standard input")
     if sum(str(source) == "-" for source in sources) > 1:
         raise CorpusError("standard input (-) can be given only once")
-    # In UTF-16 and UTF-32 every other byte is a NUL.
-    wide = codec is not None and codec.startswith(("utf-16", "utf-32"))
+    wide = codec is not None and is_wide(codec)
     found, notes = [], []
     for source in sources:
         if str(source) == "-":
@@ -164,9 +164,14 @@ def _files_below(folder: Path) -> list[Path]:
 def _is_binary(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return b"\0" in file.read(_SNIFFED)
+            return b"\0" in file.read(SNIFFED)
     except OSError as error:
         raise _unreadable(str(path), error) from None
+
+
+def _is_terminal(path: Path) -> bool:
+    with path.open("rb", buffering=0) as file:
+        return file.isatty()
 
 
 def _unreadable(name: str, error: OSError) -> CorpusError:
