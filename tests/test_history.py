@@ -103,3 +103,14 @@ def test_snapshots_go_with_samples(text, tmp_path):
     result = invoke("train", text, "--out", tmp_path, "--snapshots", "--sample-every", 0)
     assert result.exit_code == 2
     assert "--sample-every" in result.stderr
+
+
+def test_hostile_samples_stay_text(model, tmp_path):
+    bare = shutil.copytree(model, tmp_path / "hostile")
+    record = {"event": "sampled", "step": 3, "temperature": 0.8, "text": "\x1b]52;c;eA==\x07 [red]x[/red] \u202e abc"}
+    (bare / "metrics.jsonl").write_text(json.dumps(record) + "\n")
+    shown = succeed("inspect", bare, "--history").stdout
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "[red]x[/red]" in shown
+    assert json.loads(succeed("inspect", bare, "--history", "--json").stdout)["sample"] == record["text"]
