@@ -91,7 +91,8 @@ class Soak:
                 break
             if status != -signal.SIGKILL:
                 raise SystemExit(f"{name}: exit status {status}, see above")
-            self.inspect(path)
+            if self.steps_saved(path) == self.options.steps:  # killed after its last save
+                break
         found = outcome(path)
         for what, one, other in zip(("progress", "last", "best", "log"), found, expected, strict=True):
             if one != other:
@@ -131,19 +132,18 @@ class Soak:
             time.sleep(0.002)
         return time.monotonic() - begun
 
-    def inspect(self, path):
-        """What a kill left must be usable."""
+    def steps_saved(self, path):
+        """The steps of the last checkpoint after a kill, which must be whole, or None before there is one."""
         if not path.exists():
-            return
+            return None
         self.half_written.update(file.name for file in path.iterdir() if file.name.endswith(".tmp"))
         log = path / "metrics.jsonl"
         self.torn_logs += log.exists() and not (b"\n" + log.read_bytes()).endswith(b"\n")
         last = path / "last.safetensors"
-        if last.exists():
-            try:
-                Checkpoint.load(last)
-            except CheckpointError as error:
-                raise SystemExit(f"a kill damaged the checkpoint: {error}") from None
+        try:
+            return Checkpoint.load(last).progress["step"] if last.exists() else None
+        except CheckpointError as error:
+            raise SystemExit(f"a kill damaged the checkpoint: {error}") from None
 
 
 def outcome(path):

@@ -74,7 +74,7 @@ class RunFolder:
         """
         with self._writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / LOCK).open("a")
+            file = (self.path / LOCK).open("ab")
         with file:
             try:
                 lock_file(file)

@@ -1,6 +1,5 @@
 """``charrnn sample``: text from a model."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +135,7 @@ def _stream(terminal, model, choice, options: dict[str, Any]) -> None:
     """One text, as it is written."""
     import time
 
-    shown = sys.stdout.isatty()
+    shown = terminal.stdout_is_terminal
     prime, length = options["prime"], options["length"]
     sampler = model.sampler(prime, 1, choice, options["seed"], options["unknown"])
 
@@ -211,7 +210,7 @@ def _batch(terminal, model, choice, options: dict[str, Any]) -> None:
             terminal.write_bytes(text)
         else:
             terminal.write(text)
-    if not options["as_json"] and sys.stdout.isatty():
+    if not options["as_json"] and terminal.stdout_is_terminal:
         terminal.write("\n")
 
 
