@@ -12,7 +12,7 @@ from charrnn.errors import ConfigError
 _DEFAULTS = TrainConfig()
 
 
-@click.command(short_help="Measure how fast a model trains, scores and writes here.")
+@click.command()
 @click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
 @click.option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer.")
 @click.option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers.")

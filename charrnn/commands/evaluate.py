@@ -30,7 +30,7 @@ _HEEDED_WITH = {
 _CHUNK = 512  # characters drawn between two reports of progress
 
 
-@click.command(short_help="Score a text with a model.")
+@click.command()
 @checkpoint_argument
 @click.argument("text", nargs=-1, metavar="[TEXT]...")
 @with_option

@@ -7,7 +7,7 @@ import click
 from charrnn.commands.options import checkpoint_argument, json_option
 
 
-@click.command(short_help="Show what is in a checkpoint.")
+@click.command()
 @checkpoint_argument
 @json_option
 def info(checkpoint: Path, as_json: bool) -> None:

@@ -14,18 +14,21 @@ from charrnn.commands.options import (
     threads_option,
     unknown_option,
 )
+from charrnn.commands.sections import Sectioned, section
 from charrnn.commands.views import ablation, chosen, files, find, follow, history, moments, reading, view_options
 
 VIEWS = (history, follow, ablation, moments, find, files, reading)  # the last is shown where no option asks for another
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @checkpoint_argument
 @click.argument("text", required=False, metavar="[TEXT]")
+@section("The text")
 @click.option("--text", "literal", metavar="TEXT", help="The text itself, instead of a file.")
 @click.option("--encoding", help="Encoding of the text.  [default: that of the training text]")
-@view_options(VIEWS)
 @unknown_option
+@view_options((reading, find, ablation, moments, follow, history, files))
+@section("General")
 @threads_option
 @quiet_option
 @json_option

@@ -29,7 +29,7 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
     return [kind.convert(part.strip(), param, ctx) for part in value.split(",")]
 
 
-@click.command(short_help="Write text with a model.")
+@click.command()
 @checkpoint_argument
 @with_option
 @click.option(

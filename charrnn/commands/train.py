@@ -18,6 +18,7 @@ from charrnn.commands.options import (
     threads_option,
     unknown_option,
 )
+from charrnn.commands.sections import Sectioned, section
 from charrnn.commands.settings import read_settings
 from charrnn.config import INITS, TrainConfig
 from charrnn.errors import ConfigError
@@ -27,8 +28,9 @@ _DEFAULTS = TrainConfig()
 _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("text", nargs=-1, metavar="TEXT...")
+@section("The run")
 @click.option("--name", help="Name of the run.  [default: the text's name]")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default="checkpoints", show_default=True,
@@ -40,6 +42,7 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
     help="Settings that go together: quick (three minutes), balanced (the defaults), best (half an hour a megabyte). "
     "Flags win.",
 )  # fmt: skip
+@section("The network")
 @click.option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer.")
 @click.option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers.")
 @click.option(
@@ -63,6 +66,7 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
     "--forget-bias", type=Number(-100, 100), default=_DEFAULTS.forget_bias, show_default=True,
     help="The first bias of forget gates: the higher, the longer cells remember at first.",
 )  # fmt: skip
+@section("Against learning by heart")
 @click.option(
     "--dropout", type=Number(0, 0.95),
     help="Part of every layer's outputs that is dropped while training.  "
@@ -81,7 +85,9 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
     "--label-smoothing", type=Number(0, 0.95), default=_DEFAULTS.label_smoothing, show_default=True,
     help="Part of the target that is spread over all characters.",
 )  # fmt: skip
+@section("How it learns")
 @learning_options
+@section("How long")
 @click.option("--epochs", type=Number(1e-6, 1e6), help="Passes over the text.  [default: as many as suit its size]")
 @click.option(
     "--effort", type=Number(0.01, 1000), default=_DEFAULTS.effort, show_default=True,
@@ -95,15 +101,11 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
     metavar="N",
     help="End after N evaluations without a better one.  [default: go on]",
 )
+@section("The text")
 @click.option(
     "--split", default=_DEFAULTS.split, show_default=True, metavar="A/B/C",
     help="Percent of the text for training, validation and test, in this order.",
 )  # fmt: skip
-@click.option(
-    "--seed", type=Whole(0, 2**63 - 1), default=_DEFAULTS.seed, show_default=True,
-    help="The same seed trains the same model.",
-)  # fmt: skip
-@threads_option
 @unknown_option
 @click.option("--bytes", "as_bytes", is_flag=True, help="Model bytes instead of characters.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")
@@ -115,6 +117,7 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
     "--max-vocab", type=Whole(1, 1_114_112), default=1000, show_default=True,
     help="Refuse a text with more distinct characters.",
 )  # fmt: skip
+@section("Along the way")
 @click.option(
     "--eval-every",
     type=Whole(1),
@@ -141,6 +144,7 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
     "--diagnose", is_flag=True,
     help="With every evaluation, show how far gradients reach back, how large updates are, how open the gates.",
 )  # fmt: skip
+@section("Going on, and starting from a model")
 @click.option("--resume", is_flag=True, help="Go on with the run of this name, from its last checkpoint.")
 @click.option(
     "--allow-different", is_flag=True,
@@ -154,10 +158,16 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
     "--grow-vocabulary", is_flag=True,
     help="With --init-from: give the model the characters of the text that it does not know.",
 )  # fmt: skip
+@section("General")
 @click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.toml", is_eager=True,
     callback=read_settings, expose_value=False, help="Options by their names, as TOML. Flags win.",
 )  # fmt: skip
+@click.option(
+    "--seed", type=Whole(0, 2**63 - 1), default=_DEFAULTS.seed, show_default=True,
+    help="The same seed trains the same model.",
+)  # fmt: skip
+@threads_option
 @quiet_option
 @json_option
 @click.pass_context

@@ -2,7 +2,7 @@
 
 A view has
 
-- ``OPTIONS``, which the command declares,
+- ``OPTIONS``, which the command declares, and their ``TITLE`` in its help,
 - ``wanted(options)``: the spelling of the option that asks for this view, or None (the last view takes what is left),
 - ``show(terminal, model, ids, options)``, which does the work; ids (N,) are the text's,
 - ``HEEDS``, if options that ask for other views only tell this one more: their spellings,
@@ -15,13 +15,17 @@ from typing import Any
 
 import click
 
+from charrnn.commands.sections import section
+
 
 def view_options(views: Sequence[ModuleType]) -> Callable:
     """A decorator that declares the options of ``views``, in their order."""
 
     def declare(command: Callable) -> Callable:
-        for option in reversed([option for view in views for option in view.OPTIONS]):
-            command = option(command)
+        for view in reversed(views):
+            for option in reversed(view.OPTIONS):
+                command = option(command)
+            command = section(view.TITLE)(command)
         return command
 
     return declare

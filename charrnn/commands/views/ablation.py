@@ -35,6 +35,7 @@ class _Held(click.ParamType):
         return number
 
 
+TITLE = "Proof: cells held at a value"
 OPTIONS = (
     click.option(
         "--ablate", type=Cells(),
@@ -88,19 +89,14 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
 
 def _hypothesis(options: dict[str, Any], characters: int):
     """What --find, --where or --mask says, if one of them is given."""
-    from charrnn.inspection.hypotheses import hypothesis
-    from charrnn.inspection.masks import read_mask
-    from charrnn.inspection.patterns import where
+    from charrnn.commands.views import find
 
-    given = [each for each in ("find", "where", "mask") if options.get(each)]
-    if len(given) > 1:
-        raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other.")
-    if not given:
+    if find.wanted(options) is None:
         return None
-    if given == ["find"] and options["find"] == "all":
+    if options["find"] == "all":
         raise click.UsageError("--ablate wants one hypothesis: --find NAME, not all of them.")
-    value = options[given[0]]
-    return {"find": hypothesis, "where": where, "mask": lambda path: read_mask(path, characters)}[given[0]](value)
+    (hypothesis,) = find.asked_hypotheses(options, characters)
+    return hypothesis
 
 
 def _mask(terminal, model, ids, hypothesis):

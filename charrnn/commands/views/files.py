@@ -24,6 +24,7 @@ def _option(kind: str, help: str):
     return click.option(f"--{kind}", type=path, callback=_named, metavar="FILE", help=help)
 
 
+TITLE = "Pages, pictures and arrays"
 OPTIONS = (
     _option("html", "Write a page for a browser: the cells, the guesses and the surprise of 100,000 characters."),
     _option("svg", "Draw the text on the colours of --cell (or --surprise, or the best of the gallery)."),

@@ -14,6 +14,7 @@ NAMES = (
 )  # fmt: skip
 _EXAMPLE = 200_000  # characters in which an example is looked for
 
+TITLE = "Cells that keep track of something"
 OPTIONS = (
     click.option(
         "--find", metavar="NAME",
@@ -44,7 +45,7 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.terminal.findings import all_lines, finding_lines
     from charrnn.terminal.progress import progress_bar
 
-    hypotheses = _hypotheses(options, len(ids))
+    hypotheses = asked_hypotheses(options, len(ids))
     with progress_bar(terminal, "Reading") as progress:
         found = find(
             model, ids, hypotheses, signal=options["signal"], permutations=options["permutations"],
@@ -64,7 +65,7 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
         terminal.show(*finding_lines(records[0], *example, width=terminal.width, depth=terminal.depth))
 
 
-def _hypotheses(options: dict[str, Any], characters: int):
+def asked_hypotheses(options: dict[str, Any], characters: int):
     """What the options name; two of them at once are refused."""
     from charrnn.inspection.hypotheses import HYPOTHESES, hypothesis
     from charrnn.inspection.masks import read_mask

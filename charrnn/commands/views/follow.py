@@ -13,6 +13,7 @@ _PACE = 40.0  # characters a second: brisk reading
 _CHUNK, _SAMPLE = 64, 2000  # characters drawn at a time where nobody watches; read to choose a cell
 READS = False
 
+TITLE = "The cells while the model writes"
 OPTIONS = (
     click.option(
         "--follow", is_flag=True,

@@ -14,6 +14,7 @@ READS = False  # only where there are snapshots
 
 _CELLS = 3  # where none is named
 
+TITLE = "Learning in time"
 OPTIONS = (
     click.option(
         "--history", is_flag=True,

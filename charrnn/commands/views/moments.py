@@ -11,6 +11,7 @@ from charrnn.commands.views.cells import name
 _AROUND = 100  # characters of context
 _SHOWN = 6  # cells drawn over the span
 
+TITLE = "Similar moments"
 OPTIONS = (
     click.option(
         "--moments", metavar="REGEX|FROM:TO",

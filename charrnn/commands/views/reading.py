@@ -21,6 +21,7 @@ MEANINGS = {
 }
 
 
+TITLE = "Reading"
 OPTIONS = (
     click.option(
         "--cell", type=Cells(), multiple=True, callback=together,
