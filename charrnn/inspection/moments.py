@@ -134,22 +134,26 @@ def _together(network: CharLSTM, ids: np.ndarray, wanted: OnSet, progress: Progr
 
 def _candidates(together: np.ndarray, wanted: OnSet) -> list[tuple[int, int]]:
     """Spans where most of the on-set is on for a time like that of the span, those with most first."""
-    size, length = len(wanted.cells), max(wanted.stop - wanted.start - 2 * SLACK, 1)
-    taken = np.zeros(len(together), bool)
+    size, characters = len(wanted.cells), len(together)
+    on = np.flatnonzero(together[wanted.start : wanted.stop] == size)
+    # A span that is found begins and ends by as much before and behind the time that its cells are on.
+    lead, tail = (on[0], wanted.stop - wanted.start - 1 - on[-1]) if len(on) else (0, 0)
+    length = wanted.stop - wanted.start - lead - tail
+    taken = np.zeros(characters, bool)
     taken[wanted.start : wanted.stop] = True
     found: list[tuple[int, int]] = []
     for level in LEVELS:
         edges = np.flatnonzero(np.diff(np.concatenate([[False], together >= np.ceil(level * size), [False]])))
         runs = edges.reshape(-1, 2)
         sizes = runs[:, 1] - runs[:, 0]
-        runs = runs[(2 * sizes >= length) & (sizes <= 2 * length)]
-        alike = np.minimum(np.diff(runs)[:, 0], length) / np.maximum(np.diff(runs)[:, 0], length)
-        for start, stop in runs[np.argsort(-alike, kind="stable")].tolist():
+        similar = (2 * sizes >= length) & (sizes <= 2 * length)
+        runs, unlike = runs[similar], np.abs(np.log(sizes[similar] / length))
+        for start, stop in runs[np.argsort(unlike, kind="stable")].tolist():
             if len(found) == POOL:
                 return found
             if not taken[start:stop].any():
                 taken[start:stop] = True
-                found.append((max(start - SLACK, 0), min(stop + SLACK, len(together))))
+                found.append((max(start - int(lead), 0), min(stop + int(tail), characters)))
     return found
 
 
