@@ -37,10 +37,25 @@ def check(model: ModelConfig, training: TrainConfig) -> None:
     Raises:
         ConfigError: with what it would need and what there is.
     """
-    have, need = installed(), needed(model, training)
+    _require(
+        needed(model, training),
+        f"{model.layers} x {model.hidden} with windows of {training.batch_size} x {training.seq_len} needs",
+        "choose a smaller hidden size, batch size or sequence length",
+    )
+
+
+def check_texts(count: int, length: int) -> None:
+    """Refuse so many texts at once, of so many characters each, if they cannot be kept.
+
+    Raises:
+        ConfigError: with what they would need and what there is.
+    """
+    # A text is copied when a piece is appended.
+    need = 2 * count * length
+    _require(need, f"{count:,} texts of {length:,} characters at once need", "ask for a smaller --count or --length")
+
+
+def _require(need: int, what: str, advice: str) -> None:
+    have = installed()
     if have is not None and need > have:
-        raise ConfigError(
-            f"{model.layers} x {model.hidden} with windows of {training.batch_size} x {training.seq_len} needs about "
-            f"{need / 1e9:,.1f} GB, and this machine has {have / 1e9:,.1f}: choose a smaller hidden size, batch size "
-            "or sequence length"
-        )
+        raise ConfigError(f"{what} about {need / 1e9:,.1f} GB, and this machine has {have / 1e9:,.1f}: {advice}")

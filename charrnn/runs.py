@@ -250,5 +250,7 @@ def _runs_in(folder: Path) -> str:
     try:
         runs = sorted(child.name for child in folder.iterdir() if (child / LAST).is_file())
     except OSError:
-        return ""
-    return f"; {folder} has the run{'s' * (len(runs) > 1)} {', '.join(runs[:8])}" if runs else ""
+        runs = []
+    if not runs:
+        return "; give the folder of a run, like checkpoints/NAME, or a checkpoint file"
+    return f"; {folder} has the run{'s' * (len(runs) > 1)} {', '.join(runs[:8])}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from charrnn.commands.options import Number, Whole, announced_compilation, json_option, threads_option
+from charrnn.commands.options import CheckpointPath, Number, Whole, announced_compilation, json_option, threads_option
 from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError
 
@@ -13,13 +13,15 @@ _DEFAULTS = TrainConfig()
 
 
 @click.command()
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.argument("checkpoint", required=False, type=CheckpointPath(path_type=Path))
 @click.option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer.")
 @click.option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers.")
 @click.option("--embedding", type=Whole(1, 65536), help="Size of a learned embedding.  [default: none]")
 @click.option("--vocabulary", type=Whole(1, 100_000), default=65, show_default=True, help="Number of characters.")
-@click.option("--batch-size", type=Whole(1), default=_DEFAULTS.batch_size, show_default=True, help="Lanes.")
-@click.option("--seq-len", type=Whole(1), default=_DEFAULTS.seq_len, show_default=True, help="Steps of a window.")
+@click.option("--batch-size", type=Whole(1, 1_000_000), default=_DEFAULTS.batch_size, show_default=True, help="Lanes.")
+@click.option(
+    "--seq-len", type=Whole(1, 1_000_000), default=_DEFAULTS.seq_len, show_default=True, help="Steps of a window."
+)
 @click.option("--seconds", type=Number(0.01, 600), default=1.0, show_default=True, help="Time for each measurement.")
 @click.option("--compare-pytorch", is_flag=True, help="The same model in PyTorch too, if it is installed, in turns.")
 @click.option("--sweep", is_flag=True, help="Several batch sizes and numbers of threads, to choose from.")
@@ -35,6 +37,7 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
     charrnn bench --hidden 512 --batch-size 64 --seq-len 100
     charrnn bench --sweep
     """
+    from charrnn import memory
     from charrnn.config import ModelConfig
     from charrnn.runs import load_checkpoint
     from charrnn.terminal import figures
@@ -58,6 +61,8 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
     if sweep:
         counts = sorted({1, most}) if threads is None else [threads]
         cases = [(size, count) for size in (8, 16, 32, 64, 128) for count in counts]
+    for size, _ in cases:
+        memory.check(model, TrainConfig(batch_size=size, seq_len=seq_len))
     peaks = {count: fma_peak(count) for _, count in cases}
     timings = [measure(model, size, seq_len, count, seconds, peaks[count]) for size, count in cases]
     contest = _compare(timings[0], seconds) if options["compare_pytorch"] else None

@@ -135,6 +135,8 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
         where, length = "standard output", len(text)
     else:
         path = load_catalog()["python"].path() if output is None else Path(output)
+        if path.is_dir():
+            raise CorpusError(f"{path}: this is a folder: name a file in it with --output")
         if exists(path) and not force:
             raise CorpusError(f"{path}: this file exists: pass --force to replace it, or another --output")
         length = write_python_sources(path, limit)

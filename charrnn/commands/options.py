@@ -12,6 +12,8 @@ import click
 class Whole(click.IntRange):
     """A whole number in a range, called N in helps."""
 
+    name = "whole number"
+
     def get_metavar(self, param, ctx):
         """What stands for the value in a help."""
         return "N"
@@ -21,7 +23,7 @@ class Whole(click.IntRange):
 
     def convert(self, value, param, ctx):
         """The number, or a usage error."""
-        number = click.INT.convert(value, param, ctx)
+        number = click.types.IntParamType.convert(self, value, param, ctx)
         _require_within(self, number, param, ctx)
         return number
 
@@ -37,8 +39,9 @@ def _require_within(kind, number: float, param, ctx) -> None:
     """Fail with the whole range if a number is outside of it."""
     low = number <= kind.min if kind.min_open else number < kind.min
     if low or (kind.max is not None and number > kind.max):
-        least = f"above {kind.min:,}" if kind.min_open else f"at least {kind.min:,}"
-        most = "" if kind.max is None else f" and at most {kind.max:,}"
+        digits = "," if isinstance(number, int) else ",.10g"
+        least = f"above {kind.min:{digits}}" if kind.min_open else f"at least {kind.min:{digits}}"
+        most = "" if kind.max is None else f" and at most {kind.max:{digits}}"
         kind.fail(f"{number} must be {least}{most}.", param, ctx)
 
 
@@ -56,7 +59,7 @@ class Number(click.FloatRange):
 
     def convert(self, value, param, ctx):
         """The number, or a usage error."""
-        number = click.FLOAT.convert(value, param, ctx)
+        number = click.types.FloatParamType.convert(self, value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         _require_within(self, number, param, ctx)

@@ -86,6 +86,7 @@ def sample(checkpoint: Path, **options: Any) -> None:
     charrnn sample checkpoints/fables --prime "The fox" --compare 0.3,0.7,1.0
     charrnn sample checkpoints/one --with checkpoints/two --with checkpoints/three
     """
+    from charrnn import memory
     from charrnn.sampling import Choice
     from charrnn.terminal.console import Terminal
 
@@ -94,6 +95,10 @@ def sample(checkpoint: Path, **options: Any) -> None:
         raise click.UsageError("--prime and --prime-file exclude each other.")
     if options["compare"] and options["count"] > 1:
         raise click.UsageError("--compare and --count exclude each other.")
+    if options["stop"] == "":
+        raise click.UsageError("--stop needs a text that is not empty.")
+    if options["as_json"] or options["compare"] or options["count"] > 1:
+        memory.check_texts(max(options["count"], len(options["compare"] or ())), options["length"])
     model = load_model(checkpoint, options["threads"], terminal, options["others"])
     if options["seed"] is None:
         import secrets
@@ -122,7 +127,8 @@ def _prime(options: dict[str, Any], model) -> str | bytes:
             prime = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise CharRNNError(
-                f"{options['prime_file'].name}: byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8"
+                f"{options['prime_file'].name}: byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8; "
+                "convert it first"
             ) from None
     else:
         prime = options["prime"]

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from charrnn.config import TrainConfig
-from charrnn.errors import CheckpointError, ConfigError, VocabularyError
+from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
 from charrnn.presets import PRESETS
 
 # What the model is, how the text is read, how the model learns, and what a run that is resumed may change.
@@ -85,6 +85,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         corpus = open_text(text, options, source.vocabulary if source else None, terminal)
     except VocabularyError as error:
         raise VocabularyError(f"{error}, or --grow-vocabulary to have the model learn new ones") from None
+    _require_enough(ctx, corpus, config.split)
     notes = corpus.notes
     if source is not None and options["grow_vocabulary"]:
         notes += (describe_growth(source.vocabulary, corpus.vocabulary),)
@@ -106,6 +107,29 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     }
     parts = Parts.of(corpus.ids, config.split)
     return Trainer(network, config, parts, corpus.vocabulary, folder, facts, notes, diagnose=options["diagnose"])
+
+
+def _require_enough(ctx: click.Context, corpus, fractions: str) -> None:
+    """Refuse a text with nothing to predict, and a split that the user gave and that leaves too little of it.
+
+    Raises:
+        CharRNNError: with how much there is.
+    """
+    from charrnn.text.corpus import split
+
+    named, length = ", ".join(corpus.sources), len(corpus)
+    if length < 2:
+        raise CorpusError(f"{named}: fewer than 2 characters: there is nothing to predict; give a longer text")
+    if not given(ctx, ("split",)):
+        return
+    shares = (float(share) for share in fractions.split("/"))
+    for share, part, name in zip(shares, split(length, fractions), ("training", "validation"), strict=False):
+        found = part.stop - part.start
+        if share and found < 2:
+            raise ConfigError(
+                f"{named}: --split {fractions} leaves {found} of {length:,} characters for {name}, "
+                "and 2 are the least: give that part more, or another text"
+            )
 
 
 def _with_preset(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import click
 from charrnn.commands import resuming, signals, starting
 from charrnn.commands.learning import check_learning, learning_options
 from charrnn.commands.options import (
+    CheckpointPath,
     Duration,
     Number,
     Whole,
@@ -151,7 +152,7 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
     help="With --resume: go on though settings, text or program are not those that the run was begun with.",
 )  # fmt: skip
 @click.option(
-    "--init-from", type=click.Path(path_type=Path), metavar="CHECKPOINT",
+    "--init-from", type=CheckpointPath(path_type=Path), metavar="CHECKPOINT",
     help="Start from the weights and characters of a model.",
 )  # fmt: skip
 @click.option(

@@ -78,6 +78,8 @@ def write_python_sources(path: Path, limit: int = 2_000_000) -> int:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+    except FileExistsError:
+        raise CorpusError(f"{path}: cannot write: {path.parent} is not a folder") from None
     except OSError as error:
         raise CorpusError(f"{path}: cannot write: {error.strerror or error}") from None
     return len(text)

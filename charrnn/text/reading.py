@@ -75,7 +75,7 @@ class Pass:
         self._sources = sources
         self._codec = codec
         self._report = report
-        self._or_bytes = ", or --bytes" if choice else ""
+        self._choice = choice
         self._with_mark: list[str] = []
         self._with_crlf: list[str] = []
 
@@ -195,7 +195,9 @@ class Pass:
         return self._refusal(source, f"byte 0x{byte:02X} at offset {offset} (line {line}) is not {encoding}", advice)
 
     def _refusal(self, source: Source, what: str, advice: str) -> str:
-        return f"{source.name}: {what}; {advice}{self._or_bytes}"
+        if self._choice:
+            advice += ", or --bytes" if advice.startswith("pass") else ", or pass --bytes"
+        return f"{source.name}: {what}; {advice}"
 
 
 def _some(names: list[str]) -> str:
