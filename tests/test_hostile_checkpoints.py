@@ -1,7 +1,9 @@
 """Checkpoints that are damaged, foreign or forged: one line each, before memory is asked for."""
 
 import json
+import os
 import re
+import shutil
 import tracemalloc
 
 import numpy as np
@@ -445,6 +447,21 @@ def test_info_shows_what_may_be_absent(tmp_path, healthy):
         for arguments in ([], ["--json"]):
             result = invoke("info", path, *arguments)
             assert result.exit_code == 0, (result.stderr, result.exception)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("command", [["evaluate"], ["train", "--resume"]])
+def test_no_pipe_and_no_device_is_opened_because_a_checkpoint_names_it(tmp_path, model, command):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # to open it would be to wait for ever
+    folder = shutil.copytree(model, tmp_path / "run")
+    for file in folder.glob("*.safetensors"):
+        data = rewritten(file.read_bytes(), changed("corpus.sources", [str(pipe)]))
+        file.write_bytes(rewritten(data, changed("corpus.paths", [str(pipe)])))
+    where = ["--out", tmp_path, "--name", "run", "--steps", 200] if command[0] == "train" else [folder]
+    result = invoke(*command, *where)
+    assert result.exit_code == 1
+    assert "pipe" in result.stderr and "not there any more" in result.stderr
 
 
 def test_the_healthy_file_is_healthy(healthy):

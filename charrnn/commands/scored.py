@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import CharRNNError, ConfigError, CorpusError
+from charrnn.text.sources import is_file_or_folder
 
 _CONTEXT = 5000  # characters before a part that are context: n-grams and the memory of `analyse errors` look there
 
@@ -139,5 +140,4 @@ class Texts:
 
 def _can_be_opened(source: str) -> bool:
     """Whether a source that a checkpoint names may be opened: a file, a folder, or a name; no pipe and no device."""
-    path = Path(source)
-    return source != "-" and (path.is_file() or path.is_dir() or not path.exists())
+    return source != "-" and (is_file_or_folder(source) or not Path(source).exists())

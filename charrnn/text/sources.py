@@ -146,6 +146,15 @@ def find_sources(
     return found, notes
 
 
+def is_file_or_folder(source: str) -> bool:
+    """Whether a file or a folder is there, and no pipe or device.
+
+    Only such are opened where a checkpoint names them: it may be anybody's, and a device may never end.
+    """
+    path = Path(source)
+    return path.is_file() or path.is_dir()
+
+
 def _files_below(folder: Path) -> list[Path]:
     def fail(error: OSError) -> None:
         raise _unreadable(error.filename or str(folder), error)
