@@ -1,5 +1,6 @@
 """Watching cells while the model writes."""
 
+import itertools
 import time
 from typing import Any
 
@@ -38,6 +39,7 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
 
     from charrnn.inspection.following import follow
     from charrnn.inspection.intervention import require_cells
+    from charrnn.inspection.reading import Reader
     from charrnn.terminal.colours import Depth
 
     if options["text"] is not None or options["literal"] is not None:
@@ -58,6 +60,8 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
     if options["as_json"]:
         _as_json(terminal, readings, cells)
     elif watched or terminal.depth != Depth.NONE:
+        if options["prime"]:
+            readings = itertools.chain([Reader(model, options["signal"]).read(prime)], readings)
         _coloured(terminal, readings, cells, options)
     else:
         for reading in readings:
