@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import os
 import sys
 import zipfile
@@ -74,6 +75,7 @@ def zipped():
         (b"a" * 257 + b"ustar\0", "a tar archive, not a text; unpack it first"),
         ("".join(map(chr, range(0x4E00, 0x4E00 + 1500))), "1,500 distinct symbols are more than 1,000"),
     ],
+    ids=itertools.count(),  # archives have the time in them, and all workers of a test run must see the same names
 )
 def test_texts_that_are_none(here, content, message):
     write("it.txt", content)
