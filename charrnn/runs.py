@@ -191,7 +191,7 @@ def _recorded_step(line: bytes) -> float:
     try:
         record = json.loads(line)
         return float("inf") if record["event"] == "finished" else float(record["step"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return float("inf")
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from charrnn.errors import brief
 
+_MOST_CONTAINERS = 1_000_000  # each takes thirty times the memory of its two brackets
+_MOST_VALUES = 4_000_000  # commas: what is read in some seconds
 _LONGEST_WHOLE = 20  # digits and a sign: what 64 bits hold
 
 
@@ -17,11 +19,13 @@ def parse(text: str | bytes) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: it is not JSON in UTF-8, an object has a key twice, it is nested too deeply, a number is not finite,
-            or a whole number has more digits than 64 bits hold.
+        ValueError: it is not JSON in UTF-8, an object has a key twice, it is nested too deeply or has millions of
+            values, a number is not finite, or a whole number has more digits than 64 bits hold.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8")
+    if text.count("[") + text.count("{") > _MOST_CONTAINERS or text.count(",") > _MOST_VALUES:
+        raise ValueError("it has too many values")
     try:
         return json.loads(
             text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number, parse_int=_whole

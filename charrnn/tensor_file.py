@@ -2,7 +2,7 @@
 
 It is read here rather than by the library, because it may come from anybody.  Every claim of the header is held against
 the file's size before memory is asked for, a key that comes twice is refused, and the tensors are views of one buffer.
-Reading takes no more memory than the tensors' bytes and about thirty times the header's, which has a limit.
+Reading takes no more memory than the tensors' bytes, twenty times the header's, which has a limit, and 100 MB.
 """
 
 import math

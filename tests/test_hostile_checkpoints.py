@@ -350,6 +350,16 @@ def test_deep_nesting_is_refused(healthy, text):
         refusal(forged(healthy, nested))
 
 
+def test_a_million_lists_are_refused_before_they_are_made(healthy):
+    tracemalloc.start()
+    try:
+        data = with_header(healthy, b'{"a": [' + b"[]," * 10**6 + b"1]}")
+        assert "too many values" in refusal(data)
+        assert tracemalloc.get_traced_memory()[1] < 5 * len(data)
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_description_without_a_run_or_a_text_is_whole(healthy):
     for change in (changed("training", None), changed("progress", {}), changed("history", []), changed("corpus", {})):
         load(rewritten(healthy, change))

@@ -41,7 +41,9 @@ class CatalogEntry:
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None or _DEVICES.fullmatch(self.name):
-            raise CorpusError(f"catalog entry {self.name!r}: the name must be of a-z, 0-9 and hyphens, and no device's")
+            raise CorpusError(
+                f"catalog entry {brief(self.name)}: the name must be of a-z, 0-9 and hyphens, and no device's"
+            )
 
     def path(self, folder: Path | None = None) -> Path:
         """Where the text lies once it is there: ``NAME.txt`` in the folder, by default the user's own."""
