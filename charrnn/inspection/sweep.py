@@ -17,10 +17,9 @@ from charrnn.kernels.simd import LANES
 from charrnn.lanes import WARM_UP, Lanes
 from charrnn.network import CharLSTM
 
-WINDOW_LANES = 64
 KEPT_BYTES = 1 << 26  # of the bins that are kept, one byte each
 STATES_BYTES = 1 << 26  # of the states that are kept, two bytes a number
-MOST_STATES = 32_768
+MOST_STATES = 20_480
 _PILOT_STEPS, _PILOT_LANES, _PILOT_WARM_UP = 256, 32, 64
 
 Progress = Callable[[int, int], None]
@@ -116,7 +115,7 @@ class _Counter:
         """Count characters ``start`` to ``stop``, whose labels are (stop - start, K)."""
         network, ids = self._network, self._script.ids
         begin = max(start - WARM_UP, 0)
-        lanes = Lanes(stop - begin, WINDOW_LANES)
+        lanes = Lanes(stop - begin)
         state, done = network.initial_state(lanes.count), start
         sums = np.zeros(self._totals.shape, np.float32)  # within a part, counts are exact in float32
         for at, own in lanes.windows():
