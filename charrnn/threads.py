@@ -46,6 +46,7 @@ class Team:
                 self._done.put(error)
             else:
                 self._done.put(None)
+            work = None  # what was worked on must not live as long as the thread
 
     def run(
         self, function: Callable[..., Any], tasks: Sequence[tuple], abandon: Callable[[], Any] | None = None

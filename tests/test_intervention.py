@@ -1,5 +1,9 @@
 """Cells held at a value."""
 
+import gc
+import time
+import weakref
+
 import numpy as np
 import pytest
 
@@ -63,6 +67,21 @@ def test_text_is_sampled_with_the_cell_held():
     drawn = sampler.draw(50)
     assert (sampler._streams[0]._c[1, :, 3] == 8).all()
     assert (drawn != Sampler(network, np.array([1, 2, 3]), 2, seed=3).draw(50)).any()
+
+
+def test_a_network_that_is_done_with_is_let_go(rng, monkeypatch):
+    """Its threads do not keep it: an ablation makes dozens."""
+    monkeypatch.setattr("charrnn.network.SMALL_WINDOW", 0)
+    network = clamp(network_of(threads=3), HELD)
+    network.forward(rng.integers(0, 30, (10, 6), np.int32), network.initial_state(6))
+    gone = weakref.ref(network)
+    del network
+    for _ in range(50):
+        gc.collect()
+        if gone() is None:
+            break
+        time.sleep(0.05)  # a thread may still be on its way to sleep
+    assert gone() is None
 
 
 @pytest.mark.parametrize(("cell", "value"), [((2, 0), 0.0), ((0, 19), 0.0), ((-1, 0), 0.0), ((0, 0), float("nan"))])
