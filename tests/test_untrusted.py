@@ -28,7 +28,7 @@ ATTACKS = (
     "\x1b[2J\x1b[6n\x1bc",
     "\x9b2J\x9d0;c1\x9c\x90q\x9c\x85",
     "\u202egpj.exe\u2066\u2069\u200f",
-    "\r\b\x7f\x00\x0b\x0c",
+    "\r\b\x7f\x01\x0b\x0c",
     "[red]markup[/] [/nothing] [link=http://evil]x[/link] :skull:",
 )
 HOSTILE = "".join(ATTACKS)
@@ -103,7 +103,7 @@ def evil(tmp_path_factory):
 
 def test_a_sample_is_harmless_on_a_terminal_and_exact_in_a_pipe(evil, terminal):
     _, model = evil
-    prime = HOSTILE.replace("\0", "")  # which no argument of a process can hold
+    prime = HOSTILE
     exact = run_cli("sample", model, "--length", 600, "--seed", 3, "--prime", prime)
     assert exact.returncode == 0, exact.stderr
     raw = exact.stdout.decode()
@@ -153,6 +153,28 @@ def test_views_of_inspect_are_harmless(evil, terminal, view):
     harmless(terminal("inspect", model, "--text", HOSTILE, "--unknown", "replace", "--no-pager", *view))
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        ["--find", "line", "--permutations", "19"],
+        ["--where", "\x1b.*?\x07", "--permutations", "19", "--no-probe"],
+        ["--cell", "0:1,1:2"],
+        ["--moments", "\u202e.*", "--threshold", "0.001"],
+        ["--ablate", "0:1", "--samples", "2", "--others", "1"],
+        ["--follow", "--cell", "0:3", "--seed", "1", "--length", "200", "--pace", "0", "--prime", HOSTILE],
+    ],
+)
+def test_explanations_of_cells_are_harmless(evil, terminal, view):
+    text = [] if "--follow" in view else [evil[0]]
+    shown = harmless(terminal("inspect", evil[1], *text, "--no-pager", *view))
+    assert visible("\x1b") in shown or "--ablate" in view or "--find" in view
+
+
+@pytest.mark.parametrize("what", ["saturation", "errors", "distance"])
+def test_analyses_are_harmless(evil, terminal, what):
+    harmless(terminal("analyse", what, evil[1], evil[0]))
+
+
 def test_a_pager_gets_harmless_text(evil, terminal, tmp_path, monkeypatch):
     caught = tmp_path / "caught"
     monkeypatch.setenv("PAGER", f"tee {caught}")
@@ -180,7 +202,7 @@ def forgery(tmp_path_factory, evil):
     """A checkpoint that says hostile things of itself."""
     path = tmp_path_factory.mktemp("forgery") / f"{NAME}.safetensors"
     data = (evil[1] / "last.safetensors").read_bytes()
-    surrogates = HOSTILE + "\ud800"
+    surrogates = HOSTILE + "\0\ud800"
     for place in ("corpus.sources", "corpus.paths"):
         data = rewritten(data, changed(place, [surrogates, HOSTILE]))
     for place in ("corpus.sha256", "corpus.init_from", "version"):
@@ -266,7 +288,7 @@ def test_a_whole_process_on_a_terminal(forgery):
 def test_piped_output_is_exact(forgery, evil):
     found = json.loads(run_cli("info", forgery, "--json").stdout)
     assert found["corpus"]["sources"][1] == HOSTILE
-    assert found["corpus"]["init_from"] == HOSTILE + "\ud800"
+    assert found["corpus"]["init_from"] == HOSTILE + "\0\ud800"
     assert "\x1b" in found["path"]
     counts = json.loads(run_cli("corpus", "stats", evil[0], "--json").stdout)["counts"]
     assert counts["\x1b"] == evil[0].read_text(encoding="utf-8").count("\x1b")
