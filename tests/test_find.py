@@ -171,7 +171,7 @@ def test_a_probe_finds_what_is_spread(rng):
     states = rng.normal(size=(4000, 30)).astype(np.float16)
     label = (states @ rng.normal(size=30) > 0).astype(np.float32)
     noise = (rng.random(4000) < 0.5).astype(np.float32)
-    spread, nothing = probe(Team(1), states, np.stack([label, noise], axis=1), [True, True], [3, 3], 100)
+    spread, nothing = probe(Team(1), states, np.stack([label, noise], axis=1), [True, True], states[:, [3, 3]], 100)
     assert spread.score > 0.98
     assert spread.cell < 0.75
     assert abs(nothing.score - 0.5) < 0.06

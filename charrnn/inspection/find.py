@@ -100,7 +100,7 @@ def find(
     of_all = np.max([each.largest for each in tested], axis=0)
     shape = network.config.layers, network.config.hidden
     scores = [target.score(counted, k) for k, target in enumerate(targets)]
-    probes = _probes(network.team, counted, targets, scores, signal, block) if with_probe else [None] * len(scores)
+    probes = _probes(network.team, counted, targets, scores, block) if with_probe else [None] * len(scores)
     found = [
         Finding(
             target.hypothesis.name,
@@ -154,13 +154,11 @@ class _Target:
         return auc(counted.counts, sums) if self._ranks is None else spearman(counted.counts, sums, self.squares)
 
 
-def _probes(team, counted: Sweep, targets: list[_Target], scores: list[np.ndarray], signal: str, block: int):
-    cells = len(counted.counts)
-    offset = 0 if signal == "h" else cells  # of the gates there are no states: the same cells' c stand for them
-    best = []
-    for target, score in zip(targets, scores, strict=True):
-        strength = np.abs(score - (0.5 if target.hypothesis.is_mask else 0))
-        best.append(offset + int(np.argmax(np.nan_to_num(strength))))
-    labels = counted.labels[:: counted.state_stride // counted.stride]
+def _probes(team, counted: Sweep, targets: list[_Target], scores: list[np.ndarray], block: int) -> list[Probe]:
+    every = counted.state_stride // counted.stride
     masks = [target.hypothesis.is_mask for target in targets]
-    return probe(team, counted.states, labels, masks, best, max(1, block // counted.state_stride))
+    strengths = [np.abs(score - is_mask / 2) for score, is_mask in zip(scores, masks, strict=True)]
+    best = [int(np.argmax(np.nan_to_num(strength))) for strength in strengths]
+    # Of the cells the bins: tanh(c) in 16 bits is the same for all that is far from zero.
+    cells = counted.bins[::every, best]
+    return probe(team, counted.states, counted.labels[::every], masks, cells, max(1, block // counted.state_stride))

@@ -26,7 +26,7 @@ class Probe:
 
 
 def probe(
-    team: Team, states: np.ndarray, labels: np.ndarray, masks: list[bool], columns: list[int], block: int
+    team: Team, states: np.ndarray, labels: np.ndarray, masks: list[bool], cells: np.ndarray, block: int
 ) -> list[Probe]:
     """Fit and score a probe for each of K labels.
 
@@ -35,7 +35,7 @@ def probe(
         states: (S, F), places in the order of the text.
         labels: (S, K), 0 and 1 or centred ranks.
         masks: which labels are yes or no.
-        columns: of ``states``, one for each label: the best cell.
+        cells: (S, K) values of each label's best cell.
         block: places in a block.
     """
     held_back = np.arange(len(states)) // max(block, 1) % 2 == 1
@@ -43,9 +43,9 @@ def probe(
     predict = _fit(team, states, labels, fitted)
     found = []
     predicted = np.concatenate([predict(states[scored[k : k + _ROWS]]) for k in range(0, len(scored), _ROWS)])
-    for k, (is_mask, column) in enumerate(zip(masks, columns, strict=True)):
+    for k, is_mask in enumerate(masks):
         truth = labels[scored, k]
-        of_cell = rank_score(states[scored, column], truth, is_mask)
+        of_cell = rank_score(cells[scored, k], truth, is_mask)
         found.append(Probe(rank_score(predicted[:, k], truth, is_mask), of_cell, len(scored)))
     return found
 

@@ -17,7 +17,7 @@ from charrnn.kernels.simd import LANES
 from charrnn.lanes import WARM_UP, Lanes
 from charrnn.network import CharLSTM
 
-KEPT_BYTES = 1 << 26  # of the bins that are kept, one byte each
+KEPT_BYTES, MOST_KEPT = 1 << 26, 1 << 18  # of the bins that are kept, one byte each, and places
 STATES_BYTES = 1 << 26  # of the states that are kept, two bytes a number
 MOST_STATES = 20_480
 _PILOT_STEPS, _PILOT_LANES, _PILOT_WARM_UP = 256, 32, 64
@@ -74,7 +74,7 @@ class _Counter:
         cells = config.layers * self._padded
         self._width = -(-(labels + 1) // LANES) * LANES  # the first column is 1: it counts
         self._labels = labels
-        self.stride = -(-characters // max(KEPT_BYTES // cells, 1))
+        self.stride = -(-characters // min(max(KEPT_BYTES // cells, 1), MOST_KEPT))
         self._bins = np.zeros((-(-characters // self.stride), cells), np.uint8)
         self._kept_labels = np.zeros((len(self._bins), labels), np.float32)
         features = 2 * config.layers * config.hidden
