@@ -91,7 +91,7 @@ def matches(
     longest, end = np.zeros(states, np.int32), np.zeros(states, np.int64)
     reader = np.zeros(2, np.int64)
     for offset in range(0, len(training), _BLOCK):
-        block = training[offset : offset + _BLOCK]
+        block = np.asarray(training[offset : offset + _BLOCK])
         found = np.minimum(np.searchsorted(symbols, block), len(symbols) - 1)
         block = np.where(symbols[found] == block, found, -1).astype(np.int32)
         read(block, offset, following, link, length, reader, longest, end)

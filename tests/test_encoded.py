@@ -4,15 +4,18 @@ import codecs
 import io
 import json
 import os
+import time
 
 import numpy as np
 import pytest
 from texts import CYRILLIC, failure, read_back, write
 
-from charrnn.errors import VocabularyError
+from charrnn.errors import CorpusError, VocabularyError
+from charrnn.files import lock_file
 from charrnn.text import corpus as module
 from charrnn.text import sources
 from charrnn.text.corpus import open_corpus
+from charrnn.text.id_file import IdFile
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
@@ -39,11 +42,10 @@ def opened(monkeypatch):
     return names
 
 
-def test_large_texts_are_mapped(tmp_path, cache, streamed):
+def test_large_texts_are_in_a_file(tmp_path, cache, streamed):
     path = write(tmp_path / "a.txt", codecs.BOM_UTF8 + (CYRILLIC * 3).encode())
     corpus = open_corpus([path])
-    assert isinstance(corpus.ids, np.memmap)
-    assert not corpus.ids.flags.writeable
+    assert isinstance(corpus.ids, IdFile)
     assert read_back(corpus) == CYRILLIC * 3
     assert sorted(file.suffix for file in cache.iterdir()) == [".ids", ".json"]
 
@@ -53,11 +55,11 @@ def test_streamed_and_in_memory_are_the_same(tmp_path, monkeypatch, as_bytes):
     path = write(tmp_path / "a.txt", codecs.BOM_UTF8 + (CYRILLIC * 3).encode() + b"\r\n")
     plain = open_corpus([path, path], as_bytes=as_bytes)
     monkeypatch.setattr(module, "STREAM_FROM", 0)
-    mapped = open_corpus([path, path], as_bytes=as_bytes)
-    assert isinstance(mapped.ids, np.memmap)
-    assert plain.ids.tolist() == mapped.ids.tolist()
+    filed = open_corpus([path, path], as_bytes=as_bytes)
+    assert isinstance(filed.ids, IdFile)
+    assert plain.ids.tolist() == np.asarray(filed.ids).tolist()
     for field in ("vocabulary", "sha256", "sources", "notes"):
-        assert getattr(plain, field) == getattr(mapped, field)
+        assert getattr(plain, field) == getattr(filed, field)
 
 
 @pytest.mark.usefixtures("streamed")
@@ -67,7 +69,7 @@ def test_the_second_start_reads_nothing(tmp_path, opened):
     assert opened == [str(path)] * 2
     again = open_corpus([path])
     assert opened == [str(path)] * 2
-    assert again.ids.tolist() == first.ids.tolist()
+    assert np.asarray(again.ids).tolist() == np.asarray(first.ids).tolist()
     for field in ("vocabulary", "sha256", "sources", "notes"):
         assert getattr(again, field) == getattr(first, field)
 
@@ -142,6 +144,8 @@ def change_side(**changes):
         change_side(notes=[1]),
         change_side(files=[]),
         lambda ids, side: ids.write_bytes(b""),
+        lambda ids, side: ids.write_bytes(ids.read_bytes()[::-1]),
+        lambda ids, side: ids.write_bytes(b"\xff" + ids.read_bytes()[1:]),
         lambda ids, side: ids.write_bytes(ids.read_bytes()[:-1]),
         lambda ids, side: ids.unlink(),
     ],
@@ -190,3 +194,57 @@ def test_what_is_piped_is_not_cached(cache, monkeypatch):
     monkeypatch.setattr(module, "STREAM_FROM", 1)
     assert read_back(open_corpus(["-"], stdin=io.BytesIO(b"some text"))) == "some text"
     assert not cache.exists()
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path, cache, streamed):
+    dead, living = write(cache / "tmpdead.part", "half"), write(cache / "tmpliving.part", "half")
+    with living.open("r+b") as file:
+        lock_file(file)
+        open_corpus([write(tmp_path / "a.txt", "some text")])
+        assert living.exists()
+    assert not dead.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no time of the last change of anything")
+def test_a_file_that_pretends_not_to_have_changed_is_read_anew(tmp_path, streamed):
+    path = write(tmp_path / "a.txt", "old text")
+    open_corpus([path])
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    time.sleep(0.02)
+    write(path, "new text")
+    os.utime(path, ns=times)
+    assert read_back(open_corpus([path])) == "new text"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_ids_in_a_file_are_like_an_array(tmp_path, dtype, rng):
+    array = rng.integers(0, 200, 1000).astype(dtype)
+    write(tmp_path / "ids", array.tobytes())
+    ids = IdFile(tmp_path / "ids", np.dtype(dtype))
+    stretches = rng.integers(0, 990, 5) + np.arange(9)[:, None]
+    cases = [slice(None), slice(10, 20), slice(-5, None), slice(20, 10), slice(0, 99, 7), slice(2000, 3000)]
+    cases += [0, -1, np.int64(7), stretches, stretches[:, :0], rng.integers(-1000, 1000, (3, 4, 2)), array < 100]
+    for where in cases:
+        found = np.asarray(ids[where])
+        assert found.dtype == dtype
+        assert np.array_equal(found, array[where])
+        assert found.flags.c_contiguous or isinstance(where, slice)
+    assert np.array_equal(np.asarray(ids[100:900][50:])[5:10], array[155:160])
+    assert np.array_equal(ids[100:900][stretches % 700], array[100:900][stretches % 700])
+    assert (len(ids), ids.shape, ids.size, ids.nbytes) == (1000, (1000,), 1000, array.nbytes)
+    assert np.array_equal(ids.astype(np.int32), array)
+    for beyond in (1000, -1001, np.array([5, 1000])):
+        with pytest.raises(IndexError, match="1,000 ids"):
+            ids[beyond]
+
+
+def test_a_disk_that_fails_is_one_line(tmp_path, monkeypatch):
+    write(tmp_path / "ids", bytes(100))
+    ids = IdFile(tmp_path / "ids", np.dtype(np.uint8))
+
+    def fail(*arguments):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("charrnn.text.id_file._Open._read_once", fail)
+    with pytest.raises(CorpusError, match="ids: cannot read: Input/output error"):
+        ids[3]

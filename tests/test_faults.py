@@ -192,3 +192,89 @@ def test_a_page_is_whole_or_not_there(tmp_path, model, small, monkeypatch, error
             assert os.strerror(error) in said(result)
         assert not path.exists() or path.read_text().rstrip().endswith("</html>")
     assert k >= 6
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """Have something happen in the second step of the next run."""
+
+    def arrange(happen):
+        updates, usual = itertools.count(1), Optimizer.update
+
+        def update(self, *arguments):
+            if next(updates) == 2:
+                happen()
+            return usual(self, *arguments)
+
+        monkeypatch.setattr(Optimizer, "update", update)
+
+    return arrange
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["in memory", "in a file"])
+@pytest.mark.parametrize(
+    "harm",
+    [lambda path: path.unlink(), lambda path: path.write_text("short"), lambda path: path.write_text("b" * 600)],
+    ids=["removed", "shortened", "replaced"],
+)
+def test_a_run_does_not_notice_what_becomes_of_its_text(tmp_path, small, request, at_step, streamed, harm):
+    if streamed:
+        request.getfixturevalue("id_cache")
+    assert train(tmp_path / "usual", small, *STARTED).exit_code == 0
+    at_step(lambda: harm(small))
+    assert train(tmp_path / "harmed", small, *STARTED).exit_code == 0
+    assert outcome(tmp_path / "harmed" / "run") == outcome(tmp_path / "usual" / "run")
+    result = train(tmp_path / "harmed", small, "--resume", "--steps", 6, "-q")
+    assert "short" not in said(result)  # but who resumes is told, and not in the words of the text
+    whole(tmp_path)
+
+
+def test_ids_that_are_removed_while_a_run_trains_are_there_to_its_end(tmp_path, small, id_cache, at_step):
+    assert train(tmp_path / "usual", small, *STARTED).exit_code == 0
+    at_step(lambda: [path.unlink() for path in id_cache.iterdir()])
+    assert train(tmp_path / "harmed", small, *STARTED).exit_code == 0
+    assert outcome(tmp_path / "harmed" / "run") == outcome(tmp_path / "usual" / "run")
+
+
+def test_ids_that_are_cut_short_while_a_run_trains_end_it_in_one_line(tmp_path, small, id_cache, at_step):
+    """With a memory-mapped file this would be the end of the process."""
+    assert train(tmp_path / "usual", small, *STARTED).exit_code == 0
+
+    def cut():
+        for path in id_cache.glob("*.ids"):
+            os.truncate(path, 0)
+
+    at_step(cut)
+    assert "was cut short" in said(train(tmp_path / "harmed", small, *STARTED))
+    whole(tmp_path)
+    go_on(tmp_path / "harmed", small)
+    assert outcome(tmp_path / "harmed" / "run") == outcome(tmp_path / "usual" / "run")
+
+
+@pytest.mark.parametrize("place", ["/dev/null/out", "/proc/out", "/dev/full"])
+def test_places_where_nothing_can_be_written(model, small, place):
+    for arguments in (
+        ["train", small, "--out", place, *STARTED],
+        ["corpus", "python", "--output", f"{place}/python.txt"],
+        ["inspect", model, small, "--html", f"{place}/page.html", "-q"],
+        ["inspect", model, small, "--svg", f"{place}/page.svg", "-q"],
+    ):
+        result = invoke(*arguments)
+        assert result.exit_code in (1, 2), arguments
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        assert place in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind the administrator")
+def test_a_read_only_folder(tmp_path, small, monkeypatch):
+    assert train(tmp_path, small, *STARTED[:-1], "-q").exit_code == 0
+    run = tmp_path / "run"
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    run.chmod(0o500)
+    try:
+        for more in (["--resume", "--steps", 6], [*STARTED, "--force"]):
+            assert "cannot be" in said(train(tmp_path, small, *more))
+        assert invoke("sample", run, "--length", 10).exit_code == 0
+    finally:
+        run.chmod(0o700)
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before

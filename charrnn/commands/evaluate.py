@@ -188,6 +188,8 @@ def _baselines(model, part, training, bar) -> dict[str, Any]:
 
 
 def _novelty(model, training, held_out, options: dict[str, Any], bar) -> dict[str, Any]:
+    import numpy as np
+
     from charrnn.novelty import novelty
 
     ids = _write(model, options, bar)
@@ -212,7 +214,7 @@ def _novelty(model, training, held_out, options: dict[str, Any], bar) -> dict[st
             "text": copied.decode("utf-8", "replace") if isinstance(copied, bytes) else copied,
             "start": found.start,
             "offset": found.place,
-            "line": 1 + int((training[: found.place] == line_end).sum()),
+            "line": 1 + int((np.asarray(training[: found.place]) == line_end).sum()),
         },
         "held_out": None if real is None else {"characters": real.characters, "longest": real.longest},
     }

@@ -15,6 +15,7 @@ import numpy as np
 
 from charrnn.errors import ConfigError, CorpusError, brief
 from charrnn.text import encoded
+from charrnn.text.id_file import IdFile
 from charrnn.text.reading import Pass, check_encoding
 from charrnn.text.sources import Source, find_sources
 from charrnn.text.vocabulary import REPLACEMENT, Unknown, Vocabulary
@@ -29,14 +30,14 @@ class Corpus:
     """A text, encoded; its ``len`` is its length in symbols.
 
     Attributes:
-        ids: array of shape (length,) of ``vocabulary.dtype``, read-only, memory-mapped if the text is large.
+        ids: (length,) of ``vocabulary.dtype``, read-only: an array, or an ``IdFile`` if the text is large.
         vocabulary: what the ids mean.
         sha256: hash in hex over the raw bytes of all sources in order.
         sources: the sources as they were given.
         notes: sentences for the user about what was found or done: a byte-order mark dropped, CRLF kept, …
     """
 
-    ids: np.ndarray
+    ids: np.ndarray | IdFile
     vocabulary: Vocabulary
     sha256: str
     sources: tuple[str, ...]

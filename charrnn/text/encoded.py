@@ -1,7 +1,7 @@
 """Encoded texts, in memory or on disk.
 
-Those on disk are files of ids in the user's cache folder (``corpora`` there, which may be deleted at any time),
-memory-mapped.  A side file remembers what was made of which files, so that the next start reads nothing.
+Those on disk are files of ids in the user's cache folder (``corpora`` there, which may be deleted at any time).  A
+side file remembers what was made of which files, so that the next start reads nothing.
 """
 
 import contextlib
@@ -19,12 +19,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from charrnn.errors import CheckpointError
+from charrnn.files import lock_file, write_durably
 from charrnn.folders import cache_folder
+from charrnn.text.id_file import IdFile, checksum
 from charrnn.text.reading import Pass
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Vocabulary
 
-_FORMAT = 1  # of the id and side files; raise it when the meaning of either changes
+_FORMAT = 2  # of the id and side files; raise it when the meaning of either changes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID_FILE = re.compile(r"[0-9a-f]{64}\.ids")
 
@@ -33,7 +35,7 @@ _ID_FILE = re.compile(r"[0-9a-f]{64}\.ids")
 class Encoded:
     """The ids of a text, read-only, with their vocabulary, the text's SHA-256, and notes for the user."""
 
-    ids: np.ndarray
+    ids: np.ndarray | IdFile
     vocabulary: Vocabulary
     sha256: str
     notes: list[str]
@@ -53,7 +55,7 @@ def in_memory(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary) -> 
 
 
 def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, options: list[Any]) -> Encoded:
-    """Encode a text into an id file, whole or not at all, and map it.
+    """Encode a text into an id file, whole or not at all.
 
     Args:
         write_ids: reads the text and writes its ids into a file.
@@ -65,10 +67,12 @@ def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, optio
     """
     place = folder()
     place.mkdir(parents=True, exist_ok=True)
+    _remove_stale(place)
     descriptor, name = tempfile.mkstemp(suffix=".part", dir=place)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            lock_file(file)  # as long as this process lives, others leave it alone
             reading = write_ids(file)
             size = file.tell()
             file.flush()
@@ -78,12 +82,21 @@ def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, optio
         try:
             temporary.replace(path)
         except PermissionError:
-            # Windows does not replace a file that another process has mapped; then it is the one we want.
+            # Windows does not replace a file that another process has open; then it is the one we want.
             if not path.is_file() or path.stat().st_size != size:
                 raise
     finally:
         temporary.unlink(missing_ok=True)
-    return Encoded(np.memmap(path, vocabulary.dtype, mode="r"), vocabulary, sha256, reading.notes)
+    return Encoded(IdFile(path, vocabulary.dtype), vocabulary, sha256, reading.notes)
+
+
+def _remove_stale(place: Path) -> None:
+    """Remove what killed processes left half written."""
+    for path in place.glob("*.part"):
+        with contextlib.suppress(OSError):  # a living one has it, or it is gone
+            with path.open("r+b") as file:
+                lock_file(file)
+            path.unlink()
 
 
 class SideFile:
@@ -98,20 +111,26 @@ class SideFile:
 
     def __init__(self, sources: Sequence[Source], options: list[Any]):
         self._path = folder() / f"{_digest([[source.name, str(source.path)] for source in sources], *options)}.json"
-        self._stamps = [[source.size, source.mtime_ns] for source in sources]
+        self._stamps = [[source.size, *source.times_ns] for source in sources]
 
     def load(self) -> Encoded | None:
-        """What was saved, or None if there is nothing, the files have changed, or it is damaged."""
+        """What was saved, or None if there is nothing, the files have changed, or it is damaged.
+
+        The ids are read once, to be sure of them: ten times as fast as making them.
+        """
         content = self._content()
         try:
             vocabulary = Vocabulary.from_list(content.get("vocabulary"))
             path = self._ids_path(content)
             size = path.stat().st_size if path else 0
+            is_current = content.get("files") == self._stamps
+            is_intact = is_current and path is not None and content.get("crc32") == checksum(path)
+            ids = IdFile(path, vocabulary.dtype) if is_intact else None
         except (OSError, CheckpointError):
             return None  # missing or damaged: it is made anew
         sha256, notes = content.get("sha256"), content.get("notes")
         sound = (
-            content.get("files") == self._stamps
+            is_intact
             and content.get("dtype") == vocabulary.dtype.str
             and 0 < size == content.get("bytes")
             and size % vocabulary.dtype.itemsize == 0
@@ -120,7 +139,7 @@ class SideFile:
             and isinstance(notes, list)
             and all(isinstance(note, str) for note in notes)
         )
-        return Encoded(np.memmap(path, vocabulary.dtype, mode="r"), vocabulary, sha256, notes) if sound else None
+        return Encoded(ids, vocabulary, sha256, notes) if sound else None
 
     def save(self, encoded: Encoded) -> None:
         """Record what ``on_disk`` made, and delete the id file of an earlier state of the same files.
@@ -128,24 +147,20 @@ class SideFile:
         Raises:
             OSError: the folder cannot be written.
         """
-        new, old = Path(encoded.ids.filename), self._ids_path(self._content())
+        new, old = encoded.ids.path, self._ids_path(self._content())
         content = {
             "files": self._stamps,
             "ids": new.name,
             "bytes": encoded.ids.nbytes,
+            "crc32": checksum(new),
             "dtype": encoded.ids.dtype.str,
             "sha256": encoded.sha256,
             "vocabulary": encoded.vocabulary.to_list(),
             "notes": encoded.notes,
         }
-        temporary = self._path.with_suffix(f".{os.getpid()}.part")
-        try:
-            temporary.write_text(json.dumps(content), encoding="utf-8")
-            temporary.replace(self._path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_durably(self._path, json.dumps(content).encode())
         if old is not None and old.name != new.name:
-            with contextlib.suppress(PermissionError):  # on Windows, if another process has it mapped
+            with contextlib.suppress(PermissionError):  # on Windows, if another process has it open
                 old.unlink(missing_ok=True)
 
     def _content(self) -> dict[str, Any]:

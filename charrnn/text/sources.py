@@ -18,12 +18,15 @@ BLOCK = 1 << 20  # bytes read at a time
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read, or bytes that were read already (then ``path`` is None); messages call it ``name``."""
+    """A file to read, or bytes that were read already (then ``path`` is None); messages call it ``name``.
+
+    ``times_ns`` are those of its last change: of the content, and of anything about it.
+    """
 
     name: str
     size: int
     path: Path | None = None
-    mtime_ns: int = 0
+    times_ns: tuple[int, ...] = ()
     data: bytes = field(default=b"", repr=False)
 
     @classmethod
@@ -44,7 +47,8 @@ class Source:
                 return cls.from_data(path.read_bytes(), name)
         except OSError as error:
             raise _unreadable(name, error) from None
-        return cls(name, status.st_size, path.absolute(), status.st_mtime_ns)
+        # The second cannot be set back by hand, and tells of changes within one tick of the first.
+        return cls(name, status.st_size, path.absolute(), (status.st_mtime_ns, status.st_ctime_ns))
 
     @classmethod
     def from_data(cls, data: bytes, name: str) -> "Source":
