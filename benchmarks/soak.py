@@ -3,8 +3,8 @@
     python benchmarks/soak.py
     python benchmarks/soak.py --kills 1000 --seed 2
 
-Every life of a run is ended by SIGKILL at a moment drawn between its start, imports included, and the given number of
-seconds after its first record.  It saves every second step, so that kills often hit a save.  After each kill the last
+Every life of a run is ended by SIGKILL at a random moment: a quarter of them in the time that a start takes, imports
+included, the others up to a number of seconds after the first record.  A run saves every second step, so that kills often hit a save.  After each kill the last
 checkpoint must be whole, or not be there before the first save.  When a run comes to its
 end before all kills are spent, its tensors (last and best), counters and log must be those of the uninterrupted run,
 and another one begins.
@@ -25,6 +25,7 @@ from charrnn.errors import CheckpointError
 
 FABLES = Path(__file__).parent.parent / "corpora" / "fables.txt"
 TIMES = ("elapsed_s", "eta_s", "chars_per_s")
+STARTING = 0.25  # of the lives end before the time that a start takes
 OF_A_LIFE = ("started", "saved", "finished")
 OPTIONS = (
     *("--hidden", "24", "--layers", "2", "--seq-len", "16", "--batch-size", "8", "--threads", "1", "--dropout", "0.2"),
@@ -73,8 +74,8 @@ class Soak:
             number += 1
             self.go_through(f"run{number}", expected)
         print(
-            f"{sum(self.kills.values())} kills ({self.kills['starting']} before the first record of a life, "
-            f"{self.kills['training']} while training) of {number} runs, {self.ends} of them gone through, in "
+            f"{sum(self.kills.values())} kills ({self.kills['starting']} in the time of a start, "
+            f"{self.kills['training']} later) of {number} runs, {self.ends} of them gone through, in "
             f"{time.monotonic() - begun:.0f} s\n"
             f"{len(self.half_written)} half-written files were left, {self.torn_logs} times half a line in the log\n"
             f"the uninterrupted run took {whole_s:.1f} s, {self.startup_s:.1f} s of them to start\n"
@@ -104,17 +105,16 @@ class Soak:
         """One life: start or resume, then kill; its exit status."""
         begun = time.monotonic()
         process = self.start(name)
-        # From before the interpreter runs to the end of the longest life.
-        wait = self.moments.uniform(-self.startup_s / 4, self.options.longest)
-        if wait < 0:
-            time.sleep(-wait * 4)
+        starting = self.moments.random() < STARTING
+        if starting:
+            time.sleep(self.moments.uniform(0, self.startup_s))
         else:
             self.first_record(process, begun)
-            time.sleep(wait)
+            time.sleep(self.moments.uniform(0, self.options.longest))
         process.kill()
         status = process.wait()
         if status:
-            self.kills["starting" if wait < 0 else "training"] += 1
+            self.kills["starting" if starting else "training"] += 1
         return status
 
     def start(self, name):
