@@ -4,10 +4,10 @@
     python benchmarks/soak.py --kills 1000 --seed 2
 
 Every life of a run is ended by SIGKILL at a random moment: a quarter of them in the time that a start takes, imports
-included, the others up to a number of seconds after the first record.  A run saves every second step, so that kills often hit a save.  After each kill the last
-checkpoint must be whole, or not be there before the first save.  When a run comes to its
-end before all kills are spent, its tensors (last and best), counters and log must be those of the uninterrupted run,
-and another one begins.
+included, the others up to a number of seconds after the first record.  A run saves every second step, so that kills
+often hit a save.  After each kill the last checkpoint must be whole, or not be there before the first save.  When a run
+comes to its end before all kills are spent, its tensors (last and best), counters and log must be those of the
+uninterrupted run, and another one begins.
 """
 
 import argparse
