@@ -93,8 +93,8 @@ def test_a_padding_of_other_blanks_is_noticed(healthy):
         ((4).to_bytes(8, "little") + b"null", "header"),
         (safetensors.numpy.save({"x": np.zeros(3, np.float32)}), "not one that charrnn wrote"),
         (safetensors.numpy.save({"x": np.zeros(3, np.int8)}, {"format": "pt"}), "not one that charrnn wrote"),
-        (safetensors.numpy.save({}, {"charrnn": "hello", "sha256": ""}), "cannot be read"),
-        (safetensors.numpy.save({}, {"charrnn": '{"format": 1}', "sha256": ""}), "has no config"),
+        (with_header(bytes(8), {"__metadata__": {"charrnn": "hello", "sha256": ""}}), "cannot be read"),
+        (with_header(bytes(8), {"__metadata__": {"charrnn": '{"format": 1}', "sha256": ""}}), "has no config"),
     ],
 )
 def test_other_files_are_not_checkpoints(data, message):
