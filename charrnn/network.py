@@ -128,6 +128,12 @@ class CharLSTM:
         self._close(window, state)
         return window.logits[:, :, : self.config.vocabulary]
 
+    def read(self, x: np.ndarray, state: LSTMState) -> None:
+        """As :meth:`forward` without logits, for those who want signals alone: ``state`` moves on."""
+        window = self._open(x, None, state, training=False, rate=0.0)
+        self._each_group(window, partial(self._layers, window))
+        self._close(window, state)
+
     def losses(self, x: np.ndarray, y: np.ndarray, state: LSTMState) -> np.ndarray:
         """Loss (T, B) in nats for every target y (T, B), 0 where y < 0; ``state`` moves on. A view, as above."""
         window = self._open(x, y, state, training=False, rate=0.0)
@@ -263,6 +269,12 @@ class CharLSTM:
         return self.alone if window.x.size * self.parameters.size < SMALL_WINDOW else self.team
 
     def _forward(self, window, worker, first, last, regular=None):
+        self._layers(window, worker, first, last, regular)
+        self._lap(worker, "forward")
+        packed, top = self.packed, window.passed_on(self.config.layers - 1)
+        affine(top, packed.output.forward, packed.output_bias, first, last, window.logits)
+
+    def _layers(self, window, worker, first, last, regular=None):
         packed = self.packed
         look_up(window.x, packed.table, first, last, window.gates[0])
         for k in range(self.config.layers):
@@ -271,9 +283,6 @@ class CharLSTM:
             recurrence(packed.recurrent[k].forward, first, last, window.gates[k], window.h[k], window.c[k])
             if window.dropout:
                 regular.drop(k, window.h[k][1:], first, last, window.dropped[k])
-        self._lap(worker, "forward")
-        top = window.passed_on(self.config.layers - 1)
-        affine(top, packed.output.forward, packed.output_bias, first, last, window.logits)
 
     def _cross_entropy(self, window, y, scale, smoothing, first, last):
         scales = np.float32(scale), np.float32(smoothing)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig
+from charrnn.ensemble import Ensemble
 from charrnn.errors import ConfigError
 from charrnn.inspection import find as finding
 from charrnn.inspection import sweep as sweeping
@@ -176,6 +177,9 @@ def test_a_probe_finds_what_is_spread(rng):
     assert spread.cell < 0.75
     assert abs(nothing.score - 0.5) < 0.06
     assert spread.places == 2000
+    rare = (np.arange(4000) < 50).astype(np.float32)  # in a block that is fitted on, in none that is held back
+    (unknown,) = probe(Team(1), states, rare[:, None], [True], states[:, [3]], 100)
+    assert np.isnan(unknown.score)
     expected = plain_auc(states[np.arange(4000) // 100 % 2 == 1, 3], label[np.arange(4000) // 100 % 2 == 1] > 0)
     assert spread.cell == pytest.approx(expected, abs=1e-6)
 
@@ -185,6 +189,8 @@ def test_what_cannot_be_tested(small):
     never = Hypothesis("never", "never so", lambda passage: np.zeros(len(passage), bool))
     with pytest.raises(ConfigError, match="never: the same at every character"):
         find(model, ids, [never])
+    with pytest.raises(ConfigError, match="ensemble"):
+        find(Model(Ensemble([model.network, model.network]), model.vocabulary), ids, [never])
     with pytest.raises(ConfigError, match="too few"):
         find(model, ids[:500], [hypothesis("column")])
     found = find(model, ids, [never, hypothesis("column")], permutations=3, with_probe=False)

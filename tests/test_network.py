@@ -291,3 +291,13 @@ class TestAgainstPyTorch:
             assert optimizer.update(network.gradient, float(lr)) > 0
             network.parameters_changed()
         np.testing.assert_allclose(losses, golden["losses"], rtol=1e-5)
+
+
+def test_reading_is_forward_without_logits(rng):
+    network = CharLSTM(ModelConfig(9, 20, 2), seed=1, threads=2)
+    x, states = rng.integers(0, 9, (7, 5), dtype=np.int32), [network.initial_state(5) for _ in range(2)]
+    network.forward(x, states[0])
+    expected = network.signal("c")
+    network.read(x, states[1])
+    np.testing.assert_array_equal(network.signal("c"), expected)
+    np.testing.assert_array_equal(states[1].h, states[0].h)

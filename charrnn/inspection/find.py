@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.ensemble import Ensemble
 from charrnn.errors import ConfigError
 from charrnn.inspection.hypotheses import Hypothesis
 from charrnn.inspection.passage import Script
@@ -79,8 +80,10 @@ def find(
     """Rank all cells by how well they track each of ``hypotheses`` while the model reads ids (N,).
 
     Raises:
-        ConfigError: the text is too short, or no hypothesis holds in some places and not in others.
+        ConfigError: the model is an ensemble, the text is too short, or no hypothesis holds in some places and not in others.
     """
+    if isinstance(model.network, Ensemble):
+        raise ConfigError("an ensemble has no cells of its own: look into its models one by one")
     if len(ids) < SHORTEST:
         raise ConfigError(f"{len(ids):,} characters are too few to test a hypothesis on: give {SHORTEST:,} or more")
     script, network = Script(model.vocabulary, ids), model.network

@@ -18,7 +18,10 @@ _ROWS = 2048
 
 @dataclass(frozen=True)
 class Probe:
-    """AUC or Spearman's ρ of the ``score`` of the probe, and of the best ``cell``, on the same held-back blocks."""
+    """AUC or Spearman's ρ of the probe, ``score``, and of the best ``cell``, on the same held-back blocks.
+
+    NaN where the label never changes in the blocks that it is fitted on, or in those held back.
+    """
 
     score: float
     cell: float
@@ -45,6 +48,9 @@ def probe(
     predicted = np.concatenate([predict(states[scored[k : k + _ROWS]]) for k in range(0, len(scored), _ROWS)])
     for k, is_mask in enumerate(masks):
         truth = labels[scored, k]
+        if np.ptp(truth) == 0 or np.ptp(labels[fitted, k]) == 0:
+            found.append(Probe(np.nan, np.nan, len(scored)))
+            continue
         of_cell = rank_score(cells[scored, k], truth, is_mask)
         found.append(Probe(rank_score(predicted[:, k], truth, is_mask), of_cell, len(scored)))
     return found

@@ -97,7 +97,7 @@ class _Counter:
         state, seen = network.initial_state(lanes), []
         for begin in range(0, steps, 64):
             at = starts + np.arange(begin, min(begin + 64, steps))[:, None]
-            network.forward(ids[at].astype(np.int32), state)
+            network.read(ids[at].astype(np.int32), state)
             if begin >= _PILOT_WARM_UP or steps <= 2 * _PILOT_WARM_UP:
                 blocks = [block.reshape(at.size, -1) for block in self._values()]
                 seen.append(np.concatenate(blocks, axis=1))
@@ -120,7 +120,7 @@ class _Counter:
         sums = np.zeros(self._totals.shape, np.float32)  # within a part, counts are exact in float32
         for at, own in lanes.windows():
             at = at + begin
-            network.forward(ids[at].astype(np.int32), state)
+            network.read(ids[at].astype(np.int32), state)
             places = np.flatnonzero(own & (at >= start)).astype(np.int32)
             at = at.ravel()[places]
             columns = np.zeros((len(at), self._width), np.float32)

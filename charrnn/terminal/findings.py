@@ -61,7 +61,7 @@ def verdict(record: Mapping[str, Any]) -> list[str]:
             f"No cell is sure to track this: by accident the best of so many is as good in {best['p']:.0%} of texts."
         ]
     probe, named = record["probe"], f"{best['layer']}:{best['unit']}"
-    if probe is not None:
+    if probe is not None and not np.isnan(probe["score"]):
         share = _strength(probe["cell"], record) / max(_strength(probe["score"], record), 1e-9)
         if share >= 0.9:
             where = "nearly all of what the state knows of it is in one cell"
@@ -87,7 +87,7 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
                 _p(best["p_of_all"]),
                 None if probe is None else _known(probe["score"], record),
                 _share(record["base"]),
-                clip(plain(record["summary"]), max(width - 62, _LEAST)),
+                clip(plain(record["summary"]), max(width - 66, _LEAST)),
             )
         )
     first = records[0]
@@ -122,6 +122,8 @@ def _score(score: float, record: Mapping[str, Any]) -> str:
 
 def _known(score: float, record: Mapping[str, Any]) -> str:
     """The same without the sign: how much is known, whichever way."""
+    if np.isnan(score):
+        return "–"
     return f"{max(score, 1 - score) if record['score'] == 'auc' else abs(score):.3f}"
 
 
