@@ -80,7 +80,8 @@ def find(
     """Rank all cells by how well they track each of ``hypotheses`` while the model reads ids (N,).
 
     Raises:
-        ConfigError: the model is an ensemble, the text is too short, or no hypothesis holds in some places and not in others.
+        ConfigError: the model is an ensemble, the text is too short, or no hypothesis holds in some places and not in
+            others.
     """
     if isinstance(model.network, Ensemble):
         raise ConfigError("an ensemble has no cells of its own: look into its models one by one")
