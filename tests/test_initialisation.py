@@ -134,7 +134,7 @@ def test_train_starts_as_told_and_a_resume_cannot_start_otherwise(tmp_path, text
     succeed("train", "--resume", *options, "--steps", 2, "--init", "xavier")
     result = invoke("train", "--resume", *options, "--steps", 3, "--forget-bias", 1)
     assert result.exit_code == 1
-    assert "started with --forget-bias 2.5, not 1.0" in result.stderr
+    assert "--forget-bias: 2.5 in the checkpoint, 1.0 asked" in result.stderr
 
 
 def test_first_weights_are_not_chosen_for_a_model_that_has_some(tmp_path, text, model):
