@@ -11,13 +11,13 @@ from training_runs import CONFIG, TEXT, VOCABULARY, contents, poisoned, run, run
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
-from charrnn.evaluation import evaluate
+from charrnn.evaluation import Evaluation, evaluate
 from charrnn.guard import Guard
 from charrnn.network import CharLSTM
 from charrnn.optimizer import Optimizer
 from charrnn.plan import Plan, fitting_dropout
 from charrnn.runs import METRICS
-from charrnn.training import DivergedError
+from charrnn.training import DivergedError, scoring
 
 
 def test_it_learns_and_reports(tmp_path):
@@ -91,6 +91,38 @@ def test_weights_that_are_no_numbers_are_neither_scored_nor_saved(tmp_path):
                 made.optimizer.slots["v"][:] = np.nan  # the next update writes NaN
     for name in ("last", "best"):
         Checkpoint.load(tmp_path / "run" / f"{name}.safetensors")
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_validation_loss_that_is_no_number_is_trouble(tmp_path, monkeypatch, value, ema):
+    config = dataclasses.replace(CONFIG, eval_every=10, save_every=5, ema=ema)
+    score, made = scoring.evaluate, trainer(tmp_path / "run", config)
+
+    def evaluate(*arguments):
+        return Evaluation(value, 1) if made.progress.step in (20, 40) else score(*arguments)
+
+    monkeypatch.setattr(scoring, "evaluate", evaluate)
+    records = run(made)
+    setbacks = [record for record in records if record.event == "rolled_back"]
+    assert [(record.step, record.reason) for record in setbacks] == [
+        (step, "the validation loss is no longer a number") for step in (20, 40)
+    ]
+    assert records[-1].reason == "completed"
+    for name in ("last", "best"):
+        checkpoint = Checkpoint.load(tmp_path / "run" / f"{name}.safetensors")
+        assert [entry["step"] for entry in checkpoint.history] in ([10], [10, 30], [10, 30, 50], [10, 30, 50, 60])
+
+
+def test_validation_losses_that_stay_no_numbers_end_the_run(tmp_path, monkeypatch):
+    made = trainer(tmp_path / "run", dataclasses.replace(CONFIG, eval_every=10))
+    score = scoring.evaluate
+    spoilt = Evaluation(np.nan, 1)
+    monkeypatch.setattr(scoring, "evaluate", lambda *a: score(*a) if made.progress.step == 10 else spoilt)
+    with pytest.raises(DivergedError, match=r"step 40: the validation loss is .*, 3 times.*checkpoint, of step 10,"):
+        run(made)
+    for name, step in (("last", 40), ("best", 10)):
+        assert Checkpoint.load(tmp_path / "run" / f"{name}.safetensors").progress["step"] == step
 
 
 def test_weights_are_kept_only_when_a_loss_has_vouched_for_them(tmp_path):

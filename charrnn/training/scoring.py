@@ -1,6 +1,7 @@
 """What a run does with its validation part, and the checkpoint of the weights that scored best."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator
 
@@ -16,8 +17,11 @@ from charrnn.training.run import Run
 SAMPLE_TEMPERATURE = 0.8
 
 
-def score(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None]:
-    """Score the weights, and their average if there is one; with the checkpoint to keep if they are the best so far."""
+def score(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | None:
+    """Score the weights, and their average if there is one; with the checkpoint to keep if they are the best so far.
+
+    None, and nothing of the run changed, if a loss is no number: finite weights can be too large to add up.
+    """
     progress, averaged, begun = run.progress, None, time.monotonic()
     raw = loss = _loss(run)
     if run.is_averaged:
@@ -25,6 +29,8 @@ def score(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None]:
             averaged = _loss(run)
         loss = min(raw, averaged)
     clock.evaluated(time.monotonic() - begun)
+    if not math.isfinite(raw) or not math.isfinite(loss):
+        return None
     progress.elapsed_s = clock.elapsed_s
     progress.val_loss = loss
     improved = progress.best_val_loss is None or loss < progress.best_val_loss

@@ -10,7 +10,7 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.config import TrainConfig
 from charrnn.diagnosis import diagnose
 from charrnn.network import CharLSTM
-from charrnn.records import Diagnosed, Finished, Record, Sampled, Saved, Started, bits
+from charrnn.records import Diagnosed, Finished, Record, RolledBack, Sampled, Saved, Started, bits
 from charrnn.runs import RunFolder
 from charrnn.snapshots import A_DOUBLING, most
 from charrnn.text.parts import Parts
@@ -106,12 +106,21 @@ class Trainer:
         record, self._trouble = update(run, self._clock, part)
         yield record
         if self._trouble:
-            setback = roll_back(run, self._trouble)
-            if is_beyond_help(run):
-                run.progress.setbacks = 0  # whoever resumes all the same has as many again
-                self._save("interrupted")
-                raise diverged(run, self._trouble)
-            yield setback
+            yield self._set_back(self._trouble)
+
+    def _set_back(self, trouble: str) -> RolledBack:
+        """Back to the last good weights.
+
+        Raises:
+            DivergedError: that was done too often in a row.
+        """
+        run = self._run
+        setback = roll_back(run, trouble)
+        if is_beyond_help(run):
+            run.progress.setbacks = 0  # whoever resumes all the same has as many again
+            self._save("interrupted")
+            raise diverged(run, trouble)
+        return setback
 
     def _what_is_due(self, before: float, after: float) -> Iterator[Record]:
         """What is to be done after a step; the save last, so that who resumes from it has nothing of it left to do."""
@@ -129,7 +138,11 @@ class Trainer:
 
     def _evaluate(self) -> Iterator[Record]:
         if len(self._run.validation) >= 2:
-            record, best = scoring.score(self._run, self._clock)
+            scored = scoring.score(self._run, self._clock)
+            if scored is None:
+                yield self._set_back("the validation loss is no longer a number")
+                return
+            record, best = scored
             yield record
             if best is not None:
                 self.folder.save_best(best)
