@@ -474,5 +474,17 @@ def test_no_pipe_and_no_device_is_opened_because_a_checkpoint_names_it(tmp_path,
     assert "pipe" in result.stderr and "not there any more" in result.stderr
 
 
+@pytest.mark.parametrize("window", [10**6, 2**63])
+def test_a_window_beyond_the_epoch_is_refused_before_the_run_goes_on(tmp_path, model, window):
+    folder = shutil.copytree(model, tmp_path / "run")
+    path = folder / "last.safetensors"
+    path.write_bytes(rewritten(path.read_bytes(), changed("progress.window", window)))
+    before = {file: file.read_bytes() for file in folder.iterdir()}
+    result = invoke("train", "--resume", "--out", tmp_path, "--name", "run", "--steps", 200)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith(f"Error: {path}: the checkpoint's counters say window ")
+    assert {file: file.read_bytes() for file in before} == before
+
+
 def test_the_healthy_file_is_healthy(healthy):
     assert isinstance(load(healthy), Checkpoint)

@@ -9,7 +9,7 @@ import numpy as np
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import TrainConfig
-from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.errors import CharRNNError, CheckpointError, brief
 from charrnn.guard import Guard
 from charrnn.network import CharLSTM, LSTMState
 from charrnn.optimizer import Optimizer
@@ -131,6 +131,11 @@ class Run:
             raise CheckpointError("the checkpoint has not all that a resume needs")
         if checkpoint.state[0].shape != self.state.h.shape:
             raise CheckpointError(f"the checkpoint's state is for {checkpoint.state[0].shape[1]} lanes, not this run's")
+        if self.progress.window >= self.batches.windows:
+            raise CheckpointError(
+                f"the checkpoint's counters say window {brief(self.progress.window)} of an epoch that has "
+                f"{self.batches.windows:,}, counted from 0"
+            )
         self.state = LSTMState(*(np.array(part) for part in checkpoint.state))
         self.network.set_parameters(checkpoint.parameters)
         buffers = {slot: self._flat(values) for slot, values in checkpoint.optimizer.items()}
