@@ -65,6 +65,8 @@ def test_the_held_out_part_is_read_where_no_text_is_named(model):
         (["--find", "url"], 1, "the same at every character"),
         (["--find", "word", "--where", "x"], 2, "exclude each other"),
         (["--find", "word", "--surprise"], 2, "leave --surprise out"),
+        (["--where", ""], 1, "the same at every character"),
+        (["--find", ""], 1, "there is no hypothesis ''"),
         (["--where", "("], 1, "not a regular expression"),
         (["--mask", "no-such-file"], 1, "cannot be read"),
         (["--find", "word", "--permutations", "3"], 2, "19"),

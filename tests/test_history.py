@@ -72,6 +72,17 @@ def test_json(run):
     assert (found[-1]["text"], cell["layer"], cell["unit"], len(cell["values"])) == ("the fox and", 0, 1, 11)
 
 
+def test_the_cells_that_a_hypothesis_is_tracked_by(run):
+    wish = ("inspect", run, "--find", "word", "--permutations", 19, "--no-probe", "--json")
+    best = json.loads(succeed(*wish, "--cells", 2).stdout)["cells"]
+    shown = [json.loads(line) for line in succeed(*wish, "--history", "--cells", 2).stdout.splitlines()]
+    for snapshot in (each for each in shown if each["event"] == "snapshot"):
+        assert [(cell["layer"], cell["unit"]) for cell in snapshot["cells"]] == [
+            (cell["layer"], cell["unit"]) for cell in best
+        ]
+    assert shown[-1]["event"] == "snapshot"
+
+
 def test_without_snapshots_samples_and_losses_are_left(model):
     result = succeed("inspect", model, "--history")
     assert "losses in nats" in result.stdout

@@ -36,6 +36,30 @@ def test_a_page_has_the_cells_that_are_asked_for_and_the_gallery_s(model, text, 
     assert "reading 3,000 characters of" in page.read_text("ascii")
 
 
+def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
+    wish = ("inspect", model, text, "--find", "word", "--permutations", 19, "--cells", 2, "--no-probe", "--json")
+    (ranked,) = map(json.loads, succeed(*wish).stdout.splitlines())
+    best = [f"{cell['layer']}:{cell['unit']}" for cell in ranked["cells"]]
+    succeed(*wish, "--html", tmp_path / "page.html", "--svg", tmp_path / "a.svg", "--npz", tmp_path / "a.npz")
+    cells = about(tmp_path / "page.html")["cells"]
+    assert [cell["name"] for cell in cells] == best
+    assert cells[0]["note"] == f"AUC {ranked['cells'][0]['score']:.3f}"
+    assert f"cell {best[0]} " in "".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
+    with np.load(tmp_path / "a.npz") as found:
+        assert [f"{layer}:{unit}" for layer, unit in found["cells"]] == best
+    refused = invoke("inspect", model, text, "--find", "all", "--html", tmp_path / "b.html")
+    assert refused.exit_code == 2
+    assert "wants one hypothesis" in refused.stderr
+
+
+def test_with_json_every_file_is_an_object(model, tmp_path):
+    page, picture = tmp_path / "a.html", tmp_path / "a.svg"
+    told = succeed("inspect", model, "--text", "Hello", "--html", page, "--svg", picture, "--cell", "0:1", "--json")
+    assert [json.loads(line) for line in told.stdout.splitlines()] == [
+        {"record": "file", "path": str(path), "bytes": path.stat().st_size} for path in (page, picture)
+    ]
+
+
 def test_a_page_reads_far_more_than_a_screen_by_default(model, text, tmp_path):
     succeed("inspect", model, text, "--html", tmp_path / "page.html", "--surprise")
     assert "reading 20,000 characters" in (tmp_path / "page.html").read_text("ascii")

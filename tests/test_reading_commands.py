@@ -50,6 +50,13 @@ def test_a_gallery_of_cells(model, text):
     assert all(len(find["values"]) == 600 for find in finds)
 
 
+@pytest.mark.parametrize("options", [[], ["--predictions"], ["--json"]])
+def test_a_cell_that_is_not_there_is_an_error_and_nothing_else(model, text, options):
+    result = invoke("inspect", model, text, "--cell", "1:7,9:9", *options)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "there is no cell 9:9" in result.stderr
+
+
 @pytest.mark.parametrize("signal", "chifgo")
 def test_every_signal_of_a_cell(model, text, signal):
     from charrnn import load

@@ -93,10 +93,7 @@ def _hypothesis(options: dict[str, Any], characters: int):
 
     if find.wanted(options) is None:
         return None
-    if options["find"] == "all":
-        raise click.UsageError("--ablate wants one hypothesis: --find NAME, not all of them.")
-    (hypothesis,) = find.asked_hypotheses(options, characters)
-    return hypothesis
+    return find.the_hypothesis(options, characters)
 
 
 def _mask(terminal, model, ids, hypothesis):

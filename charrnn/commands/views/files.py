@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
+from charrnn.commands.views import find
 from charrnn.commands.views.cells import name
 
 _KINDS = ("html", "svg", "png", "npz")
 _LONG = 100_000  # characters of a page and of arrays, unless --length says otherwise
 _SAMPLE = 8_000_000  # values that the gallery is chosen by
-HEEDS = ("--surprise",)
+HEEDS = ("--surprise", "--find", "--where", "--mask")
 
 
 def _named(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
@@ -27,7 +28,7 @@ def _option(kind: str, help: str):
 TITLE = "Pages, pictures and arrays"
 OPTIONS = (
     _option("html", "Write a page for a browser: the cells, the guesses and the surprise of 100,000 characters."),
-    _option("svg", "Draw the text on the colours of --cell (or --surprise, or the best of the gallery)."),
+    _option("svg", "Draw the text on the colours of --cell (or --surprise, or the best of --find, or of the gallery)."),
     _option("png", "The same as PNG; needs matplotlib."),
     click.option("--dark", is_flag=True, help="Draw on a dark ground."),
     _option("npz", "Write arrays for NumPy: text, ids, values of the cells, log-probabilities."),
@@ -70,11 +71,20 @@ def _write(terminal, path: Path, data: bytes) -> None:
         write_durably(path, data)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from None
-    terminal.note(f"wrote {path} ({len(data) / 1e6:,.1f} MB)")
+    _tell(terminal, path, f" ({len(data) / 1e6:,.1f} MB)")
 
 
-def _finds(model, ids, options: dict[str, Any], count: int) -> dict[tuple[int, int], str]:
-    """The cells that are asked for, then the gallery's, with their scores."""
+def _tell(terminal, path: Path, size: str = "") -> None:
+    terminal.note(f"wrote {path}{size}")
+    if terminal.wants_json:
+        terminal.json({"record": "file", "path": str(path), "bytes": path.stat().st_size})
+
+
+def _finds(terminal, model, ids, options: dict[str, Any], count: int) -> dict[tuple[int, int], str]:
+    """The cells that are asked for, then those that --find finds, or else the gallery's, with their scores."""
+    if find.wanted(options):
+        found = find.best(terminal, model, ids, options, count)
+        return {cell: found.get(cell, "") for cell in [*options["cell"], *found]}
     from charrnn.inspection.gallery import gallery
     from charrnn.inspection.tracks import read_all
 
@@ -90,7 +100,7 @@ def _page(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.pages.page import Page
     from charrnn.terminal.progress import progress_bar
 
-    cells, config = _finds(model, ids, options, options["cells"]), model.network.config
+    cells, config = _finds(terminal, model, ids, options, options["cells"]), model.network.config
     with progress_bar(terminal, "Reading") as progress:
         tracks = track(model, ids, list(cells), options["signal"], options["offset"], _length(options), 5, progress)
     # A page is given away: it says the file's name, not where it was.
@@ -119,7 +129,7 @@ def _arrays(terminal, model, ids, options: dict[str, Any]) -> None:
 
     cells = None
     if not options["all_cells"]:
-        cells = list(options["cell"] or _finds(model, ids, options, options["cells"]))
+        cells = list(options["cell"] or _finds(terminal, model, ids, options, options["cells"]))
     with progress_bar(terminal, "Reading") as progress:
         reading = read_all(model, ids, options["signal"], options["offset"], _length(options), progress)
     _write(terminal, options["npz"], as_npz(reading, model.vocabulary, cells, options["offset"]))
@@ -134,7 +144,7 @@ def _pictures(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.pictures import save
     from charrnn.pictures.reading import heat_map
 
-    cells = options["cell"] or list(_finds(model, ids, options, 1))
+    cells = options["cell"] or list(_finds(terminal, model, ids, options, 1))
     reading = read_all(model, ids, options["signal"], options["offset"], options["length"])
     if options["surprise"]:
         look = {"low": 0.0, "ends": ("0 bits", f"{MOST_SURPRISE:g} bits or more")}
@@ -149,4 +159,4 @@ def _pictures(terminal, model, ids, options: dict[str, Any]) -> None:
     for path in (options["svg"], options["png"]):
         if path is not None:
             save(drawing, path)
-            terminal.note(f"wrote {path}")
+            _tell(terminal, path)

@@ -36,21 +36,15 @@ OPTIONS = (
 
 def wanted(options: dict[str, Any]) -> str | None:
     """The option that asks for this view, if it is given."""
-    return next((f"--{each}" for each in ("find", "where", "mask") if options[each]), None)
+    return next((f"--{each}" for each in ("find", "where", "mask") if options[each] is not None), None)
 
 
 def show(terminal, model, ids, options: dict[str, Any]) -> None:
     """Rank the cells over all of ids (N,), and show the best."""
-    from charrnn.inspection.find import find
     from charrnn.terminal.findings import all_lines, finding_lines
-    from charrnn.terminal.progress import progress_bar
 
     hypotheses = asked_hypotheses(options, len(ids))
-    with progress_bar(terminal, "Reading") as progress:
-        found = find(
-            model, ids, hypotheses, signal=options["signal"], permutations=options["permutations"],
-            with_probe=options["probe"], seed=options["seed"] or 0, progress=progress,
-        )  # fmt: skip
+    found = _found(terminal, model, ids, hypotheses, options, options["probe"])
     records = [_record(found, each, options["cells"]) for each in found.found]
     if found.absent and len(hypotheses) > 1:
         terminal.note(f"nowhere or everywhere in this text: {', '.join(found.absent)}")
@@ -65,18 +59,45 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
         terminal.show(*finding_lines(records[0], *example, width=terminal.width, depth=terminal.depth))
 
 
+def best(terminal, model, ids, options: dict[str, Any], count: int) -> dict[tuple[int, int], str]:
+    """The ``count`` cells (layer, unit) that track best over ids (N,) what the options name, with their scores."""
+    hypothesis = the_hypothesis(options, len(ids))
+    (finding,) = _found(terminal, model, ids, (hypothesis,), options, with_probe=False).found
+    label = "AUC" if finding.is_mask else "ρ"
+    return {cell: f"{label} {finding.scores[cell]:.3f}" for cell in finding.ranked(count)}
+
+
+def _found(terminal, model, ids, hypotheses, options: dict[str, Any], with_probe: bool):
+    from charrnn.inspection.find import find
+    from charrnn.terminal.progress import progress_bar
+
+    with progress_bar(terminal, "Reading") as progress:
+        return find(
+            model, ids, hypotheses, signal=options["signal"], permutations=options["permutations"],
+            with_probe=with_probe, seed=options["seed"] or 0, progress=progress,
+        )  # fmt: skip
+
+
+def the_hypothesis(options: dict[str, Any], characters: int):
+    """The one that the options name; a usage error for all of them."""
+    if options["find"] == "all":
+        raise click.UsageError("This wants one hypothesis: --find NAME, not all of them.")
+    (hypothesis,) = asked_hypotheses(options, characters)
+    return hypothesis
+
+
 def asked_hypotheses(options: dict[str, Any], characters: int):
     """What the options name; two of them at once are refused."""
     from charrnn.inspection.hypotheses import HYPOTHESES, hypothesis
     from charrnn.inspection.masks import read_mask
     from charrnn.inspection.patterns import where
 
-    given = [each for each in ("find", "where", "mask") if options[each]]
+    given = [each for each in ("find", "where", "mask") if options[each] is not None]
     if len(given) > 1:
         raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other.")
-    if options["find"]:
+    if options["find"] is not None:
         return HYPOTHESES if options["find"] == "all" else (hypothesis(options["find"]),)
-    return (where(options["where"]),) if options["where"] else (read_mask(options["mask"], characters),)
+    return (where(options["where"]),) if options["where"] is not None else (read_mask(options["mask"], characters),)
 
 
 def _record(found, finding, count: int) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from charrnn.commands.starting import given
+from charrnn.commands.views import find
 from charrnn.commands.views.cells import name
 from charrnn.commands.views.reading import MEANINGS, scale_of
 
 READS = False  # only where there are snapshots
+HEEDS = ("--find", "--where", "--mask")
 
 _CELLS = 3  # where none is named
 
@@ -59,10 +61,13 @@ def _growth(terminal, model, options: dict[str, Any]):
 
     if not Snapshots(options["checkpoint"]).steps():
         return None, []
-    ids = inspected_ids(model, options, terminal)[options["offset"] :][: options["length"]]
+    ids = inspected_ids(model, options, terminal)
+    count = options["cells"] if given(click.get_current_context(), ("cells",)) else _CELLS
+    cells, signal, threads = options["cell"], options["signal"], options["threads"]
+    if find.wanted(options):
+        cells = list(dict.fromkeys([*cells, *find.best(terminal, model, ids, options, count)]))
+    ids = ids[options["offset"] :][: options["length"]]
     with progress_bar(terminal, "Reading with every snapshot") as progress:
-        count = options["cells"] if given(click.get_current_context(), ("cells",)) else _CELLS
-        cells, signal, threads = options["cell"], options["signal"], options["threads"]
         return growth(options["checkpoint"], ids, cells, count, signal, threads, progress)
 
 

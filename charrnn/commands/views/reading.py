@@ -47,10 +47,12 @@ def wanted(options: dict[str, Any]) -> str | None:
 
 def show(terminal, model, ids, options: dict[str, Any]) -> None:
     """Read the part of ids (N,) that is asked for, and show or print it."""
+    from charrnn.inspection.intervention import require_cells
     from charrnn.inspection.reading import read, read_in_parts
     from charrnn.terminal.pager import page
     from charrnn.terminal.progress import progress_bar
 
+    require_cells(model.network, options["cell"])  # before a heading is shown
     offset, length = options["offset"], options["length"]
     if len(options["cell"]) > 1 and options["predictions"] and not options["as_json"]:
         raise click.UsageError("--predictions has room for one --cell.")
