@@ -80,6 +80,13 @@ def test_a_training_text_is_no_test(model, text, name):
     assert "choose another --part" in refusal(name, model, text, "--part", "train")
 
 
+@pytest.mark.parametrize("name", ["errors", "distance"])
+def test_a_text_is_no_test_of_n_grams_that_learn_from_it(model, name, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("The fox saw (it) and said no.\n" * 20)
+    assert "--fit another text" in refusal(name, model, other, "--fit", other)
+
+
 def test_wrong_usage(model, text, tmp_path):
     assert "does not end in .png" in refusal("saturation", model, "--png", tmp_path / "x.svg", status=2)
     assert "Did you mean" in invoke("analyze").stderr

@@ -7,7 +7,7 @@ import pytest
 from command_line import invoke, succeed
 
 from charrnn.inspection.hypotheses import NAMES
-from charrnn.terminal.findings import verdict
+from charrnn.terminal.findings import all_lines, verdict
 
 QUICK = ("--permutations", 19)
 
@@ -83,6 +83,26 @@ def test_the_help_names_every_hypothesis():
     from charrnn.commands.views import find
 
     assert tuple(find.NAMES.split(", ")) == NAMES
+
+
+def test_the_table_fits_a_narrow_terminal():
+    cell = {"layer": 10, "unit": 1023, "score": 0.05, "p": 0.005, "p_of_all": 0.005}
+    record = {
+        "hypothesis": "word-position",
+        "summary": "characters of the word that have been read",
+        "score": "auc",
+        "characters": 846_883_000,
+        "base": 0.00072,
+        "cells_tried": 512,
+        "permutations": 199,
+        "block": 14_394,
+        "probe": {"score": 0.5, "cell": 0.05, "places": 9},
+        "cells": [cell],
+    }
+    for width in (80, 100):
+        lines = all_lines([record], width)
+        assert max(len(line.plain) for line in lines) <= width
+        assert "for all cells and hypotheses" in " ".join(line.plain for line in lines)
 
 
 @pytest.mark.parametrize(

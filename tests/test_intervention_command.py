@@ -58,6 +58,12 @@ def test_an_ablation_without_a_mask(model, text):
     assert "inside" not in shown
 
 
+def test_lines_fit(model, text, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    options = ("--find", "quotes", "--ablate", "1:7", "--others", 3, "--samples", 2)
+    assert max(map(len, succeed("inspect", model, text, *options).stdout.splitlines())) <= 80
+
+
 def test_masks_of_other_kinds(model, text, tmp_path):
     mask = np.arange(20_000) % 100 < 30
     np.save(tmp_path / "mask.npy", mask)

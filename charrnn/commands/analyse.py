@@ -192,7 +192,10 @@ class _Work:
         """
         if not self._options["fit"] and self._texts.is_own and self.part.name in ("train", "all"):
             raise ConfigError("n-grams learn from the training part: choose another --part, or --fit another text")
-        return self._texts.training
+        training = self._texts.training
+        if len(training) == len(self.part.ids) and (training[:] == self.part.ids[:]).all():
+            raise ConfigError("n-grams would learn from the text that is scored: --fit another text")
+        return training
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, int, int], None]]:

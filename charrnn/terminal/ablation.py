@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from charrnn.terminal import figures
-from charrnn.terminal.cells import clip, glyph
+from charrnn.terminal.cells import clip, glyph, wrap
 from charrnn.terminal.columns import side_by_side
 from charrnn.terminal.tables import table
 
@@ -33,7 +33,7 @@ def ablation_lines(record: Mapping[str, Any], symbols: int, width: int) -> list[
     ]
     lines += table(("change in loss", "nats", "95 % interval"), rows, width)
     if record["others"]:
-        lines += ["", _comparison(record, "contrast" if masked else "overall")]
+        lines += ["", *wrap(_comparison(record, "contrast" if masked else "overall"), width)]
     rows = [
         (
             glyph(each["symbol"], "␣"),
@@ -68,7 +68,7 @@ def sample_lines(samples: Sequence[Mapping[str, Any]], width: int) -> list[Text 
     texts = [sample["prime"] + sample["text"][:_SHOWN] for sample in samples]
     titles = [_title(sample) for sample in samples]
     head = f"{figures.count(first['characters'])} characters written each, seed {first['seed']}"
-    return [head, *table(columns, rows, width), "", *side_by_side(titles, texts, width)]
+    return [clip(head, width), *table(columns, rows, width), "", *side_by_side(titles, texts, width)]
 
 
 def _title(sample: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from charrnn.terminal.tables import table
 SURE = 0.05
 _LABEL = 24  # cells of the terminal left of the text
 _LEAST = 20
+_BEFORE_SUMMARY, _LEAST_SUMMARY = 65, 12  # cells of a table's line
 _NAMES = {"auc": "AUC", "spearman": "ρ"}
 
 
@@ -87,7 +88,7 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
                 _p(best["p_of_all"]),
                 None if probe is None else _known(probe["score"], record),
                 _share(record["base"]),
-                clip(plain(record["summary"]), max(width - 66, _LEAST)),
+                clip(plain(record["summary"]), max(width - _BEFORE_SUMMARY, _LEAST_SUMMARY)),
             )
         )
     first = records[0]
@@ -96,7 +97,8 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
         f"p of {first['permutations']} permutations of blocks of {first['block']:,}, for all cells and hypotheses"
     )
     columns = ("hypothesis", "best cell", "score", "p", "probe", "holds", "")
-    return [Text(title, style="dim"), *table(columns, rows), Text(), Text("Look closer with --find NAME.")]
+    titles = [Text(line, style="dim") for line in wrap(title, width)]
+    return [*titles, *table(columns, rows), Text(), Text("Look closer with --find NAME.")]
 
 
 def _told(record: Mapping[str, Any], width: int) -> list[Text]:

@@ -111,16 +111,20 @@ def _show(terminal, model, ids, selected, moments) -> None:
 
     from charrnn.commands.views.reading import MEANINGS, scale_of
     from charrnn.inspection.reading import read
+    from charrnn.terminal.cells import wrap
     from charrnn.terminal.heatmap import legend
     from charrnn.terminal.moments import moment_rows
     from charrnn.terminal.stacked import stacked_rows, text_room
 
     cells, names = selected.cells[:_SHOWN], list(map(name, selected.cells))
     total = model.network.config.layers * model.network.config.hidden
-    terminal.show(
+    found = (
         f"characters {selected.start:,} to {selected.stop:,}: {len(names)} of {total:,} cells are on throughout and "
-        "off around",
-        ", ".join(names[:20]) + (" …" if len(names) > 20 else ""),
+        "off around"
+    )
+    terminal.show(
+        *wrap(found, terminal.width),
+        *wrap(", ".join(names[:20]) + (" …" if len(names) > 20 else ""), terminal.width),
         "",
         MEANINGS[selected.signal],
         legend(scale_of(selected.signal), depth=terminal.depth),
