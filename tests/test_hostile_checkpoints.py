@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from charrnn import strict_json, tensor_file
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CharRNNError, CheckpointError, brief
+from charrnn.text import sources
 
 
 @pytest.fixture(scope="module")
@@ -471,7 +472,30 @@ def test_no_pipe_and_no_device_is_opened_because_a_checkpoint_names_it(tmp_path,
     where = ["--out", tmp_path, "--name", "run", "--steps", 200] if command[0] == "train" else [folder]
     result = invoke(*command, *where)
     assert result.exit_code == 1
-    assert "pipe" in result.stderr and "not there any more" in result.stderr
+    assert "pipe" in result.stderr and ("cannot be what" if command[0] == "train" else "not there any") in result.stderr
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["evaluate", "--novelty"], ["train", "--resume"]])
+@pytest.mark.parametrize("what", ["many files", "many bytes", "a long file", "made up"])
+def test_no_disk_is_read_because_a_checkpoint_names_it(tmp_path, model, monkeypatch, command, what):
+    place = tmp_path / "home"
+    place.mkdir()
+    for number in range(4):
+        (place / f"{number}.txt").write_text("x" * {"many bytes": 200_000, "made up": 0}.get(what, 1000))
+    if what == "many files":
+        monkeypatch.setattr(sources, "MOST_FILES", 3)
+    if what == "a long file":
+        place = place / "0.txt"
+        place.write_text("x" * 400_000)
+    folder = shutil.copytree(model, tmp_path / "run")
+    for file in folder.glob("*.safetensors"):
+        data = rewritten(file.read_bytes(), changed("corpus.sources", [str(place)]))
+        file.write_bytes(rewritten(data, changed("corpus.paths", [str(place)])))
+    monkeypatch.setattr("charrnn.text.corpus.open_corpus", lambda *a, **b: pytest.fail("it was opened"))
+    where = ["--out", tmp_path, "--name", "run", "--steps", 200] if command[0] == "train" else [folder]
+    result = invoke(*command, *where)
+    assert result.exit_code == 1
+    assert str(place) in result.stderr and "name it as TEXT" in result.stderr
 
 
 @pytest.mark.parametrize("window", [10**6, 2**63])

@@ -141,18 +141,22 @@ def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:
     Raises:
         ConfigError: it is not there any more.
     """
-    from charrnn.text.sources import is_file_or_folder
+    from charrnn.text.sources import may_be_opened
+
+    def is_there(path: str) -> bool:
+        return may_be_opened(path, facts["characters"])
 
     sources = text or tuple(facts["sources"])
     if not text and "-" in sources:
         raise ConfigError("the run's text came from standard input: pipe it in again and name it with -")
-    if text or all(map(is_file_or_folder, sources)):
+    if text or all(map(is_there, sources)):
         return sources
-    missing = [path for path in facts["paths"] if not is_file_or_folder(path)]
+    missing = [path for path in facts["paths"] if not is_there(path)]
     name = Path(facts["sources"][0])
     known_by_name = len(missing) == len(facts["paths"]) == 1 and not name.suffix and not name.exists()
     if missing and not known_by_name:
-        raise ConfigError(f"the run's text {missing[0]} is not there any more: name it as TEXT where it is now")
+        how = "cannot be what is there now" if Path(missing[0]).exists() else "is not there any more"
+        raise ConfigError(f"the run's text {missing[0]} {how}: name it as TEXT where it is now")
     return tuple(facts["sources"] if known_by_name else facts["paths"])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import CharRNNError, ConfigError, CorpusError
-from charrnn.text.sources import is_file_or_folder
+from charrnn.text.sources import may_be_opened
 
 _CONTEXT = 5000  # characters before a part that are context: n-grams and the memory of `analyse errors` look there
 
@@ -106,7 +106,7 @@ class Texts:
         """
         places = [self._facts.get(name, ()) for name in ("paths", "sources")]
         for sources in places:
-            if not sources or not all(map(_can_be_opened, sources)):
+            if not sources or not all(self._may_be_opened(source) for source in sources):
                 continue
             try:
                 corpus = self._open(tuple(sources))
@@ -119,6 +119,10 @@ class Texts:
             f"the text that the model was trained on{was} is not there any more: name it as TEXT, "
             "or with --fit the text to compare with"
         )
+
+    def _may_be_opened(self, source: str) -> bool:
+        """Whether to open a source that the checkpoint names: a file or folder that can be it, or a name."""
+        return source != "-" and (may_be_opened(source, self._facts["characters"]) or not Path(source).exists())
 
     def _open(self, sources: tuple[str, ...]):
         from charrnn.terminal.progress import progress_bar
@@ -136,8 +140,3 @@ class Texts:
         for note in corpus.notes:
             self._terminal.note(note)
         return corpus
-
-
-def _can_be_opened(source: str) -> bool:
-    """Whether a source that a checkpoint names may be opened: a file, a folder, or a name; no pipe and no device."""
-    return source != "-" and (is_file_or_folder(source) or not Path(source).exists())

@@ -14,6 +14,8 @@ from charrnn.text.binary import SNIFFED, is_wide
 from charrnn.text.catalog import find_text
 
 BLOCK = 1 << 20  # bytes read at a time
+MOST_FILES = 100_000  # of a folder that only a checkpoint names
+MOST_BYTES = 16  # for a character: more than any encoding takes
 
 
 @dataclass(frozen=True)
@@ -150,16 +152,37 @@ def find_sources(
     return found, notes
 
 
-def is_file_or_folder(source: str) -> bool:
-    """Whether a file or a folder is there, and no pipe or device.
+def may_be_opened(source: str, characters: int) -> bool:
+    """Whether a file or folder that a checkpoint names can be its text, of so many characters.
 
-    Only such are opened where a checkpoint names them: it may be anybody's, and a device may never end.
+    The checkpoint may be anybody's.  A pipe or a device may never end, nor may what the system makes up as it is read
+    (/proc: files of 0 bytes); a folder may be the whole disk.  So a folder must have no more than MOST_FILES, and text
+    no more bytes than MOST_BYTES for each character, to be read because of what a stranger wrote.
     """
     path = Path(source)
-    return path.is_file() or path.is_dir()
+    try:
+        if path.is_file():
+            return 0 < path.stat().st_size <= MOST_BYTES * characters
+        if not path.is_dir():
+            return False
+        size = 0
+        for file in _files_below(path, MOST_FILES):
+            bytes_of_it = file.stat().st_size
+            size += bytes_of_it if bytes_of_it and not _is_binary(file) else 0
+            if size > MOST_BYTES * characters:
+                return False
+    except (OSError, CorpusError):
+        return False
+    return size > 0
 
 
-def _files_below(folder: Path) -> list[Path]:
+def _files_below(folder: Path, most: int | None = None) -> list[Path]:
+    """The files that are not hidden, in order.
+
+    Raises:
+        CorpusError: a folder cannot be read, or there are more than ``most``.
+    """
+
     def fail(error: OSError) -> None:
         raise _unreadable(error.filename or str(folder), error)
 
@@ -171,6 +194,8 @@ def _files_below(folder: Path) -> list[Path]:
             files += [path for path in paths if path.is_file()]
         except OSError as error:
             fail(error)
+        if most is not None and len(files) > most:
+            raise CorpusError(f"{folder}: more than {most:,} files")
     return sorted(files, key=lambda path: path.parts)
 
 
