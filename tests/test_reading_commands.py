@@ -133,6 +133,23 @@ def test_without_a_text_the_part_that_was_held_out(model, text):
     assert "was trained on this text" in told
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--others", 3], "--others means nothing without --ablate"),
+        (["--cell", "0:1", "--pace", 9], "--pace means nothing without --follow"),
+        (["--permutations", 99], "--permutations means nothing without --find, --where or --mask"),
+        (["--find", "word", "--length", 500], "--find has no use for --length"),
+        (["--ablate", "0:1", "--cell", "0:1"], "--ablate has no use for --cell"),
+        (["--moments", "fox", "--offset", 5], "--moments has no use for --offset"),
+    ],
+)
+def test_no_option_is_dropped_without_a_word(options, says, model, text):
+    result = invoke("inspect", model, text, *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert says in result.stderr
+
+
 def test_the_view_that_is_asked_for_is_the_one_that_shows():
     from types import SimpleNamespace
 

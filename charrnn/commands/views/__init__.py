@@ -5,6 +5,8 @@ A view has
 - ``OPTIONS``, which the command declares, and their ``TITLE`` in its help,
 - ``wanted(options)``: the spelling of the option that asks for this view, or None (the last view takes what is left),
 - ``show(terminal, model, ids, options)``, which does the work; ids (N,) are the text's,
+- ``OWN``, names of options that mean nothing where the view is not asked for; ``FOR`` is how it is asked for,
+- ``IDLE``, names of options that tell others what to read or show, and it nothing,
 - ``HEEDS``, if options that ask for other views only tell this one more: their spellings,
 - ``READS = False`` if it reads no text: then ids are None.
 """
@@ -16,6 +18,7 @@ from typing import Any
 import click
 
 from charrnn.commands.sections import section
+from charrnn.commands.starting import given
 
 
 def view_options(views: Sequence[ModuleType]) -> Callable:
@@ -37,6 +40,28 @@ def chosen(views: Sequence[ModuleType], options: dict[str, Any]) -> ModuleType:
     Raises:
         click.UsageError: they ask for two.
     """
+    view = _asked(views, options)
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        _refuse_idle(views, view, options, context)
+    return view
+
+
+def _refuse_idle(views: Sequence[ModuleType], view: ModuleType, options: dict[str, Any], context) -> None:
+    """An option that would be dropped without a word is a usage error."""
+    for other in views:
+        idle = given(context, getattr(other, "OWN", ())) if other.wanted(options) is None else []
+        if idle:
+            raise click.UsageError(f"{_spelling(idle[0])} means nothing without {other.FOR}.")
+    if idle := given(context, getattr(view, "IDLE", ())):
+        raise click.UsageError(f"{view.wanted(options)} has no use for {_spelling(idle[0])}: leave it out.")
+
+
+def _spelling(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _asked(views: Sequence[ModuleType], options: dict[str, Any]) -> ModuleType:
     asked = [(view, spelling) for view in views[:-1] if (spelling := view.wanted(options))]
     heeded = {spelling for view, _ in asked for spelling in getattr(view, "HEEDS", ())}
     asked = [(view, spelling) for view, spelling in asked if spelling not in heeded]

@@ -51,6 +51,8 @@ OPTIONS = (
     click.option("--samples", type=Whole(0, 10_000), default=32, show_default=True,
                  help="Texts to write with the cell held; 0 for none."),
 )  # fmt: skip
+OWN, FOR = ("clamp", "others", "samples"), "--ablate"
+IDLE = ("cell", "cells", "offset", "length")
 HEEDS = ("--find", "--where", "--mask")
 
 

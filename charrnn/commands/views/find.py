@@ -32,6 +32,8 @@ OPTIONS = (
     ),
     click.option("--probe/--no-probe", default=True, help="Fit a linear probe over the whole state, beside the cells."),
 )  # fmt: skip
+OWN, FOR = ("permutations", "probe"), "--find, --where or --mask"
+IDLE = ("cell", "offset", "length")
 
 
 def wanted(options: dict[str, Any]) -> str | None:

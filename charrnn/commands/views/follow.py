@@ -26,6 +26,7 @@ OPTIONS = (
     ),
     *writing.OPTIONS,
 )  # fmt: skip
+OWN, FOR = ("pace",), "--follow"
 
 
 def wanted(options: dict[str, Any]) -> str | None:

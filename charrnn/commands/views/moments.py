@@ -24,6 +24,8 @@ OPTIONS = (
     ),
     click.option("--places", type=Whole(1, 256), default=10, show_default=True, help="Places to show."),
 )  # fmt: skip
+OWN, FOR = ("match", "threshold", "places"), "--moments"
+IDLE = ("cell", "cells", "offset", "length")
 
 
 def wanted(options: dict[str, Any]) -> str | None:
