@@ -393,9 +393,9 @@ def test_what_is_read_is_what_the_library_reads(healthy):
 # JSON
 
 
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(-1e308, 1e308) | st.text(),
-    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(-1e308, 1e308) | st.text()
+ANY_JSON = st.deferred(
+    lambda: LEAVES | st.lists(ANY_JSON, max_size=4) | st.dictionaries(st.text(), ANY_JSON, max_size=4)
 )
 
 
