@@ -119,6 +119,15 @@ def test_what_is_no_pattern(pattern):
     assert "\n" not in str(raised.value)
 
 
+def npy(header):
+    """A .npy file that consists of a header."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+
+
+def array_header(kind, shape):
+    return f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n"
+
+
 @pytest.mark.parametrize("content", [b"0 1 1 0", b"0110", b"01\n10\n", b"0.0\n1.0\n1\n0"])
 def test_a_mask_as_text(tmp_path, content):
     path = tmp_path / "mask.txt"
@@ -128,8 +137,9 @@ def test_a_mask_as_text(tmp_path, content):
     assert mask.of(Passage.of("abc", start=1)).tolist() == [True, True, False]
 
 
-def test_a_mask_of_numbers(tmp_path):
-    np.save(tmp_path / "mask.npy", np.array([0.5, 2, 1]))
+@pytest.mark.parametrize("kind", ["f8", ">f4", "f2"])
+def test_a_mask_of_numbers(tmp_path, kind):
+    np.save(tmp_path / "mask.npy", np.array([0.5, 2, 1], kind))
     mask = read_mask(tmp_path / "mask.npy", 3)
     assert not mask.is_mask
     assert mask.of(Passage.of("abc")).tolist() == [0.5, 2, 1]
@@ -142,7 +152,18 @@ def test_a_mask_of_numbers(tmp_path):
         (b"", "has 0 values"),
         (b"0 1 x 0", "'x' is not a number"),
         (b"0 1 nan 0", "the value of character 2 is not finite"),
+        (b"0 1e39 0 0", "the value of character 1 is not finite, or beyond"),
         (b"\x93NUMPY\x01\x00", "not a whole .npy"),
+        (npy("("), "not a whole .npy"),
+        (npy("(" * 9000), "not a whole .npy"),
+        (npy(array_header("<f8", "(4,)")), "not a whole .npy"),
+        (npy(array_header("<f8", "(1000000000000,)")), "has 1000000000000 values"),
+        (npy(array_header("<f8", f"({10**30},)")), "values, and the text 4 characters"),
+        (npy(array_header("<f8", f"({10**4000},)")), "values, and the text 4 characters"),
+        (npy(array_header("<f8", "(True,)")), "has True values"),
+        (npy(array_header("<f8", "()")), r"the shape \(\)"),
+        (npy(array_header("|O", "(4,)")), "has values of type"),
+        (npy(array_header("<c8", "(4,)")), "has values of type"),
         (None, "cannot be read"),
     ],
 )
@@ -150,5 +171,6 @@ def test_a_mask_that_does_not_fit(tmp_path, content, message):
     path = tmp_path / "mask.npy"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         read_mask(path, 4)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < len(str(path)) + 200

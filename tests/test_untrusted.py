@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -168,6 +170,39 @@ def test_explanations_of_cells_are_harmless(evil, terminal, view):
     text = [] if "--follow" in view else [evil[0]]
     shown = harmless(terminal("inspect", evil[1], *text, "--no-pager", *view))
     assert visible("\x1b") in shown or "--ablate" in view or "--find" in view
+
+
+@pytest.mark.parametrize("view", ["find", "history", "svg", "html"])
+def test_masks_and_pictures_of_hostile_text_are_harmless(evil, terminal, tmp_path, view):
+    text, model = evil
+    place = tmp_path / NAME
+    place.mkdir()
+    mask, out = place / "mask [red]\x1b[2J.txt", place / f"{NAME}.{view}"
+    mask.write_text("".join("01"[sign == "\x1b"] for sign in text.read_text(encoding="utf-8")))
+    extra = {"find": [], "history": ["--history"]}.get(view, [f"--{view}", out])
+    shown = harmless(terminal("inspect", model, text, *extra, "--mask", mask, "--permutations", "19", "--no-pager"))
+    mask.write_text("\x1b]0;t\x07")
+    if view != "history":  # which has no snapshots, and so reads no mask
+        assert visible(NAME[:5]) in harmless(terminal("inspect", model, text, *extra, "--mask", mask, status=1))
+    if view in ("find", "svg", "html"):
+        assert "evil" in shown or view == "find"
+    if view in ("svg", "html"):
+        content = out.read_bytes().decode("utf-8")  # no lone half of a character, no byte that is no UTF-8
+        assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", content)
+        assert "[red]" in content or "red" in content
+    if view == "svg":
+        ElementTree.fromstring(content)
+
+
+def test_a_hostile_log_is_shown_harmlessly(evil, terminal, tmp_path):
+    run = shutil.copytree(evil[1], tmp_path / NAME)
+    log = run / "metrics.jsonl"
+    sampled = json.dumps({"event": "sampled", "step": 1, "temperature": 0.8, "text": HOSTILE + "\ud800"})
+    log.write_text(sampled + "\n")
+    for extra in ([], ["--json"]):
+        harmless(terminal("inspect", run, evil[0], "--history", "--no-pager", *extra))
+    log.write_text(json.dumps({"event": "\x1b]0;t\x07" * 99, "step": HOSTILE}) + "\n" + sampled[:-9] + "\n" + sampled)
+    harmless(terminal("inspect", run, evil[0], "--history", "--no-pager", status=1))
 
 
 @pytest.mark.parametrize("what", ["saturation", "errors", "distance"])

@@ -1,14 +1,21 @@
 """A hypothesis from a file: one number for every character of the text, from elsewhere."""
 
+import io
+import warnings
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
+from numpy.lib import format
 
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, brief
 from charrnn.inspection.hypotheses import Hypothesis
 from charrnn.inspection.passage import Passage
 
+FLOAT32_MAX = np.finfo(np.float32).max
+
 _MAGIC = b"\x93NUMPY"
+_HEADERS = {(1, 0): format.read_array_header_1_0, (2, 0): format.read_array_header_2_0}
 
 
 def read_mask(path: str | Path, characters: int) -> Hypothesis:
@@ -17,19 +24,21 @@ def read_mask(path: str | Path, characters: int) -> Hypothesis:
     The file is a ``.npy`` of shape (N,), or text: numbers with white space between them, or the signs 0 and 1.
 
     Raises:
-        ConfigError: it cannot be read, has another length, or numbers that are not finite.
+        ConfigError: it cannot be read, has another length, or numbers that are not finite in float32.
     """
     path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    values = _array(path) if content.startswith(_MAGIC) else _numbers(path, content, characters)
+    values = _array(path, content, characters) if content.startswith(_MAGIC) else _numbers(path, content, characters)
     if values.shape != (characters,):
-        shape = f"{len(values):,} values" if values.ndim == 1 else f"the shape {values.shape}"
-        raise ConfigError(f"{path}: has {shape}, and the text {characters:,} characters: give one for each")
-    if not np.isfinite(values).all():
-        raise ConfigError(f"{path}: the value of character {int(np.argmin(np.isfinite(values))):,} is not finite")
+        raise _other_shape(path, values.shape, characters)
+    usable = np.abs(values) <= FLOAT32_MAX if values.dtype.kind == "f" else np.ones(characters, bool)
+    if not usable.all():
+        raise ConfigError(
+            f"{path}: the value of character {int(np.argmin(usable)):,} is not finite, or beyond ±{FLOAT32_MAX:.2g}"
+        )
     is_mask = bool(np.isin(values, (0, 1)).all())
     values = values.astype(bool) if is_mask else values.astype(np.float32)
 
@@ -39,14 +48,26 @@ def read_mask(path: str | Path, characters: int) -> Hypothesis:
     return Hypothesis(path.name, f"the mask {path.name}", of, is_mask)
 
 
-def _array(path: Path) -> np.ndarray:
+def _array(path: Path, content: bytes, characters: int) -> np.ndarray:
+    """The array in a .npy file, of whose header nothing is believed before it is held against the text."""
+    file = io.BytesIO(content)
     try:
-        values = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ConfigError(f"{path}: is not a whole .npy file of numbers") from error
-    if values.dtype.kind not in "biuf":
-        raise ConfigError(f"{path}: has values of type {values.dtype}: numbers are wanted")
-    return values
+        with warnings.catch_warnings(action="ignore"):  # of headers that Python 2 wrote
+            shape, _, kind = _HEADERS[format.read_magic(file)](file)
+    except (ValueError, TypeError, KeyError, EOFError, RecursionError, MemoryError, TokenError):
+        raise ConfigError(f"{path}: is not a whole .npy file of numbers") from None
+    if kind.kind not in "biuf":
+        raise ConfigError(f"{path}: has values of type {brief(kind)}: numbers are wanted")
+    if shape != (characters,):
+        raise _other_shape(path, shape, characters)
+    if len(content) - file.tell() < characters * kind.itemsize:
+        raise ConfigError(f"{path}: is not a whole .npy file of numbers")
+    return np.frombuffer(content, kind, characters, file.tell())
+
+
+def _other_shape(path: Path, shape: tuple[int, ...], characters: int) -> ConfigError:
+    has = f"{brief(shape[0])} values" if len(shape) == 1 else f"the shape {brief(shape)}"
+    return ConfigError(f"{path}: has {has}, and the text {characters:,} characters: give one for each")
 
 
 def _numbers(path: Path, content: bytes, characters: int) -> np.ndarray:
