@@ -50,6 +50,8 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.inspection.intervention import require_cells
 
     require_cells(model.network, options["cell"])
+    if find.wanted(options):  # once for all files
+        options = options | {"tracking": find.best(terminal, model, ids, options, options["cells"])}
     if options["html"]:
         _page(terminal, model, ids, options)
     if options["npz"]:
@@ -80,10 +82,10 @@ def _tell(terminal, path: Path, size: str = "") -> None:
         terminal.json({"record": "file", "path": str(path), "bytes": path.stat().st_size})
 
 
-def _finds(terminal, model, ids, options: dict[str, Any], count: int) -> dict[tuple[int, int], str]:
+def _finds(model, ids, options: dict[str, Any], count: int) -> dict[tuple[int, int], str]:
     """The cells that are asked for, then those that --find finds, or else the gallery's, with their scores."""
-    if find.wanted(options):
-        found = find.best(terminal, model, ids, options, count)
+    if "tracking" in options:
+        found = dict(list(options["tracking"].items())[:count])
         return {cell: found.get(cell, "") for cell in [*options["cell"], *found]}
     from charrnn.inspection.gallery import gallery
     from charrnn.inspection.tracks import read_all
@@ -100,7 +102,7 @@ def _page(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.pages.page import Page
     from charrnn.terminal.progress import progress_bar
 
-    cells, config = _finds(terminal, model, ids, options, options["cells"]), model.network.config
+    cells, config = _finds(model, ids, options, options["cells"]), model.network.config
     with progress_bar(terminal, "Reading") as progress:
         tracks = track(model, ids, list(cells), options["signal"], options["offset"], _length(options), 5, progress)
     # A page is given away: it says the file's name, not where it was.
@@ -129,7 +131,7 @@ def _arrays(terminal, model, ids, options: dict[str, Any]) -> None:
 
     cells = None
     if not options["all_cells"]:
-        cells = list(options["cell"] or _finds(terminal, model, ids, options, options["cells"]))
+        cells = list(options["cell"] or _finds(model, ids, options, options["cells"]))
     with progress_bar(terminal, "Reading") as progress:
         reading = read_all(model, ids, options["signal"], options["offset"], _length(options), progress)
     _write(terminal, options["npz"], as_npz(reading, model.vocabulary, cells, options["offset"]))
@@ -144,7 +146,7 @@ def _pictures(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.pictures import save
     from charrnn.pictures.reading import heat_map
 
-    cells = options["cell"] or list(_finds(terminal, model, ids, options, 1))
+    cells = options["cell"] or list(_finds(model, ids, options, 1))
     reading = read_all(model, ids, options["signal"], options["offset"], options["length"])
     if options["surprise"]:
         look = {"low": 0.0, "ends": ("0 bits", f"{MOST_SURPRISE:g} bits or more")}
