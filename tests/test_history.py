@@ -110,6 +110,18 @@ def test_what_cannot_be_shown_is_said(run, model, tmp_path):
         losses(bare)
 
 
+def test_losses_too_large_to_draw_are_refused_and_others_drawn(model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "run")
+    for size, message in ((1e308, "line 1 is no record"), (1e38, None)):
+        records = [{"event": "step", "step": n, "epoch": 1, "loss": loss} for n, loss in ((1, size), (2, -size))]
+        records += [{"event": "evaluated", "step": n, "val_loss": loss} for n, loss in ((1, size), (2, -size))]
+        records += [{"event": "sampled", "step": 2, "temperature": 1.0, "text": "fox"}]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+        result = invoke("inspect", folder, "--history", "--no-pager")
+        assert result.exit_code == (1 if message else 0), result.exception
+        assert message is None or message in result.stderr
+
+
 def test_snapshots_go_with_samples(text, tmp_path):
     result = invoke("train", text, "--out", tmp_path, "--snapshots", "--sample-every", 0)
     assert result.exit_code == 2

@@ -88,6 +88,7 @@ def losses(run: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 _NUMBER = (int, float, type(None))
+_LARGEST = 1e38  # a run computes in float32; the log may be anybody's
 _FIELDS = {
     "step": {"step": (int,), "epoch": _NUMBER, "loss": _NUMBER},
     "evaluated": {"step": (int,), "val_loss": _NUMBER},
@@ -104,8 +105,11 @@ def _records(log: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             record = strict_json.parse(line)
             event = record["event"]
-            if any(type(record[name]) not in kinds for name, kinds in _FIELDS.get(event, {}).items()):
+            fields = {name: (record[name], kinds) for name, kinds in _FIELDS.get(event, {}).items()}
+            if any(type(value) not in kinds for value, kinds in fields.values()):
                 raise ValueError("a field of another kind")
+            if any(isinstance(value, int | float) and abs(value) > _LARGEST for value, _ in fields.values()):
+                raise ValueError("a number too large to be one of a run")
         except (ValueError, KeyError, TypeError) as error:
             if number == len(lines):  # cut short by a crash
                 return
