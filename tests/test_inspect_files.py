@@ -43,7 +43,8 @@ def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
     succeed(*wish, "--html", tmp_path / "page.html", "--svg", tmp_path / "a.svg", "--npz", tmp_path / "a.npz")
     cells = about(tmp_path / "page.html")["cells"]
     assert [cell["name"] for cell in cells] == best
-    assert cells[0]["note"] == f"AUC {ranked['cells'][0]['score']:.3f}"
+    score = ranked["cells"][0]["score"]
+    assert cells[0]["note"] == (f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}")
     assert f"cell {best[0]} " in "".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
     with np.load(tmp_path / "a.npz") as found:
         assert [f"{layer}:{unit}" for layer, unit in found["cells"]] == best

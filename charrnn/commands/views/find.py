@@ -65,8 +65,13 @@ def best(terminal, model, ids, options: dict[str, Any], count: int) -> dict[tupl
     """The ``count`` cells (layer, unit) that track best over ids (N,) what the options name, with their scores."""
     hypothesis = the_hypothesis(options, len(ids))
     (finding,) = _found(terminal, model, ids, (hypothesis,), options, with_probe=False).found
-    label = "AUC" if finding.is_mask else "ρ"
-    return {cell: f"{label} {finding.scores[cell]:.3f}" for cell in finding.ranked(count)}
+    return {cell: _worded(float(finding.scores[cell]), finding.is_mask) for cell in finding.ranked(count)}
+
+
+def _worded(score: float, is_mask: bool) -> str:
+    if not is_mask:
+        return f"ρ {score:+.3f}"
+    return f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}"
 
 
 def _found(terminal, model, ids, hypotheses, options: dict[str, Any], with_probe: bool):
