@@ -24,6 +24,7 @@ from numba.core.caching import CompileResultCacheImpl
 
 import charrnn
 from charrnn.folders import cache_folder
+from charrnn.kernels.undisturbed import undisturbed
 
 Array1 = types.Array(types.float32, 1, "C")
 Array2 = types.Array(types.float32, 2, "C")
@@ -135,5 +136,6 @@ def prepare(*kernels):
             if not announced and dispatcher._cache.payload(dispatcher.targetctx) is None:
                 stack.enter_context(announce())
                 announced = True
-            dispatcher.compile(dispatcher.declared)
-            dispatcher.disable_compile()
+            with undisturbed():
+                dispatcher.compile(dispatcher.declared)
+                dispatcher.disable_compile()
