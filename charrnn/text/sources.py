@@ -14,7 +14,7 @@ from charrnn.text.binary import SNIFFED, is_wide
 from charrnn.text.catalog import find_text
 
 BLOCK = 1 << 20  # bytes read at a time
-MOST_FILES = 100_000  # of a folder that only a checkpoint names
+MOST_FILES = 20_000  # of a folder that only a checkpoint names
 MOST_BYTES = 16  # for a character: more than any encoding takes
 
 
