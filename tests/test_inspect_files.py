@@ -131,8 +131,8 @@ def test_options_that_contradict_are_refused(options, says, model):
 def test_what_cannot_be_written_is_one_line(model, tmp_path):
     for option, name in (("--html", "a.html"), ("--svg", "a.svg"), ("--npz", "a.npz")):
         result = invoke("inspect", model, "--text", "Hello", option, tmp_path / "nowhere" / name, "--cell", "0:1")
-        assert result.exit_code == 1
-        assert "cannot be written" in result.stderr.splitlines()[-1]
+        assert result.exit_code == 2
+        assert "there is no folder" in result.stderr.splitlines()[-1]
     result = invoke("inspect", model, "--text", "Hello", "--html", tmp_path / "a.html", "--cell", "7:1")
     assert "there is no cell 7:1" in result.stderr
     assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from charrnn.commands.options import (
+    OutputFile,
     Whole,
     checkpoint_argument,
     json_option,
@@ -18,18 +19,10 @@ from charrnn.commands.options import (
 )
 from charrnn.errors import ConfigError
 
-
-def _picture(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None and value.suffix.lower() != f".{param.name}":
-        raise click.BadParameter(f"{str(value)!r} does not end in .{param.name}.", ctx, param)
-    return value
-
-
 _FIT = click.option(
     "--fit", metavar="TEXT", multiple=True,
     help="Text that n-grams and words are counted in. May be repeated.  [default: the run's training part]",
 )  # fmt: skip
-_FILE = click.Path(path_type=Path, dir_okay=False)
 _SHARED = (
     checkpoint_argument,
     click.argument("text", nargs=-1, metavar="[TEXT]..."),
@@ -37,8 +30,8 @@ _SHARED = (
         "--part", type=click.Choice(("train", "validation", "test", "all")),
         help="Part of the run's own text.  [default: validation; all of a text that is not the run's]",
     ),
-    click.option("--svg", type=_FILE, callback=_picture, metavar="FILE", help="Draw the figure, too, as SVG."),
-    click.option("--png", type=_FILE, callback=_picture, metavar="FILE", help="The same as PNG; needs matplotlib."),
+    click.option("--svg", type=OutputFile(".svg"), metavar="FILE", help="Draw the figure, too, as SVG."),
+    click.option("--png", type=OutputFile(".png"), metavar="FILE", help="The same as PNG; needs matplotlib."),
     click.option("--encoding", help="Encoding of the text.  [default: that of the training text]"),
     unknown_option,
     threads_option,

@@ -115,6 +115,23 @@ def unknown_option(function: Callable) -> Callable:
     )(function)
 
 
+class OutputFile(click.Path):
+    """A file to write, whose name ends in ``suffix``; that its folder is there is found out before the work is done."""
+
+    def __init__(self, suffix: str):
+        super().__init__(dir_okay=False, path_type=Path)
+        self.suffix = suffix
+
+    def convert(self, value, param, ctx):
+        """The path, or a usage error."""
+        path = super().convert(value, param, ctx)
+        if path.suffix.lower() != self.suffix:
+            self.fail(f"{str(path)!r} does not end in {self.suffix}.", param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}.", param, ctx)
+        return path
+
+
 class CheckpointPath(click.Path):
     """A run's folder or a file, by a name that is not empty: an empty one would be the folder one is in."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from charrnn.commands.options import OutputFile
 from charrnn.commands.views import find
 from charrnn.commands.views.cells import name
 
@@ -14,15 +15,8 @@ _SAMPLE = 8_000_000  # values that the gallery is chosen by
 HEEDS = ("--surprise", "--find", "--where", "--mask")
 
 
-def _named(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None and value.suffix.lower() != f".{param.name}":
-        raise click.BadParameter(f"{str(value)!r} does not end in .{param.name}.", ctx, param)
-    return value
-
-
 def _option(kind: str, help: str):
-    path = click.Path(path_type=Path, dir_okay=False)
-    return click.option(f"--{kind}", type=path, callback=_named, metavar="FILE", help=help)
+    return click.option(f"--{kind}", type=OutputFile(f".{kind}"), metavar="FILE", help=help)
 
 
 TITLE = "Pages, pictures and arrays"
