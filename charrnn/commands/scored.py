@@ -116,7 +116,7 @@ class Texts:
                 return corpus
         was = f" ({', '.join(places[0])})" if places[0] else ""
         raise CorpusError(
-            f"the text that the model was trained on{was} is not there any more: name it as TEXT, "
+            f"the text that the model was trained on{was} is not there any more, or has changed: name it as TEXT, "
             "or with --fit the text to compare with"
         )
 

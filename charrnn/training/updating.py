@@ -116,5 +116,5 @@ def diverged(run: Run, trouble: str) -> DivergedError:
     return DivergedError(
         f"step {progress.step}: {trouble}, {IN_A_ROW} times in a row though the learning rate was halved; "
         f"{kept}, and --resume goes on from the good weights of step {run.guard.step}. Better start again "
-        f"with --lr {config.learning_rate / 10:.1g} (it was {config.learning_rate:g}) or {clip}"
+        f"with --lr {float(f'{config.learning_rate / 10:.1g}'):g} (it was {config.learning_rate:g}) or {clip}"
     )
