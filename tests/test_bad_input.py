@@ -300,3 +300,14 @@ def test_a_process_ends_with_one_line_and_the_right_status(arguments, status, me
     assert message in process.stderr
     assert b"Traceback" not in process.stderr
     assert status == 2 or process.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("command", [("train",), ("corpus", "stats")])
+@pytest.mark.parametrize("data", [b"\x82\0\x01\0ab\n", b"ab\0\0\n\xff\xff", b"a\0\0\0b\0\0\0\n\0\0\0"])
+def test_utf_32_without_its_mark_is_one_line(tmp_path, command, data):
+    text = tmp_path / "it.txt"
+    text.write_bytes(data)
+    result = invoke(*command, text, "--encoding", "utf-32")
+    assert result.exit_code == 1
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "--encoding" in result.stderr

@@ -102,7 +102,10 @@ class Source:
         decoder = codecs.getincrementaldecoder(encoding)()
         lines = 1
         for data in self.blocks():
-            lines += decoder.decode(data[:offset]).count("\n")
+            try:
+                lines += decoder.decode(data[:offset]).count("\n")
+            except UnicodeError:
+                break  # UTF-32 misses its mark only after so many bytes: there is no line before
             offset -= len(data)
             if offset <= 0:
                 break

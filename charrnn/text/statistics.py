@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from charrnn.errors import CorpusError
 from charrnn.text.reading import check_encoding
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import REPLACEMENT, code_points
@@ -79,7 +80,7 @@ def text_statistics(path: str | Path | Source, encoding: str = "utf-8") -> TextS
         encoding: how to decode it.
 
     Raises:
-        CorpusError: the file cannot be read, or there is no such encoding.
+        CorpusError: the file cannot be read, is not in that encoding at all, or there is no such encoding.
     """
     codec = check_encoding(encoding)
     source = path if isinstance(path, Source) else Source.from_path(Path(path))
@@ -90,6 +91,8 @@ def text_statistics(path: str | Path | Source, encoding: str = "utf-8") -> TextS
         for data in itertools.chain(source.blocks(), [b""]):
             tally.position += len(data)
             tally.add(decoder.decode(data, final=not data))
+    except UnicodeError as error:  # of no one byte: the mark that UTF-16 and UTF-32 begin with is missing
+        raise CorpusError(f"{source.name}: this is not {codec} ({error}); pass another --encoding") from None
     finally:
         _BAD_BYTES.reset(token)
     return tally.result(source, codec)
