@@ -290,6 +290,18 @@ def test_ctrl_c_on_a_terminal_restores_it(tmp_path, text, on_a_terminal, presses
     assert terminal.settings() == terminal.before
 
 
+def test_impatience_does_not_change_the_status(tmp_path, text, on_a_terminal):
+    """Ctrl-C until the end: also while Python itself shuts down."""
+    terminal = on_a_terminal("train", text, "--out", tmp_path, *SMALL, "--steps", 1_000_000)
+    terminal.wait_for(b"loss")
+    terminal.press(CTRL_C)
+    terminal.wait_for(b"resume")  # the last words: the run is saved
+    while terminal.process.poll() is None:
+        terminal.press(CTRL_C)
+        time.sleep(0.001)
+    assert terminal.end() == 130
+
+
 def test_ctrl_c_while_the_kernels_compile_restores_the_terminal(tmp_path, text, on_a_terminal):
     cache = str(tmp_path / "cache")
     terminal = on_a_terminal("train", text, "--out", tmp_path, *SMALL, CHARRNN_CACHE=cache)

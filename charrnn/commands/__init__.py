@@ -120,17 +120,12 @@ def _show(error: click.ClickException) -> None:
 
 
 def _run() -> int:
-    """Run the command that the arguments ask for; its exit status."""
+    """Run the command that the arguments ask for and write all that it has said; its exit status."""
     try:
-        status = charrnn.main(prog_name="charrnn", standalone_mode=False)
+        status = _status()
         if sys.stdout is not None:  # it may have been closed from the start
             sys.stdout.flush()
-        return status if isinstance(status, int) else 0
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.ClickException as error:
-        _show(error)
-        return error.exit_code
+        return status
     except (BrokenPipeError, _ClosedPipe):
         # Python must not try to flush again at exit.
         if sys.stdout is not None:
@@ -139,3 +134,15 @@ def _run() -> int:
     except OSError as error:
         _Problem(f"{error.filename or 'output'}: {error.strerror or error}").show()
         return 1
+
+
+def _status() -> int:
+    """Run the command that the arguments ask for; its exit status, after a line on what was wrong, if anything was."""
+    try:
+        status = charrnn.main(prog_name="charrnn", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        _show(error)
+        return error.exit_code

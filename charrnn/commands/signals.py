@@ -31,9 +31,12 @@ def listen() -> None:
 
 
 def ignore() -> None:
-    """The command is over: from now on a signal ends the process without a word."""
+    """The command is over and its output written: a signal may no longer change how the process ends.
+
+    Python itself would put back the system's handling before its own end, which is to die of the signal.
+    """
     for number in _heeded():
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def leave(number: int) -> None:
