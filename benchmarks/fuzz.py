@@ -6,11 +6,11 @@
 
 An input may be accepted, or refused in one short line.  Anything else ends the run: another exception, an input that
 takes longer than --timeout, or one for which Python allocates more than --memory (looked at for every thousandth input,
-since that is slow).  The input is kept in the folder --keep.
+since that is slow; guided by coverage, the process is never given more than that, and BOOKKEEPING for what libFuzzer
+keeps).  The input is kept in the folder --keep.
 """
 
 import argparse
-import contextlib
 import hashlib
 import random
 import resource
@@ -19,25 +19,38 @@ import sys
 import time
 import traceback
 import tracemalloc
+from importlib import import_module
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent.parent / place) for place in ("tests", "")]
+sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-guided = contextlib.nullcontext()
-if "--atheris" in sys.argv:
-    import atheris
-
-    # What it looks into it must import; kernels are compiled and must stay as they are.
-    guided = atheris.instrument_imports(include=["charrnn", "tomllib", "fuzz_targets"], exclude=["charrnn.kernels"])
-with guided:
-    from fuzz_targets import TARGETS
-from mutations import mutated  # noqa: E402
+from mutations import mutated
 
 WEIGHED_EVERY = 1000
+BOOKKEEPING = 192  # MB
 
 
 class TooSlow(BaseException):
     """No target may swallow it."""
+
+
+def load_targets(is_guided):
+    """The targets by name.  If coverage is to guide them, what they look into is imported under its eyes."""
+    if not is_guided:
+        return import_module("fuzz_targets").TARGETS
+    import atheris
+
+    # Kernels are compiled and must stay as they are.
+    with atheris.instrument_imports(include=["charrnn", "tomllib", "fuzz_targets"], exclude=["charrnn.kernels"]):
+        targets = import_module("fuzz_targets").TARGETS
+        for name in import_module("charrnn.commands").COMMANDS:
+            import_module(f"charrnn.commands.{name}")
+        import_module("tomllib")
+    return targets
+
+
+TARGETS = load_targets("--atheris" in sys.argv)
 
 
 def arguments():
@@ -105,11 +118,17 @@ def fuzz(name, options):
 
 def fuzz_guided(name, options):
     """Hand the target to libFuzzer, which does not return."""
+    import atheris
+
+    status = Path("/proc/self/status").read_text()
+    now = 1024 * int(status.split("VmData:")[1].split()[0])
+    most = now + (options.memory + BOOKKEEPING) * 2**20
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     folder = options.keep / f"{name}-corpus"
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(TARGETS[name].seeds()):
         (folder / f"seed-{number}").write_bytes(seed)
-    flags = [f"-runs={options.inputs}", f"-seed={options.seed}", f"-timeout={options.timeout}", "-rss_limit_mb=2048"]
+    flags = [f"-runs={options.inputs}", f"-seed={options.seed}", f"-timeout={options.timeout}"]
     if options.seconds < float("inf"):
         flags.append(f"-max_total_time={int(options.seconds)}")
     flags += ["-print_final_stats=1", "-max_len=20000", f"-artifact_prefix={options.keep}/{name}-", str(folder)]

@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import cache
 
 import numpy as np
 import safetensors.numpy
@@ -71,8 +72,13 @@ def description_of(data):
 def forged(data, description):
     """The file with another description, a value for JSON or its text, and a checksum that is right."""
     text = description if isinstance(description, str) else json.dumps(description)
-    tensors = safetensors.numpy.load(data)
-    return safetensors.numpy.save(tensors, {"charrnn": text, "sha256": checksum(text, tensors)})
+    metadata = {"charrnn": text, "sha256": checksum(text, _tensors(data))}
+    return with_header(data, header_of(data) | {"__metadata__": metadata})
+
+
+@cache
+def _tensors(data):
+    return safetensors.numpy.load(data)
 
 
 def rewritten(data, change):

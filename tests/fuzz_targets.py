@@ -6,22 +6,20 @@ tests/test_fuzz.py gives them a few hundred inputs each, benchmarks/fuzz.py mill
 import contextlib
 import io
 import json
-import os
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import click
 import numpy as np
 from command_line import FABLES
-from forgeries import description_of, forged, header_of, header_size, load, make, with_header
+from forgeries import description_of, forged, header_size, load
+from fuzzing import TARGETS, healthy, in_file, target
 
 from charrnn import runs, strict_json
 from charrnn.commands import charrnn as command
 from charrnn.commands.info import _as_dict, _show
 from charrnn.errors import CharRNNError
+from charrnn.inspection.masks import read_mask
+from charrnn.inspection.passage import Passage
 from charrnn.terminal.console import Terminal
 from charrnn.terminal.sanitise import escaped, visible
 from charrnn.text.catalog import load_catalog
@@ -31,67 +29,14 @@ from charrnn.text.reading import Pass, check_encoding
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Vocabulary
 
-REFUSALS = (CharRNNError, click.ClickException, click.exceptions.Exit, click.Abort)
-LONGEST_MESSAGE = 1000
-
-TARGETS: dict[str, "Target"] = {}
+__all__ = ["TARGETS"]  # all that are below
 
 
-@dataclass(frozen=True)
-class Target:
-    """A function to fuzz, and inputs to start from. One that ``repeats`` what it was given may need more words."""
-
-    run: Callable[[bytes], None]
-    seeds: Callable[[], list[bytes]]
-    repeats: bool = False
-
-    def __call__(self, data: bytes) -> bool:
-        """Whether ``data`` were accepted; whatever is raised but a refusal of one line is a bug."""
-        try:
-            self.run(data)
-        except REFUSALS as error:
-            message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-            most = LONGEST_MESSAGE + 12 * len(data) * self.repeats
-            assert len(message) <= most, f"a message of {len(message):,} characters"
-            return False
-        return True
-
-
-def target(*seeds, repeats=False):
-    """A decorator that registers a target with its seeds: bytes, or a function that makes them."""
-
-    def register(function):
-        made = Target(function, lambda: [each() if callable(each) else each for each in seeds], repeats)
-        TARGETS[function.__name__] = made
-        return function
-
-    return register
-
-
-@cache
-def healthy(**options) -> bytes:
-    """The bytes of a healthy checkpoint."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "a")
-        make(**options).save(path)
-        data = path.read_bytes()
-    # The library writes metadata in an order of its own, another one in each process.
-    return with_header(data, json.dumps(header_of(data), sort_keys=True).encode())
-
-
-@cache
-def scratch() -> Path:
-    """A file that a target may write, in memory where the system has such a folder."""
-    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    folder = tempfile.TemporaryDirectory(dir=place)
-    scratch.folder = folder  # it goes with the process
-    return Path(folder.name, "input")
-
-
-def in_file(data: bytes) -> Path:
-    """A file of these bytes."""
-    scratch().write_bytes(data)
-    return scratch()
+def npy(values: np.ndarray) -> bytes:
+    """The array as a .npy file."""
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
 
 
 def show(data: bytes) -> None:
@@ -178,6 +123,19 @@ def decoder(data: bytes) -> None:
     if codec == "utf-8":
         assert decoded == text.decode().removeprefix("\ufeff")
     list(Pass(sources, codec, lambda size: None).ids(found, "replace", "unknown"))
+
+
+@target(
+    lambda: npy(np.arange(5.0)),
+    lambda: npy(np.arange(5) % 2 == 0),
+    lambda: npy(np.arange(5, dtype=">u2")),
+    *(b"0 1 0 1 1", b"01011", b"1e3 -2 .5 inf nan"),
+)
+def mask(data: bytes) -> None:
+    """A file of numbers, one for each character of a text."""
+    values = read_mask(in_file(data), 5).of(Passage.of("abcde"))
+    assert values.shape == (5,)
+    assert np.isfinite(values).all()
 
 
 @target(b"90/10/0", b"50/50", b"33.3/33.3/33.4")

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from fuzz_targets import TARGETS
+from fuzzing import Target
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import mutated
@@ -32,8 +33,6 @@ def test_healthy_seeds_are_accepted():
 
 
 def test_a_target_lets_no_other_error_pass():
-    from fuzz_targets import Target
-
     for error in (ValueError(), KeyError("x"), RecursionError(), MemoryError(), AssertionError()):
 
         def fail(data, error=error):

@@ -16,7 +16,6 @@ from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Unknown, Vocabulary, code_points
 
 _NEWLINE = 10
-_CODE_POINTS = 0x110000
 # Python's names for how hosts and literals are written; what they cannot decode they tell in ways of their own.
 _NO_TEXTS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
 
@@ -85,10 +84,11 @@ class Pass:
         Raises:
             CorpusError: a source cannot be read, or is not in the encoding.
         """
-        totals = np.zeros(256 if self._codec is None else _CODE_POINTS, np.int64)
+        totals = np.zeros(0, np.int64)
         for _, points in self._points():
-            counts = np.bincount(points)
-            totals[: len(counts)] += counts
+            counts = np.bincount(points, minlength=len(totals))
+            counts[: len(totals)] += totals
+            totals = counts
         used = np.flatnonzero(totals).tolist()
         symbols = used if self._codec is None else map(chr, used)
         return dict(zip(symbols, totals[used].tolist(), strict=True))
