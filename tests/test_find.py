@@ -99,7 +99,7 @@ def test_the_same_bits_for_any_threads_and_parts_that_add_up(small, monkeypatch)
 def test_what_is_kept_is_what_was_counted(small):
     model, ids = small
     script = Script(model.vocabulary, ids)
-    numbers = np.arange(len(ids), dtype=np.float32)
+    numbers = (np.arange(len(ids)) / len(ids)).astype(np.float32)
     swept = sweeping.sweep(model.network, script, lambda start, stop: numbers[start:stop, None], 1)
     assert swept.counts.sum(axis=1).tolist() == [len(ids)] * 40
     np.testing.assert_array_equal(swept.labels[:, 0], numbers[:: swept.stride])

@@ -1,5 +1,6 @@
 """A stretch of text as an array of code points, for labels that are computed for every character at once."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,8 +91,9 @@ class Script:
         return Passage(self._codes[self.ids[start:stop]], start)
 
     def parts(self, size: int = PART) -> Iterator[tuple[int, int]]:
-        """The text in parts (start, stop) of at most ``size`` characters."""
-        return ((start, min(start + size, len(self))) for start in range(0, len(self), size))
+        """The text in parts (start, stop) of about ``size`` characters, the largest half as long again."""
+        count = max(1, round(len(self) / size))
+        return itertools.pairwise(len(self) * part // count for part in range(count + 1))
 
     def labels(self, of: Callable[[Passage], np.ndarray], start: int, stop: int) -> np.ndarray:
         """What ``of`` says of characters ``start`` to ``stop``, shown up to CONTEXT more on both sides.

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.inspection.passage import Script
+from charrnn.inspection.sums import ManyLabels, OneLabel
 from charrnn.kernels import compiler
-from charrnn.kernels.histograms import BINS, GRID, count
+from charrnn.kernels.histograms import BINS, GRID
 from charrnn.kernels.simd import LANES
 from charrnn.lanes import WARM_UP, Lanes
 from charrnn.network import CharLSTM
@@ -25,7 +26,7 @@ _PILOT_STEPS, _PILOT_LANES, _PILOT_WARM_UP = 256, 32, 64
 
 Progress = Callable[[int, int], None]
 Labels = Callable[[int, int], np.ndarray]
-"""The labels of characters start to stop: (stop - start, K) float32."""
+"""The labels of characters start to stop: (stop - start, K) float32, from -1/2 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,6 @@ def sweep(
 
     ``progress`` is called with the characters read and all of them.
     """
-    compiler.prepare(count)
     counter = _Counter(network, script, count_of_labels, signal, with_states)
     for start, stop in script.parts():
         counter.read(start, stop, labels(start, stop), progress)
@@ -73,8 +73,8 @@ class _Counter:
         config, characters = network.config, len(script)
         self._padded = -(-config.hidden // LANES) * LANES
         cells = config.layers * self._padded
-        self._width = -(-(labels + 1) // LANES) * LANES  # the first column is 1: it counts
-        self._labels = labels
+        self._sums = OneLabel(cells) if labels == 1 else ManyLabels(cells, labels)
+        compiler.prepare(self._sums.kernel)
         self.stride = -(-characters // min(max(KEPT_BYTES // cells, 1), MOST_KEPT))
         self._bins = np.zeros((-(-characters // self.stride), cells), np.uint8)
         self._kept_labels = np.zeros((len(self._bins), labels), np.float32)
@@ -83,7 +83,6 @@ class _Counter:
         # A multiple of the other stride, so that states and bins are of the same places.
         self.state_stride = self.stride * -(-characters // max(most * self.stride, 1))
         self._states = np.zeros((-(-characters // self.state_stride) if most else 0, features), np.float16)
-        self._totals = np.zeros((cells, BINS, self._width))
         self._scale, self._shift, self._table = self._grid()
 
     def _values(self) -> list[np.ndarray]:
@@ -101,7 +100,7 @@ class _Counter:
             network.read(ids[at].astype(np.int32), state)
             if begin >= _PILOT_WARM_UP or steps <= 2 * _PILOT_WARM_UP:
                 blocks = [block.reshape(at.size, -1) for block in self._values()]
-                seen.append(np.concatenate(blocks, axis=1))
+                seen.append(np.concatenate(blocks, axis=1)[:: 1 + (lanes > 1)])
         values = np.concatenate(seen)
         low, high = values.min(axis=0), values.max(axis=0)
         scale = ((GRID - 1) / np.maximum(high - low, 1e-6)).astype(np.float32)
@@ -118,38 +117,32 @@ class _Counter:
         begin = max(start - WARM_UP, 0)
         lanes = Lanes(stop - begin, _LANES, _STEPS)
         state, done = network.initial_state(lanes.count), start
-        sums = np.zeros(self._totals.shape, np.float32)  # within a part, counts are exact in float32
         for at, own in lanes.windows():
             at = at + begin
             network.read(ids[at].astype(np.int32), state)
             places = np.flatnonzero(own & (at >= start)).astype(np.int32)
             at = at.ravel()[places]
-            columns = np.zeros((len(at), self._width), np.float32)
-            columns[:, 0] = 1
-            columns[:, 1 : 1 + self._labels] = labels[at - start]
             rows = np.where(at % self.stride == 0, at // self.stride, -1).astype(np.int32)
             self._kept_labels[rows[rows >= 0]] = labels[at[rows >= 0] - start]
-            self._count(places, rows, columns, sums)
-            self._keep_states(places, at)
+            self._count(places, rows, labels[at - start], at)
             done += len(at)
             if progress is not None:
                 progress(done, len(ids))
-        self._totals += sums
+        self._sums.close_part()
 
-    def _count(self, places: np.ndarray, rows: np.ndarray, columns: np.ndarray, sums: np.ndarray) -> None:
-        calls, network = [], self._network
+    def _count(self, places: np.ndarray, rows: np.ndarray, labels: np.ndarray, at: np.ndarray) -> None:
+        sums, network = self._sums, self._network
+        addends, fixed = sums.addends(labels), (self._scale, self._shift, self._table)
+        calls: list = [(self._keep_states, (places, at))] if len(self._states) else []
         for layer, values in enumerate(self._values()):
             blocks = values.shape[2]
             group = max(1, -(-blocks // (2 * network.team.threads)))
             for first in range(0, blocks, group):
                 where = layer * self._padded, first, min(first + group, blocks)
-                fixed = self._scale, self._shift, self._table
-                calls.append((count, (values, places, rows, columns, *fixed, *where, sums, self._bins)))
+                calls.append((sums.kernel, (values, places, rows, addends, *fixed, *where, sums.part, self._bins)))
         network.team.share_out(calls)
 
     def _keep_states(self, places: np.ndarray, at: np.ndarray) -> None:
-        if not len(self._states):
-            return
         kept = at % self.state_stride == 0
         rows, hidden = at[kept] // self.state_stride, self._network.config.hidden
         column = 0
@@ -164,7 +157,6 @@ class _Counter:
         config = self._network.config
         own = (np.arange(config.layers)[:, None] * self._padded + np.arange(config.hidden)).ravel()
         bins = self._bins if len(own) == self._bins.shape[1] else np.ascontiguousarray(self._bins[:, own])
-        totals = self._totals[own]
-        sums = totals[:, :, 1 : 1 + self._labels]
+        totals = self._sums.totals[own]
         kept = bins, self._kept_labels, self.stride, self._states, self.state_stride
-        return Sweep(len(self._script), totals[:, :, 0], sums, *kept)
+        return Sweep(len(self._script), totals[:, :, 0], totals[:, :, 1:], *kept)

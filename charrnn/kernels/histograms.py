@@ -6,7 +6,7 @@ belongs to one thread, and places are taken in order, so that sums are the same 
 """
 
 import numpy as np
-from numba import types
+from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids1, intp, kernel, void
 from charrnn.kernels.simd import (
@@ -25,45 +25,75 @@ f32 = np.float32
 GRID, BINS = 1024, 128
 _CHUNK = 256  # places at a time: what is read of them stays near
 _WHOLE = f32(2**23)  # a float of this size holds a rounded number in its low bits
-_ZERO, _LANES, _GRID, _BINS = np.uint64(0), np.uint64(LANES), np.uint64(GRID), np.uint64(BINS)
+_LANES, _GRID, _BINS = np.uint64(LANES), np.uint64(GRID), np.uint64(BINS)
 _IN_GRID = np.uint32(GRID - 1)  # whatever a NaN makes of it, the index stays in the table
 
 Strided = types.Array(types.float32, 4, "A")
 Bytes2 = types.Array(types.uint8, 2, "C")
+Words1, Words2 = types.Array(types.uint64, 1, "C"), types.Array(types.uint64, 2, "C")
+_CELLS = (Array1, Array1, Bytes2, intp, intp, intp)
 
 
-@kernel(void(*(Strided, Ids1, Ids1, Array2, Array1, Array1, Bytes2), *(intp, intp, intp, Array3, Bytes2)))
-def count(values, places, rows, labels, scale, shift, table, offset, first, last, sums, bins):
-    """sums[cell, bin of x] += labels for blocks ``first`` to ``last`` of one layer's cells, at so many places.
+@njit
+def find_steps(values, places, start, stop, block, scale, shift, cell, steps_at):
+    """The steps of the grid that 16 cells' values at ``places`` start to stop are on, 16 uint32 a place.
 
-    values (T, B, C/16, 16), the layer's; ``places`` (P,) are indices t·B + b; labels (P, W), W = 2 or a multiple of
-    16; scale, shift (C,) and table (C, GRID) for the cells of all layers, the layer's from ``offset`` on;
-    sums (C, BINS, W).  Where ``rows`` (P,) is not negative, the bin is also kept in bins[row, cell].
+    Apart from the counting, so that the far loads do not wait for it.
     """
-    width, grid = np.uint64(labels.shape[1]), np.empty(_CHUNK * LANES, np.uint32)
-    grid_at, labels_at, sums_at = grid.ctypes.data, labels.ctypes.data, sums.ctypes.data
-    table, bins, cells = table.ravel(), bins.ravel(), np.uint64(bins.shape[1])  # unsigned: no index is below zero
+    values_at = values.ctypes.data + block * values.strides[2]
+    scales, shifts = load(scale.ctypes.data, cell), load(shift.ctypes.data, cell)
+    for n in range(start, stop):
+        x = fma(load(values_at + places[n] * values.strides[1], 0), scales, shifts)
+        x = at_least(at_most(x, splat(f32(GRID - 1))), splat(f32(0.0))) + _WHOLE
+        store(steps_at, (n - start) * LANES, float_of_bits(bits_of(x) & _IN_GRID))
+
+
+@kernel(void(Strided, Ids1, Ids1, Words1, *_CELLS, Words2, Bytes2))
+def count_words(values, places, rows, words, scale, shift, table, offset, first, last, sums, bins):
+    """sums[cell, bin of x] += words for blocks ``first`` to ``last`` of one layer's cells, at so many places.
+
+    values (T, B, C/16, 16), the layer's; ``places`` (P,) are indices t·B + b; words (P,) uint64, whatever is to be
+    added up; scale, shift (C,) and table (C, GRID) for the cells of all layers, the layer's from ``offset`` on;
+    sums (C, BINS).  Where ``rows`` (P,) is not negative, the bin is also kept in bins[row, cell].
+    """
+    steps, table, sums = np.empty(_CHUNK * LANES, np.uint32), table.ravel(), sums.ravel()
+    bins, cells = bins.ravel(), np.uint64(bins.shape[1])  # unsigned: no index is below zero
     for start in range(0, places.size, _CHUNK):
         stop = min(start + _CHUNK, places.size)
         for block in range(first, last):
-            values_at = values.ctypes.data + block * values.strides[2]
             cell = np.uint64(offset + LANES * block)
-            scales, shifts = load(scale.ctypes.data, cell), load(shift.ctypes.data, cell)
-            for n in range(start, stop):  # apart from what follows, so that the far loads do not wait for it
-                x = fma(load(values_at + places[n] * values.strides[1], 0), scales, shifts)
-                x = at_least(at_most(x, splat(f32(GRID - 1))), splat(f32(0.0))) + _WHOLE
-                store(grid_at, (n - start) * LANES, float_of_bits(bits_of(x) & _IN_GRID))
+            find_steps(values, places, start, stop, block, scale, shift, cell, steps.ctypes.data)
+            for n in range(np.uint64(start), np.uint64(stop)):
+                row, k, word = rows[n], (n - np.uint64(start)) * _LANES, words[n]
+                for lane in range(_LANES):
+                    found = np.uint64(table[(cell + lane) * _GRID + steps[k + lane]])
+                    if row >= 0:
+                        bins[np.uint64(row) * cells + cell + lane] = found
+                    sums[(cell + lane) * _BINS + found] += word
+
+
+@kernel(void(Strided, Ids1, Ids1, Array2, *_CELLS, Array3, Bytes2))
+def count_columns(values, places, rows, columns, scale, shift, table, offset, first, last, sums, bins):
+    """The same for columns (P, W) float32, W a multiple of 16; sums (C, BINS, W)."""
+    width, columns_at, sums_at = np.uint64(columns.shape[1]), columns.ctypes.data, sums.ctypes.data
+    steps, table = np.empty(_CHUNK * LANES, np.uint32), table.ravel()
+    bins, cells = bins.ravel(), np.uint64(bins.shape[1])
+    for start in range(0, places.size, _CHUNK):
+        stop = min(start + _CHUNK, places.size)
+        for block in range(first, last):
+            cell = np.uint64(offset + LANES * block)
+            find_steps(values, places, start, stop, block, scale, shift, cell, steps.ctypes.data)
             for n in range(np.uint64(start), np.uint64(stop)):
                 row, k = rows[n], (n - np.uint64(start)) * _LANES
-                label = load(labels_at, n * width)
+                label = load(columns_at, n * width)
                 for lane in range(_LANES):
-                    found = np.uint64(table[(cell + lane) * _GRID + grid[k + lane]])
+                    found = np.uint64(table[(cell + lane) * _GRID + steps[k + lane]])
                     if row >= 0:
                         bins[np.uint64(row) * cells + cell + lane] = found
                     at = ((cell + lane) * _BINS + found) * width
                     store(sums_at, at, load(sums_at, at) + label)
                     for j in range(_LANES, width, _LANES):
-                        store(sums_at, at + j, load(sums_at, at + j) + load(labels_at, n * width + j))
+                        store(sums_at, at + j, load(sums_at, at + j) + load(columns_at, n * width + j))
 
 
 @kernel(void(Bytes2, Array2, intp, intp, Array3))
