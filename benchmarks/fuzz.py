@@ -5,9 +5,9 @@
     python benchmarks/fuzz.py header --atheris --inputs 1000000  # guided by coverage, where atheris is installed
 
 An input may be accepted, or refused in one short line.  Anything else ends the run: another exception, an input that
-takes longer than --timeout, or one for which Python allocates more than --memory (looked at for every thousandth input,
-since that is slow; guided by coverage, the process is never given more than that, and BOOKKEEPING for what libFuzzer
-keeps).  The input is kept in the folder --keep.
+takes longer than --timeout of the processor's time (or WAITING times that of the clock), or one for which Python
+allocates more than --memory (looked at for every thousandth input, since that is slow; guided by coverage, the process
+is never given more than that, and BOOKKEEPING for what libFuzzer keeps).  The input is kept in the folder --keep.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from mutations import mutated
 
 WEIGHED_EVERY = 1000
 BOOKKEEPING = 192  # MB
+WAITING = 60  # a machine may be loaded, and a process stopped for a while
 
 
 class TooSlow(BaseException):
@@ -59,11 +60,28 @@ def arguments():
     parser.add_argument("--inputs", type=int, default=10_000, help="for each target")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="for each target, at most")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--timeout", type=int, default=10, help="seconds for one input")
+    parser.add_argument("--timeout", type=int, default=10, help="seconds of the processor's time for one input")
     parser.add_argument("--memory", type=int, default=64, help="MB that one input may make Python allocate")
     parser.add_argument("--keep", type=Path, default=Path("fuzz"), help="folder for inputs that fail")
     parser.add_argument("--atheris", action="store_true", help="one target, guided by coverage")
     return parser.parse_args()
+
+
+def too_slow(number, frame):
+    raise TooSlow
+
+
+def in_time(run, data, seconds):
+    """What ``run`` makes of an input.
+
+    Raises:
+        TooSlow: it took more than so many seconds of the processor's time.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        return run(data)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def keep(folder, name, data):
@@ -84,13 +102,11 @@ def fuzz(name, options):
         weighed = done % WEIGHED_EVERY == 0
         if weighed:
             tracemalloc.start()
-        started = time.perf_counter()
-        signal.alarm(options.timeout)
+        started = time.process_time()
+        signal.alarm(WAITING * options.timeout)
         try:
-            fine = run(data)
-            signal.alarm(0)
+            fine = in_time(run, data, options.timeout)
         except BaseException as error:
-            signal.alarm(0)
             traceback.print_exc()
             print(f"{name}: {type(error).__name__} after {done:,} inputs: {keep(options.keep, name, data)}")
             return False
@@ -101,7 +117,7 @@ def fuzz(name, options):
                 print(f"{name}: {heaviest / 2**20:.0f} MB for one input: {keep(options.keep, name, data)}")
                 return False
         else:
-            slowest = max(slowest, time.perf_counter() - started)
+            slowest = max(slowest, time.process_time() - started)
         done += 1
         accepted += fine
         # What is accepted, and still small, is where the next inputs start from: changes add up.
@@ -128,20 +144,17 @@ def fuzz_guided(name, options):
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(TARGETS[name].seeds()):
         (folder / f"seed-{number}").write_bytes(seed)
-    flags = [f"-runs={options.inputs}", f"-seed={options.seed}", f"-timeout={options.timeout}"]
+    flags = [f"-runs={options.inputs}", f"-seed={options.seed}", f"-timeout={WAITING * options.timeout}"]
     if options.seconds < float("inf"):
         flags.append(f"-max_total_time={int(options.seconds)}")
     flags += ["-print_final_stats=1", "-max_len=20000", f"-artifact_prefix={options.keep}/{name}-", str(folder)]
-    atheris.Setup([sys.argv[0], *flags], TARGETS[name])
+    atheris.Setup([sys.argv[0], *flags], lambda data: in_time(TARGETS[name], data, options.timeout))
     atheris.Fuzz()
 
 
 def main():
     options = arguments()
-
-    def too_slow(number, frame):
-        raise TooSlow
-
+    signal.signal(signal.SIGPROF, too_slow)
     if options.atheris:
         if len(options.targets) != 1:
             raise SystemExit("--atheris takes one TARGET")

@@ -127,7 +127,8 @@ def _progress(what: Any) -> dict[str, Any]:
     what = _values(what, "progress")
     # The first checkpoints held no older weights to go back to: those of their own step are the good ones.
     own = {"kept_step": "step", "kept_updates": "updates"}
-    what = _numbers({name: what[of] for name, of in own.items() if of in what} | what, "progress", _COUNTERS)
+    first = {name: what[of] for name, of in own.items() if of in what} | {"unscored": 0}
+    what = _numbers(first | what, "progress", _COUNTERS)
     if not 0 < what["rate_scale"] <= 1:
         raise CheckpointError(f"malformed: progress has 'rate_scale' = {what['rate_scale']}, not above 0 and up to 1")
     return what

@@ -6,7 +6,11 @@ from typing import Any
 
 @dataclass
 class Progress:
-    """The counters of a run: what, with weights, moments and state, a resume needs."""
+    """The counters of a run: what, with weights, moments and state, a resume needs.
+
+    ``setbacks`` are those in a row, ``unscored`` the evaluations in a row that gave no number: many good steps may lie
+    between these.
+    """
 
     step: int = 0
     epoch: int = 0
@@ -20,6 +24,7 @@ class Progress:
     updates: int = 0
     rate_scale: float = 1.0
     setbacks: int = 0
+    unscored: int = 0
     kept_step: int = 0
     kept_updates: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)

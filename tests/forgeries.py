@@ -18,7 +18,7 @@ CORPUS = {
 }
 PROGRESS = {
     **{"step": 3, "epoch": 0, "window": 3, "characters": 90, "elapsed_s": 0.5, "loss": 2.5, "val_loss": 2.5},
-    **{"best_val_loss": 2.5, "best_step": 1, "updates": 3, "rate_scale": 1.0, "setbacks": 0},
+    **{"best_val_loss": 2.5, "best_step": 1, "updates": 3, "rate_scale": 1.0, "setbacks": 0, "unscored": 0},
     **{"kept_step": 2, "kept_updates": 2},
 }
 HISTORY = [{"step": 1, "epoch": 0.1, "loss": 2.25, "val_loss": 2.5, "elapsed_s": 0.25}]

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from training_runs import CONFIG, TEXT, VOCABULARY, contents, poisoned, run, run_path, trainer
+from training_runs import CONFIG, TEXT, VOCABULARY, contents, poisoned, resume, run, run_path, trainer
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
@@ -123,6 +123,19 @@ def test_validation_losses_that_stay_no_numbers_end_the_run(tmp_path, monkeypatc
         run(made)
     for name, step in (("last", 40), ("best", 10)):
         assert Checkpoint.load(tmp_path / "run" / f"{name}.safetensors").progress["step"] == step
+
+
+def test_validation_losses_that_are_never_numbers_end_a_run_that_evaluates_rarely(tmp_path, monkeypatch):
+    config = dataclasses.replace(CONFIG, eval_every=110, save_every=1000, steps=600)
+    monkeypatch.setattr(scoring, "evaluate", lambda *arguments: Evaluation(np.nan, 1))
+    with pytest.raises(DivergedError, match=r"step 330: the validation loss is .*, 3 times in a row.*no best check"):
+        run(trainer(tmp_path / "run", config))
+    with pytest.raises(DivergedError, match="step 660"):  # whoever resumes all the same has as many again
+        run(resume(tmp_path / "run", dataclasses.replace(config, steps=900)))
+    stopped = trainer(tmp_path / "stopped", config)
+    run(stopped, stop_after=250)
+    with pytest.raises(DivergedError, match="step 330"):  # the count survives a resume
+        run(resume(tmp_path / "stopped", config))
 
 
 def test_weights_are_kept_only_when_a_loss_has_vouched_for_them(tmp_path):

@@ -20,7 +20,7 @@ SAMPLE_TEMPERATURE = 0.8
 def score(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | None:
     """Score the weights, and their average if there is one; with the checkpoint to keep if they are the best so far.
 
-    None, and nothing of the run changed, if a loss is no number: finite weights can be too large to add up.
+    None, and only that counted, if a loss is no number: finite weights can be too large to add up.
     """
     progress, averaged, begun = run.progress, None, time.monotonic()
     raw = loss = _loss(run)
@@ -30,7 +30,9 @@ def score(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | None:
         loss = min(raw, averaged)
     clock.evaluated(time.monotonic() - begun)
     if not math.isfinite(raw) or not math.isfinite(loss):
+        progress.unscored += 1
         return None
+    progress.unscored = 0
     progress.elapsed_s = clock.elapsed_s
     progress.val_loss = loss
     improved = progress.best_val_loss is None or loss < progress.best_val_loss

@@ -117,7 +117,7 @@ class Trainer:
         run = self._run
         setback = roll_back(run, trouble)
         if is_beyond_help(run):
-            run.progress.setbacks = 0  # whoever resumes all the same has as many again
+            run.progress.setbacks = run.progress.unscored = 0  # whoever resumes all the same has as many again
             self._save("interrupted")
             raise diverged(run, trouble)
         return setback

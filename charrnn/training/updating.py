@@ -104,7 +104,7 @@ def roll_back(run: Run, trouble: str) -> RolledBack:
 
 def is_beyond_help(run: Run) -> bool:
     """Whether the weights came back so often in a row that it is no use to go on."""
-    return run.progress.setbacks >= IN_A_ROW
+    return max(run.progress.setbacks, run.progress.unscored) >= IN_A_ROW
 
 
 def diverged(run: Run, trouble: str) -> DivergedError:
