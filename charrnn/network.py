@@ -105,6 +105,8 @@ class CharLSTM:
     def refresh(self, training: bool) -> None:
         """Have the packed weights up to date, the transposes too if ``training``; done when needed in any case."""
         if self._packed_for is None or (training and self._packed_for != "training"):
+            if training:
+                compiler.prepare(pack_transposed)
             self.packed.refresh(self.alone if self.parameters.size < SMALL_MODEL else self.team, training)
             self._packed_for = "training" if training else "forward"
 
@@ -155,7 +157,7 @@ class CharLSTM:
         taken as given.
         """
         if self.gradient is None:
-            compiler.prepare(dropout, recurrence_backward, weight_gradient, row_gradient, unpack_rows, pack_transposed)
+            compiler.prepare(dropout, recurrence_backward, weight_gradient, row_gradient, unpack_rows)
             self.gradient = Parameters(self.config)
         regular = regular or Regularisation()
         count = int(np.count_nonzero(y >= 0))

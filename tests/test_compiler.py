@@ -79,6 +79,17 @@ def test_a_folder_that_cannot_be_written_is_done_without(tmp_path):
     assert blocked.read_text() == "not a folder"
 
 
+def test_a_kernel_that_was_not_prepared_is_refused():
+    """Numba would compile it for the types of that call, or convert them at every call: milliseconds each time."""
+    from charrnn.kernels.compiler import intp, kernel, prepare, void
+
+    add = kernel(void(intp))(lambda number: None)
+    with pytest.raises(RuntimeError, match="was not prepared"):
+        add(True)
+    prepare(add)
+    add(1)
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_thirty_steps_are_the_same_bits_for_any_number_of_threads(threads):
     cache = os.environ["CHARRNN_CACHE"]

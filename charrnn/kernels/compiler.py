@@ -55,7 +55,8 @@ class KernelCache:
 
     cache_path = ""
 
-    def __init__(self, function):
+    def __init__(self, function, declared):
+        self._declared = declared
         self._name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
 
     def _file(self, context):
@@ -71,7 +72,13 @@ class KernelCache:
         return payload if hashlib.sha256(payload).digest() == checksum else None
 
     def load_overload(self, sig, target_context):
-        """The compiled kernel, or None."""
+        """The compiled kernel, or None.
+
+        Raises:
+            RuntimeError: it is called before it was prepared: Numba would compile it for the types of that call.
+        """
+        if sig != self._declared:
+            raise RuntimeError(f"the kernel {self._name} was not prepared")
         target_context.refresh()
         payload = self.payload(target_context)
         if payload is None:
@@ -119,7 +126,7 @@ def kernel(signature):
 
     def declare(function):
         dispatcher = njit(nogil=True, error_model="numpy")(function)
-        dispatcher._cache = KernelCache(function)
+        dispatcher._cache = KernelCache(function, signature)
         dispatcher.declared = signature
         return dispatcher
 
