@@ -153,6 +153,8 @@ def _corpus(what: Any, vocabulary: Vocabulary) -> dict[str, Any]:
     for name, strings in lists.items():
         if not strings or not all(isinstance(each, str) and 0 < len(each) <= _LONGEST_STRING for each in strings):
             raise CheckpointError(f"what it says of its text is malformed ({name})")
+    if type(what.get("bytes", 0)) is not int or what.get("bytes", 0) < 0:  # the first checkpoints did not say it
+        raise CheckpointError("what it says of its text is malformed (bytes)")
     others = _values({key: value for key, value in what.items() if key not in lists}, "corpus")
     if not isinstance(others.get("init_from"), str | None):
         raise CheckpointError("what it says of its text is malformed (init_from)")

@@ -44,6 +44,16 @@ def model(runs):
     return runs / "fables"
 
 
+@pytest.fixture(scope="session")
+def healthy(tmp_path_factory):
+    """The bytes of a small checkpoint."""
+    from forgeries import make  # of the package nothing is imported before its cache folder is settled
+
+    path = tmp_path_factory.mktemp("healthy") / "a.safetensors"
+    make().save(path)
+    return path.read_bytes()
+
+
 def relative(found, expected):
     """The norm of the difference over the norm of what was expected."""
     found, expected = np.asarray(found, float), np.asarray(expected, float)

@@ -5,10 +5,12 @@ import json
 from functools import cache
 
 import numpy as np
+import pytest
 import safetensors.numpy
 
 from charrnn.checkpoint import Checkpoint, checksum
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import CharRNNError
 from charrnn.parameters import parameter_shapes
 from charrnn.text.vocabulary import Vocabulary
 
@@ -46,6 +48,15 @@ def make(embedding=None, symbols="\nabcdé🦊", with_run=True):
 def load(data):
     """The checkpoint in some bytes."""
     return Checkpoint.read(io.BytesIO(data))
+
+
+def refusal(data):
+    """The line that refuses ``data``; it is short, whatever they are."""
+    with pytest.raises(CharRNNError) as caught:
+        load(data)
+    message = str(caught.value)
+    assert message.isprintable() and len(message) < 400, message
+    return message
 
 
 def header_size(data):

@@ -1,6 +1,7 @@
 """A run's folder: what is kept, what is cleared away, and what is taken when a checkpoint is damaged."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -159,14 +160,14 @@ def test_what_reads_back_differently_does_not_replace_the_old_file(tmp_path, mon
     write_durably(path, data)
     assert path.read_bytes() == data
 
-    def broken(handle):
+    def broken(change, handle):
         written = next(tmp_path.glob(".*"))
         content = bytearray(written.read_bytes())
         content = content + b"!" if change == "longer" else content[:-1] + bytes([content[-1] ^ 1])
         written.write_bytes(content[:-1] if change == "shorter" else content)
 
-    for change in ("longer", "shorter", "flipped")[: 3 if size else 1]:  # noqa: B007 `broken` reads it
-        monkeypatch.setattr(os, "fsync", broken)
+    for change in ("longer", "shorter", "flipped")[: 3 if size else 1]:
+        monkeypatch.setattr(os, "fsync", partial(broken, change))
         with pytest.raises(OSError, match="does not read back"):
             write_durably(path, data)
         monkeypatch.undo()

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from texts import failure, read_back, write
@@ -79,7 +80,50 @@ def test_unreadable_files(tmp_path):
     path = write(tmp_path / "texts" / "a.txt", "a")
     path.chmod(0)
     assert "cannot read" in failure([path])
-    assert "cannot read" in failure([path.parent])
+    assert "1 unreadable file or folder (" in failure([path.parent])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_file_in_a_folder_is_left_out_and_said(tmp_path):
+    folder = tmp_path / "texts"
+    write(folder / "a.txt", "a")
+    write(folder / "b.txt", b"")
+    os.mkfifo(folder / "c.txt")  # to open it would be to wait for ever
+    (folder / "d.txt").symlink_to("nowhere")
+    (folder / "e.txt").symlink_to("/dev/zero")
+    corpus = open_corpus([folder])
+    assert read_back(corpus) == "a"
+    assert corpus.notes == (f"3 pipes, devices or dead links skipped in {folder}",)
+    (folder / "a.txt").unlink()
+    assert failure([folder]) == f"{folder}: there are no text files in this folder; 3 pipes, devices or dead links"
+
+
+def test_what_cannot_be_read_in_a_folder_is_left_out_and_said(tmp_path, monkeypatch):
+    folder = tmp_path / "texts"
+    for name in ("a.txt", "b.txt", "c/d.txt", "e.bin"):
+        write(folder / name, b"\0" if name == "e.bin" else name.encode())
+    opening, listing = Path.open, os.scandir
+
+    def open_(path, *arguments, **options):
+        if path.name == "b.txt":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opening(path, *arguments, **options)
+
+    def scandir(path):
+        if Path(path).name == "c":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(Path, "open", open_)
+    monkeypatch.setattr(os, "scandir", scandir)
+    corpus = open_corpus([folder])
+    assert read_back(corpus) == "a.txt"
+    assert corpus.notes == (
+        f"1 binary file skipped in {folder}",
+        f"2 unreadable files or folders ({folder / 'c'}: Permission denied) skipped in {folder}",
+    )
+    assert failure([folder / "b.txt"]).endswith("b.txt: cannot read: Permission denied")
+    assert failure([folder / "c"]).endswith("c: cannot read: Permission denied")
 
 
 def test_catalog_names(tmp_path, monkeypatch):

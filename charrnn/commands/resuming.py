@@ -41,7 +41,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
             f"{len(corpus):,}, {corpus.sha256[:12]}… in {', '.join(sources)}"
         )
         facts = facts | {
-            **{"sources": list(sources), "sha256": corpus.sha256, "characters": len(corpus)},
+            **{"sources": list(sources), "sha256": corpus.sha256, "characters": len(corpus), "bytes": corpus.size},
             "paths": [path if path == "-" else str(Path(path).absolute()) for path in sources],
         }
     different += _different_program(checkpoint)
@@ -141,23 +141,23 @@ def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:
     Raises:
         ConfigError: it is not there any more.
     """
-    from charrnn.text.sources import may_be_opened
+    from charrnn.text.claims import can_be
 
-    def is_there(path: str) -> bool:
-        return may_be_opened(path, facts["characters"])
-
-    sources = text or tuple(facts["sources"])
+    sources, paths = text or tuple(facts["sources"]), tuple(facts["paths"])
     if not text and "-" in sources:
         raise ConfigError("the run's text came from standard input: pipe it in again and name it with -")
-    if text or all(map(is_there, sources)):
+    if text or can_be(sources, facts):
         return sources
-    missing = [path for path in facts["paths"] if not is_there(path)]
-    name = Path(facts["sources"][0])
-    known_by_name = len(missing) == len(facts["paths"]) == 1 and not name.suffix and not name.exists()
-    if missing and not known_by_name:
-        how = "cannot be what is there now" if Path(missing[0]).exists() else "is not there any more"
-        raise ConfigError(f"the run's text {missing[0]} {how}: name it as TEXT where it is now")
-    return tuple(facts["sources"] if known_by_name else facts["paths"])
+    if can_be(paths, facts):
+        return paths
+    missing = [path for path in paths if not Path(path).exists()]
+    name = Path(sources[0])
+    if len(missing) == len(paths) == 1 and not name.suffix and not name.exists():
+        return sources  # a name of the catalog, which knows what to do
+    if missing:
+        raise ConfigError(f"the run's text {missing[0]} is not there any more: name it as TEXT where it is now")
+    named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1:,} more"
+    raise ConfigError(f"the run's text {named} cannot be what is there now, by the size: name it as TEXT")
 
 
 def _read(sources: tuple[str, ...], options: dict[str, Any], checkpoint, terminal):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import CharRNNError, ConfigError, CorpusError
-from charrnn.text.sources import may_be_opened
+from charrnn.text.claims import can_be
 
 _CONTEXT = 5000  # characters before a part that are context: n-grams and the memory of `analyse errors` look there
 
@@ -106,7 +106,7 @@ class Texts:
         """
         places = [self._facts.get(name, ()) for name in ("paths", "sources")]
         for sources in places:
-            if not sources or not all(self._may_be_opened(source) for source in sources):
+            if not sources or not self._may_be_opened(sources):
                 continue
             try:
                 corpus = self._open(tuple(sources))
@@ -120,9 +120,11 @@ class Texts:
             "or with --fit the text to compare with"
         )
 
-    def _may_be_opened(self, source: str) -> bool:
-        """Whether to open a source that the checkpoint names: a file or folder that can be it, or a name."""
-        return source != "-" and (may_be_opened(source, self._facts["characters"]) or not Path(source).exists())
+    def _may_be_opened(self, sources: list[str]) -> bool:
+        """Whether to open what the checkpoint names: files and folders that can be its text, or names."""
+        return "-" not in sources and (
+            can_be(sources, self._facts) or not any(Path(source).exists() for source in sources)
+        )
 
     def _open(self, sources: tuple[str, ...]):
         from charrnn.terminal.progress import progress_bar

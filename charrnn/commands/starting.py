@@ -101,6 +101,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         "paths": [path if path == "-" else str(Path(path).absolute()) for path in corpus.sources],
         "sha256": corpus.sha256,
         "characters": len(corpus),
+        "bytes": corpus.size,
         **{name: options[name] for name in TEXT},
         "unknown": options["unknown"],
         "init_from": str(options["init_from"]) if source is not None else None,

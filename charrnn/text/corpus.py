@@ -35,6 +35,7 @@ class Corpus:
         sha256: hash in hex over the raw bytes of all sources in order.
         sources: the sources as they were given.
         notes: sentences for the user about what was found or done: a byte-order mark dropped, CRLF kept, …
+        size: bytes of all sources.
     """
 
     ids: np.ndarray | IdFile
@@ -42,6 +43,7 @@ class Corpus:
     sha256: str
     sources: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    size: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -63,8 +65,8 @@ def open_corpus(
     """Read some texts, join them, encode them.
 
     A source is a file; a folder, which stands for all files below it in the order of their paths, save
-    hidden and binary ones (a NUL byte in the first 8 KB); ``-`` for standard input; or a name in the catalog.
-    The texts are joined as they are, with a newline between two of which the first doesn't end with one.  A
+    hidden, unreadable and binary ones (a NUL byte in the first 8 KB); ``-`` for standard input; or a name in the
+    catalog.  The texts are joined as they are, with a newline between two of which the first doesn't end with one.  A
     byte-order mark at the start of a file is dropped (not with ``as_bytes``).  Nothing else is changed.
 
     Args:
@@ -103,7 +105,8 @@ def open_corpus(
     label = found[0].name if len(found) == 1 else f"{found[0].name} and {len(found) - 1:,} more"
 
     def corpus(result: encoded.Encoded, *notes: str) -> Corpus:
-        return Corpus(result.ids, result.vocabulary, result.sha256, names, (*skipped, *result.notes, *notes))
+        notes = (*skipped, *result.notes, *notes)
+        return Corpus(result.ids, result.vocabulary, result.sha256, names, notes, sum(each.size for each in found))
 
     # What came through a pipe is in memory already, and would never be looked up in the cache.
     streamed = sum(source.size for source in found if source.path is not None) >= STREAM_FROM

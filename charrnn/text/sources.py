@@ -1,7 +1,6 @@
 """Where texts come from: files, folders and pipes, found by what the user calls them, read as blocks of bytes."""
 
 import codecs
-import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from charrnn.errors import CorpusError
-from charrnn.text.binary import SNIFFED, is_wide
+from charrnn.text.binary import is_wide
 from charrnn.text.catalog import find_text
+from charrnn.text.listing import files_below
 
 BLOCK = 1 << 20  # bytes read at a time
-MOST_FILES = 20_000  # of a folder that only a checkpoint names
-MOST_BYTES = 16  # for a character: more than any encoding takes
 
 
 @dataclass(frozen=True)
@@ -118,8 +116,8 @@ def find_sources(
     """The files behind what the user named, in order, and notes about those left out.
 
     Args:
-        sources: files; folders, for all files below them that are neither hidden nor binary; names in the
-            catalog; ``-`` for standard input.
+        sources: files; folders, for all files below them that are neither hidden nor binary and can be read;
+            names in the catalog; ``-`` for standard input.
         codec: the canonical name of the encoding the files are in, or None if they are to be read as bytes.
         stdin: the stream that ``-`` reads, by default the process's own.
 
@@ -144,70 +142,28 @@ def find_sources(
         if not is_folder:
             found.append(Source.from_path(path, str(source)))
             continue
-        files = _files_below(path)
-        texts = files if wide else [file for file in files if not _is_binary(file)]
+        texts, skipped = _texts_below(path, wide)
         if not texts:
-            raise CorpusError(f"{source}: there are no text files in this folder")
-        binary = len(files) - len(texts)
-        if binary:
-            notes.append(f"{binary:,} binary file{'' if binary == 1 else 's'} skipped in {source}")
+            raise CorpusError("; ".join([f"{source}: there are no text files in this folder", *skipped]))
         found += [Source.from_path(file) for file in texts]
+        notes += [f"{what} skipped in {source}" for what in skipped]
     return found, notes
 
 
-def may_be_opened(source: str, characters: int) -> bool:
-    """Whether a file or folder that a checkpoint names can be its text, of so many characters.
-
-    The checkpoint may be anybody's.  A pipe or a device may never end, nor may what the system makes up as it is read
-    (/proc: files of 0 bytes); a folder may be the whole disk.  So a folder must have no more than MOST_FILES, and text
-    no more bytes than MOST_BYTES for each character, to be read because of what a stranger wrote.
-    """
-    path = Path(source)
-    try:
-        if path.is_file():
-            return 0 < path.stat().st_size <= MOST_BYTES * characters
-        if not path.is_dir():
-            return False
-        size = 0
-        for file in _files_below(path, MOST_FILES):
-            bytes_of_it = file.stat().st_size
-            size += bytes_of_it if bytes_of_it and not _is_binary(file) else 0
-            if size > MOST_BYTES * characters:
-                return False
-    except (OSError, CorpusError):
-        return False
-    return size > 0
-
-
-def _files_below(folder: Path, most: int | None = None) -> list[Path]:
-    """The files that are not hidden, in order.
-
-    Raises:
-        CorpusError: a folder cannot be read, or there are more than ``most``.
-    """
-
-    def fail(error: OSError) -> None:
-        raise _unreadable(error.filename or str(folder), error)
-
-    files = []
-    for place, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = (Path(place, name) for name in names if not name.startswith("."))
-        try:
-            files += [path for path in paths if path.is_file()]
-        except OSError as error:
-            fail(error)
-        if most is not None and len(files) > most:
-            raise CorpusError(f"{folder}: more than {most:,} files")
-    return sorted(files, key=lambda path: path.parts)
-
-
-def _is_binary(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return b"\0" in file.read(SNIFFED)
-    except OSError as error:
-        raise _unreadable(str(path), error) from None
+def _texts_below(folder: Path, wide: bool) -> tuple[list[Path], list[str]]:
+    """The texts below a folder in order, and in words how much else is there."""
+    listing = files_below(folder)
+    before = len(listing.unreadable)
+    texts = [path for path, _ in listing.files] if wide else listing.texts()
+    closed = listing.unreadable
+    binary = len(listing.files) - len(texts) - len(closed) + before
+    left_out = [
+        (binary, "binary file", "binary files"),
+        (listing.others, "pipe, device or dead link", "pipes, devices or dead links"),
+        (len(closed), "unreadable file or folder", "unreadable files or folders"),
+    ]
+    skipped = [f"{count:,} {one if count == 1 else many}" for count, one, many in left_out if count]
+    return texts, [*skipped[:-1], f"{skipped[-1]} ({closed[0]})"] if closed else skipped
 
 
 def _is_terminal(path: Path) -> bool:
