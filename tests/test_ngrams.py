@@ -1,11 +1,12 @@
 """The n-grams, against the textbook's formula with dictionaries, one context at a time."""
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from charrnn import memory
+from charrnn import memory, ngrams
 from charrnn.errors import ConfigError
 from charrnn.ngrams import discounts, probabilities
 
@@ -107,6 +108,29 @@ def test_what_does_not_fit_into_memory_is_refused_at_once(monkeypatch):
     monkeypatch.setattr(memory, "installed", lambda: 10**6)
     with pytest.raises(ConfigError, match="--fit"):
         by_order(np.zeros(100_000, np.uint8), np.zeros(9, np.uint8), np.zeros(0, np.uint8), 2)
+
+
+def test_blocks_and_sorting_apart_change_no_bit(rng, monkeypatch):
+    text = rng.integers(5, size=3000) * rng.integers(2, size=3000)
+    expected = by_order(text[:2000], text[2000:], text[:2000], 5, 6)
+    monkeypatch.setattr(ngrams, "_BLOCK", 37)
+    np.testing.assert_array_equal(by_order(text[:2000], text[2000:], text[:2000], 5, 6), expected)
+    # As of a text so long that a gram and its place do not fit into one word.
+    sort = ngrams._sort
+    monkeypatch.setattr(ngrams, "_sort", lambda keys, limit: sort(keys, 2**62))
+    np.testing.assert_array_equal(by_order(text[:2000], text[2000:], text[:2000], 5, 6), expected)
+
+
+@pytest.mark.parametrize("sizes", [(200_000, 1000), (1000, 200_000)])
+def test_they_need_no_more_memory_than_they_say(rng, sizes):
+    text = rng.choice(60, sum(sizes), p=rng.dirichlet(np.ones(60) / 5)).astype(np.uint8)
+    tracemalloc.start()
+    for _ in probabilities(text[: sizes[0]], text[sizes[0] :], text[:0], 60):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    need = sizes[0] * ngrams.BYTES_A_SYMBOL + sizes[1] * ngrams.BYTES_A_SCORED_SYMBOL
+    assert 0.6 * need < peak < 1.1 * need + 30 * ngrams._BLOCK
 
 
 def test_progress_is_reported_to_the_end(rng):

@@ -6,22 +6,18 @@ signs are matched.
 """
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.analysis.surprises import Progress, named, surprises
 from charrnn.analysis.symbols import decoded
-from charrnn.errors import ConfigError
-from charrnn.evaluation import losses
 from charrnn.model import Model
 from charrnn.ngrams import ORDERS, probabilities
 
 BRACKETS = ("()", "[]", "{}", "“”", "«»")  # not <> and ‘’, which are less-than and apostrophe more often
 STRAIGHT = ('"',)
 LINE_END = "\n"
-
-Progress = Callable[[str, int, int], None] | None
 
 
 @dataclass(frozen=True)
@@ -75,34 +71,28 @@ def distances(
     Raises:
         ConfigError: there is nothing to score, no training text, or n-grams would not fit into memory.
     """
-    if before is None or not len(before):
-        before, ids = ids[:1], ids[1:]
-    if not len(training):
-        raise ConfigError("there is no training text to fit n-grams on")
-    loss = losses(model.network, ids, int(before[-1]), progress=_named("Reading", progress)).astype(np.float64)
-    order, baseline = _ngram(training, ids, before, len(model.vocabulary), order, progress)
-    text = decoded(model.vocabulary, np.concatenate([before, ids]))
+    loss, ids, before = surprises(model, ids, training, before, progress)
+    places = closings(decoded(model.vocabulary, np.concatenate([before, ids])))
+    places = {kind: (at - len(before), length) for kind, (at, length) in places.items()}
+    places = {kind: (at[at >= 0], length[at >= 0]) for kind, (at, length) in places.items() if (at >= 0).any()}
+    scored = np.unique(np.concatenate([np.zeros(0, np.int64), *(at for at, _ in places.values())]))
+    order, mean, baseline = _ngram(training, ids, before, len(model.vocabulary), order, scored, progress)
     found = {}
-    for kind, (places, lengths) in closings(text).items():
-        scored = places >= len(before)
-        at, lengths = places[scored] - len(before), lengths[scored]
-        if len(at):
-            found[kind] = _bins(lengths, loss[at], baseline[at])
-    return Distances(len(ids), float(loss.mean()), float(baseline.mean()), order, found)
+    for kind, (at, lengths) in places.items():
+        found[kind] = _bins(lengths, loss[at].astype(np.float64), baseline[np.searchsorted(scored, at)])
+    return Distances(len(ids), float(loss.mean(dtype=np.float64)), mean, order, found)
 
 
-def _ngram(training, ids, before, vocabulary, order, progress):
-    """The order, and the losses (M,) of the n-gram of that order, or of the best."""
+def _ngram(training, ids, before, vocabulary, order, places, progress):
+    """The order, the mean loss, and the losses at ``places`` (K,) of the n-gram of that order, or of the best."""
     best = None
-    counted = _named("Counting n-grams", progress)
+    counted = named("Counting n-grams", progress)
     for number, chances in enumerate(probabilities(training, ids, before, vocabulary, order or ORDERS, counted)):
-        if order is None:
-            loss = -np.log(chances)
-            if best is None or loss.mean() < best[1].mean():
-                best = number, loss
-        else:
-            best = number, chances  # the last one is of the order asked for, or of the highest there is
-    return best if order is None else (best[0], -np.log(best[1]))
+        mean = -float(np.log(chances).mean())
+        # Of those up to the order asked for the last one counts, or the highest there is.
+        if order is not None or best is None or mean < best[1]:
+            best = number, mean, -np.log(chances[places])
+    return best
 
 
 def closings(text: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -166,7 +156,3 @@ def _mean(values: np.ndarray) -> tuple[float, float | None]:
     """The mean and its standard error, as if the values were independent."""
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
     return float(values.mean()), error
-
-
-def _named(name: str, progress: Progress) -> Callable[[int, int], None] | None:
-    return None if progress is None else lambda done, total: progress(name, done, total)

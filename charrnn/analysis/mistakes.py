@@ -7,14 +7,13 @@ removes is not there for the next.  docs/INSPECTION_METHODS.md states each of th
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.analysis.surprises import Progress, named, surprises
 from charrnn.analysis.symbols import Kind, decoded, kinds, words
-from charrnn.errors import ConfigError
-from charrnn.evaluation import losses
 from charrnn.model import Model
 from charrnn.ngrams import probabilities
 
@@ -25,8 +24,7 @@ BOOSTS = (0.1, 0.2, 0.3, 0.4, 0.5)  # of a probability
 
 _BLOCK = 1 << 20  # symbols of the training text whose words are counted at a time
 _LONGEST = 1 << 12  # a block is not drawn out for a longer word
-
-Progress = Callable[[str, int, int], None] | None
+_NOWHERE = np.iinfo(np.uint16).max  # a distance beyond every memory
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,7 @@ def mistakes(
     Raises:
         ConfigError: there is nothing to score, no training text, or n-grams would not fit into memory.
     """
-    if before is None or not len(before):
-        before, ids = ids[:1], ids[1:]
-    if not len(training):
-        raise ConfigError("there is no training text to fit n-grams on")
-    loss = losses(model.network, ids, int(before[-1]), progress=_named("Reading", progress))
+    loss, ids, before = surprises(model, ids, training, before, progress)
     left = loss > math.log(2)
     errors, error_loss, shares = int(left.sum()), float(loss[left].sum(dtype=np.float64)), []
     for group, name, fixed in _oracles(model, ids, training, before, loss, left, progress):
@@ -84,10 +78,11 @@ def mistakes(
 
 def _oracles(model, ids, training, before, loss, left, progress) -> Iterator[tuple[str, str, np.ndarray]]:
     """Each oracle's group and name, and which characters (M,) it would get right; ``left`` are the errors till then."""
-    done = _named("Counting n-grams", progress)
+    done = named("Counting n-grams", progress)
     for order, chances in enumerate(probabilities(training, ids, before, len(model.vocabulary), ORDERS, done)):
         if order:
             yield "n-gram", f"order {order}", chances >= 0.5
+    del chances
     yield from _word_oracles(model.vocabulary, ids, training, before, left, progress)
     kind = kinds(model.vocabulary)
     previous = kind[np.concatenate([before[-1:], ids[:-1]])]
@@ -109,13 +104,12 @@ def _word_oracles(vocabulary, ids, training, before, left, progress):
     first = len(before)
     starts, stops = words(kind[every] == Kind.WORD)
     text = decoded(vocabulary, every)
-    behind = np.concatenate([np.zeros(first, bool), left])  # errors, by their places in ``text``
-    sums = np.concatenate([[0], np.cumsum(behind)])
-    has = sums[stops] > sums[starts]
+    behind = np.concatenate([np.zeros(first, bool), left, [False]])  # errors, by their places in ``text``
+    has = np.logical_or.reduceat(behind, np.stack([starts, stops], axis=1).ravel())[::2] if len(starts) else starts > 0
     starts, stops = starts[has], stops[has]
 
-    distance = np.full(len(every), np.inf)
-    report = _named("Looking back", progress)
+    distance = np.full(len(every), _NOWHERE, np.uint16)
+    report = named("Looking back", progress)
     for number, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
         found = text.rfind(text[start:stop], max(start - MEMORIES[-1], 0), start)
         if found >= 0:
@@ -126,10 +120,10 @@ def _word_oracles(vocabulary, ids, training, before, left, progress):
         yield "memory", f"{memory:,} characters", distance[first:] <= memory
 
     wanted = {text[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)}
-    counts = count_words(vocabulary, training, wanted, _named("Counting words", progress))
-    often = np.full(len(every), np.inf)
+    counts = count_words(vocabulary, training, wanted, named("Counting words", progress))
+    often = np.full(len(every), RARE + 1, np.uint8)
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        often[start:stop] = counts[text[start:stop]]
+        often[start:stop] = min(counts[text[start:stop]], RARE + 1)
     yield "rare word", "never seen", often[first:] == 0
     yield "rare word", f"seen 1 to {RARE} times", often[first:] <= RARE
 
@@ -150,7 +144,3 @@ def count_words(vocabulary, ids: np.ndarray, wanted: set[str], progress=None) ->
         if progress is not None:
             progress(end, len(ids))
     return counts
-
-
-def _named(name: str, progress: Progress) -> Callable[[int, int], None] | None:
-    return None if progress is None else lambda done, total: progress(name, done, total)
