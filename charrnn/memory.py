@@ -1,11 +1,13 @@
 """How much memory a run needs, so that an absurd one is refused before it starts."""
 
 import os
+from dataclasses import replace
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.packed import padded
 from charrnn.parameters import parameter_count
+from charrnn.text.batches import fitting_lanes
 
 _MOMENTS = {"adamw": 2, "adam": 2}  # of the other optimisers one
 
@@ -31,12 +33,15 @@ def installed() -> int | None:
         return None
 
 
-def check(model: ModelConfig, training: TrainConfig) -> None:
-    """Refuse what cannot fit.
+def check(model: ModelConfig, training: TrainConfig, length: int | None = None) -> None:
+    """Refuse what cannot fit, in the windows that a text of ``length`` characters fills if that is known.
 
     Raises:
         ConfigError: with what it would need and what there is.
     """
+    if length is not None:
+        lanes, steps = fitting_lanes(length, training.batch_size, training.seq_len)
+        training = replace(training, batch_size=lanes, seq_len=steps)
     _require(
         needed(model, training),
         f"{model.layers} x {model.hidden} with windows of {training.batch_size} x {training.seq_len} needs",

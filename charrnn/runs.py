@@ -120,8 +120,8 @@ class RunFolder:
         self.save_last(checkpoint)
         self.rewind(checkpoint)
 
-    def load_last(self, warn: Warn) -> Checkpoint:
-        """The checkpoint to resume from: the last one, or if that is damaged or lost the one before.
+    def load_last(self, warn: Warn) -> tuple[Path, Checkpoint]:
+        """The checkpoint to resume from and where it was: the last one, or if that is damaged or lost the one before.
 
         Raises:
             CheckpointError: there is none that is whole.
@@ -133,7 +133,7 @@ class RunFolder:
             raise CheckpointError(f"{self.last}: nothing to resume; {advice}")
         path, checkpoint = _first_whole([self.last, self.previous], warn)
         self._last_is_good = path == self.last
-        return checkpoint
+        return path, checkpoint
 
     def rewind(self, checkpoint: Checkpoint) -> None:
         """Have nothing in the folder from after ``checkpoint``, so that the run that goes on has every step once.

@@ -12,14 +12,14 @@ def verdict(history: Sequence[dict[str, Any]], best_step: int | None, best_val_l
     """What the evaluations of a run say, each with step, epoch, loss (of training, smoothed) and val_loss.
 
     The training loss is taken under dropout, so it lies above what the same weights reach without.  None with fewer
-    than four evaluations.
+    than four evaluations, or if a loss is not known.
     """
-    if len(history) < 4 or best_val_loss is None:
+    if len(history) < 4 or best_val_loss is None or history[-1]["loss"] is None:
         return None
     last = history[-1]
-    best = next(entry for entry in history if entry["step"] == best_step)
+    best = next((entry for entry in history if entry["step"] == best_step), None)
     rise = last["val_loss"] - best_val_loss
-    if rise > RISE:
+    if best is not None and rise > RISE:  # a checkpoint from elsewhere may have lost its history
         return (
             f"over-fitted: validation was best at epoch {best['epoch']:.1f} and has risen by {rise:.3f} since; "
             "try more --dropout, fewer --epochs or a smaller --hidden (the best checkpoint is kept)"

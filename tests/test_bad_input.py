@@ -155,7 +155,7 @@ def test_a_schedule_without_the_part_that_it_needs():
     ("arguments", "advice"),
     [
         (["train", "ok.txt", "--hidden", 60_000, "--layers", 64], "choose a smaller hidden size"),
-        (["train", "ok.txt", "--batch-size", 1_000_000, "--seq-len", 1_000_000], "choose a smaller"),
+        (["train", "ok.txt", "--hidden", 65_000, "--batch-size", 1_000_000, "--seq-len", 10], "choose a smaller"),
         (["bench", "--hidden", 65_000, "--layers", 64], "choose a smaller hidden size"),
         (["sample", "nowhere", "--count", 100_000, "--length", 1_000_000_000], "ask for a smaller --count or --length"),
     ],
@@ -166,6 +166,16 @@ def test_absurd_sizes_come_with_the_memory_they_would_need(here, monkeypatch, ar
     assert " GB, and this machine has 16.0: " in line
     assert advice in line
     assert not (here / "checkpoints" / "ok").exists()
+
+
+def test_sizes_beyond_a_small_text_are_not_refused_for_the_memory_that_they_will_not_take(here, monkeypatch):
+    monkeypatch.setattr("charrnn.memory.installed", lambda: 10**9)
+    sizes = ["--batch-size", 1_000_000, "--seq-len", 1_000_000]
+    small = ["--hidden", 8, "--layers", 1, "-q"]
+    succeed("train", "ok.txt", *sizes, *small, "--steps", 2)
+    succeed("train", "--resume", "--name", "ok", "--steps", 3, "-q")
+    (here / "long.txt").write_text("abcdefgh " * 300_000)
+    assert " GB, and this machine has 1.0: choose a smaller" in refused("train", "long.txt", *sizes, *small)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from command_line import SMALL, invoke, succeed
+from forgeries import changed, rewritten
 
 from charrnn import memory, program
 from charrnn.checkpoint import Checkpoint
@@ -92,6 +93,46 @@ def test_another_text_is_refused_or_taken_as_told(begun, tmp_path, text):
     result = invoke(*begun, strange, "--allow-different", "--steps", 30)
     assert result.exit_code == 1
     assert "--init-from and --grow-vocabulary" in result.stderr
+
+
+@pytest.mark.parametrize("other", ["text", "split"])
+def test_what_was_best_of_another_text_counts_no_more(begun, tmp_path, text, other):
+    """As if that run had run out of patience, with losses that the other part cannot reach."""
+    path, best = tmp_path / "r" / "last.safetensors", tmp_path / "r" / "best.safetensors"
+    checkpoint = last(begun)
+    entry = checkpoint.history[-1] | {"val_loss": 0.001}
+    checkpoint.history = [entry | {"step": step} for step in (3, 5, 7, 9)]
+    checkpoint.progress |= {"best_step": 3, "best_val_loss": 0.001}
+    checkpoint.training = TrainConfig.from_dict(checkpoint.training.to_dict() | {"patience": 3, "schedule": "plateau"})
+    checkpoint.save(path)
+    assert "give more --patience" in invoke(*begun).stderr
+    (tmp_path / "other.txt").write_text(text.read_text()[:9_000])
+    how = [tmp_path / "other.txt"] if other == "text" else ["--split", "80/20"]
+    result = succeed(*begun, *how, "--allow-different")
+    note = (
+        "going on otherwise than begun: its evaluations are of another text or part: best, patience and plateaus begin"
+    )
+    assert note in result.stderr
+    checkpoint = last(begun)
+    assert checkpoint.progress["step"] == 20
+    assert [entry["step"] for entry in checkpoint.history] == [10, 15, 20]
+    assert checkpoint.progress["best_step"] in (10, 15, 20)
+    assert Checkpoint.load(best).progress["step"] == checkpoint.progress["best_step"]
+    assert "begin anew" not in succeed(*begun, *how[1:] and ["--split", "80/20/0"], "--steps", 21).stderr
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_cannot_be_resumed_is_named(begun, damaged):
+    folder = begun[3] / "r"
+    path = folder / ("previous.safetensors" if damaged else "last.safetensors")
+    path.write_bytes(rewritten(path.read_bytes(), changed("progress.window", 10**6)))
+    if damaged:
+        (folder / "last.safetensors").write_bytes(b"")
+    result = invoke(*begun)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith(f"Error: {path}: the checkpoint's counters say window 1000000")
+    path.write_bytes(rewritten(path.read_bytes(), changed("training", None)))
+    assert f"Error: {path}: it has no run to resume" in invoke(*begun).stderr
 
 
 def test_another_program_is_refused_or_taken_as_told(begun, monkeypatch):

@@ -52,7 +52,8 @@ def refused(message):
 
 def test_the_previous_checkpoint_is_kept(folder):
     assert (step(folder.last), step(folder.previous), step(folder.best)) == (9, 5, 5)
-    assert folder.load_last(refused).progress["step"] == 9
+    path, checkpoint = folder.load_last(refused)
+    assert (path, checkpoint.progress["step"]) == (folder.last, 9)
 
 
 def test_without_hard_links_the_previous_one_is_a_copy(folder, monkeypatch):
@@ -69,7 +70,8 @@ def test_a_resume_takes_the_previous_one_if_the_last_is_damaged(folder, how):
     how(folder.last)
     said = []
     again = RunFolder(folder.path)
-    assert again.load_last(said.append).progress["step"] == 5
+    path, checkpoint = again.load_last(said.append)
+    assert (path, checkpoint.progress["step"]) == (folder.previous, 5)
     assert len(said) == 1
     assert said[0].startswith(f"{folder.last}: ")
     assert said[0].endswith("; previous.safetensors, of step 5, is taken instead")

@@ -73,7 +73,7 @@ def outcome(path):
 
 def resume(path, config, **options):
     """A trainer that goes on in the folder ``path``."""
-    return trainer(path, config, resume=RunFolder(path).load_last(print), **options)
+    return trainer(path, config, resume=RunFolder(path).load_last(print)[1], **options)
 
 
 def poisoned(made, steps, value=np.nan):

@@ -23,12 +23,12 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     from charrnn.network import CharLSTM
     from charrnn.text.parts import Parts
     from charrnn.training import Trainer
-    from charrnn.training.adapting import adapted
+    from charrnn.training.adapting import adapted, is_scored_anew
 
-    checkpoint = folder.load_last(terminal.warn)
+    path, checkpoint = folder.load_last(terminal.warn)
     facts = checkpoint.corpus
     if checkpoint.training is None or checkpoint.state is None or not facts:
-        raise CheckpointError(f"{folder.last}: it has no run to resume, only weights; start one with --init-from")
+        raise CheckpointError(f"{path}: it has no run to resume, only weights; start one with --init-from")
     different, longer = _different_options(ctx, options, checkpoint)
     config = _settings(ctx, options, checkpoint)
     reading = {name: facts[name] for name in TEXT} | {"unknown": facts.get("unknown")}
@@ -51,9 +51,11 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
             f"{folder.path}: it would not go on as the same run: {'; '.join(different)}. "
             "Change that back, or go on all the same with --allow-different"
         )
+    if is_scored_anew(checkpoint, config, is_other_text):
+        different.append("its evaluations are of another text or part: best, patience and plateaus begin anew")
     if different:
         checkpoint = adapted(checkpoint, config, len(parts.train), is_other_text)
-    memory.check(checkpoint.model, config)
+    memory.check(checkpoint.model, config, len(parts.train))
     network = CharLSTM(checkpoint.model, seed=None, threads=options["threads"])
     notes = (*corpus.notes, *(f"going on otherwise than begun: {each}" for each in different), *longer)
     try:
@@ -62,7 +64,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
             diagnose=options["diagnose"],
         )
     except CheckpointError as error:
-        raise CheckpointError(f"{folder.last}: {error}") from None
+        raise CheckpointError(f"{path}: {error}") from None
     if trainer.is_complete:
         more = "--patience" if trainer.is_out_of_patience else "--epochs, --steps or --time-budget"
         raise ConfigError(
@@ -126,6 +128,8 @@ def _settings(ctx: click.Context, options: dict[str, Any], checkpoint) -> TrainC
     """
     settings = checkpoint.training.to_dict()
     changed = {name: options[name] for name in given(ctx, (*LEARNING, *RUN)) if name not in SETTLED}
+    if options["split"].removesuffix("/0") == settings["split"].removesuffix("/0"):
+        changed.pop("split", None)
     if changed.keys() & set(ENDS):
         settings |= dict.fromkeys(ENDS)
     settings |= changed

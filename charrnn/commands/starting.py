@@ -92,7 +92,8 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         source = grow(source, corpus.vocabulary, config.seed)
     sizes = [options[name] for name in MODEL]
     model = source.model if source is not None else ModelConfig(len(corpus.vocabulary), *sizes)
-    memory.check(model, config)
+    parts = Parts.of(corpus.ids, config.split)
+    memory.check(model, config, len(parts.train))
     network = CharLSTM(model, config.seed, options["threads"], config.init, config.forget_bias)
     if source is not None:
         network.set_parameters(source.parameters)
@@ -106,7 +107,6 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         "unknown": options["unknown"],
         "init_from": str(options["init_from"]) if source is not None else None,
     }
-    parts = Parts.of(corpus.ids, config.split)
     return Trainer(network, config, parts, corpus.vocabulary, folder, facts, notes, diagnose=options["diagnose"])
 
 

@@ -16,7 +16,8 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
     """The checkpoint as one of a run with ``config`` on a training part of so many characters.
 
     What fits goes on. The rest begins anew: moments with another optimiser, an average of the weights that was not kept
-    before, and, with other windows or another text, the epoch, what the lanes remember, and what best is.
+    before, with other windows or another text the epoch and what the lanes remember, and with another text or split the
+    evaluations, and so what is best, patience and plateaus.
     """
     before, progress, slots, state = (
         checkpoint.training,
@@ -30,8 +31,10 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
         state = np.zeros((2, layers, lanes, hidden), np.float32)
         state = state[0], state[1]
         progress["window"] = 0
-    if is_other_text or before.split != config.split:
-        progress["best_val_loss"] = None  # losses on other parts are not to be compared
+    history = checkpoint.history
+    if is_scored_anew(checkpoint, config, is_other_text):
+        progress |= {"val_loss": None, "best_val_loss": None, "best_step": None, "unscored": 0}
+        history = []
     moments = (*SLOTS[config.optimizer], *(["ema"] if config.ema else []))
     if before.optimizer != config.optimizer:
         slots = {slot: _times(checkpoint, 0) for slot in SLOTS[config.optimizer]}
@@ -42,7 +45,12 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
         progress |= {"kept_step": progress["step"], "kept_updates": progress["updates"]}
         kept = ()
     slots = {slot: slots[slot] for slot in (*moments, *kept)}
-    return replace(checkpoint, progress=progress, optimizer=slots, state=state, training=config)
+    return replace(checkpoint, progress=progress, history=history, optimizer=slots, state=state, training=config)
+
+
+def is_scored_anew(checkpoint: Checkpoint, config: TrainConfig, is_other_text: bool) -> bool:
+    """Whether the run was scored on another validation part: then losses are not to be compared."""
+    return is_other_text or checkpoint.training.split != config.split
 
 
 def _times(checkpoint: Checkpoint, factor: int) -> dict[str, np.ndarray]:
