@@ -129,6 +129,7 @@ def decoder(data: bytes) -> None:
     lambda: npy(np.arange(5.0)),
     lambda: npy(np.arange(5) % 2 == 0),
     lambda: npy(np.arange(5, dtype=">u2")),
+    lambda: npy(np.arange(5)).replace(b"'<i8', ", b"'1 1 0>u1',"),
     *(b"0 1 0 1 1", b"01011", b"1e3 -2 .5 inf nan"),
 )
 def mask(data: bytes) -> None:

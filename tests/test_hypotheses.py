@@ -162,6 +162,7 @@ def test_a_mask_of_numbers(tmp_path, kind):
         (npy(array_header("<f8", f"({10**4000},)")), "values, and the text 4 characters"),
         (npy(array_header("<f8", "(True,)")), "has True values"),
         (npy(array_header("<f8", "()")), r"the shape \(\)"),
+        (npy(array_header("1 1 0>u1", "(4,)")), "not a whole .npy"),
         (npy(array_header("|O", "(4,)")), "has values of type"),
         (npy(array_header("<c8", "(4,)")), "has values of type"),
         (None, "cannot be read"),

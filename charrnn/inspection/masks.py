@@ -54,7 +54,7 @@ def _array(path: Path, content: bytes, characters: int) -> np.ndarray:
     try:
         with warnings.catch_warnings(action="ignore"):  # of headers that Python 2 wrote
             shape, _, kind = _HEADERS[format.read_magic(file)](file)
-    except (ValueError, TypeError, KeyError, EOFError, RecursionError, MemoryError, TokenError):
+    except (ValueError, TypeError, KeyError, EOFError, SyntaxError, RecursionError, MemoryError, TokenError):
         raise ConfigError(f"{path}: is not a whole .npy file of numbers") from None
     if kind.kind not in "biuf":
         raise ConfigError(f"{path}: has values of type {brief(kind)}: numbers are wanted")
