@@ -29,6 +29,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.drip = False  # a byte now and then
         self.go_on = threading.Event()
         self.asked: list[str | None] = []
+        self.conditions: list[str | None] = []  # the If-Range headers
         self.scheme = "https" if tls else "http"
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -51,6 +52,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         server, content, start = self.server, self.server.content, 0
         asked = self.headers.get("Range")
         server.asked.append(asked)
+        condition = self.headers.get("If-Range")
+        server.conditions.append(condition)
         if server.silent_at == -1:
             server.go_on.wait(30)
             return
@@ -62,7 +65,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.path != "/a.txt":
             self.send_error(404)
             return
-        if asked and server.ranges:
+        if asked and server.ranges and (condition is None or condition in server.headers.values()):
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
             if start >= len(content):
                 self.send_error(416)

@@ -118,6 +118,19 @@ def test_odd_names_are_names(here, name):
     assert refused("train", "--name", "x", "--", name).startswith(f"{name}: byte 0xFF at offset 2")
 
 
+@pytest.mark.parametrize("command", [["train"], ["corpus", "stats"], ["inspect"]])
+@pytest.mark.parametrize("name", ["-dash.txt", "--dash", "-q\x1b[31m"])
+def test_a_name_that_looks_like_an_option_comes_with_how_to_write_it(here, command, name):
+    result = run_cli(*command, name, cwd=here)
+    assert result.returncode == 2
+    assert b"To name the file" not in result.stderr
+    write(name, SENTENCE * 9)
+    result = run_cli(*command, name, cwd=here)
+    assert result.returncode == 2
+    assert b"No such option" in result.stderr
+    assert b"To name the file %s put ./ before it, or --" % repr(name).encode() in result.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_a_pipe_with_a_name_is_a_text(here):
     os.mkfifo("pipe")

@@ -161,6 +161,47 @@ def test_a_download_that_breaks_off_can_be_continued(entry, server, tmp_path, pa
     assert server.asked == [None, "bytes=2000-"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "condition"),
+    [
+        ({"ETag": '"v1"', "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}, '"v1"'),
+        ({"ETag": 'W/"v1"', "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}, "Sat, 21 Nov 2026 10:00:00 GMT"),
+        ({"ETag": 'W/"v1"'}, None),
+        ({"ETag": '"' + "x" * 5000 + '"'}, None),
+        ({"ETag": '"caf\xe9"', "Last-Modified": "yesterday"}, None),
+    ],
+)
+def test_a_download_is_continued_if_the_text_is_the_same(entry, server, tmp_path, part, headers, condition):
+    server.headers, server.cut = headers, 2000
+    failure(entry, tmp_path)
+    server.cut = None
+    assert fetch(entry, tmp_path).read_bytes() == TEXT
+    assert server.asked == [None, "bytes=2000-"]
+    assert server.conditions == [None, condition]
+    assert list(tmp_path.iterdir()) == [tmp_path / "a-text.txt"]
+
+
+def test_a_text_that_changed_is_fetched_anew_at_once(entry, server, tmp_path, part):
+    server.headers, server.content, server.cut = {"ETag": '"old"'}, b"X" + TEXT[1:], 2000
+    failure(entry, tmp_path)
+    server.headers, server.content = {"ETag": '"new"'}, TEXT
+    failure(entry, tmp_path)
+    assert part.read_bytes() == TEXT[:2000]  # not the rest of another state
+    server.cut = None
+    assert fetch(entry, tmp_path).read_bytes() == TEXT
+    assert server.asked == [None, "bytes=2000-", "bytes=2000-"]
+    assert server.conditions == [None, '"old"', '"new"']
+
+
+@pytest.mark.parametrize("known", [b"", b"\xff\xfe", b"a: b\r\nHost: x", b'"old"', b"x" * 100_000])
+def test_any_validator_that_lies_there_is_borne(entry, server, tmp_path, part, known):
+    part.write_bytes(TEXT[:100])
+    part.with_name(part.name + ".validator").write_bytes(known)
+    assert fetch(entry, tmp_path).read_bytes() == TEXT
+    assert server.conditions == ['"old"' if known == b'"old"' else None]
+    assert list(tmp_path.iterdir()) == [tmp_path / "a-text.txt"]
+
+
 def test_what_arrived_before_ctrl_c_is_continued(entry, server, tmp_path, part):
     def interrupt(done, total):
         if done:

@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -53,8 +54,15 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context):
+        arguments = list(ctx.args)
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            name = next((each for each in arguments if each.startswith("-") and Path(each).is_file()), None)
+            if name is None:
+                raise
+            advice = f"To name the file {name!r} put ./ before it, or -- before all names and behind all options."
+            raise click.UsageError(f"{error.format_message()} {advice}", error.ctx) from None
         except CharRNNError as error:
             raise _Problem(str(error)) from error
         except MemoryError:

@@ -21,9 +21,9 @@ def download(
 ) -> Path:
     """Fetch a text and return its path, ``NAME.txt`` in the folder; a good one that is there already is kept.
 
-    What has arrived is kept in ``NAME.txt.part`` until it is whole, so that a broken download is continued.  When the
-    whole that was continued is not the text of the catalog (the server's may have changed in between), it is fetched
-    once from the start.
+    What has arrived is kept in ``NAME.txt.part`` until it is whole, so that a broken download is continued; what the
+    server knows it by is kept beside it, so that a text that has changed meanwhile comes from its start at once.  When
+    the whole that was continued is not the text of the catalog all the same, it is fetched once from the start.
 
     Args:
         entry: which text; not a built-in one.
@@ -44,14 +44,16 @@ def download(
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file() and _is_the_text(entry, path):
             return path
-        for place in (path, part):
+        for place in (path, part, _validator_of(part)):
             _require_plain(place)
         with _locked(part) as file:
-            _complete(entry, file, report, loopback_http)
+            _complete(entry, file, part, report, loopback_http)
+        _validator_of(part).unlink(missing_ok=True)
         part.replace(path)
         flush_folder(path.parent)
     except _NotTheTextError as error:
-        part.unlink(missing_ok=True)
+        for place in (part, _validator_of(part)):
+            place.unlink(missing_ok=True)
         raise CorpusError(str(error)) from None
     except OSError as error:  # of the disk: those of the network are CorpusErrors already
         raise CorpusError(f"{error.filename or part}: {error.strerror or error}") from None
@@ -62,15 +64,20 @@ class _NotTheTextError(Exception):
     """What arrived can never become the text."""
 
 
-def _complete(entry: CatalogEntry, file: BinaryIO, report: Report, loopback_http: bool) -> None:
+def _validator_of(part: Path) -> Path:
+    """The file with what the server knows a part by."""
+    return part.with_name(part.name + ".validator")
+
+
+def _complete(entry: CatalogEntry, file: BinaryIO, part: Path, report: Report, loopback_http: bool) -> None:
     """Add what is missing to the part file, or begin anew; it is the text when this returns."""
     done = file.seek(0, os.SEEK_END)
     if done > entry.bytes:
         done = file.truncate(0)
     if done < entry.bytes:
-        _fetch(entry, file, done, report, loopback_http)
+        _fetch(entry, file, part, done, report, loopback_http)
     if done and file.seek(0, os.SEEK_END) >= entry.bytes and _digest(file) != entry.sha256:
-        _fetch(entry, file, 0, report, loopback_http)
+        _fetch(entry, file, part, 0, report, loopback_http)
     size = file.seek(0, os.SEEK_END)
     if size < entry.bytes:
         raise CorpusError(
@@ -86,10 +93,13 @@ def _complete(entry: CatalogEntry, file: BinaryIO, report: Report, loopback_http
         )
 
 
-def _fetch(entry: CatalogEntry, file: BinaryIO, done: int, report: Report, loopback_http: bool) -> None:
+def _fetch(entry: CatalogEntry, file: BinaryIO, part: Path, done: int, report: Report, loopback_http: bool) -> None:
     """Append the text from the byte ``done`` on; from the start, if the server cannot continue."""
-    with Transfer(entry.name, entry.address, done, entry.bytes, loopback_http) as transfer:
+    place = _validator_of(part)
+    known = place.read_bytes()[:1000].decode("ascii", "replace") if place.exists() else ""
+    with Transfer(entry.name, entry.address, done, entry.bytes, known, loopback_http) as transfer:
         done = file.truncate(transfer.start)
+        place.write_text(transfer.validator, encoding="ascii")
         report(done, entry.bytes)
         for data in transfer:
             file.write(data)

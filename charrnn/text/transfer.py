@@ -19,39 +19,44 @@ _BLOCK = 1 << 16
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _AGAIN = "try again to continue"
+_VALIDATOR = re.compile(r'"[!#-~]{0,200}"|[A-Za-z]{3}, [A-Za-z0-9: ]{1,40}')  # a strong ETag, or a date
 
 
 class Transfer:
     """A text of a known size on its way, from an offset on; a context manager that is iterated over its blocks.
 
-    ``start`` is where the bytes that come begin: at the offset asked for, or at 0 if the server cannot continue.
-    No more than one byte beyond the announced size is read.
+    ``start`` is where the bytes that come begin: at the offset asked for, or at 0 if the server cannot continue, or has
+    another text there now.  No more than one byte beyond the announced size is read.  ``validator`` is what the server
+    knows this state of the text by, its ETag or else the time of its last change, "" if it says neither.
 
     Args:
         name: what messages call it.
         address: https, or with ``loopback_http`` plain http to this very machine (for tests).
         offset: bytes that are there already.
         total: its size in bytes.
+        validator: that of the bytes that are there already, "" if it is not known.
 
     Raises:
         CorpusError: the address or one that it leads to is not https, the certificate is not trusted, the server
             refuses, stalls, drips, or offers a text of another size.
     """
 
-    def __init__(self, name: str, address: str, offset: int, total: int, loopback_http: bool = False):
+    def __init__(
+        self, name: str, address: str, offset: int, total: int, validator: str = "", loopback_http: bool = False
+    ):
         self._name, self._total = name, total
         try:
             _check_address(name, address, loopback_http)
             opener = urllib.request.build_opener(_SafeRedirects(name, loopback_http))
             try:
-                self._response = _ask(opener, address, offset)
+                self._response = _ask(opener, address, offset, validator)
             except urllib.error.HTTPError as error:
                 error.close()
                 if not offset or error.code != 416:
                     raise
                 # It has nothing to add, so what is there is not its text.
                 offset = 0
-                self._response = _ask(opener, address, offset)
+                self._response = _ask(opener, address)
         except urllib.error.HTTPError as error:
             error.close()
             raise self._failed(f"the server answers {error.code} {error.reason}") from None
@@ -62,6 +67,9 @@ class Transfer:
         except CorpusError:
             self._response.close()
             raise
+        headers = self._response.headers
+        said = (headers.get("ETag", ""), headers.get("Last-Modified", ""))
+        self.validator = next(filter(_VALIDATOR.fullmatch, said), "")
 
     def __enter__(self) -> "Transfer":
         return self
@@ -113,10 +121,14 @@ class Transfer:
         return CorpusError(f"{self._name}: cannot download: {words}" + (f"; {advice}" if advice else ""))
 
 
-def _ask(opener: urllib.request.OpenerDirector, address: str, offset: int) -> http.client.HTTPResponse:
+def _ask(
+    opener: urllib.request.OpenerDirector, address: str, offset: int = 0, validator: str = ""
+) -> http.client.HTTPResponse:
     request = urllib.request.Request(address, headers={"User-Agent": "charrnn", "Accept-Encoding": "identity"})
     if offset:
         request.add_header("Range", f"bytes={offset}-")
+        if _VALIDATOR.fullmatch(validator):
+            request.add_header("If-Range", validator)
     return opener.open(request, timeout=TIMEOUT)
 
 
