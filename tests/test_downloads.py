@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import ssl
 from dataclasses import replace
 
@@ -274,14 +275,17 @@ def test_a_missing_server_keeps_the_part(entry, server, tmp_path, part):
 def test_a_silent_server(entry, server, tmp_path, part, monkeypatch, silent_at):
     monkeypatch.setattr(transfer, "TIMEOUT", 0.2)
     server.silent_at = silent_at
-    assert "timed out; try again to continue" in failure(entry, tmp_path)
-    assert part.read_bytes() == TEXT[: max(silent_at, 0)]
+    for _ in range(50):  # on a loaded machine it may be taken for silent before it is
+        assert "timed out; try again to continue" in failure(entry, tmp_path)
+        if part.read_bytes() == TEXT[: max(silent_at, 0)]:
+            return
+    pytest.fail(f"{part.stat().st_size} bytes came")
 
 
 def test_a_server_that_drips(entry, server, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "SPAN", 0.2)
     server.drip = True
-    assert "bytes came in 0 seconds; try again" in failure(entry, tmp_path)
+    assert re.search(r"only [\d,]+ bytes came in \d+ seconds; try again", failure(entry, tmp_path))
 
 
 # Only https

@@ -76,7 +76,7 @@ def test_a_network_that_is_done_with_is_let_go(rng, monkeypatch):
     network.forward(rng.integers(0, 30, (10, 6), np.int32), network.initial_state(6))
     gone = weakref.ref(network)
     del network
-    for _ in range(50):
+    for _ in range(1000):
         gc.collect()
         if gone() is None:
             break
