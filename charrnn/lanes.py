@@ -30,19 +30,23 @@ class Lanes:
         characters: how many there are to read, 1 or more.
         lanes: at most so many lanes; short texts get fewer.
         steps: of a window.
+        most: how many count, if not all: each lane has a stretch of these, so they are spread over the whole.
     """
 
-    def __init__(self, characters: int, lanes: int = 32, steps: int = 64):
+    def __init__(self, characters: int, lanes: int = 32, steps: int = 64, most: int | None = None):
         self.count = max(1, min(lanes, characters // LANE_LENGTH))
         self.steps = steps
         self._characters = characters
-        self._bounds = np.array([characters * lane // self.count for lane in range(self.count + 1)])
-        self._starts = np.maximum(self._bounds[:-1] - WARM_UP, 0)
-        self.length = int((self._bounds[1:] - self._starts).max())
+        bounds = np.array([characters * lane // self.count for lane in range(self.count + 1)])
+        self._firsts, self._ends = bounds[:-1], bounds[1:]
+        if most is not None and most < characters:
+            self._ends = np.minimum(self._ends, self._firsts + max(1, most // self.count))
+        self._starts = np.maximum(self._firsts - WARM_UP, 0)
+        self.length = int((self._ends - self._starts).max())
 
     def windows(self) -> Iterator[Places]:
         """The windows in order; a state of ``count`` lanes is carried from one to the next."""
         for begin in range(0, self.length, self.steps):
             at = self._starts + np.arange(begin, min(begin + self.steps, self.length))[:, None]
-            own = (at >= self._bounds[:-1]) & (at < self._bounds[1:])
+            own = (at >= self._firsts) & (at < self._ends)
             yield Places(np.minimum(at, self._characters - 1), own)

@@ -87,6 +87,38 @@ def test_held_at_its_mean_or_without_a_mask(planted):
     assert [len(rival.cells) for rival in plain.rivals] == [2, 2, 2]
 
 
+def test_a_long_text_is_read_in_stretches(planted):
+    network, ids, mask = planted
+    whole = ablate(network, ids, [(0, 3)], 0.0, mask, rivals=2)
+    calls = []
+    some = ablate(
+        network, ids, [(0, 3)], 0.0, mask, rivals=2, most=20_000, most_compared=3000,
+        progress=lambda *call: calls.append(call),
+    )  # fmt: skip
+    assert (whole.characters, whole.text_characters) == (29_999, 29_999)
+    assert (whole.compared.contrast, whole.compared_characters) == (whole.contrast.value, 29_999)
+    assert some.text_characters == 29_999
+    assert 19_900 < some.characters <= 20_000
+    assert 2900 < some.compared_characters <= 3000
+    assert some.contrast.low < whole.contrast.value < some.contrast.high
+    assert some.compared.contrast == pytest.approx(whole.contrast.value, rel=0.3)
+    assert some.compared.contrast != some.contrast.value
+    assert some.rank == 1
+    assert all(abs(rival.contrast) < 1e-6 for rival in some.rivals)
+    done, total = zip(*calls, strict=True)
+    assert list(done) == sorted(done)
+    assert set(total) == {2 * 20_000 + 4 * 3000}
+    assert 0.99 * total[0] < done[-1] <= total[0]
+
+
+def test_where_a_sample_has_nothing_inside_others_are_compared_on_all(planted):
+    network, ids, mask = planted
+    rare = mask & (np.arange(len(ids)) > len(ids) - 100)
+    found = ablate(network, ids, [(0, 3)], 0.0, rare, rivals=1, most_compared=3000)
+    assert found.compared_characters == found.characters
+    assert found.rank == 1
+
+
 def test_too_few_blocks_give_no_interval(planted):
     network, ids, mask = planted
     found = ablate(network, ids[:900], [(0, 3)], 0.0, mask[:900], rivals=0)

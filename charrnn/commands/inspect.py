@@ -15,7 +15,18 @@ from charrnn.commands.options import (
     unknown_option,
 )
 from charrnn.commands.sections import Sectioned, section
-from charrnn.commands.views import ablation, chosen, files, find, follow, history, moments, reading, view_options
+from charrnn.commands.views import (
+    ablation,
+    chosen,
+    files,
+    find,
+    follow,
+    history,
+    moments,
+    reading,
+    view_options,
+    writing,
+)
 
 VIEWS = (history, follow, ablation, moments, find, files, reading)  # the last is shown where no option asks for another
 
@@ -49,7 +60,7 @@ def inspect(checkpoint: Path, **options: Any) -> None:
     from charrnn.terminal.console import Terminal
 
     terminal = Terminal(options["quiet"], options["as_json"])
-    view = chosen(VIEWS, options)
+    view = chosen(VIEWS, options, (writing, writing.Seeds))
     if options["text"] is not None and options["literal"] is not None:
         raise click.UsageError("Give one text: a file, - for standard input, or --text TEXT.")
     if options["cell"] and options["surprise"] and not options["as_json"]:

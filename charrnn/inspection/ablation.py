@@ -1,6 +1,6 @@
 """What a model loses when cells are held: where, how surely, at which characters, and against other cells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,10 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.inspection.intervention import Cell, clamp, require_cells
 from charrnn.inspection.tally import BLOCK, INSIDE, Change, Progress, Tally, changes, differences, tally
+from charrnn.lanes import Lanes
 from charrnn.network import CharLSTM
+
+MOST, MOST_COMPARED = 1 << 20, 100_000  # characters read for the cells themselves, and for each comparison
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Rival:
-    """Other cells of the same layers held in the same way: what they change."""
+    """Cells held on the characters of the comparison: what that changes."""
 
     cells: tuple[Cell, ...]
     overall: float
@@ -42,11 +45,14 @@ class Ablation:
 
     ``contrast`` is ``inside`` minus ``outside``, ``share`` the part of the characters that is inside; without a mask
     none is, and ``inside`` and ``contrast`` are NaN. ``symbols`` are all that occur, those that lose most first.
-    ``on`` and ``off`` are the means that each cell has inside and outside.
+    ``on`` and ``off`` are the means that each cell has inside and outside. ``characters`` were scored, of
+    ``text_characters``; to the ``rivals``, other cells of the same layers held in the same way, the cells were
+    ``compared`` on ``compared_characters`` of them.
     """
 
     values: dict[Cell, float]
     characters: int
+    text_characters: int
     block: int
     loss: float
     overall: Change
@@ -58,6 +64,8 @@ class Ablation:
     on: dict[Cell, float]
     off: dict[Cell, float]
     rivals: list[Rival]
+    compared: Rival
+    compared_characters: int
 
     @property
     def masked(self) -> bool:
@@ -67,8 +75,8 @@ class Ablation:
     @property
     def rank(self) -> int:
         """Place among the rivals, 1 the dearest: by the contrast, without a mask by the whole."""
-        own = self.contrast.value if self.masked else self.overall.value
-        return 1 + sum((rival.contrast if self.masked else rival.overall) >= own for rival in self.rivals)
+        own, *others = (each.contrast if self.masked else each.overall for each in (self.compared, *self.rivals))
+        return 1 + sum(other >= own for other in others)
 
 
 def ablate(
@@ -80,9 +88,14 @@ def ablate(
     *,
     rivals: int = 20,
     seed: int = 0,
+    most: int = MOST,
+    most_compared: int = MOST_COMPARED,
     progress: Progress | None = None,
 ) -> Ablation:
     """Hold ``cells`` while the network reads ids (N + 1,), and see what that costs.
+
+    A long text is read in stretches spread over it, ``most`` characters in all, and ``most_compared`` for each
+    comparison with other cells, or ``most`` if so few have none inside the mask or none outside.
 
     Args:
         network: the model; it stays as it is.
@@ -92,7 +105,8 @@ def ablate(
         mask: (N + 1,) where a hypothesis holds, for a comparison of inside and outside.
         rivals: how many random choices of other cells of the same layers to hold in the same way.
         seed: of that choice and of the bootstrap.
-        progress: called with the work done and all of it.
+        most, most_compared: see above.
+        progress: called with the characters read and all that will be.
 
     Raises:
         ConfigError: a cell that is not there or named twice, a text too short, a mask of another length.
@@ -109,20 +123,15 @@ def ablate(
         raise ConfigError(f"cells are held at a number or at their mean, not at {held!r}")
     generator = np.random.default_rng(seed)
     others = _others(network, cells, rivals, generator)
-    block = int(np.clip((len(ids) - 1) // 100, 100, BLOCK))
-    passes, run = 2 + len(others), 0
-
-    def report(done: int, total: int) -> None:
-        if progress is not None:
-            progress(run * total + done, passes * total)
-
-    def held_tally(values: Mapping[Cell, float]) -> Tally:
-        nonlocal run
-        run += 1
-        return tally(clamp(network, values), ids, mask, block, progress=report)[0]
-
+    scored = len(ids) - 1
+    passes = _Passes(ids, mask, int(np.clip(scored // 100, 100, BLOCK)), progress)
+    most, few = min(scored, most), min(scored, most, most_compared)
+    if mask is not None and few < most and len(np.unique(passes.inside(few))) == 1:
+        few = most
+    anew = bool(others) and few < most
+    passes.work = 2 * most + (len(others) + 2 * anew) * few
     named = [*cells, *(cell for other in others for cell in other)]
-    free, means = tally(network, ids, mask, block, named, report)
+    free, means = passes.read(network, most, named)
     weight = free.count.sum(axis=0) / free.count.sum()
     whole = dict(zip(named, np.nansum(means * weight, axis=1), strict=True))
     off, on = (dict(zip(cells, map(float, column), strict=False)) for column in means.T)
@@ -131,16 +140,18 @@ def ablate(
         return {cell: float(whole[cell]) if held == "mean" else float(held) for cell in chosen}
 
     values = values_of(cells)
-    after = held_tally(values)
+    after, _ = passes.read(clamp(network, values), most)
     overall, outside, inside, contrast = changes(free, after, generator)
-    found = []
-    for other in others:
-        theirs = differences((held_tally(values_of(other)).loss - free.loss).sum(0), free.count.sum(0))
-        found.append(Rival(tuple(other), float(theirs[0]), float(theirs[3])))
+    compared, base = Rival(tuple(cells), overall.value, contrast.value), free
+    if anew:
+        base, _ = passes.read(network, few)
+        compared = _rival(cells, base, passes.read(clamp(network, values), few)[0])
+    found = [_rival(other, base, passes.read(clamp(network, values_of(other)), few)[0]) for other in others]
     return Ablation(
         values=values,
-        characters=len(ids) - 1,
-        block=block,
+        characters=int(free.count.sum()),
+        text_characters=scored,
+        block=passes.block,
         loss=free.mean,
         overall=overall,
         inside=inside,
@@ -151,7 +162,39 @@ def ablate(
         on=on,
         off=off,
         rivals=found,
+        compared=compared,
+        compared_characters=int(base.count.sum()),
     )
+
+
+class _Passes:
+    """Readings of one text with one network after the other; ``work`` is how many characters that will be in all."""
+
+    def __init__(self, ids: np.ndarray, mask: np.ndarray | None, block: int, progress: Progress | None):
+        self._ids, self._mask, self.block, self._progress = ids, mask, block, progress
+        self.work, self._done = 0, 0
+
+    def inside(self, most: int) -> np.ndarray:
+        """The mask (n,) where it counts, if at most ``most`` characters are scored."""
+        return np.concatenate(
+            [np.asarray(self._mask[at[own]], bool) for at, own in Lanes(len(self._ids) - 1, most=most).windows()]
+        )
+
+    def read(self, network: CharLSTM, most: int, means: Sequence[Cell] = ()) -> tuple[Tally, np.ndarray]:
+        """The tally of ``network`` on at most ``most`` characters, and the means of cells."""
+
+        def report(done: int, _: int) -> None:
+            if self._progress is not None:
+                self._progress(self._done + done, self.work)
+
+        found = tally(network, self._ids, self._mask, self.block, means, most, report)
+        self._done += int(found[0].count.sum())
+        return found
+
+
+def _rival(cells: Sequence[Cell], free: Tally, held: Tally) -> Rival:
+    theirs = differences((held.loss - free.loss).sum(axis=0), free.count.sum(axis=0))
+    return Rival(tuple(cells), float(theirs[0]), float(theirs[3]))
 
 
 def _others(network: CharLSTM, cells: Sequence[Cell], count: int, generator: np.random.Generator) -> list[list[Cell]]:

@@ -1,6 +1,6 @@
 """Text written while cells are held, and what of a hypothesis is to be seen in it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,9 @@ from charrnn.inspection.intervention import Cell, clamp
 from charrnn.inspection.passage import Script
 from charrnn.model import Model
 from charrnn.sampling import Choice, Sampler
+
+Progress = Callable[[int, int], None]
+_CHUNK = 50  # characters between reports
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,22 @@ def write_held(
     choice: Choice | None = None,
     seed: int = 0,
     hypothesis: Hypothesis | None = None,
+    progress: Progress | None = None,
 ) -> Samples:
     """Write ``texts`` of ``length`` characters that go on from ids ``prime`` (P,), P >= 1, with c of cells held.
+
+    ``progress`` is called with the characters that each text has, and will have.
 
     Raises:
         ConfigError: there is no such cell.
     """
     network = clamp(model.network, held) if held else model.network
-    ids = Sampler(network, prime, texts, choice, seed).draw(length).T.copy()
+    sampler, ids = Sampler(network, prime, texts, choice, seed), np.empty((texts, length), np.int32)
+    for start in range(0, length, _CHUNK):
+        stop = min(start + _CHUNK, length)
+        ids[:, start:stop] = sampler.draw(stop - start).T
+        if progress is not None:
+            progress(stop, length)
     if hypothesis is None:
         return Samples(dict(held), ids, np.nan, np.nan, np.nan)
     whole = np.concatenate([np.tile(prime, (texts, 1)), ids], axis=1)

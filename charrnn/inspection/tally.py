@@ -58,11 +58,16 @@ def tally(
     mask: np.ndarray | None = None,
     block: int = BLOCK,
     means: Sequence[Cell] = (),
+    most: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Tally, np.ndarray]:
-    """Score ids (N + 1,) in lanes, keeping sums only; also the mean c (len(means), 2) of cells outside and inside."""
+    """Score ids (N + 1,) in lanes, keeping sums only; also the mean c (len(means), 2) of cells outside and inside.
+
+    At most ``most`` of them are scored, in stretches spread over the text; ``progress`` is called with the characters
+    that were and all that will be.
+    """
     scored = len(ids) - 1
-    lanes, known, blocks = Lanes(scored), network.config.vocabulary, -(-scored // block)
+    lanes, known, blocks = Lanes(scored, most=most), network.config.vocabulary, -(-scored // block)
     state = network.initial_state(lanes.count)
     loss, count = np.zeros((2, blocks, 2))
     symbol_loss, symbol_count = np.zeros((2, known, 2))
@@ -83,9 +88,9 @@ def tally(
             signal = network.signal("c")[own]
             for number, (layer, unit) in enumerate(means):
                 cells[number] += np.bincount(inside, signal[:, layer, unit], 2)
-        done += len(at)
+        done += len(losses)
         if progress is not None:
-            progress(done, lanes.length)
+            progress(done, scored if most is None else min(scored, most))
     with np.errstate(invalid="ignore"):
         return Tally(loss, count, symbol_loss, symbol_count), cells / count.sum(axis=0)
 
@@ -97,7 +102,8 @@ def changes(before: Tally, after: Tally, generator: np.random.Generator) -> list
     1993, section 13.3) of statistics of K blocks drawn with replacement (Carlstein 1986: blocks that do not overlap),
     each statistic a ratio of sums.
     """
-    lost, count = after.loss - before.loss, before.count
+    read = before.count.sum(axis=1) > 0
+    lost, count = (after.loss - before.loss)[read], before.count[read]
     blocks = len(lost)
     values = differences(lost.sum(axis=0), count.sum(axis=0))
     if blocks < LEAST_BLOCKS:

@@ -21,7 +21,9 @@ def ablation_lines(record: Mapping[str, Any], symbols: int, width: int) -> list[
     held = ", ".join(f"{cell} at c = {value:.3g}" for cell, value in record["held"].items())
     masked = record["inside"] is not None and 0 < record["share_inside"] < 1
     lines: list[Text | str] = [Text(f"Held: {held}", style="bold")]
-    text = f"{figures.count(record['characters'])} characters, loss {figures.loss(record['loss'])} when nothing is held"
+    count, all_of_it = record["characters"], record["text_characters"]
+    read = figures.count(count) + (f" of {figures.count(all_of_it)}" if count < all_of_it else "")
+    text = f"{read} characters, loss {figures.loss(record['loss'])} when nothing is held"
     lines.append(clip(text, width))
     if masked:
         lines.append(clip(f"inside is {record['inside']}: {100 * record['share_inside']:.1f} %", width))
@@ -79,9 +81,12 @@ def _title(sample: Mapping[str, Any]) -> str:
 def _comparison(record: Mapping[str, Any], measure: str) -> str:
     theirs = [other[measure] for other in record["others"]]
     what = "inside - outside" if measure == "contrast" else "overall"
+    own, sample, place = record["compared"], "", ""
+    if own["characters"] < record["characters"]:
+        sample, place = f", on {figures.count(own['characters'])} characters", f", {_signed(own[measure])} there,"
     return (
-        f"{len(theirs)} random others of the layer, {what}: {_signed(min(theirs))} to {_signed(max(theirs))}, "
-        f"median {_signed(median(theirs))}; this is number {record['rank']} of {len(theirs) + 1}"
+        f"{len(theirs)} random others of the layer{sample}, {what}: {_signed(min(theirs))} to {_signed(max(theirs))}, "
+        f"median {_signed(median(theirs))}; this{place} is number {record['rank']} of {len(theirs) + 1}"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from charrnn.terminal.console import Terminal
+from charrnn.terminal.figures import clock
 from charrnn.terminal.sanitise import visible
 
 _PATIENCE = 0.7  # seconds: quicker work needs no bar
@@ -25,7 +26,8 @@ def progress_bar(terminal: Terminal, message: str) -> Iterator[Callable[[int, in
             nonlocal last
             if total and time.monotonic() - last > _BETWEEN_LINES:
                 last = time.monotonic()
-                terminal.note(f"{message}: {100 * done // total} %")
+                left = f", {clock((last - begun) * (total - done) / done)} left" if done else ""
+                terminal.note(f"{message}: {100 * done // total} %{left}")
 
         yield say
     else:

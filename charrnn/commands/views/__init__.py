@@ -6,7 +6,8 @@ A view has
 - ``wanted(options)``: the spelling of the option that asks for this view, or None (the last view takes what is left),
 - ``show(terminal, model, ids, options)``, which does the work; ids (N,) are the text's,
 - ``OWN``, names of options that mean nothing where the view is not asked for; ``FOR`` is how it is asked for,
-- ``IDLE``, names of options that tell others what to read or show, and it nothing,
+- ``IDLE``, names of options that tell others what to read or show, and it nothing; or ``idle(options)``, if they depend
+  on others,
 - ``HEEDS``, if options that ask for other views only tell this one more: their spellings,
 - ``READS = False`` if it reads no text: then ids are None.
 """
@@ -34,31 +35,34 @@ def view_options(views: Sequence[ModuleType]) -> Callable:
     return declare
 
 
-def chosen(views: Sequence[ModuleType], options: dict[str, Any]) -> ModuleType:
+def chosen(views: Sequence[ModuleType], options: dict[str, Any], shared: Sequence = ()) -> ModuleType:
     """The view that ``options`` ask for; the last one if they ask for none.
 
+    ``shared`` have ``OWN``, ``FOR`` and ``wanted`` as views do, for options of several of them.
+
     Raises:
-        click.UsageError: they ask for two.
+        click.UsageError: they ask for two, or for something that the view would drop.
     """
     view = _asked(views, options)
     context = click.get_current_context(silent=True)
     if context is not None:
-        _refuse_idle(views, view, options, context)
+        _refuse_idle((*views, *shared), view, options, context)
     return view
 
 
-def _refuse_idle(views: Sequence[ModuleType], view: ModuleType, options: dict[str, Any], context) -> None:
+def _refuse_idle(owners: Sequence, view: ModuleType, options: dict[str, Any], context) -> None:
     """An option that would be dropped without a word is a usage error."""
-    for other in views:
+    for other in owners:
         idle = given(context, getattr(other, "OWN", ())) if other.wanted(options) is None else []
         if idle:
             raise click.UsageError(f"{_spelling(idle[0])} means nothing without {other.FOR}.")
-    if idle := given(context, getattr(view, "IDLE", ())):
-        raise click.UsageError(f"{view.wanted(options)} has no use for {_spelling(idle[0])}: leave it out.")
+    idle = view.idle(options) if hasattr(view, "idle") else getattr(view, "IDLE", ())
+    if idle := given(context, idle):
+        raise click.UsageError(f"{view.wanted(options) or '--cell'} has no use for {_spelling(idle[0])}: leave it out.")
 
 
 def _spelling(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return "--no-probe" if name == "probe" else f"--{name.replace('_', '-')}"
 
 
 def _asked(views: Sequence[ModuleType], options: dict[str, Any]) -> ModuleType:

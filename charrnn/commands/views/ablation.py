@@ -47,12 +47,12 @@ OPTIONS = (
         help="What c is held at: zero, the cell's mean over the text, or a number.",
     ),
     click.option("--others", type=Whole(0, 1000), default=20, show_default=True,
-                 help="Random other cells of the layer to compare the cell with."),
+                 help="Random other cells of the layer to compare the cell with, on up to 100,000 characters."),
     click.option("--samples", type=Whole(0, 10_000), default=32, show_default=True,
                  help="Texts to write with the cell held; 0 for none."),
 )  # fmt: skip
 OWN, FOR = ("clamp", "others", "samples"), "--ablate"
-IDLE = ("cell", "cells", "offset", "length")
+IDLE = ("cell", "cells", "offset", "length", "signal", "permutations", "probe")
 HEEDS = ("--find", "--where", "--mask")
 
 
@@ -81,7 +81,8 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
     else:
         terminal.show(*ablation_lines(about, _SYMBOLS, terminal.width))
     if options["samples"]:
-        samples = list(_samples(terminal, model, found, hypothesis, seed, options))
+        with progress_bar(terminal, "Writing") as progress:
+            samples = list(_samples(model, found, hypothesis, seed, options, progress))
         if options["as_json"]:
             for sample in samples:
                 terminal.json(sample)
@@ -115,7 +116,7 @@ def _mask(terminal, model, ids, hypothesis):
     return found
 
 
-def _samples(terminal, model, found, hypothesis, seed, options: dict[str, Any]):
+def _samples(model, found, hypothesis, seed, options: dict[str, Any], progress):
     """Records of texts written free, with the cells off and on as the mask says, or else as they were held."""
     from charrnn.inspection.held_samples import write_held
     from charrnn.inspection.reading import symbol_text
@@ -128,10 +129,14 @@ def _samples(terminal, model, found, hypothesis, seed, options: dict[str, Any]):
         settings["held"] = found.values
     counted = [each.id for each in found.symbols if each.inside == found.masked][:_COUNTED]
     prime, symbols = writing.prime(model, options), [symbol_text(symbol) for symbol in model.vocabulary.symbols]
-    for title, held in settings.items():
+    for number, (title, held) in enumerate(settings.items()):
+
+        def report(done: int, all_of_it: int, before: int = number) -> None:
+            progress(before * all_of_it + done, len(settings) * all_of_it)
+
         written = write_held(
             model, held, prime, texts=options["samples"], length=_TEXT, choice=writing.choice(options),
-            seed=seed, hypothesis=askable,
+            seed=seed, hypothesis=askable, progress=report,
         )  # fmt: skip
         yield {
             "record": "samples",
@@ -159,6 +164,7 @@ def _record(model, found, hypothesis) -> dict[str, Any]:
         "record": "ablation",
         "held": {name(cell): value for cell, value in found.values.items()},
         "characters": found.characters,
+        "text_characters": found.text_characters,
         "inside": None if hypothesis is None else hypothesis.summary,
         "share_inside": found.share,
         "loss": found.loss,
@@ -170,6 +176,11 @@ def _record(model, found, hypothesis) -> dict[str, Any]:
             {"cells": list(map(name, rival.cells)), "overall": rival.overall, "contrast": rival.contrast}
             for rival in found.rivals
         ],
+        "compared": {
+            "characters": found.compared_characters,
+            "overall": found.compared.overall,
+            "contrast": found.compared.contrast,
+        },
         "rank": found.rank if found.rivals else None,
         "symbols": [
             {

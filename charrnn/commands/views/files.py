@@ -39,6 +39,11 @@ def wanted(options: dict[str, Any]) -> str | None:
     return next((f"--{kind}" for kind in _KINDS if options[kind]), None)
 
 
+def idle(options: dict[str, Any]) -> tuple[str, ...]:
+    """Options that the files asked for have no use for: a picture shows one cell, or those of --cell."""
+    return ("permutations", "probe") if options["html"] or options["npz"] else ("permutations", "probe", "cells")
+
+
 def show(terminal, model, ids, options: dict[str, Any]) -> None:
     """Read the part of ids (N,) that is asked for, and write every file that is."""
     from charrnn.inspection.intervention import require_cells
@@ -91,6 +96,13 @@ def _finds(model, ids, options: dict[str, Any], count: int) -> dict[tuple[int, i
     return {cell: found.get(cell, "") for cell in [*options["cell"], *found]}
 
 
+def _chosen(model, ids, options: dict[str, Any], count: int) -> list[tuple[int, int]]:
+    """The same for a picture or arrays: the gallery only where nothing else names cells."""
+    if options["cell"] and "tracking" not in options:
+        return options["cell"]
+    return list(_finds(model, ids, options, count))
+
+
 def _page(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.inspection.tracks import track
     from charrnn.pages.page import Page
@@ -123,9 +135,7 @@ def _arrays(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.inspection.tracks import read_all
     from charrnn.terminal.progress import progress_bar
 
-    cells = None
-    if not options["all_cells"]:
-        cells = list(options["cell"] or _finds(model, ids, options, options["cells"]))
+    cells = None if options["all_cells"] else _chosen(model, ids, options, options["cells"])
     with progress_bar(terminal, "Reading") as progress:
         reading = read_all(model, ids, options["signal"], options["offset"], _length(options), progress)
     _write(terminal, options["npz"], as_npz(reading, model.vocabulary, cells, options["offset"]))
@@ -140,7 +150,7 @@ def _pictures(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.pictures import save
     from charrnn.pictures.reading import heat_map
 
-    cells = options["cell"] or list(_finds(model, ids, options, 1))
+    cells = _chosen(model, ids, options, 1)
     reading = read_all(model, ids, options["signal"], options["offset"], options["length"])
     if options["surprise"]:
         look = {"low": 0.0, "ends": ("0 bits", f"{MOST_SURPRISE:g} bits or more")}

@@ -46,7 +46,7 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.terminal.findings import all_lines, finding_lines
 
     hypotheses = asked_hypotheses(options, len(ids))
-    found = _found(terminal, model, ids, hypotheses, options, options["probe"])
+    found = _found(terminal, model, ids, hypotheses, options, options["permutations"], options["probe"])
     records = [_record(found, each, options["cells"]) for each in found.found]
     if found.absent and len(hypotheses) > 1:
         terminal.note(f"nowhere or everywhere in this text: {', '.join(found.absent)}")
@@ -64,7 +64,8 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
 def best(terminal, model, ids, options: dict[str, Any], count: int) -> dict[tuple[int, int], str]:
     """The ``count`` cells (layer, unit) that track best over ids (N,) what the options name, with their scores."""
     hypothesis = the_hypothesis(options, len(ids))
-    (finding,) = _found(terminal, model, ids, (hypothesis,), options, with_probe=False).found
+    # The order is that of the scores: no p is asked for.
+    (finding,) = _found(terminal, model, ids, (hypothesis,), options, permutations=0, with_probe=False).found
     return {cell: _worded(float(finding.scores[cell]), finding.is_mask) for cell in finding.ranked(count)}
 
 
@@ -74,13 +75,13 @@ def _worded(score: float, is_mask: bool) -> str:
     return f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}"
 
 
-def _found(terminal, model, ids, hypotheses, options: dict[str, Any], with_probe: bool):
+def _found(terminal, model, ids, hypotheses, options: dict[str, Any], permutations: int, with_probe: bool):
     from charrnn.inspection.find import find
     from charrnn.terminal.progress import progress_bar
 
     with progress_bar(terminal, "Reading") as progress:
         return find(
-            model, ids, hypotheses, signal=options["signal"], permutations=options["permutations"],
+            model, ids, hypotheses, signal=options["signal"], permutations=permutations,
             with_probe=with_probe, seed=options["seed"] or 0, progress=progress,
         )  # fmt: skip
 

@@ -27,6 +27,7 @@ OPTIONS = (
     *writing.OPTIONS,
 )  # fmt: skip
 OWN, FOR = ("pace",), "--follow"
+IDLE = ("cells", "offset", "encoding")
 
 
 def wanted(options: dict[str, Any]) -> str | None:

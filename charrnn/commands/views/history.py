@@ -13,6 +13,7 @@ from charrnn.commands.views.reading import MEANINGS, scale_of
 
 READS = False  # only where there are snapshots
 HEEDS = ("--find", "--where", "--mask")
+IDLE = ("permutations", "probe")
 
 _CELLS = 3  # where none is named
 

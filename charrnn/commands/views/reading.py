@@ -45,6 +45,13 @@ def wanted(options: dict[str, Any]) -> str | None:
     return next((f"--{name}" for name in ("predictions", "surprise") if options[name]), None)
 
 
+def idle(options: dict[str, Any]) -> tuple[str, ...]:
+    """Options that mean nothing where no gallery is shown, or no cell."""
+    if options["cell"]:
+        return ("cells",)
+    return ("cells", "signal") if wanted(options) else ()
+
+
 def show(terminal, model, ids, options: dict[str, Any]) -> None:
     """Read the part of ids (N,) that is asked for, and show or print it."""
     from charrnn.inspection.intervention import require_cells

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from charrnn.commands.options import Number, Whole
+from charrnn.commands.views import find
 
 OPTIONS = (
     click.option("-p", "--prime", default="", help="Text that the model reads before it writes."),
@@ -24,6 +25,26 @@ OPTIONS = (
         "--min-p", type=Number(0, 1), default=0.0, help="Leave out what is less likely than this part of the likeliest."
     ),
 )  # fmt: skip
+
+OWN, FOR = ("prime", "temperature", "top_k", "top_p", "min_p"), "--follow, or --ablate with --samples"
+
+
+def wanted(options: dict[str, Any]) -> str | None:
+    """The option that has the model write, if it is given."""
+    if options["ablate"] and options["samples"]:
+        return "--ablate"
+    return "--follow" if options["follow"] else None
+
+
+class Seeds:
+    """Who draws random numbers: those who write, and those who compare with chance."""
+
+    OWN, FOR = ("seed",), "--find, --where, --mask, --ablate or --follow"
+
+    @staticmethod
+    def wanted(options: dict[str, Any]) -> str | None:
+        """The option that heeds a seed, if it is given."""
+        return "--ablate" if options["ablate"] else find.wanted(options) or wanted(options)
 
 
 def choice(options: dict[str, Any]):
