@@ -73,8 +73,8 @@ def test_json(run):
 
 
 def test_the_cells_that_a_hypothesis_is_tracked_by(run):
-    wish = ("inspect", run, "--find", "word", "--permutations", 19, "--no-probe", "--json")
-    best = json.loads(succeed(*wish, "--cells", 2).stdout)["cells"]
+    wish = ("inspect", run, "--find", "word", "--json")
+    best = json.loads(succeed(*wish, "--permutations", 19, "--no-probe", "--cells", 2).stdout)["cells"]
     shown = [json.loads(line) for line in succeed(*wish, "--history", "--cells", 2).stdout.splitlines()]
     for snapshot in (each for each in shown if each["event"] == "snapshot"):
         assert [(cell["layer"], cell["unit"]) for cell in snapshot["cells"]] == [

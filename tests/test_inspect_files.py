@@ -37,8 +37,8 @@ def test_a_page_has_the_cells_that_are_asked_for_and_the_gallery_s(model, text, 
 
 
 def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
-    wish = ("inspect", model, text, "--find", "word", "--permutations", 19, "--cells", 2, "--no-probe", "--json")
-    (ranked,) = map(json.loads, succeed(*wish).stdout.splitlines())
+    wish = ("inspect", model, text, "--find", "word", "--cells", 2, "--json")
+    (ranked,) = map(json.loads, succeed(*wish, "--permutations", 19, "--no-probe").stdout.splitlines())
     best = [f"{cell['layer']}:{cell['unit']}" for cell in ranked["cells"]]
     succeed(*wish, "--html", tmp_path / "page.html", "--svg", tmp_path / "a.svg", "--npz", tmp_path / "a.npz")
     cells = about(tmp_path / "page.html")["cells"]
@@ -48,6 +48,9 @@ def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
     assert f"cell {best[0]} " in "".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
     with np.load(tmp_path / "a.npz") as found:
         assert [f"{layer}:{unit}" for layer, unit in found["cells"]] == best
+    other = next(f"0:{unit}" for unit in range(9) if f"0:{unit}" not in best)
+    succeed(*wish[:5], "--cell", other, "--svg", tmp_path / "b.svg")
+    assert f"cells {other}, {best[0]} " in "".join(ElementTree.parse(tmp_path / "b.svg").getroot().itertext())
     refused = invoke("inspect", model, text, "--find", "all", "--html", tmp_path / "b.html")
     assert refused.exit_code == 2
     assert "wants one hypothesis" in refused.stderr

@@ -179,8 +179,8 @@ def test_masks_and_pictures_of_hostile_text_are_harmless(evil, terminal, tmp_pat
     place.mkdir()
     mask, out = place / "mask [red]\x1b[2J.txt", place / f"{NAME}.{view}"
     mask.write_text("".join("01"[sign == "\x1b"] for sign in text.read_text(encoding="utf-8")))
-    extra = {"find": [], "history": ["--history"]}.get(view, [f"--{view}", out])
-    shown = harmless(terminal("inspect", model, text, *extra, "--mask", mask, "--permutations", "19", "--no-pager"))
+    extra = {"find": ["--permutations", "19"], "history": ["--history"]}.get(view, [f"--{view}", out])
+    shown = harmless(terminal("inspect", model, text, *extra, "--mask", mask, "--no-pager"))
     mask.write_text("\x1b]0;t\x07")
     if view != "history":  # which has no snapshots, and so reads no mask
         assert visible(NAME[:5]) in harmless(terminal("inspect", model, text, *extra, "--mask", mask, status=1))
