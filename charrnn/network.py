@@ -19,7 +19,7 @@ from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
 from charrnn.kernels.affine import affine
 from charrnn.kernels.dropout import dropout
-from charrnn.kernels.gradients import PANELS, row_gradient, unpack_rows, weight_gradient
+from charrnn.kernels.gradients import panel_groups, row_gradient, unpack_rows, weight_gradient
 from charrnn.kernels.lstm import look_up, recurrence, recurrence_backward
 from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
@@ -315,32 +315,33 @@ class CharLSTM:
         top = window.passed_on(self.config.layers - 1)
         calls += self._weight_calls(top, window.logits, gradient["w_out"], gradient["b_out"], gated=False)
         for panel in range(panels(dtable.shape[2])):
-            calls.append((row_gradient, (window.x, window.gates[0], panel, dtable[0])))
+            calls.append((self._row_gradient, (window, panel)))
         self._team_for(window).share_out(calls, window.space.scratch)
-        self._first_layer_gradient(window)
+        if self.config.embedding:
+            self._embedding_gradient(window)
 
-    def _first_layer_gradient(self, window):
-        """From the gradient of the look-up table to that of what it is made of."""
-        space, team = window.space, self._team_for(window)
-        dtable, gradient, config = space.dtable, self.gradient, self.config
-        if not config.embedding:
-            target = gradient["w_ih_l0"]
-            team.share_out([(unpack_rows, (dtable[0], panel, target)) for panel in range(panels(dtable.shape[2]))])
-            return
+    def _row_gradient(self, window, panel):
+        """A panel of the look-up table's gradient; the rows are the first layer's weights where nothing is between."""
+        dtable = window.space.dtable[0]
+        row_gradient(window.x, window.gates[0], panel, dtable)
+        if not self.config.embedding:
+            unpack_rows(dtable, panel, self.gradient["w_ih_l0"])
+
+    def _embedding_gradient(self, window):
+        """From the gradient of the look-up table to those of the embedding and the first layer's weights."""
+        space, dtable, gradient, config = window.space, window.space.dtable, self.gradient, self.config
         calls = self._weight_calls(self.packed.embedding, dtable, gradient["w_ih_l0"], None, gated=True)
-        team.share_out(calls, space.scratch)
+        self._team_for(window).share_out(calls, space.scratch)
         transposed = self.packed.input[0].transposed
         affine(dtable, transposed, self.packed.no_bias, 0, config.vocabulary, space.dembedding)
         gradient["embedding"][:] = space.dembedding[0, :, : config.embedding]
 
     def _weight_calls(self, x, dy, gradient, bias, gated):
         """Gradient (K, N) = Σ xᵀ dy and bias (N,) = Σ dy, if there is one, as calls to be shared out."""
-        count = panels(dy.shape[2])
-        group = min(PANELS, -(-count // self.team.threads))
         bias = np.zeros((0, gradient.shape[1]), np.float32) if bias is None else bias[None]
         return [
-            (weight_gradient, (x, dy, first, min(first + group, count), OWN, gated, gradient, bias))
-            for first in range(0, count, group)
+            (weight_gradient, (x, dy, first, last, OWN, gated, gradient, bias))
+            for first, last in panel_groups(panels(dy.shape[2]), self.team.threads)
         ]
 
 

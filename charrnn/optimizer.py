@@ -12,6 +12,7 @@ from charrnn.parameters import ALIGNMENT, Parameters, aligned_zeros
 from charrnn.threads import Team
 
 RANGE = 16_384  # elements of one task, short enough for a sum of squares in float32
+SHARE = 32  # tasks that are worth waking a thread for
 
 SLOTS = {"adamw": ("m", "v"), "adam": ("m", "v"), "rmsprop": ("v",), "adagrad": ("v",), "sgd": ("m",)}
 KERNELS = {"adamw": adam, "adam": adam, "rmsprop": rmsprop, "adagrad": rmsprop, "sgd": sgd}
@@ -113,6 +114,6 @@ class Optimizer:
 
     def _share(self, work):
         count = len(self._ranges)
-        parts = min(self.team.threads, max(1, count // 4))
+        parts = min(self.team.threads, max(1, count // SHARE))
         bounds = [count * part // parts for part in range(parts + 1)]
         self.team.run(work, list(itertools.pairwise(bounds)))

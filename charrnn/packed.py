@@ -9,6 +9,8 @@ from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import LANES
 from charrnn.parameters import Parameters, aligned_zeros
 
+PACKED_AT_ONCE = 65_536  # weights of one call: many small ones would cost more than they do
+
 
 def padded(size: int) -> int:
     """The next multiple of the vector length."""
@@ -31,13 +33,14 @@ class Matrix:
         self.transposed = aligned_zeros(panels(padded(depth)), self.width, PANEL)
 
     def packing(self, transposed: bool) -> list[tuple]:
-        """The packing of each panel, as calls to be shared out."""
-        calls = [(pack, self.forward), (pack_transposed, self.transposed)][: 1 + transposed]
-        return [
-            (kernel, (self.weights, self.gated, panel, panel + 1, target))
-            for kernel, target in calls
-            for panel in range(len(target))
-        ]
+        """The packing of its panels, as calls to be shared out."""
+        calls = []
+        for kernel, target in [(pack, self.forward), (pack_transposed, self.transposed)][: 1 + transposed]:
+            group = max(1, PACKED_AT_ONCE // target[0].size)
+            for first in range(0, len(target), group):
+                last = min(first + group, len(target))
+                calls.append((kernel, (self.weights, self.gated, first, last, target)))
+        return calls
 
 
 class PackedWeights:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from charrnn.kernels import compiler
-from charrnn.kernels.gradients import PANELS, scratch_size, weight_gradient
+from charrnn.kernels.gradients import panel_groups, scratch_size, weight_gradient
 from charrnn.kernels.matmul import PANEL
 from charrnn.kernels.simd import LANES
 from charrnn.parameters import aligned_empty, aligned_zeros
@@ -22,8 +22,7 @@ class Products:
         compiler.prepare(weight_gradient)
         self._team, panels = team, -(-columns // PANEL)
         self._scratch = [aligned_empty(scratch_size(-(-depth // LANES) * LANES)) for _ in range(team.threads)]
-        group = min(PANELS, -(-panels // team.threads))
-        self._groups = [(first, min(first + group, panels)) for first in range(0, panels, group)]
+        self._groups = panel_groups(panels, team.threads)
         self._block = np.zeros((depth, columns), np.float32)
         self._no_bias = np.zeros((0, columns), np.float32)
         self.total = np.zeros((depth, columns))

@@ -3,8 +3,7 @@
     dW = Σ_p x_pᵀ dy_p        db = Σ_p dy_p        for one-hot x:  dW[x_p] += dy_p
 
 A call makes some panels of 64 columns of dW, so threads share out panels and never a sum.  The places are taken in
-blocks: a block of x and a block of dy's panel are copied together, and the tiles of dW read them from the near
-caches.  (Read in place, rows that lie a power of two apart fight for the same few lines of the cache.)
+blocks, so that a block of x, a block of dy's panel and the panels' sums are in the near caches while they meet.
 """
 
 import numpy as np
@@ -17,14 +16,20 @@ from charrnn.kernels.simd import LANES, load, splat, store
 
 f32 = np.float32
 
-PANELS = 4  # of a call, at most: their sums stay in the second cache
+PANELS = 8  # of a call, at most: x is read once for all of them
 BLOCK_PLACES = 192
-BLOCK_INPUTS = 96
 
 
 def scratch_size(depth: int) -> int:
     """Floats that :func:`weight_gradient` needs for K = ``depth`` inputs."""
-    return PANEL * (PANELS * (depth + 1) + BLOCK_PLACES) + BLOCK_PLACES * (depth + BLOCK_INPUTS)
+    return PANEL * PANELS * (depth + 1)
+
+
+def panel_groups(count: int, threads: int) -> list[tuple[int, int]]:
+    """(first, last) of calls that make ``count`` panels, about as many each, and as many calls for every thread."""
+    rounds = -(-count // (PANELS * threads))
+    calls = min(count, rounds * threads)
+    return [(count * call // calls, count * (call + 1) // calls) for call in range(calls)]
 
 
 @njit
@@ -35,19 +40,17 @@ def clear(address, elements):
 
 
 @njit
-def copy_block(source_at, width, target_at, target_width, columns, rows):
-    """target (rows, target_width) = the first ``columns`` of source (rows, width)."""
-    for row in range(rows):
-        for j in range(0, columns, LANES):
-            store(target_at, row * target_width + j, load(source_at, row * width + j))
-
-
-@njit
-def add_rows(rows_at, rows, sums_at):
-    """sums (PANEL,) += Σ rows (rows, PANEL); four sums at a time, because one alone waits for each addition."""
+def add_rows(rows_at, width, rows, columns, sums_at):
+    """sums (columns,) += Σ of rows that are ``width`` apart."""
+    if columns < PANEL:
+        for k in range(0, rows * width, width):
+            for j in range(0, columns, LANES):
+                store(sums_at, j, load(sums_at, j) + load(rows_at, k + j))
+        return
+    # Four sums at a time, in registers: one alone waits for each addition.
     a, b = load(sums_at, 0), load(sums_at, LANES)
     c, d = load(sums_at, 2 * LANES), load(sums_at, 3 * LANES)
-    for k in range(0, rows * PANEL, PANEL):
+    for k in range(0, rows * width, width):
         a = a + load(rows_at, k)
         b = b + load(rows_at, k + LANES)
         c = c + load(rows_at, k + 2 * LANES)
@@ -70,34 +73,27 @@ def weight_gradient(x, dy, first, last, scratch, gated, gradient, bias):
     panels = last - first
     sums_at = scratch.ctypes.data
     bias_at = sums_at + 4 * panels * size
-    dy_block = bias_at + 4 * panels * PANEL
-    x_block = dy_block + 4 * PANEL * BLOCK_PLACES
     clear(sums_at, panels * (size + PANEL))
     for start in range(0, places, BLOCK_PLACES):
         count = min(BLOCK_PLACES, places - start)
-        for k in range(0, x_width, BLOCK_INPUTS):
-            source = x.ctypes.data + 4 * (start * x_width + k)
-            inputs = min(BLOCK_INPUTS, x_width - k)
-            copy_block(source, x_width, x_block + 4 * BLOCK_PLACES * k, BLOCK_INPUTS, inputs, count)
         for panel in range(panels):
             column = PANEL * (first + panel)
             columns = min(PANEL, width - column)
-            copy_block(dy.ctypes.data + 4 * (start * width + column), width, dy_block, PANEL, columns, count)
+            dy_at = dy.ctypes.data + 4 * (start * width + column)
             if bias.shape[0]:
-                add_rows(dy_block, count, bias_at + 4 * panel * PANEL)
-            for k in range(0, depth, BLOCK_INPUTS):
-                multiply_panel(
-                    x_block + 4 * BLOCK_PLACES * k,
-                    1,
-                    BLOCK_INPUTS,
-                    dy_block,
-                    PANEL,
-                    sums_at + 4 * (panel * size + PANEL * k),
-                    PANEL,
-                    count,
-                    min(BLOCK_INPUTS, depth - k),
-                    columns // LANES,
-                )
+                add_rows(dy_at, width, count, columns, bias_at + 4 * panel * PANEL)
+            multiply_panel(
+                x.ctypes.data + 4 * start * x_width,
+                1,
+                x_width,
+                dy_at,
+                width,
+                sums_at + 4 * panel * size,
+                PANEL,
+                count,
+                depth,
+                columns // LANES,
+            )
     for panel in range(panels):
         unpack_panel(scratch, panel * size, first + panel, gated, gradient)
         unpack_panel(scratch, panels * size + panel * PANEL, first + panel, gated, bias)
