@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import ConfigError
-from charrnn.inspection.hypotheses import HYPOTHESES, LIMIT, hypothesis, labels
+from charrnn.inspection.hypotheses import HYPOTHESES, LIMIT, hypothesis, labels, labels_of_all
 from charrnn.inspection.masks import read_mask
 from charrnn.inspection.passage import Passage, Script
 from charrnn.inspection.patterns import spans, where
@@ -103,6 +103,7 @@ def test_an_unknown_name():
 def test_where_a_pattern_matches():
     assert where("b+|x*").of(Passage.of("abba")).tolist() == [False, True, True, False]
     assert spans("(?s)a.", "a\ud800 a☃").tolist() == [[0, 2], [3, 5]]
+    assert spans(r"\([^()]*\)|$", "a (b", "", "c) (☃)").tolist() == [[7, 10]]
 
 
 def test_a_pattern_that_would_never_end_is_stopped():
@@ -175,3 +176,10 @@ def test_a_mask_that_does_not_fit(tmp_path, content, message):
     with pytest.raises(ConfigError, match=message) as caught:
         read_mask(path, 4)
     assert str(caught.value).isprintable() and len(str(caught.value)) < len(str(path)) + 200
+
+
+@pytest.mark.parametrize("of", [where(r'"[^"]*"'), hypothesis("quotes")])
+def test_many_short_texts_are_labelled_each_for_itself(of):
+    passages = [Passage.of(text) for text in ('"open', "", 'a "b" c', '"')]
+    for found, passage in zip(labels_of_all(passages, of), passages, strict=True):
+        np.testing.assert_array_equal(found, of.of(passage))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.inspection.hypotheses import Hypothesis, labels
+from charrnn.inspection.hypotheses import Hypothesis, labels_of_all
 from charrnn.inspection.intervention import Cell, clamp
 from charrnn.inspection.passage import Script
 from charrnn.model import Model
@@ -63,7 +63,8 @@ def write_held(
     if hypothesis is None:
         return Samples(dict(held), ids, np.nan, np.nan, np.nan)
     whole = np.concatenate([np.tile(prime, (texts, 1)), ids], axis=1)
-    inside = np.stack([labels(Script(model.vocabulary, row), hypothesis) for row in whole])[:, len(prime) :]
+    passages = [Script(model.vocabulary, row).passage(0, len(row)) for row in whole]
+    inside = np.stack(labels_of_all(passages, hypothesis))[:, len(prime) :]
     return Samples(dict(held), ids, *_runs(inside.astype(bool)))
 
 

@@ -7,7 +7,7 @@ follows: an empty line ends quotations and brackets, and a quotation is at most 
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +21,16 @@ _TAB = 4  # spaces of indentation
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """``of(passage)`` is (N,) bool, or numbers if not ``is_mask``: what is so after each character was read."""
+    """``of(passage)`` is (N,) bool, or numbers if not ``is_mask``: what is so after each character was read.
+
+    ``of_all(passages)`` is the same for many passages, where that is quicker than one by one.
+    """
 
     name: str
     summary: str
     of: Callable[[Passage], np.ndarray]
     is_mask: bool = True
+    of_all: Callable[[Sequence[Passage]], list[np.ndarray]] | None = None
 
 
 def quotes(passage: Passage) -> np.ndarray:
@@ -170,6 +174,11 @@ def hypothesis(name: str) -> Hypothesis:
     near = difflib.get_close_matches(name, NAMES, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(NAMES)}"
     raise ConfigError(f"there is no hypothesis {name!r}: {hint}")
+
+
+def labels_of_all(passages: Sequence[Passage], of: Hypothesis) -> list[np.ndarray]:
+    """The labels (N,) of short texts, each for itself."""
+    return [of.of(passage) for passage in passages] if of.of_all is None else of.of_all(passages)
 
 
 def labels(script: Script, of: Hypothesis) -> np.ndarray:

@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,12 +21,18 @@ SECONDS = 20.0  # for one passage
 _CHILD = r"""
 import re, struct, sys
 data = sys.stdin.buffer.read()
-size = struct.unpack("<Q", data[:8])[0]
-pattern, text = (part.decode("utf-32-le", "surrogatepass") for part in (data[8 : 8 + size], data[8 + size :]))
-write = sys.stdout.buffer.write
-for match in re.finditer(pattern, text):
-    if match.end() > match.start():
-        write(struct.pack("<QQ", match.start(), match.end()))
+count = struct.unpack("<Q", data[:8])[0]
+lengths = struct.unpack(f"<{count}Q", data[8 : 8 + 8 * count])
+parts, at = [], 8 + 8 * count
+for length in lengths:
+    parts.append(data[at : at + 4 * length].decode("utf-32-le", "surrogatepass"))
+    at += 4 * length
+pattern, before = re.compile(parts[0]), 0
+for text in parts[1:]:
+    for match in pattern.finditer(text):
+        if match.end() > match.start():
+            sys.stdout.buffer.write(struct.pack("<QQ", before + match.start(), before + match.end()))
+    before += len(text)
 """
 
 
@@ -42,20 +49,23 @@ def checked(pattern: str) -> str:
     return pattern
 
 
-def spans(pattern: str, text: str, seconds: float = SECONDS) -> np.ndarray:
+def spans(pattern: str, *texts: str, seconds: float = SECONDS) -> np.ndarray:
     """Where ``pattern`` matches more than nothing: (M, 2) int64, the first character of each and the one behind.
+
+    Of several texts, each is matched for itself, and characters are counted from the beginning of the first.
 
     Raises:
         ConfigError: it is no regular expression, or it needs more than so many ``seconds``.
     """
-    wanted = checked(pattern).encode("utf-32-le", "surrogatepass")
-    given = struct.pack("<Q", len(wanted)) + wanted + text.encode("utf-32-le", "surrogatepass")
+    parts = checked(pattern), *texts
+    given = struct.pack(f"<{1 + len(parts)}Q", len(parts), *map(len, parts))
+    given += "".join(parts).encode("utf-32-le", "surrogatepass")
     command = [sys.executable, "-I", "-S", "-c", _CHILD]
     try:
         done = subprocess.run(command, input=given, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:
         raise ConfigError(
-            f"{pattern!r} did not finish in {seconds:g} s on {len(text):,} characters: "
+            f"{pattern!r} did not finish in {seconds:g} s on {sum(map(len, texts)):,} characters: "
             "avoid repetitions within repetitions, as in (a+)+"
         ) from error
     if done.returncode:
@@ -72,11 +82,15 @@ def where(pattern: str, seconds: float = SECONDS) -> Hypothesis:
     """
     checked(pattern)
 
-    def of(passage: Passage) -> np.ndarray:
-        change = np.zeros(len(passage) + 1, np.int8)
-        first, behind = spans(pattern, passage.string, seconds).T  # matches never overlap
-        change[first] += 1
+    def of_all(passages: Sequence[Passage]) -> list[np.ndarray]:
+        lengths = [len(passage) for passage in passages]
+        change = np.zeros(sum(lengths) + 1, np.int8)
+        first, behind = spans(pattern, *(passage.string for passage in passages), seconds=seconds).T
+        change[first] += 1  # matches never overlap
         change[behind] -= 1
-        return np.cumsum(change[:-1]) > 0
+        return np.split(np.cumsum(change[:-1]) > 0, np.cumsum(lengths)[:-1])
 
-    return Hypothesis(pattern, f"inside a match of {pattern}", of)
+    def of(passage: Passage) -> np.ndarray:
+        return of_all([passage])[0]
+
+    return Hypothesis(pattern, f"inside a match of {pattern}", of, of_all=of_all)
