@@ -107,7 +107,8 @@ def test_get_shows_its_progress(monkeypatch):
     monkeypatch.setattr("charrnn.text.download", download)
     monkeypatch.setattr("charrnn.terminal.progress._BETWEEN_LINES", -1)
     lines = run("get", "names").stderr.splitlines()
-    assert [line.split(",")[0] for line in lines[:-1]] == [f"Fetching names: {percent} %" for percent in range(0, 101, 10)]
+    said = [line.split(",")[0] for line in lines[:-1]]
+    assert said == [f"Fetching names: {percent} %" for percent in range(0, 101, 10)]
     assert lines[5].endswith(" left")
 
     monkeypatch.setattr("charrnn.terminal.progress._PATIENCE", -1)
