@@ -16,8 +16,8 @@ PAGES = [
 ]
 
 
-def reference():
-    spec = importlib.util.spec_from_file_location("make_commands", ROOT / "docs" / "make_commands.py")
+def maker(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -28,8 +28,29 @@ def words(text):
 
 
 def test_the_command_reference_is_what_help_says():
-    made = reference()
+    made = maker("make_commands")
     assert words(made.PAGE.read_text("utf-8")) == words(made.page()), "run: python docs/make_commands.py"
+
+
+def test_the_tour_is_made_of_what_its_commands_write(monkeypatch):
+    made, asked = maker("make_tour"), []
+
+    def output(command):
+        asked.append(command)
+        return [f"{number} of {command} " for number in range(1, 60)]
+
+    monkeypatch.setattr(made, "output", output)
+    page = made.PAGE.read_text("utf-8")
+    remade = made.remade(page)
+    assert len(asked) == len(re.findall(r"^<!-- lines ", page, re.MULTILINE)) >= 10
+    assert len(set(asked)) >= 8
+    assert re.sub(made.BLOCK, "", page) == re.sub(made.BLOCK, "", remade)
+    for command in asked:
+        assert f"    charrnn {command}\n" in page
+        assert f" of {command}\n```\n" in remade
+    moments = next(command for command in asked if "--moments" in command)
+    assert f"```text\n1 of {moments}\n2 of {moments}\n3 of {moments}\n7 of {moments}\n" in remade
+    assert made.remade(page, "no such word") == page
 
 
 def test_every_command_and_option_has_help():
