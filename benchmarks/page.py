@@ -16,16 +16,17 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-PAINTED = """async (change) => {
-    const start = performance.now(), run = eval(change)
-    run()
+# No string is evaluated in the page but by the debugger: its policy forbids that.
+PAINTED = """async () => {
+    const start = performance.now()
+    %s
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)))
     return performance.now() - start
 }"""
 FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 WORK = {
-    "another cell": "() => stepCell(1)",
-    "the end of the text": "() => document.dispatchEvent(new KeyboardEvent('keydown', {key: 'End', ctrlKey: true}))",
+    "another cell": "stepCell(1)",
+    "the end of the text": "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'End', ctrlKey: true}))",
 }
 
 
@@ -56,10 +57,11 @@ def measure(browser, page: Path) -> dict[str, float]:
     tab = context.new_page()
     tab.goto(page.as_uri())
     tab.wait_for_selector(".here")
-    tab.wait_for_function(f"{FIRST_PAINT} !== undefined")
-    found = {"first paint": tab.evaluate(FIRST_PAINT)}
+    while (painted := tab.evaluate(FIRST_PAINT)) is None:
+        tab.wait_for_timeout(20)
+    found = {"first paint": painted}
     for name, change in WORK.items():
-        found[name] = tab.evaluate(PAINTED, change)
+        found[name] = tab.evaluate(PAINTED % change)
     assert tab.evaluate("place") == tab.evaluate("ids.length") - 1
     context.close()
     return found
