@@ -1,12 +1,18 @@
 """Fixtures that many tests share."""
 
 import os
+import signal
 
 import hypothesis
 import numpy as np
 import platformdirs
 import pytest
 from command_line import FABLES, SMALL, succeed
+
+# As the tests count on, also under nohup or a shell's &: commands heed no signal that they were told to ignore.
+for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, name), handler)
 
 # One compilation of the kernels for all the workers of a test run, and none of the user's own folders.
 os.environ.setdefault("CHARRNN_CACHE", platformdirs.user_cache_dir("charrnn-tests", appauthor=False))
