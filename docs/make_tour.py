@@ -1,4 +1,4 @@
-"""Run the commands of docs/INSPECT.md again, and put what they write in the place of what they wrote.
+"""Run the commands of docs/INSPECT.md and README.md again, and put what they write in the place of what they wrote.
 
     python docs/make_tour.py              # all of them: some minutes
     python docs/make_tour.py moments      # those with this word in the command
@@ -15,8 +15,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
-PAGE = Path(__file__).parent / "INSPECT.md"
-COMMAND = re.compile(r"^    charrnn (.*?)(?:  +#.*)?$", re.MULTILINE)
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "docs" / "INSPECT.md", ROOT / "README.md")
+COMMAND = re.compile(r"^    (?:\$ )?charrnn (.*?)(?:  +#.*)?$", re.MULTILINE)
 BLOCK = re.compile(r"(<!-- lines ([\d, -]+?) -->\n\n```text\n)(.*?)(```\n)", re.DOTALL)
 WIDTH = 102
 
@@ -28,7 +29,7 @@ def output(command: str) -> list[str]:
     sys.stderr.write(f"charrnn {command}\n")
     ran = subprocess.run(
         [sys.executable, "-m", "charrnn", *shlex.split(command), "-q"],
-        cwd=PAGE.parent.parent, env=environment, capture_output=True, text=True, check=True,
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return ran.stdout.splitlines()
 
@@ -55,4 +56,5 @@ def remade(page: str, word: str = "") -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(remade(PAGE.read_text("utf-8"), *sys.argv[1:2]), "utf-8")
+    for page in PAGES:
+        page.write_text(remade(page.read_text("utf-8"), *sys.argv[1:2]), "utf-8")
