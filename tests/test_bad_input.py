@@ -131,6 +131,16 @@ def test_a_name_that_looks_like_an_option_comes_with_how_to_write_it(here, comma
     assert b"To name the file %s put ./ before it, or --" % repr(name).encode() in result.stderr
 
 
+def test_the_advice_is_about_the_option_that_is_not_there(here):
+    write("-n", SENTENCE)
+    result = run_cli("sample", "model", "-n", 5, "--lenght", 4, cwd=here)
+    assert result.returncode == 2
+    assert b"--lenght" in result.stderr and b"To name the file" not in result.stderr
+    result = run_cli("train", "--" + "x" * 5000, cwd=here)
+    assert result.returncode == 2
+    assert b"No such option" in result.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_a_pipe_with_a_name_is_a_text(here):
     os.mkfifo("pipe")

@@ -83,11 +83,19 @@ def test_of_a_folder_no_more_beginnings_are_read_than_the_checkpoint_has_bytes(t
     for number in range(9):
         write(tmp_path / f"{number}.txt", "x" * 1000)
     opened = []
-    monkeypatch.setattr(Listing, "is_text", lambda listing, path: opened.append(path.name) or True)
+    monkeypatch.setattr(Listing, "is_text", lambda listing, path, wide: opened.append(path.name) or True)
     facts = {"characters": 2500, "bytes": 2500, "as_bytes": False, "encoding": "utf-8"}
     assert not claims.can_be([str(tmp_path)], facts)
     assert opened == ["0.txt", "1.txt", "2.txt"]
     assert claims.can_be([str(tmp_path)], facts | {"bytes": 9000})
+
+
+def test_a_file_of_which_most_was_skipped_is_found_again_by_its_bytes(tmp_path):
+    file = write(tmp_path / "a.txt", "x" * 3000)
+    facts = {"characters": 100, "as_bytes": False, "encoding": "utf-8"}
+    assert claims.can_be([str(file)], facts | {"bytes": 3000})
+    assert not claims.can_be([str(file)], facts | {"bytes": 3001})
+    assert not claims.can_be([str(file)], facts)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

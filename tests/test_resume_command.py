@@ -216,3 +216,10 @@ def test_memory_is_nearly_what_it_says(tmp_path):
     held += run.guard._kept.values()
     size = sum(each.nbytes for each in held) + (tmp_path / "run" / "last.safetensors").stat().st_size
     assert 0.5 < size / memory.needed(ModelConfig(len(VOCABULARY), 20, 2), config) < 1
+
+
+def test_a_split_may_leave_out_an_empty_test_part(tmp_path, text):
+    options = ["--out", tmp_path, "--name", "r", "-q", *SMALL]
+    succeed("train", text, *options, "--split", "100/0", "--steps", 2)
+    result = succeed("train", "--resume", *options, "--split", "100/0/0", "--steps", 3)
+    assert "--split" not in result.stderr

@@ -9,6 +9,7 @@ import pytest
 from texts import failure, read_back, write
 
 from charrnn.text.corpus import open_corpus
+from charrnn.text.listing import files_below
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +123,9 @@ def test_what_cannot_be_read_in_a_folder_is_left_out_and_said(tmp_path, monkeypa
         f"1 binary file skipped in {folder}",
         f"2 unreadable files or folders ({folder / 'c'}: Permission denied) skipped in {folder}",
     )
+    found = files_below(folder)
+    assert [path.name for path in found.texts(wide=True)] == ["a.txt", "e.bin"]
+    assert len(found.unreadable) == 2
     assert failure([folder / "b.txt"]).endswith("b.txt: cannot read: Permission denied")
     assert failure([folder / "c"]).endswith("c: cannot read: Permission denied")
 

@@ -58,7 +58,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
-            name = next((each for each in arguments if each.startswith("-") and Path(each).is_file()), None)
+            name = next((each for each in arguments if _holds(each, error.option_name) and _is_file(each)), None)
             if name is None:
                 raise
             advice = f"To name the file {name!r} put ./ before it, or -- before all names and behind all options."
@@ -113,6 +113,20 @@ def main() -> None:
     if signals.received is not None:
         signals.leave(signals.received)
     sys.exit(status)
+
+
+def _holds(argument: str, option: str) -> bool:
+    """Whether an option that there is not stands in an argument: a long one begins it, a short one is among others."""
+    if option.startswith("--"):
+        return argument.startswith(option)
+    return argument.startswith("-") and not argument.startswith("--") and option[1:] in argument
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
 
 
 def _show(error: click.ClickException) -> None:

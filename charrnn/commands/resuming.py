@@ -128,7 +128,7 @@ def _settings(ctx: click.Context, options: dict[str, Any], checkpoint) -> TrainC
     """
     settings = checkpoint.training.to_dict()
     changed = {name: options[name] for name in given(ctx, (*LEARNING, *RUN)) if name not in SETTLED}
-    if options["split"].removesuffix("/0") == settings["split"].removesuffix("/0"):
+    if _three(options["split"]) == _three(settings["split"]):
         changed.pop("split", None)
     if changed.keys() & set(ENDS):
         settings |= dict.fromkeys(ENDS)
@@ -137,6 +137,11 @@ def _settings(ctx: click.Context, options: dict[str, Any], checkpoint) -> TrainC
     if "effort" in changed and ends:
         raise ConfigError(f"--effort has no effect on a run of {ends[0]}: change that, or leave --effort out")
     return TrainConfig.from_dict(settings)
+
+
+def _three(split: str) -> list[str]:
+    """The parts of a split, which may leave out a test part of 0."""
+    return [*split.split("/"), "0"][:3]
 
 
 def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from charrnn.lanes import Lanes
 from charrnn.network import CharLSTM
 
 MOST, MOST_COMPARED = 1 << 20, 100_000  # characters read for the cells themselves, and for each comparison
+ENOUGH = 0.01  # of what is compared, inside and outside: fewer would settle an order by chance
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def ablate(
     """Hold ``cells`` while the network reads ids (N + 1,), and see what that costs.
 
     A long text is read in stretches spread over it, ``most`` characters in all, and ``most_compared`` for each
-    comparison with other cells, or ``most`` if so few have none inside the mask or none outside.
+    comparison with other cells, or ``most`` if of so few less than a hundredth are inside the mask, or outside.
 
     Args:
         network: the model; it stays as it is.
@@ -126,8 +127,10 @@ def ablate(
     scored = len(ids) - 1
     passes = _Passes(ids, mask, int(np.clip(scored // 100, 100, BLOCK)), progress)
     most, few = min(scored, most), min(scored, most, most_compared)
-    if mask is not None and few < most and len(np.unique(passes.inside(few))) == 1:
-        few = most
+    if mask is not None and few < most:
+        inside = int(np.count_nonzero(passes.inside(few)))
+        if min(inside, few - inside) < few * ENOUGH:
+            few = most
     anew = bool(others) and few < most
     passes.work = 2 * most + (len(others) + 2 * anew) * few
     named = [*cells, *(cell for other in others for cell in other)]

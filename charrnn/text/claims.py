@@ -15,15 +15,15 @@ from charrnn.text.listing import files_below
 from charrnn.text.reading import check_encoding
 
 MOST_FILES = 20_000  # below the folders that a checkpoint names
-MOST_BYTES = 16  # for a character: more than any encoding takes, and none takes less than one
+MOST_BYTES = 16  # for a character: more than any encoding takes, and none takes less than one; some may be skipped
 
 
 def can_be(sources: Sequence[str], facts: Mapping[str, Any]) -> bool:
     """Whether these files and folders together can be the text of which a checkpoint says ``facts``.
 
-    Their sizes decide: one to MOST_BYTES bytes for a character, and if there is a folder among them, exactly the bytes
-    that the checkpoint says.  Of a folder the beginnings of files are read, to know the binary ones, until there are
-    more bytes than that.
+    Their sizes decide: exactly the bytes that the checkpoint says, or, if there is no folder among them, one to
+    MOST_BYTES bytes for a character, since a file may have been edited.  Of a folder the beginnings of files are read,
+    to know the binary ones, until there are more bytes than that.
     """
     try:
         return _can_be([_place(source) for source in sources], facts)
@@ -39,16 +39,16 @@ def _can_be(places: list[Path], facts: Mapping[str, Any]) -> bool:
     files = [(listing, *file) for listing in listings for file in listing.files]
     # Where files are joined, there may be a newline that none of them has.
     least, most = facts["characters"] - len(named), MOST_BYTES * facts["characters"]
-    if listings:
-        least = most = facts.get("bytes", -1)
     size = sum(size for _, size in named)
+    if listings or size == facts.get("bytes"):
+        least = most = facts.get("bytes", -1)
     if len(files) > MOST_FILES or size + sum(size for *_, size in files) < least:
         return False
-    has_binary = not facts["as_bytes"] and is_wide(check_encoding(facts["encoding"]))
+    wide = not facts["as_bytes"] and is_wide(check_encoding(facts["encoding"]))
     for listing, path, bytes_of_it in files:
         if size > most:
             return False
-        size += bytes_of_it if has_binary or listing.is_text(path) else 0
+        size += bytes_of_it if listing.is_text(path, wide) else 0
     return least <= size <= most
 
 

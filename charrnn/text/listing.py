@@ -24,15 +24,15 @@ class Listing:
     others: int = 0
     unreadable: list[str] = field(default_factory=list)
 
-    def texts(self) -> list[Path]:
-        """The files without a NUL where they begin; one that cannot be opened becomes ``unreadable``."""
-        return [path for path, _ in self.files if self.is_text(path)]
+    def texts(self, wide: bool) -> list[Path]:
+        """The files that may be texts; one that cannot be opened becomes ``unreadable``."""
+        return [path for path, _ in self.files if self.is_text(path, wide)]
 
-    def is_text(self, path: Path) -> bool:
-        """Whether a file can be read and has no NUL in its first 8 KB."""
+    def is_text(self, path: Path, wide: bool) -> bool:
+        """Whether a file can be read and, unless the encoding is ``wide``, has no NUL in its first 8 KB."""
         try:
             with path.open("rb") as file:
-                return b"\0" not in file.read(SNIFFED)
+                return b"\0" not in file.read(SNIFFED) or wide
         except OSError as error:
             self.unreadable.append(f"{path}: {error.strerror or error}")
             return False

@@ -154,7 +154,7 @@ def _texts_below(folder: Path, wide: bool) -> tuple[list[Path], list[str]]:
     """The texts below a folder in order, and in words how much else is there."""
     listing = files_below(folder)
     before = len(listing.unreadable)
-    texts = [path for path, _ in listing.files] if wide else listing.texts()
+    texts = listing.texts(wide)
     closed = listing.unreadable
     binary = len(listing.files) - len(texts) - len(closed) + before
     left_out = [

@@ -44,7 +44,7 @@ OPTIONS = (
     ),
     click.option(
         "--clamp", type=_Held(), default="zero", show_default=True,
-        help="What c is held at: zero, the cell's mean over the text, or a number.",
+        help="What c is held at: zero, the cell's mean over what is read, or a number.",
     ),
     click.option("--others", type=Whole(0, 1000), default=20, show_default=True,
                  help="Random other cells of the layer to compare the cell with, on up to 100,000 characters."),
