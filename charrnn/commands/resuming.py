@@ -82,7 +82,7 @@ def _different_options(ctx: click.Context, options: dict[str, Any], checkpoint) 
     was = _begun_with(checkpoint)
     different, longer = [], []
     for name in given(ctx, (*MODEL, *TEXT, *LEARNING, *RUN)):
-        asked = options[name].removesuffix("/0") if name == "split" else options[name]
+        asked = _short(options[name]) if name == "split" else options[name]
         if asked == was[name] or name in HARMLESS:
             continue
         words = f"{flag(name)}: {_shown(was[name])} in the checkpoint, {_shown(asked)} asked"
@@ -100,7 +100,7 @@ def _begun_with(checkpoint) -> dict[str, Any]:
     training = checkpoint.training
     was = {**checkpoint.model.to_dict(), **checkpoint.corpus, **training.to_dict()}
     was |= {"lr": training.learning_rate, "decay_rate": training.lr_decay, "weight_decay": training.decay}
-    return was | {"split": training.split.removesuffix("/0")}
+    return was | {"split": _short(training.split)}
 
 
 def _shown(value: Any) -> str:
@@ -128,7 +128,7 @@ def _settings(ctx: click.Context, options: dict[str, Any], checkpoint) -> TrainC
     """
     settings = checkpoint.training.to_dict()
     changed = {name: options[name] for name in given(ctx, (*LEARNING, *RUN)) if name not in SETTLED}
-    if _three(options["split"]) == _three(settings["split"]):
+    if _short(options["split"]) == _short(settings["split"]):
         changed.pop("split", None)
     if changed.keys() & set(ENDS):
         settings |= dict.fromkeys(ENDS)
@@ -139,9 +139,10 @@ def _settings(ctx: click.Context, options: dict[str, Any], checkpoint) -> TrainC
     return TrainConfig.from_dict(settings)
 
 
-def _three(split: str) -> list[str]:
-    """The parts of a split, which may leave out a test part of 0."""
-    return [*split.split("/"), "0"][:3]
+def _short(split: str) -> str:
+    """A split without its third part, the test part, if that is 0."""
+    parts = split.split("/")
+    return "/".join(parts[:2] if parts[2:] == ["0"] else parts)
 
 
 def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:
