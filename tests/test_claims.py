@@ -90,6 +90,22 @@ def test_of_a_folder_no_more_beginnings_are_read_than_the_checkpoint_has_bytes(t
     assert claims.can_be([str(tmp_path)], facts | {"bytes": 9000})
 
 
+def test_a_run_with_an_empty_file_finds_its_text_again_without_opening_it(tmp_path, text):
+    empty = write(tmp_path / "empty.txt", b"")
+    options = ["--out", tmp_path, "--name", "r"]
+    result = succeed("train", text, empty, *options, *SMALL, "--steps", 3)
+    assert f"{empty} is empty and left out" in result.stderr
+    succeed("train", "--resume", *options, "--steps", 4)
+    succeed("evaluate", tmp_path / "r")
+    assert "there is no text in them" in invoke("train", empty, empty, *options, "--force").stderr
+
+
+@pytest.mark.parametrize("facts", [{"bytes": 0}, {}])
+def test_nothing_is_read_because_it_has_no_bytes(tmp_path, facts):
+    empty = write(tmp_path / "made up", b"")
+    assert not claims.can_be([str(empty)], {"characters": 1, "as_bytes": False, "encoding": "utf-8"} | facts)
+
+
 def test_a_file_of_which_most_was_skipped_is_found_again_by_its_bytes(tmp_path):
     file = write(tmp_path / "a.txt", "x" * 3000)
     facts = {"characters": 100, "as_bytes": False, "encoding": "utf-8"}

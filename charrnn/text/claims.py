@@ -34,7 +34,7 @@ def can_be(sources: Sequence[str], facts: Mapping[str, Any]) -> bool:
 def _can_be(places: list[Path], facts: Mapping[str, Any]) -> bool:
     named = [(place, place.stat().st_size) for place in places if place.is_file()]
     listings = [files_below(place, MOST_FILES) for place in places if place.is_dir()]
-    if len(named) + len(listings) < len(places) or not all(size for _, size in named):
+    if len(named) + len(listings) < len(places):
         return False
     files = [(listing, *file) for listing in listings for file in listing.files]
     # Where files are joined, there may be a newline that none of them has.
@@ -49,7 +49,7 @@ def _can_be(places: list[Path], facts: Mapping[str, Any]) -> bool:
         if size > most:
             return False
         size += bytes_of_it if listing.is_text(path, wide) else 0
-    return least <= size <= most
+    return size > 0 and least <= size <= most
 
 
 def _place(source: str) -> Path:

@@ -117,7 +117,7 @@ def find_sources(
 
     Args:
         sources: files; folders, for all files below them that are neither hidden nor binary and can be read;
-            names in the catalog; ``-`` for standard input.
+            names in the catalog; ``-`` for standard input.  Of several, empty files are left out.
         codec: the canonical name of the encoding the files are in, or None if they are to be read as bytes.
         stdin: the stream that ``-`` reads, by default the process's own.
 
@@ -136,10 +136,13 @@ def find_sources(
             continue
         path = find_text(source)
         try:
-            is_folder = stat.S_ISDIR(path.stat().st_mode)
+            status = path.stat()
         except OSError as error:
             raise _unreadable(str(source), error) from None
-        if not is_folder:
+        if stat.S_ISREG(status.st_mode) and not status.st_size and len(sources) > 1:
+            notes.append(f"{source} is empty and left out")  # unopened: a checkpoint may have named it, see claims.py
+            continue
+        if not stat.S_ISDIR(status.st_mode):
             found.append(Source.from_path(path, str(source)))
             continue
         texts, skipped = _texts_below(path, wide)
@@ -147,6 +150,8 @@ def find_sources(
             raise CorpusError("; ".join([f"{source}: there are no text files in this folder", *skipped]))
         found += [Source.from_path(file) for file in texts]
         notes += [f"{what} skipped in {source}" for what in skipped]
+    if not found:
+        raise CorpusError(f"{sources[0]} and {len(sources) - 1:,} more: there is no text in them")
     return found, notes
 
 
