@@ -29,7 +29,7 @@ def output(command: str) -> list[str]:
     sys.stderr.write(f"charrnn {command}\n")
     ran = subprocess.run(
         [sys.executable, "-m", "charrnn", *shlex.split(command), "-q"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     return ran.stdout.splitlines()
 
