@@ -56,8 +56,7 @@ def gradient_norms(network: CharLSTM, x: np.ndarray, y: np.ndarray, state: LSTMS
     network.loss_and_gradient(x, last, state.copy())
     # The gradient is that of the mean over the targets: undo its 1/n, then average the squares over them.
     count = np.count_nonzero(last >= 0)
-    dz = [gates[: len(x)] for gates in network.workspace.gates]
-    squares = np.stack([np.einsum("tbn,tbn->t", layer, layer, dtype=np.float64) for layer in dz])
+    squares = np.stack([np.einsum("utbn,utbn->t", dz, dz, dtype=np.float64) for dz in network.gate_arrays()])
     return np.sqrt(squares * count)[:, ::-1]
 
 

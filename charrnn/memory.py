@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.packed import padded
+from charrnn.kernels.matmul import PANEL
+from charrnn.packed import padded, panels
 from charrnn.parameters import parameter_count
 from charrnn.text.batches import fitting_lanes
 
@@ -19,9 +20,9 @@ def needed(model: ModelConfig, training: TrainConfig) -> int:
     these.  All that is once more in the file that is being written, the parameters turned about.  Beside it are the
     gradient, two packed forms, and the workspace.
     """
-    hidden, vocabulary = padded(model.hidden), padded(model.vocabulary)
+    hidden, wide, vocabulary = padded(model.hidden), PANEL * panels(model.hidden), PANEL * panels(model.vocabulary)
     kept = 1 + _MOMENTS.get(training.optimizer, 1) + bool(training.ema)
-    workspace = training.batch_size * training.seq_len * (7 * model.layers * hidden + hidden + vocabulary)
+    workspace = training.batch_size * training.seq_len * (model.layers * (5 * hidden + 2 * wide) + wide + vocabulary)
     return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * vocabulary * 4 * hidden)
 
 

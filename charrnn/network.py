@@ -24,7 +24,7 @@ from charrnn.kernels.lstm import look_up, recurrence, recurrence_backward
 from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import LANES
-from charrnn.packed import PackedWeights, panels
+from charrnn.packed import PackedWeights, as_panels, as_rows, padded
 from charrnn.parameters import Parameters, initialise
 from charrnn.regularisation import Regularisation
 from charrnn.stopwatch import Stopwatch
@@ -123,12 +123,12 @@ class CharLSTM:
     def forward(self, x: np.ndarray, state: LSTMState) -> np.ndarray:
         """Logits (T, B, V) for ids x (T, B) int32; ``state`` moves on.
 
-        The logits are a view, valid until the next call.
+        The logits may be a view, valid until the next call.
         """
         window = self._open(x, None, state, training=False, rate=0.0)
         self._each_group(window, partial(self._forward, window))
         self._close(window, state)
-        return window.logits[:, :, : self.config.vocabulary]
+        return as_rows(window.logits, self.config.vocabulary)
 
     def read(self, x: np.ndarray, state: LSTMState) -> None:
         """As :meth:`forward` without logits, for those who want signals alone: ``state`` moves on."""
@@ -192,21 +192,23 @@ class CharLSTM:
         return np.stack(layers, axis=2)
 
     def signal_blocks(self, name: str) -> list[np.ndarray]:
-        """The same without a copy: for each layer a view (T, B, Hp/16, 16), valid until the next call.
+        """The same in blocks of units: for each layer (T, B, H/16 rounded up, 16).
 
-        What stands in the padding, from unit H on, means nothing.
+        A view, valid until the next call, but for h.  What stands in the padding, from unit H on, means nothing.
         """
-        space, layers, steps = self.workspace, range(self.config.layers), self._steps_read
-        if name in "hc":
-            return [
-                array[1 : steps + 1].reshape(steps, array.shape[1], -1, LANES)
-                for array in (getattr(space, name)[k] for k in layers)
-            ]
-        gate = "ifgo".index(name)
-        return [
-            array[:steps].reshape(steps, array.shape[1], -1, 4, LANES)[:, :, :, gate]
-            for array in (space.gates[k] for k in layers)
-        ]
+        space, steps = self.workspace, self._steps_read
+        if name == "h":
+            hidden = padded(self.config.hidden)
+            rows = [as_rows(array[:, 1 : steps + 1], hidden) for array in space.h]
+            return [array.reshape(*array.shape[:2], -1, LANES) for array in rows]
+        if name == "c":
+            return [np.moveaxis(array[:, 1 : steps + 1], 0, 2) for array in space.c]
+        gate = LANES * "ifgo".index(name)
+        return [np.moveaxis(array[..., gate : gate + LANES], 0, 2) for array in self.gate_arrays()]
+
+    def gate_arrays(self) -> list[np.ndarray]:
+        """For each layer a view (H/16 rounded up, T, B, 64): i, f, g, o of 16 units, after ``loss_and_gradient`` dz."""
+        return [array[:, : self._steps_read] for array in self.workspace.gates]
 
     def trace(self, x: np.ndarray, state: LSTMState) -> dict[str, np.ndarray]:
         """Every signal for ids x (T,): h, c, i, f, g, o as (T, L, H) and ``log_probabilities`` (T, V); state moves on.
@@ -241,17 +243,16 @@ class CharLSTM:
             self.workspace = space = None  # let go of the old arrays before the new ones are made
             self.workspace = space = Workspace(self.config, steps, lanes, self.team.threads, training, rate > 0)
         self.refresh(training)
-        hidden = self.config.hidden
         for k in range(self.config.layers):
-            space.h[k][0, :, :hidden] = state.h[k]
-            space.c[k][0, :, :hidden] = state.c[k]
+            space.h[k][:, 0] = as_panels(state.h[k])
+            space.c[k][:, 0] = as_panels(state.c[k], LANES)
         return Window(x, space, rate > 0)
 
     def _close(self, window, state):
         hidden, self._steps_read = self.config.hidden, len(window.x)
         for k in range(self.config.layers):
-            state.h[k] = window.h[k][-1, :, :hidden]
-            state.c[k] = window.c[k][-1, :, :hidden]
+            state.h[k] = as_rows(window.h[k][:, -1], hidden)
+            state.c[k] = as_rows(window.c[k][:, -1], hidden)
 
     def _lap(self, worker, name):
         """Tell a stopwatch, if there is one, what worker 0 has just done."""
@@ -284,7 +285,7 @@ class CharLSTM:
                 affine(window.passed_on(k - 1), packed.input[k].forward, packed.bias[k], first, last, window.gates[k])
             recurrence(packed.recurrent[k].forward, first, last, window.gates[k], window.h[k], window.c[k])
             if window.dropout:
-                regular.drop(k, window.h[k][1:], first, last, window.dropped[k])
+                regular.drop(k, window.h[k][:, 1:], first, last, window.dropped[k])
 
     def _cross_entropy(self, window, y, scale, smoothing, first, last):
         scales = np.float32(scale), np.float32(smoothing)
@@ -309,12 +310,12 @@ class CharLSTM:
         gradient, dtable, calls = self.gradient, window.space.dtable, []
         for k in range(self.config.layers):
             dz, bias = window.gates[k], gradient[f"b_l{k}"]
-            calls += self._weight_calls(window.h[k], dz, gradient[f"w_hh_l{k}"], bias, gated=True)
+            calls += self._weight_calls(window.h[k][:, :-1], dz, gradient[f"w_hh_l{k}"], bias, gated=True)
             if k:
                 calls += self._weight_calls(window.passed_on(k - 1), dz, gradient[f"w_ih_l{k}"], None, gated=True)
         top = window.passed_on(self.config.layers - 1)
         calls += self._weight_calls(top, window.logits, gradient["w_out"], gradient["b_out"], gated=False)
-        for panel in range(panels(dtable.shape[2])):
+        for panel in range(len(dtable)):
             calls.append((self._row_gradient, (window, panel)))
         self._team_for(window).share_out(calls, window.space.scratch)
         if self.config.embedding:
@@ -322,7 +323,7 @@ class CharLSTM:
 
     def _row_gradient(self, window, panel):
         """A panel of the look-up table's gradient; the rows are the first layer's weights where nothing is between."""
-        dtable = window.space.dtable[0]
+        dtable = window.space.dtable
         row_gradient(window.x, window.gates[0], panel, dtable)
         if not self.config.embedding:
             unpack_rows(dtable, panel, self.gradient["w_ih_l0"])
@@ -330,18 +331,18 @@ class CharLSTM:
     def _embedding_gradient(self, window):
         """From the gradient of the look-up table to those of the embedding and the first layer's weights."""
         space, dtable, gradient, config = window.space, window.space.dtable, self.gradient, self.config
-        calls = self._weight_calls(self.packed.embedding, dtable, gradient["w_ih_l0"], None, gated=True)
+        calls = self._weight_calls(self.packed.embedding, dtable[:, None], gradient["w_ih_l0"], None, gated=True)
         self._team_for(window).share_out(calls, space.scratch)
         transposed = self.packed.input[0].transposed
-        affine(dtable, transposed, self.packed.no_bias, 0, config.vocabulary, space.dembedding)
-        gradient["embedding"][:] = space.dembedding[0, :, : config.embedding]
+        affine(dtable[:, None], transposed, self.packed.no_bias, 0, config.vocabulary, space.dembedding)
+        gradient["embedding"][:] = as_rows(space.dembedding[:, 0], config.embedding)
 
     def _weight_calls(self, x, dy, gradient, bias, gated):
         """Gradient (K, N) = Σ xᵀ dy and bias (N,) = Σ dy, if there is one, as calls to be shared out."""
         bias = np.zeros((0, gradient.shape[1]), np.float32) if bias is None else bias[None]
         return [
             (weight_gradient, (x, dy, first, last, OWN, gated, gradient, bias))
-            for first, last in panel_groups(panels(dy.shape[2]), self.team.threads)
+            for first, last in panel_groups(len(dy), self.team.threads)
         ]
 
 
@@ -351,15 +352,15 @@ class Window:
     def __init__(self, x: np.ndarray, space: Workspace, dropout: bool):
         steps = len(x)
         self.x, self.space, self.dropout = x, space, dropout
-        self.gates = [array[:steps] for array in space.gates]
-        self.h = [array[: steps + 1] for array in space.h]
-        self.c = [array[: steps + 1] for array in space.c]
-        self.logits, self.losses = space.logits[:steps], space.losses[:steps]
+        self.gates = [array[:, :steps] for array in space.gates]
+        self.h = [array[:, : steps + 1] for array in space.h]
+        self.c = [array[:, : steps + 1] for array in space.c]
+        self.logits, self.losses = space.logits[:, :steps], space.losses[:steps]
         if space.dropped is not None:
-            self.dropped = [array[:steps] for array in space.dropped]
+            self.dropped = [array[:, :steps] for array in space.dropped]
         if space.training:
-            self.dh = space.dh[:steps]
+            self.dh = space.dh[:, :steps]
 
     def passed_on(self, layer: int) -> np.ndarray:
-        """What a layer hands to the next: h, or what dropout left of it (T, B, Hp)."""
-        return self.dropped[layer] if self.dropout else self.h[layer][1:]
+        """What a layer hands to the next: h, or what dropout left of it (panels, T, B, 64)."""
+        return self.dropped[layer] if self.dropout else self.h[layer][:, 1:]

@@ -22,6 +22,22 @@ def panels(width: int) -> int:
     return -(-width // PANEL)
 
 
+def as_panels(rows: np.ndarray, columns: int = PANEL) -> np.ndarray:
+    """A copy of rows (..., N) in panels of so many columns (panels, ..., columns), padded with zeros."""
+    width = rows.shape[-1]
+    panelled = np.zeros((-(-width // columns), *rows.shape[:-1], columns), np.float32)
+    for panel, start in zip(panelled, range(0, width, columns), strict=True):
+        stop = min(start + columns, width)
+        panel[..., : stop - start] = rows[..., start:stop]
+    return panelled
+
+
+def as_rows(panelled: np.ndarray, width: int) -> np.ndarray:
+    """The way back: (..., ``width``) from panels (panels, ..., columns); a view if there is one panel."""
+    rows = np.moveaxis(panelled, 0, -2)
+    return rows.reshape(*rows.shape[:-2], -1)[..., :width]
+
+
 class Matrix:
     """A weight matrix (K, N) as panels, forward (panels over N, K, 64) and transposed (panels over K, Np, 64)."""
 
@@ -62,9 +78,9 @@ class PackedWeights:
         self.output_bias = aligned_zeros(padded(config.vocabulary))
         self.output_bias[config.vocabulary :] = -np.inf
         self.no_bias = aligned_zeros(max(width, padded(config.embedding or 1)))
-        self.table = aligned_zeros(config.vocabulary, width)
+        self.table = aligned_zeros(panels(width), config.vocabulary, PANEL)
         if config.embedding:
-            self.embedding = aligned_zeros(1, config.vocabulary, padded(config.embedding))
+            self.embedding = aligned_zeros(panels(config.embedding), 1, config.vocabulary, PANEL)
 
     def refresh(self, team, training: bool) -> None:
         """Pack the parameters; the transposes, which only the way back needs, if ``training``."""
@@ -77,7 +93,7 @@ class PackedWeights:
         calls.append((pack_bias, (self.parameters["b_out"], False, self.output_bias)))
         vocabulary = self.config.vocabulary
         if self.config.embedding:
-            self.embedding[0, :, : self.config.embedding] = self.parameters["embedding"]
+            self.embedding[:, 0] = as_panels(self.parameters["embedding"])
         else:
             weights, bias = self.parameters["w_ih_l0"], self.parameters["b_l0"]
             for first in range(0, vocabulary, 64):
@@ -86,7 +102,7 @@ class PackedWeights:
         team.share_out(calls)
         if self.config.embedding:
             # A one-hot character times the embedding times W_ih is a row of embedding W_ih.
-            affine(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table[None])
+            affine(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table[:, None])
 
     @property
     def nbytes(self) -> int:

@@ -53,7 +53,7 @@ class Regularisation:
         return bool(self.recurrent_dropout or self.input_dropout)
 
     def drop(self, layer: int, source: np.ndarray, first: int, last: int, target: np.ndarray) -> None:
-        """target = source ⊙ mask for one layer's outputs (T, B, Hp), lanes first to last."""
+        """target = source ⊙ mask for one layer's outputs (panels, T, B, 64), lanes first to last."""
         key = hash_key(self.seed, self.step, layer)
         _mask(source, key, self.dropout, not self.variational, first, last, target)
 
@@ -61,14 +61,14 @@ class Regularisation:
         """Leave out weights, or, the same way, their gradient: in place."""
         if self.recurrent_dropout:
             for layer in range(sum(name.startswith("w_hh") for name in values)):
-                weights = values.padded(f"w_hh_l{layer}").reshape(1, 1, -1)
+                weights = values.padded(f"w_hh_l{layer}").reshape(1, 1, 1, -1)
                 key = hash_key(self.seed, self.step, layer, _RECURRENT)
                 _mask(weights, key, self.recurrent_dropout, True, 0, 1, weights)
         if self.input_dropout:
             rows = values["embedding" if "embedding" in values else "w_ih_l0"]
-            mask = aligned_zeros(1, 1, padded(len(rows))) + np.float32(1)
+            mask = aligned_zeros(1, 1, 1, padded(len(rows))) + np.float32(1)
             _mask(mask, hash_key(self.seed, self.step, 0, _CHARACTERS), self.input_dropout, True, 0, 1, mask)
-            rows *= mask[0, 0, : len(rows), None]
+            rows *= mask[0, 0, 0, : len(rows), None]
 
 
 def _mask(source, key, rate, each_step, first, last, target):

@@ -4,35 +4,37 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.kernels.gradients import scratch_size
-from charrnn.packed import padded
+from charrnn.kernels.matmul import PANEL
+from charrnn.kernels.simd import LANES
+from charrnn.packed import padded, panels
 from charrnn.parameters import aligned_empty, aligned_zeros
 
 
 class Workspace:
-    """Activations of every layer, T steps of B lanes, units padded to Hp and characters to Vp.
+    """Memory for the activations of every layer, T steps of B lanes, columns in panels as the kernels want them.
 
-    ``gates[l]`` (T, B, 4Hp), ``h[l]`` and ``c[l]`` (T+1, B, Hp), ``logits`` (T, B, Vp), ``losses`` (T, B);
-    for training also ``dh`` (T, B, Hp), ``dc`` (B, Hp), ``dropped[l]`` (T, B, Hp) with dropout, and a scratch
-    for each thread.
+    With U = ⌈H/16⌉ and Q = ⌈H/64⌉: ``gates[l]`` (U, T, B, 64), ``h[l]`` (Q, T+1, B, 64), ``c[l]`` (U, T+1, B, 16),
+    ``logits`` (⌈V/64⌉, T, B, 64), ``losses`` (T, B); for training also ``dh`` (Q, T, B, 64), with dropout
+    ``dropped[l]`` (Q, T, B, 64), ``dc`` (U, B, 16), and a scratch for each thread.
     """
 
     def __init__(self, config: ModelConfig, steps: int, lanes: int, threads: int, training: bool, dropout: bool):
         self.steps, self.lanes, self.training = steps, lanes, training
-        hidden, layers = padded(config.hidden), range(config.layers)
-        self.gates = [aligned_zeros(steps, lanes, 4 * hidden) for _ in layers]
-        self.h = [aligned_zeros(steps + 1, lanes, hidden) for _ in layers]
-        self.c = [aligned_zeros(steps + 1, lanes, hidden) for _ in layers]
-        self.logits = aligned_zeros(steps, lanes, padded(config.vocabulary))
+        blocks, wide, layers = padded(config.hidden) // LANES, panels(config.hidden), range(config.layers)
+        self.gates = [aligned_zeros(blocks, steps, lanes, PANEL) for _ in layers]
+        self.h = [aligned_zeros(wide, steps + 1, lanes, PANEL) for _ in layers]
+        self.c = [aligned_zeros(blocks, steps + 1, lanes, LANES) for _ in layers]
+        self.logits = aligned_zeros(panels(config.vocabulary), steps, lanes, PANEL)
         self.losses = np.zeros((steps, lanes), np.float32)
-        self.dropped = [aligned_zeros(steps, lanes, hidden) for _ in layers] if dropout else None
+        self.dropped = [aligned_zeros(wide, steps, lanes, PANEL) for _ in layers] if dropout else None
         if training:
-            self.dh = aligned_zeros(steps, lanes, hidden)
-            self.dc = aligned_zeros(lanes, hidden)
+            self.dh = aligned_zeros(wide, steps, lanes, PANEL)
+            self.dc = aligned_zeros(blocks, lanes, LANES)
             deepest = max(config.hidden, config.embedding or 0)
-            self.scratch = [aligned_empty(scratch_size(padded(deepest))) for _ in range(threads)]
-            self.dtable = aligned_zeros(1, config.vocabulary, 4 * hidden)
+            self.scratch = [aligned_empty(scratch_size(deepest)) for _ in range(threads)]
+            self.dtable = aligned_zeros(blocks, config.vocabulary, PANEL)
             if config.embedding:
-                self.dembedding = aligned_zeros(1, config.vocabulary, padded(config.embedding))
+                self.dembedding = aligned_zeros(panels(config.embedding), 1, config.vocabulary, PANEL)
 
     def fits(self, steps: int, lanes: int, training: bool, dropout: bool) -> bool:
         """Whether a window of this size can use these arrays."""

@@ -7,7 +7,7 @@ import pytest
 from command_line import invoke, succeed
 
 from charrnn.config import ModelConfig
-from charrnn.packed import padded
+from charrnn.packed import padded, panels
 from charrnn.timing import training_flops
 from charrnn.workspace import Workspace
 
@@ -40,10 +40,10 @@ def test_operations_are_what_the_mathematics_needs():
 def test_the_workspace_is_as_large_as_the_documentation_says(dropout):
     steps, lanes, layers, hidden, vocabulary = 50, 16, 3, 100, 65
     space = Workspace(ModelConfig(vocabulary, hidden, layers), steps, lanes, 1, True, dropout)
-    h, v = padded(hidden), padded(vocabulary)
+    h, wide, v = padded(hidden), 64 * panels(hidden), 64 * panels(vocabulary)
     places = steps * lanes
-    floats = layers * places * (4 * h + 2 * h + dropout * h) + places * (h + v + 1)
-    floats += 2 * layers * lanes * h + lanes * h  # row 0 of h and c, and dc
+    floats = layers * places * (5 * h + wide + dropout * wide) + places * (wide + v + 1)
+    floats += layers * lanes * (wide + h) + lanes * h  # row 0 of h and c, and dc
     fixed = vocabulary * 4 * h + space.scratch[0].size
     assert space.nbytes == 4 * (floats + fixed)
 

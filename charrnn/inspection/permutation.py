@@ -12,11 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.inspection.products import Products, padded_rows
+from charrnn.inspection.products import Products
 from charrnn.inspection.ranks import mid_ranks
 from charrnn.inspection.sweep import Sweep
 from charrnn.kernels import compiler
 from charrnn.kernels.histograms import look_up_bins
+from charrnn.kernels.matmul import PANEL
+from charrnn.packed import as_panels, panels
+from charrnn.parameters import aligned_zeros
 from charrnn.threads import Team
 
 LEAST_BLOCK, LEAST_BLOCKS = 500, 40
@@ -83,13 +86,11 @@ def permute(team: Team, sweep: Sweep, block: int, permutations: int, seed: int =
     together = max(1, _ROWS // size)
     for first in range(0, blocks, together):
         last = min(first + together, blocks)
-        ranks = padded_rows((last - first) * size, cells)
+        ranks = aligned_zeros(panels(cells), 1, (last - first) * size, PANEL)
         _look_up(team, np.ascontiguousarray(sweep.bins[first * size : last * size]), table, ranks)
-        permuted = padded_rows((last - first) * size, permutations + 1)
         for circle, total in zip(circles, sums, strict=True):
             pieces = circle[begins[:, first:last]]  # (P + 1, blocks, size)
-            permuted[0, :, : permutations + 1] = pieces.reshape(permutations + 1, -1).T
-            total.add(ranks, permuted)
+            total.add(ranks, as_panels(pieces.reshape(permutations + 1, -1).T)[:, None])
     return [_standardised(total.total) for total in sums]
 
 

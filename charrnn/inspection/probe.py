@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.inspection.products import Products, padded_rows
+from charrnn.inspection.products import Products
 from charrnn.inspection.ranks import rank_score
+from charrnn.packed import as_panels
 from charrnn.threads import Team
 
 PENALTY = 0.01  # for each place and standardised feature: a tenth or ten times as much changes little
@@ -64,11 +65,9 @@ def _fit(team: Team, states: np.ndarray, labels: np.ndarray, places: np.ndarray)
     centre = labels[places].mean(axis=0, dtype=np.float64)
     for k in range(0, count, _ROWS):
         at = places[k : k + _ROWS]
-        x, y = padded_rows(len(at), features), padded_rows(len(at), features + labels.shape[1])
-        x[0, :, :features] = states[at] - mean
-        y[0, :, :features] = x[0, :, :features]
-        y[0, :, features : features + labels.shape[1]] = labels[at] - centre
-        sums.add(x, y)
+        x = states[at] - mean
+        y = np.concatenate([x, labels[at] - centre], axis=1)
+        sums.add(as_panels(x)[:, None], as_panels(y)[:, None])
     gram, moments = sums.total[:, :features], sums.total[:, features:]
     # A feature's variance in front of the penalty is what standardising it would come to.
     spread = np.maximum(np.diag(gram) / count, 1e-9)

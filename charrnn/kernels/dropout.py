@@ -8,7 +8,7 @@ threads, and after a resume.
 import numpy as np
 from numba import njit
 
-from charrnn.kernels.compiler import Array3, float32, intp, kernel, uint32, uint64, void
+from charrnn.kernels.compiler import Panels, float32, intp, kernel, uint32, uint64, void
 from charrnn.kernels.simd import LANES, lane_numbers, load, splat, store, where_below
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64
@@ -22,26 +22,28 @@ def mix(x):
     return x ^ (x >> u64(31))
 
 
-@kernel(void(Array3, uint64, uint32, float32, intp, intp, intp, Array3))
+@kernel(void(Panels, uint64, uint32, float32, intp, intp, intp, Panels))
 def dropout(source, key, keep_below, scale, each_step, first, last, target):
-    """target = source ⊙ mask, lanes first to last of (T, B, Hp).
+    """target = source ⊙ mask, lanes first to last of (panels, T, B, columns of a panel).
 
     A unit is kept, times ``scale`` = 1 / (1 - p), where its 32-bit hash is under ``keep_below`` = (1 - p) 2³².
     ``key`` stands for (seed, step, layer).  Every t has a mask of its own if ``each_step`` is 1, all have that of t = 0
     if it is 0.  Source and target may be the same array.
     """
-    steps, lanes, hidden = source.shape
-    source_at, target_at = source.ctypes.data, target.ctypes.data
+    panels, steps, lanes, columns = source.shape
     keep, kept, dropped = splat(keep_below), splat(scale), splat(f32(0.0))
-    for t in range(steps):
-        for lane in range(first, last):
-            place = mix(key + u64(each_step * t * lanes + lane))
-            counter, salt = u32(place), u32(place >> u64(32))
-            row = (t * lanes + lane) * hidden
-            for unit in range(0, hidden, LANES):
-                x = (lane_numbers() + u32(unit)) * u32(0x9E3779B9) + counter
-                x = (x ^ (x >> u32(16))) * u32(0x85EBCA6B)
-                x = (x ^ (x >> u32(13))) * u32(0xC2B2AE35)
-                x = (x ^ (x >> u32(16))) ^ salt
-                mask = where_below(x, keep, kept, dropped)
-                store(target_at, row + unit, load(source_at, row + unit) * mask)
+    for panel in range(panels):
+        source_at = source.ctypes.data + panel * source.strides[0]
+        target_at = target.ctypes.data + panel * target.strides[0]
+        for t in range(steps):
+            for lane in range(first, last):
+                place = mix(key + u64(each_step * t * lanes + lane))
+                counter, salt = u32(place), u32(place >> u64(32))
+                row = (t * lanes + lane) * columns
+                for column in range(0, columns, LANES):
+                    x = (lane_numbers() + u32(panel * columns + column)) * u32(0x9E3779B9) + counter
+                    x = (x ^ (x >> u32(16))) * u32(0x85EBCA6B)
+                    x = (x ^ (x >> u32(13))) * u32(0xC2B2AE35)
+                    x = (x ^ (x >> u32(16))) ^ salt
+                    mask = where_below(x, keep, kept, dropped)
+                    store(target_at, row + column, load(source_at, row + column) * mask)

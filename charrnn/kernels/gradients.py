@@ -9,8 +9,8 @@ blocks, so that a block of x, a block of dy's panel and the panels' sums are in 
 import numpy as np
 from numba import njit
 
-from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, intp, kernel, void
-from charrnn.kernels.matmul import PANEL, multiply_panel
+from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Panels, intp, kernel, void
+from charrnn.kernels.matmul import PANEL, multiply_block
 from charrnn.kernels.packing import block_size, block_start, unpack_panel
 from charrnn.kernels.simd import LANES, load, splat, store
 
@@ -40,85 +40,83 @@ def clear(address, elements):
 
 
 @njit
-def add_rows(rows_at, width, rows, columns, sums_at):
-    """sums (columns,) += Σ of rows that are ``width`` apart."""
-    if columns < PANEL:
-        for k in range(0, rows * width, width):
-            for j in range(0, columns, LANES):
-                store(sums_at, j, load(sums_at, j) + load(rows_at, k + j))
-        return
+def add_rows(panel_at, rows, sums_at):
+    """sums (64,) += Σ of the rows of a panel."""
     # Four sums at a time, in registers: one alone waits for each addition.
     a, b = load(sums_at, 0), load(sums_at, LANES)
     c, d = load(sums_at, 2 * LANES), load(sums_at, 3 * LANES)
-    for k in range(0, rows * width, width):
-        a = a + load(rows_at, k)
-        b = b + load(rows_at, k + LANES)
-        c = c + load(rows_at, k + 2 * LANES)
-        d = d + load(rows_at, k + 3 * LANES)
+    for k in range(0, rows * PANEL, PANEL):
+        a = a + load(panel_at, k)
+        b = b + load(panel_at, k + LANES)
+        c = c + load(panel_at, k + 2 * LANES)
+        d = d + load(panel_at, k + 3 * LANES)
     store(sums_at, 0, a)
     store(sums_at, LANES, b)
     store(sums_at, 2 * LANES, c)
     store(sums_at, 3 * LANES, d)
 
 
-@kernel(void(Array3, Array3, intp, intp, Array1, intp, Array2, Array2))
+@kernel(void(Panels, Panels, intp, intp, Array1, intp, Array2, Array2))
 def weight_gradient(x, dy, first, last, scratch, gated, gradient, bias):
-    """Panels ``first`` to ``last``, at most PANELS, of gradient (K, N) = Σ x dyᵀ and of bias (1, N) = Σ dy.
+    """Panels ``first`` to ``last``, at most PANELS, of gradient (K, N) = Σ xᵀ dy and of bias (1, N) = Σ dy.
 
-    x (T or more, B, Kp), dy (T, B, Np); bias may have no row: then there is no sum.  Scratch as
+    x (panels, T, B, 64), dy (panels, T, B, 64); bias may have no row: then there is no sum.  Scratch as
     :func:`scratch_size` says.
     """
-    width, x_width, depth = dy.shape[2], x.shape[2], gradient.shape[0]
-    places, size = dy.shape[0] * dy.shape[1], PANEL * depth
-    panels = last - first
+    depth, columns = gradient.shape
+    places = dy.shape[1] * dy.shape[2]
+    panels, size = last - first, PANEL * depth
     sums_at = scratch.ctypes.data
     bias_at = sums_at + 4 * panels * size
     clear(sums_at, panels * (size + PANEL))
     for start in range(0, places, BLOCK_PLACES):
         count = min(BLOCK_PLACES, places - start)
         for panel in range(panels):
-            column = PANEL * (first + panel)
-            columns = min(PANEL, width - column)
-            dy_at = dy.ctypes.data + 4 * (start * width + column)
+            dy_at = dy.ctypes.data + (first + panel) * dy.strides[0] + 4 * start * PANEL
             if bias.shape[0]:
-                add_rows(dy_at, width, count, columns, bias_at + 4 * panel * PANEL)
-            multiply_panel(
-                x.ctypes.data + 4 * start * x_width,
-                1,
-                x_width,
-                dy_at,
-                width,
-                sums_at + 4 * panel * size,
-                PANEL,
-                count,
-                depth,
-                columns // LANES,
-            )
+                add_rows(dy_at, count, bias_at + 4 * panel * PANEL)
+            vectors = 4 if gated else min(4, (columns - PANEL * (first + panel) + LANES - 1) // LANES)
+            for k in range(0, depth, PANEL):
+                x_at = x.ctypes.data + k // PANEL * x.strides[0] + 4 * start * PANEL
+                # Fetched ahead, each once: this panel's next block, while the first panel is made x's next blocks.
+                next_dy, next_x = dy_at + 4 * count * PANEL, x_at + 4 * count * PANEL
+                multiply_block(
+                    x_at,
+                    1,
+                    PANEL,
+                    dy_at,
+                    sums_at + 4 * (panel * size + k * PANEL),
+                    PANEL,
+                    count,
+                    min(PANEL, depth - k),
+                    vectors,
+                    next_dy if k == 0 else next_x if panel == 0 else dy_at,
+                    next_x if panel == 0 else dy_at,
+                )
     for panel in range(panels):
         unpack_panel(scratch, panel * size, first + panel, gated, gradient)
         unpack_panel(scratch, panels * size + panel * PANEL, first + panel, gated, bias)
 
 
-@kernel(void(Ids2, Array3, intp, Array2))
+@kernel(void(Ids2, Panels, intp, Array3))
 def row_gradient(x, dy, panel, dtable):
-    """One panel of dtable (V, 4Hp), the gradient of the rows that a one-hot x picks: row x_p gains dy_p."""
-    places, rows, width = x.size, dtable.shape[0], dy.shape[2]
+    """One panel of dtable (U, V, 64), the gradient of the rows that a one-hot x picks: row x_p gains dy_p."""
+    places, rows = x.size, dtable.shape[1]
     ids = x.ravel()
-    dy_at, rows_at = dy.ctypes.data + 4 * PANEL * panel, dtable.ctypes.data + 4 * PANEL * panel
-    for row in range(rows):
-        clear(rows_at + 4 * row * width, PANEL)
+    dy_at, rows_at = dy.ctypes.data + panel * dy.strides[0], dtable.ctypes.data + panel * dtable.strides[0]
+    clear(rows_at, rows * PANEL)
     for place in range(places):
-        row = ids[place] * width
+        row = ids[place] * PANEL
         for j in range(0, PANEL, LANES):
-            store(rows_at, row + j, load(rows_at, row + j) + load(dy_at, place * width + j))
+            store(rows_at, row + j, load(rows_at, row + j) + load(dy_at, place * PANEL + j))
 
 
-@kernel(void(Array2, intp, Array2))
+@kernel(void(Array3, intp, Array2))
 def unpack_rows(dtable, panel, gradient):
-    """One panel of dtable (V, 4Hp interleaved) to its columns of gradient (V, 4H)."""
+    """One panel of dtable (U, V, 64 interleaved) to its columns of gradient (V, 4H)."""
     units = gradient.shape[1] // 4
     for block in range(4):
         start = block_start(panel, block, units, True)
         for row in range(gradient.shape[0]):
             for j in range(block_size(panel, block, units, True)):
-                gradient[row, start + j] = dtable[row, PANEL * panel + LANES * block + j]
+                gradient[row, start + j] = dtable[panel, row, LANES * block + j]

@@ -8,7 +8,7 @@ belongs to one thread, and places are taken in order, so that sums are the same 
 import numpy as np
 from numba import njit, types
 
-from charrnn.kernels.compiler import Array1, Array2, Array3, Ids1, intp, kernel, void
+from charrnn.kernels.compiler import Array1, Array2, Array3, Ids1, Panels, intp, kernel, void
 from charrnn.kernels.simd import (
     LANES,
     at_least,
@@ -96,9 +96,15 @@ def count_columns(values, places, rows, columns, scale, shift, table, offset, fi
                         store(sums_at, at + j, load(sums_at, at + j) + load(columns_at, n * width + j))
 
 
-@kernel(void(Bytes2, Array2, intp, intp, Array3))
+@kernel(void(Bytes2, Array2, intp, intp, Panels))
 def look_up_bins(bins, table, first, last, values):
-    """values[0, n, cell] = table[cell, bins[n, cell]] for rows ``first`` to ``last``; table (C, BINS)."""
-    for n in range(first, last):
-        for cell in range(bins.shape[1]):
-            values[0, n, cell] = table[cell, bins[n, cell]]
+    """The value table[cell, bins[n, cell]] of cell and place n, for rows ``first`` to ``last``; table (C, BINS).
+
+    values (panels, 1, N, 64) has the cells for columns.
+    """
+    columns = values.shape[3]
+    for panel in range(values.shape[0]):
+        for n in range(first, last):
+            for column in range(min(columns, bins.shape[1] - panel * columns)):
+                cell = panel * columns + column
+                values[panel, 0, n, column] = table[cell, bins[n, cell]]

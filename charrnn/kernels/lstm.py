@@ -1,8 +1,8 @@
 """One LSTM layer over a window, forward and backward.
 
-Legend: T steps, B lanes, H hidden units padded to Hp, U = Hp/16 blocks of units, D inputs of the layer.
-``gates`` (T, B, 4Hp) interleaved as :mod:`charrnn.kernels.packing` says; ``h``, ``c`` (T+1, B, Hp), row 0 the
-incoming state.  σ is the sigmoid, ⊙ the product element by element:
+Legend: T steps, B lanes, H hidden units in U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels.  ``gates`` (U, T, B, 64)
+interleaved as :mod:`charrnn.kernels.packing` says; ``h`` (Q, T+1, B, 64) and ``c`` (U, T+1, B, 16), row 0 the incoming
+state.  σ is the sigmoid, ⊙ the product element by element:
 
     i, f, o = σ(·)   g = tanh(·)   of the four blocks of   z_t = x_t W_ih + h_{t-1} W_hh + b
     c_t = f ⊙ c_{t-1} + i ⊙ g
@@ -17,73 +17,77 @@ import numpy as np
 from numba import njit
 
 from charrnn.kernels.activations import sigmoid, tanh
-from charrnn.kernels.compiler import Array2, Array3, Ids2, intp, kernel, void
+from charrnn.kernels.compiler import Array3, Ids2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import PANEL, multiply_panel
 from charrnn.kernels.simd import LANES, fma, load, splat, store
 
 f32 = np.float32
 
 
-@kernel(void(Ids2, Array2, intp, intp, Array3))
+@kernel(void(Ids2, Array3, intp, intp, Panels))
 def look_up(x, table, first, last, gates):
-    """gates[t, b] = table[x[t, b]]: the first layer's x W_ih + b, for a one-hot x."""
-    table_at, gates_at = table.ctypes.data, gates.ctypes.data
-    lanes, width = gates.shape[1], gates.shape[2]
-    for t in range(x.shape[0]):
-        for lane in range(first, last):
-            source, target = x[t, lane] * width, (t * lanes + lane) * width
-            for k in range(0, width, LANES):
-                store(gates_at, target + k, load(table_at, source + k))
+    """gates[:, t, b] = table[:, x[t, b]]: the first layer's x W_ih + b, for a one-hot x; table (U, V, 64)."""
+    panels, steps, lanes, _ = gates.shape
+    for panel in range(panels):
+        table_at = table.ctypes.data + panel * table.strides[0]
+        gates_at = gates.ctypes.data + panel * gates.strides[0]
+        for t in range(steps):
+            for lane in range(first, last):
+                source, target = x[t, lane] * PANEL, (t * lanes + lane) * PANEL
+                for k in range(0, PANEL, LANES):
+                    store(gates_at, target + k, load(table_at, source + k))
 
 
 @njit
-def cell_forward(gates_at, gate, before_at, after_at, h_at, unit):
+def cell_forward(gates_at, gate, before_at, after_at, cell, h_at, unit):
     """The cell equations for 16 units of one lane: gates become activated, c (at ``after_at``) and h are written."""
     i = sigmoid(load(gates_at, gate))
     f = sigmoid(load(gates_at, gate + LANES))
     g = tanh(load(gates_at, gate + 2 * LANES))
     o = sigmoid(load(gates_at, gate + 3 * LANES))
-    c = fma(f, load(before_at, unit), i * g)
+    c = fma(f, load(before_at, cell), i * g)
     store(gates_at, gate, i)
     store(gates_at, gate + LANES, f)
     store(gates_at, gate + 2 * LANES, g)
     store(gates_at, gate + 3 * LANES, o)
-    store(after_at, unit, c)
+    store(after_at, cell, c)
     store(h_at, unit, o * tanh(c))
 
 
-@kernel(void(Array3, intp, intp, Array3, Array3, Array3))
+@kernel(void(Array3, intp, intp, Panels, Panels, Panels))
 def recurrence(packed, first, last, gates, h, c):
     """The layer's steps: gates hold x W_ih + b on entry, the activated gates on return; h and c are filled."""
-    steps, lanes, width = gates.shape
-    hidden, depth, rows = h.shape[2], packed.shape[1], last - first
+    panels, steps, lanes, _ = gates.shape
+    depth, rows = packed.shape[1], last - first
     packed_at, gates_at, h_at, c_at = packed.ctypes.data, gates.ctypes.data, h.ctypes.data, c.ctypes.data
-    after = 4 * lanes * hidden
+    gates_panel, h_panel, c_block = gates.strides[0] // 4, h.strides[0] // 4, c.strides[0] // 4
     for t in range(steps):
-        row = t * lanes + first
-        for panel in range(packed.shape[0]):
-            gate = row * width + PANEL * panel
+        place = t * lanes + first
+        for panel in range(panels):
+            gate = panel * gates_panel + place * PANEL
             multiply_panel(
-                h_at + 4 * row * hidden,
-                hidden,
-                1,
-                packed_at + 4 * panel * depth * PANEL,
+                h_at + 4 * place * PANEL,
                 PANEL,
+                h_panel,
+                packed_at + 4 * panel * depth * PANEL,
                 gates_at + 4 * gate,
-                width,
+                PANEL,
                 depth,
                 rows,
                 4,
+                gates_at + 4 * (gate + gates_panel),
             )
-            unit = row * hidden + LANES * panel
+            cell = panel * c_block + place * LANES
+            unit = panel // 4 * h_panel + (place + lanes) * PANEL + panel % 4 * LANES
             for _ in range(rows):
-                cell_forward(gates_at, gate, c_at, c_at + after, h_at + after, unit)
-                gate += width
-                unit += hidden
+                cell_forward(gates_at, gate, c_at, c_at + 4 * lanes * LANES, cell, h_at, unit)
+                gate += PANEL
+                cell += LANES
+                unit += PANEL
 
 
 @njit
-def cell_backward(gates_at, gate, before_at, after_at, dh_at, unit, dc_at, carried):
+def cell_backward(gates_at, gate, before_at, after_at, cell, dh_at, unit, dc_at, carried):
     """Derivatives of the cell equations for 16 units of one lane; dz replaces the gates.
 
     dc += dh ⊙ o ⊙ (1 - tanh²c_t);  dz_o = dh ⊙ tanh c_t ⊙ o(1 - o);  dz_i = dc ⊙ g ⊙ i(1 - i);
@@ -93,7 +97,7 @@ def cell_backward(gates_at, gate, before_at, after_at, dh_at, unit, dc_at, carri
     f = load(gates_at, gate + LANES)
     g = load(gates_at, gate + 2 * LANES)
     o = load(gates_at, gate + 3 * LANES)
-    before, tanh_c = load(before_at, unit), tanh(load(after_at, unit))
+    before, tanh_c = load(before_at, cell), tanh(load(after_at, cell))
     dh = load(dh_at, unit)
     dc = fma(dh * o, f32(1.0) - tanh_c * tanh_c, load(dc_at, carried))
     store(gates_at, gate, dc * g * (i * (f32(1.0) - i)))
@@ -103,46 +107,53 @@ def cell_backward(gates_at, gate, before_at, after_at, dh_at, unit, dc_at, carri
     store(dc_at, carried, dc * f)
 
 
-@kernel(void(Array3, intp, intp, Array3, Array3, Array3, Array2))
+@kernel(void(Array3, intp, intp, Panels, Panels, Panels, Array3))
 def recurrence_backward(packed, first, last, gates, c, dh, dc):
     """Back through the layer's steps.
 
-    packed is W_hh transposed (panels over H, 4Hp, 64); dh (T, B, Hp) holds the loss's gradient with respect
-    to each h_t by the way upwards, and gains what comes back from t+1; gates become dz.  dc (B, Hp) is scratch.
+    packed is W_hh transposed (Q, 4Hp, 64); dh (Q, T, B, 64) holds the loss's gradient with respect to each h_t by
+    the way upwards, and gains what comes back from t+1; gates become dz.  dc (U, B, 16) is scratch.
     """
-    steps, lanes, width = gates.shape
-    hidden, rows = dh.shape[2], last - first
+    blocks, steps, lanes, _ = gates.shape
+    width, rows = blocks * PANEL, last - first
     packed_at, gates_at, c_at = packed.ctypes.data, gates.ctypes.data, c.ctypes.data
     dh_at, dc_at = dh.ctypes.data, dc.ctypes.data
-    for k in range(first * hidden, last * hidden, LANES):
-        store(dc_at, k, splat(f32(0.0)))
+    gates_panel, dh_panel, c_block = gates.strides[0] // 4, dh.strides[0] // 4, c.strides[0] // 4
+    for block in range(blocks):
+        for lane in range(first, last):
+            store(dc_at, (block * lanes + lane) * LANES, splat(f32(0.0)))
     for t in range(steps - 1, -1, -1):
-        row = t * lanes + first
+        place = t * lanes + first
         for panel in range(packed.shape[0]):
-            column = PANEL * panel
-            end = min(column + PANEL, hidden)
+            vectors = min(4, blocks - 4 * panel)
+            unit = panel * dh_panel + place * PANEL
             if t < steps - 1:
                 multiply_panel(
-                    gates_at + 4 * (row + lanes) * width,
-                    width,
-                    1,
-                    packed_at + 4 * column * width,
+                    gates_at + 4 * (place + lanes) * PANEL,
                     PANEL,
-                    dh_at + 4 * (row * hidden + column),
-                    hidden,
+                    gates_panel,
+                    packed_at + 4 * panel * width * PANEL,
+                    dh_at + 4 * unit,
+                    PANEL,
                     width,
                     rows,
-                    (end - column) // LANES,
+                    vectors,
+                    gates_at + 4 * (4 * panel * gates_panel + place * PANEL),
                 )
-            for lane in range(rows):
-                for j in range(column, end, LANES):
+            for vector in range(vectors):
+                block = 4 * panel + vector
+                gate = block * gates_panel + place * PANEL
+                cell = block * c_block + place * LANES
+                carried = (block * lanes + first) * LANES
+                for lane in range(rows):
                     cell_backward(
                         gates_at,
-                        (row + lane) * width + 4 * j,
+                        gate + lane * PANEL,
                         c_at,
-                        c_at + 4 * lanes * hidden,
+                        c_at + 4 * lanes * LANES,
+                        cell + lane * LANES,
                         dh_at,
-                        (row + lane) * hidden + j,
+                        unit + lane * PANEL + vector * LANES,
                         dc_at,
-                        (first + lane) * hidden + j,
+                        carried + lane * LANES,
                     )

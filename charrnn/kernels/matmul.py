@@ -1,8 +1,11 @@
 """The matrix product: a register-tiled FMA micro-kernel over packed panels.
 
-Legend: C (m, n) += A (m, k) B (k, n).  B is packed into panels of ``PANEL`` columns, each stored (k, PANEL),
-so that the micro-kernel reads it front to back.  A and C are addressed by strides in elements, so the same
-kernel serves A and its transpose.
+Legend: C (m, n) += A (m, k) B (k, n).  Weights and activations are kept in panels of ``PANEL`` columns, each stored
+(rows, PANEL): what a product reads lies together in memory, and its result is the operand of the next as it is.
+(Rows of full length lie a power of two apart as a rule, and such share the same few places of a cache.)
+
+B is used in blocks of ``PANEL`` rows, 16 KB that stay in the nearest cache while all rows of A meet them.  Meanwhile
+what is used next is fetched into the second, because a model does not fit there.
 
 Every element of C is accumulated over k in ascending order by fused multiply-adds, whatever the tile, the
 vector width or the number of threads: that is why results are the same bits everywhere.
@@ -14,9 +17,10 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from charrnn.kernels.simd import LANES, llvm_call, llvm_pointer, llvm_splat
+from charrnn.kernels.simd import LANES, llvm_call, llvm_pointer, llvm_prefetch, llvm_splat
 
 PANEL = 4 * LANES
+LINE = 16  # floats of a cache line
 
 _F32, _I64 = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_F32, LANES)
@@ -35,7 +39,7 @@ TILE_VECTORS = 4 if _has_wide_registers() else 1
 
 def _emit_tile(function, rows, vectors):
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors] with all of C in registers."""
-    a, a_row, a_step, b, b_step, c, c_row, depth = function.args
+    a, a_row, a_step, b, c, c_row, depth, ahead = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     tiles = [(row, column) for row in range(rows) for column in range(vectors)]
 
@@ -52,6 +56,7 @@ def _emit_tile(function, rows, vectors):
     k = builder.phi(_I64)
     a_offset, b_offset = builder.phi(_I64), builder.phi(_I64)
     sums = {tile: builder.phi(_VECTOR) for tile in tiles}
+    llvm_prefetch(builder, ahead, builder.mul(k, _I64(LINE)))
     weights = [
         builder.load(llvm_pointer(builder, b, builder.add(b_offset, _I64(column * LANES))), align=4, typ=_VECTOR)
         for column in range(vectors)
@@ -66,7 +71,7 @@ def _emit_tile(function, rows, vectors):
     for phi, start, following in [
         (k, _I64(0), builder.add(k, _I64(1))),
         (a_offset, _I64(0), builder.add(a_offset, a_step)),
-        (b_offset, _I64(0), builder.add(b_offset, b_step)),
+        (b_offset, _I64(0), builder.add(b_offset, _I64(PANEL))),
         *((sums[tile], before[tile], after[tile]) for tile in tiles),
     ]:
         phi.add_incoming(start, entry)
@@ -91,14 +96,14 @@ def _tile_function(module, rows, vectors):
 
 
 @intrinsic
-def multiply_tile(typing, rows, vectors, a, a_row, a_step, b, b_step, c, c_row, depth):
+def multiply_tile(typing, rows, vectors, a, a_row, a_step, b, c, c_row, depth, ahead):
     """C += A B for one tile of 1 to TILE_ROWS rows and 1 to TILE_VECTORS vectors, and depth >= 1.
 
-    ``a``, ``b``, ``c`` are addresses; ``a_row``, ``c_row`` the strides from row to row, ``a_step``,
-    ``b_step`` those from one k to the next.
+    ``a``, ``b``, ``c`` are addresses; ``a_row``, ``c_row`` the strides from row to row, ``a_step`` that from
+    one k to the next.  Meanwhile ``depth`` lines of memory from the address ``ahead`` on are fetched.
     """
     index, address = types.intp, types.uintp
-    signature = types.void(index, index, address, index, index, address, index, address, index, index)
+    signature = types.void(index, index, address, index, index, address, address, index, index, address)
 
     def codegen(context, builder, signature, args):
         rows, vectors, *rest = args
@@ -119,12 +124,14 @@ def multiply_tile(typing, rows, vectors, a, a_row, a_step, b, b_step, c, c_row, 
 
 
 @njit
-def multiply_panel(a, a_row, a_step, b, b_step, c, c_row, depth, rows, vectors):
-    """C[rows, 16 vectors] += A[rows, depth] B: one panel of at most four vectors, any number of rows.
+def multiply_block(a, a_row, a_step, b, c, c_row, depth, rows, vectors, ahead, further):
+    """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors].
 
     Rows are shared out evenly over the tiles, so that 25 rows are five tiles of 5 and not four of 6 and one of 1.
+    Four tiles fetch as much as B is, from the address ``ahead`` on; more, if there are, go on at ``further``.
     """
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
+    fetched = 4 * LINE * depth
     for first_vector in range(0, vectors, TILE_VECTORS):
         width = min(TILE_VECTORS, vectors - first_vector)
         shift = 4 * LANES * first_vector
@@ -138,9 +145,22 @@ def multiply_panel(a, a_row, a_step, b, b_step, c, c_row, depth, rows, vectors):
                 a_row,
                 a_step,
                 b + shift,
-                b_step,
                 c + 4 * row * c_row + shift,
                 c_row,
                 depth,
+                ahead + fetched * tile if tile < 4 else further + fetched * (tile - 4),
             )
             row = following
+
+
+@njit
+def multiply_panel(a, a_row, a_panel, b, c, c_row, depth, rows, vectors, further):
+    """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors]: a panel of C, any number of rows.
+
+    ``a_panel`` is the stride from one panel of A to the next.  The panel of B that is used next follows this one;
+    ``further`` is the address of what else is used next.
+    """
+    for k in range(0, depth, PANEL):
+        size = min(PANEL, depth - k)
+        panel, block = a + 4 * (k // PANEL) * a_panel, b + 4 * k * PANEL
+        multiply_block(panel, a_row, 1, block, c, c_row, size, rows, vectors, block + 4 * size * PANEL, further)

@@ -17,18 +17,25 @@ import numpy as np
 from numba import njit
 
 from charrnn.kernels.activations import exp
-from charrnn.kernels.compiler import Array2, Array3, Ids2, float32, intp, kernel, void
-from charrnn.kernels.simd import LANES, at_least, largest, load, splat, store, total
+from charrnn.kernels.compiler import Array2, Ids2, Panels, float32, intp, kernel, void
+from charrnn.kernels.matmul import PANEL
+from charrnn.kernels.simd import LANES, at_least, largest, load, load_one, splat, store, store_one, total
 
 f32 = np.float32
 
 
 @njit
-def row_maximum(row_at, width):
+def offset(column, panel):
+    """Where a column of a row is, if from one panel of 64 columns to the next there are ``panel`` elements."""
+    return column // PANEL * panel + column % PANEL
+
+
+@njit
+def row_maximum(row_at, width, panel=PANEL):
     """Largest of a row of logits."""
     top = load(row_at, 0)
     for j in range(LANES, width, LANES):
-        top = at_least(load(row_at, j), top)
+        top = at_least(load(row_at, offset(j, panel)), top)
     return largest(top)
 
 
@@ -42,35 +49,38 @@ def log_sum_exp(row_at, width):
     return f32(math.log(total(sums)) + top)
 
 
-@kernel(void(Ids2, float32, float32, intp, intp, intp, Array3, Array2))
+@kernel(void(Ids2, float32, float32, intp, intp, intp, Panels, Array2))
 def cross_entropy(y, scale, smoothing, vocabulary, first, last, logits, losses):
-    """losses (T, B) of targets y; if scale is not 0, logits become scale * (softmax - target)."""
-    steps, lanes, width = logits.shape
+    """losses (T, B) of targets y; if scale is not 0, logits (panels, T, B, 64) become scale * (softmax - target)."""
+    _, steps, lanes, _ = logits.shape
+    width, panel = (vocabulary + LANES - 1) // LANES * LANES, logits.strides[0] // 4
     for t in range(steps):
         for lane in range(first, last):
-            row_at = logits.ctypes.data + 4 * (t * lanes + lane) * width
+            row_at = logits.ctypes.data + 4 * (t * lanes + lane) * PANEL
             target = y[t, lane]
             if target < 0:
                 losses[t, lane] = f32(0.0)
                 for j in range(0, width, LANES):
-                    store(row_at, j, splat(f32(0.0)))
+                    store(row_at, offset(j, panel), splat(f32(0.0)))
                 continue
-            top = row_maximum(row_at, width)
-            target_logit = logits[t, lane, target]
+            top = row_maximum(row_at, width, panel)
+            target_logit = load_one(row_at, offset(target, panel))
             sums = splat(f32(0.0))
             for j in range(0, width, LANES):
-                e = exp(load(row_at, j) - top)
+                e = exp(load(row_at, offset(j, panel)) - top)
                 sums = sums + e
                 if scale != f32(0.0):
-                    store(row_at, j, e)
+                    store(row_at, offset(j, panel), e)
             mass = total(sums)
             losses[t, lane] = f32(math.log(mass) + (top - target_logit))
             if scale != f32(0.0):
                 factor = scale / mass
                 for j in range(0, width, LANES):
-                    store(row_at, j, load(row_at, j) * factor)
-                logits[t, lane, target] -= scale * (f32(1.0) - smoothing)
+                    store(row_at, offset(j, panel), load(row_at, offset(j, panel)) * factor)
+                place = offset(target, panel)
+                store_one(row_at, place, load_one(row_at, place) - scale * (f32(1.0) - smoothing))
                 if smoothing != f32(0.0):
                     share = scale * smoothing / f32(vocabulary)
                     for character in range(vocabulary):
-                        logits[t, lane, character] -= share
+                        place = offset(character, panel)
+                        store_one(row_at, place, load_one(row_at, place) - share)

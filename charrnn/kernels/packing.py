@@ -69,15 +69,16 @@ def pack_transposed(weights, gated, first, last, packed):
                     packed[panel, LANES * n + j, k] = weights[row, start + j]
 
 
-@kernel(void(Array2, Array1, intp, intp, Array2))
+@kernel(void(Array2, Array1, intp, intp, Array3))
 def pack_table(weights, bias, first, last, table):
-    """Rows first to last of the first layer's look-up table (V, 4Hp): weights (V, 4H) + bias (4H,)."""
+    """Rows first to last of the first layer's look-up table (U, V, 64): weights (V, 4H) + bias (4H,)."""
     units = bias.size // 4
     for row in range(first, last):
-        for n in range(table.shape[1] // LANES):
-            start = block_start(n // 4, n % 4, units, True)
-            for j in range(block_size(n // 4, n % 4, units, True)):
-                table[row, LANES * n + j] = weights[row, start + j] + bias[start + j]
+        for panel in range(table.shape[0]):
+            for block in range(4):
+                start = block_start(panel, block, units, True)
+                for j in range(block_size(panel, block, units, True)):
+                    table[panel, row, LANES * block + j] = weights[row, start + j] + bias[start + j]
 
 
 @kernel(void(Array1, intp, Array1))

@@ -2,7 +2,7 @@
 
 Legend: N characters to draw, B streams, M models, L layers, U blocks of 16 units, V characters.
 
-``model`` is table (V, 4Hp), recurrent and inputs (L, U, H, 64), bias (L, 4Hp), output (panels, H, 64), output_bias
+``model`` is table (U, V, 64), recurrent and inputs (L, U, H, 64), bias (L, 4Hp), output (panels, H, 64), output_bias
 (Vp,).  ``state`` is h (2, L, B, Hp), c (L, B, Hp) and ids (B,), the character that each stream reads next; h[turn]
 is from before a character, and what follows from it is written to the other half.  ``filters`` are temperature,
 top_k, top_p, min_p and V.
@@ -36,10 +36,10 @@ from charrnn.kernels.compiler import (
 from charrnn.kernels.lstm import cell_forward
 from charrnn.kernels.matmul import PANEL, multiply_panel
 from charrnn.kernels.meeting import meet
-from charrnn.kernels.output import log_sum_exp, row_maximum
+from charrnn.kernels.output import log_sum_exp, offset, row_maximum
 from charrnn.kernels.simd import LANES, load, store
 
-Model = types.Tuple((Array2, Array4, Array4, Array2, Array3, Array1))
+Model = types.Tuple((Array3, Array4, Array4, Array2, Array3, Array1))
 State = types.Tuple((Array4, Array3, Ids1))
 Filters = types.Tuple((float32, intp, float32, float32, intp))
 Share = types.UniTuple(intp, 4)
@@ -53,17 +53,16 @@ def add_product(x_at, x_width, depth, packed_at, y_at, y_width, rows, first_pane
     for panel in range(first_panel, last_panel):
         column = PANEL * panel
         vectors = min(PANEL, y_width - column) // LANES
-        multiply_panel(
-            x_at, x_width, 1, packed_at + 4 * column * depth, PANEL, y_at + 4 * column, y_width, depth, rows, vectors
-        )
+        b, c = packed_at + 4 * column * depth, y_at + 4 * column
+        multiply_panel(x_at, x_width, PANEL, b, c, y_width, depth, rows, vectors, c)
 
 
 @njit
-def set_rows(y_at, width, rows, row_at, first_panel, last_panel):
-    """Panels of every row of y (rows, width) become those of the one at ``row_at``."""
+def set_rows(y_at, width, rows, row_at, panel, first_panel, last_panel):
+    """Panels of every row of y (rows, width) become those of the one at ``row_at``, which are ``panel`` apart."""
     for row in range(rows):
         for j in range(PANEL * first_panel, min(PANEL * last_panel, width), LANES):
-            store(y_at, row * width + j, load(row_at, j))
+            store(y_at, row * width + j, load(row_at, offset(j, panel)))
 
 
 @njit
@@ -154,11 +153,11 @@ def predict_share(model, state, turn, share, board_at, met, gates, logits):
         weights_at = 4 * layer * width * depth
         if layer == 0:
             for row in range(rows):
-                row_at = table.ctypes.data + 4 * ids[first + row] * width
-                set_rows(gates_at + 4 * row * width, width, 1, row_at, first_panel, last_panel)
+                row_at, panel = table.ctypes.data + 4 * ids[first + row] * PANEL, table.shape[1] * PANEL
+                set_rows(gates_at + 4 * row * width, width, 1, row_at, panel, first_panel, last_panel)
         else:
             below_at = after_at + place - 4 * streams * hidden
-            set_rows(gates_at, width, rows, bias.ctypes.data + 4 * layer * width, first_panel, last_panel)
+            set_rows(gates_at, width, rows, bias.ctypes.data + 4 * layer * width, PANEL, first_panel, last_panel)
             packed_at = inputs.ctypes.data + weights_at
             add_product(below_at, hidden, depth, packed_at, gates_at, width, rows, first_panel, last_panel)
         packed_at = recurrent.ctypes.data + weights_at
@@ -167,14 +166,14 @@ def predict_share(model, state, turn, share, board_at, met, gates, logits):
         for row in range(rows):
             for panel in range(first_panel, last_panel):
                 unit = row * hidden + LANES * panel
-                cell_forward(gates_at, 4 * unit, c_at, c_at, h_at, unit)
+                cell_forward(gates_at, 4 * unit, c_at, c_at, unit, h_at, unit)
         if workers > 1:
             met += 1
             meet(board_at, workers * met)
     first_panel, last_panel = output.shape[0] * worker // workers, output.shape[0] * (worker + 1) // workers
     top_at = after_at + 4 * ((layers - 1) * streams + first) * hidden
     logits_at, width = logits.ctypes.data + 4 * first * logits.shape[1], logits.shape[1]
-    set_rows(logits_at, width, rows, output_bias.ctypes.data, first_panel, last_panel)
+    set_rows(logits_at, width, rows, output_bias.ctypes.data, PANEL, first_panel, last_panel)
     add_product(top_at, hidden, depth, output.ctypes.data, logits_at, width, rows, first_panel, last_panel)
     if workers > 1:
         met += 1
