@@ -13,18 +13,19 @@ import sys
 
 from charrnn.config import ModelConfig
 from charrnn.contest import Case, compare
-from charrnn.timing import fma_peak, training_flops
+from charrnn.timing import training_flops
 
 VOCABULARY = 65
 SHAPES = "2x128x50x50,2x256x64x100,2x512x64x100,3x512x100x100,1x100x7x33,2x300x48x64,4x64x16x200,1x1024x32x50"
 SAMPLING = "2x128x1,3x512x1,2x128x64,3x512x64"
 CHARACTERS = 100  # of one call that samples
-HEAD = ("model, lanes x steps", "threads", "charrnn chars/s", "PyTorch chars/s", "ratio", "GFLOP/s", "of peak")
+HEAD = ("model, lanes x steps", "threads", "charrnn chars/s", "PyTorch chars/s", "ratio", "GFLOP/s", "of peak", "PyTorch's")
 
 
-def row(label, threads, characters, outcome, operations=0.0, peak=1.0):
+def row(label, threads, characters, outcome, operations=0.0):
     rate = characters / outcome.ours
-    share = [f"{rate * operations / 1e9:.0f}", f"{rate * operations / peak:.0%}"] if operations else ["", ""]
+    shares = [f"{characters / seconds * operations / outcome.peak:.0%}" for seconds in (outcome.ours, outcome.theirs)]
+    share = [f"{rate * operations / 1e9:.0f}", *shares] if operations else ["", "", ""]
     ratio = f"**{outcome.ratio:.2f}** ({outcome.ratios[0]:.2f}–{outcome.ratios[-1]:.2f})"
     return (
         f"| {' | '.join([label, str(threads), f'{rate:,.0f}', f'{characters / outcome.theirs:,.0f}', ratio, *share])} |"
@@ -49,8 +50,7 @@ def main():
         return compare(Case(config, lanes, steps, threads), orders, options.rounds, options.seconds)
 
     for threads in map(int, options.threads.split(",")):
-        peak = fma_peak(threads)
-        say(f"\nFMA peak with {threads} thread(s): {peak / 1e9:.0f} GFLOP/s\n")
+        say("")
         say(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
         memory = []
         for shape in options.shapes.split(",") if options.shapes else ():
@@ -58,8 +58,8 @@ def main():
             config = ModelConfig(VOCABULARY, hidden, layers)
             (training, evaluation), peaks = contest(config, lanes, steps, threads, [("train",), ("evaluate",)])
             label, operations = f"{layers}x{hidden}, {lanes}x{steps}", training_flops(config)
-            say(row(f"train {label}", threads, lanes * steps, training, operations, peak))
-            say(row(f"evaluate {label}", threads, lanes * steps, evaluation, operations / 3, peak))
+            say(row(f"train {label}", threads, lanes * steps, training, operations))
+            say(row(f"evaluate {label}", threads, lanes * steps, evaluation, operations / 3))
             memory.append(f"| {label} | {peaks[0] / 1e6:,.0f} | {peaks[1] / 1e6:,.0f} |")
         for shape in options.sampling.split(",") if options.sampling else ():
             layers, hidden, streams = map(int, shape.split("x"))

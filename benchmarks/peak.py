@@ -3,8 +3,12 @@
 python benchmarks/peak.py
 """
 
-from charrnn.threads import available_threads
+from statistics import median
+
+from charrnn.threads import Team, available_threads
 from charrnn.timing import fma_peak
 
 for count in sorted({1, available_threads()}):
-    print(f"{count} thread(s): {fma_peak(count) / 1e9:.0f} GFLOP/s")
+    team = Team(count)
+    peaks = [fma_peak(team) / 1e9 for _ in range(100)]
+    print(f"{count} thread(s): {median(peaks):.0f} GFLOP/s ({min(peaks):.0f}–{max(peaks):.0f})")

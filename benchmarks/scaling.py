@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
 
 from charrnn.config import ModelConfig
 from charrnn.threads import available_threads
-from charrnn.timing import fma_peak, measure
+from charrnn.timing import measure
 
 BASE = {"hidden": 256, "layers": 2, "seq_len": 64, "batch_size": 32, "vocabulary": 65}
 SIZES = {
@@ -29,14 +29,14 @@ TEXT = Path(__file__).parent.parent / "corpora" / "fables.txt"
 BYTES = (100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
 
 
-def against(name, values, threads, peak):
+def against(name, values, threads):
     """Microseconds a character for each value of one size, and at the peak."""
     times, bounds = [], []
     print(f"\n| {name} | µs a character | of peak |\n|---|---|---|")
     for value in values:
         sizes = BASE | {name: value}
         config = ModelConfig(sizes["vocabulary"], sizes["hidden"], sizes["layers"])
-        timing = measure(config, sizes["batch_size"], sizes["seq_len"], threads, 0.3, peak)
+        timing = measure(config, sizes["batch_size"], sizes["seq_len"], threads, 0.3)
         times.append(1e6 / timing.training)
         bounds.append(times[-1] * timing.flops / timing.peak)
         print(f"| {value} | {times[-1]:.2f} | {bounds[-1] / times[-1]:.0%} |", flush=True)
@@ -75,11 +75,10 @@ def panel(axis, name, values, times, bounds=None):
 
 def main():
     threads = available_threads()
-    peak = fma_peak(threads)
     figure, axes = plt.subplots(2, 3, figsize=(11, 6.4), layout="constrained")
     axes = axes.ravel()
     for axis, (name, values) in zip(axes, SIZES.items(), strict=False):
-        times, bounds = against(name, values, threads, peak)
+        times, bounds = against(name, values, threads)
         panel(axis, name, values, times, bounds)
     panel(axes[-1], "bytes of text", BYTES, against_text())
     axes[0].set_ylabel("µs a character, training")

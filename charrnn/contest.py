@@ -21,6 +21,7 @@ from charrnn.network import CharLSTM
 from charrnn.optimizer import Optimizer
 from charrnn.parameters import Parameters, initialise
 from charrnn.sampling import Sampler
+from charrnn.timing import fma_peak
 
 LR, CLIP, BETAS = 2e-3, 1.0, (0.9, 0.999)
 AGREEMENT = 2e-5  # relative, of the losses of the first steps
@@ -74,6 +75,10 @@ class Charrnn:
         if self.sampler is None:
             self.sampler = Sampler(self.network, np.zeros(1, np.int32), self.ids.shape[1], seed=1)
         self.sampler.draw(characters)
+
+    def peak(self) -> float:
+        """FLOP/s that the processor's registers could do."""
+        return fma_peak(self.network.team)
 
 
 class PyTorch:
@@ -200,11 +205,15 @@ def _peak_memory() -> float:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Median seconds for one call of each side, PyTorch's the faster of its two; and the paired ratios, sorted."""
+    """Median seconds for one call of each side, PyTorch's the faster of its two; and the paired ratios, sorted.
+
+    ``peak`` is the median of the processor's FLOP/s in multiplying and adding, measured between the turns.
+    """
 
     ours: float
     theirs: float
     ratios: list[float]
+    peak: float
 
     @property
     def ratio(self) -> float:
@@ -232,11 +241,14 @@ def compare(
             once = side.do(work, 1, *arguments)[0]
             repeats.append(max(1, round(seconds / max(once, 1e-6))))
         times: list[list[float]] = [[] for _ in sides]
+        peaks = []
         for _ in range(rounds):
             for k, side in enumerate(sides):
                 times[k].append(side.do(work, repeats[k], *arguments)[0] / repeats[k])
+                peaks += sides[0].do("peak", 1)[1]
         best = min((1, 2), key=lambda k: statistics.median(times[k]))
         ratios = sorted(theirs / ours for ours, theirs in zip(times[0], times[best], strict=True))
-        outcomes.append(Outcome(statistics.median(times[0]), statistics.median(times[best]), ratios))
-    peaks = [side.close() for side in sides]
-    return outcomes, (peaks[0], min(peaks[1:]))
+        medians = [statistics.median(figures) for figures in (times[0], times[best], peaks)]
+        outcomes.append(Outcome(medians[0], medians[1], ratios, medians[2]))
+    memory = [side.close() for side in sides]
+    return outcomes, (memory[0], min(memory[1:]))

@@ -8,6 +8,10 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """Count nothing of the time since the last lap."""
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> None:

@@ -17,6 +17,7 @@ from charrnn.text.batches import Batches
 from charrnn.threads import Team
 
 PEAK_ROUNDS = 5_000_000
+TURNS = 5  # of training and of the loop that shows the peak
 
 
 def training_flops(config: ModelConfig) -> int:
@@ -25,17 +26,15 @@ def training_flops(config: ModelConfig) -> int:
     return 6 * (inner + config.hidden * config.vocabulary)
 
 
-def fma_peak(threads: int) -> float:
-    """FLOP/s of ``threads`` threads that only multiply and add in registers: the best of five."""
+def fma_peak(team: Team) -> float:
+    """FLOP/s of threads that only multiply and add in registers, for a few hundredths of a second.
+
+    Clocks fall under load: it is to be measured in turns with what it is a measure of.
+    """
     compiler.prepare(registers.peak)
-    team = Team(threads)
-    best = float("inf")
-    for _ in range(5):
-        begun = time.perf_counter()
-        team.run(lambda worker: registers.peak(PEAK_ROUNDS, 0.5, 0.25, np.zeros(1, np.float32)), [()] * threads)
-        best = min(best, time.perf_counter() - begun)
-    team.close()
-    return threads * PEAK_ROUNDS * registers.FLOPS / best
+    begun = time.perf_counter()
+    team.run(lambda worker: registers.peak(PEAK_ROUNDS, 0.5, 0.25, np.zeros(1, np.float32)), [()] * team.threads)
+    return team.threads * PEAK_ROUNDS * registers.FLOPS / (time.perf_counter() - begun)
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Timing:
 
     ``parts`` are shares of a training step: data (cutting a window out of the text), packing, forward, output (logits,
     loss and back), backward, gradients (of the weights), update.  ``memory`` is in bytes: parameters,
-    gradient, moments, packed weights and workspace.
+    gradient, moments, packed weights and workspace; ``flops`` those of training, ``peak`` the processor's meanwhile.
     """
 
     config: ModelConfig
@@ -60,10 +59,8 @@ class Timing:
     memory: int
 
 
-def measure(
-    config: ModelConfig, batch_size: int, seq_len: int, threads: int, seconds: float = 1.0, peak: float | None = None
-) -> Timing:
-    """Train, evaluate and sample on random text for about ``seconds`` each; ``peak`` as fma_peak measured it."""
+def measure(config: ModelConfig, batch_size: int, seq_len: int, threads: int, seconds: float = 1.0) -> Timing:
+    """Train, evaluate and sample on random text for about ``seconds`` each."""
     network = CharLSTM(config, seed=1, threads=threads)
     optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
     length = batch_size * (seq_len * 4 + 1)
@@ -86,7 +83,12 @@ def measure(
     network.stopwatch = Stopwatch()
     step(0)
     network.stopwatch = watch = Stopwatch()
-    training = characters / _median(step, seconds)
+    times, peaks = [], []
+    for _ in range(TURNS):
+        watch.restart()
+        times += _times(step, seconds / TURNS)
+        peaks.append(fma_peak(network.team))
+    training = characters / statistics.median(times)
     network.stopwatch = None
     x, y = batches.window(0, 0)
     evaluation = characters / _median(lambda number: network.losses(x, y, state), seconds)
@@ -103,7 +105,7 @@ def measure(
         evaluation=evaluation,
         sampling=sampling,
         flops=training * training_flops(config),
-        peak=peak or fma_peak(threads),
+        peak=statistics.median(peaks),
         parts={name: value / total for name, value in watch.seconds.items()},
         memory=sum(array.nbytes for array in arrays) + network.packed.nbytes + network.workspace.nbytes,
     )
@@ -112,10 +114,15 @@ def measure(
 def _median(work, seconds: float) -> float:
     """Median seconds of ``work(number)``, called for about ``seconds`` and at least three times after a warm-up."""
     work(0)
+    return statistics.median(_times(work, seconds, 3))
+
+
+def _times(work, seconds: float, least: int = 1) -> list[float]:
+    """Seconds of each call of ``work(number)``, for about ``seconds`` and at least so many times."""
     times: list[float] = []
     end = time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < end:
+    while len(times) < least or time.perf_counter() < end:
         begun = time.perf_counter()
         work(len(times))
         times.append(time.perf_counter() - begun)
-    return statistics.median(times)
+    return times

@@ -44,7 +44,7 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
     from charrnn.terminal.console import Terminal
     from charrnn.terminal.tables import key_values, table
     from charrnn.threads import available_threads
-    from charrnn.timing import fma_peak, measure
+    from charrnn.timing import measure
 
     as_json, seconds, sweep = options["as_json"], options["seconds"], options["sweep"]
     terminal = Terminal(json=as_json)
@@ -63,8 +63,7 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
         cases = [(size, count) for size in (8, 16, 32, 64, 128) for count in counts]
     for size, _ in cases:
         memory.check(model, TrainConfig(batch_size=size, seq_len=seq_len))
-    peaks = {count: fma_peak(count) for _, count in cases}
-    timings = [measure(model, size, seq_len, count, seconds, peaks[count]) for size, count in cases]
+    timings = [measure(model, size, seq_len, count, seconds) for size, count in cases]
     contest = _compare(timings[0], seconds) if options["compare_pytorch"] else None
     if as_json:
         for timing in timings:

@@ -26,7 +26,7 @@ _F32, _I64 = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_F32, LANES)
 
 
-def _has_wide_registers():
+def has_wide_registers():
     """Whether kernels are compiled for 32 registers of 512 bits: then a tile can be a whole panel wide."""
     chosen = numba.config.CPU_FEATURES  # the user's, by NUMBA_CPU_FEATURES
     return "+avx512f" in (chosen if chosen is not None else llvm.get_host_cpu_features().flatten())
@@ -34,7 +34,7 @@ def _has_wide_registers():
 
 TILE_ROWS = 6
 # Accumulators live in registers: 6 x 4 of 32 with AVX-512, 6 x 2 of 16 with AVX2 (a vector is two registers).
-TILE_VECTORS = 4 if _has_wide_registers() else 1
+TILE_VECTORS = 4 if has_wide_registers() else 1
 
 
 def _emit_tile(function, rows, vectors):
