@@ -20,7 +20,7 @@ from charrnn.kernels import compiler
 from charrnn.kernels.affine import affine
 from charrnn.kernels.dropout import dropout
 from charrnn.kernels.gradients import panel_groups, row_gradient, unpack_rows, weight_gradient
-from charrnn.kernels.lstm import look_up, recurrence, recurrence_backward
+from charrnn.kernels.lstm import recurrence, recurrence_backward
 from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import LANES
@@ -65,7 +65,7 @@ class CharLSTM:
         init: str = "unit",
         forget_bias: float = 1.0,
     ):
-        compiler.prepare(look_up, affine, recurrence, cross_entropy, pack, pack_bias, pack_table)
+        compiler.prepare(affine, recurrence, cross_entropy, pack, pack_bias, pack_table)
         self.config = config
         self.parameters = Parameters(config)
         self.team = Team(available_threads() if threads is None else threads)
@@ -279,11 +279,12 @@ class CharLSTM:
 
     def _layers(self, window, worker, first, last, regular=None):
         packed = self.packed
-        look_up(window.x, packed.table, first, last, window.gates[0])
         for k in range(self.config.layers):
+            table = packed.no_table if k else packed.table
             if k:
                 affine(window.passed_on(k - 1), packed.input[k].forward, packed.bias[k], first, last, window.gates[k])
-            recurrence(packed.recurrent[k].forward, first, last, window.gates[k], window.h[k], window.c[k])
+            arrays = window.gates[k], window.h[k], window.c[k]
+            recurrence(window.x, table, packed.recurrent[k].forward, first, last, *arrays)
             if window.dropout:
                 regular.drop(k, window.h[k][:, 1:], first, last, window.dropped[k])
 

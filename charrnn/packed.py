@@ -79,6 +79,7 @@ class PackedWeights:
         self.output_bias[config.vocabulary :] = -np.inf
         self.no_bias = aligned_zeros(max(width, padded(config.embedding or 1)))
         self.table = aligned_zeros(panels(width), config.vocabulary, PANEL)
+        self.no_table = aligned_zeros(0, 0, PANEL)
         if config.embedding:
             self.embedding = aligned_zeros(panels(config.embedding), 1, config.vocabulary, PANEL)
 

@@ -24,18 +24,13 @@ from charrnn.kernels.simd import LANES, fma, load, splat, store
 f32 = np.float32
 
 
-@kernel(void(Ids2, Array3, intp, intp, Panels))
-def look_up(x, table, first, last, gates):
-    """gates[:, t, b] = table[:, x[t, b]]: the first layer's x W_ih + b, for a one-hot x; table (U, V, 64)."""
-    panels, steps, lanes, _ = gates.shape
-    for panel in range(panels):
-        table_at = table.ctypes.data + panel * table.strides[0]
-        gates_at = gates.ctypes.data + panel * gates.strides[0]
-        for t in range(steps):
-            for lane in range(first, last):
-                source, target = x[t, lane] * PANEL, (t * lanes + lane) * PANEL
-                for k in range(0, PANEL, LANES):
-                    store(gates_at, target + k, load(table_at, source + k))
+@njit
+def look_up(ids, table_at, gates_at):
+    """Rows of a panel of gates = rows ``ids`` of the table's: x W_ih + b for a one-hot x."""
+    for lane in range(ids.size):
+        source, target = ids[lane] * PANEL, lane * PANEL
+        for k in range(0, PANEL, LANES):
+            store(gates_at, target + k, load(table_at, source + k))
 
 
 @njit
@@ -54,9 +49,13 @@ def cell_forward(gates_at, gate, before_at, after_at, cell, h_at, unit):
     store(h_at, unit, o * tanh(c))
 
 
-@kernel(void(Array3, intp, intp, Panels, Panels, Panels))
-def recurrence(packed, first, last, gates, h, c):
-    """The layer's steps: gates hold x W_ih + b on entry, the activated gates on return; h and c are filled."""
+@kernel(void(Ids2, Array3, Array3, intp, intp, Panels, Panels, Panels))
+def recurrence(x, table, packed, first, last, gates, h, c):
+    """The layer's steps: gates hold the activated gates on return; h and c are filled.
+
+    x W_ih + b is the row of ``table`` (U, V, 64) that a character x picks; a table of no panels means that gates hold
+    it on entry.
+    """
     panels, steps, lanes, _ = gates.shape
     depth, rows = packed.shape[1], last - first
     packed_at, gates_at, h_at, c_at = packed.ctypes.data, gates.ctypes.data, h.ctypes.data, c.ctypes.data
@@ -65,6 +64,8 @@ def recurrence(packed, first, last, gates, h, c):
         place = t * lanes + first
         for panel in range(panels):
             gate = panel * gates_panel + place * PANEL
+            if table.shape[0]:
+                look_up(x[t, first:last], table.ctypes.data + panel * table.strides[0], gates_at + 4 * gate)
             multiply_panel(
                 h_at + 4 * place * PANEL,
                 PANEL,

@@ -13,7 +13,7 @@ from numba import njit
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, intp, kernel, void
 from charrnn.kernels.matmul import PANEL
-from charrnn.kernels.simd import LANES, load, load_one, store, store_one
+from charrnn.kernels.simd import LANES, load, load_one, store, store_one, transpose
 
 
 @njit
@@ -45,12 +45,11 @@ def pack(weights, gated, first, last, packed):
     depth, columns = weights.shape
     units = columns // 4 if gated else columns
     for panel in range(first, last):
-        for block in range(4):
-            start = block_start(panel, block, units, gated)
-            size = block_size(panel, block, units, gated)
-            for k in range(depth):
+        for k in range(depth):
+            for block in range(4):
+                start = block_start(panel, block, units, gated)
                 target = (panel * depth + k) * PANEL + LANES * block
-                copy_columns(weights, k * columns + start, packed, target, size)
+                copy_columns(weights, k * columns + start, packed, target, block_size(panel, block, units, gated))
 
 
 @kernel(void(Array2, intp, intp, intp, Array3))
@@ -61,12 +60,19 @@ def pack_transposed(weights, gated, first, last, packed):
     blocks = packed.shape[1] // LANES
     for panel in range(first, last):
         width = min(PANEL, rows - PANEL * panel)
-        for k in range(width):
-            row = PANEL * panel + k
-            for n in range(blocks):
-                start = block_start(n // 4, n % 4, units, gated)
-                for j in range(block_size(n // 4, n % 4, units, gated)):
-                    packed[panel, LANES * n + j, k] = weights[row, start + j]
+        for n in range(blocks):
+            start = block_start(n // 4, n % 4, units, gated)
+            size = block_size(n // 4, n % 4, units, gated)
+            for k in range(0, width, LANES):
+                row = PANEL * panel + k
+                count = min(LANES, width - k)
+                if size == count == LANES:
+                    source, target = row * columns + start, (panel * packed.shape[1] + LANES * n) * PANEL + k
+                    transpose(weights.ctypes.data + 4 * source, columns, packed.ctypes.data + 4 * target, PANEL)
+                else:
+                    for i in range(count):
+                        for j in range(size):
+                            packed[panel, LANES * n + j, k + i] = weights[row + i, start + j]
 
 
 @kernel(void(Array2, Array1, intp, intp, Array3))

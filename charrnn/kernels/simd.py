@@ -153,6 +153,31 @@ bits_of = _reinterpretation(float32x16, uint32x16)
 float_of_bits = _reinterpretation(uint32x16, float32x16)
 
 
+@intrinsic
+def transpose(typing, source, source_row, target, target_row):
+    """Sixteen rows of sixteen floats at ``source`` become columns at ``target``; rows are so many elements apart."""
+
+    def codegen(context, builder, signature, args):
+        source, source_row, target, target_row = args
+
+        def pointer(base, row, number):
+            return llvm_pointer(builder, base, builder.mul(row, _I64(number)))
+
+        rows = [builder.load(pointer(source, source_row, k), align=4, typ=float32x16.llvm) for k in range(LANES)]
+        half = LANES // 2
+        zipped = [[lane // 2 + start + lane % 2 * LANES for lane in range(LANES)] for start in (0, half)]
+        masks = [ir.Constant(uint32x16.llvm, mask) for mask in zipped]
+        # Rows k and k + 8 are interleaved: that turns the eight bits of a place (row, column) by one. After four such
+        # turns row and column have changed places.
+        for _ in range(4):
+            rows = [builder.shuffle_vector(rows[k], rows[k + half], mask) for k in range(half) for mask in masks]
+        for k, row in enumerate(rows):
+            builder.store(row, pointer(target, target_row, k), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.intp, types.uintp, types.intp), codegen
+
+
 # ---- operators ----------------------------------------------------------------------------------------
 
 
