@@ -19,7 +19,7 @@ VOCABULARY = 65
 SHAPES = "2x128x50x50,2x256x64x100,2x512x64x100,3x512x100x100,1x100x7x33,2x300x48x64,4x64x16x200,1x1024x32x50"
 SAMPLING = "2x128x1,3x512x1,2x128x64,3x512x64"
 CHARACTERS = 100  # of one call that samples
-HEAD = ["model, lanes x steps", "threads", "charrnn chars/s", "PyTorch chars/s", "ratio", "GFLOP/s", "of peak", "PyTorch"]
+HEAD = ("model, lanes x steps", "threads", "chars/s", "PyTorch's", "ratio", "GFLOP/s", "of peak", "PyTorch's")
 
 
 def row(label, threads, characters, outcome, operations=0.0):
