@@ -56,11 +56,11 @@ def main():
         for shape in options.shapes.split(",") if options.shapes else ():
             layers, hidden, lanes, steps = map(int, shape.split("x"))
             config = ModelConfig(VOCABULARY, hidden, layers)
-            (training, evaluation), peaks = contest(config, lanes, steps, threads, [("train",), ("evaluate",)])
+            (training, evaluation), resident = contest(config, lanes, steps, threads, [("train",), ("evaluate",)])
             label, operations = f"{layers}x{hidden}, {lanes}x{steps}", training_flops(config)
             say(row(f"train {label}", threads, lanes * steps, training, operations))
             say(row(f"evaluate {label}", threads, lanes * steps, evaluation, operations / 3))
-            memory.append(f"| {label} | {peaks[0] / 1e6:,.0f} | {peaks[1] / 1e6:,.0f} |")
+            memory.append(f"| {label} | {resident[0] / 1e6:,.0f} | {resident[1] / 1e6:,.0f} |")
         for shape in options.sampling.split(",") if options.sampling else ():
             layers, hidden, streams = map(int, shape.split("x"))
             (outcome,), _ = contest(

@@ -11,4 +11,5 @@ from charrnn.timing import fma_peak
 for count in sorted({1, available_threads()}):
     team = Team(count)
     peaks = [fma_peak(team) / 1e9 for _ in range(100)]
+    team.close()
     print(f"{count} thread(s): {median(peaks):.0f} GFLOP/s ({min(peaks):.0f}–{max(peaks):.0f})")

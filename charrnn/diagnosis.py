@@ -105,7 +105,7 @@ def _windows(network, text, lanes, steps):
     ids = text[starts + np.arange(before + steps + 1)[:, None]].astype(np.int32)
     state = network.initial_state(lanes)
     if before:
-        network.forward(ids[:before], state)
+        network.read(ids[:before], state)
     return ids[before:-1], ids[before + 1 :], state
 
 

@@ -23,7 +23,7 @@ def needed(model: ModelConfig, training: TrainConfig) -> int:
     hidden, wide, vocabulary = padded(model.hidden), PANEL * panels(model.hidden), PANEL * panels(model.vocabulary)
     kept = 1 + _MOMENTS.get(training.optimizer, 1) + bool(training.ema)
     workspace = training.batch_size * training.seq_len * (model.layers * (5 * hidden + 2 * wide) + wide + vocabulary)
-    return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * vocabulary * 4 * hidden)
+    return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * model.vocabulary * 4 * hidden)
 
 
 def installed() -> int | None:

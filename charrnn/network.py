@@ -21,6 +21,7 @@ from charrnn.kernels.affine import affine
 from charrnn.kernels.dropout import dropout
 from charrnn.kernels.gradients import panel_groups, row_gradient, unpack_rows, weight_gradient
 from charrnn.kernels.lstm import recurrence, recurrence_backward
+from charrnn.kernels.matmul import PANEL
 from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import LANES
@@ -194,13 +195,14 @@ class CharLSTM:
     def signal_blocks(self, name: str) -> list[np.ndarray]:
         """The same in blocks of units: for each layer (T, B, H/16 rounded up, 16).
 
-        A view, valid until the next call, but for h.  What stands in the padding, from unit H on, means nothing.
+        A view, or a copy of h: valid until the next call.  What stands in the padding, from unit H on, means nothing.
         """
         space, steps = self.workspace, self._steps_read
         if name == "h":
-            hidden = padded(self.config.hidden)
-            rows = [as_rows(array[:, 1 : steps + 1], hidden) for array in space.h]
-            return [array.reshape(*array.shape[:2], -1, LANES) for array in rows]
+            # Whole panels are cut into blocks and only then to size: NumPy makes up a stride for a single lane.
+            blocks = padded(self.config.hidden) // LANES
+            rows = [as_rows(array[:, 1 : steps + 1], PANEL * len(array)) for array in space.h]
+            return [array.reshape(*array.shape[:2], -1, LANES)[:, :, :blocks] for array in rows]
         if name == "c":
             return [np.moveaxis(array[:, 1 : steps + 1], 0, 2) for array in space.c]
         gate = LANES * "ifgo".index(name)
@@ -293,11 +295,11 @@ class CharLSTM:
         cross_entropy(y, *scales, self.config.vocabulary, first, last, window.logits, window.losses)
 
     def _output_backward(self, window, first, last):
-        packed = self.packed
-        affine(window.logits, packed.output.transposed, packed.no_bias, first, last, window.dh)
+        no_bias = self.packed.no_bias(self.config.hidden)
+        affine(window.logits, self.packed.output.transposed, no_bias, first, last, window.dh)
 
     def _backward(self, window, first, last, regular):
-        packed, dh = self.packed, window.dh
+        packed, dh, no_bias = self.packed, window.dh, self.packed.no_bias(self.config.hidden)
         for k in reversed(range(self.config.layers)):
             if window.dropout:
                 regular.drop(k, dh, first, last, dh)
@@ -305,7 +307,7 @@ class CharLSTM:
                 packed.recurrent[k].transposed, first, last, window.gates[k], window.c[k], dh, window.space.dc
             )
             if k:
-                affine(window.gates[k], packed.input[k].transposed, packed.no_bias, first, last, dh)
+                affine(window.gates[k], packed.input[k].transposed, no_bias, first, last, dh)
 
     def _weight_gradients(self, window):
         gradient, dtable, calls = self.gradient, window.space.dtable, []
@@ -334,8 +336,8 @@ class CharLSTM:
         space, dtable, gradient, config = window.space, window.space.dtable, self.gradient, self.config
         calls = self._weight_calls(self.packed.embedding, dtable[:, None], gradient["w_ih_l0"], None, gated=True)
         self._team_for(window).share_out(calls, space.scratch)
-        transposed = self.packed.input[0].transposed
-        affine(dtable[:, None], transposed, self.packed.no_bias, 0, config.vocabulary, space.dembedding)
+        transposed, no_bias = self.packed.input[0].transposed, self.packed.no_bias(config.embedding)
+        affine(dtable[:, None], transposed, no_bias, 0, config.vocabulary, space.dembedding)
         gradient["embedding"][:] = as_rows(space.dembedding[:, 0], config.embedding)
 
     def _weight_calls(self, x, dy, gradient, bias, gated):

@@ -46,7 +46,7 @@ class Matrix:
         self.weights, self.gated = weights, gated
         self.width = 4 * padded(columns // 4) if gated else padded(columns)
         self.forward = aligned_zeros(panels(self.width), depth, PANEL) if forward is None else forward
-        self.transposed = aligned_zeros(panels(padded(depth)), self.width, PANEL)
+        self.transposed = aligned_zeros(panels(depth), self.width, PANEL)
 
     def packing(self, transposed: bool) -> list[tuple]:
         """The packing of its panels, as calls to be shared out."""
@@ -77,7 +77,7 @@ class PackedWeights:
         self.output = Matrix(parameters["w_out"], False)
         self.output_bias = aligned_zeros(padded(config.vocabulary))
         self.output_bias[config.vocabulary :] = -np.inf
-        self.no_bias = aligned_zeros(max(width, padded(config.embedding or 1)))
+        self._zeros = aligned_zeros(max(padded(hidden), padded(config.embedding or 1)))
         self.table = aligned_zeros(panels(width), config.vocabulary, PANEL)
         self.no_table = aligned_zeros(0, 0, PANEL)
         if config.embedding:
@@ -104,6 +104,10 @@ class PackedWeights:
         if self.config.embedding:
             # A one-hot character times the embedding times W_ih is a row of embedding W_ih.
             affine(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table[:, None])
+
+    def no_bias(self, columns: int) -> np.ndarray:
+        """Zeros in place of a bias, for a product of so many columns."""
+        return self._zeros[: padded(columns)]
 
     @property
     def nbytes(self) -> int:

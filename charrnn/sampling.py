@@ -54,7 +54,7 @@ class Streams:
         config, hidden = network.config, padded(network.config.hidden)
         state = network.initial_state(1)
         for start in range(0, len(prime) - 1, 256):
-            network.forward(np.ascontiguousarray(prime[start : min(start + 256, len(prime) - 1), None]), state)
+            network.read(np.ascontiguousarray(prime[start : min(start + 256, len(prime) - 1), None]), state)
         self._h = aligned_zeros(2, config.layers, streams, hidden)
         self._c = aligned_zeros(config.layers, streams, hidden)
         self._h[0, :, :, : config.hidden] = state.h

@@ -57,7 +57,7 @@ def saturation(
     low, high = ({name: np.zeros(shape) for name in names} for _ in range(2))
     done = 0
     for at, own in shared.windows():
-        network.forward(ids[at].astype(np.int32), state)
+        network.read(ids[at].astype(np.int32), state)
         for name in names:
             values = np.tanh(network.signal("c")) if name == "tanh_c" else network.signal(name)
             values = values.reshape(own.size, *shape)

@@ -23,7 +23,7 @@ from charrnn.regularisation import Regularisation
 from charrnn.optimizer import Optimizer
 digest = hashlib.sha256()
 for embedding in (None, 5):
-    network = CharLSTM(ModelConfig(30, 40, 2, embedding), seed=1, threads=int(sys.argv[1]))
+    network = CharLSTM(ModelConfig(30, 72, 2, embedding), seed=1, threads=int(sys.argv[1]))
     optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
     generator = np.random.default_rng(2)
     state = network.initial_state(9)

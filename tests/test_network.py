@@ -108,6 +108,8 @@ SHAPES = [
     (1000, 17, 1, 9, 3, 2, 0.5),
     (11, 16, 2, None, 40, 1, 0.0),
     (11, 16, 2, None, 1, 40, 0.0),
+    (9, 5, 1, 130, 4, 3, 0.0),
+    (70, 100, 2, 70, 25, 10, 0.3),
 ]
 
 
@@ -175,6 +177,19 @@ def test_state_is_carried_from_window_to_window():
     np.testing.assert_array_equal(np.concatenate(parts), whole)
     np.testing.assert_array_equal(start.h, state.h)
     np.testing.assert_array_equal(start.c, state.c)
+
+
+def test_a_short_window_in_arrays_made_for_a_longer_one_has_the_same_bits():
+    config, results = ModelConfig(70, 100, 2), []
+    for longer_first in (False, True):
+        network, x, y, state = random_case(config, 12, 3, threads=2)
+        before = state.copy()
+        if longer_first:
+            network.loss_and_gradient(x, y, state, Regularisation(0.2, 1, 2))
+        loss = network.loss_and_gradient(x[:5].copy(), y[:5].copy(), before, Regularisation(0.2, 1, 2))
+        assert network.workspace.steps == (12 if longer_first else 5)
+        results.append((loss, network.gradient.flat.tobytes(), before.h.tobytes(), before.c.tobytes()))
+    assert results[0] == results[1]
 
 
 def test_dropout_keeps_its_share_and_differs_by_step_layer_and_lane(rng):

@@ -3,11 +3,15 @@
 import importlib.util
 import json
 
+import numpy as np
 import pytest
 from command_line import invoke, succeed
 
+from charrnn import stopwatch, timing
 from charrnn.config import ModelConfig
+from charrnn.kernels import peak
 from charrnn.packed import padded, panels
+from charrnn.threads import Team
 from charrnn.timing import training_flops
 from charrnn.workspace import Workspace
 
@@ -22,6 +26,7 @@ def test_a_model_of_given_sizes():
     assert set(result["parts"]) == {"data", "packing", "forward", "output", "backward", "gradients", "update"}
     expected = result["training_chars_per_s"] * training_flops(ModelConfig(65, 20, 2)) / 1e9
     assert result["gflops"] == pytest.approx(expected)
+    assert result["share_of_peak"] == pytest.approx(result["gflops"] / result["peak_gflops"])
     assert min(result[name] for name in ("evaluation_chars_per_s", "sampling_chars_per_s", "memory_bytes")) > 0
 
 
@@ -34,6 +39,30 @@ def test_a_checkpoint_and_the_table(model):
 def test_operations_are_what_the_mathematics_needs():
     # 2 x 128: three products of 128 x 512 and one of 128 x 65, forward and twice backward, two operations each.
     assert training_flops(ModelConfig(65, 128, 2)) == 2 * 3 * (3 * 128 * 512 + 128 * 65)
+
+
+def test_time_between_a_lap_and_a_restart_is_not_counted(monkeypatch):
+    clock = iter([0, 1, 5, 7])
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: next(clock))
+    watch = stopwatch.Stopwatch()
+    watch.lap("a")
+    watch.restart()
+    watch.lap("a")
+    assert watch.seconds == {"a": 3}
+
+
+def test_the_peak_counts_what_the_registers_did(monkeypatch):
+    team = Team(2)
+    clock = iter([0.0, 0.5])
+    with monkeypatch.context() as patch:
+        patch.setattr(timing, "PEAK_ROUNDS", 1000)
+        patch.setattr(timing.time, "perf_counter", lambda: next(clock))
+        assert timing.fma_peak(team) == 2 * 1000 * peak.FLOPS / 0.5
+    team.close()
+    result = np.zeros(1, np.float32)
+    for rounds in (1, 3, 10):
+        peak.peak(rounds, 0.5, 0.5, result)  # every sum goes from 0.5 to 1, halving the distance
+        assert result[0] == peak.CHAINS * (1 - 0.5 ** (rounds + 1))
 
 
 @pytest.mark.parametrize("dropout", [False, True])

@@ -107,9 +107,9 @@ def _compare(timing, seconds: float) -> dict:
 
     case = Case(timing.config, timing.batch_size, timing.seq_len, timing.threads)
     names = ("training", "evaluation", "writing a batch")
-    outcomes, peaks = compare(case, [("train",), ("evaluate",), ("sample", 50)], 5, seconds)
+    outcomes, memory = compare(case, [("train",), ("evaluate",), ("sample", 50)], 5, seconds)
     ratios = {name: outcome.ratio for name, outcome in zip(names, outcomes, strict=True)}
-    return {"ratios": ratios, "peak_bytes": peaks[0], "pytorch_peak_bytes": peaks[1]}
+    return {"ratios": ratios, "peak_bytes": memory[0], "pytorch_peak_bytes": memory[1]}
 
 
 def _as_dict(timing) -> dict:

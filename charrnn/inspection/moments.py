@@ -123,7 +123,7 @@ def _together(network: CharLSTM, ids: np.ndarray, wanted: OnSet, progress: Progr
     columns = [layer * network.config.hidden + unit for layer, unit in wanted.cells]
     direction = np.where(wanted.above, np.float32(1), np.float32(-1))
     for at, own in lanes.windows():
-        network.forward(np.asarray(ids[at], np.int32), state)
+        network.read(np.asarray(ids[at], np.int32), state)
         values = _values(network, wanted.signal)[:, :, columns] * direction
         count[at[own]] = np.count_nonzero(values >= wanted.threshold, axis=2)[own]
         done += len(at)
@@ -168,7 +168,7 @@ def _states(
         group = spans[first : first + at_once]
         begins = np.array([max(start - 1 - WARM_UP, 0) for start, _ in group])
         x = np.minimum(begins + np.arange(steps)[:, None], len(ids) - 1)
-        network.forward(np.ascontiguousarray(ids[x], np.int32), network.initial_state(len(group)))
+        network.read(np.ascontiguousarray(ids[x], np.int32), network.initial_state(len(group)))
         values = _values(network, signal)
         for lane, (start, stop) in enumerate(group):
             begin = int(begins[lane])

@@ -89,10 +89,12 @@ class _Counter:
         return self._network.signal_blocks(self._signal)
 
     def _grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A first look at some of the text: what values cells take, and bins that share them out evenly."""
+        """A first look, at some of a long text: what values cells take, and bins that share them out evenly."""
         ids, network = self._script.ids, self._network
-        lanes = max(1, min(_PILOT_LANES, len(ids) // (2 * _PILOT_STEPS)))
-        steps = min(_PILOT_STEPS * (1 if lanes > 1 else 4), len(ids))
+        lanes, steps, every = _PILOT_LANES, _PILOT_STEPS, 2
+        if len(ids) <= lanes * steps:
+            lanes = Lanes(len(ids)).count
+            steps, every = min(-(-len(ids) // lanes) + _PILOT_WARM_UP, len(ids)), 1
         starts = np.linspace(0, len(ids) - steps, lanes).astype(np.int64)
         state, seen = network.initial_state(lanes), []
         for begin in range(0, steps, 64):
@@ -100,7 +102,7 @@ class _Counter:
             network.read(ids[at].astype(np.int32), state)
             if begin >= _PILOT_WARM_UP or steps <= 2 * _PILOT_WARM_UP:
                 blocks = [block.reshape(at.size, -1) for block in self._values()]
-                seen.append(np.concatenate(blocks, axis=1)[:: 1 + (lanes > 1)])
+                seen.append(np.concatenate(blocks, axis=1)[::every])
         values = np.concatenate(seen)
         low, high = values.min(axis=0), values.max(axis=0)
         scale = ((GRID - 1) / np.maximum(high - low, 1e-6)).astype(np.float32)
@@ -144,11 +146,14 @@ class _Counter:
 
     def _keep_states(self, places: np.ndarray, at: np.ndarray) -> None:
         kept = at % self.state_stride == 0
+        if not kept.any():
+            return
         rows, hidden = at[kept] // self.state_stride, self._network.config.hidden
         column = 0
         for name in "hc":
             for blocks in self._network.signal_blocks(name):
-                values = blocks.reshape(-1, self._padded)[places[kept], :hidden]
+                t, lane = np.divmod(places[kept], blocks.shape[1])
+                values = blocks[t, lane].reshape(len(t), -1)[:, :hidden]
                 self._states[rows, column : column + hidden] = np.tanh(values) if name == "c" else values
                 column += hidden
 

@@ -31,7 +31,7 @@ Array2 = types.Array(types.float32, 2, "C")
 Array3 = types.Array(types.float32, 3, "C")
 Array4 = types.Array(types.float32, 4, "C")
 Panels = types.Array(types.float32, 4, "A")
-"""(panels, T, B, columns): rows follow one another in each panel, as in the first T of more steps."""
+"""(panels, T, B, columns), perhaps the first T of more steps: only the stride from panel to panel is free."""
 Doubles1 = types.Array(types.float64, 1, "C")
 Doubles2 = types.Array(types.float64, 2, "C")
 Ids1 = types.Array(types.int32, 1, "C")

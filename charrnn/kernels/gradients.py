@@ -78,7 +78,7 @@ def weight_gradient(x, dy, first, last, scratch, gated, gradient, bias):
             vectors = 4 if gated else min(4, (columns - PANEL * (first + panel) + LANES - 1) // LANES)
             for k in range(0, depth, PANEL):
                 x_at = x.ctypes.data + k // PANEL * x.strides[0] + 4 * start * PANEL
-                # Fetched ahead, each once: this panel's next block, while the first panel is made x's next blocks.
+                # Fetched ahead: this panel's next block, and while the first panel is made x's next blocks.
                 next_dy, next_x = dy_at + 4 * count * PANEL, x_at + 4 * count * PANEL
                 multiply_block(
                     x_at,

@@ -51,26 +51,26 @@ def cell_forward(gates_at, gate, before_at, after_at, cell, h_at, unit):
 
 @kernel(void(Ids2, Array3, Array3, intp, intp, Panels, Panels, Panels))
 def recurrence(x, table, packed, first, last, gates, h, c):
-    """The layer's steps: gates hold the activated gates on return; h and c are filled.
+    """The layer's steps: gates hold the activated gates on return; h and c are filled.  packed is W_hh (U, H, 64).
 
     x W_ih + b is the row of ``table`` (U, V, 64) that a character x picks; a table of no panels means that gates hold
     it on entry.
     """
-    panels, steps, lanes, _ = gates.shape
+    blocks, steps, lanes, _ = gates.shape
     depth, rows = packed.shape[1], last - first
     packed_at, gates_at, h_at, c_at = packed.ctypes.data, gates.ctypes.data, h.ctypes.data, c.ctypes.data
     gates_panel, h_panel, c_block = gates.strides[0] // 4, h.strides[0] // 4, c.strides[0] // 4
     for t in range(steps):
         place = t * lanes + first
-        for panel in range(panels):
-            gate = panel * gates_panel + place * PANEL
+        for block in range(blocks):
+            gate = block * gates_panel + place * PANEL
             if table.shape[0]:
-                look_up(x[t, first:last], table.ctypes.data + panel * table.strides[0], gates_at + 4 * gate)
+                look_up(x[t, first:last], table.ctypes.data + block * table.strides[0], gates_at + 4 * gate)
             multiply_panel(
                 h_at + 4 * place * PANEL,
                 PANEL,
                 h_panel,
-                packed_at + 4 * panel * depth * PANEL,
+                packed_at + 4 * block * depth * PANEL,
                 gates_at + 4 * gate,
                 PANEL,
                 depth,
@@ -78,8 +78,8 @@ def recurrence(x, table, packed, first, last, gates, h, c):
                 4,
                 gates_at + 4 * (gate + gates_panel),
             )
-            cell = panel * c_block + place * LANES
-            unit = panel // 4 * h_panel + (place + lanes) * PANEL + panel % 4 * LANES
+            cell = block * c_block + place * LANES
+            unit = block // 4 * h_panel + (place + lanes) * PANEL + block % 4 * LANES
             for _ in range(rows):
                 cell_forward(gates_at, gate, c_at, c_at + 4 * lanes * LANES, cell, h_at, unit)
                 gate += PANEL

@@ -4,8 +4,8 @@ Legend: C (m, n) += A (m, k) B (k, n).  Weights and activations are kept in pane
 (rows, PANEL): what a product reads lies together in memory, and its result is the operand of the next as it is.
 (Rows of full length lie a power of two apart as a rule, and such share the same few places of a cache.)
 
-B is used in blocks of ``PANEL`` rows, 16 KB that stay in the nearest cache while all rows of A meet them.  Meanwhile
-what is used next is fetched into the second, because a model does not fit there.
+B is used in blocks of ``PANEL`` rows, 16 KB that stay in the nearest cache while all rows of A meet them, and in longer
+ones for the weights' gradients.  Meanwhile what is used next is fetched into the second, where a model does not fit.
 
 Every element of C is accumulated over k in ascending order by fused multiply-adds, whatever the tile, the
 vector width or the number of threads: that is why results are the same bits everywhere.
@@ -131,36 +131,28 @@ def multiply_block(a, a_row, a_step, b, c, c_row, depth, rows, vectors, ahead, f
     Four tiles fetch as much as B is, from the address ``ahead`` on; more, if there are, go on at ``further``.
     """
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
-    fetched = 4 * LINE * depth
+    least, larger = rows // tiles, rows % tiles
     for first_vector in range(0, vectors, TILE_VECTORS):
         width = min(TILE_VECTORS, vectors - first_vector)
         shift = 4 * LANES * first_vector
-        row = 0
+        tile_a, tile_c = a, c + shift
+        fetch = b if first_vector else ahead  # once, whatever the width of a tile
         for tile in range(tiles):
-            following = rows * (tile + 1) // tiles
-            multiply_tile(
-                following - row,
-                width,
-                a + 4 * row * a_row,
-                a_row,
-                a_step,
-                b + shift,
-                c + 4 * row * c_row + shift,
-                c_row,
-                depth,
-                ahead + fetched * tile if tile < 4 else further + fetched * (tile - 4),
-            )
-            row = following
+            count = least + (tile < larger)
+            multiply_tile(count, width, tile_a, a_row, a_step, b + shift, tile_c, c_row, depth, fetch)
+            tile_a += 4 * count * a_row
+            tile_c += 4 * count * c_row
+            fetch = further if tile == 3 else fetch + 4 * LINE * depth
 
 
 @njit
-def multiply_panel(a, a_row, a_panel, b, c, c_row, depth, rows, vectors, further):
+def multiply_panel(a, a_row, panel_step, b, c, c_row, depth, rows, vectors, further):
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors]: a panel of C, any number of rows.
 
-    ``a_panel`` is the stride from one panel of A to the next.  The panel of B that is used next follows this one;
+    ``panel_step`` is the stride from one panel of A to the next.  The panel of B that is used next follows this one;
     ``further`` is the address of what else is used next.
     """
     for k in range(0, depth, PANEL):
         size = min(PANEL, depth - k)
-        panel, block = a + 4 * (k // PANEL) * a_panel, b + 4 * k * PANEL
-        multiply_block(panel, a_row, 1, block, c, c_row, size, rows, vectors, block + 4 * size * PANEL, further)
+        panel_at, block = a + 4 * (k // PANEL) * panel_step, b + 4 * k * PANEL
+        multiply_block(panel_at, a_row, 1, block, c, c_row, size, rows, vectors, block + 4 * size * PANEL, further)

@@ -25,17 +25,17 @@ f32 = np.float32
 
 
 @njit
-def offset(column, panel):
-    """Where a column of a row is, if from one panel of 64 columns to the next there are ``panel`` elements."""
-    return column // PANEL * panel + column % PANEL
+def offset(column, panel_step):
+    """Where a column of a row is, if from one panel of 64 columns to the next there are so many elements."""
+    return column // PANEL * panel_step + column % PANEL
 
 
 @njit
-def row_maximum(row_at, width, panel=PANEL):
+def row_maximum(row_at, width, panel_step=PANEL):
     """Largest of a row of logits."""
     top = load(row_at, 0)
     for j in range(LANES, width, LANES):
-        top = at_least(load(row_at, offset(j, panel)), top)
+        top = at_least(load(row_at, offset(j, panel_step)), top)
     return largest(top)
 
 
@@ -53,7 +53,7 @@ def log_sum_exp(row_at, width):
 def cross_entropy(y, scale, smoothing, vocabulary, first, last, logits, losses):
     """losses (T, B) of targets y; if scale is not 0, logits (panels, T, B, 64) become scale * (softmax - target)."""
     _, steps, lanes, _ = logits.shape
-    width, panel = (vocabulary + LANES - 1) // LANES * LANES, logits.strides[0] // 4
+    width, panel_step = (vocabulary + LANES - 1) // LANES * LANES, logits.strides[0] // 4
     for t in range(steps):
         for lane in range(first, last):
             row_at = logits.ctypes.data + 4 * (t * lanes + lane) * PANEL
@@ -61,26 +61,26 @@ def cross_entropy(y, scale, smoothing, vocabulary, first, last, logits, losses):
             if target < 0:
                 losses[t, lane] = f32(0.0)
                 for j in range(0, width, LANES):
-                    store(row_at, offset(j, panel), splat(f32(0.0)))
+                    store(row_at, offset(j, panel_step), splat(f32(0.0)))
                 continue
-            top = row_maximum(row_at, width, panel)
-            target_logit = load_one(row_at, offset(target, panel))
+            top = row_maximum(row_at, width, panel_step)
+            target_logit = load_one(row_at, offset(target, panel_step))
             sums = splat(f32(0.0))
             for j in range(0, width, LANES):
-                e = exp(load(row_at, offset(j, panel)) - top)
+                e = exp(load(row_at, offset(j, panel_step)) - top)
                 sums = sums + e
                 if scale != f32(0.0):
-                    store(row_at, offset(j, panel), e)
+                    store(row_at, offset(j, panel_step), e)
             mass = total(sums)
             losses[t, lane] = f32(math.log(mass) + (top - target_logit))
             if scale != f32(0.0):
                 factor = scale / mass
                 for j in range(0, width, LANES):
-                    store(row_at, offset(j, panel), load(row_at, offset(j, panel)) * factor)
-                place = offset(target, panel)
+                    store(row_at, offset(j, panel_step), load(row_at, offset(j, panel_step)) * factor)
+                place = offset(target, panel_step)
                 store_one(row_at, place, load_one(row_at, place) - scale * (f32(1.0) - smoothing))
                 if smoothing != f32(0.0):
                     share = scale * smoothing / f32(vocabulary)
                     for character in range(vocabulary):
-                        place = offset(character, panel)
+                        place = offset(character, panel_step)
                         store_one(row_at, place, load_one(row_at, place) - share)

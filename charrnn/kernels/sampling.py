@@ -54,15 +54,15 @@ def add_product(x_at, x_width, depth, packed_at, y_at, y_width, rows, first_pane
         column = PANEL * panel
         vectors = min(PANEL, y_width - column) // LANES
         b, c = packed_at + 4 * column * depth, y_at + 4 * column
-        multiply_panel(x_at, x_width, PANEL, b, c, y_width, depth, rows, vectors, c)
+        multiply_panel(x_at, x_width, PANEL, b, c, y_width, depth, rows, vectors, c + 4 * PANEL)
 
 
 @njit
-def set_rows(y_at, width, rows, row_at, panel, first_panel, last_panel):
-    """Panels of every row of y (rows, width) become those of the one at ``row_at``, which are ``panel`` apart."""
+def set_rows(y_at, width, rows, row_at, panel_step, first_panel, last_panel):
+    """Panels of every row of y (rows, width) become those of the one at ``row_at``, which are ``panel_step`` apart."""
     for row in range(rows):
         for j in range(PANEL * first_panel, min(PANEL * last_panel, width), LANES):
-            store(y_at, row * width + j, load(row_at, offset(j, panel)))
+            store(y_at, row * width + j, load(row_at, offset(j, panel_step)))
 
 
 @njit
@@ -153,8 +153,8 @@ def predict_share(model, state, turn, share, board_at, met, gates, logits):
         weights_at = 4 * layer * width * depth
         if layer == 0:
             for row in range(rows):
-                row_at, panel = table.ctypes.data + 4 * ids[first + row] * PANEL, table.shape[1] * PANEL
-                set_rows(gates_at + 4 * row * width, width, 1, row_at, panel, first_panel, last_panel)
+                row_at, panel_step = table.ctypes.data + 4 * ids[first + row] * PANEL, table.shape[1] * PANEL
+                set_rows(gates_at + 4 * row * width, width, 1, row_at, panel_step, first_panel, last_panel)
         else:
             below_at = after_at + place - 4 * streams * hidden
             set_rows(gates_at, width, rows, bias.ctypes.data + 4 * layer * width, PANEL, first_panel, last_panel)

@@ -61,10 +61,9 @@ def llvm_call(builder, name, kind, values):
 
 def llvm_prefetch(builder, base, offset):
     """Have the line ``offset`` elements after address ``base`` fetched into the second cache. Any address will do."""
-    flag = ir.IntType(32)
-    function = ir.FunctionType(ir.VoidType(), [ir.PointerType(), flag, flag, flag])
+    function = ir.FunctionType(ir.VoidType(), [ir.PointerType(), _I32, _I32, _I32])
     prefetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
-    to_read, second_cache, data = flag(0), flag(2), flag(1)
+    to_read, second_cache, data = _I32(0), _I32(2), _I32(1)
     builder.call(prefetch, [llvm_pointer(builder, base, offset), to_read, second_cache, data])
 
 
