@@ -39,10 +39,7 @@ def affine(x, packed, bias, first, last, y):
                     # Fetched ahead: the block of W that follows, and the rows of x that meet it, or where they were
                     # read before, the next panel of y.
                     next_rows = row + (x_panel + x.strides[0] if panel == 0 else y_panel + y.strides[0])
-                    if t == start:
-                        ahead, further = block + 4 * size * PANEL, next_rows
-                    else:
-                        ahead, further = next_rows, next_rows + 4 * size * PANEL
+                    ahead = block + 4 * size * PANEL if t == start else next_rows
                     multiply_block(
-                        x_panel + row, PANEL, 1, block, y_panel + row, PANEL, size, rows, vectors, ahead, further
+                        x_panel + row, PANEL, 1, block, y_panel + row, PANEL, size, rows, vectors, ahead, next_rows
                     )
