@@ -72,6 +72,22 @@ def test_kernels_are_compiled_once_and_damage_is_noticed(tmp_path):
     assert train(tmp_path) == (False, digest)
 
 
+def test_a_kernel_from_the_cache_needs_nothing_of_what_compiles():
+    """Seventy modules of Numba, a quarter of a start; a kernel that takes memory for itself is among these."""
+    script = """if True:
+        import sys
+        import numpy as np
+        from charrnn.config import ModelConfig
+        from charrnn.network import CharLSTM
+        from charrnn.sampling import Sampler
+        text = Sampler(CharLSTM(ModelConfig(9, 5, 1), threads=1), np.zeros(1, np.int32)).draw(3)
+        print(text.shape, "numba.np.arraymath" in sys.modules)
+    """
+    for _ in range(2):
+        process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert process.stdout == "(3, 1) False\n"
+
+
 def test_a_folder_that_cannot_be_written_is_done_without(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")

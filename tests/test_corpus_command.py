@@ -90,7 +90,7 @@ def test_get(corpora, monkeypatch):
         progress(1, 2)
         return entry.path(folder)
 
-    monkeypatch.setattr("charrnn.text.download", download)
+    monkeypatch.setattr("charrnn.text.downloads.download", download)
     result = run("get", "names")
     assert asked == ["names"]
     assert result.stdout == ""
@@ -104,7 +104,7 @@ def test_get_shows_its_progress(monkeypatch):
             progress(done, 1000)
         return entry.path()
 
-    monkeypatch.setattr("charrnn.text.download", download)
+    monkeypatch.setattr("charrnn.text.downloads.download", download)
     monkeypatch.setattr("charrnn.terminal.progress._BETWEEN_LINES", -1)
     lines = run("get", "names").stderr.splitlines()
     said = [line.split(",")[0] for line in lines[:-1]]

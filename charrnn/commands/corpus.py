@@ -57,8 +57,9 @@ def get(name: str, quiet: bool) -> None:
     from charrnn.errors import CorpusError
     from charrnn.terminal.console import Terminal
     from charrnn.terminal.progress import progress_bar
-    from charrnn.text import download, load_catalog, write_python_sources
+    from charrnn.text import load_catalog, write_python_sources
     from charrnn.text.catalog import exists
+    from charrnn.text.downloads import download
 
     terminal = Terminal(quiet)
     catalog = load_catalog()

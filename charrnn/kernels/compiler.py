@@ -21,6 +21,7 @@ import numba
 from numba import njit, types
 from numba.core import serialize
 from numba.core.caching import CompileResultCacheImpl
+from numba.core.runtime import rtsys
 
 import charrnn
 from charrnn.folders import cache_folder
@@ -81,10 +82,12 @@ class KernelCache:
         """
         if sig != self._declared:
             raise RuntimeError(f"the kernel {self._name} was not prepared")
-        target_context.refresh()
         payload = self.payload(target_context)
         if payload is None:
             return None
+        # What kernels call to have memory. Numba's own cache refreshes the context here, seventy modules that only a
+        # compilation needs, which sees to that itself.
+        rtsys.initialize(target_context)
         return CompileResultCacheImpl.rebuild(None, target_context, pickle.loads(payload))
 
     def save_overload(self, sig, compiled):

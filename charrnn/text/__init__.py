@@ -2,7 +2,6 @@
 
 from charrnn.text.catalog import CatalogEntry, find_text, load_catalog
 from charrnn.text.corpus import Corpus, open_corpus, split
-from charrnn.text.downloads import download
 from charrnn.text.python_source import python_sources, write_python_sources
 from charrnn.text.sources import Source
 from charrnn.text.statistics import BadByte, TextStatistics, text_statistics
@@ -15,7 +14,6 @@ __all__ = [
     "Source",
     "TextStatistics",
     "Vocabulary",
-    "download",
     "find_text",
     "load_catalog",
     "open_corpus",
