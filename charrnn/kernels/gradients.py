@@ -16,8 +16,8 @@ from charrnn.kernels.simd import LANES, load, splat, store
 
 f32 = np.float32
 
-PANELS = 8  # of a call, at most: x is read once for all of them
-BLOCK_PLACES = 192
+PANELS = 4  # of a call, at most: x is read once for all of them
+BLOCK_PLACES = 64
 
 
 def scratch_size(depth: int) -> int:

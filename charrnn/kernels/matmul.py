@@ -4,8 +4,8 @@ Legend: C (m, n) += A (m, k) B (k, n).  Weights and activations are kept in pane
 (rows, PANEL): what a product reads lies together in memory, and its result is the operand of the next as it is.
 (Rows of full length lie a power of two apart as a rule, and such share the same few places of a cache.)
 
-B is used in blocks of ``PANEL`` rows, 16 KB that stay in the nearest cache while all rows of A meet them, and in longer
-ones for the weights' gradients.  Meanwhile what is used next is fetched into the second, where a model does not fit.
+B is used in blocks of 64 rows, 16 KB that stay in the nearest cache while all rows of A meet them.  Meanwhile what is
+used next is fetched into the second, because a model does not fit there.
 
 Every element of C is accumulated over k in ascending order by fused multiply-adds, whatever the tile, the
 vector width or the number of threads: that is why results are the same bits everywhere.
