@@ -98,6 +98,15 @@ class CharLSTM:
         """Say that parameters were written to: they are packed anew before they are next used."""
         self._packed_for = None
 
+    def prepare_training(self) -> None:
+        """Have the kernels of the way back, and room for ``gradient``; done when needed in any case.
+
+        The first compilation takes seconds: who measures how long a step takes has it done before.
+        """
+        if self.gradient is None:
+            compiler.prepare(pack_transposed, dropout, recurrence_backward, weight_gradient, row_gradient, unpack_rows)
+            self.gradient = Parameters(self.config)
+
     def forward_weights(self) -> PackedWeights:
         """The packed weights, up to date for a forward pass."""
         self.refresh(training=False)
@@ -107,7 +116,7 @@ class CharLSTM:
         """Have the packed weights up to date, the transposes too if ``training``; done when needed in any case."""
         if self._packed_for is None or (training and self._packed_for != "training"):
             if training:
-                compiler.prepare(pack_transposed)
+                self.prepare_training()
             self.packed.refresh(self.alone if self.parameters.size < SMALL_MODEL else self.team, training)
             self._packed_for = "training" if training else "forward"
 
@@ -157,9 +166,6 @@ class CharLSTM:
         Back-propagation through time stops at the window's start (Williams & Peng 1990): the incoming state is
         taken as given.
         """
-        if self.gradient is None:
-            compiler.prepare(dropout, recurrence_backward, weight_gradient, row_gradient, unpack_rows)
-            self.gradient = Parameters(self.config)
         regular = regular or Regularisation()
         count = int(np.count_nonzero(y >= 0))
         if regular.thins_weights:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.evaluation import Evaluation, evaluate
 from charrnn.guard import Guard
+from charrnn.kernels import compiler
+from charrnn.kernels.gradients import weight_gradient
 from charrnn.network import CharLSTM
 from charrnn.optimizer import Optimizer
 from charrnn.plan import Plan, fitting_dropout
@@ -50,6 +53,18 @@ def test_a_time_budget_is_kept(tmp_path):
     assert 1.0 < records[-1].elapsed_s < 2.5
     rates = [record.lr for record in records if record.event == "step"]
     assert rates[-1] < 0.2 * max(rates)
+
+
+def test_a_compilation_is_not_taken_for_a_slow_step(tmp_path, monkeypatch):
+    prepare = compiler.prepare
+
+    def slowly(*kernels):
+        time.sleep(1.0 if weight_gradient in kernels else 0)
+        prepare(*kernels)
+
+    monkeypatch.setattr(compiler, "prepare", slowly)
+    records = run(trainer(tmp_path / "run", TrainConfig(seq_len=16, batch_size=4, time_budget=1.5)))
+    assert records[-1].step > 20
 
 
 @pytest.mark.parametrize("value", [np.nan, 1000.0])

@@ -51,6 +51,8 @@ class Trainer:
         resume: Checkpoint | None = None,
         diagnose: bool = False,
     ):
+        # Not in the first step: by its time a run under a time budget reckons what the last evaluation will take.
+        network.prepare_training()
         self._run = run = Run(network, config, parts, vocabulary, corpus, resume)
         self.network, self.parts, self.optimizer, self.progress = network, parts, run.optimizer, run.progress
         self.folder, self._resume = folder, resume
