@@ -19,13 +19,13 @@ from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
 from charrnn.kernels.affine import affine
 from charrnn.kernels.dropout import dropout
-from charrnn.kernels.gradients import panel_groups, row_gradient, unpack_rows, weight_gradient
+from charrnn.kernels.gradients import panel_groups, row_gradient, weight_gradient
 from charrnn.kernels.lstm import recurrence, recurrence_backward
 from charrnn.kernels.matmul import PANEL
 from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import LANES
-from charrnn.packed import PackedWeights, as_panels, as_rows, padded
+from charrnn.packed import PackedWeights, as_rows, padded
 from charrnn.parameters import Parameters, initialise
 from charrnn.regularisation import Regularisation
 from charrnn.stopwatch import Stopwatch
@@ -104,7 +104,7 @@ class CharLSTM:
         The first compilation takes seconds: who measures how long a step takes has it done before.
         """
         if self.gradient is None:
-            compiler.prepare(pack_transposed, dropout, recurrence_backward, weight_gradient, row_gradient, unpack_rows)
+            compiler.prepare(pack_transposed, dropout, recurrence_backward, weight_gradient, row_gradient)
             self.gradient = Parameters(self.config)
 
     def forward_weights(self) -> PackedWeights:
@@ -137,14 +137,12 @@ class CharLSTM:
         """
         window = self._open(x, None, state, training=False, rate=0.0)
         self._each_group(window, partial(self._forward, window))
-        self._close(window, state)
         return as_rows(window.logits, self.config.vocabulary)
 
     def read(self, x: np.ndarray, state: LSTMState) -> None:
         """As :meth:`forward` without logits, for those who want signals alone: ``state`` moves on."""
         window = self._open(x, None, state, training=False, rate=0.0)
         self._each_group(window, partial(self._layers, window))
-        self._close(window, state)
 
     def losses(self, x: np.ndarray, y: np.ndarray, state: LSTMState) -> np.ndarray:
         """Loss (T, B) in nats for every target y (T, B), 0 where y < 0; ``state`` moves on. A view, as above."""
@@ -155,7 +153,6 @@ class CharLSTM:
             self._cross_entropy(window, y, 0, 0, first, last)
 
         self._each_group(window, work)
-        self._close(window, state)
         return window.losses
 
     def loss_and_gradient(
@@ -186,7 +183,6 @@ class CharLSTM:
             regular.thin(self.gradient)
             self.parameters_changed()
         self._lap(0, "gradients")
-        self._close(window, state)
         return float(window.losses.sum(dtype=np.float64)) / max(count, 1)
 
     def signal(self, name: str) -> np.ndarray:
@@ -233,7 +229,7 @@ class CharLSTM:
     # ---- one window -----------------------------------------------------------------------------------
 
     def _open(self, x, y, state, training, rate):
-        """Check the window, have its arrays ready and the state in their row 0."""
+        """Check the window and have its arrays ready."""
         for ids in (x, y):
             if ids is not None and (ids.dtype != np.int32 or not ids.flags.c_contiguous or ids.shape != x.shape):
                 raise ConfigError("x and y must be C-contiguous int32 arrays of one shape (steps, lanes)")
@@ -242,6 +238,8 @@ class CharLSTM:
         steps, lanes = x.shape
         if state.h.shape != (self.config.layers, lanes, self.config.hidden) or state.c.shape != state.h.shape:
             raise ConfigError(f"the state has shape {state.h.shape}, which does not fit {lanes} lanes")
+        if any(part.dtype != np.float32 or not part.flags.c_contiguous for part in (state.h, state.c)):
+            raise ConfigError("the state must be C-contiguous float32 arrays")
         if not 0 <= x.min() <= x.max() < self.config.vocabulary:
             raise ConfigError(f"ids must be from 0 to {self.config.vocabulary - 1}")
         if y is not None and y.max(initial=-1) >= self.config.vocabulary:
@@ -251,16 +249,8 @@ class CharLSTM:
             self.workspace = space = None  # let go of the old arrays before the new ones are made
             self.workspace = space = Workspace(self.config, steps, lanes, self.team.threads, training, rate > 0)
         self.refresh(training)
-        for k in range(self.config.layers):
-            space.h[k][:, 0] = as_panels(state.h[k])
-            space.c[k][:, 0] = as_panels(state.c[k], LANES)
-        return Window(x, space, rate > 0)
-
-    def _close(self, window, state):
-        hidden, self._steps_read = self.config.hidden, len(window.x)
-        for k in range(self.config.layers):
-            state.h[k] = as_rows(window.h[k][:, -1], hidden)
-            state.c[k] = as_rows(window.c[k][:, -1], hidden)
+        self._steps_read = steps
+        return Window(x, state, space, rate > 0)
 
     def _lap(self, worker, name):
         """Tell a stopwatch, if there is one, what worker 0 has just done."""
@@ -291,8 +281,9 @@ class CharLSTM:
             table = packed.no_table if k else packed.table
             if k:
                 affine(window.passed_on(k - 1), packed.input[k].forward, packed.bias[k], first, last, window.gates[k])
+            state = window.state.h[k], window.state.c[k]
             arrays = window.gates[k], window.h[k], window.c[k]
-            recurrence(window.x, table, packed.recurrent[k].forward, first, last, *arrays)
+            recurrence(window.x, table, packed.recurrent[k].forward, first, last, *state, *arrays)
             if window.dropout:
                 regular.drop(k, window.h[k][:, 1:], first, last, window.dropped[k])
 
@@ -324,18 +315,13 @@ class CharLSTM:
                 calls += self._weight_calls(window.passed_on(k - 1), dz, gradient[f"w_ih_l{k}"], None, gated=True)
         top = window.passed_on(self.config.layers - 1)
         calls += self._weight_calls(top, window.logits, gradient["w_out"], gradient["b_out"], gated=False)
-        for panel in range(len(dtable)):
-            calls.append((self._row_gradient, (window, panel)))
+        # The rows are the first layer's weights where no embedding is between.
+        rows = np.zeros((0, 4 * self.config.hidden), np.float32) if self.config.embedding else gradient["w_ih_l0"]
+        for first, last in panel_groups(len(dtable), self.team.threads):
+            calls.append((row_gradient, (window.x, window.gates[0], first, last, dtable, rows)))
         self._team_for(window).share_out(calls, window.space.scratch)
         if self.config.embedding:
             self._embedding_gradient(window)
-
-    def _row_gradient(self, window, panel):
-        """A panel of the look-up table's gradient; the rows are the first layer's weights where nothing is between."""
-        dtable = window.space.dtable
-        row_gradient(window.x, window.gates[0], panel, dtable)
-        if not self.config.embedding:
-            unpack_rows(dtable, panel, self.gradient["w_ih_l0"])
 
     def _embedding_gradient(self, window):
         """From the gradient of the look-up table to those of the embedding and the first layer's weights."""
@@ -356,11 +342,11 @@ class CharLSTM:
 
 
 class Window:
-    """The part of a workspace that T steps of it use, as views."""
+    """The part of a workspace that T steps of it use, as views; ``state`` moves on when the steps are made."""
 
-    def __init__(self, x: np.ndarray, space: Workspace, dropout: bool):
+    def __init__(self, x: np.ndarray, state: LSTMState, space: Workspace, dropout: bool):
         steps = len(x)
-        self.x, self.space, self.dropout = x, space, dropout
+        self.x, self.state, self.space, self.dropout = x, state, space, dropout
         self.gates = [array[:, :steps] for array in space.gates]
         self.h = [array[:, : steps + 1] for array in space.h]
         self.c = [array[:, : steps + 1] for array in space.c]

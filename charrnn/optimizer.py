@@ -11,8 +11,8 @@ from charrnn.kernels.updates import Regime, adam, follow, rmsprop, sgd, sum_of_s
 from charrnn.parameters import ALIGNMENT, Parameters, aligned_zeros
 from charrnn.threads import Team
 
-RANGE = 16_384  # elements of one task, short enough for a sum of squares in float32
-SHARE = 32  # tasks that are worth waking a thread for
+RANGE = 16_384  # elements, short enough for a sum of squares in float32
+SHARE = 32  # ranges that are worth waking a thread for
 
 SLOTS = {"adamw": ("m", "v"), "adam": ("m", "v"), "rmsprop": ("v",), "adagrad": ("v",), "sgd": ("m",)}
 KERNELS = {"adamw": adam, "adam": adam, "rmsprop": rmsprop, "adagrad": rmsprop, "sgd": sgd}
@@ -38,21 +38,20 @@ class Optimizer:
             self.slots["ema"] = aligned_zeros(parameters.flat.size)
             self.slots["ema"][:] = parameters.flat
         self.count = 0
-        self._ranges = []
+        ranges = []
         for name, (start, stop) in parameters.ranges.items():
             stop = -(-stop // ALIGNMENT) * ALIGNMENT
-            decayed = not name.startswith("b_")
+            is_weight = not name.startswith("b_")
             for first in range(start, stop, RANGE):
-                self._ranges.append((first, min(first + RANGE, stop), decayed))
-        self._sums = np.zeros(len(self._ranges))
+                ranges.append((first, min(first + RANGE, stop), is_weight))
+        self._ranges = np.array(ranges, np.int64)
+        self._sums = np.zeros(len(ranges))
 
     def norm(self, gradient: Parameters, bound: float = math.inf) -> float:
         """The gradient's Euclidean norm, with each element limited to ± bound."""
 
         def squares(worker, first, last):
-            for number in range(first, last):
-                start, stop, _ = self._ranges[number]
-                sum_of_squares(gradient.flat, start, stop, f32(bound), number, self._sums)
+            sum_of_squares(gradient.flat, self._ranges, first, last, f32(bound), self._sums)
 
         self._share(squares)
         return math.sqrt(self._sums.sum())
@@ -72,12 +71,10 @@ class Optimizer:
         weight = f32(1 - min(self.config.ema, (1 + self.count) / (10 + self.count)))
 
         def update(worker, first, last):
-            for start, stop, decayed in self._ranges[first:last]:
-                self._kernel(
-                    *(self.parameters.flat, gradient.flat, *self._moments, start, stop), regimes[decayed], *settings
-                )
-                if self.config.ema:
-                    follow(self.slots["ema"], self.parameters.flat, start, stop, weight)
+            buffers = self.parameters.flat, gradient.flat, *self._moments
+            self._kernel(*buffers, self._ranges, first, last, *regimes, *settings)
+            if self.config.ema:
+                follow(self.slots["ema"], self.parameters.flat, self._ranges, first, last, weight)
 
         self._share(update)
         return norm

@@ -17,7 +17,7 @@ from charrnn import network as network_module
 from charrnn.checkpoint import from_torch
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.network import CharLSTM
+from charrnn.network import CharLSTM, LSTMState
 from charrnn.optimizer import Optimizer
 from charrnn.regularisation import Regularisation
 
@@ -238,6 +238,9 @@ def test_windows_that_do_not_fit_are_refused_not_read():
             network.losses(x, bad, state)
     with pytest.raises(ConfigError, match="at least one step"):
         network.forward(x[:0], state)
+    for bad in (state.h.astype(np.float64), np.asfortranarray(state.h)):
+        with pytest.raises(ConfigError, match="C-contiguous float32"):
+            network.losses(x, y, LSTMState(bad, state.c))
     with pytest.raises(ConfigError, match="does not fit 2 lanes"):
         network.forward(x[:, :2].copy(), state)
     for rate in (-0.1, 1.0, float("nan")):

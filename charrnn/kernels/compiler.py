@@ -38,6 +38,7 @@ Doubles2 = types.Array(types.float64, 2, "C")
 Ids1 = types.Array(types.int32, 1, "C")
 Ids2 = types.Array(types.int32, 2, "C")
 Longs1 = types.Array(types.int64, 1, "C")
+Longs2 = types.Array(types.int64, 2, "C")
 float32, float64, intp, uint32, uint64, void = (
     types.float32,
     types.float64,

@@ -11,7 +11,7 @@ from numba import njit
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import PANEL, multiply_block
-from charrnn.kernels.packing import block_size, block_start, unpack_panel
+from charrnn.kernels.packing import unpack_panel
 from charrnn.kernels.simd import LANES, load, splat, store
 
 f32 = np.float32
@@ -98,25 +98,19 @@ def weight_gradient(x, dy, first, last, scratch, gated, gradient, bias):
         unpack_panel(scratch, panels * size + panel * PANEL, first + panel, gated, bias)
 
 
-@kernel(void(Ids2, Panels, intp, Array3))
-def row_gradient(x, dy, panel, dtable):
-    """One panel of dtable (U, V, 64), the gradient of the rows that a one-hot x picks: row x_p gains dy_p."""
+@kernel(void(Ids2, Panels, intp, intp, Array3, Array2))
+def row_gradient(x, dy, first, last, dtable, gradient):
+    """Panels ``first`` to ``last`` of dtable (U, V, 64), the gradient of the rows that a one-hot x picks.
+
+    Row x_p gains dy_p.  The panels are written to their columns of gradient (V, 4H) too, unless it has no row.
+    """
     places, rows = x.size, dtable.shape[1]
     ids = x.ravel()
-    dy_at, rows_at = dy.ctypes.data + panel * dy.strides[0], dtable.ctypes.data + panel * dtable.strides[0]
-    clear(rows_at, rows * PANEL)
-    for place in range(places):
-        row = ids[place] * PANEL
-        for j in range(0, PANEL, LANES):
-            store(rows_at, row + j, load(rows_at, row + j) + load(dy_at, place * PANEL + j))
-
-
-@kernel(void(Array3, intp, Array2))
-def unpack_rows(dtable, panel, gradient):
-    """One panel of dtable (U, V, 64 interleaved) to its columns of gradient (V, 4H)."""
-    units = gradient.shape[1] // 4
-    for block in range(4):
-        start = block_start(panel, block, units, True)
-        for row in range(gradient.shape[0]):
-            for j in range(block_size(panel, block, units, True)):
-                gradient[row, start + j] = dtable[panel, row, LANES * block + j]
+    for panel in range(first, last):
+        dy_at, rows_at = dy.ctypes.data + panel * dy.strides[0], dtable.ctypes.data + panel * dtable.strides[0]
+        clear(rows_at, rows * PANEL)
+        for place in range(places):
+            row = ids[place] * PANEL
+            for j in range(0, PANEL, LANES):
+                store(rows_at, row + j, load(rows_at, row + j) + load(dy_at, place * PANEL + j))
+        unpack_panel(dtable, panel * rows * PANEL, panel, True, gradient)

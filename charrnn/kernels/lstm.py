@@ -1,7 +1,7 @@
 """One LSTM layer over a window, forward and backward.
 
 Legend: T steps, B lanes, H hidden units in U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels.  ``gates`` (U, T, B, 64)
-interleaved as :mod:`charrnn.kernels.packing` says; ``h`` (Q, T+1, B, 64) and ``c`` (U, T+1, B, 16), row 0 the incoming
+interleaved as :mod:`charrnn.kernels.packing` says; ``h`` (Q, T+1, B, 64) and ``c`` (U, T+1, B, 16), step 0 the incoming
 state.  σ is the sigmoid, ⊙ the product element by element:
 
     i, f, o = σ(·)   g = tanh(·)   of the four blocks of   z_t = x_t W_ih + h_{t-1} W_hh + b
@@ -17,8 +17,9 @@ import numpy as np
 from numba import njit
 
 from charrnn.kernels.activations import sigmoid, tanh
-from charrnn.kernels.compiler import Array3, Ids2, Panels, intp, kernel, void
+from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import PANEL, multiply_panel
+from charrnn.kernels.packing import copy_columns
 from charrnn.kernels.simd import LANES, fma, load, splat, store
 
 f32 = np.float32
@@ -49,17 +50,40 @@ def cell_forward(gates_at, gate, before_at, after_at, cell, h_at, unit):
     store(h_at, unit, o * tanh(c))
 
 
-@kernel(void(Ids2, Array3, Array3, intp, intp, Panels, Panels, Panels))
-def recurrence(x, table, packed, first, last, gates, h, c):
+@njit
+def take_in(rows, first, last, panelled, columns):
+    """Step 0 of panelled (panels, T+1, B, columns) = rows (B, N), of lanes ``first`` to ``last``; the padding stays."""
+    width = rows.shape[1]
+    for lane in range(first, last):
+        for k in range(0, width, LANES):
+            at = k // columns * (panelled.strides[0] // 4) + lane * columns + k % columns
+            copy_columns(rows, lane * width + k, panelled, at, min(LANES, width - k))
+
+
+@njit
+def hand_back(panelled, columns, rows, first, last):
+    """The way back from the last step."""
+    width, lanes = rows.shape[1], panelled.shape[2]
+    end = (panelled.shape[1] - 1) * lanes * columns
+    for lane in range(first, last):
+        for k in range(0, width, LANES):
+            at = k // columns * (panelled.strides[0] // 4) + end + lane * columns + k % columns
+            copy_columns(panelled, at, rows, lane * width + k, min(LANES, width - k))
+
+
+@kernel(void(Ids2, Array3, Array3, intp, intp, Array2, Array2, Panels, Panels, Panels))
+def recurrence(x, table, packed, first, last, state_h, state_c, gates, h, c):
     """The layer's steps: gates hold the activated gates on return; h and c are filled.  packed is W_hh (U, H, 64).
 
-    x W_ih + b is the row of ``table`` (U, V, 64) that a character x picks; a table of no panels means that gates hold
-    it on entry.
+    state_h and state_c (B, H) are the incoming state and become the outgoing one.  x W_ih + b is the row of ``table``
+    (U, V, 64) that a character x picks; a table of no panels means that gates hold it on entry.
     """
     blocks, steps, lanes, _ = gates.shape
     depth, rows = packed.shape[1], last - first
     packed_at, gates_at, h_at, c_at = packed.ctypes.data, gates.ctypes.data, h.ctypes.data, c.ctypes.data
     gates_panel, h_panel, c_block = gates.strides[0] // 4, h.strides[0] // 4, c.strides[0] // 4
+    take_in(state_h, first, last, h, PANEL)
+    take_in(state_c, first, last, c, LANES)
     for t in range(steps):
         place = t * lanes + first
         for block in range(blocks):
@@ -85,6 +109,8 @@ def recurrence(x, table, packed, first, last, gates, h, c):
                 gate += PANEL
                 cell += LANES
                 unit += PANEL
+    hand_back(h, PANEL, state_h, first, last)
+    hand_back(c, LANES, state_c, first, last)
 
 
 @njit

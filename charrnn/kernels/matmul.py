@@ -37,7 +37,7 @@ TILE_ROWS = 6
 TILE_VECTORS = 4 if has_wide_registers() else 1
 
 
-def _emit_tile(function, rows, vectors):
+def _emit_tile(function, rows, vectors, lines):
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors] with all of C in registers."""
     a, a_row, a_step, b, c, c_row, depth, ahead = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
@@ -56,7 +56,8 @@ def _emit_tile(function, rows, vectors):
     k = builder.phi(_I64)
     a_offset, b_offset = builder.phi(_I64), builder.phi(_I64)
     sums = {tile: builder.phi(_VECTOR) for tile in tiles}
-    llvm_prefetch(builder, ahead, builder.mul(k, _I64(LINE)))
+    for line in range(lines):
+        llvm_prefetch(builder, ahead, builder.mul(builder.add(builder.mul(depth, _I64(line)), k), _I64(LINE)))
     weights = [
         builder.load(llvm_pointer(builder, b, builder.add(b_offset, _I64(column * LANES))), align=4, typ=_VECTOR)
         for column in range(vectors)
@@ -84,38 +85,39 @@ def _emit_tile(function, rows, vectors):
     builder.ret_void()
 
 
-def _tile_function(module, rows, vectors):
+def _tile_function(module, rows, vectors, lines):
     """The function for one tile size, emitted once a module."""
-    name = f"charrnn_tile_{rows}x{vectors}"
+    name = f"charrnn_tile_{rows}x{vectors}_{lines}"
     if name not in module.globals:
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64] * 8), name)
         function.linkage = "internal"
         function.attributes.add("noinline")
-        _emit_tile(function, rows, vectors)
+        _emit_tile(function, rows, vectors, lines)
     return module.globals[name]
 
 
 @intrinsic
-def multiply_tile(typing, rows, vectors, a, a_row, a_step, b, c, c_row, depth, ahead):
+def multiply_tile(typing, rows, vectors, lines, a, a_row, a_step, b, c, c_row, depth, ahead):
     """C += A B for one tile of 1 to TILE_ROWS rows and 1 to TILE_VECTORS vectors, and depth >= 1.
 
     ``a``, ``b``, ``c`` are addresses; ``a_row``, ``c_row`` the strides from row to row, ``a_step`` that from
-    one k to the next.  Meanwhile ``depth`` lines of memory from the address ``ahead`` on are fetched.
+    one k to the next.  Meanwhile ``lines`` (1 or, if the tile has TILE_VECTORS, 2) times ``depth`` lines of memory from
+    the address ``ahead`` on are fetched.
     """
     index, address = types.intp, types.uintp
-    signature = types.void(index, index, address, index, index, address, address, index, index, address)
+    signature = types.void(index, index, index, address, index, index, address, address, index, index, address)
 
     def codegen(context, builder, signature, args):
-        rows, vectors, *rest = args
+        rows, vectors, lines, *rest = args
         done = builder.append_basic_block("tiled")
-        size = builder.add(builder.mul(rows, _I64(8)), vectors)
+        size = builder.add(builder.add(builder.mul(rows, _I64(16)), builder.mul(vectors, _I64(2))), lines)
         switch = builder.switch(size, done)
         for r in range(1, TILE_ROWS + 1):
-            for v in range(1, TILE_VECTORS + 1):
-                case = builder.append_basic_block(f"tile_{r}x{v}")
-                switch.add_case(_I64(8 * r + v), case)
+            for v, n in [*((v, 1) for v in range(1, TILE_VECTORS + 1)), (TILE_VECTORS, 2)]:
+                case = builder.append_basic_block(f"tile_{r}x{v}_{n}")
+                switch.add_case(_I64(16 * r + 2 * v + n), case)
                 with builder.goto_block(case):
-                    builder.call(_tile_function(builder.module, r, v), rest)
+                    builder.call(_tile_function(builder.module, r, v, n), rest)
                     builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -128,7 +130,8 @@ def multiply_block(a, a_row, a_step, b, c, c_row, depth, rows, vectors, ahead, f
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors].
 
     Rows are shared out evenly over the tiles, so that 25 rows are five tiles of 5 and not four of 6 and one of 1.
-    Four tiles fetch as much as B is, from the address ``ahead`` on; more, if there are, go on at ``further``.
+    Four tiles, or two where there are fewer, fetch as much as B is, from the address ``ahead`` on; more, if there are,
+    go on at ``further``.
     """
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
     least, larger = rows // tiles, rows % tiles
@@ -136,13 +139,14 @@ def multiply_block(a, a_row, a_step, b, c, c_row, depth, rows, vectors, ahead, f
         width = min(TILE_VECTORS, vectors - first_vector)
         shift = 4 * LANES * first_vector
         tile_a, tile_c = a, c + shift
+        lines = 2 if tiles < 4 and width == TILE_VECTORS else 1
         fetch = b if first_vector else ahead  # once, whatever the width of a tile
         for tile in range(tiles):
             count = least + (tile < larger)
-            multiply_tile(count, width, tile_a, a_row, a_step, b + shift, tile_c, c_row, depth, fetch)
+            multiply_tile(count, width, lines, tile_a, a_row, a_step, b + shift, tile_c, c_row, depth, fetch)
             tile_a += 4 * count * a_row
             tile_c += 4 * count * c_row
-            fetch = further if tile == 3 else fetch + 4 * LINE * depth
+            fetch = further if lines * (tile + 1) == 4 else fetch + 4 * LINE * lines * depth
 
 
 @njit

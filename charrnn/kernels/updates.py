@@ -1,6 +1,7 @@
-"""Optimisers' updates over a range of the flat buffers, clipping included, the gradient's norm, and the moving average.
+"""Optimisers' updates over ranges of the flat buffers, clipping included, the gradient's norm, and the moving average.
 
-All follow PyTorch's arithmetic; ranges start and end at multiples of 16.
+All follow PyTorch's arithmetic.  ``ranges`` (N, 3) int64 says for each range of numbers where it starts and stops, both
+multiples of 16, and whether it is of weights (1) or biases (0); a call works on ranges ``first`` to ``last``.
 """
 
 from typing import NamedTuple
@@ -8,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, types
 
-from charrnn.kernels.compiler import Array1, Doubles1, float32, intp, kernel, void
+from charrnn.kernels.compiler import Array1, Doubles1, Longs2, float32, intp, kernel, void
 from charrnn.kernels.simd import (
     LANES,
     at_least,
@@ -67,78 +68,89 @@ def _effective(g, p, regime):
     return fma(p, splat(regime.l2), g) + _signed(regime.l1, p)
 
 
-@kernel(void(Array1, intp, intp, float32, intp, Doubles1))
-def sum_of_squares(gradient, start, stop, bound, chunk, sums):
-    """sums[chunk] = Σ gradient² over the range, its elements limited to ± bound.
+@kernel(void(Array1, Longs2, intp, intp, float32, Doubles1))
+def sum_of_squares(gradient, ranges, first, last, bound, sums):
+    """sums[n] = Σ gradient² over range n, its elements limited to ± bound.
 
-    The caller keeps the range short enough for float32.
+    The caller keeps a range short enough for float32.
     """
     at = gradient.ctypes.data
-    squares = splat(f32(0.0))
-    for k in range(start, stop, LANES):
-        g = _bounded(load(at, k), bound)
-        squares = fma(g, g, squares)
-    sums[chunk] = total(squares)
+    for number in range(first, last):
+        squares = splat(f32(0.0))
+        for k in range(ranges[number, 0], ranges[number, 1], LANES):
+            g = _bounded(load(at, k), bound)
+            squares = fma(g, g, squares)
+        sums[number] = total(squares)
 
 
 @kernel(
-    void(Array1, Array1, Array1, Array1, intp, intp, REGIME, float32, float32, float32, float32, float32),
+    void(
+        *(Array1, Array1, Array1, Array1, Longs2, intp, intp, REGIME, REGIME),
+        *(float32, float32, float32, float32, float32),
+    ),
 )
-def adam(parameters, gradient, m, v, start, stop, regime, step_size, beta1, beta2, root, epsilon):
+def adam(parameters, gradient, m, v, ranges, first, last, biases, weights, step_size, beta1, beta2, root, epsilon):
     """Adam (Kingma & Ba 2015), with decoupled weight decay (Loshchilov & Hutter 2019).
 
-    ``step_size`` = lr / (1 - β1ᵗ), ``root`` = sqrt(1 - β2ᵗ), ``regime.decay`` = 1 - lr · weight decay:
+    ``step_size`` = lr / (1 - β1ᵗ), ``root`` = sqrt(1 - β2ᵗ), the regime's ``decay`` = 1 - lr · weight decay:
     p ← decay p;  m ← m + (1 - β1)(g - m);  v ← β2 v + (1 - β2) g²;  p ← p - step_size m / (sqrt(v) / root + ε)
     """
     p_at, g_at, m_at, v_at = parameters.ctypes.data, gradient.ctypes.data, m.ctypes.data, v.ctypes.data
     weight1, weight2 = f32(1.0) - beta1, f32(1.0) - beta2
-    for k in range(start, stop, LANES):
-        p = load(p_at, k)
-        g = _effective(load(g_at, k), p, regime)
-        first = load(m_at, k)
-        first = fma(g - first, splat(weight1), first)
-        second = fma(g * g, splat(weight2), load(v_at, k) * beta2)
-        store(m_at, k, first)
-        store(v_at, k, second)
-        change = first / (sqrt(second) / root + epsilon)
-        store(p_at, k, p * regime.decay - change * step_size)
+    for number in range(first, last):
+        regime = weights if ranges[number, 2] else biases
+        for k in range(ranges[number, 0], ranges[number, 1], LANES):
+            p = load(p_at, k)
+            g = _effective(load(g_at, k), p, regime)
+            mean = load(m_at, k)
+            mean = fma(g - mean, splat(weight1), mean)
+            square = fma(g * g, splat(weight2), load(v_at, k) * beta2)
+            store(m_at, k, mean)
+            store(v_at, k, square)
+            change = mean / (sqrt(square) / root + epsilon)
+            store(p_at, k, p * regime.decay - change * step_size)
 
 
-@kernel(void(Array1, Array1, Array1, intp, intp, REGIME, float32, float32, float32, float32))
-def rmsprop(parameters, gradient, v, start, stop, regime, lr, alpha, weight, epsilon):
+@kernel(void(Array1, Array1, Array1, Longs2, intp, intp, REGIME, REGIME, float32, float32, float32, float32))
+def rmsprop(parameters, gradient, v, ranges, first, last, biases, weights, lr, alpha, weight, epsilon):
     """RMSprop (Tieleman & Hinton 2012): v ← α v + w g²;  p ← decay p - lr g / (sqrt(v) + ε), where w = 1 - α.
 
     With α = w = 1 it is Adagrad (Duchi, Hazan & Singer 2011).
     """
     p_at, g_at, v_at = parameters.ctypes.data, gradient.ctypes.data, v.ctypes.data
-    for k in range(start, stop, LANES):
-        p = load(p_at, k)
-        g = _effective(load(g_at, k), p, regime)
-        second = fma(g * g, splat(weight), load(v_at, k) * alpha)
-        store(v_at, k, second)
-        store(p_at, k, p * regime.decay - g / (sqrt(second) + epsilon) * lr)
+    for number in range(first, last):
+        regime = weights if ranges[number, 2] else biases
+        for k in range(ranges[number, 0], ranges[number, 1], LANES):
+            p = load(p_at, k)
+            g = _effective(load(g_at, k), p, regime)
+            square = fma(g * g, splat(weight), load(v_at, k) * alpha)
+            store(v_at, k, square)
+            store(p_at, k, p * regime.decay - g / (sqrt(square) + epsilon) * lr)
 
 
-@kernel(void(Array1, Array1, Array1, intp, intp, REGIME, float32, float32, types.boolean))
-def sgd(parameters, gradient, m, start, stop, regime, lr, momentum, nesterov):
+@kernel(void(Array1, Array1, Array1, Longs2, intp, intp, REGIME, REGIME, float32, float32, types.boolean))
+def sgd(parameters, gradient, m, ranges, first, last, biases, weights, lr, momentum, nesterov):
     """SGD with momentum: m ← μ m + g;  p ← decay p - lr m, or with Nesterov's p ← decay p - lr (g + μ m).
 
     The form of Nesterov's momentum is that of Sutskever, Martens, Dahl & Hinton (2013), as PyTorch has it.
     """
     p_at, g_at, m_at = parameters.ctypes.data, gradient.ctypes.data, m.ctypes.data
-    for k in range(start, stop, LANES):
-        p = load(p_at, k)
-        g = _effective(load(g_at, k), p, regime)
-        velocity = fma(load(m_at, k), splat(momentum), g)
-        store(m_at, k, velocity)
-        change = fma(velocity, splat(momentum), g) if nesterov else velocity
-        store(p_at, k, p * regime.decay - change * lr)
+    for number in range(first, last):
+        regime = weights if ranges[number, 2] else biases
+        for k in range(ranges[number, 0], ranges[number, 1], LANES):
+            p = load(p_at, k)
+            g = _effective(load(g_at, k), p, regime)
+            velocity = fma(load(m_at, k), splat(momentum), g)
+            store(m_at, k, velocity)
+            change = fma(velocity, splat(momentum), g) if nesterov else velocity
+            store(p_at, k, p * regime.decay - change * lr)
 
 
-@kernel(void(Array1, Array1, intp, intp, float32))
-def follow(average, parameters, start, stop, weight):
+@kernel(void(Array1, Array1, Longs2, intp, intp, float32))
+def follow(average, parameters, ranges, first, last, weight):
     """Exponential moving average: average ← average + weight (p - average)."""
     a_at, p_at = average.ctypes.data, parameters.ctypes.data
-    for k in range(start, stop, LANES):
-        a = load(a_at, k)
-        store(a_at, k, fma(load(p_at, k) - a, splat(weight), a))
+    for number in range(first, last):
+        for k in range(ranges[number, 0], ranges[number, 1], LANES):
+            a = load(a_at, k)
+            store(a_at, k, fma(load(p_at, k) - a, splat(weight), a))
