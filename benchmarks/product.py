@@ -27,19 +27,8 @@ def multiply(a, b, c, panels, repeats):
     rows, depth = c.shape[1], b.shape[1]
     for _ in range(repeats):
         for panel in range(panels):
-            c_at = c.ctypes.data + panel * c.strides[0]
-            multiply_panel(
-                a.ctypes.data,
-                PANEL,
-                a.strides[0] // 4,
-                b.ctypes.data + panel * b.strides[0],
-                c_at,
-                PANEL,
-                depth,
-                rows,
-                4,
-                c_at + c.strides[0],
-            )
+            b_at, c_at = b.ctypes.data + panel * b.strides[0], c.ctypes.data + panel * c.strides[0]
+            multiply_panel(a.ctypes.data, PANEL, a.strides[0] // 4, b_at, c_at, PANEL, depth, rows, 4)
 
 
 def main():

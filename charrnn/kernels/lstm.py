@@ -20,7 +20,7 @@ from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import PANEL, multiply_panel
 from charrnn.kernels.packing import copy_columns
-from charrnn.kernels.simd import LANES, fma, load, splat, store
+from charrnn.kernels.simd import LANES, fetch, fma, load, splat, store
 
 f32 = np.float32
 
@@ -32,6 +32,19 @@ def look_up(ids, table_at, gates_at):
         source, target = ids[lane] * PANEL, lane * PANEL
         for k in range(0, PANEL, LANES):
             store(gates_at, target + k, load(table_at, source + k))
+
+
+@njit
+def unit_offset(block, panel_step):
+    """Where the 16 units of a block are in panels of 64 units that are ``panel_step`` apart."""
+    return block // 4 * panel_step + block % 4 * LANES
+
+
+@njit
+def fetch_row(panels_at, offset):
+    """Have a row of a panel come near."""
+    for k in range(0, PANEL, LANES):
+        fetch(panels_at, offset + k)
 
 
 @njit
@@ -100,11 +113,17 @@ def recurrence(x, table, packed, first, last, state_h, state_c, gates, h, c):
                 depth,
                 rows,
                 4,
-                gates_at + 4 * (gate + gates_panel),
             )
-            cell = block * c_block + place * LANES
-            unit = block // 4 * h_panel + (place + lanes) * PANEL + block % 4 * LANES
+            cell, unit = block * c_block + place * LANES, unit_offset(block, h_panel) + (place + lanes) * PANEL
+            # Fetched meanwhile: what the block after next will write, or read and write.
+            further, then = divmod(block + 2, blocks)
+            gate_then = (then - block) * gates_panel + further * lanes * PANEL
+            cell_then = (then - block) * c_block + (further + 1) * lanes * LANES
+            unit_then = unit_offset(then, h_panel) - unit_offset(block, h_panel) + further * lanes * PANEL
             for _ in range(rows):
+                fetch_row(gates_at, gate + gate_then)
+                fetch(c_at, cell + cell_then)
+                fetch(h_at, unit + unit_then)
                 cell_forward(gates_at, gate, c_at, c_at + 4 * lanes * LANES, cell, h_at, unit)
                 gate += PANEL
                 cell += LANES
@@ -142,7 +161,7 @@ def recurrence_backward(packed, first, last, gates, c, dh, dc):
     the way upwards, and gains what comes back from t+1; gates become dz.  dc (U, B, 16) is scratch.
     """
     blocks, steps, lanes, _ = gates.shape
-    width, rows = blocks * PANEL, last - first
+    panels, width, rows = packed.shape[0], blocks * PANEL, last - first
     packed_at, gates_at, c_at = packed.ctypes.data, gates.ctypes.data, c.ctypes.data
     dh_at, dc_at = dh.ctypes.data, dc.ctypes.data
     gates_panel, dh_panel, c_block = gates.strides[0] // 4, dh.strides[0] // 4, c.strides[0] // 4
@@ -151,7 +170,7 @@ def recurrence_backward(packed, first, last, gates, c, dh, dc):
             store(dc_at, (block * lanes + lane) * LANES, splat(f32(0.0)))
     for t in range(steps - 1, -1, -1):
         place = t * lanes + first
-        for panel in range(packed.shape[0]):
+        for panel in range(panels):
             vectors = min(4, blocks - 4 * panel)
             unit = panel * dh_panel + place * PANEL
             if t < steps - 1:
@@ -165,22 +184,22 @@ def recurrence_backward(packed, first, last, gates, c, dh, dc):
                     width,
                     rows,
                     vectors,
-                    gates_at + 4 * (4 * panel * gates_panel + place * PANEL),
                 )
-            for vector in range(vectors):
-                block = 4 * panel + vector
-                gate = block * gates_panel + place * PANEL
-                cell = block * c_block + place * LANES
-                carried = (block * lanes + first) * LANES
-                for lane in range(rows):
-                    cell_backward(
-                        gates_at,
-                        gate + lane * PANEL,
-                        c_at,
-                        c_at + 4 * lanes * LANES,
-                        cell + lane * LANES,
-                        dh_at,
-                        unit + lane * PANEL + vector * LANES,
-                        dc_at,
-                        carried + lane * LANES,
-                    )
+            # Fetched meanwhile: the next panel of dh, and of gates and c what the block after next reads.
+            back, then = divmod(panel + 1, panels)
+            unit_then = (then - panel) * dh_panel - back * lanes * PANEL
+            for block in range(4 * panel, 4 * panel + vectors):
+                back, then = divmod(block + 2, blocks)
+                gate_then = (then - block) * gates_panel - back * lanes * PANEL
+                cell_then = (then - block) * c_block - back * lanes * LANES
+                gate, cell = block * gates_panel + place * PANEL, block * c_block + place * LANES
+                carried, unit = (block * lanes + first) * LANES, unit_offset(block, dh_panel) + place * PANEL
+                for _ in range(rows):
+                    fetch_row(gates_at, gate + gate_then)
+                    fetch(c_at, cell + cell_then)
+                    fetch(dh_at, unit + unit_then)
+                    cell_backward(gates_at, gate, c_at, c_at + 4 * lanes * LANES, cell, dh_at, unit, dc_at, carried)
+                    gate += PANEL
+                    cell += LANES
+                    unit += PANEL
+                    carried += LANES

@@ -92,6 +92,17 @@ def store(typing, base, offset, value):
 
 
 @intrinsic
+def fetch(typing, base, offset):
+    """Have the line at ``base`` + ``offset`` elements come into the second cache, for later. Any address will do."""
+
+    def codegen(context, builder, signature, args):
+        llvm_prefetch(builder, *args)
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.intp), codegen
+
+
+@intrinsic
 def load_one(typing, base, offset):
     """The float at ``base`` + ``offset`` elements."""
 
