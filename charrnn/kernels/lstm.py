@@ -18,7 +18,7 @@ from numba import njit
 
 from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
-from charrnn.kernels.matmul import PANEL, multiply_panel
+from charrnn.kernels.matmul import PANEL, fetch_row, multiply_panel
 from charrnn.kernels.packing import copy_columns
 from charrnn.kernels.simd import LANES, fetch, fma, load, splat, store
 
@@ -38,13 +38,6 @@ def look_up(ids, table_at, gates_at):
 def unit_offset(block, panel_step):
     """Where the 16 units of a block are in panels of 64 units that are ``panel_step`` apart."""
     return block // 4 * panel_step + block % 4 * LANES
-
-
-@njit
-def fetch_row(panels_at, offset):
-    """Have a row of a panel come near."""
-    for k in range(0, PANEL, LANES):
-        fetch(panels_at, offset + k)
 
 
 @njit

@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from charrnn.kernels.simd import LANES, llvm_call, llvm_pointer, llvm_prefetch, llvm_splat
+from charrnn.kernels.simd import LANES, fetch, llvm_call, llvm_pointer, llvm_prefetch, llvm_splat
 
 PANEL = 4 * LANES
 LINE = 16  # floats of a cache line
@@ -126,12 +126,19 @@ def multiply_tile(typing, rows, vectors, lines, a, a_row, a_step, b, c, c_row, d
 
 
 @njit
+def fetch_row(panels_at, offset):
+    """Have the row of a panel that is ``offset`` elements after the address come near."""
+    for k in range(0, PANEL, LANES):
+        fetch(panels_at, offset + k)
+
+
+@njit
 def multiply_block(a, a_row, a_step, b, c, c_row, depth, rows, vectors, ahead, further):
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors].
 
     Rows are shared out evenly over the tiles, so that 25 rows are five tiles of 5 and not four of 6 and one of 1.
-    Four tiles, or two where there are fewer, fetch as much as B is, from the address ``ahead`` on; more, if there are,
-    go on at ``further``.
+    Four tiles, or two of three or two, fetch as much as B is, from the address ``ahead`` on; more, if there are, go on
+    at ``further``.  (One alone would spend more time on fetching than it saves.)
     """
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
     least, larger = rows // tiles, rows % tiles
@@ -139,7 +146,7 @@ def multiply_block(a, a_row, a_step, b, c, c_row, depth, rows, vectors, ahead, f
         width = min(TILE_VECTORS, vectors - first_vector)
         shift = 4 * LANES * first_vector
         tile_a, tile_c = a, c + shift
-        lines = 2 if tiles < 4 and width == TILE_VECTORS else 1
+        lines = 2 if 1 < tiles < 4 and width == TILE_VECTORS else 1
         fetch = b if first_vector else ahead  # once, whatever the width of a tile
         for tile in range(tiles):
             count = least + (tile < larger)
