@@ -147,13 +147,13 @@ def multiply_block(a, a_row, a_step, b, c, c_row, depth, rows, vectors, ahead, f
         shift = 4 * LANES * first_vector
         tile_a, tile_c = a, c + shift
         lines = 2 if 1 < tiles < 4 and width == TILE_VECTORS else 1
-        fetch = b if first_vector else ahead  # once, whatever the width of a tile
+        coming = b if first_vector else ahead  # fetched once, whatever the width of a tile
         for tile in range(tiles):
             count = least + (tile < larger)
-            multiply_tile(count, width, lines, tile_a, a_row, a_step, b + shift, tile_c, c_row, depth, fetch)
+            multiply_tile(count, width, lines, tile_a, a_row, a_step, b + shift, tile_c, c_row, depth, coming)
             tile_a += 4 * count * a_row
             tile_c += 4 * count * c_row
-            fetch = further if lines * (tile + 1) == 4 else fetch + 4 * LINE * lines * depth
+            coming = further if lines * (tile + 1) == 4 else coming + 4 * LINE * lines * depth
 
 
 @njit
