@@ -28,7 +28,9 @@ def multiply(a, b, c, panels, repeats):
     for _ in range(repeats):
         for panel in range(panels):
             b_at, c_at = b.ctypes.data + panel * b.strides[0], c.ctypes.data + panel * c.strides[0]
-            multiply_panel(a.ctypes.data, PANEL, a.strides[0] // 4, b_at, c_at, PANEL, depth, rows, 4)
+            multiply_panel(
+                a.ctypes.data, PANEL, a.strides[0] // 4, b_at, c_at, PANEL, depth, rows, 4, b_at + b.strides[0]
+            )
 
 
 def main():

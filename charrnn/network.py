@@ -20,7 +20,7 @@ from charrnn.kernels import compiler
 from charrnn.kernels.affine import affine
 from charrnn.kernels.dropout import dropout
 from charrnn.kernels.gradients import panel_groups, row_gradient, weight_gradient
-from charrnn.kernels.lstm import recurrence, recurrence_backward
+from charrnn.kernels.lstm import layer_backward, layer_forward
 from charrnn.kernels.matmul import PANEL
 from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
@@ -66,7 +66,7 @@ class CharLSTM:
         init: str = "unit",
         forget_bias: float = 1.0,
     ):
-        compiler.prepare(affine, recurrence, cross_entropy, pack, pack_bias, pack_table)
+        compiler.prepare(affine, layer_forward, cross_entropy, pack, pack_bias, pack_table)
         self.config = config
         self.parameters = Parameters(config)
         self.team = Team(available_threads() if threads is None else threads)
@@ -104,7 +104,7 @@ class CharLSTM:
         The first compilation takes seconds: who measures how long a step takes has it done before.
         """
         if self.gradient is None:
-            compiler.prepare(pack_transposed, dropout, recurrence_backward, weight_gradient, row_gradient)
+            compiler.prepare(pack_transposed, dropout, layer_backward, weight_gradient, row_gradient)
             self.gradient = Parameters(self.config)
 
     def forward_weights(self) -> PackedWeights:
@@ -278,12 +278,10 @@ class CharLSTM:
     def _layers(self, window, worker, first, last, regular=None):
         packed = self.packed
         for k in range(self.config.layers):
-            table = packed.no_table if k else packed.table
-            if k:
-                affine(window.passed_on(k - 1), packed.input[k].forward, packed.bias[k], first, last, window.gates[k])
-            state = window.state.h[k], window.state.c[k]
-            arrays = window.gates[k], window.h[k], window.c[k]
-            recurrence(window.x, table, packed.recurrent[k].forward, first, last, *state, *arrays)
+            below = window.passed_on(k - 1) if k else window.h[0]  # nothing of it is read if there is none
+            weights = packed.beneath[k][0], packed.recurrent[k].forward
+            state, arrays = (window.state.h[k], window.state.c[k]), (window.gates[k], window.h[k], window.c[k])
+            layer_forward(window.x, packed.tables[k], below, *weights, first, last, *state, *arrays)
             if window.dropout:
                 regular.drop(k, window.h[k][:, 1:], first, last, window.dropped[k])
 
@@ -296,15 +294,12 @@ class CharLSTM:
         affine(window.logits, self.packed.output.transposed, no_bias, first, last, window.dh)
 
     def _backward(self, window, first, last, regular):
-        packed, dh, no_bias = self.packed, window.dh, self.packed.no_bias(self.config.hidden)
+        packed, dh = self.packed, window.dh
         for k in reversed(range(self.config.layers)):
             if window.dropout:
                 regular.drop(k, dh, first, last, dh)
-            recurrence_backward(
-                packed.recurrent[k].transposed, first, last, window.gates[k], window.c[k], dh, window.space.dc
-            )
-            if k:
-                affine(window.gates[k], packed.input[k].transposed, no_bias, first, last, dh)
+            weights = packed.recurrent[k].transposed, packed.beneath[k][1]
+            layer_backward(*weights, first, last, window.gates[k], window.c[k], dh, window.space.dc)
 
     def _weight_gradients(self, window):
         gradient, dtable, calls = self.gradient, window.space.dtable, []

@@ -79,7 +79,10 @@ class PackedWeights:
         self.output_bias[config.vocabulary :] = -np.inf
         self._zeros = aligned_zeros(max(padded(hidden), padded(config.embedding or 1)))
         self.table = aligned_zeros(panels(width), config.vocabulary, PANEL)
-        self.no_table = aligned_zeros(0, 0, PANEL)
+        # What the layers take beside: rows by character or the bias, and the matrix for what comes from beneath.
+        self.tables = [bias.reshape(-1, 1, PANEL) if k else self.table for k, bias in enumerate(self.bias)]
+        nothing = aligned_zeros(panels(width), 0, PANEL), aligned_zeros(0, width, PANEL)
+        self.beneath = [(self.input[k].forward, self.input[k].transposed) if k else nothing for k in layers]
         if config.embedding:
             self.embedding = aligned_zeros(panels(config.embedding), 1, config.vocabulary, PANEL)
 

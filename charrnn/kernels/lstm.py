@@ -26,10 +26,10 @@ f32 = np.float32
 
 
 @njit
-def look_up(ids, table_at, gates_at):
-    """Rows of a panel of gates = rows ``ids`` of the table's: x W_ih + b for a one-hot x."""
+def look_up(ids, count, table_at, gates_at):
+    """Rows of a panel of gates = rows ``ids`` of one of the table, or its first where there are not more than one."""
     for lane in range(ids.size):
-        source, target = ids[lane] * PANEL, lane * PANEL
+        source, target = ids[lane] * PANEL if count > 1 else 0, lane * PANEL
         for k in range(0, PANEL, LANES):
             store(gates_at, target + k, load(table_at, source + k))
 
@@ -77,50 +77,52 @@ def hand_back(panelled, columns, rows, first, last):
             copy_columns(panelled, at, rows, lane * width + k, min(LANES, width - k))
 
 
-@kernel(void(Ids2, Array3, Array3, intp, intp, Array2, Array2, Panels, Panels, Panels))
-def recurrence(x, table, packed, first, last, state_h, state_c, gates, h, c):
-    """The layer's steps: gates hold the activated gates on return; h and c are filled.  packed is W_hh (U, H, 64).
+@kernel(void(Ids2, Array3, Panels, Array3, Array3, intp, intp, Array2, Array2, Panels, Panels, Panels))
+def layer_forward(x, table, below, w_ih, w_hh, first, last, state_h, state_c, gates, h, c):
+    """The layer's steps: gates hold the activated gates on return; h and c are filled.
 
-    state_h and state_c (B, H) are the incoming state and become the outgoing one.  x W_ih + b is the row of ``table``
-    (U, V, 64) that a character x picks; a table of no panels means that gates hold it on entry.
+    What the first layer gets for characters x (T, B) are rows of ``table`` (U, V, 64), x W_ih + b for a one-hot x.  To
+    the others below (Q, T, B, 64) is what the layer beneath passes on, and ``table`` (U, 1, 64) is b.  w_ih (U, D, 64),
+    where D is 0 for the first layer, and w_hh (U, H, 64) are packed.  state_h and state_c (B, H) are the incoming state
+    and become the outgoing one.
     """
     blocks, steps, lanes, _ = gates.shape
-    depth, rows = packed.shape[1], last - first
-    packed_at, gates_at, h_at, c_at = packed.ctypes.data, gates.ctypes.data, h.ctypes.data, c.ctypes.data
+    inputs, units, rows = w_ih.shape[1], w_hh.shape[1], last - first
+    gates_at, h_at, c_at, below_at = gates.ctypes.data, h.ctypes.data, c.ctypes.data, below.ctypes.data
     gates_panel, h_panel, c_block = gates.strides[0] // 4, h.strides[0] // 4, c.strides[0] // 4
+    below_panel = below.strides[0] // 4
     take_in(state_h, first, last, h, PANEL)
     take_in(state_c, first, last, c, LANES)
     for t in range(steps):
         place = t * lanes + first
+        row_at = 4 * place * PANEL
         for block in range(blocks):
             gate = block * gates_panel + place * PANEL
-            if table.shape[0]:
-                look_up(x[t, first:last], table.ctypes.data + block * table.strides[0], gates_at + 4 * gate)
-            multiply_panel(
-                h_at + 4 * place * PANEL,
-                PANEL,
-                h_panel,
-                packed_at + 4 * block * depth * PANEL,
-                gates_at + 4 * gate,
-                PANEL,
-                depth,
-                rows,
-                4,
-            )
+            z_at = gates_at + 4 * gate
+            input_at = w_ih.ctypes.data + 4 * block * inputs * PANEL
+            recurrent_at = w_hh.ctypes.data + 4 * block * units * PANEL
+            used_next = input_at + 4 * inputs * PANEL if inputs else recurrent_at + 4 * units * PANEL
+            look_up(x[t, first:last], table.shape[1], table.ctypes.data + block * table.strides[0], z_at)
+            multiply_panel(below_at + row_at, PANEL, below_panel, input_at, z_at, PANEL, inputs, rows, 4, recurrent_at)
+            multiply_panel(h_at + row_at, PANEL, h_panel, recurrent_at, z_at, PANEL, units, rows, 4, used_next)
             cell, unit = block * c_block + place * LANES, unit_offset(block, h_panel) + (place + lanes) * PANEL
-            # Fetched meanwhile: what the block after next will write, or read and write.
+            # Fetched meanwhile: what the block after next will write, or read and write, and of the next step's input
+            # as much as is of the same units.
             further, then = divmod(block + 2, blocks)
             gate_then = (then - block) * gates_panel + further * lanes * PANEL
             cell_then = (then - block) * c_block + (further + 1) * lanes * LANES
             unit_then = unit_offset(then, h_panel) - unit_offset(block, h_panel) + further * lanes * PANEL
+            beneath_then = unit_offset(block, below_panel) + (place + lanes) * PANEL
             for _ in range(rows):
                 fetch_row(gates_at, gate + gate_then)
                 fetch(c_at, cell + cell_then)
                 fetch(h_at, unit + unit_then)
+                fetch(below_at, beneath_then)
                 cell_forward(gates_at, gate, c_at, c_at + 4 * lanes * LANES, cell, h_at, unit)
                 gate += PANEL
                 cell += LANES
                 unit += PANEL
+                beneath_then += PANEL
     hand_back(h, PANEL, state_h, first, last)
     hand_back(c, LANES, state_c, first, last)
 
@@ -146,17 +148,17 @@ def cell_backward(gates_at, gate, before_at, after_at, cell, dh_at, unit, dc_at,
     store(dc_at, carried, dc * f)
 
 
-@kernel(void(Array3, intp, intp, Panels, Panels, Panels, Array3))
-def recurrence_backward(packed, first, last, gates, c, dh, dc):
+@kernel(void(Array3, Array3, intp, intp, Panels, Panels, Panels, Array3))
+def layer_backward(w_hh, w_ih, first, last, gates, c, dh, dc):
     """Back through the layer's steps.
 
-    packed is W_hh transposed (Q, 4Hp, 64); dh (Q, T, B, 64) holds the loss's gradient with respect to each h_t by
-    the way upwards, and gains what comes back from t+1; gates become dz.  dc (U, B, 16) is scratch.
+    w_hh and w_ih are packed transposes (Q, 4Hp, 64); w_ih has no panel if nothing is beneath.  dh (Q, T, B, 64) holds
+    the loss's gradient with respect to each h_t by the way upwards, gains what comes back from t+1, and then becomes
+    dx, the same for the layer beneath, if there is one; gates become dz.  dc (U, B, 16) is scratch.
     """
     blocks, steps, lanes, _ = gates.shape
-    panels, width, rows = packed.shape[0], blocks * PANEL, last - first
-    packed_at, gates_at, c_at = packed.ctypes.data, gates.ctypes.data, c.ctypes.data
-    dh_at, dc_at = dh.ctypes.data, dc.ctypes.data
+    panels, width, rows = w_hh.shape[0], blocks * PANEL, last - first
+    gates_at, c_at, dh_at, dc_at = gates.ctypes.data, c.ctypes.data, dh.ctypes.data, dc.ctypes.data
     gates_panel, dh_panel, c_block = gates.strides[0] // 4, dh.strides[0] // 4, c.strides[0] // 4
     for block in range(blocks):
         for lane in range(first, last):
@@ -171,12 +173,13 @@ def recurrence_backward(packed, first, last, gates, c, dh, dc):
                     gates_at + 4 * (place + lanes) * PANEL,
                     PANEL,
                     gates_panel,
-                    packed_at + 4 * panel * width * PANEL,
+                    w_hh.ctypes.data + panel * w_hh.strides[0],
                     dh_at + 4 * unit,
                     PANEL,
                     width,
                     rows,
                     vectors,
+                    w_hh.ctypes.data + (panel + 1) * w_hh.strides[0],
                 )
             # Fetched meanwhile: the next panel of dh, and of gates and c what the block after next reads.
             back, then = divmod(panel + 1, panels)
@@ -196,3 +199,21 @@ def recurrence_backward(packed, first, last, gates, c, dh, dc):
                     cell += LANES
                     unit += PANEL
                     carried += LANES
+        for panel in range(w_ih.shape[0]):
+            vectors = min(4, blocks - 4 * panel)
+            unit = panel * dh_panel + place * PANEL
+            for lane in range(rows):
+                for k in range(0, vectors * LANES, LANES):
+                    store(dh_at, unit + lane * PANEL + k, splat(f32(0.0)))
+            multiply_panel(
+                gates_at + 4 * place * PANEL,
+                PANEL,
+                gates_panel,
+                w_ih.ctypes.data + panel * w_ih.strides[0],
+                dh_at + 4 * unit,
+                PANEL,
+                width,
+                rows,
+                vectors,
+                w_ih.ctypes.data + (panel + 1) * w_ih.strides[0],
+            )

@@ -157,15 +157,14 @@ def multiply_block(a, a_row, a_step, b, c, c_row, depth, rows, vectors, ahead, f
 
 
 @njit
-def multiply_panel(a, a_row, panel_step, b, c, c_row, depth, rows, vectors):
+def multiply_panel(a, a_row, panel_step, b, c, c_row, depth, rows, vectors, following):
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors]: a panel of C, any number of rows.
 
-    ``panel_step`` is the stride from one panel of A to the next.  The panel of B that is used next follows this one.
+    ``panel_step`` is the stride from one panel of A to the next, ``following`` the address of the panel of B that is
+    used next.
     """
     for k in range(0, depth, PANEL):
         size = min(PANEL, depth - k)
         panel_at, block = a + 4 * (k // PANEL) * panel_step, b + 4 * k * PANEL
-        following = block + 4 * size * PANEL
-        multiply_block(
-            panel_at, a_row, 1, block, c, c_row, size, rows, vectors, following, following + 4 * size * PANEL
-        )
+        ahead = block + 4 * size * PANEL if k + PANEL < depth else following
+        multiply_block(panel_at, a_row, 1, block, c, c_row, size, rows, vectors, ahead, ahead + 4 * size * PANEL)

@@ -54,7 +54,7 @@ def add_product(x_at, x_width, depth, packed_at, y_at, y_width, rows, first_pane
         column = PANEL * panel
         vectors = min(PANEL, y_width - column) // LANES
         b, c = packed_at + 4 * column * depth, y_at + 4 * column
-        multiply_panel(x_at, x_width, PANEL, b, c, y_width, depth, rows, vectors)
+        multiply_panel(x_at, x_width, PANEL, b, c, y_width, depth, rows, vectors, b + 4 * depth * PANEL)
 
 
 @njit
