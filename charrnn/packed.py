@@ -9,7 +9,8 @@ from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import LANES
 from charrnn.parameters import Parameters, aligned_zeros
 
-PACKED_AT_ONCE = 65_536  # weights of one call: many small ones would cost more than they do
+PACKED_AT_ONCE = 65_536  # weights of one call: many small ones would cost more than they do …
+NEIGHBOURS = 8  # … and at least so many panels, which stand side by side in the rows that are read
 
 
 def padded(size: int) -> int:
@@ -52,7 +53,7 @@ class Matrix:
         """The packing of its panels, as calls to be shared out."""
         calls = []
         for kernel, target in [(pack, self.forward), (pack_transposed, self.transposed)][: 1 + transposed]:
-            group = max(1, PACKED_AT_ONCE // target[0].size)
+            group = max(NEIGHBOURS, PACKED_AT_ONCE // target[0].size)
             for first in range(0, len(target), group):
                 last = min(first + group, len(target))
                 calls.append((kernel, (self.weights, self.gated, first, last, target)))

@@ -11,7 +11,7 @@ from numba import njit
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import PANEL, multiply_block
-from charrnn.kernels.packing import unpack_panel
+from charrnn.kernels.packing import unpack
 from charrnn.kernels.simd import LANES, load, splat, store
 
 f32 = np.float32
@@ -93,9 +93,8 @@ def weight_gradient(x, dy, first, last, scratch, gated, gradient, bias):
                     next_dy if k == 0 else next_x if panel == 0 else dy_at,
                     next_x if panel == 0 else dy_at,
                 )
-    for panel in range(panels):
-        unpack_panel(scratch, panel * size, first + panel, gated, gradient)
-        unpack_panel(scratch, panels * size + panel * PANEL, first + panel, gated, bias)
+    unpack(scratch, 0, first, last, gated, gradient)
+    unpack(scratch, panels * size, first, last, gated, bias)
 
 
 @kernel(void(Ids2, Panels, intp, intp, Array3, Array2))
@@ -113,4 +112,4 @@ def row_gradient(x, dy, first, last, dtable, gradient):
             row = ids[place] * PANEL
             for j in range(0, PANEL, LANES):
                 store(rows_at, row + j, load(rows_at, row + j) + load(dy_at, place * PANEL + j))
-        unpack_panel(dtable, panel * rows * PANEL, panel, True, gradient)
+    unpack(dtable, first * rows * PANEL, first, last, True, gradient)

@@ -44,9 +44,9 @@ def pack(weights, gated, first, last, packed):
     """Panels ``first`` to ``last`` of weights (K, N): packed (panels, K, 64); N = 4H if ``gated``."""
     depth, columns = weights.shape
     units = columns // 4 if gated else columns
-    for panel in range(first, last):
-        for k in range(depth):
-            for block in range(4):
+    for k in range(depth):
+        for block in range(4):
+            for panel in range(first, last):  # innermost: they are neighbours in a row, and rows are often pages apart
                 start = block_start(panel, block, units, gated)
                 target = (panel * depth + k) * PANEL + LANES * block
                 copy_columns(weights, k * columns + start, packed, target, block_size(panel, block, units, gated))
@@ -98,12 +98,13 @@ def pack_bias(bias, gated, packed):
 
 
 @njit
-def unpack_panel(sums, start, panel, gated, gradient):
-    """Write a panel (rows, 64), from sums[start] on, to its columns of ``gradient`` (rows, N)."""
+def unpack(sums, start, first, last, gated, gradient):
+    """Panels ``first`` to ``last`` of gradient (rows, N) = panels (rows, 64) that stand at sums[start] and on."""
     rows, columns = gradient.shape
     units = columns // 4 if gated else columns
-    for block in range(4):
-        first = block_start(panel, block, units, gated)
-        size = block_size(panel, block, units, gated)
-        for row in range(rows):
-            copy_columns(sums, start + PANEL * row + LANES * block, gradient, row * columns + first, size)
+    for row in range(rows):
+        for block in range(4):
+            for panel in range(first, last):
+                source = start + ((panel - first) * rows + row) * PANEL + LANES * block
+                target = row * columns + block_start(panel, block, units, gated)
+                copy_columns(sums, source, gradient, target, block_size(panel, block, units, gated))
