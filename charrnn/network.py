@@ -238,8 +238,8 @@ class CharLSTM:
         steps, lanes = x.shape
         if state.h.shape != (self.config.layers, lanes, self.config.hidden) or state.c.shape != state.h.shape:
             raise ConfigError(f"the state has shape {state.h.shape}, which does not fit {lanes} lanes")
-        if any(part.dtype != np.float32 or not part.flags.c_contiguous for part in (state.h, state.c)):
-            raise ConfigError("the state must be C-contiguous float32 arrays")
+        if any(part.dtype != np.float32 or not part.flags.carray for part in (state.h, state.c)):
+            raise ConfigError("the state must be C-contiguous float32 arrays that can be written to")
         if not 0 <= x.min() <= x.max() < self.config.vocabulary:
             raise ConfigError(f"ids must be from 0 to {self.config.vocabulary - 1}")
         if y is not None and y.max(initial=-1) >= self.config.vocabulary:

@@ -10,7 +10,7 @@ from charrnn.kernels.simd import LANES
 from charrnn.parameters import Parameters, aligned_zeros
 
 PACKED_AT_ONCE = 65_536  # weights of one call: many small ones would cost more than they do …
-NEIGHBOURS = 8  # … and at least so many panels, which stand side by side in the rows that are read
+NEIGHBOURS = 8  # … and at least so many panels: forward ones stand side by side in the rows that are read
 
 
 def padded(size: int) -> int:
@@ -23,12 +23,12 @@ def panels(width: int) -> int:
     return -(-width // PANEL)
 
 
-def as_panels(rows: np.ndarray, columns: int = PANEL) -> np.ndarray:
-    """A copy of rows (..., N) in panels of so many columns (panels, ..., columns), padded with zeros."""
+def as_panels(rows: np.ndarray) -> np.ndarray:
+    """A copy of rows (..., N) in panels (panels, ..., 64), padded with zeros."""
     width = rows.shape[-1]
-    panelled = np.zeros((-(-width // columns), *rows.shape[:-1], columns), np.float32)
-    for panel, start in zip(panelled, range(0, width, columns), strict=True):
-        stop = min(start + columns, width)
+    panelled = np.zeros((panels(width), *rows.shape[:-1], PANEL), np.float32)
+    for panel, start in zip(panelled, range(0, width, PANEL), strict=True):
+        stop = min(start + PANEL, width)
         panel[..., : stop - start] = rows[..., start:stop]
     return panelled
 

@@ -238,7 +238,9 @@ def test_windows_that_do_not_fit_are_refused_not_read():
             network.losses(x, bad, state)
     with pytest.raises(ConfigError, match="at least one step"):
         network.forward(x[:0], state)
-    for bad in (state.h.astype(np.float64), np.asfortranarray(state.h)):
+    locked = state.h.copy()
+    locked.flags.writeable = False
+    for bad in (state.h.astype(np.float64), np.asfortranarray(state.h), locked):
         with pytest.raises(ConfigError, match="C-contiguous float32"):
             network.losses(x, y, LSTMState(bad, state.c))
     with pytest.raises(ConfigError, match="does not fit 2 lanes"):

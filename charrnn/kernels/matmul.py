@@ -160,8 +160,8 @@ def multiply_block(a, a_row, a_step, b, c, c_row, depth, rows, vectors, ahead, f
 def multiply_panel(a, a_row, panel_step, b, c, c_row, depth, rows, vectors, following):
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors]: a panel of C, any number of rows.
 
-    ``panel_step`` is the stride from one panel of A to the next, ``following`` the address of the panel of B that is
-    used next.
+    ``panel_step`` is the stride from one panel of A to the next.  With the last of B what stands at ``following`` is
+    fetched: as a rule the panel of B that is used next.
     """
     for k in range(0, depth, PANEL):
         size = min(PANEL, depth - k)
