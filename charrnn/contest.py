@@ -9,6 +9,7 @@ import multiprocessing
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -222,9 +223,15 @@ class Outcome:
 
 
 def compare(
-    case: Case, orders: list[tuple], rounds: int = 5, seconds: float = 0.5
+    case: Case,
+    orders: list[tuple],
+    rounds: int = 5,
+    seconds: float = 0.5,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[list[Outcome], tuple[float, float]]:
     """An outcome for each order (work, arguments …), and the peak memory of charrnn's and PyTorch's process in bytes.
+
+    ``report`` is called with the number of rounds done, of all orders together, and of those there are.
 
     Raises:
         CharRNNError: the two do not compute the same losses, or PyTorch does not run here.
@@ -243,6 +250,7 @@ def compare(
         times: list[list[float]] = [[] for _ in sides]
         peaks = []
         for _ in range(rounds):
+            report(len(outcomes) * rounds + len(times[0]), len(orders) * rounds)
             for k, side in enumerate(sides):
                 times[k].append(side.do(work, repeats[k], *arguments)[0] / repeats[k])
                 peaks += sides[0].do("peak", 1)[1]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from command_line import invoke, succeed
 
-from charrnn import stopwatch, timing
+from charrnn import contest, stopwatch, timing
 from charrnn.config import ModelConfig
 from charrnn.kernels import peak
 from charrnn.packed import padded, panels
@@ -87,3 +87,21 @@ def test_a_comparison_with_pytorch():
     assert set(found["ratios"]) == {"training", "evaluation", "writing a batch"}
     assert min(found["ratios"].values()) > 0
     assert "times PyTorch's speed" in succeed("bench", *TINY, "--compare-pytorch").stdout
+
+
+def test_a_comparison_says_how_far_it_is(monkeypatch):
+    class Side:
+        def __init__(self, kind, case):
+            pass
+
+        def do(self, work, repeats, *arguments):
+            return 0.01 * repeats, [1.0] * repeats
+
+        def close(self):
+            return 1.0
+
+    monkeypatch.setattr(contest, "_Side", Side)
+    case, seen = contest.Case(ModelConfig(5, 4, 1), 2, 3, 1), []
+    outcomes, _ = contest.compare(case, [("train",), ("evaluate",)], 3, 0.1, lambda *far: seen.append(far))
+    assert [outcome.ratio for outcome in outcomes] == [1.0, 1.0]
+    assert seen == [(done, 6) for done in range(6)]

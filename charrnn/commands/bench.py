@@ -42,6 +42,7 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
     from charrnn.runs import load_checkpoint
     from charrnn.terminal import figures
     from charrnn.terminal.console import Terminal
+    from charrnn.terminal.progress import progress_bar
     from charrnn.terminal.tables import key_values, table
     from charrnn.threads import available_threads
     from charrnn.timing import measure
@@ -63,8 +64,15 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
         cases = [(size, count) for size in (8, 16, 32, 64, 128) for count in counts]
     for size, _ in cases:
         memory.check(model, TrainConfig(batch_size=size, seq_len=seq_len))
-    timings = [measure(model, size, seq_len, count, seconds) for size, count in cases]
-    contest = _compare(timings[0], seconds) if options["compare_pytorch"] else None
+    timings = []
+    with progress_bar(terminal, "Measuring") as report:
+        for size, count in cases:
+            report(len(timings), len(cases))
+            timings.append(measure(model, size, seq_len, count, seconds))
+    contest = None
+    if options["compare_pytorch"]:
+        with progress_bar(terminal, "Taking turns with PyTorch") as report:
+            contest = _compare(timings[0], seconds, report)
     if as_json:
         for timing in timings:
             terminal.json(_as_dict(timing) | ({"pytorch": contest} if contest else {}))
@@ -101,13 +109,13 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
     terminal.show(*key_values(pairs, terminal.width))
 
 
-def _compare(timing, seconds: float) -> dict:
+def _compare(timing, seconds: float, report) -> dict:
     """How many times as fast as PyTorch, by work, and the peak memory of both processes."""
     from charrnn.contest import Case, compare
 
     case = Case(timing.config, timing.batch_size, timing.seq_len, timing.threads)
     names = ("training", "evaluation", "writing a batch")
-    outcomes, memory = compare(case, [("train",), ("evaluate",), ("sample", 50)], 5, seconds)
+    outcomes, memory = compare(case, [("train",), ("evaluate",), ("sample", 50)], 5, seconds, report)
     ratios = {name: outcome.ratio for name, outcome in zip(names, outcomes, strict=True)}
     return {"ratios": ratios, "peak_bytes": memory[0], "pytorch_peak_bytes": memory[1]}
 

@@ -1,4 +1,4 @@
-"""y = x W + b over a window, and dx = dy Wᵀ: the layers' input products and the output layer.
+"""y = x W + b over a window, and dx = dy Wᵀ: the output layer, and the table of an embedding.
 
 Legend: T steps, B lanes, K inputs, N outputs (padded Np, whole vectors of 16).  Calls work on lanes ``first`` to
 ``last``.
