@@ -18,7 +18,7 @@ from numba import njit
 
 from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
-from charrnn.kernels.matmul import PANEL, fetch_row, multiply_panel
+from charrnn.kernels.matmul import PANEL, fetch_row, multiply_panel, offset
 from charrnn.kernels.packing import copy_columns
 from charrnn.kernels.simd import LANES, fetch, fma, load, splat, store
 
@@ -32,12 +32,6 @@ def look_up(ids, count, table_at, gates_at):
         source, target = ids[lane] * PANEL if count > 1 else 0, lane * PANEL
         for k in range(0, PANEL, LANES):
             store(gates_at, target + k, load(table_at, source + k))
-
-
-@njit
-def unit_offset(block, panel_step):
-    """Where the 16 units of a block are in panels of 64 units that are ``panel_step`` apart."""
-    return block // 4 * panel_step + block % 4 * LANES
 
 
 @njit
@@ -57,24 +51,28 @@ def cell_forward(gates_at, gate, before_at, after_at, cell, h_at, unit):
 
 
 @njit
-def take_in(rows, first, last, panelled, columns):
-    """Step 0 of panelled (panels, T+1, B, columns) = rows (B, N), of lanes ``first`` to ``last``; the padding stays."""
-    width = rows.shape[1]
-    for lane in range(first, last):
-        for k in range(0, width, LANES):
-            at = k // columns * (panelled.strides[0] // 4) + lane * columns + k % columns
-            copy_columns(rows, lane * width + k, panelled, at, min(LANES, width - k))
+def element(panelled, place, column):
+    """Where a column of a place, counted over steps and lanes, is in panels (panels, T+1, B, columns of a panel)."""
+    columns = panelled.shape[3]
+    return column // columns * (panelled.strides[0] // 4) + place * columns + column % columns
 
 
 @njit
-def hand_back(panelled, columns, rows, first, last):
-    """The way back from the last step."""
-    width, lanes = rows.shape[1], panelled.shape[2]
-    end = (panelled.shape[1] - 1) * lanes * columns
+def take_in(rows, first, last, panelled):
+    """Step 0 of panels (panels, T+1, B, columns) = rows (B, N), of lanes ``first`` to ``last``; the padding stays."""
+    width = rows.shape[1]
     for lane in range(first, last):
         for k in range(0, width, LANES):
-            at = k // columns * (panelled.strides[0] // 4) + end + lane * columns + k % columns
-            copy_columns(panelled, at, rows, lane * width + k, min(LANES, width - k))
+            copy_columns(rows, lane * width + k, panelled, element(panelled, lane, k), min(LANES, width - k))
+
+
+@njit
+def hand_back(panelled, rows, first, last):
+    """The way back from the last step."""
+    width, end = rows.shape[1], (panelled.shape[1] - 1) * panelled.shape[2]
+    for lane in range(first, last):
+        for k in range(0, width, LANES):
+            copy_columns(panelled, element(panelled, end + lane, k), rows, lane * width + k, min(LANES, width - k))
 
 
 @kernel(void(Ids2, Array3, Panels, Array3, Array3, intp, intp, Array2, Array2, Panels, Panels, Panels))
@@ -91,8 +89,8 @@ def layer_forward(x, table, below, w_ih, w_hh, first, last, state_h, state_c, ga
     gates_at, h_at, c_at, below_at = gates.ctypes.data, h.ctypes.data, c.ctypes.data, below.ctypes.data
     gates_panel, h_panel, c_block = gates.strides[0] // 4, h.strides[0] // 4, c.strides[0] // 4
     below_panel = below.strides[0] // 4
-    take_in(state_h, first, last, h, PANEL)
-    take_in(state_c, first, last, c, LANES)
+    take_in(state_h, first, last, h)
+    take_in(state_c, first, last, c)
     for t in range(steps):
         place = t * lanes + first
         row_at = 4 * place * PANEL
@@ -105,14 +103,14 @@ def layer_forward(x, table, below, w_ih, w_hh, first, last, state_h, state_c, ga
             look_up(x[t, first:last], table.shape[1], table.ctypes.data + block * table.strides[0], z_at)
             multiply_panel(below_at + row_at, PANEL, below_panel, input_at, z_at, PANEL, inputs, rows, 4, recurrent_at)
             multiply_panel(h_at + row_at, PANEL, h_panel, recurrent_at, z_at, PANEL, units, rows, 4, used_next)
-            cell, unit = block * c_block + place * LANES, unit_offset(block, h_panel) + (place + lanes) * PANEL
+            cell, unit = block * c_block + place * LANES, offset(LANES * block, h_panel) + (place + lanes) * PANEL
             # Fetched meanwhile: what the block after next will write, or read and write, and of the next step's input
             # as much as is of the same units.
             further, then = divmod(block + 2, blocks)
             gate_then = (then - block) * gates_panel + further * lanes * PANEL
             cell_then = (then - block) * c_block + (further + 1) * lanes * LANES
-            unit_then = unit_offset(then, h_panel) - unit_offset(block, h_panel) + further * lanes * PANEL
-            beneath_then = unit_offset(block, below_panel) + (place + lanes) * PANEL
+            unit_then = offset(LANES * then, h_panel) - offset(LANES * block, h_panel) + further * lanes * PANEL
+            beneath_then = offset(LANES * block, below_panel) + (place + lanes) * PANEL
             for _ in range(rows):
                 fetch_row(gates_at, gate + gate_then)
                 fetch(c_at, cell + cell_then)
@@ -123,8 +121,8 @@ def layer_forward(x, table, below, w_ih, w_hh, first, last, state_h, state_c, ga
                 cell += LANES
                 unit += PANEL
                 beneath_then += PANEL
-    hand_back(h, PANEL, state_h, first, last)
-    hand_back(c, LANES, state_c, first, last)
+    hand_back(h, state_h, first, last)
+    hand_back(c, state_c, first, last)
 
 
 @njit
@@ -189,7 +187,7 @@ def layer_backward(w_hh, w_ih, first, last, gates, c, dh, dc):
                 gate_then = (then - block) * gates_panel - back * lanes * PANEL
                 cell_then = (then - block) * c_block - back * lanes * LANES
                 gate, cell = block * gates_panel + place * PANEL, block * c_block + place * LANES
-                carried, unit = (block * lanes + first) * LANES, unit_offset(block, dh_panel) + place * PANEL
+                carried, unit = (block * lanes + first) * LANES, offset(LANES * block, dh_panel) + place * PANEL
                 for _ in range(rows):
                     fetch_row(gates_at, gate + gate_then)
                     fetch(c_at, cell + cell_then)

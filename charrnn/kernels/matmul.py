@@ -126,6 +126,12 @@ def multiply_tile(typing, rows, vectors, lines, a, a_row, a_step, b, c, c_row, d
 
 
 @njit
+def offset(column, panel_step):
+    """Where a column of a row is, if from one panel of 64 columns to the next there are so many elements."""
+    return column // PANEL * panel_step + column % PANEL
+
+
+@njit
 def fetch_row(panels_at, offset):
     """Have the row of a panel that is ``offset`` elements after the address come near."""
     for k in range(0, PANEL, LANES):

@@ -18,16 +18,10 @@ from numba import njit
 
 from charrnn.kernels.activations import exp
 from charrnn.kernels.compiler import Array2, Ids2, Panels, float32, intp, kernel, void
-from charrnn.kernels.matmul import PANEL
+from charrnn.kernels.matmul import PANEL, offset
 from charrnn.kernels.simd import LANES, at_least, largest, load, load_one, splat, store, store_one, total
 
 f32 = np.float32
-
-
-@njit
-def offset(column, panel_step):
-    """Where a column of a row is, if from one panel of 64 columns to the next there are so many elements."""
-    return column // PANEL * panel_step + column % PANEL
 
 
 @njit

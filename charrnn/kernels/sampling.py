@@ -34,9 +34,9 @@ from charrnn.kernels.compiler import (
     void,
 )
 from charrnn.kernels.lstm import cell_forward
-from charrnn.kernels.matmul import PANEL, multiply_panel
+from charrnn.kernels.matmul import PANEL, multiply_panel, offset
 from charrnn.kernels.meeting import meet
-from charrnn.kernels.output import log_sum_exp, offset, row_maximum
+from charrnn.kernels.output import log_sum_exp, row_maximum
 from charrnn.kernels.simd import LANES, load, store
 
 Model = types.Tuple((Array3, Array4, Array4, Array2, Array3, Array1))
