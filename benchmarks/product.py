@@ -12,7 +12,8 @@ from statistics import median
 import numpy as np
 from numba import njit
 
-from charrnn.kernels.matmul import PANEL, multiply_panel
+from charrnn.kernels.matmul import multiply_panel
+from charrnn.kernels.tiles import PANEL
 from charrnn.parameters import aligned_zeros
 from charrnn.threads import Team
 from charrnn.timing import fma_peak

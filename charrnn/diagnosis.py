@@ -56,7 +56,7 @@ def gradient_norms(network: CharLSTM, x: np.ndarray, y: np.ndarray, state: LSTMS
     network.loss_and_gradient(x, last, state.copy())
     # The gradient is that of the mean over the targets: undo its 1/n, then average the squares over them.
     count = np.count_nonzero(last >= 0)
-    squares = np.stack([np.einsum("utbn,utbn->t", dz, dz, dtype=np.float64) for dz in network.gate_arrays()])
+    squares = np.stack([np.einsum("tbun,tbun->t", dz, dz, dtype=np.float64) for dz in network.gates()])
     return np.sqrt(squares * count)[:, ::-1]
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.kernels.matmul import PANEL
+from charrnn.kernels.tiles import PANEL
 from charrnn.packed import padded, panels
 from charrnn.parameters import parameter_count
 from charrnn.text.batches import fitting_lanes
@@ -22,7 +22,8 @@ def needed(model: ModelConfig, training: TrainConfig) -> int:
     """
     hidden, wide, vocabulary = padded(model.hidden), PANEL * panels(model.hidden), PANEL * panels(model.vocabulary)
     kept = 1 + _MOMENTS.get(training.optimizer, 1) + bool(training.ema)
-    workspace = training.batch_size * training.seq_len * (model.layers * (5 * hidden + 2 * wide) + wide + vocabulary)
+    rows = training.batch_size * (training.seq_len + 1)
+    workspace = rows * (model.layers * (5 * hidden + 2 * wide) + wide + vocabulary)
     return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * model.vocabulary * 4 * hidden)
 
 

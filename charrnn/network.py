@@ -6,7 +6,6 @@ the second, threads share out the weights' gradients, panel by panel.  No sum is
 the result is the same bits for any number of them.
 """
 
-import itertools
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from charrnn.kernels.affine import affine
 from charrnn.kernels.dropout import dropout
 from charrnn.kernels.gradients import panel_groups, row_gradient, weight_gradient
 from charrnn.kernels.lstm import layer_backward, layer_forward
-from charrnn.kernels.matmul import PANEL
 from charrnn.kernels.output import cross_entropy
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import LANES
+from charrnn.layout import Layout, in_order
 from charrnn.packed import PackedWeights, as_rows, padded
 from charrnn.parameters import Parameters, initialise
 from charrnn.regularisation import Regularisation
@@ -74,10 +73,10 @@ class CharLSTM:
         weakref.finalize(self, self.team.close)
         self.packed = PackedWeights(config, self.parameters)
         self.workspace: Workspace | None = None
+        self.layout: Layout | None = None
         self.gradient: Parameters | None = None
         self._packed_for: str | None = None
         self.stopwatch: Stopwatch | None = None
-        self._steps_read = 0
         if seed is not None:
             initialise(self.parameters, config, seed, init, forget_bias)
 
@@ -131,13 +130,10 @@ class CharLSTM:
     # ---- what it computes -----------------------------------------------------------------------------
 
     def forward(self, x: np.ndarray, state: LSTMState) -> np.ndarray:
-        """Logits (T, B, V) for ids x (T, B) int32; ``state`` moves on.
-
-        The logits may be a view, valid until the next call.
-        """
+        """Logits (T, B, V) for ids x (T, B) int32; ``state`` moves on."""
         window = self._open(x, None, state, training=False, rate=0.0)
         self._each_group(window, partial(self._forward, window))
-        return as_rows(window.logits, self.config.vocabulary)
+        return as_rows(window.logits, self.config.vocabulary)[window.layout.rows]
 
     def read(self, x: np.ndarray, state: LSTMState) -> None:
         """As :meth:`forward` without logits, for those who want signals alone: ``state`` moves on."""
@@ -145,7 +141,10 @@ class CharLSTM:
         self._each_group(window, partial(self._layers, window))
 
     def losses(self, x: np.ndarray, y: np.ndarray, state: LSTMState) -> np.ndarray:
-        """Loss (T, B) in nats for every target y (T, B), 0 where y < 0; ``state`` moves on. A view, as above."""
+        """Loss (T, B) in nats for every target y (T, B), 0 where y < 0; ``state`` moves on.
+
+        A view, valid until the next call.
+        """
         window = self._open(x, y, state, training=False, rate=0.0)
 
         def work(worker, first, last):
@@ -191,28 +190,27 @@ class CharLSTM:
         ``name`` is h, c, i, f, g or o. ``c`` is the cell before its tanh; i, f, o are in [0, 1], g and h in [-1, 1].
         """
         hidden = self.config.hidden
-        layers = [blocks.reshape(*blocks.shape[:2], -1)[:, :, :hidden] for blocks in self.signal_blocks(name)]
+        rows = self.layout.rows
+        layers = [blocks[rows].reshape(*rows.shape, -1)[:, :, :hidden] for blocks in self.signal_blocks(name)]
         return np.stack(layers, axis=2)
 
     def signal_blocks(self, name: str) -> list[np.ndarray]:
-        """The same in blocks of units: for each layer (T, B, H/16 rounded up, 16).
+        """The same in blocks of units: for each layer (R, H/16 rounded up, 16), where ``layout.rows`` are the places'.
 
         A view, or a copy of h: valid until the next call.  What stands in the padding, from unit H on, means nothing.
         """
-        space, steps = self.workspace, self._steps_read
+        space, size = self.workspace, self.layout.size
         if name == "h":
-            # Whole panels are cut into blocks and only then to size: NumPy makes up a stride for a single lane.
-            blocks = padded(self.config.hidden) // LANES
-            rows = [as_rows(array[:, 1 : steps + 1], PANEL * len(array)) for array in space.h]
-            return [array.reshape(*array.shape[:2], -1, LANES)[:, :, :blocks] for array in rows]
+            rows = [as_rows(array[:, :size], padded(self.config.hidden)) for array in space.h]
+            return [array.reshape(size, -1, LANES) for array in rows]
         if name == "c":
-            return [np.moveaxis(array[:, 1 : steps + 1], 0, 2) for array in space.c]
+            return [array[:, :size].swapaxes(0, 1) for array in space.c]
         gate = LANES * "ifgo".index(name)
-        return [np.moveaxis(array[..., gate : gate + LANES], 0, 2) for array in self.gate_arrays()]
+        return [array[:, :size, gate : gate + LANES].swapaxes(0, 1) for array in space.gates]
 
-    def gate_arrays(self) -> list[np.ndarray]:
-        """For each layer a view (H/16 rounded up, T, B, 64): i, f, g, o of 16 units, after ``loss_and_gradient`` dz."""
-        return [array[:, : self._steps_read] for array in self.workspace.gates]
+    def gates(self) -> list[np.ndarray]:
+        """For each layer (T, B, H/16 rounded up, 64): i, f, g, o of 16 units, after ``loss_and_gradient`` dz."""
+        return [array.swapaxes(0, 1)[self.layout.rows] for array in self.workspace.gates]
 
     def trace(self, x: np.ndarray, state: LSTMState) -> dict[str, np.ndarray]:
         """Every signal for ids x (T,): h, c, i, f, g, o as (T, L, H) and ``log_probabilities`` (T, V); state moves on.
@@ -249,8 +247,10 @@ class CharLSTM:
             self.workspace = space = None  # let go of the old arrays before the new ones are made
             self.workspace = space = Workspace(self.config, steps, lanes, self.team.threads, training, rate > 0)
         self.refresh(training)
-        self._steps_read = steps
-        return Window(x, state, space, rate > 0)
+        team = self._team_for(x)
+        if self.layout is None or not self.layout.fits(steps, lanes, team.threads):
+            self.layout = Layout(steps, lanes, team.threads)
+        return Window(x, state, space, self.layout, rate > 0)
 
     def _lap(self, worker, name):
         """Tell a stopwatch, if there is one, what worker 0 has just done."""
@@ -258,22 +258,19 @@ class CharLSTM:
             self.stopwatch.lap(name)
 
     def _each_group(self, window, work):
-        """Call work(worker, first, last) for groups of lanes that cover them all."""
-        lanes = window.x.shape[1]
-        team = self._team_for(window)
-        groups = min(team.threads, lanes)
-        bounds = [lanes * group // groups for group in range(groups + 1)]
-        team.run(work, list(itertools.pairwise(bounds)))
+        """Call work(worker, first, last) for the window's groups of lanes."""
+        self._team_for(window.x).run(work, window.layout.groups)
 
-    def _team_for(self, window):
+    def _team_for(self, x):
         """All threads, or this one alone where that is quicker; the result is the same."""
-        return self.alone if window.x.size * self.parameters.size < SMALL_WINDOW else self.team
+        return self.alone if x.size * self.parameters.size < SMALL_WINDOW else self.team
 
     def _forward(self, window, worker, first, last, regular=None):
         self._layers(window, worker, first, last, regular)
         self._lap(worker, "forward")
         packed, top = self.packed, window.passed_on(self.config.layers - 1)
-        affine(top, packed.output.forward, packed.output_bias, first, last, window.logits)
+        rows = window.layout.of_group(first, last)
+        affine(top, packed.output.forward, packed.output_bias, *rows, window.logits)
 
     def _layers(self, window, worker, first, last, regular=None):
         packed = self.packed
@@ -283,55 +280,57 @@ class CharLSTM:
             state, arrays = (window.state.h[k], window.state.c[k]), (window.gates[k], window.h[k], window.c[k])
             layer_forward(window.x, packed.tables[k], below, *weights, first, last, *state, *arrays)
             if window.dropout:
-                regular.drop(k, window.h[k][:, 1:], first, last, window.dropped[k])
+                regular.drop(k, window.h[k], window.layout.lanes, first, last, window.dropped[k])
 
     def _cross_entropy(self, window, y, scale, smoothing, first, last):
         scales = np.float32(scale), np.float32(smoothing)
         cross_entropy(y, *scales, self.config.vocabulary, first, last, window.logits, window.losses)
 
     def _output_backward(self, window, first, last):
-        no_bias = self.packed.no_bias(self.config.hidden)
-        affine(window.logits, self.packed.output.transposed, no_bias, first, last, window.dh)
+        no_bias, rows = self.packed.no_bias(self.config.hidden), window.layout.of_group(first, last)
+        affine(window.logits, self.packed.output.transposed, no_bias, *rows, window.dh)
 
     def _backward(self, window, first, last, regular):
         packed, dh = self.packed, window.dh
         for k in reversed(range(self.config.layers)):
             if window.dropout:
-                regular.drop(k, dh, first, last, dh)
+                regular.drop(k, dh, window.layout.lanes, first, last, dh)
             weights = packed.recurrent[k].transposed, packed.beneath[k][1]
             layer_backward(*weights, first, last, window.gates[k], window.c[k], dh, window.space.dc)
 
     def _weight_gradients(self, window):
         gradient, dtable, calls = self.gradient, window.space.dtable, []
+        here, before = window.layout.portions, window.layout.portions_from_before
         for k in range(self.config.layers):
             dz, bias = window.gates[k], gradient[f"b_l{k}"]
-            calls += self._weight_calls(window.h[k][:, :-1], dz, gradient[f"w_hh_l{k}"], bias, gated=True)
+            calls += self._weight_calls(window.h[k], dz, before, gradient[f"w_hh_l{k}"], bias, gated=True)
             if k:
-                calls += self._weight_calls(window.passed_on(k - 1), dz, gradient[f"w_ih_l{k}"], None, gated=True)
+                calls += self._weight_calls(window.passed_on(k - 1), dz, here, gradient[f"w_ih_l{k}"], None, gated=True)
         top = window.passed_on(self.config.layers - 1)
-        calls += self._weight_calls(top, window.logits, gradient["w_out"], gradient["b_out"], gated=False)
+        calls += self._weight_calls(top, window.logits, here, gradient["w_out"], gradient["b_out"], gated=False)
         # The rows are the first layer's weights where no embedding is between.
-        rows = np.zeros((0, 4 * self.config.hidden), np.float32) if self.config.embedding else gradient["w_ih_l0"]
+        picked = np.zeros((0, 4 * self.config.hidden), np.float32) if self.config.embedding else gradient["w_ih_l0"]
         for first, last in panel_groups(len(dtable), self.team.threads):
-            calls.append((row_gradient, (window.x, window.gates[0], first, last, dtable, rows)))
-        self._team_for(window).share_out(calls, window.space.scratch)
+            calls.append((row_gradient, (window.x, window.gates[0], window.layout.rows, first, last, dtable, picked)))
+        self._team_for(window.x).share_out(calls, window.space.scratch)
         if self.config.embedding:
             self._embedding_gradient(window)
 
     def _embedding_gradient(self, window):
         """From the gradient of the look-up table to those of the embedding and the first layer's weights."""
         space, dtable, gradient, config = window.space, window.space.dtable, self.gradient, self.config
-        calls = self._weight_calls(self.packed.embedding, dtable[:, None], gradient["w_ih_l0"], None, gated=True)
-        self._team_for(window).share_out(calls, space.scratch)
+        rows = in_order(config.vocabulary)
+        calls = self._weight_calls(self.packed.embedding, dtable, rows, gradient["w_ih_l0"], None, gated=True)
+        self._team_for(window.x).share_out(calls, space.scratch)
         transposed, no_bias = self.packed.input[0].transposed, self.packed.no_bias(config.embedding)
-        affine(dtable[:, None], transposed, no_bias, 0, config.vocabulary, space.dembedding)
-        gradient["embedding"][:] = as_rows(space.dembedding[:, 0], config.embedding)
+        affine(dtable, transposed, no_bias, 0, config.vocabulary, space.dembedding)
+        gradient["embedding"][:] = as_rows(space.dembedding, config.embedding)
 
-    def _weight_calls(self, x, dy, gradient, bias, gated):
+    def _weight_calls(self, x, dy, portions, gradient, bias, gated):
         """Gradient (K, N) = Σ xᵀ dy and bias (N,) = Σ dy, if there is one, as calls to be shared out."""
         bias = np.zeros((0, gradient.shape[1]), np.float32) if bias is None else bias[None]
         return [
-            (weight_gradient, (x, dy, first, last, OWN, gated, gradient, bias))
+            (weight_gradient, (x, dy, *portions, first, last, OWN, gated, gradient, bias))
             for first, last in panel_groups(len(dy), self.team.threads)
         ]
 
@@ -339,18 +338,17 @@ class CharLSTM:
 class Window:
     """The part of a workspace that T steps of it use, as views; ``state`` moves on when the steps are made."""
 
-    def __init__(self, x: np.ndarray, state: LSTMState, space: Workspace, dropout: bool):
-        steps = len(x)
-        self.x, self.state, self.space, self.dropout = x, state, space, dropout
-        self.gates = [array[:, :steps] for array in space.gates]
-        self.h = [array[:, : steps + 1] for array in space.h]
-        self.c = [array[:, : steps + 1] for array in space.c]
-        self.logits, self.losses = space.logits[:, :steps], space.losses[:steps]
+    def __init__(self, x: np.ndarray, state: LSTMState, space: Workspace, layout: Layout, dropout: bool):
+        self.x, self.state, self.space, self.layout, self.dropout = x, state, space, layout, dropout
+        self.gates = [array[:, : layout.size] for array in space.gates]
+        self.h = [array[:, : layout.size] for array in space.h]
+        self.c = [array[:, : layout.size] for array in space.c]
+        self.logits, self.losses = space.logits[:, : layout.size], space.losses[: layout.steps]
         if space.dropped is not None:
-            self.dropped = [array[:, :steps] for array in space.dropped]
+            self.dropped = [array[:, : layout.size] for array in space.dropped]
         if space.training:
-            self.dh = space.dh[:, :steps]
+            self.dh = space.dh[:, : layout.size]
 
     def passed_on(self, layer: int) -> np.ndarray:
-        """What a layer hands to the next: h, or what dropout left of it (panels, T, B, 64)."""
-        return self.dropped[layer] if self.dropout else self.h[layer][:, 1:]
+        """What a layer hands to the next: h, or what dropout left of it (panels, R, 64)."""
+        return self.dropped[layer] if self.dropout else self.h[layer]

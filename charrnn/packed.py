@@ -4,9 +4,9 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.kernels.affine import affine
-from charrnn.kernels.matmul import PANEL
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import LANES
+from charrnn.kernels.tiles import PANEL
 from charrnn.parameters import Parameters, aligned_zeros
 
 PACKED_AT_ONCE = 65_536  # weights of one call: many small ones would cost more than they do …
@@ -85,7 +85,7 @@ class PackedWeights:
         nothing = aligned_zeros(panels(width), 0, PANEL), aligned_zeros(0, width, PANEL)
         self.beneath = [(self.input[k].forward, self.input[k].transposed) if k else nothing for k in layers]
         if config.embedding:
-            self.embedding = aligned_zeros(panels(config.embedding), 1, config.vocabulary, PANEL)
+            self.embedding = aligned_zeros(panels(config.embedding), config.vocabulary, PANEL)
 
     def refresh(self, team, training: bool) -> None:
         """Pack the parameters; the transposes, which only the way back needs, if ``training``."""
@@ -98,7 +98,7 @@ class PackedWeights:
         calls.append((pack_bias, (self.parameters["b_out"], False, self.output_bias)))
         vocabulary = self.config.vocabulary
         if self.config.embedding:
-            self.embedding[:, 0] = as_panels(self.parameters["embedding"])
+            self.embedding[:] = as_panels(self.parameters["embedding"])
         else:
             weights, bias = self.parameters["w_ih_l0"], self.parameters["b_l0"]
             for first in range(0, vocabulary, 64):
@@ -107,7 +107,7 @@ class PackedWeights:
         team.share_out(calls)
         if self.config.embedding:
             # A one-hot character times the embedding times W_ih is a row of embedding W_ih.
-            affine(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table[:, None])
+            affine(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table)
 
     def no_bias(self, columns: int) -> np.ndarray:
         """Zeros in place of a bias, for a product of so many columns."""

@@ -52,29 +52,29 @@ class Regularisation:
         """Whether weights are left out, so that they are to be packed for this step alone."""
         return bool(self.recurrent_dropout or self.input_dropout)
 
-    def drop(self, layer: int, source: np.ndarray, first: int, last: int, target: np.ndarray) -> None:
-        """target = source ⊙ mask for one layer's outputs (panels, T, B, 64), lanes first to last."""
+    def drop(self, layer: int, source: np.ndarray, lanes: int, first: int, last: int, target: np.ndarray) -> None:
+        """target = source ⊙ mask for one layer's outputs (panels, R, 64), of a group of so many lanes."""
         key = hash_key(self.seed, self.step, layer)
-        _mask(source, key, self.dropout, not self.variational, first, last, target)
+        _mask(source, key, self.dropout, not self.variational, lanes, first, last, target)
 
     def thin(self, values: Parameters) -> None:
         """Leave out weights, or, the same way, their gradient: in place."""
         if self.recurrent_dropout:
             for layer in range(sum(name.startswith("w_hh") for name in values)):
-                weights = values.padded(f"w_hh_l{layer}").reshape(1, 1, 1, -1)
+                weights = values.padded(f"w_hh_l{layer}").reshape(1, 1, -1)
                 key = hash_key(self.seed, self.step, layer, _RECURRENT)
-                _mask(weights, key, self.recurrent_dropout, True, 0, 1, weights)
+                _mask(weights, key, self.recurrent_dropout, False, 1, 0, 1, weights)
         if self.input_dropout:
             rows = values["embedding" if "embedding" in values else "w_ih_l0"]
-            mask = aligned_zeros(1, 1, 1, padded(len(rows))) + np.float32(1)
-            _mask(mask, hash_key(self.seed, self.step, 0, _CHARACTERS), self.input_dropout, True, 0, 1, mask)
-            rows *= mask[0, 0, 0, : len(rows), None]
+            mask = aligned_zeros(1, 1, padded(len(rows))) + np.float32(1)
+            _mask(mask, hash_key(self.seed, self.step, 0, _CHARACTERS), self.input_dropout, False, 1, 0, 1, mask)
+            rows *= mask[0, 0, : len(rows), None]
 
 
-def _mask(source, key, rate, each_step, first, last, target):
+def _mask(source, key, rate, each_step, lanes, first, last, target):
     keep = 1 - rate
     below = min(round(keep * 2**32), 2**32 - 1)
-    dropout(source, np.uint64(key), np.uint32(below), np.float32(1 / keep), int(each_step), first, last, target)
+    dropout(source, np.uint64(key), np.uint32(below), np.float32(1 / keep), int(each_step), lanes, first, last, target)
 
 
 def hash_key(*numbers: int) -> int:

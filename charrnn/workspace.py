@@ -4,8 +4,8 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.kernels.gradients import scratch_size
-from charrnn.kernels.matmul import PANEL
 from charrnn.kernels.simd import LANES
+from charrnn.kernels.tiles import PANEL
 from charrnn.packed import padded, panels
 from charrnn.parameters import aligned_empty, aligned_zeros
 
@@ -13,28 +13,30 @@ from charrnn.parameters import aligned_empty, aligned_zeros
 class Workspace:
     """Memory for the activations of every layer, T steps of B lanes, columns in panels as the kernels want them.
 
-    With U = ⌈H/16⌉ and Q = ⌈H/64⌉: ``gates[l]`` (U, T, B, 64), ``h[l]`` (Q, T+1, B, 64), ``c[l]`` (U, T+1, B, 16),
-    ``logits`` (⌈V/64⌉, T, B, 64), ``losses`` (T, B); for training also ``dh`` (Q, T, B, 64), with dropout
-    ``dropped[l]`` (Q, T, B, 64), ``dc`` (U, B, 16), and a scratch for each thread.
+    With U = ⌈H/16⌉, Q = ⌈H/64⌉ and R = B (T+1) rows, whose order is that of a :class:`charrnn.layout.Layout`:
+    ``gates[l]`` (U, R, 64), ``h[l]`` (Q, R, 64), ``c[l]`` (U, R, 16), ``logits`` (⌈V/64⌉, R, 64), ``losses`` (T, B);
+    for training also ``dh`` (Q, R, 64), with dropout ``dropped[l]`` (Q, R, 64), ``dc`` (U, B, 16), and a scratch for
+    each thread.
     """
 
     def __init__(self, config: ModelConfig, steps: int, lanes: int, threads: int, training: bool, dropout: bool):
         self.steps, self.lanes, self.training = steps, lanes, training
         blocks, wide, layers = padded(config.hidden) // LANES, panels(config.hidden), range(config.layers)
-        self.gates = [aligned_zeros(blocks, steps, lanes, PANEL) for _ in layers]
-        self.h = [aligned_zeros(wide, steps + 1, lanes, PANEL) for _ in layers]
-        self.c = [aligned_zeros(blocks, steps + 1, lanes, LANES) for _ in layers]
-        self.logits = aligned_zeros(panels(config.vocabulary), steps, lanes, PANEL)
+        rows = lanes * (steps + 1)
+        self.gates = [aligned_zeros(blocks, rows, PANEL) for _ in layers]
+        self.h = [aligned_zeros(wide, rows, PANEL) for _ in layers]
+        self.c = [aligned_zeros(blocks, rows, LANES) for _ in layers]
+        self.logits = aligned_zeros(panels(config.vocabulary), rows, PANEL)
         self.losses = np.zeros((steps, lanes), np.float32)
-        self.dropped = [aligned_zeros(wide, steps, lanes, PANEL) for _ in layers] if dropout else None
+        self.dropped = [aligned_zeros(wide, rows, PANEL) for _ in layers] if dropout else None
         if training:
-            self.dh = aligned_zeros(wide, steps, lanes, PANEL)
+            self.dh = aligned_zeros(wide, rows, PANEL)
             self.dc = aligned_zeros(blocks, lanes, LANES)
             deepest = max(config.hidden, config.embedding or 0)
             self.scratch = [aligned_empty(scratch_size(deepest)) for _ in range(threads)]
             self.dtable = aligned_zeros(blocks, config.vocabulary, PANEL)
             if config.embedding:
-                self.dembedding = aligned_zeros(panels(config.embedding), 1, config.vocabulary, PANEL)
+                self.dembedding = aligned_zeros(panels(config.embedding), config.vocabulary, PANEL)
 
     def fits(self, steps: int, lanes: int, training: bool, dropout: bool) -> bool:
         """Whether a window of this size can use these arrays."""

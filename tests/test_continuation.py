@@ -198,13 +198,13 @@ def test_the_good_weights_are_in_the_checkpoint_only_where_they_differ(tmp_path,
 @pytest.mark.parametrize("fall", [0, 1])  # stopped before the rate falls, and between two falls
 def test_a_plateau_is_remembered_over_a_resume(tmp_path, fall):
     # So high a rate that the loss keeps rising again.
-    config = TrainConfig(seq_len=16, batch_size=4, steps=24, sample_every=0, warmup=0, lr=1.0)
+    config = TrainConfig(seq_len=16, batch_size=4, steps=60, sample_every=0, warmup=0, lr=1.0)
     config = dataclasses.replace(config, schedule="plateau", plateau_patience=1, eval_every=2)
     records = run(trainer(tmp_path / "whole", config))
     rates = [record.lr for record in records if record.event == "step"]
     losses = [record.val_loss for record in records if record.event == "evaluated"]
-    assert rates == [1.0 * 0.5 ** plateaus(losses[: step // 2], 1) for step in range(24)]
-    falls = [step for step in range(1, 24) if rates[step] < rates[step - 1]]
+    assert rates == [1.0 * 0.5 ** plateaus(losses[: step // 2], 1) for step in range(60)]
+    falls = [step for step in range(1, 60) if rates[step] < rates[step - 1]]
     assert len(falls) >= 2
     run(trainer(tmp_path / "parts", config), stop_after=falls[fall] - 1)
     run(resume(tmp_path / "parts", config))

@@ -15,7 +15,7 @@ FLOORS = [
         *("strict_json", "charrnn"),
     },
     {"kernels", "text"},
-    {"program", "parameters", "threads", "packed", "workspace", "memory"},
+    {"program", "parameters", "threads", "packed", "layout", "workspace", "memory"},
     {"regularisation"},
     {"network"},
     {"lanes"},

@@ -5,9 +5,9 @@ import pytest
 from numba import njit
 
 from charrnn.kernels import compiler
-from charrnn.kernels.matmul import PANEL
 from charrnn.kernels.packing import pack, pack_transposed
 from charrnn.kernels.simd import transpose
+from charrnn.kernels.tiles import PANEL
 from charrnn.packed import as_panels, as_rows
 
 SIZES = (1, 15, 16, 17, 63, 64, 65, 100)

@@ -70,9 +70,9 @@ def test_the_workspace_is_as_large_as_the_documentation_says(dropout):
     steps, lanes, layers, hidden, vocabulary = 50, 16, 3, 100, 65
     space = Workspace(ModelConfig(vocabulary, hidden, layers), steps, lanes, 1, True, dropout)
     h, wide, v = padded(hidden), 64 * panels(hidden), 64 * panels(vocabulary)
-    places = steps * lanes
-    floats = layers * places * (5 * h + wide + dropout * wide) + places * (wide + v + 1)
-    floats += layers * lanes * (wide + h) + lanes * h  # row 0 of h and c, and dc
+    rows = (steps + 1) * lanes
+    floats = layers * rows * (5 * h + wide + dropout * wide) + rows * (wide + v)
+    floats += steps * lanes + lanes * h  # losses and dc
     fixed = vocabulary * 4 * h + space.scratch[0].size
     assert space.nbytes == 4 * (floats + fixed)
 

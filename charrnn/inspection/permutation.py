@@ -17,7 +17,7 @@ from charrnn.inspection.ranks import mid_ranks
 from charrnn.inspection.sweep import Sweep
 from charrnn.kernels import compiler
 from charrnn.kernels.histograms import look_up_bins
-from charrnn.kernels.matmul import PANEL
+from charrnn.kernels.tiles import PANEL
 from charrnn.packed import as_panels, panels
 from charrnn.parameters import aligned_zeros
 from charrnn.threads import Team
@@ -86,11 +86,11 @@ def permute(team: Team, sweep: Sweep, block: int, permutations: int, seed: int =
     together = max(1, _ROWS // size)
     for first in range(0, blocks, together):
         last = min(first + together, blocks)
-        ranks = aligned_zeros(panels(cells), 1, (last - first) * size, PANEL)
+        ranks = aligned_zeros(panels(cells), (last - first) * size, PANEL)
         _look_up(team, np.ascontiguousarray(sweep.bins[first * size : last * size]), table, ranks)
         for circle, total in zip(circles, sums, strict=True):
             pieces = circle[begins[:, first:last]]  # (P + 1, blocks, size)
-            total.add(ranks, as_panels(pieces.reshape(permutations + 1, -1).T)[:, None])
+            total.add(ranks, as_panels(pieces.reshape(permutations + 1, -1).T))
     return [_standardised(total.total) for total in sums]
 
 

@@ -67,7 +67,7 @@ def _fit(team: Team, states: np.ndarray, labels: np.ndarray, places: np.ndarray)
         at = places[k : k + _ROWS]
         x = states[at] - mean
         y = np.concatenate([x, labels[at] - centre], axis=1)
-        sums.add(as_panels(x)[:, None], as_panels(y)[:, None])
+        sums.add(as_panels(x), as_panels(y))
     gram, moments = sums.total[:, :features], sums.total[:, features:]
     # A feature's variance in front of the penalty is what standardising it would come to.
     spread = np.maximum(np.diag(gram) / count, 1e-9)

@@ -4,6 +4,7 @@ import numpy as np
 
 from charrnn.kernels import compiler
 from charrnn.kernels.gradients import panel_groups, scratch_size, weight_gradient
+from charrnn.layout import in_order
 from charrnn.packed import panels
 from charrnn.parameters import aligned_empty
 from charrnn.threads import OWN, Team
@@ -22,10 +23,11 @@ class Products:
         self.total = np.zeros((depth, columns))
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
-        """Add places x and y, whose K and N columns are in panels (panels, 1, n, 64)."""
+        """Add places x and y, whose K and N columns are in panels (panels, n, 64)."""
+        portions = in_order(x.shape[1])
         self._team.share_out(
             [
-                (weight_gradient, (x, y, first, last, OWN, False, self._block, self._no_bias))
+                (weight_gradient, (x, y, *portions, first, last, OWN, False, self._block, self._no_bias))
                 for first, last in self._groups
             ],
             self._scratch,

@@ -101,7 +101,7 @@ class _Counter:
             at = starts + np.arange(begin, min(begin + 64, steps))[:, None]
             network.read(ids[at].astype(np.int32), state)
             if begin >= _PILOT_WARM_UP or steps <= 2 * _PILOT_WARM_UP:
-                blocks = [block.reshape(at.size, -1) for block in self._values()]
+                blocks = [block[network.layout.rows].reshape(at.size, -1) for block in self._values()]
                 seen.append(np.concatenate(blocks, axis=1)[::every])
         values = np.concatenate(seen)
         low, high = values.min(axis=0), values.max(axis=0)
@@ -122,8 +122,8 @@ class _Counter:
         for at, own in lanes.windows():
             at = at + begin
             network.read(ids[at].astype(np.int32), state)
-            places = np.flatnonzero(own & (at >= start)).astype(np.int32)
-            at = at.ravel()[places]
+            wanted = own & (at >= start)
+            places, at = network.layout.rows[wanted], at[wanted]
             rows = np.where(at % self.stride == 0, at // self.stride, -1).astype(np.int32)
             self._kept_labels[rows[rows >= 0]] = labels[at[rows >= 0] - start]
             self._count(places, rows, labels[at - start], at)
@@ -137,7 +137,7 @@ class _Counter:
         addends, fixed = sums.addends(labels), (self._scale, self._shift, self._table)
         calls: list = [(self._keep_states, (places, at))] if len(self._states) else []
         for layer, values in enumerate(self._values()):
-            blocks = values.shape[2]
+            blocks = values.shape[1]
             group = max(1, -(-blocks // (2 * network.team.threads)))
             for first in range(0, blocks, group):
                 where = layer * self._padded, first, min(first + group, blocks)
@@ -152,8 +152,7 @@ class _Counter:
         column = 0
         for name in "hc":
             for blocks in self._network.signal_blocks(name):
-                t, lane = np.divmod(places[kept], blocks.shape[1])
-                values = blocks[t, lane].reshape(len(t), -1)[:, :hidden]
+                values = blocks[places[kept]].reshape(len(rows), -1)[:, :hidden]
                 self._states[rows, column : column + hidden] = np.tanh(values) if name == "c" else values
                 column += hidden
 

@@ -22,24 +22,25 @@ def mix(x):
     return x ^ (x >> u64(31))
 
 
-@kernel(void(Panels, uint64, uint32, float32, intp, intp, intp, Panels))
-def dropout(source, key, keep_below, scale, each_step, first, last, target):
-    """target = source ⊙ mask, lanes first to last of (panels, T, B, columns of a panel).
+@kernel(void(Panels, uint64, uint32, float32, intp, intp, intp, intp, Panels))
+def dropout(source, key, keep_below, scale, each_step, lanes, first, last, target):
+    """target = source ⊙ mask, for the group of lanes ``first`` to ``last`` of so many, in panels (panels, R, columns).
 
     A unit is kept, times ``scale`` = 1 / (1 - p), where its 32-bit hash is under ``keep_below`` = (1 - p) 2³².
     ``key`` stands for (seed, step, layer).  Every t has a mask of its own if ``each_step`` is 1, all have that of t = 0
     if it is 0.  Source and target may be the same array.
     """
-    panels, steps, lanes, columns = source.shape
+    panels, rows, columns = source.shape
+    steps = rows // lanes
     keep, kept, dropped = splat(keep_below), splat(scale), splat(f32(0.0))
     for panel in range(panels):
         source_at = source.ctypes.data + panel * source.strides[0]
         target_at = target.ctypes.data + panel * target.strides[0]
-        for t in range(steps):
+        row = first * steps * columns
+        for step in range(steps):  # step 0 is before t = 0
             for lane in range(first, last):
-                place = mix(key + u64(each_step * t * lanes + lane))
+                place = mix(key + u64(each_step * (step - 1) * lanes + lane))
                 counter, salt = u32(place), u32(place >> u64(32))
-                row = (t * lanes + lane) * columns
                 for column in range(0, columns, LANES):
                     x = (lane_numbers() + u32(panel * columns + column)) * u32(0x9E3779B9) + counter
                     x = (x ^ (x >> u32(16))) * u32(0x85EBCA6B)
@@ -47,3 +48,4 @@ def dropout(source, key, keep_below, scale, each_step, first, last, target):
                     x = (x ^ (x >> u32(16))) ^ salt
                     mask = where_below(x, keep, kept, dropped)
                     store(target_at, row + column, load(source_at, row + column) * mask)
+                row += columns

@@ -9,10 +9,11 @@ blocks, so that a block of x, a block of dy's panel and the panels' sums are in 
 import numpy as np
 from numba import njit
 
-from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Panels, intp, kernel, void
-from charrnn.kernels.matmul import PANEL, multiply_block
+from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs1, Longs2, Panels, intp, kernel, void
+from charrnn.kernels.matmul import multiply_runs
 from charrnn.kernels.packing import unpack
 from charrnn.kernels.simd import LANES, load, splat, store
+from charrnn.kernels.tiles import PANEL
 
 f32 = np.float32
 
@@ -40,76 +41,88 @@ def clear(address, elements):
 
 
 @njit
-def add_rows(panel_at, rows, sums_at):
+def add_rows(rows_at, rows, sums_at):
     """sums (64,) += Σ of the rows of a panel."""
     # Four sums at a time, in registers: one alone waits for each addition.
     a, b = load(sums_at, 0), load(sums_at, LANES)
     c, d = load(sums_at, 2 * LANES), load(sums_at, 3 * LANES)
     for k in range(0, rows * PANEL, PANEL):
-        a = a + load(panel_at, k)
-        b = b + load(panel_at, k + LANES)
-        c = c + load(panel_at, k + 2 * LANES)
-        d = d + load(panel_at, k + 3 * LANES)
+        a = a + load(rows_at, k)
+        b = b + load(rows_at, k + LANES)
+        c = c + load(rows_at, k + 2 * LANES)
+        d = d + load(rows_at, k + 3 * LANES)
     store(sums_at, 0, a)
     store(sums_at, LANES, b)
     store(sums_at, 2 * LANES, c)
     store(sums_at, 3 * LANES, d)
 
 
-@kernel(void(Panels, Panels, intp, intp, Array1, intp, Array2, Array2))
-def weight_gradient(x, dy, first, last, scratch, gated, gradient, bias):
+@njit
+def quarter(runs, blocks, block, number, column):
+    """How many bytes after the beginning of a panel the ``number``-th quarter of a block of rows begins, if it does."""
+    place = number * BLOCK_PLACES // 4
+    if block + 1 < blocks.size:
+        for run in range(blocks[block], blocks[block + 1]):
+            if 0 <= place - runs[run, 3] < runs[run, 2]:
+                return runs[run, column] + 4 * PANEL * (place - runs[run, 3])
+    return 0
+
+
+@njit
+def quarters(runs, blocks, block, column):
+    """The same of all four."""
+    first, second = quarter(runs, blocks, block, 0, column), quarter(runs, blocks, block, 1, column)
+    return first, second, quarter(runs, blocks, block, 2, column), quarter(runs, blocks, block, 3, column)
+
+
+@kernel(void(Panels, Panels, Longs2, Longs1, intp, intp, Array1, intp, Array2, Array2))
+def weight_gradient(x, dy, runs, blocks, first, last, scratch, gated, gradient, bias):
     """Panels ``first`` to ``last``, at most PANELS, of gradient (K, N) = Σ xᵀ dy and of bias (1, N) = Σ dy.
 
-    x (panels, T, B, 64), dy (panels, T, B, 64); bias may have no row: then there is no sum.  Scratch as
+    x and dy (panels, R, 64).  Their rows that meet are in ``runs`` of X, Y, N and D: N rows, X bytes after the begin
+    of a panel of x and Y bytes after that of one of dy.  Block n, at most BLOCK_PLACES of them, is runs[blocks[n] :
+    blocks[n + 1]], and D of its rows are in the runs before.  bias may have no row: then there is no sum.  Scratch as
     :func:`scratch_size` says.
     """
     depth, columns = gradient.shape
-    places = dy.shape[1] * dy.shape[2]
     panels, size = last - first, PANEL * depth
     sums_at = scratch.ctypes.data
     bias_at = sums_at + 4 * panels * size
     clear(sums_at, panels * (size + PANEL))
-    for start in range(0, places, BLOCK_PLACES):
-        count = min(BLOCK_PLACES, places - start)
+    for block in range(blocks.size - 1):
+        run, end = blocks[block], blocks[block + 1]
+        these, those = runs.ctypes.data + run * runs.strides[0], runs.ctypes.data + end * runs.strides[0]
+        # Fetched meanwhile: this panel's next block, and while the first panel is made x's next blocks.
+        next_x, next_dy = quarters(runs, blocks, block + 1, 0), quarters(runs, blocks, block + 1, 1)
         for panel in range(panels):
-            dy_at = dy.ctypes.data + (first + panel) * dy.strides[0] + 4 * start * PANEL
+            dy_at = dy.ctypes.data + (first + panel) * dy.strides[0]
             if bias.shape[0]:
-                add_rows(dy_at, count, bias_at + 4 * panel * PANEL)
+                for k in range(run, end):
+                    add_rows(dy_at + runs[k, 1], runs[k, 2], bias_at + 4 * panel * PANEL)
             vectors = 4 if gated else min(4, (columns - PANEL * (first + panel) + LANES - 1) // LANES)
             for k in range(0, depth, PANEL):
-                x_at = x.ctypes.data + k // PANEL * x.strides[0] + 4 * start * PANEL
-                # Fetched ahead: this panel's next block, and while the first panel is made x's next blocks.
-                next_dy, next_x = dy_at + 4 * count * PANEL, x_at + 4 * count * PANEL
-                multiply_block(
-                    x_at,
-                    1,
-                    PANEL,
-                    dy_at,
-                    sums_at + 4 * (panel * size + k * PANEL),
-                    PANEL,
-                    count,
-                    min(PANEL, depth - k),
-                    vectors,
-                    next_dy if k == 0 else next_x if panel == 0 else dy_at,
-                    next_x if panel == 0 else dy_at,
-                )
+                x_at = x.ctypes.data + k // PANEL * x.strides[0]
+                sums = sums_at + 4 * (panel * size + k * PANEL)
+                x_ahead = (x_at, next_x) if panel == 0 else (sums, (0, 0, 0, 0))
+                ahead = (dy_at, next_dy) if k == 0 else x_ahead
+                multiply_runs(x_at, dy_at, sums, these, those, min(PANEL, depth - k), vectors, ahead, x_ahead)
     unpack(scratch, 0, first, last, gated, gradient)
     unpack(scratch, panels * size, first, last, gated, bias)
 
 
-@kernel(void(Ids2, Panels, intp, intp, Array3, Array2))
-def row_gradient(x, dy, first, last, dtable, gradient):
-    """Panels ``first`` to ``last`` of dtable (U, V, 64), the gradient of the rows that a one-hot x picks.
+@kernel(void(Ids2, Panels, Longs2, intp, intp, Array3, Array2))
+def row_gradient(x, dy, dy_rows, first, last, dtable, gradient):
+    """Panels ``first`` to ``last`` of dtable (U, V, 64), the gradient of the rows that a one-hot x (T, B) picks.
 
-    Row x_p gains dy_p.  The panels are written to their columns of gradient (V, 4H) too, unless it has no row.
+    The table's row x[t, b] gains row dy_rows[t, b] of dy (U, R, 64).  The panels are written to their columns of
+    gradient (V, 4H) too, unless it has no row.
     """
-    places, rows = x.size, dtable.shape[1]
-    ids = x.ravel()
+    rows, ids, places = dtable.shape[1], x.ravel(), dy_rows.ravel()
     for panel in range(first, last):
-        dy_at, rows_at = dy.ctypes.data + panel * dy.strides[0], dtable.ctypes.data + panel * dtable.strides[0]
-        clear(rows_at, rows * PANEL)
-        for place in range(places):
-            row = ids[place] * PANEL
+        dy_at, table_at = dy.ctypes.data + panel * dy.strides[0], dtable.ctypes.data + panel * dtable.strides[0]
+        clear(table_at, rows * PANEL)
+        for place in range(ids.size):
+            source, target = places[place] * PANEL, ids[place] * PANEL
             for j in range(0, PANEL, LANES):
-                store(rows_at, row + j, load(rows_at, row + j) + load(dy_at, place * PANEL + j))
+                store(table_at, target + j, load(table_at, target + j) + load(dy_at, source + j))
     unpack(dtable, first * rows * PANEL, first, last, True, gradient)

@@ -8,7 +8,7 @@ belongs to one thread, and places are taken in order, so that sums are the same 
 import numpy as np
 from numba import njit, types
 
-from charrnn.kernels.compiler import Array1, Array2, Array3, Ids1, Panels, intp, kernel, void
+from charrnn.kernels.compiler import Array1, Array2, Array3, Ids1, Longs1, Panels, intp, kernel, void
 from charrnn.kernels.simd import (
     LANES,
     at_least,
@@ -28,7 +28,6 @@ _WHOLE = f32(2**23)  # a float of this size holds a rounded number in its low bi
 _LANES, _GRID, _BINS = np.uint64(LANES), np.uint64(GRID), np.uint64(BINS)
 _IN_GRID = np.uint32(GRID - 1)  # whatever a NaN makes of it, the index stays in the table
 
-Strided = types.Array(types.float32, 4, "A")
 Bytes2 = types.Array(types.uint8, 2, "C")
 Words1, Words2 = types.Array(types.uint64, 1, "C"), types.Array(types.uint64, 2, "C")
 _CELLS = (Array1, Array1, Bytes2, intp, intp, intp)
@@ -40,19 +39,19 @@ def find_steps(values, places, start, stop, block, scale, shift, cell, steps_at)
 
     Apart from the counting, so that the far loads do not wait for it.
     """
-    values_at = values.ctypes.data + block * values.strides[2]
+    values_at = values.ctypes.data + block * values.strides[1]
     scales, shifts = load(scale.ctypes.data, cell), load(shift.ctypes.data, cell)
     for n in range(start, stop):
-        x = fma(load(values_at + places[n] * values.strides[1], 0), scales, shifts)
+        x = fma(load(values_at + places[n] * values.strides[0], 0), scales, shifts)
         x = at_least(at_most(x, splat(f32(GRID - 1))), splat(f32(0.0))) + _WHOLE
         store(steps_at, (n - start) * LANES, float_of_bits(bits_of(x) & _IN_GRID))
 
 
-@kernel(void(Strided, Ids1, Ids1, Words1, *_CELLS, Words2, Bytes2))
+@kernel(void(Panels, Longs1, Ids1, Words1, *_CELLS, Words2, Bytes2))
 def count_words(values, places, rows, words, scale, shift, table, offset, first, last, sums, bins):
     """sums[cell, bin of x] += words for blocks ``first`` to ``last`` of one layer's cells, at so many places.
 
-    values (T, B, C/16, 16), the layer's; ``places`` (P,) are indices t·B + b; words (P,) uint64, whatever is to be
+    values (R, C/16, 16), the layer's; ``places`` (P,) are rows of it; words (P,) uint64, whatever is to be
     added up; scale, shift (C,) and table (C, GRID) for the cells of all layers, the layer's from ``offset`` on;
     sums (C, BINS).  Where ``rows`` (P,) is not negative, the bin is also kept in bins[row, cell].
     """
@@ -72,7 +71,7 @@ def count_words(values, places, rows, words, scale, shift, table, offset, first,
                     sums[(cell + lane) * _BINS + found] += word
 
 
-@kernel(void(Strided, Ids1, Ids1, Array2, *_CELLS, Array3, Bytes2))
+@kernel(void(Panels, Longs1, Ids1, Array2, *_CELLS, Array3, Bytes2))
 def count_columns(values, places, rows, columns, scale, shift, table, offset, first, last, sums, bins):
     """The same for columns (P, W) float32, W a multiple of 16; sums (C, BINS, W)."""
     width, columns_at, sums_at = np.uint64(columns.shape[1]), columns.ctypes.data, sums.ctypes.data
@@ -100,11 +99,11 @@ def count_columns(values, places, rows, columns, scale, shift, table, offset, fi
 def look_up_bins(bins, table, first, last, values):
     """The value table[cell, bins[n, cell]] of cell and place n, for rows ``first`` to ``last``; table (C, BINS).
 
-    values (panels, 1, N, 64) has the cells for columns.
+    values (panels, N, 64) has the cells for columns.
     """
-    columns = values.shape[3]
+    columns = values.shape[2]
     for panel in range(values.shape[0]):
         for n in range(first, last):
             for column in range(min(columns, bins.shape[1] - panel * columns)):
                 cell = panel * columns + column
-                values[panel, 0, n, column] = table[cell, bins[n, cell]]
+                values[panel, n, column] = table[cell, bins[n, cell]]

@@ -1,16 +1,17 @@
 """One LSTM layer over a window, forward and backward.
 
-Legend: T steps, B lanes, H hidden units in U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels.  ``gates`` (U, T, B, 64)
-interleaved as :mod:`charrnn.kernels.packing` says; ``h`` (Q, T+1, B, 64) and ``c`` (U, T+1, B, 16), step 0 the incoming
-state.  σ is the sigmoid, ⊙ the product element by element:
+Legend: T steps, B lanes, H hidden units in U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels.  The R = B (T+1) rows of a
+window are grouped as :class:`charrnn.layout.Layout` says.  ``gates`` (U, R, 64) are interleaved as
+:mod:`charrnn.kernels.packing` says; ``h`` (Q, R, 64) and ``c`` (U, R, 16).  σ is the sigmoid, ⊙ the product element by
+element:
 
     i, f, o = σ(·)   g = tanh(·)   of the four blocks of   z_t = x_t W_ih + h_{t-1} W_hh + b
     c_t = f ⊙ c_{t-1} + i ⊙ g
     h_t = o ⊙ tanh(c_t)
 
 (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000 and no peepholes.)  A call works on
-lanes ``first`` to ``last`` only and runs all T steps: lanes do not meet before the weights' gradients, so a
-thread takes a group of lanes through the whole network without waiting for the others.
+a group of lanes, ``first`` to ``last``, and runs all T steps: lanes do not meet before the weights' gradients, so a
+thread takes a group through the whole network without waiting for the others.
 """
 
 import numpy as np
@@ -18,9 +19,10 @@ from numba import njit
 
 from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
-from charrnn.kernels.matmul import PANEL, fetch_row, multiply_panel, offset
+from charrnn.kernels.matmul import fetch_row, multiply_panel, offset
 from charrnn.kernels.packing import copy_columns
 from charrnn.kernels.simd import LANES, fetch, fma, load, splat, store
+from charrnn.kernels.tiles import PANEL
 
 f32 = np.float32
 
@@ -51,28 +53,23 @@ def cell_forward(gates_at, gate, before_at, after_at, cell, h_at, unit):
 
 
 @njit
-def element(panelled, place, column):
-    """Where a column of a place, counted over steps and lanes, is in panels (panels, T+1, B, columns of a panel)."""
-    columns = panelled.shape[3]
-    return column // columns * (panelled.strides[0] // 4) + place * columns + column % columns
+def take_in(states, first, last, start, panelled):
+    """Rows from ``start`` on of panels (panels, R, columns) = states of lanes ``first`` to ``last``; padding stays."""
+    width, columns = states.shape[1], panelled.shape[2]
+    for lane in range(first, last):
+        for k in range(0, width, LANES):
+            target = k // columns * (panelled.strides[0] // 4) + (start + lane - first) * columns + k % columns
+            copy_columns(states, lane * width + k, panelled, target, min(LANES, width - k))
 
 
 @njit
-def take_in(rows, first, last, panelled):
-    """Step 0 of panels (panels, T+1, B, columns) = rows (B, N), of lanes ``first`` to ``last``; the padding stays."""
-    width = rows.shape[1]
+def hand_back(panelled, start, first, last, states):
+    """The way back."""
+    width, columns = states.shape[1], panelled.shape[2]
     for lane in range(first, last):
         for k in range(0, width, LANES):
-            copy_columns(rows, lane * width + k, panelled, element(panelled, lane, k), min(LANES, width - k))
-
-
-@njit
-def hand_back(panelled, rows, first, last):
-    """The way back from the last step."""
-    width, end = rows.shape[1], (panelled.shape[1] - 1) * panelled.shape[2]
-    for lane in range(first, last):
-        for k in range(0, width, LANES):
-            copy_columns(panelled, element(panelled, end + lane, k), rows, lane * width + k, min(LANES, width - k))
+            source = k // columns * (panelled.strides[0] // 4) + (start + lane - first) * columns + k % columns
+            copy_columns(panelled, source, states, lane * width + k, min(LANES, width - k))
 
 
 @kernel(void(Ids2, Array3, Panels, Array3, Array3, intp, intp, Array2, Array2, Panels, Panels, Panels))
@@ -80,20 +77,20 @@ def layer_forward(x, table, below, w_ih, w_hh, first, last, state_h, state_c, ga
     """The layer's steps: gates hold the activated gates on return; h and c are filled.
 
     What the first layer gets for characters x (T, B) are rows of ``table`` (U, V, 64), x W_ih + b for a one-hot x.  To
-    the others below (Q, T, B, 64) is what the layer beneath passes on, and ``table`` (U, 1, 64) is b.  w_ih (U, D, 64),
+    the others below (Q, R, 64) is what the layer beneath passes on, and ``table`` (U, 1, 64) is b.  w_ih (U, D, 64),
     where D is 0 for the first layer, and w_hh (U, H, 64) are packed.  state_h and state_c (B, H) are the incoming state
     and become the outgoing one.
     """
-    blocks, steps, lanes, _ = gates.shape
-    inputs, units, rows = w_ih.shape[1], w_hh.shape[1], last - first
+    steps, blocks, rows = x.shape[0], gates.shape[0], last - first
+    inputs, units, start = w_ih.shape[1], w_hh.shape[1], first * (steps + 1)
     gates_at, h_at, c_at, below_at = gates.ctypes.data, h.ctypes.data, c.ctypes.data, below.ctypes.data
     gates_panel, h_panel, c_block = gates.strides[0] // 4, h.strides[0] // 4, c.strides[0] // 4
     below_panel = below.strides[0] // 4
-    take_in(state_h, first, last, h)
-    take_in(state_c, first, last, c)
+    take_in(state_h, first, last, start, h)
+    take_in(state_c, first, last, start, c)
     for t in range(steps):
-        place = t * lanes + first
-        row_at = 4 * place * PANEL
+        before = start + t * rows
+        place = before + rows
         for block in range(blocks):
             gate = block * gates_panel + place * PANEL
             z_at = gates_at + 4 * gate
@@ -101,28 +98,29 @@ def layer_forward(x, table, below, w_ih, w_hh, first, last, state_h, state_c, ga
             recurrent_at = w_hh.ctypes.data + 4 * block * units * PANEL
             used_next = input_at + 4 * inputs * PANEL if inputs else recurrent_at + 4 * units * PANEL
             look_up(x[t, first:last], table.shape[1], table.ctypes.data + block * table.strides[0], z_at)
-            multiply_panel(below_at + row_at, PANEL, below_panel, input_at, z_at, PANEL, inputs, rows, 4, recurrent_at)
-            multiply_panel(h_at + row_at, PANEL, h_panel, recurrent_at, z_at, PANEL, units, rows, 4, used_next)
-            cell, unit = block * c_block + place * LANES, offset(LANES * block, h_panel) + (place + lanes) * PANEL
+            x_at, before_at = below_at + 4 * place * PANEL, h_at + 4 * before * PANEL
+            multiply_panel(x_at, PANEL, below_panel, input_at, z_at, PANEL, inputs, rows, 4, recurrent_at)
+            multiply_panel(before_at, PANEL, h_panel, recurrent_at, z_at, PANEL, units, rows, 4, used_next)
+            cell, unit = block * c_block + before * LANES, offset(LANES * block, h_panel) + place * PANEL
             # Fetched meanwhile: what the block after next will write, or read and write, and of the next step's input
             # as much as is of the same units.
             further, then = divmod(block + 2, blocks)
-            gate_then = (then - block) * gates_panel + further * lanes * PANEL
-            cell_then = (then - block) * c_block + (further + 1) * lanes * LANES
-            unit_then = offset(LANES * then, h_panel) - offset(LANES * block, h_panel) + further * lanes * PANEL
-            beneath_then = offset(LANES * block, below_panel) + (place + lanes) * PANEL
+            gate_then = (then - block) * gates_panel + further * rows * PANEL
+            cell_then = (then - block) * c_block + (further + 1) * rows * LANES
+            unit_then = offset(LANES * then, h_panel) - offset(LANES * block, h_panel) + further * rows * PANEL
+            beneath_then = offset(LANES * block, below_panel) + (place + rows) * PANEL
             for _ in range(rows):
                 fetch_row(gates_at, gate + gate_then)
                 fetch(c_at, cell + cell_then)
                 fetch(h_at, unit + unit_then)
                 fetch(below_at, beneath_then)
-                cell_forward(gates_at, gate, c_at, c_at + 4 * lanes * LANES, cell, h_at, unit)
+                cell_forward(gates_at, gate, c_at, c_at + 4 * rows * LANES, cell, h_at, unit)
                 gate += PANEL
                 cell += LANES
                 unit += PANEL
                 beneath_then += PANEL
-    hand_back(h, state_h, first, last)
-    hand_back(c, state_c, first, last)
+    hand_back(h, start + steps * rows, first, last, state_h)
+    hand_back(c, start + steps * rows, first, last, state_c)
 
 
 @njit
@@ -150,25 +148,26 @@ def cell_backward(gates_at, gate, before_at, after_at, cell, dh_at, unit, dc_at,
 def layer_backward(w_hh, w_ih, first, last, gates, c, dh, dc):
     """Back through the layer's steps.
 
-    w_hh and w_ih are packed transposes (Q, 4Hp, 64); w_ih has no panel if nothing is beneath.  dh (Q, T, B, 64) holds
+    w_hh and w_ih are packed transposes (Q, 4Hp, 64); w_ih has no panel if nothing is beneath.  dh (Q, R, 64) holds
     the loss's gradient with respect to each h_t by the way upwards, gains what comes back from t+1, and then becomes
     dx, the same for the layer beneath, if there is one; gates become dz.  dc (U, B, 16) is scratch.
     """
-    blocks, steps, lanes, _ = gates.shape
-    panels, width, rows = w_hh.shape[0], blocks * PANEL, last - first
+    blocks, lanes, _ = dc.shape
+    panels, width, rows, steps = w_hh.shape[0], blocks * PANEL, last - first, gates.shape[1] // lanes - 1
     gates_at, c_at, dh_at, dc_at = gates.ctypes.data, c.ctypes.data, dh.ctypes.data, dc.ctypes.data
     gates_panel, dh_panel, c_block = gates.strides[0] // 4, dh.strides[0] // 4, c.strides[0] // 4
     for block in range(blocks):
         for lane in range(first, last):
             store(dc_at, (block * lanes + lane) * LANES, splat(f32(0.0)))
     for t in range(steps - 1, -1, -1):
-        place = t * lanes + first
+        before = first * (steps + 1) + t * rows
+        place = before + rows
         for panel in range(panels):
             vectors = min(4, blocks - 4 * panel)
             unit = panel * dh_panel + place * PANEL
             if t < steps - 1:
                 multiply_panel(
-                    gates_at + 4 * (place + lanes) * PANEL,
+                    gates_at + 4 * (place + rows) * PANEL,
                     PANEL,
                     gates_panel,
                     w_hh.ctypes.data + panel * w_hh.strides[0],
@@ -181,18 +180,18 @@ def layer_backward(w_hh, w_ih, first, last, gates, c, dh, dc):
                 )
             # Fetched meanwhile: the next panel of dh, and of gates and c what the block after next reads.
             back, then = divmod(panel + 1, panels)
-            unit_then = (then - panel) * dh_panel - back * lanes * PANEL
+            unit_then = (then - panel) * dh_panel - back * rows * PANEL
             for block in range(4 * panel, 4 * panel + vectors):
                 back, then = divmod(block + 2, blocks)
-                gate_then = (then - block) * gates_panel - back * lanes * PANEL
-                cell_then = (then - block) * c_block - back * lanes * LANES
-                gate, cell = block * gates_panel + place * PANEL, block * c_block + place * LANES
+                gate_then = (then - block) * gates_panel - back * rows * PANEL
+                cell_then = (then - block) * c_block - back * rows * LANES
+                gate, cell = block * gates_panel + place * PANEL, block * c_block + before * LANES
                 carried, unit = (block * lanes + first) * LANES, offset(LANES * block, dh_panel) + place * PANEL
                 for _ in range(rows):
                     fetch_row(gates_at, gate + gate_then)
                     fetch(c_at, cell + cell_then)
                     fetch(dh_at, unit + unit_then)
-                    cell_backward(gates_at, gate, c_at, c_at + 4 * lanes * LANES, cell, dh_at, unit, dc_at, carried)
+                    cell_backward(gates_at, gate, c_at, c_at + 4 * rows * LANES, cell, dh_at, unit, dc_at, carried)
                     gate += PANEL
                     cell += LANES
                     unit += PANEL

@@ -18,8 +18,9 @@ from numba import njit
 
 from charrnn.kernels.activations import exp
 from charrnn.kernels.compiler import Array2, Ids2, Panels, float32, intp, kernel, void
-from charrnn.kernels.matmul import PANEL, offset
+from charrnn.kernels.matmul import offset
 from charrnn.kernels.simd import LANES, at_least, largest, load, load_one, splat, store, store_one, total
+from charrnn.kernels.tiles import PANEL
 
 f32 = np.float32
 
@@ -45,12 +46,12 @@ def log_sum_exp(row_at, width):
 
 @kernel(void(Ids2, float32, float32, intp, intp, intp, Panels, Array2))
 def cross_entropy(y, scale, smoothing, vocabulary, first, last, logits, losses):
-    """losses (T, B) of targets y; if scale is not 0, logits (panels, T, B, 64) become scale * (softmax - target)."""
-    _, steps, lanes, _ = logits.shape
-    width, panel_step = (vocabulary + LANES - 1) // LANES * LANES, logits.strides[0] // 4
+    """losses (T, B) of targets y; if scale is not 0, logits (panels, R, 64) become scale * (softmax - target)."""
+    steps, rows, panel_step = y.shape[0], last - first, logits.strides[0] // 4
+    width = (vocabulary + LANES - 1) // LANES * LANES
     for t in range(steps):
         for lane in range(first, last):
-            row_at = logits.ctypes.data + 4 * (t * lanes + lane) * PANEL
+            row_at = logits.ctypes.data + 4 * (first * (steps + 1) + t * rows + rows + lane - first) * PANEL
             target = y[t, lane]
             if target < 0:
                 losses[t, lane] = f32(0.0)

@@ -12,8 +12,8 @@ Plain matrices (the output layer) keep their column order and are padded to whol
 from numba import njit
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, intp, kernel, void
-from charrnn.kernels.matmul import PANEL
 from charrnn.kernels.simd import LANES, load, load_one, store, store_one, transpose
+from charrnn.kernels.tiles import PANEL
 
 
 @njit

@@ -5,8 +5,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from charrnn.kernels.compiler import Array1, float32, intp, kernel, void
-from charrnn.kernels.matmul import has_wide_registers
 from charrnn.kernels.simd import LANES, llvm_call, llvm_splat
+from charrnn.kernels.tiles import has_wide_registers
 
 # Independent sums: more than the units' latency asks for, and no more than there are registers (from AVX2 on).
 CHAINS = 24 if has_wide_registers() else 6

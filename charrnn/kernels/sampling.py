@@ -34,10 +34,11 @@ from charrnn.kernels.compiler import (
     void,
 )
 from charrnn.kernels.lstm import cell_forward
-from charrnn.kernels.matmul import PANEL, multiply_panel, offset
+from charrnn.kernels.matmul import multiply_panel, offset
 from charrnn.kernels.meeting import meet
 from charrnn.kernels.output import log_sum_exp, row_maximum
 from charrnn.kernels.simd import LANES, load, store
+from charrnn.kernels.tiles import PANEL
 
 Model = types.Tuple((Array3, Array4, Array4, Array2, Array3, Array1))
 State = types.Tuple((Array4, Array3, Ids1))

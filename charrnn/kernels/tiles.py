@@ -1,0 +1,201 @@
+"""The micro-kernel: a tile of a matrix product whose sums stay in registers, as LLVM code.
+
+Every element of C is accumulated over k in ascending order by fused multiply-adds, whatever the tile, the vector width
+or the number of threads: that is why results are the same bits everywhere.
+"""
+
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from charrnn.kernels.simd import LANES, llvm_call, llvm_pointer, llvm_prefetch, llvm_splat
+
+PANEL = 4 * LANES
+LINE = 16  # floats of a cache line
+RUN = 4  # numbers that describe a run of rows
+
+_F32, _I64 = ir.FloatType(), ir.IntType(64)
+_VECTOR = ir.VectorType(_F32, LANES)
+_NO = ir.Constant(ir.IntType(1), 0)
+
+
+def has_wide_registers():
+    """Whether kernels are compiled for 32 registers of 512 bits: then a tile can be a whole panel wide."""
+    chosen = numba.config.CPU_FEATURES  # the user's, by NUMBA_CPU_FEATURES
+    return "+avx512f" in (chosen if chosen is not None else llvm.get_host_cpu_features().flatten())
+
+
+TILE_ROWS = 6
+# Accumulators live in registers: 6 x 4 of 32 with AVX-512, 6 x 2 of 16 with AVX2 (a vector is two registers).
+TILE_VECTORS = 4 if has_wide_registers() else 1
+
+
+def _emit_tile(function, rows, vectors, c, c_row, run, begin, more):
+    """C[rows, 16 vectors] += Σ a_k b_k over the k of one run after the other, with all of C in registers.
+
+    ``run`` is the first one's address.  ``begin(builder, run)`` is called where a run begins and says how many k it has
+    and what is called in its loop, with k: a function that emits the fetching of other memory, and returns pointers to
+    the elements of a_k and the address of b_k.  ``more(builder, run)`` gives the run after, and whether there is one.
+    """
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    tiles = [(row, column) for row in range(rows) for column in range(vectors)]
+
+    def c_pointer(row, column):
+        offset = builder.add(builder.mul(c_row, _I64(row)), _I64(column * LANES))
+        return llvm_pointer(builder, c, offset)
+
+    before = {tile: builder.load(c_pointer(*tile), align=4, typ=_VECTOR) for tile in tiles}
+    entry, outer = builder.block, function.append_basic_block("run")
+    loop, end, done = (function.append_basic_block(name) for name in ("depth", "end", "done"))
+    builder.branch(outer)
+
+    builder.position_at_end(outer)
+    this_run = builder.phi(_I64)
+    until_run = {tile: builder.phi(_VECTOR) for tile in tiles}
+    depth, operands = begin(builder, this_run)
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    k = builder.phi(_I64)
+    sums = {tile: builder.phi(_VECTOR) for tile in tiles}
+    values, b = operands(k)
+    weights = [
+        builder.load(llvm_pointer(builder, b, _I64(column * LANES)), align=4, typ=_VECTOR) for column in range(vectors)
+    ]
+    after = {}
+    for row in range(rows):
+        value = llvm_splat(builder, builder.load(values[row], typ=_F32))
+        for column in range(vectors):
+            after[row, column] = llvm_call(
+                builder, f"llvm.fma.v{LANES}f32", _VECTOR, [value, weights[column], sums[row, column]]
+            )
+    next_k = builder.add(k, _I64(1))
+    builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, end)
+
+    builder.position_at_end(end)
+    next_run, goes_on = more(builder, this_run)
+    builder.cbranch(goes_on, outer, done)
+
+    for phi, first, others in [
+        (this_run, run, next_run),
+        *((until_run[tile], before[tile], after[tile]) for tile in tiles),
+    ]:
+        phi.add_incoming(first, entry)
+        phi.add_incoming(others, end)
+    for phi, first, others in [(k, _I64(0), next_k), *((sums[tile], until_run[tile], after[tile]) for tile in tiles)]:
+        phi.add_incoming(first, outer)
+        phi.add_incoming(others, loop)
+
+    builder.position_at_end(done)
+    for tile in tiles:
+        builder.store(after[tile], c_pointer(*tile), align=4)
+    builder.ret_void()
+
+
+def _emit_product(function, rows, vectors, lines):
+    """A's rows are ``a_row`` apart and read along, B's lie one after the other; so many lines are fetched for each."""
+    a, a_row, b, c, c_row, depth, ahead = function.args
+
+    def begin(builder, run):
+        a_rows = [builder.add(a, builder.shl(builder.mul(a_row, _I64(row)), _I64(2))) for row in range(rows)]
+
+        def operands(k):
+            for line in range(lines):
+                llvm_prefetch(builder, ahead, builder.mul(builder.add(builder.mul(depth, _I64(line)), k), _I64(LINE)))
+            values = [llvm_pointer(builder, a_row, k) for a_row in a_rows]
+            return values, builder.add(b, builder.mul(k, _I64(4 * PANEL)))
+
+        return depth, operands
+
+    _emit_tile(function, rows, vectors, c, c_row, _I64(0), begin, lambda builder, run: (run, _NO))
+
+
+def _emit_gradient(function, rows, vectors, lines):
+    """Rows of A and B stand in runs, and A is read across; a line is fetched for each."""
+    a, b, c, runs, runs_end, ahead = function.args
+
+    def begin(builder, run):
+        x, y, depth, done = (
+            builder.load(builder.inttoptr(builder.add(run, _I64(8 * number)), ir.PointerType()), typ=_I64)
+            for number in range(RUN)
+        )
+        x, y = builder.add(a, x), builder.add(b, y)
+
+        def operands(k):
+            offset = builder.mul(k, _I64(4 * PANEL))
+            llvm_prefetch(builder, ahead, builder.mul(builder.add(done, k), _I64(LINE)))
+            x_row = builder.add(x, offset)
+            return [llvm_pointer(builder, x_row, _I64(column)) for column in range(rows)], builder.add(y, offset)
+
+        return depth, operands
+
+    def more(builder, run):
+        following = builder.add(run, _I64(8 * RUN))
+        return following, builder.icmp_unsigned("<", following, runs_end)
+
+    _emit_tile(function, rows, vectors, c, _I64(PANEL), runs, begin, more)
+
+
+def _tile_function(module, emit, rows, vectors, lines, arguments):
+    """The function for one tile size, emitted once a module."""
+    name = f"charrnn{emit.__name__}_{rows}x{vectors}_{lines}"
+    if name not in module.globals:
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64] * arguments), name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        emit(function, rows, vectors, lines)
+    return module.globals[name]
+
+
+def _call_tile(context, builder, emit, rows, vectors, lines, arguments):
+    """Call the function for a tile of a size that is known when the kernel runs."""
+    done = builder.append_basic_block("tiled")
+    size = builder.add(builder.add(builder.mul(rows, _I64(16)), builder.mul(vectors, _I64(2))), lines)
+    switch = builder.switch(size, done)
+    sizes = [(v, 1) for v in range(1, TILE_VECTORS + 1)]
+    if emit is _emit_product:
+        sizes.append((TILE_VECTORS, 2))
+    for r in range(1, TILE_ROWS + 1):
+        for v, n in sizes:
+            case = builder.append_basic_block(f"tile_{r}x{v}_{n}")
+            switch.add_case(_I64(16 * r + 2 * v + n), case)
+            with builder.goto_block(case):
+                builder.call(_tile_function(builder.module, emit, r, v, n, len(arguments)), arguments)
+                builder.branch(done)
+    builder.position_at_end(done)
+    return context.get_dummy_value()
+
+
+_INDEX, _ADDRESS = types.intp, types.uintp
+
+
+@intrinsic
+def multiply_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth, ahead):
+    """C += A B for one tile of 1 to TILE_ROWS rows and 1 to TILE_VECTORS vectors, and depth >= 1.
+
+    ``a``, ``b``, ``c`` are addresses; ``a_row``, ``c_row`` the strides from row to row.  Meanwhile ``lines`` (1 or, if
+    the tile has TILE_VECTORS, 2) times ``depth`` lines of memory from the address ``ahead`` on are fetched.
+    """
+
+    def codegen(context, builder, signature, args):
+        return _call_tile(context, builder, _emit_product, *args[:3], args[3:])
+
+    sizes = _INDEX, _INDEX, _INDEX
+    return types.void(*sizes, _ADDRESS, _INDEX, _ADDRESS, _ADDRESS, _INDEX, _INDEX, _ADDRESS), codegen
+
+
+@intrinsic
+def multiply_tile_of_runs(typing, rows, vectors, x, y, c, runs, runs_end, ahead):
+    """C += Σ xᵀ y over the rows of runs, for one tile of C: so many columns of x, 16 vectors of y.
+
+    ``x``, ``y`` and ``c`` are addresses in panels.  From the address ``runs`` to ``runs_end`` stand RUN int64 for each
+    run: X, Y, N and D, of N rows X bytes after x and Y bytes after y, with D rows in the runs before.  Meanwhile as
+    many lines as there are rows are fetched from the address ``ahead`` on.
+    """
+
+    def codegen(context, builder, signature, args):
+        return _call_tile(context, builder, _emit_gradient, *args[:2], _I64(1), args[2:])
+
+    return types.void(_INDEX, _INDEX, *[_ADDRESS] * 6), codegen

@@ -1,0 +1,75 @@
+"""Where the steps and lanes of a window stand in its arrays, and in what portions sums go through them."""
+
+import itertools
+
+import numpy as np
+
+from charrnn.kernels.gradients import BLOCK_PLACES
+from charrnn.kernels.tiles import PANEL
+
+
+class Layout:
+    """The R = B (T+1) rows of a window of T steps and B lanes, for so many groups of lanes.
+
+    The rows of a group lie together: those of the state before the window, one for each of its lanes, then those of
+    step 0, and so on.  A group belongs to a thread.  Were their rows next to each other, threads would keep taking them
+    from each other's caches, because a processor fetches what comes after a row before it is asked for it.
+
+    ``groups`` are (first lane, last lane); ``rows`` (T, B) int64 says where a place is, and ``before`` (T, B) where the
+    state before it is.  ``portions`` are of rows that meet themselves, ``portions_from_before`` of states that meet
+    what follows from them.  Their order, one half of the lanes after the other, is the same for any groups, and so is
+    every bit of a sum; with two groups what is added up lies together.
+    """
+
+    def __init__(self, steps: int, lanes: int, groups: int):
+        self.steps, self.lanes = steps, lanes
+        self._made_for = steps, lanes, groups
+        bounds = [lanes * group // groups for group in range(groups + 1)]
+        self.groups = [(first, last) for first, last in itertools.pairwise(bounds) if first < last]
+        self.rows, self.before = np.empty((2, steps, lanes), np.int64)
+        for first, last in self.groups:
+            start, stop = self.of_group(first, last)
+            self.rows[:, first:last] = np.arange(start, stop).reshape(steps, -1)
+            self.before[:, first:last] = self.rows[:, first:last] - (last - first)
+        halves = slice(lanes // 2), slice(lanes // 2, lanes)
+        rows, before = ([part[:, half].ravel() for half in halves] for part in (self.rows, self.before))
+        self.portions = portions(rows, rows)
+        self.portions_from_before = portions(before, rows)
+
+    def fits(self, steps: int, lanes: int, groups: int) -> bool:
+        """Whether it is what such arguments make."""
+        return self._made_for == (steps, lanes, groups)
+
+    @property
+    def size(self) -> int:
+        """R, all rows."""
+        return self.lanes * (self.steps + 1)
+
+    def of_group(self, first: int, last: int) -> tuple[int, int]:
+        """From and to which row the steps of a group stand."""
+        return first * (self.steps + 1) + last - first, last * (self.steps + 1)
+
+
+def portions(x: list[np.ndarray], y: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Runs and blocks of rows that meet, as :func:`charrnn.kernels.gradients.weight_gradient` takes them.
+
+    The rows ``x`` and ``y`` are given in sequences, of which each begins a block.
+    """
+    runs, blocks = [], [0]
+    for x_rows, y_rows in zip(x, y, strict=True):
+        number = np.arange(len(x_rows))
+        begins = (np.diff(x_rows, prepend=-2) != 1) | (np.diff(y_rows, prepend=-2) != 1) | (number % BLOCK_PLACES == 0)
+        starts = np.flatnonzero(begins)
+        lengths = np.diff(starts, append=len(number))
+        runs.append(np.stack([x_rows[starts], y_rows[starts], lengths, starts % BLOCK_PLACES], axis=1))
+        ends = np.append(np.flatnonzero(starts % BLOCK_PLACES == 0)[1:], len(starts)) if len(starts) else []
+        blocks.extend(blocks[-1] + np.array(ends, np.int64))
+    table = np.concatenate(runs)
+    table[:, :2] *= 4 * PANEL
+    return table, np.array(blocks, np.int64)
+
+
+def in_order(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Portions of so many rows, each of which meets the one of its own number."""
+    numbers = [np.arange(rows)]
+    return portions(numbers, numbers)
