@@ -55,18 +55,17 @@ def portions(x: list[np.ndarray], y: list[np.ndarray]) -> tuple[np.ndarray, np.n
 
     The rows ``x`` and ``y`` are given in sequences, of which each begins a block.
     """
-    runs, blocks = [], [0]
-    for x_rows, y_rows in zip(x, y, strict=True):
-        number = np.arange(len(x_rows))
-        begins = (np.diff(x_rows, prepend=-2) != 1) | (np.diff(y_rows, prepend=-2) != 1) | (number % BLOCK_PLACES == 0)
-        starts = np.flatnonzero(begins)
-        lengths = np.diff(starts, append=len(number))
-        runs.append(np.stack([x_rows[starts], y_rows[starts], lengths, starts % BLOCK_PLACES], axis=1))
-        ends = np.append(np.flatnonzero(starts % BLOCK_PLACES == 0)[1:], len(starts)) if len(starts) else []
-        blocks.extend(blocks[-1] + np.array(ends, np.int64))
-    table = np.concatenate(runs)
-    table[:, :2] *= 4 * PANEL
-    return table, np.array(blocks, np.int64)
+    number = np.concatenate([np.arange(len(rows)) % BLOCK_PLACES for rows in y])
+    x_rows, y_rows = np.concatenate(x), np.concatenate(y)
+    follows = (number[1:] > 0) & (np.diff(x_rows) == 1) & (np.diff(y_rows) == 1)
+    starts = np.flatnonzero(np.append(True, ~follows))
+    at = 4 * PANEL * np.stack([x_rows, y_rows])
+    runs = np.stack([*at[:, starts], np.diff(starts, append=len(number)), number[starts]], axis=1)
+    begins = np.flatnonzero(number == 0)
+    ends = np.append(begins[1:], len(number))
+    quarters = np.minimum(begins[:, None] + np.arange(4) * BLOCK_PLACES // 4, ends[:, None] - 1)
+    blocks = np.concatenate([np.searchsorted(starts, begins)[:, None], at[0, quarters], at[1, quarters]], axis=1)
+    return runs, np.append(blocks, [[len(runs), *[0] * 8]], axis=0)
 
 
 def in_order(rows: int) -> tuple[np.ndarray, np.ndarray]:

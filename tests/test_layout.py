@@ -60,9 +60,9 @@ def test_sums_take_every_place_once_in_an_order_that_groups_do_not_change(steps,
 def test_runs_fill_blocks_and_are_as_long_as_can_be(steps, lanes, groups):
     layout = Layout(steps, lanes, groups)
     for runs, blocks in (layout.portions, layout.portions_from_before):
-        assert blocks[0] == 0
-        assert blocks[-1] == len(runs)
-        for first, last in itertools.pairwise(blocks):
+        assert blocks[0, 0] == 0
+        assert blocks[-1].tolist() == [len(runs), *[0] * 8]
+        for first, last in itertools.pairwise(blocks[:, 0]):
             lengths = runs[first:last, 2]
             assert lengths.min() > 0
             assert lengths.sum() <= BLOCK_PLACES

@@ -9,7 +9,7 @@ blocks, so that a block of x, a block of dy's panel and the panels' sums are in 
 import numpy as np
 from numba import njit
 
-from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs1, Longs2, Panels, intp, kernel, void
+from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import multiply_runs
 from charrnn.kernels.packing import unpack
 from charrnn.kernels.simd import LANES, load, splat, store
@@ -57,31 +57,14 @@ def add_rows(rows_at, rows, sums_at):
     store(sums_at, 3 * LANES, d)
 
 
-@njit
-def quarter(runs, blocks, block, number, column):
-    """How many bytes after the beginning of a panel the ``number``-th quarter of a block of rows begins, if it does."""
-    place = number * BLOCK_PLACES // 4
-    if block + 1 < blocks.size:
-        for run in range(blocks[block], blocks[block + 1]):
-            if 0 <= place - runs[run, 3] < runs[run, 2]:
-                return runs[run, column] + 4 * PANEL * (place - runs[run, 3])
-    return 0
-
-
-@njit
-def quarters(runs, blocks, block, column):
-    """The same of all four."""
-    first, second = quarter(runs, blocks, block, 0, column), quarter(runs, blocks, block, 1, column)
-    return first, second, quarter(runs, blocks, block, 2, column), quarter(runs, blocks, block, 3, column)
-
-
-@kernel(void(Panels, Panels, Longs2, Longs1, intp, intp, Array1, intp, Array2, Array2))
+@kernel(void(Panels, Panels, Longs2, Longs2, intp, intp, Array1, intp, Array2, Array2))
 def weight_gradient(x, dy, runs, blocks, first, last, scratch, gated, gradient, bias):
     """Panels ``first`` to ``last``, at most PANELS, of gradient (K, N) = Σ xᵀ dy and of bias (1, N) = Σ dy.
 
-    x and dy (panels, R, 64).  Their rows that meet are in ``runs`` of X, Y, N and D: N rows, X bytes after the begin
-    of a panel of x and Y bytes after that of one of dy.  Block n, at most BLOCK_PLACES of them, is runs[blocks[n] :
-    blocks[n + 1]], and D of its rows are in the runs before.  bias may have no row: then there is no sum.  Scratch as
+    x and dy (panels, R, 64).  Their rows that meet are in ``runs`` (n, 4) of X, Y, N and D: N rows, X bytes after the
+    begin of a panel of x and Y bytes after that of one of dy; D rows of the same block are in the runs before.
+    ``blocks`` (m + 1, 9) tell of each block, of at most BLOCK_PLACES rows, its first run, and where, in bytes again, its
+    four quarters begin in x and in dy; the last block is none.  bias may have no row: then there is no sum.  Scratch as
     :func:`scratch_size` says.
     """
     depth, columns = gradient.shape
@@ -89,11 +72,11 @@ def weight_gradient(x, dy, runs, blocks, first, last, scratch, gated, gradient, 
     sums_at = scratch.ctypes.data
     bias_at = sums_at + 4 * panels * size
     clear(sums_at, panels * (size + PANEL))
-    for block in range(blocks.size - 1):
-        run, end = blocks[block], blocks[block + 1]
+    for block in range(len(blocks) - 1):
+        run, end = blocks[block, 0], blocks[block + 1, 0]
         these, those = runs.ctypes.data + run * runs.strides[0], runs.ctypes.data + end * runs.strides[0]
         # Fetched meanwhile: this panel's next block, and while the first panel is made x's next blocks.
-        next_x, next_dy = quarters(runs, blocks, block + 1, 0), quarters(runs, blocks, block + 1, 1)
+        next_x, next_dy, nowhere = blocks[block + 1, 1:5], blocks[block + 1, 5:9], blocks[-1, 1:5]
         for panel in range(panels):
             dy_at = dy.ctypes.data + (first + panel) * dy.strides[0]
             if bias.shape[0]:
@@ -103,9 +86,9 @@ def weight_gradient(x, dy, runs, blocks, first, last, scratch, gated, gradient, 
             for k in range(0, depth, PANEL):
                 x_at = x.ctypes.data + k // PANEL * x.strides[0]
                 sums = sums_at + 4 * (panel * size + k * PANEL)
-                x_ahead = (x_at, next_x) if panel == 0 else (sums, (0, 0, 0, 0))
+                x_ahead = (x_at, next_x) if panel == 0 else (sums, nowhere)
                 ahead = (dy_at, next_dy) if k == 0 else x_ahead
-                multiply_runs(x_at, dy_at, sums, these, those, min(PANEL, depth - k), vectors, ahead, x_ahead)
+                multiply_runs(x_at, dy_at, sums, these, those, min(PANEL, depth - k), vectors, *ahead, *x_ahead)
     unpack(scratch, 0, first, last, gated, gradient)
     unpack(scratch, panels * size, first, last, gated, bias)
 

@@ -66,11 +66,11 @@ def multiply_panel(a, a_row, panel_step, b, c, c_row, depth, rows, vectors, foll
 
 
 @njit
-def multiply_runs(x, y, c, runs, runs_end, columns, vectors, ahead, further):
+def multiply_runs(x, y, c, runs, runs_end, columns, vectors, ahead, ahead_rows, further, further_rows):
     """C[columns, 16 vectors] += Σ xᵀ y over runs of rows of two panels, at most 64 columns.
 
-    As :func:`multiply_tile_of_runs`.  The first four tiles fetch what is ``ahead``, an address and four distances from
-    there, the next four what is ``further``.
+    As :func:`multiply_tile_of_runs`.  The first four tiles fetch what stands so many bytes after the address ``ahead``
+    as the four ``ahead_rows`` say, the next four the same ``further``.
     """
     tiles = (columns + TILE_ROWS - 1) // TILE_ROWS
     least, larger = columns // tiles, columns % tiles
@@ -79,10 +79,11 @@ def multiply_runs(x, y, c, runs, runs_end, columns, vectors, ahead, further):
         tile_x, tile_c = x, c + shift
         for tile in range(tiles):
             count = least + (tile < larger)
-            address, distances = ahead if tile < 4 else further
-            if first_vector or tile >= 8:  # all is fetched
-                address, distances = c, (0, 0, 0, 0)
-            coming = address + distances[tile % 4]
+            coming = tile_c  # once all is fetched
+            if first_vector == 0 and tile < 4:
+                coming = ahead + ahead_rows[tile]
+            elif first_vector == 0 and tile < 8:
+                coming = further + further_rows[tile - 4]
             multiply_tile_of_runs(count, width, tile_x, y + shift, tile_c, runs, runs_end, coming)
             tile_x += 4 * count
             tile_c += 4 * count * PANEL
