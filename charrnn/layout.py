@@ -70,5 +70,5 @@ def portions(x: list[np.ndarray], y: list[np.ndarray]) -> tuple[np.ndarray, np.n
 
 def in_order(rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Portions of so many rows, each of which meets the one of its own number."""
-    numbers = [np.arange(rows)]
+    numbers = [np.arange(rows, dtype=np.int64)]
     return portions(numbers, numbers)
