@@ -7,6 +7,8 @@ import numpy as np
 from charrnn.kernels.gradients import BLOCK_PLACES
 from charrnn.kernels.tiles import PANEL
 
+ROW_BYTES = 4 * PANEL
+
 
 class Layout:
     """The R = B (T+1) rows of a window of T steps and B lanes, for so many groups of lanes.
@@ -16,14 +18,15 @@ class Layout:
     from each other's caches, because a processor fetches what comes after a row before it is asked for it.
 
     ``groups`` are (first lane, last lane); ``rows`` (T, B) int64 says where a place is, and ``before`` (T, B) where the
-    state before it is.  ``portions`` are of rows that meet themselves, ``portions_from_before`` of states that meet
-    what follows from them.  Their order, one half of the lanes after the other, is the same for any groups, and so is
-    every bit of a sum; with two groups what is added up lies together.
+    state before it is.  Sums over all places, of products of what stands at two rows, go by :func:`portions`:
+    ``portions`` where both are the place's, ``portions_from_before`` where the first is the state before.  Their order,
+    one half of the lanes after the other, is the same for any groups, and so is every bit of a sum; with two groups
+    what is added up lies together.
     """
 
     def __init__(self, steps: int, lanes: int, groups: int):
         self.steps, self.lanes = steps, lanes
-        self._made_for = steps, lanes, groups
+        self._asked_for = groups
         bounds = [lanes * group // groups for group in range(groups + 1)]
         self.groups = [(first, last) for first, last in itertools.pairwise(bounds) if first < last]
         self.rows, self.before = np.empty((2, steps, lanes), np.int64)
@@ -38,7 +41,7 @@ class Layout:
 
     def fits(self, steps: int, lanes: int, groups: int) -> bool:
         """Whether it is what such arguments make."""
-        return self._made_for == (steps, lanes, groups)
+        return (self.steps, self.lanes, self._asked_for) == (steps, lanes, groups)
 
     @property
     def size(self) -> int:
@@ -51,15 +54,16 @@ class Layout:
 
 
 def portions(x: list[np.ndarray], y: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Runs and blocks of rows that meet, as :func:`charrnn.kernels.gradients.weight_gradient` takes them.
+    """Runs and blocks of rows that meet, one at least, as :func:`charrnn.kernels.gradients.weight_gradient` takes them.
 
-    The rows ``x`` and ``y`` are given in sequences, of which each begins a block.
+    The rows ``x`` and ``y`` are given in sequences, of which each begins a block.  A block's quarters are for fetching
+    it in time, each from there on: where it is in several runs, part of that is something else.
     """
     number = np.concatenate([np.arange(len(rows)) % BLOCK_PLACES for rows in y])
     x_rows, y_rows = np.concatenate(x), np.concatenate(y)
     follows = (number[1:] > 0) & (np.diff(x_rows) == 1) & (np.diff(y_rows) == 1)
     starts = np.flatnonzero(np.append(True, ~follows))
-    at = 4 * PANEL * np.stack([x_rows, y_rows])
+    at = ROW_BYTES * np.stack([x_rows, y_rows])
     runs = np.stack([*at[:, starts], np.diff(starts, append=len(number)), number[starts]], axis=1)
     begins = np.flatnonzero(number == 0)
     ends = np.append(begins[1:], len(number))

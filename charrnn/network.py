@@ -121,6 +121,7 @@ class CharLSTM:
 
     def _pack_thinned(self, regular: Regularisation) -> None:
         """Pack the parameters with some left out, for one step."""
+        self.prepare_training()
         before = self.parameters.flat.copy()
         regular.thin(self.parameters)
         self.parameters_changed()
@@ -133,7 +134,7 @@ class CharLSTM:
         """Logits (T, B, V) for ids x (T, B) int32; ``state`` moves on."""
         window = self._open(x, None, state, training=False, rate=0.0)
         self._each_group(window, partial(self._forward, window))
-        return as_rows(window.logits, self.config.vocabulary)[window.layout.rows]
+        return as_rows(window.logits[:, window.layout.rows], self.config.vocabulary)
 
     def read(self, x: np.ndarray, state: LSTMState) -> None:
         """As :meth:`forward` without logits, for those who want signals alone: ``state`` moves on."""
@@ -195,9 +196,10 @@ class CharLSTM:
         return np.stack(layers, axis=2)
 
     def signal_blocks(self, name: str) -> list[np.ndarray]:
-        """The same in blocks of units: for each layer (R, H/16 rounded up, 16), where ``layout.rows`` are the places'.
+        """The same in blocks of units: for each layer (R, H/16 rounded up, 16).
 
-        A view, or a copy of h: valid until the next call.  What stands in the padding, from unit H on, means nothing.
+        ``layout.rows`` says which row a place has; those of incoming states are among them.  A view, or a copy of h:
+        valid until the next call.  What stands in the padding, from unit H on, means nothing.
         """
         space, size = self.workspace, self.layout.size
         if name == "h":
@@ -250,7 +252,7 @@ class CharLSTM:
         team = self._team_for(x)
         if self.layout is None or not self.layout.fits(steps, lanes, team.threads):
             self.layout = Layout(steps, lanes, team.threads)
-        return Window(x, state, space, self.layout, rate > 0)
+        return Window(x, state, space, self.layout, team, rate > 0)
 
     def _lap(self, worker, name):
         """Tell a stopwatch, if there is one, what worker 0 has just done."""
@@ -259,7 +261,7 @@ class CharLSTM:
 
     def _each_group(self, window, work):
         """Call work(worker, first, last) for the window's groups of lanes."""
-        self._team_for(window.x).run(work, window.layout.groups)
+        window.team.run(work, window.layout.groups)
 
     def _team_for(self, x):
         """All threads, or this one alone where that is quicker; the result is the same."""
@@ -312,7 +314,7 @@ class CharLSTM:
         picked = np.zeros((0, 4 * self.config.hidden), np.float32) if self.config.embedding else gradient["w_ih_l0"]
         for first, last in panel_groups(len(dtable), self.team.threads):
             calls.append((row_gradient, (window.x, window.gates[0], window.layout.rows, first, last, dtable, picked)))
-        self._team_for(window.x).share_out(calls, window.space.scratch)
+        window.team.share_out(calls, window.space.scratch)
         if self.config.embedding:
             self._embedding_gradient(window)
 
@@ -321,7 +323,7 @@ class CharLSTM:
         space, dtable, gradient, config = window.space, window.space.dtable, self.gradient, self.config
         rows = in_order(config.vocabulary)
         calls = self._weight_calls(self.packed.embedding, dtable, rows, gradient["w_ih_l0"], None, gated=True)
-        self._team_for(window.x).share_out(calls, space.scratch)
+        window.team.share_out(calls, space.scratch)
         transposed, no_bias = self.packed.input[0].transposed, self.packed.no_bias(config.embedding)
         affine(dtable, transposed, no_bias, 0, config.vocabulary, space.dembedding)
         gradient["embedding"][:] = as_rows(space.dembedding, config.embedding)
@@ -336,10 +338,11 @@ class CharLSTM:
 
 
 class Window:
-    """The part of a workspace that T steps of it use, as views; ``state`` moves on when the steps are made."""
+    """The part of a workspace that T steps of it use, as views; ``state`` moves on when ``team`` makes the steps."""
 
-    def __init__(self, x: np.ndarray, state: LSTMState, space: Workspace, layout: Layout, dropout: bool):
-        self.x, self.state, self.space, self.layout, self.dropout = x, state, space, layout, dropout
+    def __init__(self, x: np.ndarray, state: LSTMState, space: Workspace, layout: Layout, team: Team, dropout: bool):
+        self.x, self.state, self.space, self.layout = x, state, space, layout
+        self.team, self.dropout = team, dropout
         self.gates = [array[:, : layout.size] for array in space.gates]
         self.h = [array[:, : layout.size] for array in space.h]
         self.c = [array[:, : layout.size] for array in space.c]

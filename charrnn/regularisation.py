@@ -53,7 +53,7 @@ class Regularisation:
         return bool(self.recurrent_dropout or self.input_dropout)
 
     def drop(self, layer: int, source: np.ndarray, lanes: int, first: int, last: int, target: np.ndarray) -> None:
-        """target = source ⊙ mask for one layer's outputs (panels, R, 64), of a group of so many lanes."""
+        """target = source ⊙ mask, for a layer's outputs (panels, R, 64) and lanes ``first`` to ``last``."""
         key = hash_key(self.seed, self.step, layer)
         _mask(source, key, self.dropout, not self.variational, lanes, first, last, target)
 

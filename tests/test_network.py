@@ -1,6 +1,9 @@
 """The kernels, through CharLSTM, against the float64 oracle and against PyTorch."""
 
 import gc
+import math
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -190,6 +193,38 @@ def test_a_short_window_in_arrays_made_for_a_longer_one_has_the_same_bits():
         assert network.workspace.steps == (12 if longer_first else 5)
         results.append((loss, network.gradient.flat.tobytes(), before.h.tobytes(), before.c.tobytes()))
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_what_is_no_number_in_one_window_is_forgotten_by_the_next(threads):
+    config, results = ModelConfig(11, 20, 2), []
+    for spoilt in (False, True):
+        network, x, y, state = random_case(config, 12, 7, threads=threads)
+        if spoilt:
+            good = network.parameters.flat.copy()
+            network.parameters.flat[:] = np.nan
+            network.parameters_changed()
+            assert math.isnan(network.loss_and_gradient(x, y, state.copy()))
+            network.parameters.flat[:] = good
+            network.parameters_changed()
+        for steps in (5, 12, 8):
+            loss = network.loss_and_gradient(x[:steps].copy(), y[:steps].copy(), state.copy())
+            results.append((steps, loss, network.gradient.flat.tobytes()))
+    assert results[:3] == results[3:]
+
+
+@pytest.mark.parametrize("name", ["recurrent_dropout", "input_dropout"])
+def test_weights_can_be_left_out_in_the_very_first_step_of_a_process(name):
+    code = f"""
+import numpy as np
+from charrnn.config import ModelConfig
+from charrnn.network import CharLSTM
+from charrnn.regularisation import Regularisation
+network, x = CharLSTM(ModelConfig(10, 8, 1)), np.zeros((3, 2), np.int32)
+print(network.loss_and_gradient(x, x, network.initial_state(2), Regularisation({name}=0.5)) > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 def test_dropout_keeps_its_share_and_differs_by_step_layer_and_lane(rng):

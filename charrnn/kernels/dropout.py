@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from charrnn.kernels.compiler import Panels, float32, intp, kernel, uint32, uint64, void
+from charrnn.kernels.groups import first_row
 from charrnn.kernels.simd import LANES, lane_numbers, load, splat, store, where_below
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64
@@ -24,11 +25,11 @@ def mix(x):
 
 @kernel(void(Panels, uint64, uint32, float32, intp, intp, intp, intp, Panels))
 def dropout(source, key, keep_below, scale, each_step, lanes, first, last, target):
-    """target = source ⊙ mask, for the group of lanes ``first`` to ``last`` of so many, in panels (panels, R, columns).
+    """target = source ⊙ mask, for the group ``first`` to ``last`` of B ``lanes``, in panels (panels, R, columns).
 
     A unit is kept, times ``scale`` = 1 / (1 - p), where its 32-bit hash is under ``keep_below`` = (1 - p) 2³².
     ``key`` stands for (seed, step, layer).  Every t has a mask of its own if ``each_step`` is 1, all have that of t = 0
-    if it is 0.  Source and target may be the same array.
+    if it is 0.  Rows of incoming states get one too that nobody reads.  Source and target may be the same array.
     """
     panels, rows, columns = source.shape
     steps = rows // lanes
@@ -36,8 +37,8 @@ def dropout(source, key, keep_below, scale, each_step, lanes, first, last, targe
     for panel in range(panels):
         source_at = source.ctypes.data + panel * source.strides[0]
         target_at = target.ctypes.data + panel * target.strides[0]
-        row = first * steps * columns
-        for step in range(steps):  # step 0 is before t = 0
+        row = first_row(first, steps - 1) * columns
+        for step in range(steps):  # the first is before t = 0
             for lane in range(first, last):
                 place = mix(key + u64(each_step * (step - 1) * lanes + lane))
                 counter, salt = u32(place), u32(place >> u64(32))

@@ -1,9 +1,10 @@
-"""Gradients of the weights: sums over all places (t, b) of a window, taken in their order.
+"""Gradients of the weights: sums over all places (t, b) of a window.
 
     dW = Σ_p x_pᵀ dy_p        db = Σ_p dy_p        for one-hot x:  dW[x_p] += dy_p
 
-A call makes some panels of 64 columns of dW, so threads share out panels and never a sum.  The places are taken in
-blocks, so that a block of x, a block of dy's panel and the panels' sums are in the near caches while they meet.
+A call makes some panels of 64 columns of dW, so threads share out panels and never a sum.  The places are taken in an
+order that is the same for any number of threads (:class:`charrnn.layout.Layout`), and in blocks, so that a block of x,
+a block of dy's panel and the panels' sums are in the near caches while they meet.
 """
 
 import numpy as np

@@ -19,12 +19,20 @@ from numba import njit
 
 from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
-from charrnn.kernels.matmul import fetch_row, multiply_panel, offset
+from charrnn.kernels.groups import first_row
+from charrnn.kernels.matmul import multiply_panel, offset
 from charrnn.kernels.packing import copy_columns
 from charrnn.kernels.simd import LANES, fetch, fma, load, splat, store
 from charrnn.kernels.tiles import PANEL
 
 f32 = np.float32
+
+
+@njit
+def fetch_row(panels_at, offset):
+    """Have the row of a panel that is ``offset`` elements after the address come near."""
+    for k in range(0, PANEL, LANES):
+        fetch(panels_at, offset + k)
 
 
 @njit
@@ -54,11 +62,15 @@ def cell_forward(gates_at, gate, before_at, after_at, cell, h_at, unit):
 
 @njit
 def take_in(states, first, last, start, panelled):
-    """Rows from ``start`` on of panels (panels, R, columns) = states of lanes ``first`` to ``last``; padding stays."""
+    """Rows from ``start`` on of panels (panels, R, columns) = states of lanes ``first`` to ``last``, padded with zeros.
+
+    What stood there may be anything: with other steps it was another row.
+    """
     width, columns = states.shape[1], panelled.shape[2]
     for lane in range(first, last):
         for k in range(0, width, LANES):
             target = k // columns * (panelled.strides[0] // 4) + (start + lane - first) * columns + k % columns
+            store(panelled.ctypes.data, target, splat(f32(0.0)))
             copy_columns(states, lane * width + k, panelled, target, min(LANES, width - k))
 
 
@@ -82,7 +94,7 @@ def layer_forward(x, table, below, w_ih, w_hh, first, last, state_h, state_c, ga
     and become the outgoing one.
     """
     steps, blocks, rows = x.shape[0], gates.shape[0], last - first
-    inputs, units, start = w_ih.shape[1], w_hh.shape[1], first * (steps + 1)
+    inputs, units, start = w_ih.shape[1], w_hh.shape[1], first_row(first, steps)
     gates_at, h_at, c_at, below_at = gates.ctypes.data, h.ctypes.data, c.ctypes.data, below.ctypes.data
     gates_panel, h_panel, c_block = gates.strides[0] // 4, h.strides[0] // 4, c.strides[0] // 4
     below_panel = below.strides[0] // 4
@@ -160,7 +172,7 @@ def layer_backward(w_hh, w_ih, first, last, gates, c, dh, dc):
         for lane in range(first, last):
             store(dc_at, (block * lanes + lane) * LANES, splat(f32(0.0)))
     for t in range(steps - 1, -1, -1):
-        before = first * (steps + 1) + t * rows
+        before = first_row(first, steps) + t * rows
         place = before + rows
         for panel in range(panels):
             vectors = min(4, blocks - 4 * panel)

@@ -5,12 +5,13 @@ Legend: C (m, n) += A (m, k) B (k, n).  Weights and activations are kept in pane
 (Rows of full length lie a power of two apart as a rule, and such share the same few places of a cache.)
 
 B is used in blocks of 64 rows, 16 KB that stay in the nearest cache while all rows of A meet them.  Meanwhile what is
-used next is fetched into the second, because a model does not fit there.
+used next is fetched into the second, because a model does not fit there.  In a sum over places, which a gradient is, A
+and B are both activations, and A is read across.
 """
 
 from numba import njit
 
-from charrnn.kernels.simd import LANES, fetch
+from charrnn.kernels.simd import LANES
 from charrnn.kernels.tiles import LINE, PANEL, TILE_ROWS, TILE_VECTORS, multiply_tile, multiply_tile_of_runs
 
 
@@ -18,13 +19,6 @@ from charrnn.kernels.tiles import LINE, PANEL, TILE_ROWS, TILE_VECTORS, multiply
 def offset(column, panel_step):
     """Where a column of a row is, if from one panel of 64 columns to the next there are so many elements."""
     return column // PANEL * panel_step + column % PANEL
-
-
-@njit
-def fetch_row(panels_at, offset):
-    """Have the row of a panel that is ``offset`` elements after the address come near."""
-    for k in range(0, PANEL, LANES):
-        fetch(panels_at, offset + k)
 
 
 @njit

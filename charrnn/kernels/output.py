@@ -18,6 +18,7 @@ from numba import njit
 
 from charrnn.kernels.activations import exp
 from charrnn.kernels.compiler import Array2, Ids2, Panels, float32, intp, kernel, void
+from charrnn.kernels.groups import first_row
 from charrnn.kernels.matmul import offset
 from charrnn.kernels.simd import LANES, at_least, largest, load, load_one, splat, store, store_one, total
 from charrnn.kernels.tiles import PANEL
@@ -47,11 +48,12 @@ def log_sum_exp(row_at, width):
 @kernel(void(Ids2, float32, float32, intp, intp, intp, Panels, Array2))
 def cross_entropy(y, scale, smoothing, vocabulary, first, last, logits, losses):
     """losses (T, B) of targets y; if scale is not 0, logits (panels, R, 64) become scale * (softmax - target)."""
-    steps, rows, panel_step = y.shape[0], last - first, logits.strides[0] // 4
+    steps, panel_step = y.shape[0], logits.strides[0] // 4
     width = (vocabulary + LANES - 1) // LANES * LANES
+    row_at = logits.ctypes.data + 4 * PANEL * (first_row(first, steps) + last - first - 1)
     for t in range(steps):
         for lane in range(first, last):
-            row_at = logits.ctypes.data + 4 * (first * (steps + 1) + t * rows + rows + lane - first) * PANEL
+            row_at += 4 * PANEL
             target = y[t, lane]
             if target < 0:
                 losses[t, lane] = f32(0.0)

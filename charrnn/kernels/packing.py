@@ -4,7 +4,7 @@ H hidden units are padded to U blocks of 16.  Gate columns are interleaved block
 panel u are i, f, g, o of units 16u to 16u+15, so that one tile of the product holds all that the cell equations
 need.  Everything inside the workspace that has gate columns (``gates``, packed matrices, the first layer's
 table) has them in this order; parameters and gradients keep the plain order i, f, g, o of (D, 4H).  Padding is
-zero in weights, hence zero in states and gradients.
+zero in weights, hence zero in states and gradients as long as these are numbers.
 
 Plain matrices (the output layer) keep their column order and are padded to whole vectors.
 """
