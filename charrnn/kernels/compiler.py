@@ -32,8 +32,7 @@ Array2 = types.Array(types.float32, 2, "C")
 Array3 = types.Array(types.float32, 3, "C")
 Array4 = types.Array(types.float32, 4, "C")
 Panels = types.Array(types.float32, 3, "A")
-"""(panels, rows, columns), perhaps a part of more rows: only the stride from panel to panel is free. Or another view
-with whole vectors at the end."""
+"""(panels, rows, columns), perhaps a part of more rows: only the stride from panel to panel is free."""
 Doubles1 = types.Array(types.float64, 1, "C")
 Doubles2 = types.Array(types.float64, 2, "C")
 Ids1 = types.Array(types.int32, 1, "C")

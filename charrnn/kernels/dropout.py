@@ -32,15 +32,15 @@ def dropout(source, key, keep_below, scale, each_step, lanes, first, last, targe
     if it is 0.  Rows of incoming states get one too that nobody reads.  Source and target may be the same array.
     """
     panels, rows, columns = source.shape
-    steps = rows // lanes
+    steps = rows // lanes - 1
     keep, kept, dropped = splat(keep_below), splat(scale), splat(f32(0.0))
     for panel in range(panels):
         source_at = source.ctypes.data + panel * source.strides[0]
         target_at = target.ctypes.data + panel * target.strides[0]
-        row = first_row(first, steps - 1) * columns
-        for step in range(steps):  # the first is before t = 0
+        row = first_row(first, steps) * columns
+        for t in range(-1, steps):
             for lane in range(first, last):
-                place = mix(key + u64(each_step * (step - 1) * lanes + lane))
+                place = mix(key + u64(each_step * t * lanes + lane))
                 counter, salt = u32(place), u32(place >> u64(32))
                 for column in range(0, columns, LANES):
                     x = (lane_numbers() + u32(panel * columns + column)) * u32(0x9E3779B9) + counter

@@ -63,7 +63,7 @@ def weight_gradient(x, dy, runs, blocks, first, last, scratch, gated, gradient, 
     """Panels ``first`` to ``last``, at most PANELS, of gradient (K, N) = Σ xᵀ dy and of bias (1, N) = Σ dy.
 
     x and dy (panels, R, 64).  Their rows that meet are in ``runs`` (n, 4) of X, Y, N and D: N rows, X bytes after the
-    begin of a panel of x and Y bytes after that of one of dy; D rows of the same block are in the runs before.
+    beginning of a panel of x and Y bytes after that of one of dy; D rows of the same block are in the runs before.
     ``blocks`` (m + 1, 9) tell of each block, of at most BLOCK_PLACES rows, its first run, and where, in bytes again,
     its four quarters begin in x and in dy; the last block is none.  bias may have no row: then there is no sum.
     Scratch as :func:`scratch_size` says.

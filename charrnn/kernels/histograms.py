@@ -28,6 +28,7 @@ _WHOLE = f32(2**23)  # a float of this size holds a rounded number in its low bi
 _LANES, _GRID, _BINS = np.uint64(LANES), np.uint64(GRID), np.uint64(BINS)
 _IN_GRID = np.uint32(GRID - 1)  # whatever a NaN makes of it, the index stays in the table
 
+Strided = types.Array(types.float32, 3, "A")
 Bytes2 = types.Array(types.uint8, 2, "C")
 Words1, Words2 = types.Array(types.uint64, 1, "C"), types.Array(types.uint64, 2, "C")
 _CELLS = (Array1, Array1, Bytes2, intp, intp, intp)
@@ -47,7 +48,7 @@ def find_steps(values, places, start, stop, block, scale, shift, cell, steps_at)
         store(steps_at, (n - start) * LANES, float_of_bits(bits_of(x) & _IN_GRID))
 
 
-@kernel(void(Panels, Longs1, Ids1, Words1, *_CELLS, Words2, Bytes2))
+@kernel(void(Strided, Longs1, Ids1, Words1, *_CELLS, Words2, Bytes2))
 def count_words(values, places, rows, words, scale, shift, table, offset, first, last, sums, bins):
     """sums[cell, bin of x] += words for blocks ``first`` to ``last`` of one layer's cells, at so many places.
 
@@ -71,7 +72,7 @@ def count_words(values, places, rows, words, scale, shift, table, offset, first,
                     sums[(cell + lane) * _BINS + found] += word
 
 
-@kernel(void(Panels, Longs1, Ids1, Array2, *_CELLS, Array3, Bytes2))
+@kernel(void(Strided, Longs1, Ids1, Array2, *_CELLS, Array3, Bytes2))
 def count_columns(values, places, rows, columns, scale, shift, table, offset, first, last, sums, bins):
     """The same for columns (P, W) float32, W a multiple of 16; sums (C, BINS, W)."""
     width, columns_at, sums_at = np.uint64(columns.shape[1]), columns.ctypes.data, sums.ctypes.data

@@ -22,15 +22,23 @@ def offset(column, panel_step):
 
 
 @njit
+def even_tiles(rows):
+    """How many tiles so many rows make, of how many each, and how many of these have one more.
+
+    25 rows are five tiles of 5 and not four of 6 and one of 1.
+    """
+    tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
+    return tiles, rows // tiles, rows % tiles
+
+
+@njit
 def multiply_block(a, a_row, b, c, c_row, depth, rows, vectors, ahead, further):
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors].
 
-    Rows are shared out evenly over the tiles, so that 25 rows are five tiles of 5 and not four of 6 and one of 1.
     Four tiles, or two of three or two, fetch as much as B is, from the address ``ahead`` on; more, if there are, go on
     at ``further``.  (One alone would spend more time on fetching than it saves.)
     """
-    tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
-    least, larger = rows // tiles, rows % tiles
+    tiles, least, larger = even_tiles(rows)
     for first_vector in range(0, vectors, TILE_VECTORS):
         width = min(TILE_VECTORS, vectors - first_vector)
         shift = 4 * LANES * first_vector
@@ -66,8 +74,7 @@ def multiply_runs(x, y, c, runs, runs_end, columns, vectors, ahead, ahead_rows, 
     As :func:`multiply_tile_of_runs`.  The first four tiles fetch what stands so many bytes after the address ``ahead``
     as the four ``ahead_rows`` say, the next four the same ``further``.
     """
-    tiles = (columns + TILE_ROWS - 1) // TILE_ROWS
-    least, larger = columns // tiles, columns % tiles
+    tiles, least, larger = even_tiles(columns)
     for first_vector in range(0, vectors, TILE_VECTORS):
         width, shift = min(TILE_VECTORS, vectors - first_vector), 4 * LANES * first_vector
         tile_x, tile_c = x, c + shift

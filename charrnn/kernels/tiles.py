@@ -112,7 +112,7 @@ def _emit_product(function, rows, vectors, lines):
     _emit_tile(function, rows, vectors, c, c_row, _I64(0), begin, lambda builder, run: (run, _NO))
 
 
-def _emit_gradient(function, rows, vectors, lines):
+def _emit_gradient(function, rows, vectors, _):
     """Rows of A and B stand in runs, and A is read across; a line is fetched for each."""
     a, b, c, runs, runs_end, ahead = function.args
 
@@ -149,14 +149,11 @@ def _tile_function(module, emit, rows, vectors, lines, arguments):
     return module.globals[name]
 
 
-def _call_tile(context, builder, emit, rows, vectors, lines, arguments):
-    """Call the function for a tile of a size that is known when the kernel runs."""
+def _call_tile(context, builder, emit, sizes, rows, vectors, lines, arguments):
+    """Call the function for a tile of a size that is known when the kernel runs, one of ``sizes`` (vectors, lines)."""
     done = builder.append_basic_block("tiled")
     size = builder.add(builder.add(builder.mul(rows, _I64(16)), builder.mul(vectors, _I64(2))), lines)
     switch = builder.switch(size, done)
-    sizes = [(v, 1) for v in range(1, TILE_VECTORS + 1)]
-    if emit is _emit_product:
-        sizes.append((TILE_VECTORS, 2))
     for r in range(1, TILE_ROWS + 1):
         for v, n in sizes:
             case = builder.append_basic_block(f"tile_{r}x{v}_{n}")
@@ -169,6 +166,7 @@ def _call_tile(context, builder, emit, rows, vectors, lines, arguments):
 
 
 _INDEX, _ADDRESS = types.intp, types.uintp
+_ONE_LINE = [(vectors, 1) for vectors in range(1, TILE_VECTORS + 1)]
 
 
 @intrinsic
@@ -180,7 +178,7 @@ def multiply_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth, ah
     """
 
     def codegen(context, builder, signature, args):
-        return _call_tile(context, builder, _emit_product, *args[:3], args[3:])
+        return _call_tile(context, builder, _emit_product, [*_ONE_LINE, (TILE_VECTORS, 2)], *args[:3], args[3:])
 
     sizes = _INDEX, _INDEX, _INDEX
     return types.void(*sizes, _ADDRESS, _INDEX, _ADDRESS, _ADDRESS, _INDEX, _INDEX, _ADDRESS), codegen
@@ -196,6 +194,6 @@ def multiply_tile_of_runs(typing, rows, vectors, x, y, c, runs, runs_end, ahead)
     """
 
     def codegen(context, builder, signature, args):
-        return _call_tile(context, builder, _emit_gradient, *args[:2], _I64(1), args[2:])
+        return _call_tile(context, builder, _emit_gradient, _ONE_LINE, *args[:2], _I64(1), args[2:])
 
     return types.void(_INDEX, _INDEX, *[_ADDRESS] * 6), codegen
