@@ -16,7 +16,7 @@ demo: .venv/installed
 	  printf '\n\033[1mtemperature %s\033[0m\n' $$temperature; \
 	  $(RUN) sample .demo/python --temperature $$temperature --length 400 --prime "def " --seed 1 || exit 1; \
 	done
-	$(RUN) inspect .demo/python charrnn/runs.py
+	$(RUN) inspect .demo/python charrnn/checkpoints/run_folder.py
 	@printf '\nNow with a text of your own:\n\n  $(BIN)/charrnn train YOUR.txt\n  $(BIN)/charrnn sample checkpoints/YOUR\n  $(BIN)/charrnn inspect checkpoints/YOUR YOUR.txt\n\n'
 
 test: .venv/tested lint

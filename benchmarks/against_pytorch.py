@@ -3,17 +3,18 @@
     pip install '.[benchmark]' && python benchmarks/against_pytorch.py
     python benchmarks/against_pytorch.py --threads 1 --shapes 2x128x50x50,1x100x7x33 --sampling ""
 
-``charrnn/contest.py`` says what is the same on both sides.  The sides take turns (A B A B …), so that the machine's
-drift hits both; reported are the median of the paired ratios and their range.  PyTorch runs at its best: the faster of
+``benchmarks/pytorch_sides.py`` says what is the same on both sides.  The sides take turns (A B A B …), so that the
+machine's drift hits both; reported are the median of the paired ratios and their range.  PyTorch runs at its best: the faster of
 one-hot input and looked-up rows.
 """
 
 import argparse
 import sys
 
+from pytorch_sides import Case, compare
+
 from charrnn.config import ModelConfig
-from charrnn.contest import Case, compare
-from charrnn.timing import training_flops
+from charrnn.training.speed import training_flops
 
 VOCABULARY = 65
 SHAPES = "2x128x50x50,2x256x64x100,2x512x64x100,3x512x100x100,1x100x7x33,2x300x48x64,4x64x16x200,1x1024x32x50"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from charrnn.runs import METRICS
+from charrnn.checkpoints.run_folder import METRICS
 
 COLOURS = ("#d9731a", "#3b82c4", "#3f9b57", "#a04fb5", "#c43b4c", "#6b6b6b", "#b59a00", "#2aa5a0")
 MEMORY = 0.98  # of the running mean

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.network import CharLSTM
-from charrnn.runs import RunFolder
-from charrnn.text.corpus import open_corpus
-from charrnn.text.parts import Parts
+from charrnn.network.network import CharLSTM
+from charrnn.text.corpus import Parts, open_corpus
 from charrnn.training import Trainer
 
 CASES = [

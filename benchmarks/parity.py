@@ -15,16 +15,15 @@ import time
 from pathlib import Path
 
 import numpy as np
+from pytorch_sides import Case, PyTorch
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.contest import Case, PyTorch
-from charrnn.evaluation import evaluate
-from charrnn.network import CharLSTM
-from charrnn.optimizer import Optimizer
-from charrnn.text.batches import Batches
-from charrnn.text.corpus import open_corpus
-from charrnn.text.parts import Parts
-from charrnn.threads import available_threads
+from charrnn.inference.loss import evaluate
+from charrnn.network.network import CharLSTM
+from charrnn.system.threads import available_threads
+from charrnn.text.corpus import Parts, open_corpus
+from charrnn.text.windows import Batches
+from charrnn.training.optimizer import Optimizer
 
 LANES, STEPS, HIDDEN, LAYERS = 50, 50, 128, 2
 LR, ALPHA, EPSILON, CLIP_VALUE = 2e-3, 0.95, 1e-8, 5.0

@@ -5,8 +5,8 @@ python benchmarks/peak.py
 
 from statistics import median
 
-from charrnn.threads import Team, available_threads
-from charrnn.timing import fma_peak
+from charrnn.system.threads import Team, available_threads
+from charrnn.training.speed import fma_peak
 
 for count in sorted({1, available_threads()}):
     team = Team(count)

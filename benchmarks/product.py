@@ -14,9 +14,9 @@ from numba import njit
 
 from charrnn.kernels.matmul import multiply_panel
 from charrnn.kernels.tiles import PANEL
-from charrnn.parameters import aligned_zeros
-from charrnn.threads import Team
-from charrnn.timing import fma_peak
+from charrnn.network.parameters import aligned_zeros
+from charrnn.system.threads import Team
+from charrnn.training.speed import fma_peak
 
 SIZES = [(30, 64, 1), (32, 64, 1), (25, 128, 8), (32, 256, 16), (24, 300, 19), (32, 512, 32), (16, 1024, 64)]
 ROUNDS, OPERATIONS = 25, 4_000_000_000  # of one turn

@@ -14,8 +14,8 @@ from corpus_size import enlarge, train
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
 
 from charrnn.config import ModelConfig
-from charrnn.threads import available_threads
-from charrnn.timing import measure
+from charrnn.system.threads import available_threads
+from charrnn.training.speed import measure
 
 BASE = {"hidden": 256, "layers": 2, "seq_len": 64, "batch_size": 32, "vocabulary": 65}
 SIZES = {

@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from charrnn.checkpoint import Checkpoint
+from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError
 
 FABLES = Path(__file__).parent.parent / "corpora" / "fables.txt"

@@ -8,9 +8,10 @@ import argparse
 import time
 from statistics import median
 
+from pytorch_sides import Case, Charrnn
+
 from charrnn.config import ModelConfig
-from charrnn.contest import Case, Charrnn
-from charrnn.threads import available_threads
+from charrnn.system.threads import available_threads
 
 VOCABULARY = 65
 SHAPES = "2x128x50x50,2x256x64x100,2x512x64x100,2x300x48x64,4x64x16x200,1x1024x32x50"

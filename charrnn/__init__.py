@@ -8,11 +8,12 @@
 See :class:`charrnn.model.Model` for what a model can do.
 """
 
+from charrnn.version import __version__
+
 # Not typing's, whose import takes longer than all that a Ctrl-C should find here; type checkers know the name.
 TYPE_CHECKING = False
 
-__version__ = "0.1.0"
-__all__ = ["CharRNNError", "Model", "load"]
+__all__ = ["CharRNNError", "Model", "__version__", "load"]
 
 if TYPE_CHECKING:
     from charrnn.errors import CharRNNError

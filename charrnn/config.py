@@ -1,4 +1,7 @@
-"""The settings of a model and of a run: frozen, checked when they are made, and plain JSON on the way out."""
+"""The settings of a model and of a run: frozen, checked when they are made, and plain JSON on the way out.
+
+Settings that go together, by how long one is willing to wait.  docs/RESULTS.md has what each gave.
+"""
 
 import dataclasses
 from dataclasses import dataclass
@@ -86,9 +89,9 @@ class TrainConfig(_Config):
       as many epochs as suit the text.  ``patience`` ends the run after so many evaluations without a better one.
     - ``eval_every``, ``save_every``, ``sample_every``: in steps; None leaves them to the run, 0 for ``sample_every``
       means never.  ``snapshots`` keeps the weights of some of the steps with samples.
-    - ``init``, ``forget_bias``: the first weights, see :func:`charrnn.parameters.initialise`.
+    - ``init``, ``forget_bias``: the first weights, see :func:`charrnn.network.initialisation.initialise`.
     - ``dropout`` (None suits the text and the model), ``variational``, ``recurrent_dropout``, ``input_dropout``,
-      ``label_smoothing``: see :class:`charrnn.regularisation.Regularisation`.
+      ``label_smoothing``: see :class:`charrnn.network.regularisation.Regularisation`.
     - ``lr``, ``weight_decay``: None takes the optimiser's default.  AdamW's weight decay is decoupled, the others' an
       L2 term; ``l1`` · sign(p) is added to the gradient.  Biases have none of these.
     - ``beta1``, ``beta2``: Adam's; RMSprop's alpha is ``beta2``, SGD's momentum ``beta1``; ``nesterov`` is SGD's.
@@ -96,7 +99,7 @@ class TrainConfig(_Config):
     - ``ema``: the decay of a moving average of the parameters (0: none is kept).
     - ``warmup`` (steps), ``schedule``, with ``final_lr`` (the end of cosine and line as a part of ``lr``),
       ``decay_rate`` (None: the schedule's default), ``decay_after`` and ``decay_every`` (epochs), ``plateau_patience``
-      (evaluations): see :func:`charrnn.schedule.learning_rate`.
+      (evaluations): see :func:`charrnn.training.schedule.learning_rate`.
 
     Raises:
         ConfigError: a value is out of range, or two settings contradict each other.
@@ -219,7 +222,7 @@ class OnlineConfig(_Config):
     """How a model goes on learning from the text that it is tested on.
 
     After each ``steps`` characters the weights make a step of ``lr`` and are drawn back to what they were by ``decay``;
-    see :func:`charrnn.online.evaluate_online`.  docs/LOG.md has what other values gave.
+    see :func:`charrnn.training.dynamic_evaluation.evaluate_online`.  docs/LOG.md has what other values gave.
 
     Raises:
         ConfigError: a value is out of range.
@@ -233,3 +236,11 @@ class OnlineConfig(_Config):
         self._number("lr", 0, 1)
         self._whole("steps", 1, 1_000_000)
         self._number("decay", 0, 1)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {"time_budget": 180.0},
+    "balanced": {},
+    "best": {"hidden": 512, "effort": 2.0, "lr": 3e-3, "recurrent_dropout": 0.2, "ema": 0.999},
+}
+"""Values of options by name, for those that the user leaves open."""

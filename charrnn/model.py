@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.checkpoint import Checkpoint
-from charrnn.ensemble import Ensemble, EnsembleSampler, require_one_vocabulary
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_folder import load_checkpoint
 from charrnn.errors import ConfigError, VocabularyError
-from charrnn.evaluation import Evaluation, evaluate
-from charrnn.network import CharLSTM
-from charrnn.runs import load_checkpoint
-from charrnn.sampling import BaseSampler, Choice, Sampler
+from charrnn.inference.ensemble import Ensemble, EnsembleSampler, require_one_vocabulary
+from charrnn.inference.loss import Evaluation, evaluate
+from charrnn.inference.sampler import BaseSampler, Choice, Sampler
+from charrnn.network.network import CharLSTM
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
 Text = str | bytes
@@ -101,7 +101,7 @@ class Model:
         seed: int = 0,
         unknown: str | None = None,
     ) -> BaseSampler:
-        """A sampler of ids that has read ``prime``: see :class:`charrnn.sampling.Sampler`.
+        """A sampler of ids that has read ``prime``: see :class:`charrnn.inference.sampler.Sampler`.
 
         Raises:
             VocabularyError: ``prime`` has a character that the model does not know.
@@ -143,7 +143,7 @@ class Model:
             prime: what the model has read before it writes.
             length: how many characters.
             temperature: 0 is greedy, below 1 safer, above 1 wilder.
-            top_k, top_p, min_p: see :class:`charrnn.sampling.Choice`.
+            top_k, top_p, min_p: see :class:`charrnn.inference.sampler.Choice`.
             seed: the same seed writes the same text.
             unknown: what to do with characters of ``prime`` that the model does not know, as in :meth:`encode`.
 

@@ -17,8 +17,8 @@ from forgeries import (
     with_header,
 )
 
-from charrnn import tensor_file
-from charrnn.checkpoint import Checkpoint
+from charrnn.checkpoints import tensor_file
+from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError
 
 # Damage

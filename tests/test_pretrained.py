@@ -7,8 +7,8 @@ import pytest
 from command_line import FABLES, ROOT, invoke, succeed
 
 import charrnn
-from charrnn.checkpoint import Checkpoint
-from charrnn.runs import load_checkpoint
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_folder import load_checkpoint
 
 PYTHON = ROOT / "checkpoints" / "python.safetensors"
 CODE = '''def read(path):
@@ -37,7 +37,7 @@ def test_it_writes(python):
 def test_it_does_better_on_code_than_on_fables(python):
     code, fables = (
         "".join(letter for letter in path.read_text("utf-8")[:3000] if letter in python.vocabulary)
-        for path in (ROOT / "charrnn" / "schedule.py", FABLES)
+        for path in (ROOT / "charrnn" / "training" / "schedule.py", FABLES)
     )
     assert python.loss(code) < 2.1 < 2.3 < python.loss(fables)
 

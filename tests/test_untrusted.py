@@ -15,8 +15,8 @@ from command_line import ROOT, SMALL, run_cli, succeed
 from forgeries import changed, rewritten
 
 from charrnn import commands
-from charrnn.checkpoint import Checkpoint
-from charrnn.terminal.sanitise import visible
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.display.sanitise import visible
 
 if not hasattr(os, "openpty"):
     pytest.skip("needs a pseudo-terminal", allow_module_level=True)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.analysis.surprises import Progress, named, surprises
-from charrnn.analysis.symbols import decoded
+from charrnn.analysis.ngrams import ORDERS, probabilities
+from charrnn.analysis.surprise import Progress, decoded, named, surprises
 from charrnn.model import Model
-from charrnn.ngrams import ORDERS, probabilities
 
 BRACKETS = ("()", "[]", "{}", "“”", "«»")  # not <> and ‘’, which are less-than and apostrophe more often
 STRAIGHT = ('"',)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from charrnn import __version__
 from charrnn.commands import signals
 from charrnn.errors import CharRNNError
+from charrnn.version import __version__
 
 # What they are for stands here and not with them, so that --help need not import them.
 COMMANDS = {
@@ -82,7 +82,7 @@ class _Problem(click.ClickException):
     exit_code = 1
 
     def show(self, file=None) -> None:
-        from charrnn.terminal.console import Terminal
+        from charrnn.display.terminal.console import Terminal
 
         if signals.received is None:  # otherwise it is only what has become of a Ctrl-C on its way
             Terminal().error(self.message)
@@ -134,7 +134,7 @@ def _show(error: click.ClickException) -> None:
     if isinstance(error, _Problem):
         error.show()
         return
-    from charrnn.terminal.sanitise import visible
+    from charrnn.display.sanitise import visible
 
     message = io.StringIO()
     error.show(message)

@@ -75,10 +75,10 @@ def saturation(checkpoint: Path, **options: Any) -> None:
     --json writes an object for each layer: layer, characters, part, and low and high, which have for i, f, o, g and
     tanh_c the share of each unit.
     """
-    from charrnn.ensemble import Ensemble
-    from charrnn.pictures.analyses import saturation_figure
-    from charrnn.saturation import saturation as count
-    from charrnn.terminal.saturation import saturation_lines
+    from charrnn.display.figures.analyses import saturation_figure
+    from charrnn.display.reports.saturation import saturation_lines
+    from charrnn.inference.ensemble import Ensemble
+    from charrnn.training.diagnosis import saturation as count
 
     work = _Work(checkpoint, options)
     if isinstance(work.model.network, Ensemble):
@@ -110,9 +110,9 @@ def errors(checkpoint: Path, **options: Any) -> None:
     --json writes one object: part, characters, loss (nats per character), errors, share (of the characters),
     loss_share, oracles (group, name, errors, share of the errors, loss_share of all loss).
     """
-    from charrnn.analysis.mistakes import mistakes
-    from charrnn.pictures.analyses import mistakes_figure
-    from charrnn.terminal.mistakes import mistakes_lines
+    from charrnn.analysis.errors import mistakes
+    from charrnn.display.figures.analyses import mistakes_figure
+    from charrnn.display.reports.errors import mistakes_lines
 
     work = _Work(checkpoint, options)
     training = work.training()
@@ -153,8 +153,8 @@ def distance(checkpoint: Path, **options: Any) -> None:
     from dataclasses import asdict
 
     from charrnn.analysis.distance import distances
-    from charrnn.pictures.analyses import distance_figure
-    from charrnn.terminal.distance import distance_lines
+    from charrnn.display.figures.analyses import distance_figure
+    from charrnn.display.reports.distance import distance_lines
 
     work = _Work(checkpoint, options)
     training = work.training()
@@ -168,8 +168,8 @@ class _Work:
     """What every analysis does before and after its own part."""
 
     def __init__(self, checkpoint: Path, options: dict[str, Any]):
-        from charrnn.commands.scored import Texts
-        from charrnn.terminal.console import Terminal
+        from charrnn.commands.texts import Texts
+        from charrnn.display.terminal.console import Terminal
 
         self._options = options
         self.terminal = Terminal(options["quiet"], options["as_json"])
@@ -195,7 +195,7 @@ class _Work:
         """Yields report(what, done, total): a bar for each thing that is done."""
         from contextlib import ExitStack
 
-        from charrnn.terminal.progress import progress_bar
+        from charrnn.display.terminal.progress_bar import progress_bar
 
         with ExitStack() as shown:
             bars: dict[str, Callable[[int, int], None]] = {}
@@ -211,7 +211,7 @@ class _Work:
 
     def finish(self, objects: list[dict[str, Any]], lines: list, figure: Callable) -> None:
         """Write the numbers, and draw the figure where it is asked for."""
-        from charrnn.pictures import save
+        from charrnn.display.figures import save
 
         if self.terminal.wants_json:
             for value in objects:

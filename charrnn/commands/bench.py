@@ -1,13 +1,11 @@
 """``charrnn bench``: how fast this machine is at a model."""
 
-import importlib.util
 from pathlib import Path
 
 import click
 
 from charrnn.commands.options import CheckpointPath, Number, Whole, announced_compilation, json_option, threads_option
 from charrnn.config import TrainConfig
-from charrnn.errors import ConfigError
 
 _DEFAULTS = TrainConfig()
 
@@ -23,7 +21,6 @@ _DEFAULTS = TrainConfig()
     "--seq-len", type=Whole(1, 1_000_000), default=_DEFAULTS.seq_len, show_default=True, help="Steps of a window."
 )
 @click.option("--seconds", type=Number(0.01, 600), default=1.0, show_default=True, help="Time for each measurement.")
-@click.option("--compare-pytorch", is_flag=True, help="The same model in PyTorch too, if it is installed, in turns.")
 @click.option("--sweep", is_flag=True, help="Several batch sizes and numbers of threads, to choose from.")
 @threads_option
 @json_option
@@ -37,23 +34,19 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
     charrnn bench --hidden 512 --batch-size 64 --seq-len 100
     charrnn bench --sweep
     """
-    from charrnn import memory
+    from charrnn.checkpoints.run_folder import load_checkpoint
     from charrnn.config import ModelConfig
-    from charrnn.runs import load_checkpoint
-    from charrnn.terminal import figures
-    from charrnn.terminal.console import Terminal
-    from charrnn.terminal.progress import progress_bar
-    from charrnn.terminal.tables import key_values, table
-    from charrnn.threads import available_threads
-    from charrnn.timing import measure
+    from charrnn.display.terminal import numbers
+    from charrnn.display.terminal.console import Terminal
+    from charrnn.display.terminal.progress_bar import progress_bar
+    from charrnn.display.terminal.tables import key_values, table
+    from charrnn.system.threads import available_threads
+    from charrnn.training import memory
+    from charrnn.training.speed import measure
 
     as_json, seconds, sweep = options["as_json"], options["seconds"], options["sweep"]
     terminal = Terminal(json=as_json)
     announced_compilation(terminal)
-    if options["compare_pytorch"] and sweep:
-        raise click.UsageError("--compare-pytorch and --sweep exclude each other.")
-    if options["compare_pytorch"] and importlib.util.find_spec("torch") is None:
-        raise ConfigError("--compare-pytorch needs PyTorch, which is not installed")
     model = ModelConfig(vocabulary, hidden, layers, embedding)
     if checkpoint:
         model = load_checkpoint(checkpoint, warn=terminal.warn).model
@@ -69,19 +62,15 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
         for size, count in cases:
             report(len(timings), len(cases))
             timings.append(measure(model, size, seq_len, count, seconds))
-    contest = None
-    if options["compare_pytorch"]:
-        with progress_bar(terminal, "Taking turns with PyTorch") as report:
-            contest = _compare(timings[0], seconds, report)
     if as_json:
         for timing in timings:
-            terminal.json(_as_dict(timing) | ({"pytorch": contest} if contest else {}))
+            terminal.json(_as_dict(timing))
         return
     name = f"LSTM, {model.layers} x {model.hidden}, {model.vocabulary} characters, windows of {seq_len}"
     if sweep:
         rows = [
             (timing.batch_size, timing.threads, round(timing.training), f"{timing.flops / 1e9:.0f}",
-             f"{timing.flops / timing.peak:.0%}", figures.memory(timing.memory))
+             f"{timing.flops / timing.peak:.0%}", numbers.memory(timing.memory))
             for timing in timings
         ]  # fmt: skip
         columns = ("batch size", "threads", "training chars/s", "GFLOP/s", "of peak", "memory")
@@ -99,25 +88,9 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
         ("where it goes", shares),
         ("evaluation", f"{timing.evaluation:,.0f} characters a second"),
         ("writing", f"{timing.sampling:,.0f} characters a second, one text"),
-        ("memory", figures.memory(timing.memory)),
+        ("memory", numbers.memory(timing.memory)),
     ]
-    if contest:
-        rates = ", ".join(f"{work} {ratio:.2f}" for work, ratio in contest["ratios"].items())
-        pairs.append(("times PyTorch's speed", f"{rates} (medians of pairs in turns, losses checked equal)"))
-        sizes = [figures.memory(contest[name]) for name in ("peak_bytes", "pytorch_peak_bytes")]
-        pairs.append(("peak of the process", f"{sizes[0]}, PyTorch's {sizes[1]}"))
     terminal.show(*key_values(pairs, terminal.width))
-
-
-def _compare(timing, seconds: float, report) -> dict:
-    """How many times as fast as PyTorch, by work, and the peak memory of both processes."""
-    from charrnn.contest import Case, compare
-
-    case = Case(timing.config, timing.batch_size, timing.seq_len, timing.threads)
-    names = ("training", "evaluation", "writing a batch")
-    outcomes, memory = compare(case, [("train",), ("evaluate",), ("sample", 50)], 5, seconds, report)
-    ratios = {name: outcome.ratio for name, outcome in zip(names, outcomes, strict=True)}
-    return {"ratios": ratios, "peak_bytes": memory[0], "pytorch_peak_bytes": memory[1]}
 
 
 def _as_dict(timing) -> dict:

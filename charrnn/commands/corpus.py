@@ -24,9 +24,9 @@ def list_texts(as_json: bool) -> None:
 
     With --json also their licences and addresses, and what is worth knowing about each.
     """
-    from charrnn.terminal import figures
-    from charrnn.terminal.console import Terminal
-    from charrnn.terminal.tables import table
+    from charrnn.display.terminal import numbers
+    from charrnn.display.terminal.console import Terminal
+    from charrnn.display.terminal.tables import table
     from charrnn.text import load_catalog
     from charrnn.text.catalog import exists
 
@@ -37,7 +37,7 @@ def list_texts(as_json: bool) -> None:
             terminal.json(_entry_as_dict(entry, here))
         return
     rows = [
-        (entry.name, "yes" if here else "no", f"{figures.memory(entry.bytes) if entry.bytes else '–':>6}", entry.title)
+        (entry.name, "yes" if here else "no", f"{numbers.memory(entry.bytes) if entry.bytes else '–':>6}", entry.title)
         for entry, here in entries
     ]
     terminal.show(*table(("name", "here", "size", "text"), rows, terminal.width))
@@ -54,12 +54,12 @@ def get(name: str, quiet: bool) -> None:
     """
     import difflib
 
+    from charrnn.display.terminal.console import Terminal
+    from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.errors import CorpusError
-    from charrnn.terminal.console import Terminal
-    from charrnn.terminal.progress import progress_bar
     from charrnn.text import load_catalog, write_python_sources
     from charrnn.text.catalog import exists
-    from charrnn.text.downloads import download
+    from charrnn.text.download import download
 
     terminal = Terminal(quiet)
     catalog = load_catalog()
@@ -87,9 +87,9 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
     FILE is a file, a name from the catalog, or - for standard input. A file with bad bytes is described too.
     With --json come the counts of all characters.
     """
-    from charrnn.terminal.console import Terminal
+    from charrnn.display.terminal.console import Terminal
     from charrnn.text import Source, find_text, text_statistics
-    from charrnn.text.reading import marked_encoding
+    from charrnn.text.decoding import marked_encoding
 
     terminal = Terminal(json=as_json)
     source = Source.from_stdin() if file == "-" else Source.from_path(find_text(file), file)
@@ -124,8 +124,8 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
 
     It needs no network, and the same Python always gives the same text.
     """
+    from charrnn.display.terminal.console import Terminal
     from charrnn.errors import CorpusError
-    from charrnn.terminal.console import Terminal
     from charrnn.text import load_catalog, python_sources, write_python_sources
     from charrnn.text.catalog import exists
 
@@ -179,7 +179,7 @@ def _statistics_as_dict(file: str, found) -> dict:
 
 
 def _show(terminal, name: str, found, marked: str | None) -> None:
-    from charrnn.terminal.tables import key_values, table
+    from charrnn.display.terminal.tables import key_values, table
     from charrnn.text.statistics import RARE
 
     length, line = found.longest_line

@@ -16,7 +16,7 @@ from charrnn.commands.options import (
     unknown_option,
     with_option,
 )
-from charrnn.commands.starting import given
+from charrnn.commands.train.new_run import given
 from charrnn.config import OnlineConfig
 from charrnn.errors import ConfigError, CorpusError
 
@@ -103,10 +103,10 @@ def evaluate(ctx: click.Context, checkpoint: Path, **options: Any) -> None:
     that are new, generated and held_out), longest (length, text, start, offset, line), held_out (characters, longest)
     or null.
     """
-    from charrnn.commands.scored import Texts
-    from charrnn.terminal.console import Terminal
-    from charrnn.terminal.progress import progress_bar
-    from charrnn.terminal.scores import score_lines
+    from charrnn.commands.texts import Texts
+    from charrnn.display.reports.scores import score_lines
+    from charrnn.display.terminal.console import Terminal
+    from charrnn.display.terminal.progress_bar import progress_bar
 
     _check_heeded(ctx, options)
     if options["online"] and options["others"]:
@@ -153,14 +153,14 @@ def _before(part) -> int | None:
 
 
 def _score(model, part, bar) -> dict[str, Any]:
-    from charrnn.evaluation import evaluate as score
+    from charrnn.inference.loss import evaluate as score
 
     with bar("Evaluating") as progress:
         return _as_dict(score(model.network, part.ids, _before(part), progress=progress))
 
 
 def _online(model, part, options: dict[str, Any], bar) -> dict[str, Any]:
-    from charrnn.online import evaluate_online
+    from charrnn.training.dynamic_evaluation import evaluate_online
 
     config = OnlineConfig(options["lr"], options["steps"], options["decay"])
     with bar("Learning on") as progress:
@@ -168,7 +168,7 @@ def _online(model, part, options: dict[str, Any], bar) -> dict[str, Any]:
 
 
 def _baselines(model, part, training, bar) -> dict[str, Any]:
-    from charrnn.baselines import compressions, ngram_losses
+    from charrnn.analysis.baselines import compressions, ngram_losses
     from charrnn.records import bits
 
     if not len(training):
@@ -190,7 +190,7 @@ def _baselines(model, part, training, bar) -> dict[str, Any]:
 def _novelty(model, training, held_out, options: dict[str, Any], bar) -> dict[str, Any]:
     import numpy as np
 
-    from charrnn.novelty import novelty
+    from charrnn.analysis.novelty import novelty
 
     ids = _write(model, options, bar)
     with bar("Looking for copies") as progress:
@@ -224,7 +224,7 @@ def _write(model, options: dict[str, Any], bar):
     """Ids (length,) that the model writes from the start of a line."""
     import numpy as np
 
-    from charrnn.sampling import Choice
+    from charrnn.inference.sampler import Choice
 
     sampler, length = model.sampler(choice=Choice(options["temperature"]), seed=options["seed"]), options["length"]
     pieces = []

@@ -21,9 +21,9 @@ def export(checkpoint: Path, file: Path, force: bool, quiet: bool) -> None:
     charrnn export checkpoints/fables fables.safetensors
     charrnn sample fables.safetensors
     """
+    from charrnn.checkpoints.run_folder import load_checkpoint
+    from charrnn.display.terminal.console import Terminal
     from charrnn.errors import ConfigError
-    from charrnn.runs import load_checkpoint
-    from charrnn.terminal.console import Terminal
 
     if file.suffix != ".safetensors":
         raise click.UsageError(f"{str(file)!r} does not end in .safetensors.")

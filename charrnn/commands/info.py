@@ -12,8 +12,8 @@ from charrnn.commands.options import checkpoint_argument, json_option
 @json_option
 def info(checkpoint: Path, as_json: bool) -> None:
     """Show what is in CHECKPOINT: sizes, training, history, and the text it comes from."""
-    from charrnn.runs import LAST, open_checkpoint
-    from charrnn.terminal.console import Terminal
+    from charrnn.checkpoints.run_folder import LAST, open_checkpoint
+    from charrnn.display.terminal.console import Terminal
 
     terminal = Terminal(json=as_json)
     path, found = open_checkpoint(checkpoint, LAST, terminal.warn)
@@ -24,7 +24,7 @@ def info(checkpoint: Path, as_json: bool) -> None:
 
 
 def _as_dict(path: Path, found) -> dict:
-    from charrnn.parameters import parameter_count
+    from charrnn.network.parameters import parameter_count
 
     return {
         "path": str(path),
@@ -40,10 +40,10 @@ def _as_dict(path: Path, found) -> dict:
 
 
 def _show(terminal, path: Path, found) -> None:
-    from charrnn.parameters import parameter_count
+    from charrnn.display.terminal import numbers
+    from charrnn.display.terminal.tables import key_values, table
+    from charrnn.network.parameters import parameter_count
     from charrnn.records import bits
-    from charrnn.terminal import figures
-    from charrnn.terminal.tables import key_values, table
 
     model, training, progress, corpus = found.model, found.training, found.progress, found.corpus
     symbols = found.vocabulary.to_list()
@@ -77,7 +77,7 @@ def _show(terminal, path: Path, found) -> None:
             (
                 "trained for",
                 f"{progress['step']:,} steps, {progress['characters']:,} {unit}, "
-                f"{figures.duration(progress['elapsed_s'])}",
+                f"{numbers.duration(progress['elapsed_s'])}",
             )
         )
         if None not in (progress["best_val_loss"], progress["best_step"]):
@@ -88,8 +88,8 @@ def _show(terminal, path: Path, found) -> None:
     if found.history:
         terminal.show("")
         rows = [
-            (entry["step"], f"{entry['epoch']:.2f}", figures.loss(entry["loss"]), f"{entry['val_loss']:.4f}",
-             f"{bits(entry['val_loss']):.4f}", figures.duration(entry["elapsed_s"]))
+            (entry["step"], f"{entry['epoch']:.2f}", numbers.loss(entry["loss"]), f"{entry['val_loss']:.4f}",
+             f"{bits(entry['val_loss']):.4f}", numbers.duration(entry["elapsed_s"]))
             for entry in found.history
         ]  # fmt: skip
         terminal.show(*table(("step", "epoch", "training", "validation", "bpc", "time"), rows, terminal.width))

@@ -86,9 +86,9 @@ def sample(checkpoint: Path, **options: Any) -> None:
     charrnn sample checkpoints/fables --prime "The fox" --compare 0.3,0.7,1.0
     charrnn sample checkpoints/one --with checkpoints/two --with checkpoints/three
     """
-    from charrnn import memory
-    from charrnn.sampling import Choice
-    from charrnn.terminal.console import Terminal
+    from charrnn.display.terminal.console import Terminal
+    from charrnn.inference.sampler import Choice
+    from charrnn.system import memory
 
     terminal = Terminal(options["quiet"], options["as_json"])
     if options["prime_file"] is not None and options["prime"]:
@@ -234,7 +234,7 @@ def _write_json(terminal, options, choice, number, text) -> None:
 
 def _compare(terminal, model, choices, options: dict[str, Any]) -> None:
     """The same prime and seed at several temperatures."""
-    from charrnn.terminal.columns import side_by_side
+    from charrnn.display.terminal.columns import side_by_side
 
     texts = [_texts(model, choice, options, 1)[0] for choice in choices]
     if options["as_json"]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from charrnn import strict_json
+from charrnn.checkpoints.run_folder import METRICS
+from charrnn.checkpoints.snapshots import Snapshots
 from charrnn.errors import CheckpointError
 from charrnn.inspection.gallery import gallery, scores
 from charrnn.inspection.reading import Reading, read
 from charrnn.model import Model
-from charrnn.runs import METRICS
-from charrnn.snapshots import Snapshots
+from charrnn.system import strict_json
 
 _SMOOTHING_STEPS = 50
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.inspection.products import Products
+from charrnn.inspection.block_sums import Products
 from charrnn.inspection.ranks import mid_ranks
 from charrnn.inspection.sweep import Sweep
 from charrnn.kernels import compiler
 from charrnn.kernels.histograms import look_up_bins
 from charrnn.kernels.tiles import PANEL
-from charrnn.packed import as_panels, panels
-from charrnn.parameters import aligned_zeros
-from charrnn.threads import Team
+from charrnn.network.packed_weights import as_panels, panels
+from charrnn.network.parameters import aligned_zeros
+from charrnn.system.threads import Team
 
 LEAST_BLOCK, LEAST_BLOCKS = 500, 40
 _TIMES = 10  # autocorrelation times in a block

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.inspection.products import Products
+from charrnn.inspection.block_sums import Products
 from charrnn.inspection.ranks import rank_score
-from charrnn.packed import as_panels
-from charrnn.threads import Team
+from charrnn.network.packed_weights import as_panels
+from charrnn.system.threads import Team
 
 PENALTY = 0.01  # for each place and standardised feature: a tenth or ten times as much changes little
 _ROWS = 2048

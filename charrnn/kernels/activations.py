@@ -8,14 +8,7 @@ the infinities are exact, and NaN stays NaN.
 import numpy as np
 from numba import njit
 
-from charrnn.kernels.simd import (
-    at_least,
-    at_most,
-    bits_of,
-    float_of_bits,
-    fma,
-    splat,
-)
+from charrnn.kernels.simd import at_least, at_most, bits_of, float_of_bits, fma, splat
 
 f32, u32 = np.float32, np.uint32
 

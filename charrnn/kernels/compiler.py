@@ -5,6 +5,8 @@ needed, or takes them from the cache.  The cache is ours rather than Numba's bec
 file and cannot see edits in other modules: a kernel is one file in a folder of the user's that is named after
 everything it depends on (sources, versions, processor), with a SHA-256 in front.  A file that does not verify
 is compiled anew; a folder that cannot be written is done without.
+
+Work that no signal may interrupt.
 """
 
 import contextlib
@@ -13,7 +15,10 @@ import hashlib
 import os
 import pickle
 import platform
+import signal
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import llvmlite
@@ -23,9 +28,8 @@ from numba.core import serialize
 from numba.core.caching import CompileResultCacheImpl
 from numba.core.runtime import rtsys
 
-import charrnn
-from charrnn.folders import cache_folder
-from charrnn.kernels.undisturbed import undisturbed
+from charrnn.system.folders import cache_folder
+from charrnn.version import __version__
 
 Array1 = types.Array(types.float32, 1, "C")
 Array2 = types.Array(types.float32, 2, "C")
@@ -124,7 +128,7 @@ def _build_name(machine):
         digest.update(source.read_bytes())
     for fact in (numba.__version__, llvmlite.__version__, platform.python_version(), *map(str, machine)):
         digest.update(fact.encode())
-    return f"{charrnn.__version__}-{digest.hexdigest()[:16]}"
+    return f"{__version__}-{digest.hexdigest()[:16]}"
 
 
 def kernel(signature):
@@ -152,3 +156,30 @@ def prepare(*kernels):
             with undisturbed():
                 dispatcher.compile(dispatcher.declared)
                 dispatcher.disable_compile()
+
+
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and its like wait until the work is done.
+
+    What a handler raises while LLVM calls back into Python is lost on the way, and LLVM goes on with half of what it
+    asked for, into addresses that are none.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers run in the main thread only
+        return
+    came: list[int] = []
+    before = {}
+    try:
+        for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+            if callable(signal.getsignal(number)):
+                before[number] = signal.signal(number, lambda number, frame: came.append(number))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)

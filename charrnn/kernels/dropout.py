@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from charrnn.kernels.compiler import Panels, float32, intp, kernel, uint32, uint64, void
-from charrnn.kernels.groups import first_row
+from charrnn.kernels.packing import first_row
 from charrnn.kernels.simd import LANES, lane_numbers, load, splat, store, where_below
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64

@@ -9,17 +9,7 @@ import numpy as np
 from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids1, Longs1, Panels, intp, kernel, void
-from charrnn.kernels.simd import (
-    LANES,
-    at_least,
-    at_most,
-    bits_of,
-    float_of_bits,
-    fma,
-    load,
-    splat,
-    store,
-)
+from charrnn.kernels.simd import LANES, at_least, at_most, bits_of, float_of_bits, fma, load, splat, store
 
 f32 = np.float32
 GRID, BINS = 1024, 128

@@ -1,7 +1,7 @@
 """One LSTM layer over a window, forward and backward.
 
 Legend: T steps, B lanes, H hidden units in U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels.  The R = B (T+1) rows of a
-window are grouped as :class:`charrnn.layout.Layout` says.  ``gates`` (U, R, 64) are interleaved as
+window are grouped as :class:`charrnn.network.workspace.Layout` says.  ``gates`` (U, R, 64) are interleaved as
 :mod:`charrnn.kernels.packing` says; ``h`` (Q, R, 64) and ``c`` (U, R, 16).  σ is the sigmoid, ⊙ the product element by
 element:
 
@@ -19,9 +19,8 @@ from numba import njit
 
 from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
-from charrnn.kernels.groups import first_row
 from charrnn.kernels.matmul import multiply_panel, offset
-from charrnn.kernels.packing import copy_columns
+from charrnn.kernels.packing import copy_columns, first_row
 from charrnn.kernels.simd import LANES, fetch, fma, load, splat, store
 from charrnn.kernels.tiles import PANEL
 

@@ -7,6 +7,10 @@ table) has them in this order; parameters and gradients keep the plain order i, 
 zero in weights, hence zero in states and gradients as long as these are numbers.
 
 Plain matrices (the output layer) keep their column order and are padded to whole vectors.
+
+Groups of lanes: whose rows lie together, the incoming states first, then those of one step after the other.
+
+:class:`charrnn.network.workspace.Layout` has the whole of it.
 """
 
 from numba import njit
@@ -108,3 +112,9 @@ def unpack(sums, start, first, last, gated, gradient):
                 source = start + ((panel - first) * rows + row) * PANEL + LANES * block
                 target = row * columns + block_start(panel, block, units, gated)
                 copy_columns(sums, source, gradient, target, block_size(panel, block, units, gated))
+
+
+@njit
+def first_row(first, steps):
+    """The first row of the group that begins with lane ``first``: each lane before has one a step and one more."""
+    return first * (steps + 1)

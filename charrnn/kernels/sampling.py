@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit, types
 
 from charrnn.kernels.activations import exp
+from charrnn.kernels.barrier import meet
 from charrnn.kernels.compiler import (
     Array1,
     Array2,
@@ -33,10 +34,9 @@ from charrnn.kernels.compiler import (
     kernel,
     void,
 )
+from charrnn.kernels.cross_entropy import log_sum_exp, row_maximum
 from charrnn.kernels.lstm import cell_forward
 from charrnn.kernels.matmul import multiply_panel, offset
-from charrnn.kernels.meeting import meet
-from charrnn.kernels.output import log_sum_exp, row_maximum
 from charrnn.kernels.simd import LANES, load, store
 from charrnn.kernels.tiles import PANEL
 

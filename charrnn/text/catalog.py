@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.errors import CorpusError, brief
-from charrnn.folders import corpora_folder
+from charrnn.system.folders import corpora_folder
 from charrnn.text.python_source import write_python_sources
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")

@@ -2,6 +2,8 @@
 
 A text is read in blocks, twice: once to count its characters, once to encode them.  Small ones are encoded
 in memory, large ones on disk.
+
+A text cut into what a model learns from and what it is judged by.
 """
 
 import re
@@ -14,9 +16,9 @@ from typing import BinaryIO
 import numpy as np
 
 from charrnn.errors import ConfigError, CorpusError, brief
-from charrnn.text import encoded
+from charrnn.text import id_cache
+from charrnn.text.decoding import Pass, check_encoding
 from charrnn.text.id_file import IdFile
-from charrnn.text.reading import Pass, check_encoding
 from charrnn.text.sources import Source, find_sources
 from charrnn.text.vocabulary import REPLACEMENT, Unknown, Vocabulary
 
@@ -104,7 +106,7 @@ def open_corpus(
     names = tuple(str(source) for source in sources)
     label = found[0].name if len(found) == 1 else f"{found[0].name} and {len(found) - 1:,} more"
 
-    def corpus(result: encoded.Encoded, *notes: str) -> Corpus:
+    def corpus(result: id_cache.Encoded, *notes: str) -> Corpus:
         notes = (*skipped, *result.notes, *notes)
         return Corpus(result.ids, result.vocabulary, result.sha256, names, notes, sum(each.size for each in found))
 
@@ -113,7 +115,7 @@ def open_corpus(
     side = None
     if streamed and all(source.path is not None for source in found):
         symbols = None if vocabulary is None else vocabulary.to_list()
-        side = encoded.SideFile(found, [codec, min_count, max_vocab, symbols, unknown, *([learnt] if grow else [])])
+        side = id_cache.SideFile(found, [codec, min_count, max_vocab, symbols, unknown, *([learnt] if grow else [])])
         known = side.load()
         if known is not None:
             return corpus(known)
@@ -144,16 +146,16 @@ def open_corpus(
         return reading
 
     if not streamed:
-        return corpus(encoded.in_memory(write_ids, vocabulary))
+        return corpus(id_cache.in_memory(write_ids, vocabulary))
     try:
-        result = encoded.on_disk(write_ids, vocabulary, [codec, unknown, [source.size for source in found]])
+        result = id_cache.on_disk(write_ids, vocabulary, [codec, unknown, [source.size for source in found]])
         if side is not None:
             side.save(result)
         return corpus(result)
     except OSError as error:  # of the cache: those of the sources are CorpusErrors already
         reason = error.strerror or error
-    note = f"the cache folder {encoded.folder()} cannot be used ({reason}), so the text is kept in memory"
-    return corpus(encoded.in_memory(write_ids, vocabulary), note)
+    note = f"the cache folder {id_cache.folder()} cannot be used ({reason}), so the text is kept in memory"
+    return corpus(id_cache.in_memory(write_ids, vocabulary), note)
 
 
 def split(length: int, fractions: str | Sequence[float | str]) -> tuple[slice, slice, slice]:
@@ -198,3 +200,22 @@ def _total_progress(
             progress(done, total)
 
     return report
+
+
+@dataclass
+class Parts:
+    """The texts of a run, as ids: train (N,), validation and test, either may be empty."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    @classmethod
+    def of(cls, ids: np.ndarray, fractions: str) -> "Parts":
+        """Cut ids by fractions like "90/10/0"; a text that leaves nothing to train on is not cut.
+
+        Raises:
+            ConfigError: the fractions are not usable.
+        """
+        train, validation, test = (ids[part] for part in split(len(ids), fractions))
+        return cls(train, validation, test) if len(train) > 1 else cls(ids, ids[:0], ids[:0])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.errors import CorpusError
-from charrnn.text.reading import check_encoding
+from charrnn.text.decoding import check_encoding
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import REPLACEMENT, code_points
 

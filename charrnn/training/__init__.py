@@ -5,7 +5,7 @@ stopped and resumed goes through the same bits as one that is not.  (A run under
 learning rate follows the clock.)
 """
 
+from charrnn.training.step import DivergedError
 from charrnn.training.trainer import Trainer
-from charrnn.training.updating import DivergedError
 
 __all__ = ["DivergedError", "Trainer"]

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.checkpoint import Checkpoint
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.counters import Progress
+from charrnn.checkpoints.fingerprint import identity
 from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief
-from charrnn.guard import Guard
-from charrnn.network import CharLSTM, LSTMState
-from charrnn.optimizer import Optimizer
-from charrnn.parameters import Parameters
-from charrnn.plan import Plan
-from charrnn.program import identity
-from charrnn.progress import Progress
-from charrnn.text.batches import Batches, fitting_lanes
-from charrnn.text.parts import Parts
+from charrnn.network.network import CharLSTM, LSTMState
+from charrnn.network.parameters import Parameters
+from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.windows import Batches, fitting_lanes
+from charrnn.training.optimizer import Optimizer
+from charrnn.training.plan import Plan
+from charrnn.training.rollback import Guard
 
 VALIDATION_LIMIT = 250_000  # characters scored while training
 

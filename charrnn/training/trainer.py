@@ -6,21 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.checkpoint import Checkpoint
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_folder import RunFolder
+from charrnn.checkpoints.snapshots import A_DOUBLING, most
 from charrnn.config import TrainConfig
-from charrnn.diagnosis import diagnose
-from charrnn.network import CharLSTM
+from charrnn.network.network import CharLSTM
 from charrnn.records import Diagnosed, Finished, Record, RolledBack, Sampled, Saved, Started, bits
-from charrnn.runs import RunFolder
-from charrnn.snapshots import A_DOUBLING, most
-from charrnn.text.parts import Parts
+from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import scoring
-from charrnn.training.agenda import EARLY_SAMPLES, Agenda
-from charrnn.training.clock import Clock
+from charrnn.training import validation
+from charrnn.training.diagnosis import diagnose
+from charrnn.training.plan import EARLY_SAMPLES, Agenda, Clock
 from charrnn.training.run import VALIDATION_LIMIT, Run
-from charrnn.training.updating import diverged, is_beyond_help, roll_back, update
-from charrnn.verdict import verdict
+from charrnn.training.step import diverged, is_beyond_help, roll_back, update
+from charrnn.training.verdict import verdict
 
 
 class Trainer:
@@ -133,14 +132,14 @@ class Trainer:
         if self._agenda.sample(*moment, clock.evaluation_s):
             if run.config.snapshots and self.folder.snapshots.is_due(run.progress.step):
                 self.folder.snapshots.save(run.progress.step, run.checkpoint())
-            yield Sampled(run.progress.step, scoring.SAMPLE_TEMPERATURE, scoring.sample(run))
+            yield Sampled(run.progress.step, validation.SAMPLE_TEMPERATURE, validation.sample(run))
         over = after >= 1 or self.is_out_of_patience
         if not over and self._agenda.save(*moment, clock.evaluation_s, clock.since_save_s):
             yield self._save("periodic")
 
     def _evaluate(self) -> Iterator[Record]:
         if len(self._run.validation) >= 2:
-            scored = scoring.score(self._run, self._clock)
+            scored = validation.score(self._run, self._clock)
             if scored is None:
                 yield self._set_back("the validation loss is no longer a number")
                 return

@@ -1,0 +1,101 @@
+"""How much of a text stands in another one: what a model that writes has learnt by heart."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.errors import ConfigError
+from charrnn.kernels import compiler
+from charrnn.kernels.suffix_automaton import build, read, settle
+from charrnn.system import memory
+
+LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
+
+BYTES_A_STATE = 32  # of the automaton, besides 4 for each symbol
+
+_BLOCK = 1 << 20  # symbols of the training text read at a time
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """What of a text of ``characters`` is new, and the longest stretch of it that is not.
+
+    Attributes:
+        characters: the length of the text.
+        shares: for each n, the share (0 to 1) of its n-grams, repeats included, that do not stand in the training text;
+            None for an n above its length.
+        longest: the length of the longest stretch that stands in the training text.
+        start: where that begins in the text.
+        place: a place where it begins in the training text.
+    """
+
+    characters: int
+    shares: dict[int, float | None]
+    longest: int
+    start: int
+    place: int
+
+
+def novelty(
+    text: np.ndarray,
+    training: np.ndarray,
+    lengths: tuple[int, ...] = LENGTHS,
+    progress: Callable[[int, int], None] | None = None,
+) -> Novelty:
+    """Compare ids ``text`` (M,), M >= 1, with ids ``training`` (N,): exactly, in M·A + N steps for A symbols in the
+    text.
+
+    ``progress`` is called with the symbols of the training text read and their number.
+
+    Raises:
+        ConfigError: there is no text.
+    """
+    known, end = matches(text, training, progress)
+    last = int(known.argmax())
+    return Novelty(
+        len(text),
+        {n: float((known[n - 1 :] < n).mean()) if n <= len(text) else None for n in lengths},
+        int(known[last]),
+        last + 1 - int(known[last]),
+        int(end[last]) - int(known[last]),
+    )
+
+
+def matches(
+    text: np.ndarray, training: np.ndarray, progress: Callable[[int, int], None] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each k, how long a stretch of ``training`` (N,) at most ends text[: k + 1], for ``text`` (M,).
+
+    Returns:
+        (M,) int32 lengths, and (M,) int64 the places behind the stretch in ``training``.
+
+    Raises:
+        ConfigError: there is no text, or its automaton would not fit into this machine's memory.
+    """
+    if not len(text):
+        raise ConfigError("there is nothing to compare in an empty text")
+    compiler.prepare(build, read, settle)
+    symbols, text = np.unique(text, return_inverse=True)
+    states = 2 * len(text)
+    need, have = states * (4 * len(symbols) + BYTES_A_STATE), memory.installed()
+    if have is not None and need > have:
+        raise ConfigError(
+            f"to find {len(text):,} characters, {len(symbols):,} of them different, needs about {need / 1e9:,.1f} GB, "
+            f"and this machine has {have / 1e9:,.1f}: choose a smaller --novelty-length"
+        )
+    following = np.zeros((states, len(symbols)), np.int32)
+    link, length = np.zeros(states, np.int32), np.zeros(states, np.int32)
+    at = np.zeros(len(text), np.int32)
+    used = build(text.astype(np.int32), following, link, length, at)
+    longest, end = np.zeros(states, np.int32), np.zeros(states, np.int64)
+    reader = np.zeros(2, np.int64)
+    for offset in range(0, len(training), _BLOCK):
+        block = np.asarray(training[offset : offset + _BLOCK])
+        found = np.minimum(np.searchsorted(symbols, block), len(symbols) - 1)
+        block = np.where(symbols[found] == block, found, -1).astype(np.int32)
+        read(block, offset, following, link, length, reader, longest, end)
+        if progress is not None:
+            progress(min(offset + _BLOCK, len(training)), len(training))
+    settle(np.argsort(length[:used], kind="stable"), link, length, longest, end)
+    return longest[at], end[at]

@@ -1,0 +1,171 @@
+"""A model and its run in one safetensors file, and back.  docs/FORMAT.md describes the file.
+
+Weights have the names and layout of PyTorch's ``Embedding``, ``LSTM`` and ``Linear``.  The metadata key
+``charrnn`` holds JSON, ``sha256`` a checksum over that JSON and over every tensor's name, type, shape and bytes.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+
+from charrnn.checkpoints import tensor_file
+from charrnn.checkpoints.description import Description
+from charrnn.checkpoints.pytorch import from_torch, to_torch, torch_names
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import CharRNNError, CheckpointError, brief
+from charrnn.network.parameters import parameter_shapes
+from charrnn.system.files import write_durably
+from charrnn.text.vocabulary import Vocabulary
+
+FLOAT32 = np.finfo(np.float32)
+LARGEST = 1e18  # weight that is read: sums of products of such are still numbers in float32
+
+
+@dataclass
+class Checkpoint:
+    """All there is to know about a model, and, in ``last.safetensors``, all that a resume needs.
+
+    ``parameters`` by name as in :func:`charrnn.network.parameters.parameter_shapes`; ``progress`` the run's counters;
+    ``history`` its evaluations; ``corpus`` where the text came from and how it was read; ``optimizer`` the
+    moments, each a dictionary by parameter name; ``state`` the lanes' h and c, each (L, B, H); ``program`` what
+    wrote it, as :func:`charrnn.checkpoints.fingerprint.identity`.
+    """
+
+    model: ModelConfig
+    vocabulary: Vocabulary
+    parameters: Mapping[str, np.ndarray]
+    training: TrainConfig | None = None
+    progress: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    corpus: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    state: tuple[np.ndarray, np.ndarray] | None = None
+    program: dict[str, str] = field(default_factory=dict)
+
+    def save(self, path: Path, previous: Path | None = None) -> None:
+        """Write to ``path`` durably; what was there is kept as ``previous`` if that is given.
+
+        Raises:
+            CheckpointError: the disk refuses; a file that was there is as it was.
+        """
+        tensors = {}
+        for name, value in self.parameters.items():
+            tensors.update(to_torch(name, value))
+        for slot, moments in self.optimizer.items():
+            tensors.update({f"optimizer.{slot}.{name}": value for name, value in moments.items()})
+        if self.state is not None:
+            tensors["state.h"], tensors["state.c"] = self.state
+        # safetensors 0.8 writes wrong bytes for arrays that are not contiguous.
+        tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+        about = Description(*(getattr(self, each.name) for each in fields(Description))).to_json()
+        try:
+            data = tensor_file.serialise(tensors, {"charrnn": about, "sha256": checksum(about, tensors)})
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: cannot be written ({error})") from None
+        try:
+            write_durably(path, data, previous)
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+    def shared(self) -> Self:
+        """What can be given away: the weights and what is known of them, without what only a resume needs.
+
+        Of places on this machine only the last names are kept.
+        """
+        corpus = dict(self.corpus)
+        for key in ("sources", "paths"):
+            if key in corpus:
+                corpus[key] = [Path(source).name or source for source in self.corpus["sources"]]
+        if corpus.get("init_from"):
+            corpus["init_from"] = Path(corpus["init_from"]).name
+        return replace(self, corpus=corpus, optimizer={}, state=None)
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Read and verify ``path``.
+
+        Raises:
+            CheckpointError: it cannot be read, is damaged, or is not a checkpoint of this program.
+        """
+        try:
+            with path.open("rb") as file:
+                return cls.read(file)
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
+        except CharRNNError as error:
+            raise CheckpointError(f"{path}: {error}") from None
+
+    @classmethod
+    def read(cls, file: BinaryIO) -> "Checkpoint":
+        """Read and verify a file that is open.
+
+        It may come from anybody: what it claims is checked before memory is asked for, and the checksum, which anybody
+        can compute, is no reason to believe the rest.
+
+        Raises:
+            CharRNNError: it is damaged, or is not a checkpoint of this program.
+            OSError: it cannot be read.
+        """
+        header = tensor_file.read_header(file)
+        about = header.metadata.get("charrnn")
+        if about is None:
+            raise CheckpointError("a safetensors file, but not one that charrnn wrote")
+        description = Description.from_json(about)
+        shapes = header.shapes()
+        slots = _check_shapes(description.model, shapes)
+        tensors = tensor_file.read_tensors(file, shapes)
+        if header.metadata.get("sha256") != checksum(about, tensors):
+            raise CheckpointError("damaged (the checksum does not match its content)")
+        for name, value in tensors.items():
+            _check_range(name, value, FLOAT32.max if name.startswith("optimizer.") else LARGEST)
+        names = parameter_shapes(description.model)
+        parameters = {name: from_torch(name, tensors) for name in names}
+        return cls(
+            parameters=parameters,
+            optimizer={slot: {name: tensors[f"optimizer.{slot}.{name}"] for name in names} for slot in slots},
+            state=(tensors["state.h"], tensors["state.c"]) if "state.h" in shapes else None,
+            **vars(description),
+        )
+
+
+def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Hold the tensors' shapes against the model's; the optimiser's slots."""
+    own = parameter_shapes(model)
+    wanted = {
+        torch_name: shape[::-1] if name.startswith("w_") else shape
+        for name, shape in own.items()
+        for torch_name in torch_names(name)
+    }
+    slots = sorted({name.split(".")[1] for name in shapes if name.startswith("optimizer.")})
+    wanted |= {f"optimizer.{slot}.{name}": shape for slot in slots for name, shape in own.items()}
+    if "state.h" in shapes or "state.c" in shapes:
+        lanes = (*shapes.get("state.h", ()), 1, 1)[1]
+        wanted |= dict.fromkeys(("state.h", "state.c"), (model.layers, lanes, model.hidden))
+    for name, shape in wanted.items():
+        if name not in shapes:
+            raise CheckpointError(f"the tensor {brief(name)} is missing")
+        if shapes[name] != shape:
+            raise CheckpointError(f"the tensor {name} has the shape {shapes[name]}, not {shape}")
+    if len(shapes) > len(wanted):
+        raise CheckpointError(f"it has a tensor too many: {brief(next(iter(shapes.keys() - wanted.keys())))}")
+    return slots
+
+
+def _check_range(name: str, value: np.ndarray, largest: float) -> None:
+    # NaN is what min and max give if it is anywhere, and it compares with nothing.  They need no array of flags.
+    if not (value.min() >= -largest and value.max() <= largest):
+        raise CheckpointError(f"the tensor {name} has values that are not finite, or beyond ±{largest:.2g}")
+
+
+def checksum(about: str, tensors: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over the description and over every tensor's name, type, shape and bytes, by name."""
+    digest = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"\n{name} {value.dtype.str} {value.shape}\n".encode("utf-8", "surrogatepass"))
+        digest.update(value.data if value.size else b"")
+    return digest.hexdigest()

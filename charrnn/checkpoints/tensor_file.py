@@ -1,0 +1,126 @@
+"""A safetensors file: eight bytes of length, a JSON header, the tensors' bytes.
+
+It is read here rather than by the library, because it may come from anybody.  Every claim of the header is held against
+the file's size before memory is asked for, a key that comes twice is refused, and the tensors are views of one buffer.
+Reading takes no more memory than the tensors' bytes, twenty times the header's, which has a limit, and 100 MB.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import safetensors.numpy
+
+from charrnn.errors import CheckpointError, brief
+from charrnn.system import memory, strict_json
+
+LARGEST_HEADER = 64 * 2**20
+_MOST_DIMENSIONS = 3
+_LENGTH = 8  # bytes of the header's length
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself: ``metadata``, ``tensors``, unchecked as yet, and ``size``, the bytes for these."""
+
+    metadata: dict[str, str]
+    tensors: dict[str, Any]
+    size: int
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The tensors' shapes, by name and in the order of their bytes.
+
+        Raises:
+            CheckpointError: a tensor is not float32, has an impossible shape, or its bytes do not begin where those of
+                the tensor before it end; or the last does not end with the file.
+        """
+        for name, entry in self.tensors.items():
+            _check_entry(name, entry)
+        shapes, end = {}, 0
+        for name, entry in sorted(self.tensors.items(), key=lambda item: item[1]["data_offsets"]):
+            shape = tuple(entry["shape"])
+            if entry["data_offsets"] != [end, end + 4 * math.prod(shape)]:
+                raise CheckpointError(f"damaged (the tensor {brief(name)} is not where it must be)")
+            end = entry["data_offsets"][1]
+            shapes[name] = shape
+        if end != self.size:
+            raise CheckpointError(f"damaged or cut short ({self.size:,} bytes for tensors of {end:,})")
+        return shapes
+
+
+def serialise(tensors: Mapping[str, np.ndarray], metadata: dict[str, str]) -> bytes:
+    """The bytes of a file of C-contiguous float32 ``tensors``.
+
+    Raises:
+        CheckpointError: the header would be longer than `read_header` accepts.
+    """
+    data = safetensors.numpy.save(dict(tensors), metadata)
+    length = int.from_bytes(data[:_LENGTH], "little")
+    if length > LARGEST_HEADER:
+        raise CheckpointError(
+            f"its description would take {length:,} bytes, more than {LARGEST_HEADER:,}: evaluate less often"
+        )
+    return data
+
+
+def read_header(file: BinaryIO) -> Header:
+    """The header of ``file``, which is left where the tensors' bytes begin.
+
+    Raises:
+        CheckpointError: it is not a safetensors file, or a damaged one.
+        OSError: it cannot be read.
+    """
+    size = file.seek(0, os.SEEK_END) - _LENGTH
+    file.seek(0)
+    length = int.from_bytes(file.read(_LENGTH), "little")
+    if size < 0 or length > min(size, LARGEST_HEADER):
+        raise CheckpointError("not a checkpoint, or a damaged one (it is shorter than its header, or that is too long)")
+    text = file.read(length).rstrip(b" ")  # the library fills up with spaces, and with nothing else
+    try:
+        if not (text.startswith(b"{") and text.endswith(b"}")):
+            raise ValueError("no JSON object")
+        tensors = strict_json.parse(text)
+        metadata = tensors.pop("__metadata__", {})
+        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+            raise ValueError("its metadata are not strings")
+    except ValueError as error:
+        raise CheckpointError(f"not a checkpoint, or a damaged one (header: {error})") from None
+    return Header(metadata, tensors, size - length)
+
+
+def read_tensors(file: BinaryIO, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """The tensors of these shapes, float32, that stand in ``file`` one after another from where it is.
+
+    Raises:
+        CheckpointError: the file ends before them, or they are larger than this machine's memory.
+        OSError: it cannot be read.
+    """
+    total, have = sum(map(math.prod, shapes.values())), memory.installed()
+    if have is not None and 4 * total > have:
+        raise CheckpointError(f"its tensors take {4 * total / 1e9:,.1f} GB, and this machine has {have / 1e9:,.1f}")
+    buffer = np.empty(total, "<f4")
+    if file.readinto(buffer.view(np.uint8).data) != buffer.nbytes:
+        raise CheckpointError("damaged (it was cut short while it was read)")
+    tensors, start = {}, 0
+    for name, shape in shapes.items():
+        stop = start + math.prod(shape)
+        tensors[name] = buffer[start:stop].reshape(shape)
+        start = stop
+    return tensors
+
+
+def _check_entry(name: str, entry: Any) -> None:
+    """One tensor's entry in a header must be ``{"dtype": "F32", "shape": […], "data_offsets": [begin, end]}``."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise CheckpointError(f"damaged (the entry of the tensor {brief(name)})")
+    if entry["dtype"] != "F32":
+        raise CheckpointError(f"the tensor {brief(name)} is {brief(entry['dtype'])}, not float32 ('F32')")
+    for key, least, lengths in (("shape", 1, range(1, _MOST_DIMENSIONS + 1)), ("data_offsets", 0, (2,))):
+        numbers = entry[key]
+        if not isinstance(numbers, list) or len(numbers) not in lengths:
+            raise CheckpointError(f"the tensor {brief(name)} has an impossible {key}: {brief(numbers)}")
+        if not all(type(number) is int and number >= least for number in numbers):
+            raise CheckpointError(f"the tensor {brief(name)} has an impossible {key}: {brief(numbers)}")

@@ -1,0 +1,26 @@
+"""Pictures for papers: drawings made of a few shapes, written as SVG or PNG."""
+
+from pathlib import Path
+
+from charrnn.display.figures.drawing import Drawing
+from charrnn.errors import ConfigError
+from charrnn.system.files import write_durably
+
+
+def save(drawing: Drawing, path: Path) -> None:
+    """Write ``drawing`` durably, as what the name says: ``.svg`` or ``.png``.
+
+    Raises:
+        ConfigError: the name ends otherwise, PNG is asked for without matplotlib, or the file cannot be written.
+    """
+    from charrnn.display.figures.png import to_png
+    from charrnn.display.figures.svg import to_svg
+
+    kind = path.suffix.lower()
+    if kind not in (".svg", ".png"):
+        raise ConfigError(f"{path}: a picture's name ends in .svg or .png")
+    data = to_png(drawing) if kind == ".png" else to_svg(drawing).encode("ascii")
+    try:
+        write_durably(path, data)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from None

@@ -1,0 +1,146 @@
+"""The page: its data in base64, eight bits a value, with the style and the scripts that show them.
+
+No text of the model or the corpus is ever markup: symbols travel as JSON in ASCII, the page puts them into text nodes,
+and a content security policy allows the page's own script and style by their hashes and nothing else.
+"""
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from string import Template
+
+import numpy as np
+
+from charrnn.display.figures.svg import colour
+from charrnn.display.palette import (
+    NEUTRAL,
+    PAPER,
+    PAPER_BLUE,
+    PAPER_ORANGE,
+    PAPER_TO_PLUM,
+    diverging,
+    foreground,
+    sequential,
+)
+from charrnn.display.sanitise import visible
+from charrnn.inspection.reading import UNIT_SIGNALS, Tracks, symbol_text
+
+SCRIPTS = ("data.js", "text.js", "panel.js", "controls.js")
+STEPS = 33  # colours of each scale
+BITS = 16  # steps to a bit of surprise
+UNKNOWN = 255  # no surprise is known
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page shows.
+
+    ``title`` and ``subtitle`` head it; ``symbols`` are the model's, in the order of their ids; ``notes`` (K,) say
+    something of each cell of ``tracks``, or nothing; ``offset`` is where in the text it begins; ``by_surprise`` says
+    how it opens.
+    """
+
+    title: str
+    subtitle: str
+    symbols: Sequence[str | int]
+    tracks: Tracks
+    notes: Sequence[str] = ()
+    offset: int = 0
+    by_surprise: bool = False
+
+    def html(self) -> str:
+        """The file's text, pure ASCII."""
+        style = _file("page.css") + _colours()
+        script = "".join(map(_file, SCRIPTS))
+        policy = (
+            f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+            "base-uri 'none'; form-action 'none'"
+        )
+        page = Template(_file("page.html")).substitute(
+            policy=policy,
+            title=html.escape(visible(self.title, "")),
+            subtitle=html.escape(visible(self.subtitle, "")),
+            style=style,
+            script=script,
+            data=self._data(),
+        )
+        return page.encode("ascii", "xmlcharrefreplace").decode()
+
+    def _data(self) -> str:
+        """Data blocks, which browsers do not run."""
+        tracks, wide = self.tracks, len(self.symbols) > 256
+        kind = "<u2" if wide else "u1"
+        symbols = [symbol_text(symbol) for symbol in self.symbols]
+        notes = [*self.notes, *[""] * (len(tracks.cells) - len(self.notes))]
+        about = {
+            "offset": self.offset,
+            "signal": tracks.signal,
+            "bySurprise": self.by_surprise,
+            "unit": tracks.signal in UNIT_SIGNALS,
+            "wide": wide,
+            "guesses": tracks.guesses.shape[1],
+            "newline": symbols.index("\n") if "\n" in symbols else -1,
+            "tab": symbols.index("\t") if "\t" in symbols else -1,
+            "symbols": [visible(symbol) for symbol in symbols],
+            "cells": [
+                {"name": f"{layer}:{unit}", "note": visible(note, "")}
+                for (layer, unit), note in zip(tracks.cells, notes, strict=True)
+            ],
+        }
+        blocks = [("about", "application/json", _json(about))]
+        blocks += [
+            (name, "application/base64", base64.b64encode(values.tobytes()).decode())
+            for name, values in (
+                ("ids", tracks.ids.astype(kind)),
+                ("surprise", eight_bits_of_surprise(tracks.surprise)),
+                ("guesses", tracks.guesses.astype(kind)),
+                ("chances", np.rint(tracks.chances * 255).astype(np.uint8)),
+                *((f"cell-{k}", eight_bits(column, about["unit"])) for k, column in enumerate(tracks.values.T)),
+            )
+        ]
+        return "\n".join(f'<script type="{kind}" id="data-{name}">{text}</script>' for name, kind, text in blocks)
+
+
+def eight_bits(values: np.ndarray, unit: bool) -> np.ndarray:
+    """Values from -1 to 1 as int8 of 1/127, or from 0 to 1 as uint8 of 1/255."""
+    return np.rint(values * 255).astype(np.uint8) if unit else np.rint(values * 127).astype(np.int8)
+
+
+def eight_bits_of_surprise(bits: np.ndarray) -> np.ndarray:
+    """Surprise in sixteenths of a bit, at most 254; 255 where it is not known."""
+    steps = np.minimum(np.rint(np.nan_to_num(bits) * BITS), UNKNOWN - 1)
+    return np.where(np.isnan(bits), UNKNOWN, steps).astype(np.uint8)
+
+
+def _json(value: object) -> str:
+    """JSON in which no markup can begin."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _file(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _colours() -> str:
+    """A class for every step of the diverging (d) and the sequential scale (s), by day and by night."""
+    half = STEPS // 2 + 1
+    scales = {
+        ("light", "d"): diverging(half, PAPER, PAPER_BLUE, PAPER_ORANGE),
+        ("light", "s"): sequential(STEPS, PAPER_TO_PLUM),
+        ("dark", "d"): diverging(half, NEUTRAL),
+        ("dark", "s"): sequential(STEPS),
+    }
+    return "".join(
+        f'[data-theme="{theme}"] .{letter}{step}{{background:{colour(rgb)};color:{colour(foreground(rgb))}}}\n'
+        for (theme, letter), colours in scales.items()
+        for step, rgb in enumerate(colours)
+    )

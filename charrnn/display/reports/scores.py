@@ -1,0 +1,81 @@
+"""How well a text was predicted, beside what simpler models make of it, and how much of what is written was copied.
+
+What is laid out here are the objects that ``evaluate --json`` writes; docs/COMMANDS.md names their fields.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+
+from charrnn.display.terminal.tables import key_values, table
+
+PARTS = {"train": "the training part", "validation": "the validation part", "test": "the test part", "all": "all"}
+
+
+def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
+    """All that a report has, one table below the other."""
+    lines = key_values(
+        [
+            ("loss", f"{report['loss']:.4f} nats per character"),
+            ("bits per character", f"{report['bpc']:.4f}"),
+            ("perplexity", f"{report['perplexity']:.3f}"),
+            ("characters", f"{report['characters']:,} ({PARTS[report['part']]})"),
+        ]
+    )
+    for name, lay_out in (("online", _online), ("baselines", _baselines), ("novelty", _novelty)):
+        if name in report:
+            lines += [Text(), *lay_out(report, width)]
+    return lines
+
+
+def _online(report: Mapping[str, Any], width: int) -> list[Text]:
+    online = report["online"]
+    how = f"lr {online['lr']:g}, {online['steps']} characters a segment, decay {online['decay']:g}"
+    rows = [
+        ("as it was", report["loss"], report["bpc"], ""),
+        ("learning on", online["loss"], online["bpc"], how),
+    ]
+    return table(("the model", "nats", "bits/char", ""), rows, width)
+
+
+def _baselines(report: Mapping[str, Any], width: int) -> list[Text]:
+    baselines = report["baselines"]
+    rows = [("the model", report["loss"], report["bpc"], "")]
+    if "online" in report:
+        rows.append(("the model, learning on", report["online"]["loss"], report["online"]["bpc"], ""))
+    for gram in baselines["ngrams"]:
+        name = f"{gram['order']}-gram" if gram["order"] else "uniform"
+        mark = "★ best of these" if gram["order"] == baselines["best_order"] else ""
+        rows.append((name, gram["loss"], gram["bpc"], mark))
+    lines = table(("", "nats", "bits/char", ""), rows, width)
+    title = f"modified Kneser-Ney on {baselines['fitted_on']:,} characters"
+    compressors = [(each["name"], each["alone"], each["after"]) for each in baselines["compressors"]]
+    columns = ("bits/char", "alone", "after the training text")
+    return [Text(title, style="dim"), *lines, Text(), *table(columns, compressors, width)]
+
+
+def _novelty(report: Mapping[str, Any], width: int) -> list[Text]:
+    novelty = report["novelty"]
+    held_out = novelty["held_out"]
+    rows = [(gram["n"], _percent(gram["generated"]), _percent(gram["held_out"])) for gram in novelty["ngrams"]]
+    columns = ["n", "generated", "held out"]
+    if held_out is None:
+        rows, columns = [row[:2] for row in rows], columns[:2]
+    title = (
+        f"n-grams that do not stand in the training text, of {novelty['characters']:,} characters written "
+        f"at temperature {novelty['temperature']:g}, seed {novelty['seed']}"
+    )
+    longest = novelty["longest"]
+    where = (
+        f"{longest['length']:,} characters, from {longest['offset']:,} (line {longest['line']:,}) of the training text"
+    )
+    pairs = [("longest copy", where), ("", f"“{longest['text'].replace(chr(10), '↵')}”")]
+    if held_out is not None:
+        pairs.append(("of held-out text", f"{held_out['longest']:,} characters (of {held_out['characters']:,})"))
+    return [Text(title, style="dim"), *table(columns, rows, width), Text(), *key_values(pairs, width)]
+
+
+def _percent(share: float | None) -> str:
+    """A share to a hundredth of a percent, its points below each other."""
+    return f"{100 * share:6.2f} %" if share is not None else "–"

@@ -1,0 +1,124 @@
+"""Colour scales for numbers, on terminals of every kind.
+
+Both scales begin in a near-black, so that what is far from zero glows, and carry their own background and
+foreground: they look the same on dark and on light terminals. Four depths are served. Each has its own table;
+the coarser ones are chosen by hand rather than rounded, since rounding does not keep the order of luminance.
+
+How the colours are mixed is in :mod:`charrnn.display.palette`.
+"""
+
+import enum
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from rich.color import Color
+from rich.style import Style
+
+from charrnn.display.palette import RGB, diverging, foreground, sequential
+
+
+class Depth(enum.IntEnum):
+    """How many colours a terminal has; NONE asks for the form by symbols."""
+
+    NONE = 0
+    ANSI16 = 16
+    ANSI256 = 256
+    TRUECOLOUR = 1 << 24
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Colours and symbols for values from ``low`` (-1 or 0) to 1.
+
+    ``colours`` are backgrounds for true colour, ``cube`` for 256 colours, ``basic`` pairs of background and
+    foreground for 16 (None: the terminal's own), ``symbols`` stand for them where there is no colour.
+    All have an odd number of steps, so that zero of a diverging scale is a step of its own.
+    """
+
+    name: str
+    low: float
+    colours: tuple[RGB, ...]
+    cube: tuple[int, ...]
+    basic: tuple[tuple[int, int] | None, ...]
+    symbols: str
+
+    def levels(self, values: Sequence[float] | np.ndarray, steps: int) -> np.ndarray:
+        """The step, 0 to ``steps`` - 1, of each value. Values outside are clipped, NaN counts as 0."""
+        filled = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0, posinf=1.0, neginf=self.low)
+        unit = (np.clip(filled, self.low, 1.0) - self.low) / (1.0 - self.low)
+        # Half away from zero, not half to even: +v and -v take steps of the same size.
+        centre = (steps - 1) / 2 if self.low < 0 else 0.0
+        offset = unit * (steps - 1) - centre
+        return (centre + np.sign(offset) * np.floor(np.abs(offset) + 0.5)).astype(int)
+
+    def styles(self, values: Sequence[float] | np.ndarray, depth: Depth, faint: bool = False) -> list[Style]:
+        """A style for each value; ``faint`` asks for the least readable foreground that still is."""
+        steps = {Depth.NONE: 1, Depth.ANSI16: len(self.basic), Depth.ANSI256: len(self.cube)}
+        levels = self.levels(values, steps.get(depth, len(self.colours)))
+        return [_style(self.name, depth, int(level), faint) for level in levels.ravel()]
+
+    def symbols_for(self, values: Sequence[float] | np.ndarray) -> str:
+        """A symbol for each value."""
+        return "".join(self.symbols[level] for level in self.levels(values, len(self.symbols)).ravel())
+
+
+@lru_cache(maxsize=1024)
+def _style(name: str, depth: Depth, level: int, faint: bool) -> Style:
+    scale = SCALES[name]
+    if depth == Depth.TRUECOLOUR:
+        background = scale.colours[level]
+        return Style(color=Color.from_rgb(*foreground(background, faint)), bgcolor=Color.from_rgb(*background))
+    if depth == Depth.ANSI256:
+        number = scale.cube[level]
+        text = foreground(cube_rgb(number), faint)
+        return Style(color=Color.from_ansi(_nearest_grey(text)), bgcolor=Color.from_ansi(number))
+    pair = scale.basic[level] if depth == Depth.ANSI16 else None
+    if pair is None:
+        return Style(dim=True) if faint else Style()
+    return Style(color=Color.from_ansi(pair[1]), bgcolor=Color.from_ansi(pair[0]))
+
+
+def cube_rgb(number: int) -> RGB:
+    """The colour of the 256-colour table's ``number``, 16 to 255; those below depend on the user's theme."""
+    if number >= 232:
+        return (8 + 10 * (number - 232),) * 3
+    levels = (0, 95, 135, 175, 215, 255)
+    number -= 16
+    return levels[number // 36], levels[number // 6 % 6], levels[number % 6]
+
+
+def _nearest_grey(grey: RGB) -> int:
+    return min((16, 231, *range(232, 256)), key=lambda number: abs(cube_rgb(number)[0] - grey[0]))
+
+
+DIVERGING = Scale(
+    name="diverging",
+    low=-1.0,
+    colours=diverging(33),
+    cube=(39, 32, 25, 19, 234, 52, 94, 166, 208),
+    basic=((4, 15), (14, 0), None, (11, 0), (1, 15)),
+    # Low dots and minus signs against high ticks and plus signs: the sign is seen, more ink is more.
+    symbols="=-:. '\"+#",
+)
+SEQUENTIAL = Scale(
+    name="sequential",
+    low=0.0,
+    colours=sequential(65),
+    cube=(234, 53, 90, 126, 162, 168, 209, 216, 223),
+    basic=(None, (5, 15), (13, 0), (11, 0), (15, 0)),
+    symbols=" .:-=+*#@",
+)
+SCALES = {scale.name: scale for scale in (DIVERGING, SEQUENTIAL)}
+
+
+def ramp(scale: Scale, steps: int) -> np.ndarray:
+    """Values (steps,) from one end of ``scale`` to the other, for legends."""
+    return np.linspace(scale.low, 1.0, steps)
+
+
+def runs(styles: Sequence[Style]) -> list[tuple[Style, int]]:
+    """Neighbours of the same style counted together: fewer escape codes for a long text."""
+    return [(style, len(list(group))) for style, group in itertools.groupby(styles)]

@@ -1,0 +1,109 @@
+"""What shows a training run: live on a terminal, plain lines off it, JSON lines for programs, or nothing.
+
+    with training_display(terminal) as display:
+        for record in train(...):
+            display.handle(record)
+
+The four look the same to the caller. The live one has a file of its own, ``live``.
+"""
+
+from charrnn.display.terminal import numbers
+from charrnn.display.terminal.console import Terminal
+from charrnn.display.terminal.text_width import plain
+from charrnn.display.training import diagnosis, run_state
+from charrnn.display.training.display import Display
+from charrnn.records import Diagnosed, Evaluated, Finished, Record, RolledBack, Sampled, Saved, Started, Step, bits
+
+_SECONDS_BETWEEN_LINES = 5.0
+_LOG_WIDTH = 100
+
+
+def training_display(terminal: Terminal) -> Display:
+    """The display that fits ``terminal``: its options --json and --quiet, then what stderr is."""
+    if terminal.wants_json:
+        return JsonDisplay(terminal)
+    if terminal.quiet:
+        return Display()
+    if terminal.is_live:
+        from charrnn.display.training.live import LiveDisplay
+
+        return LiveDisplay(terminal)
+    return PlainDisplay(terminal)
+
+
+class JsonDisplay(Display):
+    """Every record as one JSON object a line, on stdout."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def handle(self, record: Record) -> None:
+        """Write ``record``."""
+        self._terminal.json(record.to_dict())
+
+
+class PlainDisplay(Display):
+    """Lines for a log file: a step every few seconds and every event, without escape codes."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._run = run_state.Run()
+        self._last_line_s: float | None = None
+
+    def handle(self, record: Record) -> None:
+        """Write the lines that ``record`` is worth."""
+        self._run.observe(record)
+        match record:
+            case Started():
+                phrases = [run_state.model(record), run_state.parameters(record), *run_state.description(record)]
+                self._say(f"{run_state.name(record.path)}: {', '.join(phrases)}")
+                for note in record.notes:
+                    self._say(note)
+            case Step():
+                # By the run's own clock, so that a log can be made again from its records.
+                if self._last_line_s is None or record.elapsed_s - self._last_line_s >= _SECONDS_BETWEEN_LINES:
+                    self._last_line_s = record.elapsed_s
+                    self._say(self._step(record))
+            case Evaluated():
+                self._say(
+                    f"step {numbers.count(record.step)}  epoch {record.epoch:.2f}  "
+                    f"validation {numbers.loss(record.val_loss)} ({numbers.bpc(record.val_bpc)} bpc)  "
+                    f"{'best' if record.improved else f'best was {numbers.loss(record.best_val_loss)}'}  "
+                    f"{numbers.duration(record.elapsed_s)}"
+                )
+            case RolledBack():
+                self._say(run_state.setback(record))
+            case Diagnosed():
+                for line in diagnosis.lines(record, _LOG_WIDTH):
+                    self._say(line.plain)
+            case Saved() if record.reason in ("interrupted", "finished"):
+                self._say(f"saved {plain(record.path)}")
+            case Sampled():
+                self._say(f"{run_state.sample_title(record)}:")
+                for line in plain(record.text, "\n\t").split("\n"):
+                    self._say(f"    {line}".rstrip())
+            case Finished():
+                self._say(run_state.headline(record))
+                for name, value in run_state.facts(record, self._run):
+                    self._say(f"    {name:<12}{value}")
+                self._say("next: " + "  or  ".join(run_state.next_commands(record)))
+
+    def _step(self, record: Step) -> str:
+        # A loss that is not a number is what the user must see, not the mean of those before it.
+        finite = record.loss == record.loss and self._run.loss is not None
+        loss = self._run.loss if finite else record.loss
+        parts = [
+            f"step {numbers.count(record.step)}",
+            f"epoch {record.epoch:.2f}",
+            f"loss {numbers.loss(loss)} ({numbers.bpc(bits(loss))} bpc)",
+            f"lr {numbers.learning_rate(record.lr)}",
+            f"grad {record.grad_norm:.3g}",
+            f"{numbers.short(record.chars_per_s)} chars/s",
+            numbers.percent(record.progress),
+        ]
+        if record.eta_s is not None:
+            parts.append(f"{numbers.clock(record.eta_s)} left")
+        return "  ".join(parts)
+
+    def _say(self, line: str) -> None:
+        self._terminal.note(line)

@@ -1,0 +1,161 @@
+"""What the displays of a training run have in common: its state, and how it is put into words."""
+
+import math
+import os
+import shlex
+from pathlib import PurePath
+
+from charrnn.display.terminal import numbers
+from charrnn.display.terminal.curve import Curve
+from charrnn.display.terminal.text_width import plain
+from charrnn.records import Evaluated, Finished, Record, RolledBack, Sampled, Saved, Started, Step, bits
+
+_SMOOTHING_STEPS = 50
+
+
+class Run:
+    """The state of a run as its records tell it. The training loss is smoothed over about 50 steps."""
+
+    def __init__(self) -> None:
+        self.started: Started | None = None
+        self.step: Step | None = None
+        self.evaluated: Evaluated | None = None
+        self.sampled: Sampled | None = None
+        self.saved: Saved | None = None
+        self.loss: float | None = None
+        self.curve = Curve()
+        self._steps = 0
+
+    def observe(self, record: Record) -> None:
+        """Take in one record."""
+        match record:
+            case Started():
+                self.started = record
+            case Step():
+                self._observe_step(record)
+            case Evaluated():
+                self.evaluated = record
+                self.curve.add_validation(record.val_loss)
+            case Sampled():
+                self.sampled = record
+            case Saved():
+                self.saved = record
+
+    def _observe_step(self, record: Step) -> None:
+        if self.step is None and self.started is not None and self.started.resumed:
+            self.curve = Curve(start=record.progress)
+        self.step = record
+        if not math.isfinite(record.loss):
+            return
+        self._steps += 1
+        # A window that grows to its full length with the run does not drag the first losses along.
+        weight = max(1 / _SMOOTHING_STEPS, 1 / (1 + self._steps / 5))
+        self.loss = record.loss if self.loss is None else self.loss + weight * (record.loss - self.loss)
+        self.curve.add(record.progress, self.loss)
+
+
+def name(path: str) -> str:
+    """A run's name: its folder's."""
+    pure = PurePath(path)
+    return plain(pure.parent.name if pure.suffix == ".safetensors" else pure.name) or plain(path)
+
+
+def model(started: Started) -> str:
+    """The network in a few words: LSTM 2 × 256."""
+    return f"LSTM {started.layers} × {started.hidden}"
+
+
+def parameters(started: Started) -> str:
+    """The network's size in a few words: 865 k parameters."""
+    return f"{numbers.short(started.parameters)} parameters"
+
+
+def description(started: Started) -> list[str]:
+    """The run in short phrases, the most telling ones first."""
+    phrases = [f"{numbers.count(started.vocabulary)} characters"]
+    if started.embedding is not None:
+        phrases.append(f"embedding {started.embedding}")
+    phrases.append(f"trains on {numbers.short(started.train_characters)}")
+    if started.validation_characters:
+        phrases.append(f"validates on {numbers.short(started.validation_characters)}")
+    if started.test_characters:
+        phrases.append(f"keeps {numbers.short(started.test_characters)} for a test")
+    phrases.append(f"batch {started.batch_size} × {started.seq_len}")
+    if started.time_budget_s is not None:
+        phrases.append(f"for {numbers.clock(started.time_budget_s)}")
+    elif started.epochs is not None:
+        phrases.append(f"{started.epochs:g} epochs")
+    elif started.total_steps is not None:
+        phrases.append(f"{numbers.count(started.total_steps)} steps")
+    phrases.append("1 thread" if started.threads == 1 else f"{started.threads} threads")
+    if started.resumed:
+        phrases.append(f"resumed at step {numbers.count(started.step)}")
+    return phrases
+
+
+def sample_title(sampled: Sampled) -> str:
+    """Where a sample comes from."""
+    return f"sample at step {numbers.count(sampled.step)}, temperature {sampled.temperature:g}"
+
+
+def setback(record: RolledBack) -> str:
+    """What went wrong, and what was done about it."""
+    return (
+        f"step {numbers.count(record.step)}: {plain(record.reason)}: back to the weights of step "
+        f"{numbers.count(record.to_step)}, the learning rate times {record.rate_scale:g} from here on"
+    )
+
+
+_REASONS = {
+    "completed": "Finished",
+    "budget": "Finished: the time is used up",
+    "patience": "Finished: validation gets no better",
+    "interrupted": "Interrupted, and saved",
+}
+
+
+def headline(finished: Finished) -> str:
+    """How a run ended."""
+    return _REASONS.get(finished.reason, plain(finished.reason))
+
+
+def facts(finished: Finished, run: Run) -> list[tuple[str, str]]:
+    """A run's results as names and values."""
+    found = [
+        (
+            "trained",
+            f"{numbers.count(finished.step)} steps, {finished.epoch:.2f} epochs, "
+            f"{numbers.short(finished.characters)} characters in {numbers.duration(finished.elapsed_s)}",
+        )
+    ]
+    loss = finished.loss if run.loss is None else run.loss
+    if loss is not None:
+        found.append(("training", f"{numbers.loss(loss)}  {numbers.bpc(bits(loss))} bits per character"))
+    if finished.val_loss is not None:
+        text = f"{numbers.loss(finished.val_loss)}  {numbers.bpc(finished.val_bpc)} bits per character"
+        best = finished.best_val_loss
+        if best is not None and best < finished.val_loss:
+            text += f"  (best {numbers.loss(best)}  {numbers.bpc(bits(best))})"
+        found.append(("validation", text))
+    if finished.verdict is not None:
+        found.append(("verdict", plain(finished.verdict)))
+    found.append(("saved in", plain(finished.path)))
+    return found
+
+
+def next_commands(finished: Finished) -> list[str]:
+    """What can be done with the model now."""
+    path = argument(finished.path)
+    commands = [f"charrnn sample {path}", f"charrnn inspect {path} TEXT"]
+    if finished.reason == "interrupted":
+        folder = PurePath(finished.path)
+        out = "" if str(folder.parent) == "checkpoints" else f" --out {argument(str(folder.parent))}"
+        commands.insert(0, f"charrnn train --resume --name {argument(folder.name)}{out}")
+    return commands
+
+
+def argument(path: str) -> str:
+    """A path as it is typed into a shell."""
+    if os.name == "nt":
+        return f'"{plain(path)}"' if " " in path else plain(path)
+    return shlex.quote(plain(path))

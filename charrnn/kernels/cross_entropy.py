@@ -1,0 +1,83 @@
+"""Softmax, cross-entropy and its gradient in one pass over the logits.
+
+    loss(t, b) = log Σ_v exp(logits_v) - logits_y        dlogits = (softmax(logits) - target) / count
+    target = (1 - ε) one-hot(y) + ε / V
+
+With label smoothing ε (Szegedy et al. 2016) the gradient is that of the cross-entropy with the smooth target; the loss
+is still the one of the character itself, which is what losses are compared by.
+
+The row's maximum is subtracted first, and the loss is log-sum-exp, never the log of a softmax.  V characters
+are padded to Vp; padded logits are -inf, so that their probability is exactly 0.  A target below zero is a
+place without a target: no loss, no gradient.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from charrnn.kernels.activations import exp
+from charrnn.kernels.compiler import Array2, Ids2, Panels, float32, intp, kernel, void
+from charrnn.kernels.matmul import offset
+from charrnn.kernels.packing import first_row
+from charrnn.kernels.simd import LANES, at_least, largest, load, load_one, splat, store, store_one, total
+from charrnn.kernels.tiles import PANEL
+
+f32 = np.float32
+
+
+@njit
+def row_maximum(row_at, width, panel_step=PANEL):
+    """Largest of a row of logits."""
+    top = load(row_at, 0)
+    for j in range(LANES, width, LANES):
+        top = at_least(load(row_at, offset(j, panel_step)), top)
+    return largest(top)
+
+
+@njit
+def log_sum_exp(row_at, width):
+    """log Σ_v exp(logits_v) of a row of logits."""
+    top = row_maximum(row_at, width)
+    sums = splat(f32(0.0))
+    for j in range(0, width, LANES):
+        sums = sums + exp(load(row_at, j) - top)
+    return f32(math.log(total(sums)) + top)
+
+
+@kernel(void(Ids2, float32, float32, intp, intp, intp, Panels, Array2))
+def cross_entropy(y, scale, smoothing, vocabulary, first, last, logits, losses):
+    """losses (T, B) of targets y; if scale is not 0, logits (panels, R, 64) become scale * (softmax - target)."""
+    steps, panel_step = y.shape[0], logits.strides[0] // 4
+    width = (vocabulary + LANES - 1) // LANES * LANES
+    row_at = logits.ctypes.data + 4 * PANEL * (first_row(first, steps) + last - first - 1)
+    for t in range(steps):
+        for lane in range(first, last):
+            row_at += 4 * PANEL
+            target = y[t, lane]
+            if target < 0:
+                losses[t, lane] = f32(0.0)
+                for j in range(0, width, LANES):
+                    store(row_at, offset(j, panel_step), splat(f32(0.0)))
+                continue
+            top = row_maximum(row_at, width, panel_step)
+            target_logit = load_one(row_at, offset(target, panel_step))
+            sums = splat(f32(0.0))
+            for j in range(0, width, LANES):
+                e = exp(load(row_at, offset(j, panel_step)) - top)
+                sums = sums + e
+                if scale != f32(0.0):
+                    store(row_at, offset(j, panel_step), e)
+            mass = total(sums)
+            losses[t, lane] = f32(math.log(mass) + (top - target_logit))
+            if scale != f32(0.0):
+                factor = scale / mass
+                for j in range(0, width, LANES):
+                    store(row_at, offset(j, panel_step), load(row_at, offset(j, panel_step)) * factor)
+                place = offset(target, panel_step)
+                store_one(row_at, place, load_one(row_at, place) - scale * (f32(1.0) - smoothing))
+                if smoothing != f32(0.0):
+                    share = scale * smoothing / f32(vocabulary)
+                    for character in range(vocabulary):
+                        place = offset(character, panel_step)
+                        store_one(row_at, place, load_one(row_at, place) - share)

@@ -1,0 +1,64 @@
+"""Starting values of the parameters."""
+
+import math
+
+import numpy as np
+
+from charrnn.config import INITS, ModelConfig
+from charrnn.errors import ConfigError
+from charrnn.network.parameters import Parameters
+
+
+def initialise(
+    parameters: Parameters, config: ModelConfig, seed: int, init: str = "unit", forget_bias: float = 1.0
+) -> None:
+    """Fill with starting values, uniform in ± a bound that ``init`` names:
+
+    - ``unit``: sqrt(3) for the rows that characters pick, sqrt(3/E) where an embedding stands before them, so that a
+      character moves the gates by about 1 from the first step; 1/sqrt(H) for the other weights of the layers and
+      5/sqrt(H) for the output layer.  docs/LOG.md has what other bounds gave.
+    - ``uniform``: 1/sqrt(H) for all weights and biases, as PyTorch's LSTM starts.
+    - ``xavier``: sqrt(6 / (rows + columns)) for each gate's block of a matrix and for the output layer (Glorot & Bengio
+      2010, equation 16).
+    - ``orthogonal``: as ``unit``, but each gate's block of a recurrent matrix is a random orthogonal one (Saxe et al.
+      2014).
+
+    Biases are 0 (but with ``uniform``), those of the forget gates ``forget_bias``: at 1 a cell remembers until it
+    learns to forget (Gers et al. 2000, Jozefowicz et al. 2015).  An embedding is standard normal.
+
+    Raises:
+        ConfigError: there is no such ``init``.
+    """
+    if init not in INITS:
+        raise ConfigError(f"init must be one of {', '.join(INITS)}, not {init!r}")
+    generator = np.random.default_rng(seed)
+    hidden = config.hidden
+    for name, view in parameters.items():
+        if name == "embedding":
+            view[:] = generator.standard_normal(view.shape, np.float32)
+        elif name.startswith("b_") and init != "uniform":
+            view[:] = 0
+        elif name.startswith("w_hh") and init == "orthogonal":
+            for gate in np.split(view, 4, axis=1):
+                gate[:] = _orthogonal(generator, hidden)
+        else:
+            bound = _bound(init, name, view.shape, config)
+            view[:] = generator.uniform(-bound, bound, view.shape)
+        if name.startswith("b_l"):
+            view[hidden : 2 * hidden] = forget_bias
+
+
+def _bound(init: str, name: str, shape: tuple[int, ...], config: ModelConfig) -> float:
+    plain = 1 / math.sqrt(config.hidden)
+    if init == "uniform":
+        return plain
+    if init == "xavier":
+        rows, columns = shape
+        return math.sqrt(6 / (rows + (columns if name == "w_out" else columns // 4)))
+    return {"w_ih_l0": math.sqrt(3 / (config.embedding or 1)), "w_out": 5 / math.sqrt(config.hidden)}.get(name, plain)
+
+
+def _orthogonal(generator: np.random.Generator, size: int) -> np.ndarray:
+    """An orthogonal matrix, all equally likely: QR with the signs of R's diagonal settled (Mezzadri 2007)."""
+    q, r = np.linalg.qr(generator.standard_normal((size, size)))
+    return q * np.sign(np.diag(r))

@@ -1,0 +1,95 @@
+"""``charrnn inspect --ablate``: what is lost and written while cells are held."""
+
+import json
+
+import numpy as np
+import pytest
+from command_line import invoke, succeed
+
+from charrnn import load
+from charrnn.inference.loss import evaluate
+from charrnn.inspection.clamping import clamp
+
+
+def records(*arguments):
+    return [json.loads(line) for line in succeed(*arguments, "--json").stdout.splitlines()]
+
+
+def test_an_ablation_inside_and_outside_of_a_hypothesis(model, text):
+    options = ("inspect", model, text, "--find", "quotes", "--ablate", "1:7", "--others", 3, "--samples", 4)
+    first, *samples = records(*options)
+    found = load(model)
+    ids = found.encode(text.read_text())
+    change = evaluate(clamp(found.network, {(1, 7): 0.0}), ids).loss - evaluate(found.network, ids).loss
+    assert first["change"]["overall"]["value"] == pytest.approx(change, abs=1e-6)
+    assert first["loss"] == pytest.approx(evaluate(found.network, ids).loss, rel=1e-6)
+    inside, outside = first["change"]["inside"]["value"], first["change"]["outside"]["value"]
+    share = first["share_inside"]
+    assert share * inside + (1 - share) * outside == pytest.approx(change, abs=1e-6)
+    assert first["change"]["contrast"]["low"] <= inside - outside <= first["change"]["contrast"]["high"]
+    assert len(first["others"]) == 3
+    assert 1 <= first["rank"] <= 4
+    costs = [each["count"] * (each["after"] - each["before"]) for each in first["symbols"]]
+    assert costs == sorted(costs, reverse=True)
+
+    assert [sample["cells"] for sample in samples] == ["free", "off", "on"]
+    assert samples[1]["held"] == first["mean_outside"]
+    assert samples[2]["held"] == first["mean_inside"]
+    assert all(sample["characters"] == 2000 and 0 <= sample["share_inside"] <= 1 for sample in samples)
+    assert samples[0]["text"] == found.sample("", 500, seed=0)
+    assert records(*options) == [first, *samples]
+
+    shown = succeed(*options).stdout
+    assert "inside - outside" in shown
+    assert "3 random others of the layer" in shown
+    assert "free" in shown and "off (c = " in shown and "on (c = " in shown
+
+
+def test_an_ablation_without_a_mask(model, text):
+    first, *samples = records("inspect", model, text, "--ablate", "1:7,0:2", "--clamp", "mean", "--samples", 2)
+    cells = load(model).activations(text.read_text())["c"].mean(axis=0)
+    assert first["held"]["1:7"] == pytest.approx(cells[1, 7], abs=2e-3)
+    assert first["held"]["0:2"] == pytest.approx(cells[0, 2], abs=2e-3)
+    assert first["inside"] is None
+    assert first["change"]["contrast"]["value"] is None
+    assert [sample["cells"] for sample in samples] == ["free", "held"]
+    shown = succeed("inspect", model, text, "--ablate", "1:7", "--clamp", 2, "--samples", 0).stdout
+    assert "1:7 at c = 2" in shown
+    assert "inside" not in shown
+
+
+def test_lines_fit(model, text, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    options = ("--find", "quotes", "--ablate", "1:7", "--others", 3, "--samples", 2)
+    assert max(map(len, succeed("inspect", model, text, *options).stdout.splitlines())) <= 80
+
+
+def test_masks_of_other_kinds(model, text, tmp_path):
+    mask = np.arange(20_000) % 100 < 30
+    np.save(tmp_path / "mask.npy", mask)
+    few = ("--others", 0, "--samples", 2)
+    first, free, *_ = records("inspect", model, text, "--ablate", "0:1", "--mask", tmp_path / "mask.npy", *few)
+    assert first["share_inside"] == pytest.approx(0.3, abs=1e-3)
+    assert free["share_inside"] is None
+    first, *_ = records("inspect", model, text, "--ablate", "0:1", "--where", "[A-Z]\\w+", *few)
+    assert 0 < first["share_inside"] < 0.5
+    result = succeed("inspect", model, text, "--ablate", "0:1", "--find", "column", *few)
+    assert "above its median" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--ablate", "1:20"], 1, "there is no cell 1:20"),
+        (["--ablate", "1-2"], 2, "LAYER:UNIT"),
+        (["--ablate", "0:1", "--clamp", "nan"], 2, "finite number"),
+        (["--ablate", "0:1", "--find", "all"], 2, "one hypothesis"),
+        (["--ablate", "0:1", "--find", "quote"], 1, "did you mean 'quotes'"),
+        (["--ablate", "0:1", "--moments", "fox"], 2, "two views"),
+        (["--ablate", "0:1", "--surprise"], 2, "view of its own"),
+    ],
+)
+def test_wrong_usage(model, text, arguments, status, message):
+    result = invoke("inspect", model, text, *arguments)
+    assert result.exit_code == status
+    assert message in result.stderr

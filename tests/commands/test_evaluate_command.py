@@ -1,0 +1,155 @@
+"""``charrnn evaluate``: parts, baselines, learning on, novelty, ensembles."""
+
+import json
+
+import pytest
+from command_line import invoke, succeed
+
+from charrnn import load
+
+
+def report(*arguments):
+    return json.loads(succeed("evaluate", *arguments, "--json").stdout)
+
+
+def refusal(*arguments, status=1):
+    result = invoke("evaluate", *arguments)
+    assert result.exit_code == status
+    assert status == 2 or result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory, text):
+    """Another text of the same characters."""
+    path = tmp_path_factory.mktemp("other") / "other.txt"
+    path.write_text(text.read_text()[::-1][:3000])
+    return path
+
+
+def test_the_parts_are_those_of_the_run(model, text):
+    whole = report(model, text)
+    assert whole == report(model)  # where it was when the run began
+    assert whole["part"] == "all"
+    parts = {name: report(model, text, "--part", name) for name in ("train", "validation")}
+    # The first character of all has nothing before it, that of the validation part has.
+    assert [part["characters"] for part in parts.values()] == [17_999, 2_000]
+    best = load(model).checkpoint.progress["best_val_loss"]
+    assert parts["validation"]["loss"] == pytest.approx(best, rel=1e-4)
+    joined = sum(part["loss"] * part["characters"] for part in parts.values()) / whole["characters"]
+    assert joined == pytest.approx(whole["loss"], rel=0.01)
+    assert "nothing for the test part" in refusal(model, text, "--part", "test")
+
+
+def test_a_part_of_another_text_is_refused(model, other):
+    assert "leave --part out" in refusal(model, other, "--part", "validation")
+
+
+def test_baselines_on_the_validation_part(model, text):
+    found = report(model, text, "--baselines")
+    assert found["part"] == "validation"
+    baselines = found["baselines"]
+    assert baselines["fitted_on"] == 18_000
+    losses = [gram["loss"] for gram in baselines["ngrams"]]
+    assert [gram["order"] for gram in baselines["ngrams"]] == list(range(13))
+    assert losses[baselines["best_order"]] == min(losses) < losses[1] < losses[0]
+    compressors = {each["name"]: each for each in baselines["compressors"]}
+    assert list(compressors) == ["gzip", "bzip2", "xz"]
+    assert compressors["xz"]["after"] < compressors["xz"]["alone"]
+    shown = succeed("evaluate", model, text, "--baselines").stdout
+    assert f"{min(losses):.4f}" in shown
+    assert "★ best" in shown
+    assert "after the training text" in shown
+
+
+def test_baselines_of_another_text(model, text, other):
+    own = report(model, other, "--baselines")
+    assert own["part"] == "all"
+    assert own["baselines"]["fitted_on"] == 18_000
+    fitted = report(model, other, "--baselines", "--fit", text)
+    assert fitted["baselines"]["fitted_on"] == 20_000
+    assert len(fitted["baselines"]["ngrams"]) == 13
+    assert "learn from the training part" in refusal(model, text, "--baselines", "--part", "all")
+
+
+def test_a_training_text_that_is_gone(model, tmp_path, other):
+    from dataclasses import replace
+
+    from charrnn.checkpoints.checkpoint import Checkpoint
+
+    path = tmp_path / "moved.safetensors"
+    found = Checkpoint.load(model / "best.safetensors")
+    replace(found, corpus=found.corpus | {"paths": [str(tmp_path / "gone.txt")], "sources": ["/dev/zero"]}).save(path)
+    for arguments in ([path], [path, other, "--baselines"], [path, other, "--novelty"]):
+        message = refusal(*arguments)
+        assert "gone.txt" in message
+        assert "--fit" in message
+
+
+def test_learning_on(model, text):
+    before = (model / "best.safetensors").read_bytes()
+    found = report(model, text, "--online", "--online-lr", 0.002)
+    online = found["online"]
+    assert found["part"] == "validation"
+    assert online["characters"] == found["characters"] == 2_000
+    assert online["loss"] < found["loss"]
+    assert (online["lr"], online["steps"]) == (0.002, 32)
+    assert (model / "best.safetensors").read_bytes() == before
+    assert report(model, text, "--online", "--online-lr", 0.002, "--threads", 2) == found
+    shown = succeed("evaluate", model, text, "--online", "--online-lr", 0.002).stdout
+    assert f"{online['loss']:.4f}" in shown
+
+
+def test_novelty(model, text):
+    options = ("--novelty", "--novelty-length", 1500, "--temperature", 0.5, "--seed", 3)
+    found = report(model, text, *options)["novelty"]
+    written = succeed("sample", model, "-t", 0.5, "--seed", 3, "-n", 1500).stdout
+    training, held_out = text.read_text()[:18_000], text.read_text()[18_000:19_500]
+    for gram in found["ngrams"]:
+        for name, of in (("generated", written), ("held_out", held_out)):
+            new = [of[k : k + gram["n"]] not in training for k in range(1500 - gram["n"] + 1)]
+            assert gram[name] == pytest.approx(sum(new) / len(new))
+    longest = found["longest"]
+    assert longest["text"] in written
+    assert training[longest["offset"] :].startswith(longest["text"])
+    assert longest["line"] == training[: longest["offset"]].count("\n") + 1
+    assert len(longest["text"]) == longest["length"]
+    shown = succeed("evaluate", model, text, *options).stdout
+    assert longest["text"].replace("\n", "↵") in shown
+    assert report(model, *options)["novelty"] == found
+
+
+def test_novelty_against_another_text(model, text, other):
+    found = report(model, text, "--novelty", "--novelty-length", 20, "--fit", other)["novelty"]
+    assert found["held_out"] is None
+    assert found["ngrams"][-1] == {"n": 50, "generated": None, "held_out": None}
+    assert "held out" not in succeed("evaluate", model, "--novelty", "--novelty-length", 20, "--fit", other).stdout
+
+
+def test_an_ensemble(model, text):
+    one = report(model, text)
+    assert report(model, text, "--with", model)["loss"] == pytest.approx(one["loss"], rel=1e-5)
+    mixed = report(
+        model, text, "--with", model / "last.safetensors", "--baselines", "--novelty", "--novelty-length", 50
+    )
+    assert mixed["novelty"]["characters"] == 50
+    assert "leave --with out" in refusal(model, text, "--with", model, "--online", status=2)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--online-lr", "nan"], ["--online-steps", 0], ["--novelty-length", 0], ["--part", "x"], ["-t", "-1"]]
+)
+def test_wrong_usage(model, text, arguments):
+    assert "Traceback" not in refusal(model, text, *arguments, status=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--online-lr", 0.1, "--novelty"], "--online-lr goes with --online."),
+        (["--seed", 1, "--online"], "--seed goes with --novelty."),
+        (["--fit", "x.txt", "--online"], "--fit goes with --baselines or --novelty."),
+    ],
+)
+def test_what_would_not_be_heeded_is_refused(model, text, arguments, message):
+    assert message in refusal(model, text, *arguments, status=2)

@@ -1,0 +1,120 @@
+"""``charrnn inspect --find``, ``--where``, ``--mask``."""
+
+import json
+
+import numpy as np
+import pytest
+from command_line import invoke, succeed
+
+from charrnn.display.reports.findings import all_lines, verdict
+from charrnn.inspection.hypotheses import NAMES
+
+QUICK = ("--permutations", 19)
+
+
+def records(*arguments):
+    return [json.loads(line) for line in succeed(*arguments, "--json").stdout.splitlines()]
+
+
+def test_cells_ranked_against_a_hypothesis(model, text):
+    (found,) = records("inspect", model, text, "--find", "word", *QUICK, "--cells", 4)
+    assert found["hypothesis"] == "word"
+    assert (found["score"], found["characters"], found["cells_tried"]) == ("auc", 20_000, 40)
+    assert 0.6 < found["base"] < 0.9
+    strengths = [abs(cell["score"] - 0.5) for cell in found["cells"]]
+    assert strengths == sorted(strengths, reverse=True)
+    assert strengths[0] > 0.2
+    assert found["cells"][0]["p"] == 1 / 20
+    assert found["probe"]["score"] > 0.95
+    shown = succeed("inspect", model, text, "--find", "word", *QUICK, "--cells", 4).stdout
+    best = found["cells"][0]
+    assert f"{best['layer']}:{best['unit']}" in shown
+    assert "holds at" in shown
+    assert "the label itself" in shown
+    assert "\x1b" not in shown
+
+
+def test_the_best_cell_for_every_hypothesis(model, text):
+    result = succeed("inspect", model, text, "--find", "all", *QUICK, "--no-probe")
+    assert "url" in result.stderr  # nowhere in the fables
+    found = records("inspect", model, text, "--find", "all", *QUICK, "--no-probe")
+    assert {each["hypothesis"] for each in found} < set(NAMES)
+    assert all(cell["p_of_all"] >= cell["p"] for each in found for cell in each["cells"])
+    assert all(each["hypothesis"] in result.stdout and each["probe"] is None for each in found)
+
+
+def test_a_pattern_and_a_mask_that_say_the_same(model, text, tmp_path):
+    content = text.read_text()
+    np.save(tmp_path / "mask.npy", np.array([sign in "aeiou" for sign in content]))
+    (tmp_path / "mask.txt").write_text("".join("01"[sign in "aeiou"] for sign in content))
+    (expected,) = records("inspect", model, text, "--where", "[aeiou]", *QUICK)
+    for name in ("mask.npy", "mask.txt"):
+        (found,) = records("inspect", model, text, "--mask", tmp_path / name, *QUICK)
+        assert found["cells"] == expected["cells"]
+
+
+def test_the_held_out_part_is_read_where_no_text_is_named(model):
+    (found,) = records("inspect", model, "--find", "word", *QUICK, "--no-probe")
+    assert found["characters"] == 2000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--find", "quoets"], 1, "did you mean 'quotes'"),
+        (["--find", "url"], 1, "the same at every character"),
+        (["--find", "word", "--where", "x"], 2, "exclude each other"),
+        (["--find", "word", "--surprise"], 2, "leave --surprise out"),
+        (["--where", ""], 1, "the same at every character"),
+        (["--find", ""], 1, "there is no hypothesis ''"),
+        (["--where", "("], 1, "not a regular expression"),
+        (["--mask", "no-such-file"], 1, "cannot be read"),
+        (["--find", "word", "--permutations", "3"], 2, "19"),
+    ],
+)
+def test_wrong_usage(model, text, arguments, status, message):
+    result = invoke("inspect", model, text, *arguments)
+    assert result.exit_code == status
+    assert message in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+
+
+def test_the_help_names_every_hypothesis():
+    from charrnn.commands.inspect.command import find
+
+    assert tuple(find.NAMES.split(", ")) == NAMES
+
+
+def test_the_table_fits_a_narrow_terminal():
+    cell = {"layer": 10, "unit": 1023, "score": 0.05, "p": 0.005, "p_of_all": 0.005}
+    record = {
+        "hypothesis": "word-position",
+        "summary": "characters of the word that have been read",
+        "score": "auc",
+        "characters": 846_883_000,
+        "base": 0.00072,
+        "cells_tried": 512,
+        "permutations": 199,
+        "block": 14_394,
+        "probe": {"score": 0.5, "cell": 0.05, "places": 9},
+        "cells": [cell],
+    }
+    for width in (80, 100):
+        lines = all_lines([record], width)
+        assert max(len(line.plain) for line in lines) <= width
+        assert "for all cells and hypotheses" in " ".join(line.plain for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("score", "of_cell", "of_probe", "p", "words"),
+    [
+        ("auc", 0.05, 0.96, 0.005, "nearly all"),
+        ("spearman", -0.5, 0.7, 0.005, "most of it"),
+        ("auc", 0.6, 0.95, 0.005, "spread over many cells"),
+        ("auc", 0.6, 0.95, 0.3, "No cell is sure"),
+    ],
+)
+def test_the_verdict(score, of_cell, of_probe, p, words):
+    cell = {"layer": 1, "unit": 2, "score": of_cell, "p": p}
+    probe = {"score": of_probe, "cell": of_cell, "places": 9}
+    assert words in " ".join(verdict({"score": score, "cells": [cell], "probe": probe}))

@@ -1,0 +1,183 @@
+"""What ``inspect`` writes: a page, pictures, arrays."""
+
+import io
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from command_line import invoke, succeed
+
+import charrnn
+from charrnn.display.figures.drawing import Label, Rectangle
+from charrnn.display.figures.reading import heat_map
+from charrnn.display.figures.svg import to_svg
+from charrnn.display.palette import NEUTRAL, PAPER, PAPER_BLUE, PAPER_ORANGE
+from charrnn.inspection.arrays import as_npz
+from charrnn.inspection.reading import read
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def about(page):
+    return json.loads(re.search(r'id="data-about">(.*?)</script>', page.read_text("ascii"))[1])
+
+
+def test_a_page_has_the_cells_that_are_asked_for_and_the_gallery_s(model, text, tmp_path):
+    page = tmp_path / "page.html"
+    result = succeed("inspect", model, text, "--html", page, "--cell", "0:3,1:7", "--cells", 3, "--length", 3000)
+    assert result.stdout == ""
+    assert f"wrote {page}" in result.stderr
+    names = [cell["name"] for cell in about(page)["cells"]]
+    assert names[:2] == ["0:3", "1:7"]
+    assert 3 <= len(names) <= 5
+    assert "<title>fables</title>" in page.read_text("ascii")
+    assert "reading 3,000 characters of" in page.read_text("ascii")
+
+
+def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
+    wish = ("inspect", model, text, "--find", "word", "--cells", 2, "--json")
+    (ranked,) = map(json.loads, succeed(*wish, "--permutations", 19, "--no-probe").stdout.splitlines())
+    best = [f"{cell['layer']}:{cell['unit']}" for cell in ranked["cells"]]
+    succeed(*wish, "--html", tmp_path / "page.html", "--svg", tmp_path / "a.svg", "--npz", tmp_path / "a.npz")
+    cells = about(tmp_path / "page.html")["cells"]
+    assert [cell["name"] for cell in cells] == best
+    score = ranked["cells"][0]["score"]
+    assert cells[0]["note"] == (f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}")
+    assert f"cell {best[0]} " in "".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
+    with np.load(tmp_path / "a.npz") as found:
+        assert [f"{layer}:{unit}" for layer, unit in found["cells"]] == best
+    other = next(f"0:{unit}" for unit in range(9) if f"0:{unit}" not in best)
+    succeed(*wish[:5], "--cell", other, "--svg", tmp_path / "b.svg")
+    assert f"cells {other}, {best[0]} " in "".join(ElementTree.parse(tmp_path / "b.svg").getroot().itertext())
+    refused = invoke("inspect", model, text, "--find", "all", "--html", tmp_path / "b.html")
+    assert refused.exit_code == 2
+    assert "wants one hypothesis" in refused.stderr
+
+
+def test_with_json_every_file_is_an_object(model, tmp_path):
+    page, picture = tmp_path / "a.html", tmp_path / "a.svg"
+    told = succeed("inspect", model, "--text", "Hello", "--html", page, "--svg", picture, "--cell", "0:1", "--json")
+    assert [json.loads(line) for line in told.stdout.splitlines()] == [
+        {"record": "file", "path": str(path), "bytes": path.stat().st_size} for path in (page, picture)
+    ]
+
+
+def test_a_page_reads_far_more_than_a_screen_by_default(model, text, tmp_path):
+    succeed("inspect", model, text, "--html", tmp_path / "page.html", "--surprise")
+    assert "reading 20,000 characters" in (tmp_path / "page.html").read_text("ascii")
+    assert about(tmp_path / "page.html")["bySurprise"]
+
+
+def test_arrays_are_those_of_the_python_interface(model, tmp_path):
+    said = '"Come in," said the fox.'
+    succeed("inspect", model, "--text", said, "--npz", tmp_path / "a.npz", "--cell", "1:7,0:3", "--signal", "h")
+    expected = charrnn.load(model, threads=1).activations(said)
+    with np.load(tmp_path / "a.npz") as found:
+        assert "".join(map(chr, found["text"])) == said
+        assert "".join(map(chr, found["symbols"][found["ids"]])) == said
+        assert found["cells"].tolist() == [[1, 7], [0, 3]]
+        assert np.allclose(found["values"], expected["h"][:, [1, 0], [7, 3]], atol=1e-6)
+        assert np.allclose(found["log_probabilities"], expected["log_probabilities"], atol=1e-5)
+        assert str(found["signal"]) == "h"
+        assert np.isnan(found["surprise"]).tolist() == [True, *[False] * (len(said) - 1)]
+
+
+def test_arrays_of_every_cell(model, tmp_path):
+    succeed("inspect", model, "--text", "Hello there", "--npz", tmp_path / "a.npz", "--all-cells", "--signal", "f")
+    expected = charrnn.load(model, threads=1).activations("Hello there")["f"]
+    with np.load(tmp_path / "a.npz") as found:
+        assert np.allclose(found["values"], expected.reshape(11, -1), atol=1e-6)
+        assert found["cells"][21].tolist() == [1, 1]
+
+
+def test_an_npz_of_the_gallery_is_what_numpy_opens_without_pickles(model, text):
+    loaded = charrnn.load(model, threads=1)
+    data = as_npz(read(loaded, loaded.encode(text.read_text()[:500])), loaded.vocabulary, [(0, 1)], offset=9)
+    with np.load(io.BytesIO(data), allow_pickle=False) as found:
+        assert all(found[name].dtype != object for name in found)
+        assert int(found["offset"]) == 9
+
+
+@pytest.mark.parametrize("options", [["--cell", "0:1"], ["--cell", "0:1,1:2"], ["--surprise"], ["--signal", "f"], []])
+def test_pictures_have_the_text(options, model, text, tmp_path):
+    picture = tmp_path / "picture.svg"
+    succeed("inspect", model, text, "--svg", picture, "--length", 200, *options)
+    letters = "".join(label.text for label in ElementTree.parse(picture).findall(f"{SVG}text"))
+    shown = text.read_text()[:200].replace("\n", "↵").replace("\t", "→")
+    for word in ("Ebble", "fables"):
+        assert sorted(letters).count(word[0]) >= shown.count(word[0]) > 0
+
+
+def test_a_png_is_drawn(model, tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    succeed("inspect", model, "--text", "Hello there", "--png", tmp_path / "a.png", "--cell", "0:1", "--dark")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--svg", "a.png"], "does not end in .svg"),
+        (["--dark"], "--dark is for --svg and --png"),
+        (["--all-cells", "--html", "a.html"], "--all-cells is for --npz"),
+        (["--html", "a.html", "--predictions"], "leave --predictions out"),
+    ],
+)
+def test_options_that_contradict_are_refused(options, says, model):
+    result = invoke("inspect", model, "--text", "Hello", *options)
+    assert result.exit_code == 2
+    assert says in result.stderr
+
+
+def test_what_cannot_be_written_is_one_line(model, tmp_path):
+    for option, name in (("--html", "a.html"), ("--svg", "a.svg"), ("--npz", "a.npz")):
+        result = invoke("inspect", model, "--text", "Hello", option, tmp_path / "nowhere" / name, "--cell", "0:1")
+        assert result.exit_code == 2
+        assert "there is no folder" in result.stderr.splitlines()[-1]
+    result = invoke("inspect", model, "--text", "Hello", "--html", tmp_path / "a.html", "--cell", "7:1")
+    assert "there is no cell 7:1" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+# ---- the heat map itself ---------------------------------------------------------------------------------------
+
+
+def rectangles(drawing):
+    return [shape for shape in drawing.shapes if isinstance(shape, Rectangle) and shape.y > 50]
+
+
+def labels(drawing):
+    return [shape for shape in drawing.shapes if isinstance(shape, Label) and shape.y > 50]
+
+
+def test_the_ends_of_the_scale_are_orange_and_blue():
+    drawing = heat_map("ab c", ["0:1"], np.array([[1.0], [-1.0], [0.0], [np.nan]]), "title")
+    one, other = rectangles(drawing)
+    assert np.abs(np.subtract(one.fill, PAPER_ORANGE)).max() <= 4
+    assert np.abs(np.subtract(other.fill, PAPER_BLUE)).max() <= 4
+    assert other.x == pytest.approx(one.x + one.width)
+    assert drawing.background == PAPER
+    assert heat_map("a", ["0:1"], np.zeros((1, 1)), "title", dark=True).background == NEUTRAL
+
+
+def test_several_cells_are_rows_with_their_names():
+    drawing = heat_map("ab\ncd", ["0:1", "1:2"], np.ones((5, 2)), "title")
+    assert len(rectangles(drawing)) == 4
+    assert [label.text for label in labels(drawing)].count("1:2") == 2
+
+
+def test_lines_break_and_wide_letters_keep_their_place():
+    drawing = heat_map("x" * 25 + "中y", ["0:1"], np.zeros((27, 1)), "", columns=10)
+    tops = sorted({label.y for label in labels(drawing)})
+    assert len(tops) == 3
+    wide = next(label for label in labels(drawing) if "中" in label.text)
+    following = next(label for label in labels(drawing) if label.text == "y")
+    assert following.x - wide.x == pytest.approx(2 * 13 * 0.602)
+
+
+def test_an_empty_line_and_hostile_text_are_drawn():
+    drawing = heat_map("\n\n\x1b<a>\u202e\ud800", ["0:1"], np.zeros((8, 1)), "</svg>")
+    root = ElementTree.fromstring(to_svg(drawing))
+    assert root.find(f"{SVG}a") is None

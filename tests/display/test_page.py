@@ -1,0 +1,164 @@
+"""The page of a reading: what is in the file, and that no text gets out of its place."""
+
+import base64
+import hashlib
+import html
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import charrnn
+from charrnn.display.page.page import Page, eight_bits, eight_bits_of_surprise
+from charrnn.errors import ConfigError
+from charrnn.inspection.reading import Tracks, read, read_all, track
+
+HOSTILE = [
+    "<",
+    "/",
+    "script",
+    "</script>",
+    "<!--",
+    "]]>",
+    "\u2028",
+    "\u2029",
+    "\x00",
+    "\ud800",
+    "\udc00",
+    "\u202e",
+    "\x1b",
+]
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, and the text of those with an id."""
+
+    def __init__(self, page):
+        super().__init__(convert_charrefs=True)
+        self.found, self.texts, self._open = [], {}, None
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+        self._open = dict(attributes).get("id", tag)
+
+    def handle_data(self, data):
+        self.texts[self._open] = self.texts.get(self._open, "") + data
+
+
+def tracks(symbols=5, characters=50, cells=((0, 1), (1, 2)), signal="c"):
+    rng = np.random.default_rng(3)
+    low = 0.0 if signal == "f" else -1.0
+    return Tracks(
+        ids=rng.integers(0, symbols, characters).astype(np.int32),
+        signal=signal,
+        cells=cells,
+        values=rng.uniform(low, 1, (characters, len(cells))).astype(np.float32),
+        surprise=np.concatenate([[np.nan], rng.uniform(0, 30, characters - 1)]).astype(np.float32),
+        guesses=rng.integers(0, symbols, (characters, 3)).astype(np.int32),
+        chances=rng.uniform(0, 1, (characters, 3)).astype(np.float32),
+    )
+
+
+def block(elements, name, kind):
+    return np.frombuffer(base64.b64decode(elements.texts[f"data-{name}"]), kind)
+
+
+@pytest.mark.parametrize(("signal", "kind", "steps"), [("c", np.int8, 127), ("f", np.uint8, 255)])
+def test_the_data_are_those_of_the_tracks(signal, kind, steps):
+    given = tracks(signal=signal)
+    elements = Elements(Page("fables", "a text", list("ab\ncd"), given, ["0.5"], offset=7).html())
+    about = json.loads(elements.texts["data-about"])
+    assert about["cells"] == [{"name": "0:1", "note": "0.5"}, {"name": "1:2", "note": ""}]
+    assert (about["offset"], about["newline"], about["tab"], about["wide"]) == (7, 2, -1, False)
+    assert np.array_equal(block(elements, "ids", np.uint8), given.ids)
+    assert np.allclose(block(elements, "cell-1", kind) / steps, given.values[:, 1], atol=0.51 / steps)
+    assert np.allclose(block(elements, "chances", np.uint8).reshape(-1, 3) / 255, given.chances, atol=0.51 / 255)
+    surprise = block(elements, "surprise", np.uint8)
+    assert surprise[0] == 255
+    assert np.allclose(surprise[1:] / 16, np.minimum(given.surprise[1:], 254 / 16), atol=0.51 / 16)
+
+
+def test_more_than_256_symbols_take_two_bytes():
+    elements = Elements(Page("", "", [chr(k) for k in range(0x400, 0x5F4)], tracks(symbols=500)).html())
+    assert json.loads(elements.texts["data-about"])["wide"]
+    assert block(elements, "ids", "<u2").max() > 255
+
+
+def test_values_keep_their_ends():
+    assert eight_bits(np.array([-1, 0, 1.0]), unit=False).tolist() == [-127, 0, 127]
+    assert eight_bits(np.array([0, 1.0]), unit=True).tolist() == [0, 255]
+    assert eight_bits_of_surprise(np.array([np.nan, 0, 100.0])).tolist() == [255, 0, 254]
+
+
+def test_hostile_text_stays_text():
+    """Symbols, names and notes that try to become markup: the page has the same elements as a peaceful one."""
+    peaceful = Page("name", "about", list("abcdefghijklm"), tracks(symbols=13), ["note", "note"]).html()
+    evil = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>javascript:alert(1)\u202e\x00"
+    hostile = Page(evil, evil, HOSTILE, tracks(symbols=13), [evil, evil]).html()
+    assert hostile.isascii()
+    assert "\x00" not in hostile
+    assert "<!--" not in hostile
+    assert Elements(hostile).found == Elements(peaceful).found
+    about = json.loads(Elements(hostile).texts["data-about"])
+    assert about["symbols"][:6] == HOSTILE[:6]
+    assert about["symbols"][6:] == ["\ufffd", "\ufffd", "␀", "\ufffd", "\ufffd", "\ufffd", "␛"]
+
+
+def test_nothing_but_its_own_script_and_style_may_run_or_load():
+    page = Page("fables", "", list("abcde"), tracks()).html()
+    policy = html.unescape(re.search(r'Security-Policy" content="([^"]*)"', page)[1])
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    for tag, source in (("script", "script-src"), ("style", "style-src")):
+        inside = re.search(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)[1]
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{source} 'sha256-{digest}'" in policy
+    assert not re.search(r"https?://|\bsrc=|@import|url\(|\sstyle=|\son[a-z]+=", page)
+
+
+@pytest.fixture(scope="module")
+def network(model):
+    return charrnn.load(model, threads=1)
+
+
+def test_tracks_are_what_a_reading_has(network, text):
+    ids = network.encode(text.read_text())
+    reading = read(network, ids, "h", 700, 5000)
+    found = track(network, ids, [(0, 3), (1, 7)], "h", 700, 5000, guesses=4)
+    assert np.array_equal(found.ids, reading.ids)
+    assert np.allclose(found.values, reading.values[:, [0, 1], [3, 7]], atol=1e-3)
+    assert np.allclose(found.surprise, reading.surprise(), atol=5e-3)
+    assert np.allclose(found.chances, reading.guesses(4)[1], atol=1e-3)
+
+
+def test_reading_all_in_lanes_is_reading_in_one(network, text):
+    ids = network.encode(text.read_text())
+    one, lanes = read(network, ids, "c", 0, 5000), read_all(network, ids, "c", 0, 5000)
+    assert lanes.text == one.text
+    assert lanes.before is None
+    assert np.allclose(lanes.values, one.values, atol=1e-3)
+    assert np.allclose(lanes.log_probabilities, one.log_probabilities, atol=5e-3)
+
+
+def test_the_first_of_a_text_has_no_surprise_and_later_ones_do(network, text):
+    ids = network.encode(text.read_text())
+    assert np.isnan(track(network, ids, [(0, 0)], length=40).surprise).tolist() == [True, *[False] * 39]
+    assert not np.isnan(track(network, ids, [(0, 0)], offset=1, length=40).surprise).any()
+
+
+def test_what_is_not_there_is_refused(network, text, monkeypatch):
+    ids = network.encode(text.read_text())
+    for cell in ((2, 0), (0, 20), (-1, 0)):
+        with pytest.raises(ConfigError, match="there is no cell"):
+            track(network, ids, [cell])
+    with pytest.raises(ConfigError, match="nothing at offset"):
+        track(network, ids, [(0, 0)], offset=len(ids))
+    with pytest.raises(ConfigError, match="signal must be"):
+        track(network, ids, [(0, 0)], signal="z")
+    monkeypatch.setattr("charrnn.inspection.reading.LARGEST", 1000)
+    with pytest.raises(ConfigError, match="give a --length up to"):
+        read_all(network, ids)

@@ -1,0 +1,215 @@
+"""The page in a browser: looked at, pointed at, driven by keys. Skipped where there is no Chromium to drive."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from charrnn.display.page.page import Page
+from charrnn.inspection.reading import Tracks
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+    pytest.mark.xdist_group("browser"),
+    # The driver closes its event loop after the test that used it has ended.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+TEXT = 'The fox said, "Come in."\n\tAnd then\n' * 200
+EVIL = [
+    "<",
+    "</script><script>document.title='ran'</script>",
+    "\u202e",
+    "\ud800",
+    "\x00",
+    "<img src=x onerror=alert(1)>",
+]
+
+
+def page_of(text, symbols, cells=3):
+    ids = np.array([symbols.index(symbol) for symbol in text], np.int32)
+    values = np.stack([np.sin(np.arange(len(ids)) / (3 + k)) for k in range(cells)], axis=1).astype(np.float32)
+    guesses = np.stack([np.roll(ids, -1), *[(ids + k) % len(symbols) for k in range(4)]], axis=1)
+    chances = np.tile(np.array([0.6, 0.2, 0.1, 0.05, 0.001], np.float32), (len(ids), 1))
+    surprise = np.concatenate([[np.nan], np.arange(len(ids) - 1) % 12]).astype(np.float32)
+    tracks = Tracks(ids, "c", tuple((1, k) for k in range(cells)), values, surprise, guesses.astype(np.int32), chances)
+    return Page("A model", "reads a text", symbols, tracks, ["first", "second", "third"][:cells]).html()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium, tmp_path):
+    """A function that opens a page; when the test ends, no error may have been said and nothing been asked for."""
+    complaints, contexts = [], []
+
+    def open_page(html, **options):
+        path = tmp_path / "page.html"
+        path.write_text(html, "ascii")
+        context = chromium.new_context(**({"viewport": {"width": 1200, "height": 800}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_selector(".here")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+@pytest.fixture
+def page(opened):
+    return opened(page_of(TEXT, sorted(set(TEXT))))
+
+
+def value(page):
+    return page.inner_text("#value")
+
+
+def test_the_text_is_there_and_coloured(page):
+    assert page.evaluate("element('text').textContent") == TEXT
+    spans = "[...document.querySelectorAll('.chunk span')].slice(0, 40)"
+    colours = page.evaluate(f"{spans}.map((span) => getComputedStyle(span).backgroundColor)")
+    assert len(set(colours)) > 10
+    assert page.evaluate("chunks.filter((chunk) => chunk.built).length") < page.evaluate("chunks.length")
+
+
+def test_pointing_shows_what_is_there_and_leaving_shows_the_chosen_place(page):
+    page.hover(".chunk span:nth-child(5)")
+    assert page.inner_text("#letter") == "f"
+    assert value(page).split() == ["1:0", f"+{np.sin(4 / 3):.2f}"]
+    assert page.locator("#guesses li").count() == 5
+    assert page.inner_text("#guesses li.true b") == "o"
+    assert "60 %" in page.inner_text("#guesses li.true")
+    assert "<1 %" in page.inner_text("#guesses li:last-child")
+    page.hover("h1")
+    assert page.inner_text("#letter") == "T"
+
+
+def test_keys_move_the_place(page):
+    for key, place in (
+        ("ArrowRight", 1),
+        ("ArrowRight", 2),
+        ("ArrowLeft", 1),
+        ("Shift+ArrowRight", 4),
+        ("Shift+ArrowLeft", 0),
+        ("End", TEXT.index("\n")),
+        ("Home", 0),
+        ("Control+End", len(TEXT) - 1),
+        ("ArrowRight", len(TEXT) - 1),
+        ("Control+Home", 0),
+        ("ArrowLeft", 0),
+    ):
+        page.keyboard.press(key)
+        assert page.evaluate("place") == place, key
+        assert page.locator(".here").count() == 1
+    assert "surprise not known" in page.inner_text("#where")
+    assert "cell 1:0" in page.inner_text("#said")
+
+
+def test_keys_and_the_filter_change_the_cell(page):
+    for key, cell in (("]", "1:1"), ("ArrowDown", "1:2"), ("]", "1:0"), ("[", "1:2"), ("ArrowUp", "1:1")):
+        page.keyboard.press(key)
+        assert value(page).startswith(cell), key
+        assert page.inner_text("[aria-selected=true] span") == cell
+    page.keyboard.press("/")
+    page.keyboard.type("third")
+    assert page.locator("[role=option]:visible").count() == 1
+    page.keyboard.press("Enter")
+    assert value(page).startswith("1:2")
+    page.fill("#filter", "1:1")
+    assert value(page).startswith("1:1")
+    page.fill("#filter", "4:56")
+    assert page.inner_text("#none") == "4:56 is not in this page. Make it with --cell 4:56."
+
+
+def test_a_click_chooses_a_place_and_a_cell(page):
+    page.click(".chunk span:nth-child(9)")
+    page.click("[role=option]:nth-child(3)")
+    page.hover("h1")
+    assert page.inner_text("#letter") == "s"
+    assert value(page).split() == ["1:2", f"+{np.sin(8 / 5):.2f}"]
+    page.click("#overview", position={"x": 600, "y": 10})
+    assert abs(page.evaluate("place") / len(TEXT) - 0.5) < 0.01
+
+
+def test_surprise_colours_the_text(page):
+    page.keyboard.press("s")
+    assert page.get_attribute("#surprise-button", "aria-pressed") == "true"
+    assert page.inner_text("#high") == "8 bits or more"
+    assert page.get_attribute(".chunk span:nth-child(9)", "class") == "s28"  # 7 of 8 bits, in 32 steps
+    page.click("[role=option]:nth-child(1)")
+    assert page.get_attribute("#surprise-button", "aria-pressed") == "false"
+
+
+def test_light_and_dark_follow_the_system_and_the_switch(opened):
+    page = opened(page_of(TEXT, sorted(set(TEXT))), color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(ground)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"{ground} !== {json.dumps(dark)}")
+    page.keyboard.press("t")
+    assert page.evaluate(ground) == dark
+
+
+def test_help_opens_and_closes(page):
+    page.keyboard.press("?")
+    assert page.is_visible("#help")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("place") == 0
+    page.keyboard.press("Escape")
+    assert not page.is_visible("#help")
+
+
+def test_a_phone_has_room_for_it(opened):
+    page = opened(
+        page_of(TEXT, sorted(set(TEXT))), viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.tap(".chunk span:nth-child(5)")
+    assert page.inner_text("#letter") == "f"
+    for part in ("main", "aside", "nav", "#surprise-button"):
+        box = page.locator(part).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+        assert box["y"] + box["height"] <= 640
+    assert page.locator("main").bounding_box()["height"] > 250
+
+
+def test_hostile_text_stays_text_in_a_browser(opened):
+    symbols = [*EVIL, "a", "\n"]
+    page = opened(page_of([*EVIL, "a", "\n"] * 30, symbols))
+    assert page.title() == "A model"
+    assert page.locator("img").count() == 0
+    assert page.inner_text(".chunk span:nth-child(2)") == EVIL[1]
+    assert page.inner_text(".chunk span:nth-child(5)") == "␀"
+    page.hover(".chunk span:nth-child(6)")
+    assert page.inner_text("#letter") == EVIL[5]
+
+
+def test_a_hundred_thousand_characters_do_not_stall(opened):
+    page = opened(page_of(TEXT * 15, sorted(set(TEXT))))
+    assert page.evaluate("ids.length") == len(TEXT) * 15 > 100_000
+    page.keyboard.press("Control+End")
+    assert page.evaluate("place") == len(TEXT) * 15 - 1
+    assert page.evaluate("chunks.filter((chunk) => chunk.built).length") < 40
+    # Generous for slow machines; building all of it would take many times as long.
+    assert (
+        page.evaluate("(() => { const start = performance.now(); stepCell(1); return performance.now() - start })()")
+        < 500
+    )

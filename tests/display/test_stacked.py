@@ -1,0 +1,74 @@
+"""Several cells in rows under the text they read."""
+
+import json
+
+import numpy as np
+import pytest
+from command_line import invoke, succeed
+
+from charrnn import load
+from charrnn.display.reports.stacked import stacked_rows
+from charrnn.display.terminal.colours import Depth
+from charrnn.display.terminal.console import Terminal
+from charrnn.display.terminal.pager import page
+from charrnn.inspection.reading import read, read_in_parts
+
+
+def test_a_row_for_each_cell_stands_under_its_text():
+    text = "the fox\nran over the hill"
+    values = np.stack([np.linspace(-1, 1, len(text)), np.zeros(len(text))], axis=1)
+    blocks = stacked_rows(text, ["0:1", "1:17"], values, width=26, depth=Depth.NONE)
+    assert [len(block) for block in blocks] == [3, 3]
+    assert blocks[0][0].plain == "      the fox↵"
+    assert blocks[1][0].plain == "      ran over the hill"
+    assert blocks[0][1].plain.startswith(" 0:1  ==")
+    assert blocks[1][1].plain.endswith("#")
+    coloured = stacked_rows(text, ["0:1", "1:17"], values, width=26)
+    assert all(line.plain[6:] == block[0].plain[6:] for block in coloured for line in block)
+    narrow = stacked_rows("x" * 50, ["0:1"], np.zeros((50, 1)), width=25)
+    assert [len(block[0].plain) for block in narrow] == [25, 25, 15]
+
+
+def test_several_cells_on_the_command_line(model, text):
+    options = ("inspect", model, text, "--cell", "1:7,0:3", "--cell", "1:7", "--cell", "0:4", "--length", 300)
+    shown = succeed(*options).stdout.splitlines()
+    assert shown[0].startswith("cells 1:7, 0:3, 0:4")
+    assert [line[:3] for line in shown[4:7]] == ["1:7", "0:3", "0:4"]
+    found = [json.loads(line) for line in succeed(*options, "--json").stdout.splitlines()]
+    assert [(each["layer"], each["unit"]) for each in found] == [(1, 7), (0, 3), (0, 4)]
+    expected = np.tanh(load(model).activations(text.read_text()[:300])["c"])
+    for each in found:
+        np.testing.assert_allclose(each["values"], expected[:, each["layer"], each["unit"]], atol=1e-6)
+    refused = invoke(*options, "--predictions")
+    assert refused.exit_code == 2
+    assert "one --cell" in refused.stderr
+
+
+def test_parts_together_are_the_whole(model, text):
+    found = load(model)
+    ids = found.encode(text.read_text()[:5000])
+    whole = read(found, ids, "h", 300, 4000)
+    parts = list(read_in_parts(found, ids, "h", 300, 4000, part=700))
+    assert len(parts) > 5
+    assert all(part.text.endswith("\n") for part in parts[:-1])
+    assert "".join(part.text for part in parts) == whole.text
+    np.testing.assert_allclose(np.concatenate([part.values for part in parts]), whole.values, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate([part.surprise() for part in parts]), whole.surprise(), atol=1e-4)
+
+
+@pytest.mark.parametrize(("pager", "least", "most"), [("cat", 9000, 9000), ("head -n 3", 24, 8000)])
+def test_a_pager_gets_no_more_than_it_takes(monkeypatch, capfd, pager, least, most):
+    monkeypatch.setenv("PAGER", pager)
+    terminal = Terminal()
+    terminal.stdout_is_terminal = True
+    terminal.out._height = 24
+    made = 0
+
+    def lines():
+        nonlocal made
+        for made in range(1, 9001):
+            yield f"line {made} {'x' * 100}"
+
+    page(terminal, lines())
+    assert least <= made <= most
+    assert capfd.readouterr().out.startswith("line 1 ")

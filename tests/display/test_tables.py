@@ -1,0 +1,86 @@
+"""Tables, columns, and numbers as they are written for people."""
+
+import math
+
+import pytest
+
+from charrnn.display.terminal import numbers
+from charrnn.display.terminal.colours import Depth
+from charrnn.display.terminal.columns import side_by_side
+from charrnn.display.terminal.heatmap import strip
+from charrnn.display.terminal.tables import key_values, table
+
+
+def test_tables_align_numbers_right_and_words_left():
+    lines = table(["cell", "kind", "score"], [[7, "quotes", 0.5], [12345, "漢字", None]])
+    assert [line.plain for line in lines] == [
+        "  cell  kind     score",
+        "──────────────────────",
+        "     7  quotes  0.5000",
+        "12,345  漢字         –",
+    ]
+
+
+def test_a_strip_in_a_table_keeps_its_coloured_cells():
+    cell = strip([0.9, 0.9, 0.9], 3, depth=Depth.ANSI16)
+    row = table(["cell", "where"], [[1, cell]])[-1]
+    assert row.plain == "   1  " + " " * 5
+    assert [(span.start, span.end) for span in row.spans] == [(6, 9)]
+
+
+def test_long_values_wrap_beneath_themselves():
+    assert [line.plain for line in key_values([("name", "one two three four"), ("n", 1234)], 20)] == [
+        "name  one two three",
+        "      four",
+        "n     1,234",
+    ]
+    lines = table(["a", "b"], [["x", "one two three four five"]], 20)
+    assert [line.plain for line in lines[2:]] == ["x  one two three", "   four five"]
+
+
+def test_columns_stand_beside_each_other_where_there_is_room():
+    lines = side_by_side(["cold", "hot"], ["one\ntwo\n", "漢字 " * 12], 57)
+    assert [line.plain for line in lines] == [
+        "cold" + " " * 23 + " │ hot",
+        "─" * 27 + "─┼─" + "─" * 27,
+        "one" + " " * 24 + " │ " + "漢字 " * 4 + "漢字",
+        "two" + " " * 24 + " │ " + "漢字 " * 4 + "漢字",
+        " " * 27 + " │ 漢字 漢字",
+    ]
+
+
+def test_columns_follow_each_other_where_there_is_none():
+    lines = [line.plain for line in side_by_side(["cold", "hot"], ["one", "two"], 50)]
+    assert lines == ["cold", "─" * 50, "one", "", "hot", "─" * 50, "two"]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (numbers.count(12345), "12,345"),
+        (numbers.short(7), "7"),
+        (numbers.short(865_345), "865 k"),
+        (numbers.short(34_212.4), "34.2 k"),
+        (numbers.short(999_600), "1.00 M"),
+        (numbers.short(1_020_000), "1.02 M"),
+        (numbers.short(4_350), "4.35 k"),
+        (numbers.short(99.7), "99.7"),
+        (numbers.short(math.nan), "nan"),
+        (numbers.duration(0.84), "0.8 s"),
+        (numbers.duration(192), "3 m 12 s"),
+        (numbers.duration(59.97), "1 m 00 s"),
+        (numbers.clock(7500), "2 h 05 m"),
+        (numbers.clock(3 * 86400 + 4 * 3600), "3 d 04 h"),
+        (numbers.clock(-3), "0 s"),
+        (numbers.loss(1.73421), "1.7342"),
+        (numbers.loss(None), "–"),
+        (numbers.bpc(2.5019), "2.502"),
+        (numbers.learning_rate(0.002), "0.002"),
+        (numbers.learning_rate(0.0000125), "1.25e-05"),
+        (numbers.percent(0.999), "99 %"),
+        (numbers.percent(1.0), "100 %"),
+        (numbers.percent(0.29), "29 %"),
+    ],
+)
+def test_figures(written, expected):
+    assert written == expected

@@ -1,0 +1,51 @@
+"""Every character is scored once, with the state it would have."""
+
+import numpy as np
+import pytest
+import reference
+
+from charrnn.config import ModelConfig
+from charrnn.inference.loss import evaluate
+from charrnn.network.network import CharLSTM
+
+
+@pytest.fixture(scope="module")
+def network():
+    return CharLSTM(ModelConfig(12, 20, 2), seed=2, threads=2)
+
+
+def exact(network, ids):
+    parameters = {name: view.astype(float) for name, view in network.parameters.items()}
+    state = tuple(np.zeros((2, 2, 1, 20)))
+    logits, _, _ = reference.forward(parameters, ids[:-1, None], state)
+    return reference.losses(logits, ids[1:, None]).mean()
+
+
+@pytest.mark.parametrize("length", [2, 3, 65, 500])
+def test_a_short_text_is_read_in_one_go(network, rng, length):
+    ids = rng.integers(12, size=length).astype(np.uint8)
+    result = evaluate(network, ids)
+    assert result.characters == length - 1
+    assert result.loss == pytest.approx(exact(network, ids), rel=1e-6)
+    assert result.bpc == pytest.approx(result.loss / np.log(2))
+    assert result.perplexity == pytest.approx(np.exp(result.loss))
+
+
+def test_lanes_change_next_to_nothing(network, rng):
+    ids = rng.integers(12, size=20_000).astype(np.uint8)
+    result = evaluate(network, ids)
+    assert result.characters == 19_999
+    assert result.loss == pytest.approx(exact(network, ids), rel=1e-5)
+
+
+def test_the_first_character_is_scored_if_one_stands_before_it(network, rng):
+    ids = rng.integers(12, size=300).astype(np.uint8)
+    with_context = evaluate(network, ids[1:], before=int(ids[0]))
+    assert with_context == evaluate(network, ids)
+
+
+def test_progress_is_reported_to_the_end(network, rng):
+    calls = []
+    evaluate(network, rng.integers(12, size=5000), progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1][0] == calls[-1][1]
+    assert calls == sorted(calls)

@@ -1,0 +1,103 @@
+"""Ground truth: a model of a language with planted structure has the planted cells, and nothing else is found.
+
+The loss that an ablated cell costs is compared inside and outside of the quotation marks that it keeps track of.
+"""
+
+import numpy as np
+import pytest
+from command_line import succeed
+from planted import LINE, plant
+
+from charrnn.inspection.ablation import ablate
+from charrnn.inspection.hypotheses import HYPOTHESES, Hypothesis, hypothesis, labels
+from charrnn.inspection.passage import Script
+from charrnn.inspection.search import find
+from charrnn.model import load
+
+TEXT = plant(20_000, seed=2)  # the model has not read it
+
+
+@pytest.fixture(scope="session")
+def speaker(tmp_path_factory):
+    """A model of 32 cells that was trained on the language for some seconds."""
+    folder = tmp_path_factory.mktemp("planted")
+    (folder / "planted.txt").write_text(plant(120_000, seed=1).text)
+    sizes = ["--hidden", 32, "--layers", 1, "--seq-len", 48, "--batch-size", 16, "--steps", 1000, "--threads", 1]
+    succeed("train", folder / "planted.txt", "--out", folder, *sizes, "--dropout", 0, "--lr", 0.01, "-q")
+    return load(folder / "planted", threads=1)
+
+
+def given(name, values):
+    """The hypothesis that ``values`` (N,) are."""
+    return Hypothesis(name, name, lambda passage: values[passage.start :][: len(passage)], values.dtype == bool)
+
+
+def test_the_language_is_what_the_hypotheses_say_of_it():
+    script = Script(*vocabulary_and_ids(TEXT.text))
+    for name, planted in (("quotes", TEXT.quoted), ("brackets", TEXT.depth), ("column", TEXT.column)):
+        np.testing.assert_array_equal(labels(script, hypothesis(name)), planted, name)
+    assert TEXT.text[LINE] == "\n"
+    assert TEXT.owed.max() == 5
+
+
+def vocabulary_and_ids(text):
+    from charrnn.text.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary(sorted(set(text)))
+    return vocabulary, vocabulary.encode(text)
+
+
+@pytest.mark.parametrize(("name", "least"), [("quotes", 0.9), ("brackets", 0.8), ("column", 0.9)])
+def test_the_planted_cells_are_found(speaker, name, least):
+    (found,) = find(speaker, speaker.encode(TEXT.text), [hypothesis(name)]).found
+    best = found.ranked(1)[0]
+    assert found.strengths[best] > least
+    assert found.p[best] == 1 / 200
+    assert abs(found.probe.score) >= abs(found.probe.cell) > 0.5 + least / 2 - 0.1
+
+
+def test_a_counter_is_found(speaker):
+    (found,) = find(speaker, speaker.encode(TEXT.text), [given("owed", TEXT.owed)]).found
+    best = found.ranked(1)[0]
+    assert found.strengths[best] > 0.4  # at most places it is 0: such ties bound the correlation
+    assert found.strengths[best] > 0.9 * found.probe.score
+    assert found.p[best] == 1 / 200
+
+
+def shuffled(rng, inside, outside, count):
+    """A mask (count,) of runs of these lengths."""
+    pairs = min(len(inside), len(outside))
+    lengths = np.stack([rng.permutation(outside)[:pairs], rng.permutation(inside)[:pairs]], axis=1).ravel()
+    mask = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    return np.resize(np.roll(mask, rng.integers(len(mask))), count)
+
+
+def test_random_masks_are_found_no_more_often_than_stated(speaker):
+    """The quotations of this text in another order: masks of the same autocorrelation that have no meaning."""
+    ids, rng = speaker.encode(TEXT.text), np.random.default_rng(20)
+    turns = np.flatnonzero(TEXT.quoted[1:] != TEXT.quoted[:-1]) + 1
+    runs, begins_inside = np.diff(turns), int(TEXT.quoted[turns[0]])
+    inside, outside = runs[1 - begins_inside :: 2], runs[begins_inside::2]
+    masks = [given(str(number), shuffled(rng, inside, outside, len(ids))) for number in range(63)]
+    tested = find(speaker, ids, masks, permutations=99, with_probe=False).found
+    least = np.array([each.p.min() for each in tested])
+    assert (least <= 0.05).sum() <= 8  # of 63: 3 are to be expected, and more than 8 once in 200 times
+    assert (least <= 0.5).sum() >= 20  # nor is it too careful
+    assert min(each.p_of_all.min() for each in tested) > 0.05
+
+
+def test_without_the_cell_that_was_found_the_model_loses_inside(speaker):
+    ids = speaker.encode(TEXT.text)
+    (found,) = find(speaker, ids, [hypothesis("quotes")], with_probe=False).found
+    cell = found.ranked(1)[0]
+    off = ablate(speaker.network, ids, [cell], 0.0, TEXT.quoted, rivals=0).off[cell]
+    held = ablate(speaker.network, ids, [cell], off, TEXT.quoted, rivals=8)
+    assert held.inside.low > 0.05
+    assert held.contrast.low > 0.05  # inside minus outside, its interval of 95 %
+    assert held.rank == 1
+
+
+def test_every_hypothesis_can_be_tried_at_once(speaker):
+    found = find(speaker, speaker.encode(TEXT.text), HYPOTHESES, permutations=19, with_probe=False)
+    assert {"url", "tag", "digit"} <= set(found.absent)
+    assert {each.name for each in found.found} | set(found.absent) == {each.name for each in HYPOTHESES}

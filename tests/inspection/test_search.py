@@ -1,0 +1,200 @@
+"""Cells ranked against hypotheses: kernels, ranks, permutations and probe against plain computations."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from charrnn.config import ModelConfig
+from charrnn.errors import ConfigError
+from charrnn.inference.ensemble import Ensemble
+from charrnn.inspection import search as finding
+from charrnn.inspection import sweep as sweeping
+from charrnn.inspection.hypotheses import Hypothesis, hypothesis, labels
+from charrnn.inspection.passage import Script
+from charrnn.inspection.permutation import autocorrelation_time, block_length, permute
+from charrnn.inspection.probe import probe
+from charrnn.inspection.ranks import Ranks, auc, rank_score, spearman
+from charrnn.inspection.search import find
+from charrnn.inspection.sweep import Sweep
+from charrnn.kernels.histograms import BINS
+from charrnn.model import Model
+from charrnn.network.network import CharLSTM
+from charrnn.system.threads import Team
+from charrnn.text.vocabulary import Vocabulary
+
+
+def ranks_of(values):
+    """Mid-ranks from 0 to 1, by comparing everything with everything."""
+    return ((values[:, None] > values).sum(1) + ((values[:, None] == values).sum(1)) / 2) / len(values)
+
+
+def plain_auc(values, label):
+    above = values[label][:, None] - values[~label]
+    return ((above > 0) + (above == 0) / 2).mean()
+
+
+@pytest.fixture(scope="module")
+def small(text):
+    """A network that was not trained, and a text."""
+    text = text.read_text()[:6000]
+    vocabulary = Vocabulary(sorted(set(text)))
+    network = CharLSTM(ModelConfig(len(vocabulary), 20, 2), seed=3, threads=2)
+    return Model(network, vocabulary), vocabulary.encode(text)
+
+
+def test_scores_of_ranks(rng):
+    values, label = rng.integers(0, 9, 300), rng.random(300) < 0.3
+    counts, held = np.bincount(values, minlength=9), np.bincount(values, weights=label, minlength=9)
+    assert auc(counts, held) == pytest.approx(plain_auc(values, label))
+    numbers = rng.integers(0, 5, 300) + (values > 4)
+    g = Ranks(numbers)(numbers)
+    np.testing.assert_allclose(g, ranks_of(numbers) - 0.5, atol=1e-6)
+    expected = np.corrcoef(ranks_of(values), ranks_of(numbers))[0, 1]
+    assert spearman(counts, np.bincount(values, weights=g, minlength=9), float((g**2).sum())) == pytest.approx(expected)
+    assert rank_score(values, g, False) == pytest.approx(expected)
+    assert rank_score(values, label, True) == pytest.approx(plain_auc(values, label))
+    assert np.isnan(auc(counts, counts))
+    assert np.isnan(spearman(np.array([5, 0]), np.zeros(2), 1.0))
+
+
+@pytest.mark.parametrize("characters", [6000, 1500])  # five lanes, and one
+@pytest.mark.parametrize("signal", "cho")
+def test_every_score_is_that_of_the_values(small, signal, characters):
+    model, ids = small
+    ids = ids[-characters:]
+    wanted = [hypothesis(name) for name in ("quotes", "column", "word")]
+    found = find(model, ids, wanted, signal=signal, permutations=3).found
+    state, parts = model.network.initial_state(1), []
+    for start in range(0, len(ids), 64):
+        parts.append(model.network.trace(ids[start : start + 64], state)[signal])
+    values = np.concatenate(parts).reshape(len(ids), -1)
+    for each, of in zip(found, wanted, strict=True):
+        truth = labels(Script(model.vocabulary, ids), of)
+        for cell in (0, 7, 31):
+            score = each.scores.ravel()[cell]
+            if each.is_mask:
+                assert score == pytest.approx(plain_auc(values[:, cell], truth), abs=2e-3)
+                assert each.base == truth.mean()
+            else:
+                assert score == pytest.approx(rank_score(values[:, cell], Ranks(truth)(truth), False), abs=2e-3)
+
+
+def test_the_same_bits_for_any_threads_and_parts_that_add_up(small, monkeypatch):
+    model, ids = small
+    alone = Model(CharLSTM(model.network.config, seed=3, threads=1), model.vocabulary)
+    wanted = [hypothesis("column"), hypothesis("quotes")]
+    several, single = (find(each, ids, wanted, permutations=19) for each in (model, alone))
+    for one, other in zip(several.found, single.found, strict=True):
+        np.testing.assert_array_equal(one.scores, other.scores)
+        np.testing.assert_array_equal(one.p, other.p)
+        assert one.probe == other.probe
+    monkeypatch.setattr(Script, "parts", lambda self: [(0, 2500), (2500, 5100), (5100, len(self))])
+    monkeypatch.setattr(sweeping, "KEPT_BYTES", 32 * 2 * 3000)
+    monkeypatch.setattr(finding, "_REFERENCE", 3000)
+    parted = find(model, ids, wanted, permutations=19)
+    assert parted.stride == 2
+    for one, other in zip(several.found, parted.found, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, atol=3e-3)
+
+
+def test_what_is_kept_is_what_was_counted(small):
+    model, ids = small
+    script = Script(model.vocabulary, ids)
+    numbers = (np.arange(len(ids)) / len(ids)).astype(np.float32)
+    swept = sweeping.sweep(model.network, script, lambda start, stop: numbers[start:stop, None], 1)
+    assert swept.counts.sum(axis=1).tolist() == [len(ids)] * 40
+    np.testing.assert_array_equal(swept.labels[:, 0], numbers[:: swept.stride])
+    for cell in (0, 39):
+        np.testing.assert_array_equal(np.bincount(swept.bins[:, cell], minlength=BINS), swept.counts[cell])
+        weights = np.bincount(swept.bins[:, cell], weights=numbers, minlength=BINS)
+        np.testing.assert_allclose(swept.sums[cell, :, 0], weights, rtol=1e-5)
+    h = model.activations(model.vocabulary.decode(ids[:2000]))["h"]
+    every = swept.state_stride
+    np.testing.assert_allclose(swept.states[: 2000 // every, :20], h[: 2000 // every * every : every, 0], atol=1e-3)
+
+
+def drifting(rng, count, columns, memory):
+    """Noise (count, columns) whose autocorrelation falls by ``memory`` at every step."""
+    values = rng.normal(size=(count, columns))
+    for k in range(1, count):
+        values[k] = memory * values[k - 1] + np.sqrt(1 - memory**2) * values[k]
+    return values
+
+
+def test_the_time_after_which_characters_are_independent(rng):
+    values = drifting(rng, 40_000, 1, 0.9)[:, 0]
+    assert autocorrelation_time(values) == pytest.approx(1.9 / 0.1, rel=0.2)
+    assert autocorrelation_time(rng.normal(size=10_000)) == pytest.approx(1, abs=0.2)
+    assert autocorrelation_time(np.ones(50)) == 1
+    assert block_length([3.0, 90.0], 100_000) == 900
+    assert block_length([3.0], 8000) == 200
+
+
+def binned(cells):
+    """A sweep over cells (M, C) without labels."""
+    order = np.argsort(np.argsort(cells, axis=0), axis=0) * BINS // len(cells)
+    counts = np.stack([np.bincount(column, minlength=BINS) for column in order.T])
+    nothing, bins = np.zeros((len(cells), 0), np.float32), order.astype(np.uint8)
+    return Sweep(len(cells), counts, np.zeros((*counts.shape, 0)), bins, nothing, 1, np.zeros((0, 2), np.float16), 1)
+
+
+def permuted(swept, label, block, permutations, seed=0):
+    labelled = replace(swept, labels=label[:, None].astype(np.float32))
+    return permute(Team(1), labelled, block, permutations, seed)[0]
+
+
+def test_random_labels_are_found_no_more_often_than_stated(rng):
+    """Labels and cells that each remember, and have nothing to do with each other, at p <= 0.1 and 0.025."""
+    cells = np.hstack([drifting(rng, 6000, 12, memory) for memory in (0.98, 0.9, 0.3)])
+    cells[:, :4] += cells[:, 4:8]  # some resemble each other
+    swept, random = binned(cells), drifting(rng, 6000, 160, 0.98) > 0.7
+    least = np.array([permuted(swept, label, 200, 39, seed).p().min() for seed, label in enumerate(random.T)])
+    assert 0.03 < (least <= 0.1).mean() < 0.18  # four standard deviations of 160 trials
+    assert (least <= 0.025).mean() < 0.075
+
+
+def test_short_blocks_would_deceive(rng):
+    """What the blocks are for: cut to single characters, the same labels look like finds."""
+    swept, random = binned(drifting(rng, 6000, 12, 0.98)), drifting(rng, 6000, 10, 0.98) > 0.7
+    least = [permuted(swept, label, 1, 39).p().min() for label in random.T]
+    assert np.mean(np.array(least) <= 0.05) > 0.8
+
+
+def test_a_label_that_a_cell_knows_is_found(rng):
+    cells = drifting(rng, 6000, 12, 0.95)
+    label = cells[:, 5] + drifting(rng, 6000, 1, 0.95)[:, 0] > 1
+    found = permuted(binned(cells), label, 200, 199)
+    assert found.p()[5] == 1 / 200
+    assert np.delete(found.p(), 5).min() > 0.05
+    assert found.p(found.largest + 100)[5] == 1
+
+
+def test_a_probe_finds_what_is_spread(rng):
+    states = rng.normal(size=(4000, 30)).astype(np.float16)
+    label = (states @ rng.normal(size=30) > 0).astype(np.float32)
+    noise = (rng.random(4000) < 0.5).astype(np.float32)
+    spread, nothing = probe(Team(1), states, np.stack([label, noise], axis=1), [True, True], states[:, [3, 3]], 100)
+    assert spread.score > 0.98
+    assert spread.cell < 0.75
+    assert abs(nothing.score - 0.5) < 0.06
+    assert spread.places == 2000
+    rare = (np.arange(4000) < 50).astype(np.float32)  # in a block that is fitted on, in none that is held back
+    (unknown,) = probe(Team(1), states, rare[:, None], [True], states[:, [3]], 100)
+    assert np.isnan(unknown.score)
+    expected = plain_auc(states[np.arange(4000) // 100 % 2 == 1, 3], label[np.arange(4000) // 100 % 2 == 1] > 0)
+    assert spread.cell == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_cannot_be_tested(small):
+    model, ids = small
+    never = Hypothesis("never", "never so", lambda passage: np.zeros(len(passage), bool))
+    with pytest.raises(ConfigError, match="never: the same at every character"):
+        find(model, ids, [never])
+    with pytest.raises(ConfigError, match="ensemble"):
+        find(Model(Ensemble([model.network, model.network]), model.vocabulary), ids, [never])
+    with pytest.raises(ConfigError, match="too few"):
+        find(model, ids[:500], [hypothesis("column")])
+    found = find(model, ids, [never, hypothesis("column")], permutations=3, with_probe=False)
+    assert found.absent == ["never"]
+    assert found.found[0].probe is None

@@ -1,0 +1,131 @@
+"""Compiled kernels: kept once, damage noticed, an unwritable folder done without, the same bits for every width."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import hashlib, sys
+import numpy as np
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.kernels import compiler
+compiled = []
+class Announced:
+    def __enter__(self): compiled.append(1)
+    def __exit__(self, *error): pass
+compiler.announce = Announced
+import charrnn.network.network
+charrnn.network.network.SMALL_WINDOW = charrnn.network.network.SMALL_MODEL = 0  # threads for the smallest window
+from charrnn.network.network import CharLSTM
+from charrnn.network.regularisation import Regularisation
+from charrnn.training.optimizer import Optimizer
+digest = hashlib.sha256()
+for embedding in (None, 5):
+    network = CharLSTM(ModelConfig(30, 72, 2, embedding), seed=1, threads=int(sys.argv[1]))
+    optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
+    generator = np.random.default_rng(2)
+    state = network.initial_state(9)
+    for step in range(int(sys.argv[2])):
+        x, y = generator.integers(30, size=(2, 7, 9)).astype(np.int32)
+        network.loss_and_gradient(x, y, state, Regularisation(0.2, 3, step))
+        optimizer.update(network.gradient, 0.01)
+        network.parameters_changed()
+    digest.update(network.parameters.flat.tobytes() + state.c.tobytes())
+print(bool(compiled), digest.hexdigest())
+"""
+
+
+def train(cache, threads=1, steps=2, **environment):
+    """(whether something was compiled, a digest of the trained parameters) of a new process."""
+    variables = {**os.environ, "CHARRNN_CACHE": str(cache), **environment}
+    process = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(threads), str(steps)],
+        capture_output=True,
+        text=True,
+        env=variables,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    compiled, digest = process.stdout.split()
+    return compiled == "True", digest
+
+
+def test_kernels_are_compiled_once_and_damage_is_noticed(tmp_path):
+    compiled, digest = train(tmp_path)
+    assert compiled
+    assert train(tmp_path) == (False, digest)
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert len(files) > 8
+    damages = [
+        lambda data: b"",
+        lambda data: data[:40],
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-1],
+        lambda data: bytes([data[0] ^ 1]) + data[1:],
+        lambda data: data[:-100] + bytes([data[-100] ^ 1]) + data[-99:],
+    ]
+    for number, path in enumerate(files):
+        path.write_bytes(damages[number % len(damages)](path.read_bytes()))
+    assert train(tmp_path) == (True, digest)
+    assert train(tmp_path) == (False, digest)
+
+
+def test_a_kernel_from_the_cache_needs_nothing_of_what_compiles():
+    """Seventy modules of Numba, a quarter of a start; a kernel that takes memory for itself is among these."""
+    script = """if True:
+        import sys
+        import numpy as np
+        from charrnn.config import ModelConfig
+        from charrnn.network.network import CharLSTM
+        from charrnn.inference.sampler import Sampler
+        text = Sampler(CharLSTM(ModelConfig(9, 5, 1), threads=1), np.zeros(1, np.int32)).draw(3)
+        print(text.shape, "numba.np.arraymath" in sys.modules)
+    """
+    for _ in range(2):
+        process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert process.stdout == "(3, 1) False\n"
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    assert train(blocked)[0]
+    assert blocked.read_text() == "not a folder"
+
+
+def test_a_kernel_that_was_not_prepared_is_refused():
+    """Numba would compile it for the types of that call, or convert them at every call: milliseconds each time."""
+    from charrnn.kernels.compiler import intp, kernel, prepare, void
+
+    add = kernel(void(intp))(lambda number: None)
+    with pytest.raises(RuntimeError, match="was not prepared"):
+        add(True)
+    prepare(add)
+    add(1)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_thirty_steps_are_the_same_bits_for_any_number_of_threads(threads):
+    cache = os.environ["CHARRNN_CACHE"]
+    assert train(cache, threads, 30)[1] == train(cache, 1, 30)[1]
+
+
+def narrower_processors():
+    """Names and features of processors that this one can stand in for, with narrower vectors."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        yield "avx2", {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+sse4.2"}
+    if features.get("fma"):
+        four = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+avx,+fma,-avx2,-avx512f"
+        yield "128 bits", {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": f"{four},+prefer-128-bit"}
+
+
+@pytest.mark.parametrize("processor", list(narrower_processors()), ids=lambda case: case[0])
+def test_thirty_steps_are_the_same_bits_for_narrower_vectors(tmp_path, processor):
+    _, variables = processor
+    expected = train(os.environ["CHARRNN_CACHE"], 1, 30)[1]
+    assert train(tmp_path, 1, 30, **variables)[1] == expected

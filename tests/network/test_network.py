@@ -1,0 +1,358 @@
+"""The kernels, through CharLSTM, against the float64 oracle and against PyTorch."""
+
+import gc
+import math
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+from conftest import relative
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+
+import charrnn.network.network as network_module
+from charrnn.checkpoints.pytorch import from_torch
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import ConfigError
+from charrnn.network.network import CharLSTM, LSTMState
+from charrnn.network.regularisation import Regularisation
+from charrnn.training.optimizer import Optimizer
+
+GOLDENS = sorted((Path(__file__).parents[1] / "goldens").glob("*.safetensors"))
+
+
+@pytest.fixture(autouse=True)
+def threads_for_the_smallest_window(monkeypatch):
+    monkeypatch.setattr(network_module, "SMALL_WINDOW", 0)
+    monkeypatch.setattr(network_module, "SMALL_MODEL", 0)
+
+
+def random_case(config, steps, lanes, seed=0, threads=1):
+    """A network with lively parameters, ids x, y with a missing target or two, and a state."""
+    rng = np.random.default_rng(seed)
+    network = CharLSTM(config, seed=seed, threads=threads)
+    for _, view in network.parameters.items():
+        view += rng.normal(0, 0.1, view.shape).astype(np.float32)
+    x, y = rng.integers(config.vocabulary, size=(2, steps, lanes)).astype(np.int32)
+    if x.size > 2:
+        y[-1, 0] = -1
+    state = network.initial_state(lanes)
+    state.h[:] = rng.normal(0, 0.3, state.h.shape)
+    state.c[:] = rng.normal(0, 0.5, state.c.shape)
+    return network, x, y, state
+
+
+def dropout_masks(regular, config, steps, lanes):
+    """The oracle's masks of every layer's outputs."""
+    masks = []
+    for layer in range(config.layers):
+        numbers = (regular.seed, regular.step, layer)
+        shape = (1 if regular.variational else steps, lanes, config.hidden)
+        mask = reference.dropout_mask(regular.dropout, numbers, *shape)
+        masks.append(np.broadcast_to(mask, (steps, lanes, config.hidden)))
+    return masks
+
+
+def weight_masks(regular, config, parameters):
+    """The oracle's masks of weights: 1, or what is left out or scaled, by name."""
+    masks = dict.fromkeys(parameters, 1.0)
+    for layer in range(config.layers):
+        name = f"w_hh_l{layer}"
+        numbers = (regular.seed, regular.step, layer, 1)
+        mask = reference.dropout_mask(regular.recurrent_dropout, numbers, 1, 1, parameters[name].size)
+        masks[name] = mask.reshape(parameters[name].shape)
+    numbers = (regular.seed, regular.step, 0, 2)
+    rows = reference.dropout_mask(regular.input_dropout, numbers, 1, 1, config.vocabulary)
+    masks["embedding" if config.embedding else "w_ih_l0"] = rows.reshape(-1, 1)
+    return masks
+
+
+def assert_matches(config, steps, lanes, regular=None, seed=0):
+    regular = regular or Regularisation()
+    network, x, y, state = random_case(config, steps, lanes, seed, threads=2)
+    plain = {name: view.astype(float) for name, view in network.parameters.items()}
+    before = (state.h.astype(float), state.c.astype(float))
+    masks = weight_masks(regular, config, plain)
+    parameters = {name: value * masks[name] for name, value in plain.items()}
+    dropped = dropout_masks(regular, config, steps, lanes)
+    loss, gradient, _, _, final = reference.loss_and_gradient(
+        parameters, x, y, before, dropped, regular.label_smoothing
+    )
+
+    found = network.loss_and_gradient(x, y, state, regular)
+    assert relative(found, loss) < 1e-6
+    for name in gradient:
+        assert relative(network.gradient[name], gradient[name] * masks[name]) < 2e-5, name
+    assert relative(state.h, final[0]) < 2e-6
+    assert relative(state.c, final[1]) < 2e-6
+
+    # Nothing is left out when the model is used, and no weight has changed.
+    again = network.initial_state(lanes)
+    again.h[:], again.c[:] = before
+    assert relative(network.forward(x, again), reference.forward(plain, x, before)[0]) < 2e-6
+
+
+SHAPES = [
+    # vocabulary, hidden, layers, embedding, steps, lanes, dropout
+    (2, 1, 1, None, 1, 1, 0.0),
+    (1, 5, 1, None, 3, 2, 0.0),
+    (65, 128, 2, None, 12, 7, 0.0),
+    (65, 100, 2, 12, 11, 13, 0.0),
+    (30, 40, 6, None, 5, 4, 0.0),
+    (30, 24, 6, 7, 5, 4, 0.4),
+    (7, 33, 2, 3, 8, 5, 0.3),
+    (300, 48, 1, None, 4, 50, 0.0),
+    (1000, 17, 1, 9, 3, 2, 0.5),
+    (11, 16, 2, None, 40, 1, 0.0),
+    (11, 16, 2, None, 1, 40, 0.0),
+    (9, 5, 1, 130, 4, 3, 0.0),
+    (70, 100, 2, 70, 25, 10, 0.3),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_loss_and_every_gradient_match_the_oracle(shape):
+    vocabulary, hidden, layers, embedding, steps, lanes, rate = shape
+    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, lanes, Regularisation(rate, 5, 7))
+
+
+@pytest.mark.parametrize(
+    "regular",
+    [
+        Regularisation(0.4, 5, 7, variational=True),
+        Regularisation(0.0, 5, 7, recurrent_dropout=0.5),
+        Regularisation(0.0, 5, 7, input_dropout=0.3),
+        Regularisation(0.0, 5, 7, label_smoothing=0.1),
+        Regularisation(0.2, 5, 7, variational=True, recurrent_dropout=0.3, input_dropout=0.2, label_smoothing=0.2),
+    ],
+    ids=lambda regular: repr(regular),
+)
+@pytest.mark.parametrize("embedding", [None, 7])
+def test_every_regularisation_matches_the_oracle(regular, embedding):
+    assert_matches(ModelConfig(30, 21, 3, embedding), 6, 5, regular)
+
+
+@settings(max_examples=40)
+@given(
+    vocabulary=st.integers(1, 90),
+    hidden=st.integers(1, 70),
+    layers=st.integers(1, 4),
+    embedding=st.none() | st.integers(1, 40),
+    steps=st.integers(1, 9),
+    lanes=st.integers(1, 15),
+    regular=st.builds(
+        Regularisation,
+        dropout=st.sampled_from([0.0, 0.0, 0.25]),
+        step=st.integers(0, 5),
+        variational=st.booleans(),
+        recurrent_dropout=st.sampled_from([0.0, 0.25]),
+        input_dropout=st.sampled_from([0.0, 0.25]),
+        label_smoothing=st.sampled_from([0.0, 0.1]),
+    ),
+    seed=st.integers(0, 1000),
+)
+def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, steps, lanes, regular, seed):
+    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, lanes, regular, seed)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("config", [ModelConfig(65, 100, 2), ModelConfig(40, 64, 1, 16)], ids=["one-hot", "embedding"])
+def test_threads_do_not_change_a_bit(threads, config):
+    results = []
+    for count in (1, threads):
+        network, x, y, state = random_case(config, 20, 11, threads=count)
+        loss = network.loss_and_gradient(x, y, state, Regularisation(0.2, 1, 2))
+        results.append((loss, network.gradient.flat.tobytes(), state.h.tobytes(), state.c.tobytes()))
+    assert results[0] == results[1]
+
+
+def test_state_is_carried_from_window_to_window():
+    network, x, y, state = random_case(ModelConfig(20, 30, 2), 16, 3)
+    start = state.copy()
+    whole = network.losses(x, y, state).copy()
+    parts = [network.losses(x[k : k + 4], y[k : k + 4], start).copy() for k in range(0, 16, 4)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    np.testing.assert_array_equal(start.h, state.h)
+    np.testing.assert_array_equal(start.c, state.c)
+
+
+def test_a_short_window_in_arrays_made_for_a_longer_one_has_the_same_bits():
+    config, results = ModelConfig(70, 100, 2), []
+    for longer_first in (False, True):
+        network, x, y, state = random_case(config, 12, 3, threads=2)
+        before = state.copy()
+        if longer_first:
+            network.loss_and_gradient(x, y, state, Regularisation(0.2, 1, 2))
+        loss = network.loss_and_gradient(x[:5].copy(), y[:5].copy(), before, Regularisation(0.2, 1, 2))
+        assert network.workspace.steps == (12 if longer_first else 5)
+        results.append((loss, network.gradient.flat.tobytes(), before.h.tobytes(), before.c.tobytes()))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_what_is_no_number_in_one_window_is_forgotten_by_the_next(threads):
+    config, results = ModelConfig(11, 20, 2), []
+    for spoilt in (False, True):
+        network, x, y, state = random_case(config, 12, 7, threads=threads)
+        if spoilt:
+            good = network.parameters.flat.copy()
+            network.parameters.flat[:] = np.nan
+            network.parameters_changed()
+            assert math.isnan(network.loss_and_gradient(x, y, state.copy()))
+            network.parameters.flat[:] = good
+            network.parameters_changed()
+        for steps in (5, 12, 8):
+            loss = network.loss_and_gradient(x[:steps].copy(), y[:steps].copy(), state.copy())
+            results.append((steps, loss, network.gradient.flat.tobytes()))
+    assert results[:3] == results[3:]
+
+
+@pytest.mark.parametrize("name", ["recurrent_dropout", "input_dropout"])
+def test_weights_can_be_left_out_in_the_very_first_step_of_a_process(name):
+    code = f"""
+import numpy as np
+from charrnn.config import ModelConfig
+from charrnn.network.network import CharLSTM
+from charrnn.network.regularisation import Regularisation
+network, x = CharLSTM(ModelConfig(10, 8, 1)), np.zeros((3, 2), np.int32)
+print(network.loss_and_gradient(x, x, network.initial_state(2), Regularisation({name}=0.5)) > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_dropout_keeps_its_share_and_differs_by_step_layer_and_lane(rng):
+    steps, lanes, hidden = 40, 8, 128
+    ones = np.ones((hidden // 64, steps * lanes, 64), np.float32)
+    masks = {}
+    for step in (1, 2):
+        for layer in (0, 1):
+            mask = np.zeros_like(ones)
+            Regularisation(0.3, seed=9, step=step).drop(layer, ones, lanes, 0, lanes, mask)
+            assert abs((mask == 0).mean() - 0.3) < 0.01
+            assert np.unique(mask).tolist() == [0, np.float32(1 / 0.7)]
+            masks[step, layer] = mask
+    keys = list(masks)
+    for first in range(len(keys)):
+        for second in range(first):
+            agreement = (masks[keys[first]] == masks[keys[second]]).mean()
+            assert abs(agreement - (0.7**2 + 0.3**2)) < 0.02
+    rows = np.concatenate(masks[1, 0], axis=1)
+    assert len(np.unique(rows, axis=0)) == len(rows)
+
+
+def test_masked_targets_have_no_loss_and_no_gradient():
+    network, x, y, state = random_case(ModelConfig(9, 12, 1), 4, 3)
+    y[:] = -1
+    assert network.loss_and_gradient(x, y, state) == 0
+    assert not network.gradient.flat.any()
+
+
+def test_ids_out_of_range_are_refused_not_read():
+    network, x, y, state = random_case(ModelConfig(9, 12, 1), 4, 3)
+    for bad in (-1, 9, 2**31 - 1):
+        x[0, 0] = bad
+        with pytest.raises(ConfigError, match="ids must be from 0 to 8"):
+            network.forward(x, state)
+    x[0, 0] = 0
+    y[0, 0] = 9
+    with pytest.raises(ConfigError, match="targets must be below 9"):
+        network.losses(x, y, state)
+
+
+def test_windows_that_do_not_fit_are_refused_not_read():
+    network, x, y, state = random_case(ModelConfig(9, 12, 1), 4, 3)
+    for bad in (y[:2], y[:, :1], y.astype(np.int64), np.asfortranarray(y)):
+        with pytest.raises(ConfigError, match="one shape"):
+            network.losses(x, bad, state)
+    with pytest.raises(ConfigError, match="at least one step"):
+        network.forward(x[:0], state)
+    locked = state.h.copy()
+    locked.flags.writeable = False
+    for bad in (state.h.astype(np.float64), np.asfortranarray(state.h), locked):
+        with pytest.raises(ConfigError, match="C-contiguous float32"):
+            network.losses(x, y, LSTMState(bad, state.c))
+    with pytest.raises(ConfigError, match="does not fit 2 lanes"):
+        network.forward(x[:, :2].copy(), state)
+    for rate in (-0.1, 1.0, float("nan")):
+        with pytest.raises(ConfigError):
+            Regularisation(rate, 1, 1)
+    with pytest.raises(ConfigError):
+        CharLSTM(ModelConfig(9, 12, 1), threads=0)
+
+
+def test_a_network_that_is_gone_leaves_no_threads():
+    before = threading.active_count()
+    for _ in range(5):
+        CharLSTM(ModelConfig(9, 12, 1), threads=4)
+    gc.collect()
+    deadline = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
+def test_nan_parameters_give_nan_not_a_number_that_looks_fine():
+    network, x, y, state = random_case(ModelConfig(9, 12, 2), 4, 3)
+    network.parameters["w_hh_l0"][3, 5] = np.nan
+    network.parameters_changed()
+    assert np.isnan(network.loss_and_gradient(x, y, state))
+
+
+@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
+class TestAgainstPyTorch:
+    """Weights in, every gradient out, then ten steps of training: tests/make_goldens.py made the files."""
+
+    def network(self, path):
+        golden = load_file(path)
+        weights = {name[7:]: value for name, value in golden.items() if name.startswith("weight.")}
+        vocabulary, hidden = weights["head.weight"].shape
+        layers = sum("weight_hh" in name for name in weights)
+        embedding = weights["embedding.weight"].shape[1] if "embedding.weight" in weights else None
+        network = CharLSTM(ModelConfig(vocabulary, hidden, layers, embedding), seed=None, threads=2)
+        for name, view in network.parameters.items():
+            view[:] = from_torch(name, weights)
+        state = network.initial_state(golden["x"].shape[1])
+        state.h[:], state.c[:] = golden["h0"], golden["c0"]
+        return golden, network, golden["x"].astype(np.int32), golden["y"].astype(np.int32), state
+
+    def test_gradients_by_name(self, path):
+        golden, network, x, y, state = self.network(path)
+        assert relative(network.loss_and_gradient(x, y, state), golden["loss"]) < 1e-6
+        gradients = {name[9:]: value for name, value in golden.items() if name.startswith("gradient.")}
+        for name in [name for name in gradients if "bias_hh" in name]:
+            gradients[name] = np.zeros_like(gradients[name])  # both of PyTorch's biases have the same gradient
+        for name, view in network.gradient.items():
+            assert relative(view, from_torch(name, gradients)) < 1e-5, name
+        assert relative(state.h, golden["h"]) < 1e-6
+        assert relative(state.c, golden["c"]) < 1e-6
+
+    def test_ten_steps_of_adam_with_clipping(self, path):
+        golden, network, x, y, state = self.network(path)
+        lr, clip, beta1, beta2, decay = golden["settings"]
+        config = TrainConfig(
+            optimizer="adamw", clip=float(clip), beta1=float(beta1), beta2=float(beta2), weight_decay=float(decay)
+        )
+        optimizer = Optimizer(config, network.parameters, network.team)
+        losses = []
+        for _ in golden["losses"]:
+            losses.append(network.loss_and_gradient(x, y, state))
+            assert optimizer.update(network.gradient, float(lr)) > 0
+            network.parameters_changed()
+        np.testing.assert_allclose(losses, golden["losses"], rtol=1e-5)
+
+
+def test_reading_is_forward_without_logits(rng):
+    network = CharLSTM(ModelConfig(9, 20, 2), seed=1, threads=2)
+    x, states = rng.integers(0, 9, (7, 5), dtype=np.int32), [network.initial_state(5) for _ in range(2)]
+    network.forward(x, states[0])
+    expected = network.signal("c")
+    network.read(x, states[1])
+    np.testing.assert_array_equal(network.signal("c"), expected)
+    np.testing.assert_array_equal(states[1].h, states[0].h)

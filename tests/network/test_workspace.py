@@ -1,0 +1,101 @@
+"""Where places stand in the arrays, and the order in which sums go through them."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.kernels import compiler
+from charrnn.kernels.tiles import PANEL
+from charrnn.kernels.weight_gradients import BLOCK_PLACES, scratch_size, weight_gradient
+from charrnn.network.packed_weights import as_panels
+from charrnn.network.workspace import Layout, in_order
+
+sizes = st.integers(1, 40), st.integers(1, 90), st.integers(1, 9)
+
+
+def spread(portions):
+    """The rows (x, y) that meet, in order."""
+    runs, _ = portions
+    return [(x // (4 * PANEL) + k, y // (4 * PANEL) + k) for x, y, length, _ in runs.tolist() for k in range(length)]
+
+
+@given(*sizes)
+def test_groups_share_out_the_lanes_and_their_rows_lie_together(steps, lanes, groups):
+    layout = Layout(steps, lanes, groups)
+    assert [lane for first, last in layout.groups for lane in range(first, last)] == list(range(lanes))
+    assert len(layout.groups) == min(groups, lanes)
+    assert layout.size == lanes * (steps + 1)
+    at = 0
+    for first, last in layout.groups:
+        states = np.concatenate([layout.before[:1, first:last], layout.rows[:, first:last]])
+        np.testing.assert_array_equal(states.ravel(), at + np.arange(states.size))
+        np.testing.assert_array_equal(layout.before[1:, first:last], layout.rows[:-1, first:last])
+        assert layout.of_group(first, last) == (states[1, 0], states[-1, -1] + 1)
+        at += states.size
+
+
+@given(*sizes)
+def test_sums_take_every_place_once_in_an_order_that_groups_do_not_change(steps, lanes, groups):
+    layout, place = Layout(steps, lanes, groups), {}
+    for t in range(steps):
+        for lane in range(lanes):
+            place[layout.rows[t, lane]] = t, lane
+    order = [place[y] for _, y in spread(layout.portions)]
+    halves = [lanes // 2, lanes]
+    assert order == [
+        (t, b)
+        for first, last in zip([0, *halves], halves, strict=False)
+        for t in range(steps)
+        for b in range(first, last)
+    ]
+    assert all(x == y for x, y in spread(layout.portions))
+    before = dict(zip(layout.rows.ravel().tolist(), layout.before.ravel().tolist(), strict=True))
+    assert spread(layout.portions_from_before) == [(before[y], y) for _, y in spread(layout.portions)]
+
+
+@given(*sizes)
+def test_runs_fill_blocks_and_are_as_long_as_can_be(steps, lanes, groups):
+    layout = Layout(steps, lanes, groups)
+    for runs, blocks in (layout.portions, layout.portions_from_before):
+        assert blocks[0, 0] == 0
+        assert blocks[-1].tolist() == [len(runs), *[0] * 8]
+        for first, last in itertools.pairwise(blocks[:, 0]):
+            lengths = runs[first:last, 2]
+            assert lengths.min() > 0
+            assert lengths.sum() <= BLOCK_PLACES
+            np.testing.assert_array_equal(runs[first:last, 3], np.cumsum(lengths) - lengths)
+    full = sum(steps * (last - first) // BLOCK_PLACES for first, last in ((0, lanes // 2), (lanes // 2, lanes)))
+    assert len(layout.portions[1]) - 1 - full in (0, 1, 2)
+    if groups == 2:
+        assert len(layout.portions[0]) == len(layout.portions[1]) - 1  # a block lies together
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 63, 64, 65, 200])
+def test_rows_in_order(rows):
+    assert spread(in_order(rows)) == [(row, row) for row in range(rows)]
+
+
+@pytest.mark.parametrize(("steps", "lanes"), [(1, 1), (5, 1), (3, 7), (30, 9), (4, 130)])
+@pytest.mark.parametrize("columns", [4, 70, 400])
+def test_the_kernel_sums_over_runs_as_over_rows_one_after_the_other(rng, steps, lanes, columns):
+    compiler.prepare(weight_gradient)
+    depth, found = 75, []
+    x, y = rng.normal(size=(steps, lanes, depth)), rng.normal(size=(steps, lanes, columns))
+    for groups in (1, 2, 3, 8):
+        layout = Layout(steps, lanes, groups)
+        spread_x, spread_y = (np.full((layout.size, width), np.nan) for width in (depth, columns))
+        spread_x[layout.rows], spread_y[layout.rows] = x, y
+        gradient, bias = np.zeros((depth, columns), np.float32), np.zeros((1, columns), np.float32)
+        x_panels, y_panels = as_panels(spread_x), as_panels(spread_y)
+        scratch = np.empty(scratch_size(depth), np.float32)
+        for first in range(0, len(y_panels), 4):
+            last = min(first + 4, len(y_panels))
+            weight_gradient(x_panels, y_panels, *layout.portions, first, last, scratch, False, gradient, bias)
+        found.append(gradient.tobytes() + bias.tobytes())
+        exact = np.einsum("tbk,tbn->kn", x, y)
+        np.testing.assert_allclose(gradient, exact, atol=1e-5 * np.sqrt(steps * lanes) * 3, rtol=1e-5)
+        np.testing.assert_allclose(bias[0], y.sum((0, 1)), atol=1e-5 * np.sqrt(steps * lanes) * 3, rtol=1e-5)
+    assert len(set(found)) == 1

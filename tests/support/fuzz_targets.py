@@ -1,0 +1,231 @@
+"""What is fuzzed: functions of bytes that may refuse them in one short line, and may do nothing else but accept them.
+
+tests/test_fuzz.py gives them a few hundred inputs each, benchmarks/fuzz.py millions.
+"""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+from command_line import FABLES
+from forgeries import description_of, forged, header_size, load
+from fuzzing import TARGETS, healthy, in_file, target
+
+from charrnn.checkpoints import run_folder
+from charrnn.commands import charrnn as command
+from charrnn.commands.info import _as_dict, _show
+from charrnn.display.sanitise import escaped, visible
+from charrnn.display.terminal.console import Terminal
+from charrnn.errors import CharRNNError
+from charrnn.inspection.masks import read_mask
+from charrnn.inspection.passage import Passage
+from charrnn.system import strict_json
+from charrnn.text.catalog import load_catalog
+from charrnn.text.corpus import split
+from charrnn.text.decoding import Pass, check_encoding
+from charrnn.text.id_cache import SideFile
+from charrnn.text.sources import Source
+from charrnn.text.vocabulary import Vocabulary
+
+__all__ = ["TARGETS"]  # all that are below
+
+
+def npy(values: np.ndarray) -> bytes:
+    """The array as a .npy file."""
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def show(data: bytes) -> None:
+    """Load a checkpoint and show it as `info` does."""
+    found = load(data)
+    with contextlib.closing(io.TextIOWrapper(io.BytesIO(), "utf-8")) as out:
+        terminal = Terminal(stdout=out, stderr=out)
+        _show(terminal, Path("a"), found)
+        terminal.json(_as_dict(Path("a"), found))
+
+
+# Checkpoints
+
+
+@target(healthy, lambda: healthy(with_run=False), lambda: healthy(embedding=3, symbols="ab"), b"")
+def checkpoint(data: bytes) -> None:
+    """Any bytes as a checkpoint."""
+    show(data)
+
+
+@target(lambda: healthy()[8 : header_size(healthy())], b'{"__metadata__": {}}')
+def header(data: bytes) -> None:
+    """Any header on a body that fits the healthy one."""
+    show(len(data).to_bytes(8, "little") + data + healthy()[header_size(healthy()) :])
+
+
+@target(lambda: json.dumps(description_of(healthy())).encode(), lambda: b"[" * 5000)
+def description(data: bytes) -> None:
+    """Any description, with a checksum that is right: text, of which lone surrogates may be a part."""
+    show(forged(healthy(), data.decode("utf-8", "replace")))
+
+
+@target(b"config hidden 6", b"progress step -1", b"history 0 val_loss null", b"vocabulary 0 [1]", b"training lr 1e999")
+def content(data: bytes) -> None:
+    """Forgeries of one or several values: lines of a place and a value in JSON."""
+    about = description_of(healthy())
+    for line in data.decode("utf-8", "replace").splitlines():
+        *path, value = line.split(" ")
+        inner = about
+        for step in path[:-1]:
+            found = (
+                inner[int(step)] if isinstance(inner, list) and step.isdecimal() and int(step) < len(inner) else None
+            )
+            found = inner.get(step) if isinstance(inner, dict) else found
+            inner = found if isinstance(found, dict | list) else inner
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(value)
+        if isinstance(inner, dict) and path:
+            inner[path[-1]] = value
+        elif isinstance(inner, list):
+            inner[:1] = [value]
+    if about == description_of(healthy()):
+        raise CharRNNError("nothing is forged")
+    with contextlib.suppress(RecursionError):  # of json.dumps: nobody can write such a file
+        show(forged(healthy(), json.dumps(about)))
+
+
+@target(b'["a", "b"]', b"[0, 255, 10]", '["\\n", "é", "🦊"]'.encode())
+def vocabulary(data: bytes) -> None:
+    """Any JSON as a vocabulary, and a round trip through it."""
+    try:
+        value = strict_json.parse(data)
+    except ValueError as error:
+        raise CharRNNError(str(error)) from None
+    made = Vocabulary.from_list(value)
+    ids = np.arange(len(made))
+    assert made.to_list() == value
+    assert (made.encode(made.decode(ids)) == ids).all()
+    made.encode(data if made.is_bytes else data.decode("utf-8", "replace"), "replace")
+
+
+# Texts
+
+
+@target(b"utf-8\0caf\xc3\xa9\r\n", b"utf-16\0\xff\xfea\0b\0", b"cp1252\0caf\xe9", b"utf-7\0+AGE-", b"idna\0xn--a.b")
+def decoder(data: bytes) -> None:
+    """A text in some encoding: its name, a zero byte, the bytes; counted, encoded, and decoded again."""
+    name, _, text = data.partition(b"\0")
+    codec = check_encoding(name.decode("utf-8", "surrogateescape"))
+    sources = [Source.from_data(text, "one"), Source.from_data(text + b"\n", "two")]
+    found = Vocabulary.from_counts(Pass(sources[:1], codec, lambda size: None).counts(), max_size=1_200_000)
+    ids = [*Pass(sources[:1], codec, lambda size: None).ids(found, "error", "unknown")]
+    decoded = found.decode(np.concatenate(ids))
+    if codec == "utf-8":
+        assert decoded == text.decode().removeprefix("\ufeff")
+    list(Pass(sources, codec, lambda size: None).ids(found, "replace", "unknown"))
+
+
+@target(
+    lambda: npy(np.arange(5.0)),
+    lambda: npy(np.arange(5) % 2 == 0),
+    lambda: npy(np.arange(5, dtype=">u2")),
+    lambda: npy(np.arange(5)).replace(b"'<i8', ", b"'1 1 0>u1',"),
+    *(b"0 1 0 1 1", b"01011", b"1e3 -2 .5 inf nan"),
+)
+def mask(data: bytes) -> None:
+    """A file of numbers, one for each character of a text."""
+    values = read_mask(in_file(data), 5).of(Passage.of("abcde"))
+    assert values.shape == (5,)
+    assert np.isfinite(values).all()
+
+
+@target(b"90/10/0", b"50/50", b"33.3/33.3/33.4")
+def fractions(data: bytes) -> None:
+    """The fractions of a split."""
+    parts = split(1000, data.decode("utf-8", "surrogateescape"))
+    assert [part.start for part in parts] == [0, parts[0].stop, parts[1].stop]
+
+
+# What users write
+
+
+@target(
+    b"train\0a.txt\0--hidden\0" + b"20\0--time-budget\0" + b"3m\0--lr\0" + b"1e-3",
+    b"sample\0a\0--compare\0" + b"0.3,0.7\0--top-p\0" + b"0.5\0-n\0" + b"9",
+    b"inspect\0a\0--text\0x\0--cell\0" + b"1:3\0--signal\0h",
+    b"evaluate\0a\0--part\0test\0--online-lr\0" + b"0.1",
+    b"corpus\0stats\0x\0--encoding\0latin-1",
+    b"bench\0--seconds\0nan",
+    repeats=True,
+)
+def options(data: bytes) -> None:
+    """A command line, taken apart and checked but not run."""
+    arguments = [part.decode("utf-8", "surrogateescape") for part in data.split(b"\0")]
+    # Files are somebody else's task.
+    arguments = [each for each in arguments if not each.startswith(("--config", "--prime-f", "-h", "--help"))]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        name, found, rest = command.resolve_command(click.Context(command), arguments or [""])
+        with found.make_context(name, rest):
+            pass
+
+
+@target(
+    b'hidden = 20\nlr = 1e-3\ntime-budget = "3m"\n',
+    b"hidden = 0x" + b"f" * 6000,
+    b"a = " + b"[" * 5000,
+    b"[table]\nhidden = 5\n",
+    b"hidden = 20\nhidden = 30",
+    b"hidden = " + b"9" * 5000,
+    repeats=True,
+)
+def settings(data: bytes) -> None:
+    """A file of settings for --config."""
+    train = command.get_command(click.Context(command), "train")
+    with contextlib.redirect_stderr(io.StringIO()), train.make_context("train", ["--config", str(in_file(data)), "a"]):
+        pass
+
+
+@target(
+    lambda: (FABLES.parent.parent / "charrnn" / "text" / "catalog.toml").read_bytes(),
+    b"x = " + b"[" * 5000,
+    b'[a]\nkind = "built-in"\ntitle = "t"\nlicence = "l"\nnote = "n"\n',
+)
+def catalog(data: bytes) -> None:
+    """A catalog of texts."""
+    for entry in load_catalog(in_file(data)).values():
+        assert "/" not in entry.name and ".." not in entry.name
+        entry.path(Path("a"))
+
+
+# What is kept on disk
+
+
+@target(b'{"files": [], "ids": "x", "vocabulary": ["a"]}', b"{", b"[" * 5000)
+def cache_file(data: bytes) -> None:
+    """The side file of an encoded text."""
+    side = SideFile([], [])
+    side._path = in_file(data)
+    assert side.load() is None  # it has no id file that would be its own
+
+
+@target(b'{"event": "step", "step": 3}', b'{"event": "step", "step": 1e999}', b"[" * 5000, b"9" * 5000)
+def log_line(data: bytes) -> None:
+    """A line of metrics.jsonl."""
+    assert isinstance(run_folder._recorded_step(data), float)
+
+
+# What is shown
+
+
+@target("\x1b[31m\x9b2J\u202eabc\ud800".encode("utf-8", "surrogatepass"), "\x1b]52;c;aGk=\x07é漢🦊".encode())
+def screen(data: bytes) -> None:
+    """Text on its way to a terminal, whole and cut."""
+    text = data.decode("utf-8", "surrogateescape") + "".join(map(chr, np.frombuffer(data[: len(data) // 2 * 2], "<u2")))
+    shown = visible(text)
+    assert len(shown) == len(text)
+    assert visible(shown) == shown
+    assert "".join(map(visible, text)) == shown
+    assert not any(sign in shown for sign in "\x1b\x07\r\x9b\x9d\x90\u202e\u2066\u200f")
+    line = escaped(json.dumps(text, ensure_ascii=False))
+    assert visible(line, "") == line

@@ -1,0 +1,169 @@
+"""Make tests/goldens/*.safetensors with PyTorch, in float64.
+
+    pip install torch && python tests/make_goldens.py
+
+Each file holds a small model's weights under PyTorch's own names (``weight.…``), ids x, y (T, B), the incoming
+state, and what PyTorch makes of them: every gradient by name (``gradient.…``), logits, the final state, and the losses
+of ten training steps on the same window with Adam or AdamW and clipping by global norm, the state carried.
+
+updates/optimizers.safetensors has weights (N,) and biases (M,), twenty gradients of each, and what they become by every
+optimiser under settings that stand, by case, as JSON in the file's metadata.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save
+
+FOLDER = Path(__file__).parents[1] / "goldens"
+
+CASES = {
+    "one-hot": {"vocabulary": 11, "hidden": 20, "layers": 2, "embedding": None, "steps": 7, "lanes": 3, "decay": 0.0},
+    "embedding": {"vocabulary": 9, "hidden": 33, "layers": 3, "embedding": 5, "steps": 6, "lanes": 2, "decay": 0.1},
+    "one-layer": {
+        "vocabulary": 17,
+        "hidden": 16,
+        "layers": 1,
+        "embedding": None,
+        "steps": 12,
+        "lanes": 4,
+        "decay": 0.0,
+    },
+}
+LR, CLIP, BETAS, TRAINING_STEPS = 1e-2, 0.25, (0.9, 0.99), 10
+
+
+class Model(torch.nn.Module):
+    def __init__(self, vocabulary, hidden, layers, embedding):
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.embedding = torch.nn.Embedding(vocabulary, embedding) if embedding else None
+        self.lstm = torch.nn.LSTM(embedding or vocabulary, hidden, layers)
+        self.head = torch.nn.Linear(hidden, vocabulary)
+
+    def forward(self, x, state):
+        inputs = self.embedding(x) if self.embedding else torch.nn.functional.one_hot(x, self.vocabulary).double()
+        h, state = self.lstm(inputs, state)
+        return self.head(h), state
+
+
+def loss_of(model, x, y, state):
+    logits, state = model(x, state)
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten())
+    return loss, logits, tuple(part.detach() for part in state)
+
+
+def main():
+    for name, case in CASES.items():
+        torch.manual_seed(20)
+        case = dict(case)
+        steps, lanes, decay = case.pop("steps"), case.pop("lanes"), case.pop("decay")
+        model = Model(**case).double()
+        for parameter in model.parameters():
+            # What a float32 program can start from exactly.
+            parameter.data = parameter.data.float().double()
+        x, y = torch.randint(case["vocabulary"], (2, steps, lanes))
+        state = tuple((torch.randn(case["layers"], lanes, case["hidden"]) / 2).double() for _ in "hc")
+        tensors = {"x": x, "y": y, "h0": state[0], "c0": state[1]}
+        tensors |= {f"weight.{key}": value.clone() for key, value in model.state_dict().items()}
+
+        loss, logits, final = loss_of(model, x, y, state)
+        loss.backward()
+        tensors |= {"loss": loss.detach(), "logits": logits.detach(), "h": final[0], "c": final[1]}
+        tensors |= {f"gradient.{key}": value.grad.clone() for key, value in model.named_parameters()}
+
+        biases = [value for key, value in model.named_parameters() if "bias" in key]
+        others = [value for key, value in model.named_parameters() if "bias" not in key]
+        # charrnn has one bias where PyTorch has the sum of two: PyTorch trains the first and leaves the second.
+        for key, value in model.named_parameters():
+            value.requires_grad = "bias_hh" not in key
+        optimizer = torch.optim.AdamW(
+            [{"params": others}, {"params": biases, "weight_decay": 0}], lr=LR, betas=BETAS, weight_decay=decay
+        )
+        losses = []
+        for _ in range(TRAINING_STEPS):
+            optimizer.zero_grad()
+            loss, _, state = loss_of(model, x, y, state)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            optimizer.step()
+            losses.append(loss.item())
+        arrays = {key: np.ascontiguousarray(value.numpy()) for key, value in tensors.items()}
+        arrays["losses"] = np.array(losses)
+        arrays["settings"] = np.array([LR, CLIP, *BETAS, decay])
+        (FOLDER / f"{name}.safetensors").write_bytes(save(arrays))
+
+
+UPDATES = 20
+# As charrnn.config.TrainConfig has them: L2 and L1 are for weights alone.
+OPTIMIZERS = {
+    "sgd": {"optimizer": "sgd", "beta1": 0.0},
+    "momentum": {"optimizer": "sgd", "beta1": 0.9},
+    "nesterov": {"optimizer": "sgd", "beta1": 0.9, "nesterov": True},
+    "adagrad": {"optimizer": "adagrad"},
+    "rmsprop": {"optimizer": "rmsprop", "beta2": 0.95},
+    "adam": {"optimizer": "adam"},
+    "adamw": {"optimizer": "adamw"},
+}
+REGIMES = {
+    "plain": {"clip": 0.0, "weight_decay": 0.0},
+    "decay": {"clip": 0.0, "weight_decay": 0.1},
+    "norm": {"clip": 5.0, "weight_decay": 0.0},
+    "value": {"clip": 0.0, "clip_value": 0.7, "weight_decay": 0.0},
+    "all": {"clip": 5.0, "clip_value": 0.7, "weight_decay": 0.1, "l1": 0.01},
+}
+
+
+def torch_optimizer(groups, optimizer, lr, beta1=0.9, beta2=0.99, nesterov=False):
+    if optimizer == "sgd":
+        return torch.optim.SGD(groups, lr, momentum=beta1, nesterov=nesterov)
+    if optimizer == "adagrad":
+        return torch.optim.Adagrad(groups, lr, eps=1e-8)
+    if optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, lr, alpha=beta2)
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer](groups, lr, (beta1, beta2))
+
+
+def updated(weights, biases, gradients, settings):
+    """Weights and biases after all gradients."""
+    settings = dict(settings)
+    clip, clip_value, l1 = settings.pop("clip"), settings.pop("clip_value", 0.0), settings.pop("l1", 0.0)
+    weights, biases = (torch.nn.Parameter(values.double()) for values in (weights, biases))
+    groups = [
+        {"params": [weights], "weight_decay": settings.pop("weight_decay")},
+        {"params": [biases], "weight_decay": 0.0},
+    ]
+    optimizer = torch_optimizer(groups, **settings)
+    for weights.grad, biases.grad in zip(*(values.double() for values in gradients), strict=True):
+        if clip_value:
+            torch.nn.utils.clip_grad_value_([weights, biases], clip_value)
+        if clip:
+            torch.nn.utils.clip_grad_norm_([weights, biases], clip)
+        weights.grad += l1 * weights.detach().sign()
+        optimizer.step()
+    return weights.detach(), biases.detach()
+
+
+def make_updates():
+    torch.manual_seed(20)
+    weights, biases = torch.randn(124), torch.randn(19)
+    weights[0] = 0  # whose sign is 0
+    gradients = torch.randn(UPDATES, 124), torch.randn(UPDATES, 19)
+    tensors = {"weights": weights, "biases": biases, "gradient.weights": gradients[0], "gradient.biases": gradients[1]}
+    cases = {}
+    for name, optimizer in OPTIMIZERS.items():
+        for regime, settings in REGIMES.items():
+            case = cases[f"{name}-{regime}"] = {**optimizer, **settings, "lr": LR}
+            after = updated(weights, biases, gradients, case)
+            tensors |= {f"{name}-{regime}.weights": after[0], f"{name}-{regime}.biases": after[1]}
+    folder = FOLDER / "updates"
+    folder.mkdir(exist_ok=True)
+    arrays = {key: np.ascontiguousarray(value.numpy()) for key, value in tensors.items()}
+    (folder / "optimizers.safetensors").write_bytes(save(arrays, {"cases": json.dumps(cases)}))
+
+
+if __name__ == "__main__":
+    main()
+    make_updates()

@@ -1,0 +1,91 @@
+"""Tiny runs for tests of training: made, gone through, and compared."""
+
+import json
+
+import numpy as np
+
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_folder import METRICS, RunFolder
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.network.network import CharLSTM
+from charrnn.text.corpus import Parts
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training import Trainer
+
+TEXT = "the fox said to the heron, (and the heron listened): 12 pies!\n" * 40
+VOCABULARY = Vocabulary(sorted(set(TEXT)))
+CORPUS = {
+    **{"sources": ["fox.txt"], "paths": ["/fox.txt"], "sha256": "x", "characters": 9},
+    **{"as_bytes": False, "encoding": "utf-8", "min_count": 1, "max_vocab": 1000},
+}
+
+
+def trainer(path, config, resume=None, threads=1, embedding=None, text=TEXT, diagnose=False):
+    ids = VOCABULARY.encode(text).astype(VOCABULARY.dtype)
+    cut = len(ids) * 9 // 10
+    parts = Parts(ids[:cut], ids[cut:], ids[:0])
+    network = CharLSTM(ModelConfig(len(VOCABULARY), 20, 2, embedding), seed=config.seed, threads=threads)
+    folder = RunFolder(path)
+    return Trainer(network, config, parts, VOCABULARY, folder, CORPUS, resume=resume, diagnose=diagnose)
+
+
+def run(made, stop_after=None):
+    records = []
+    for record in made.run():
+        made.folder.record(record)
+        records.append(record)
+        if stop_after is not None and record.event == "step" and record.step == stop_after:
+            made.stop()
+    return records
+
+
+CONFIG = TrainConfig(seq_len=16, batch_size=4, steps=60, dropout=0.2, eval_every=13, sample_every=0, save_every=7)
+
+
+def contents(path):
+    """All of a checkpoint but times, arrays as bytes."""
+    checkpoint = Checkpoint.load(path)
+    slots = {f"{slot}.{name}": value for slot, named in checkpoint.optimizer.items() for name, value in named.items()}
+    arrays = {**checkpoint.parameters, **slots, "state": np.array(checkpoint.state or ())}
+    return (
+        {name: value for name, value in checkpoint.progress.items() if name != "elapsed_s"},
+        [{name: value for name, value in entry.items() if name != "elapsed_s"} for entry in checkpoint.history],
+        checkpoint.training,
+        {name: array.tobytes() for name, array in arrays.items()},
+    )
+
+
+def metrics(path):
+    """The records of a log but times, and but where the run was started, saved and ended."""
+    times, parts = ("elapsed_s", "eta_s", "chars_per_s"), ("started", "saved", "finished")
+    records = [json.loads(line) for line in (path / METRICS).read_text().splitlines()]
+    return [
+        {name: value for name, value in record.items() if name not in times}
+        for record in records
+        if record["event"] not in parts
+    ]
+
+
+def outcome(path):
+    """What must be the same whether a run was stopped or not: last, best, and the log."""
+    return contents(path / "last.safetensors"), contents(path / "best.safetensors"), metrics(path)
+
+
+def resume(path, config, **options):
+    """A trainer that goes on in the folder ``path``."""
+    return trainer(path, config, resume=RunFolder(path).load_last(print)[1], **options)
+
+
+def poisoned(made, steps, value=np.nan):
+    """The records of a run whose weights are spoilt after each of ``steps``."""
+    for record in made.run():
+        made.folder.record(record)
+        yield record
+        if record.event == "step" and record.step in steps:
+            made.network.parameters["w_out"][:] *= value
+            made.network.parameters_changed()
+
+
+def run_path(path, config):
+    run(trainer(path, config))
+    return path / "last.safetensors"

@@ -1,0 +1,250 @@
+"""The id cache: what is kept on disk, when it is used again, and what happens without it."""
+
+import codecs
+import io
+import json
+import os
+import time
+
+import numpy as np
+import pytest
+from texts import CYRILLIC, failure, read_back, write
+
+from charrnn.errors import CorpusError, VocabularyError
+from charrnn.system.files import lock_file
+from charrnn.text import corpus as module
+from charrnn.text import sources
+from charrnn.text.corpus import open_corpus
+from charrnn.text.id_file import IdFile
+from charrnn.text.sources import Source
+from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "corpora"
+
+
+@pytest.fixture
+def streamed(monkeypatch):
+    """Every text, however small, goes through the id cache in tiny blocks."""
+    monkeypatch.setattr(module, "STREAM_FROM", 0)
+    monkeypatch.setattr(sources, "BLOCK", 7)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Names of the sources that are read, in order."""
+    names = []
+    blocks = Source.blocks
+    monkeypatch.setattr(Source, "blocks", lambda self: names.append(self.name) or blocks(self))
+    return names
+
+
+def test_large_texts_are_in_a_file(tmp_path, cache, streamed):
+    path = write(tmp_path / "a.txt", codecs.BOM_UTF8 + (CYRILLIC * 3).encode())
+    corpus = open_corpus([path])
+    assert isinstance(corpus.ids, IdFile)
+    assert read_back(corpus) == CYRILLIC * 3
+    assert sorted(file.suffix for file in cache.iterdir()) == [".ids", ".json"]
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_streamed_and_in_memory_are_the_same(tmp_path, monkeypatch, as_bytes):
+    path = write(tmp_path / "a.txt", codecs.BOM_UTF8 + (CYRILLIC * 3).encode() + b"\r\n")
+    plain = open_corpus([path, path], as_bytes=as_bytes)
+    monkeypatch.setattr(module, "STREAM_FROM", 0)
+    filed = open_corpus([path, path], as_bytes=as_bytes)
+    assert isinstance(filed.ids, IdFile)
+    assert plain.ids.tolist() == np.asarray(filed.ids).tolist()
+    for field in ("vocabulary", "sha256", "sources", "notes"):
+        assert getattr(plain, field) == getattr(filed, field)
+
+
+@pytest.mark.usefixtures("streamed")
+def test_the_second_start_reads_nothing(tmp_path, opened):
+    path = write(tmp_path / "a.txt", codecs.BOM_UTF8 + CYRILLIC.encode())
+    first = open_corpus([path])
+    assert opened == [str(path)] * 2
+    again = open_corpus([path])
+    assert opened == [str(path)] * 2
+    assert np.asarray(again.ids).tolist() == np.asarray(first.ids).tolist()
+    for field in ("vocabulary", "sha256", "sources", "notes"):
+        assert getattr(again, field) == getattr(first, field)
+
+
+@pytest.mark.usefixtures("streamed")
+def test_other_options_are_not_mixed_up(tmp_path):
+    path = write(tmp_path / "a.txt", "aab\n")
+    assert read_back(open_corpus([path])) == "aab\n"
+    assert read_back(open_corpus([path], as_bytes=True)) == b"aab\n"
+    assert read_back(open_corpus([path], min_count=2)) == f"aa{REPLACEMENT * 2}"
+    assert read_back(open_corpus([path], encoding="ascii")) == "aab\n"
+    assert "more than 2" in failure([path], max_vocab=2)
+    assert read_back(open_corpus([path], vocabulary=Vocabulary("ab"), unknown="skip")) == "aab"
+    assert read_back(open_corpus([path], vocabulary=Vocabulary("ab"), unknown="replace")) == "aaba"
+
+
+@pytest.mark.usefixtures("streamed")
+def test_where_files_end_is_not_mixed_up(tmp_path):
+    one, rest = write(tmp_path / "1.txt", "a"), write(tmp_path / "2.txt", "bc\n")
+    assert read_back(open_corpus([one, rest])) == "a\nbc\n"
+    write(one, "ab")
+    write(rest, "c\n")
+    assert read_back(open_corpus([one, rest])) == "ab\nc\n"
+
+
+def test_a_changed_file_is_read_anew_and_its_old_ids_are_deleted(tmp_path, cache, streamed):
+    path = write(tmp_path / "a.txt", "old text")
+    open_corpus([path])
+    write(path, "new text")
+    os.utime(path, ns=(1, 1))
+    assert read_back(open_corpus([path])) == "new text"
+    assert sorted(file.suffix for file in cache.iterdir()) == [".ids", ".json"]
+
+
+def test_a_touched_file_keeps_its_ids(tmp_path, cache, streamed):
+    path = write(tmp_path / "a.txt", "text")
+    open_corpus([path])
+    os.utime(path, ns=(1, 1))
+    open_corpus([path])
+    assert read_back(open_corpus([path])) == "text"
+    assert sorted(file.suffix for file in cache.iterdir()) == [".ids", ".json"]
+
+
+def damage_side(content):
+    return lambda ids, side: side.write_text(content)
+
+
+def change_side(**changes):
+    return lambda ids, side: side.write_text(json.dumps({**json.loads(side.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_side(""),
+        damage_side("{"),
+        damage_side("[]"),
+        damage_side("null"),
+        damage_side("[" * 100_000),
+        lambda ids, side: side.write_bytes(b"\xff\xfe"),
+        change_side(vocabulary=None),
+        change_side(vocabulary=["a", "a"]),
+        change_side(ids=None),
+        change_side(ids="../../a.txt"),
+        change_side(ids="0" * 64 + ".ids"),
+        change_side(bytes=1),
+        change_side(bytes="many"),
+        change_side(dtype="<f8"),
+        change_side(sha256=7),
+        change_side(sha256="x"),
+        change_side(notes="none"),
+        change_side(notes=[1]),
+        change_side(files=[]),
+        lambda ids, side: ids.write_bytes(b""),
+        lambda ids, side: ids.write_bytes(ids.read_bytes()[::-1]),
+        lambda ids, side: ids.write_bytes(b"\xff" + ids.read_bytes()[1:]),
+        lambda ids, side: ids.write_bytes(ids.read_bytes()[:-1]),
+        lambda ids, side: ids.unlink(),
+    ],
+)
+def test_a_damaged_cache_is_rebuilt(tmp_path, cache, streamed, opened, damage):
+    path = write(tmp_path / "a.txt", "some text")
+    open_corpus([path])
+    (ids,), (side,) = cache.glob("*.ids"), cache.glob("*.json")
+    sound = side.read_bytes()
+    damage(ids, side)
+    opened.clear()
+    assert read_back(open_corpus([path])) == "some text"
+    assert opened == [str(path)] * 2
+    assert side.read_bytes() == sound
+    assert path.read_bytes() == b"some text"
+
+
+def test_an_unusable_cache_is_done_without(tmp_path, cache, streamed):
+    write(cache.parent, "a file in the way")
+    path = write(tmp_path / "a.txt", "some text")
+    for vocabulary in (None, Vocabulary("some tx")):
+        corpus = open_corpus([path], vocabulary=vocabulary)
+        assert read_back(corpus) == "some text"
+        (note,) = corpus.notes
+        assert "kept in memory" in note
+
+
+def test_a_full_disk_is_done_without(tmp_path, cache, streamed, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    corpus = open_corpus([write(tmp_path / "a.txt", "some text")])
+    assert read_back(corpus) == "some text"
+    assert "No space left" in corpus.notes[0]
+    assert list(cache.iterdir()) == []
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path, cache, streamed):
+    path = write(tmp_path / "a.txt", "some text é")
+    failure([path], vocabulary=Vocabulary("some tx"), error=VocabularyError)
+    assert list(cache.iterdir()) == []
+
+
+def test_what_is_piped_is_not_cached(cache, monkeypatch):
+    monkeypatch.setattr(module, "STREAM_FROM", 1)
+    assert read_back(open_corpus(["-"], stdin=io.BytesIO(b"some text"))) == "some text"
+    assert not cache.exists()
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path, cache, streamed):
+    dead, living = write(cache / "tmpdead.part", "half"), write(cache / "tmpliving.part", "half")
+    with living.open("r+b") as file:
+        lock_file(file)
+        open_corpus([write(tmp_path / "a.txt", "some text")])
+        assert living.exists()
+    assert not dead.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no time of the last change of anything")
+def test_a_file_that_pretends_not_to_have_changed_is_read_anew(tmp_path, streamed):
+    path = write(tmp_path / "a.txt", "old text")
+    open_corpus([path])
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    time.sleep(0.02)
+    write(path, "new text")
+    os.utime(path, ns=times)
+    assert read_back(open_corpus([path])) == "new text"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_ids_in_a_file_are_like_an_array(tmp_path, dtype, rng):
+    array = rng.integers(0, 200, 1000).astype(dtype)
+    write(tmp_path / "ids", array.tobytes())
+    ids = IdFile(tmp_path / "ids", np.dtype(dtype))
+    stretches = rng.integers(0, 990, 5) + np.arange(9)[:, None]
+    cases = [slice(None), slice(10, 20), slice(-5, None), slice(20, 10), slice(0, 99, 7), slice(2000, 3000)]
+    cases += [0, -1, np.int64(7), stretches, stretches[:, :0], rng.integers(-1000, 1000, (3, 4, 2)), array < 100]
+    for where in cases:
+        found = np.asarray(ids[where])
+        assert found.dtype == dtype
+        assert np.array_equal(found, array[where])
+        assert found.flags.c_contiguous or isinstance(where, slice)
+    assert np.array_equal(np.asarray(ids[100:900][50:])[5:10], array[155:160])
+    assert np.array_equal(ids[100:900][stretches % 700], array[100:900][stretches % 700])
+    assert (len(ids), ids.shape, ids.size, ids.nbytes) == (1000, (1000,), 1000, array.nbytes)
+    assert np.array_equal(ids.astype(np.int32), array)
+    for beyond in (1000, -1001, np.array([5, 1000])):
+        with pytest.raises(IndexError, match="1,000 ids"):
+            ids[beyond]
+
+
+def test_a_disk_that_fails_is_one_line(tmp_path, monkeypatch):
+    write(tmp_path / "ids", bytes(100))
+    ids = IdFile(tmp_path / "ids", np.dtype(np.uint8))
+
+    def fail(*arguments):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("charrnn.text.id_file._Open._read_once", fail)
+    with pytest.raises(CorpusError, match="ids: cannot read: Input/output error"):
+        ids[3]

@@ -1,0 +1,136 @@
+"""What a checkpoint says of its text: no pipe, no device, no disk is read because it names it."""
+
+import os
+import shutil
+
+import pytest
+from command_line import SMALL, invoke, succeed
+from forgeries import changed, rewritten, without
+from texts import write
+
+from charrnn.text import provenance
+from charrnn.text.sources import Listing
+
+COMMANDS = [["evaluate"], ["evaluate", "--novelty"], ["train", "--resume"]]
+
+
+def forge(model, tmp_path, *changes):
+    """A copy of a run, forged: the options of a command that names it."""
+    folder = shutil.copytree(model, tmp_path / "run")
+    for file in folder.glob("*.safetensors"):
+        for change in changes:
+            file.write_bytes(rewritten(file.read_bytes(), change))
+    return folder
+
+
+def where(command, folder):
+    train = ["--out", folder.parent, "--name", folder.name, "--steps", 200]
+    return [*command, *(train if command[0] == "train" else [folder])]
+
+
+def naming(*places):
+    """The changes that have a checkpoint name these places as its text."""
+    return [changed(f"corpus.{name}", [str(place) for place in places]) for name in ("sources", "paths")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_pipe_is_opened(tmp_path, model, command):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # to open it would be to wait for ever
+    result = invoke(*where(command, forge(model, tmp_path, *naming(pipe))))
+    assert result.exit_code == 1
+    assert "pipe" in result.stderr and ("cannot be what" if command[0] == "train" else "not there any") in result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("what", ["many files", "many bytes", "a long file", "made up", "other bytes"])
+def test_no_disk_is_read(tmp_path, model, monkeypatch, command, what):
+    place = tmp_path / "home"
+    for number in range(4):
+        write(place / f"{number}.txt", "x" * {"many bytes": 200_000, "made up": 0}.get(what, 5000))
+    if what == "many files":
+        monkeypatch.setattr(provenance, "MOST_FILES", 3)
+    if what == "a long file":
+        place = write(place / "0.txt", "x" * 400_000)
+    folder = forge(
+        model, tmp_path, *naming(place), changed("corpus.bytes", 20_001 if what == "other bytes" else 20_000)
+    )
+    monkeypatch.setattr("charrnn.text.corpus.open_corpus", lambda *a, **b: pytest.fail("it was opened"))
+    result = invoke(*where(command, folder))
+    assert result.exit_code == 1
+    assert str(place) in result.stderr and "name it as TEXT" in result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("how", ["folder", "file", "folder of an older checkpoint"])
+def test_no_file_is_opened_for_any_number_of_characters(tmp_path, model, monkeypatch, command, how):
+    place = tmp_path / "home"
+    for number in range(4):
+        write(place / f"{number}.txt", "x" * 5000)
+    changes = [changed("corpus.characters", 10**15), changed("corpus.bytes", 10**15)]
+    if how == "folder of an older checkpoint":
+        changes = [changed("corpus.characters", 20_000), without("corpus.bytes")]
+    folder = forge(model, tmp_path, *naming(place / "0.txt" if how == "file" else place), *changes)
+    monkeypatch.setattr(Listing, "is_text", lambda *a: pytest.fail("a file was opened"))
+    monkeypatch.setattr("charrnn.text.corpus.open_corpus", lambda *a, **b: pytest.fail("it was opened"))
+    result = invoke(*where(command, folder))
+    assert result.exit_code == 1
+    assert "name it as TEXT" in result.stderr
+
+
+def test_of_a_folder_no_more_beginnings_are_read_than_the_checkpoint_has_bytes(tmp_path, monkeypatch):
+    for number in range(9):
+        write(tmp_path / f"{number}.txt", "x" * 1000)
+    opened = []
+    monkeypatch.setattr(Listing, "is_text", lambda listing, path, wide: opened.append(path.name) or True)
+    facts = {"characters": 2500, "bytes": 2500, "as_bytes": False, "encoding": "utf-8"}
+    assert not provenance.can_be([str(tmp_path)], facts)
+    assert opened == ["0.txt", "1.txt", "2.txt"]
+    assert provenance.can_be([str(tmp_path)], facts | {"bytes": 9000})
+
+
+def test_a_run_with_an_empty_file_finds_its_text_again_without_opening_it(tmp_path, text):
+    empty = write(tmp_path / "empty.txt", b"")
+    options = ["--out", tmp_path, "--name", "r"]
+    result = succeed("train", text, empty, *options, *SMALL, "--steps", 3)
+    assert f"{empty} is empty and left out" in result.stderr
+    succeed("train", "--resume", *options, "--steps", 4)
+    succeed("evaluate", tmp_path / "r")
+    assert "there is no text in them" in invoke("train", empty, empty, *options, "--force").stderr
+
+
+@pytest.mark.parametrize("facts", [{"bytes": 0}, {}])
+def test_nothing_is_read_because_it_has_no_bytes(tmp_path, facts):
+    empty = write(tmp_path / "made up", b"")
+    assert not provenance.can_be([str(empty)], {"characters": 1, "as_bytes": False, "encoding": "utf-8"} | facts)
+
+
+def test_a_file_of_which_most_was_skipped_is_found_again_by_its_bytes(tmp_path):
+    file = write(tmp_path / "a.txt", "x" * 3000)
+    facts = {"characters": 100, "as_bytes": False, "encoding": "utf-8"}
+    assert provenance.can_be([str(file)], facts | {"bytes": 3000})
+    assert not provenance.can_be([str(file)], facts | {"bytes": 3001})
+    assert not provenance.can_be([str(file)], facts)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_run_of_files_and_folders_finds_its_text_again(tmp_path, text, encoding):
+    content = text.read_text()
+    write(tmp_path / "texts" / "a.txt", content[:6000].encode(encoding))
+    write(tmp_path / "texts" / "b" / "b.txt", content[6000:9000].encode(encoding))
+    write(tmp_path / "texts" / "empty.txt", b"")
+    if encoding == "utf-8":
+        write(tmp_path / "texts" / "c.png", b"\x89PNG\0\0")
+    alone = write(tmp_path / "alone.txt", content[9000:12000].encode(encoding))
+    options = ["--out", tmp_path, "--name", "r", "-q"]
+    sources = [tmp_path / "texts", alone]
+    succeed("train", *sources, *options, *SMALL, "--encoding", encoding, "--steps", 3)
+    succeed("train", "--resume", *options, "--steps", 4)
+    succeed("evaluate", tmp_path / "r")
+    write(tmp_path / "texts" / "d.txt", "more".encode(encoding))
+    result = invoke("train", "--resume", *options, "--steps", 5)
+    assert result.exit_code == 1
+    assert f"the run's text {tmp_path / 'texts'} and 1 more cannot be what is there now, by the size" in result.stderr
+    result = invoke("train", "--resume", *options, "--steps", 5, *sources)
+    assert "the text: 12,00" in result.stderr

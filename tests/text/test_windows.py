@@ -1,0 +1,49 @@
+"""Windows on the corpus 0, 1, 2, …: y is x one later, lanes continue, nothing is skipped or seen twice."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.text.windows import Batches, fitting_lanes
+
+
+@given(length=st.integers(2, 400), lanes=st.integers(1, 12), steps=st.integers(1, 30), epoch=st.integers(0, 5))
+def test_an_epoch_has_every_target_once_in_lanes_that_continue(length, lanes, steps, epoch):
+    lanes = min(lanes, length)
+    batches = Batches(np.arange(length), lanes, steps, seed=3)
+    windows = [batches.window(epoch, number) for number in range(batches.windows)]
+    targets = []
+    for number, (x, y) in enumerate(windows):
+        assert x.shape == y.shape
+        assert x.dtype == y.dtype == np.int32
+        assert x.flags.c_contiguous
+        assert x.shape == (steps if number < batches.windows - 1 else (batches.lane_length - 1) % steps + 1, lanes)
+        there = y >= 0
+        np.testing.assert_array_equal(y[there], x[there] + 1)
+        targets.append(y[there])
+    assert sorted(np.concatenate(targets)) == list(range(1, length))
+    x = np.concatenate([x for x, _ in windows])
+    np.testing.assert_array_equal(x[1:], (x[:-1] + 1) % length)
+
+
+def test_epochs_enter_at_different_places_but_the_same_ones_again():
+    batches = Batches(np.arange(1000), 4, 10, seed=5)
+    entries = [batches.entry(epoch) for epoch in range(20)]
+    assert len(set(entries)) > 15
+    assert entries == [Batches(np.arange(1000), 4, 10, seed=5).entry(epoch) for epoch in range(20)]
+    assert entries != [Batches(np.arange(1000), 4, 10, seed=6).entry(epoch) for epoch in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("length", "lanes", "steps", "expected"),
+    [
+        (1_000_000, 32, 64, (32, 64)),
+        (300, 32, 64, (4, 64)),
+        (40, 32, 64, (1, 39)),
+        (2, 32, 64, (2, 1)),
+        (10, 3, 1, (3, 1)),
+    ],
+)
+def test_small_texts_get_fewer_lanes(length, lanes, steps, expected):
+    assert fitting_lanes(length, lanes, steps) == expected

@@ -1,0 +1,117 @@
+"""Learning from a text while it is scored: against float64, and without a look ahead."""
+
+import numpy as np
+import pytest
+import reference
+
+from charrnn.config import ModelConfig, OnlineConfig
+from charrnn.errors import ConfigError
+from charrnn.inference.loss import evaluate
+from charrnn.network.network import CharLSTM
+from charrnn.training.dynamic_evaluation import evaluate_online
+
+FAST = OnlineConfig(lr=5e-3)
+
+
+def network(threads=1):
+    return CharLSTM(ModelConfig(6, 20, 2), seed=2, threads=threads)
+
+
+@pytest.fixture
+def ids(rng):
+    return np.tile(rng.integers(6, size=50), 8).astype(np.uint8)
+
+
+def in_float64(model, ids, lr, steps, decay):
+    """The same loss by the equations of the paper, with the mean square so far."""
+    parameters = {name: view.astype(float) for name, view in model.parameters.items()}
+    original = {name: value.copy() for name, value in parameters.items()}
+    squares = {name: np.zeros_like(value) for name, value in parameters.items()}
+    state, losses = tuple(np.zeros((2, 2, 1, 20))), []
+    for number, start in enumerate(range(0, len(ids) - 1, steps), 1):
+        window = ids[start : start + steps + 1, None].astype(int)
+        loss, gradient, _, _, state = reference.loss_and_gradient(parameters, window[:-1], window[1:], state)
+        losses += [loss] * (len(window) - 1)
+        for name, g in gradient.items():
+            squares[name] += (g**2 - squares[name]) / number
+        roots = {name: np.sqrt(value) for name, value in squares.items()}
+        mean = np.concatenate([root.ravel() for root in roots.values()]).mean()
+        for name, root in roots.items():
+            back = np.minimum(decay * root / mean, 1) * (original[name] - parameters[name])
+            parameters[name] += back - lr * gradient[name] / (root + 0.01 * mean)
+    return np.mean(losses)
+
+
+@pytest.mark.parametrize("steps", [7, 32])
+def test_the_loss_is_that_of_float64(ids, steps):
+    model = network()
+    found = evaluate_online(model, ids, config=OnlineConfig(2e-3, steps, 0.02))
+    assert found.characters == len(ids) - 1
+    assert found.loss == pytest.approx(in_float64(model, ids, 2e-3, steps, 0.02), rel=1e-4)
+
+
+def test_without_learning_it_is_the_static_loss(ids):
+    model = network()
+    still = evaluate_online(model, ids, config=OnlineConfig(lr=0))
+    assert still.loss == pytest.approx(evaluate(model, ids).loss, rel=1e-6)
+    with_context = evaluate_online(model, ids[1:], before=int(ids[0]))
+    assert with_context == evaluate_online(model, ids)
+
+
+def test_learning_lowers_the_loss_and_leaves_the_weights_alone(ids):
+    model = network()
+    weights, static = model.parameters.flat.copy(), evaluate(model, ids)
+    assert evaluate_online(model, ids, config=FAST).loss < static.loss - 0.05
+    np.testing.assert_array_equal(model.parameters.flat, weights)
+    assert evaluate(model, ids) == static
+
+
+def losses_of_segments(text):
+    model, losses = network(), []
+    learn = model.loss_and_gradient
+
+    def record(*window):
+        losses.append(learn(*window))
+        return losses[-1]
+
+    model.loss_and_gradient = record
+    evaluate_online(model, text, config=FAST)
+    return losses
+
+
+def test_nothing_is_learnt_from_what_comes_later(ids):
+    changed = ids.copy()
+    changed[321:] = (changed[321:] + 1) % 6
+    seen = [losses_of_segments(text) for text in (ids, changed)]
+    # Segment k, from 0, predicts the characters 32 k + 1 to 32 k + 32.
+    assert seen[0][:10] == seen[1][:10]
+    assert seen[0][10] != seen[1][10]
+
+
+def test_the_same_bits_for_any_number_of_threads(ids, monkeypatch):
+    monkeypatch.setattr("charrnn.network.network.SMALL_WINDOW", 0)
+    monkeypatch.setattr("charrnn.training.dynamic_evaluation.RANGE", 256)
+    expected = evaluate_online(network(1), ids)
+    assert [evaluate_online(network(threads), ids) for threads in (1, 2, 3)] == [expected] * 3
+
+
+def test_an_interruption_leaves_the_weights_alone(ids):
+    model = network()
+    weights = model.parameters.flat.copy()
+
+    def stop(done, total):
+        if done > 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_online(model, ids, config=FAST, progress=stop)
+    np.testing.assert_array_equal(model.parameters.flat, weights)
+
+
+def test_what_cannot_be_scored(ids):
+    with pytest.raises(ConfigError, match="fewer than 2"):
+        evaluate_online(network(), ids[:1])
+    hopeless = network()
+    hopeless.parameters["w_out"][:] = np.inf
+    with pytest.raises(ConfigError, match="lower"), np.errstate(all="ignore"):
+        evaluate_online(hopeless, ids)

@@ -1,0 +1,246 @@
+"""A run that is stopped or killed, anywhere, and resumed ends as one in one go: bytes of last and best, and the log."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from training_runs import CONFIG, metrics, outcome, resume, run, trainer
+
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_folder import RunFolder
+from charrnn.config import TrainConfig
+from charrnn.errors import CheckpointError
+from charrnn.system import files
+from charrnn.training import step as step_module
+from charrnn.training.schedule import plateaus
+
+SHORT = "the fox said to the heron, (and the heron listened): 12 pies!\n" * 5  # an epoch is 9 windows
+STEPS, EVERY = 24, 5
+
+
+def short(**changes):
+    return TrainConfig(
+        **{
+            **{"seq_len": 8, "batch_size": 4, "steps": STEPS, "eval_every": EVERY, "save_every": 7, "sample_every": 4},
+            **{"sample_length": 3, "warmup": 4, "lr": 0.02, "dropout": 0.0},
+            **changes,
+        }
+    )
+
+
+CASES = {
+    "adamw, cosine": short(),
+    "adam, linear, ema, dropout": short(optimizer="adam", schedule="linear", ema=0.9, dropout=0.3),
+    "rmsprop, step, variational": short(
+        **{"optimizer": "rmsprop", "schedule": "step", "decay_after": 1, "variational": True, "dropout": 0.3}
+    ),
+    "adagrad, exponential, recurrent, inputs": short(
+        **{"optimizer": "adagrad", "lr": 0.1, "schedule": "exponential", "decay_after": 0.5, "recurrent_dropout": 0.3},
+        **{"input_dropout": 0.2, "label_smoothing": 0.1},
+    ),
+    "sgd, nesterov, constant, l1, clip value": short(
+        **{"optimizer": "sgd", "nesterov": True, "lr": 0.5, "schedule": "constant", "l1": 1e-4, "clip_value": 0.01}
+    ),
+    "adamw, plateau, ema": short(schedule="plateau", plateau_patience=1, lr=0.5, ema=0.8, steps=20),
+    "as the plan has it": short(eval_every=None, save_every=None, sample_every=None, steps=None, epochs=2.3),
+    "out of patience": short(lr=1e-9, eval_every=2, patience=3, steps=60),
+}
+
+
+# Before the first weights are kept, then twice in a row, once just where they would be kept, and near the end.
+TROUBLE = (3, 9, 12, 22)
+
+
+@pytest.fixture(autouse=True)
+def without_waiting_for_disks(monkeypatch):
+    monkeypatch.setattr(files.os, "fsync", lambda handle: None)
+
+
+@pytest.fixture
+def often_kept(monkeypatch):
+    """The good weights are kept every six steps instead of every hundred."""
+    monkeypatch.setattr(step_module, "SNAPSHOT_STEPS", 6)
+
+
+def begin(path, config, trouble=(), **options):
+    """A trainer for the short text; the loss of the steps after ``trouble`` is no number."""
+    return troubled(trainer(path, config, text=SHORT, **options), trouble)
+
+
+def go_on(path, config, trouble=(), **options):
+    return troubled(resume(path, config, text=SHORT, **options), trouble)
+
+
+def troubled(made, trouble):
+    loss_and_gradient = made.network.loss_and_gradient
+
+    def sometimes(*arguments):
+        loss = loss_and_gradient(*arguments)
+        return np.nan if made.progress.step in trouble else loss
+
+    made.network.loss_and_gradient = sometimes
+    return made
+
+
+@pytest.mark.parametrize("trouble", [(), TROUBLE], ids=["well", "troubled"])
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_that_is_stopped_after_every_step_ends_as_in_one_go(tmp_path, often_kept, case, trouble):
+    config, path = CASES[case], tmp_path / "parts"
+    run(begin(tmp_path / "whole", config, trouble))
+    made = begin(path, config, trouble)
+    while not made.is_complete:
+        run(made, stop_after=made.progress.step + 1)
+        made = go_on(path, config, trouble, threads=1 + made.progress.step % 2)
+    assert outcome(path) == outcome(tmp_path / "whole")
+    setbacks = [record["step"] for record in metrics(path) if record["event"] == "rolled_back"]
+    assert setbacks == [step + 1 for step in trouble if step < made.progress.step]
+
+
+@settings(max_examples=30)
+@given(
+    case=st.sampled_from(sorted(CASES)),
+    stops=st.sets(st.integers(1, 22), min_size=1, max_size=3),
+    threads=st.integers(1, 2),
+    embedding=st.sampled_from([None, 5]),
+    trouble=st.sets(st.integers(1, 22), max_size=2),
+)
+def test_stops_anywhere(tmp_path_factory, case, stops, threads, embedding, trouble):
+    config, folder = CASES[case], tmp_path_factory.mktemp("stops")
+    run(begin(folder / "whole", config, trouble, embedding=embedding))
+    made = begin(folder / "parts", config, trouble, embedding=embedding)
+    for stop in sorted(stops):
+        run(made, stop_after=stop)
+        made = go_on(folder / "parts", config, trouble, embedding=embedding, threads=threads)
+        if made.is_complete:
+            break
+    else:
+        run(made)
+    assert outcome(folder / "parts") == outcome(folder / "whole")
+
+
+class Killed(BaseException):
+    """What ends a process that has no time to clear up."""
+
+
+def die_at(monkeypatch, moment):
+    """Have the process die before its ``moment``-th operation on files; the operations so far, as a list that grows."""
+    done = []
+
+    def counted(name, operation):
+        def operate(*arguments, **options):
+            if len(done) >= moment and name != "unlink":
+                raise Killed
+            # The dead clear nothing away.
+            if len(done) < moment:
+                done.append(name)
+                return operation(*arguments, **options)
+
+        return operate
+
+    monkeypatch.setattr(files.os, "fsync", counted("fsync", lambda handle: None))
+    monkeypatch.setattr(files.os, "link", counted("link", files.os.link))
+    for name in ("open", "replace", "unlink"):
+        monkeypatch.setattr(files.Path, name, counted(name, getattr(files.Path, name)))
+    return done
+
+
+KILLED = short(steps=9, eval_every=3, save_every=4, sample_every=0)
+
+
+def test_a_run_that_is_killed_at_any_moment_ends_as_in_one_go(tmp_path):
+    moment, killed = 0, True
+    run(begin(tmp_path / "whole", KILLED))
+    while killed:
+        path, killed = tmp_path / f"{moment}", False
+        folder = RunFolder(path)
+        with pytest.MonkeyPatch.context() as patch:
+            die_at(patch, moment)
+            try:
+                with folder.locked():
+                    run(begin(path, KILLED))
+            except Killed:
+                killed = True
+        with folder.locked():
+            assert not list(path.glob("*.tmp"))
+            made = go_on(path, KILLED) if folder.exists() else begin(path, KILLED)
+            if not made.is_complete:
+                run(made)
+        assert outcome(path) == outcome(tmp_path / "whole"), moment
+        moment += 1
+    assert moment > 60
+
+
+def test_a_damaged_last_checkpoint_costs_nothing_but_time(tmp_path, capsys):
+    run(begin(tmp_path / "whole", short()))
+    run(begin(tmp_path / "parts", short()), stop_after=16)
+    last = tmp_path / "parts" / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:-100])
+    made = go_on(tmp_path / "parts", short())
+    assert made.progress.step == 14
+    assert "previous.safetensors, of step 14, is taken instead" in capsys.readouterr().out
+    run(made)
+    assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
+
+
+def test_the_good_weights_are_in_the_checkpoint_only_where_they_differ(tmp_path, often_kept):
+    path = tmp_path / "run"
+    last = path / "last.safetensors"
+    run(begin(path, short(ema=0.9)), stop_after=8)
+    assert {"kept", "kept_m", "kept_v", "kept_ema"} < Checkpoint.load(last).optimizer.keys()
+    run(go_on(path, short(ema=0.9), trouble={9}), stop_after=10)
+    checkpoint = Checkpoint.load(last)
+    assert checkpoint.optimizer.keys() == {"m", "v", "ema"}  # it is back at them
+    assert (checkpoint.progress["kept_step"], checkpoint.progress["kept_updates"]) == (6, 6)
+
+
+@pytest.mark.parametrize("fall", [0, 1])  # stopped before the rate falls, and between two falls
+def test_a_plateau_is_remembered_over_a_resume(tmp_path, fall):
+    # So high a rate that the loss keeps rising again.
+    config = TrainConfig(seq_len=16, batch_size=4, steps=60, sample_every=0, warmup=0, lr=1.0)
+    config = dataclasses.replace(config, schedule="plateau", plateau_patience=1, eval_every=2)
+    records = run(trainer(tmp_path / "whole", config))
+    rates = [record.lr for record in records if record.event == "step"]
+    losses = [record.val_loss for record in records if record.event == "evaluated"]
+    assert rates == [1.0 * 0.5 ** plateaus(losses[: step // 2], 1) for step in range(60)]
+    falls = [step for step in range(1, 60) if rates[step] < rates[step - 1]]
+    assert len(falls) >= 2
+    run(trainer(tmp_path / "parts", config), stop_after=falls[fall] - 1)
+    run(resume(tmp_path / "parts", config))
+    assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
+
+
+def test_a_new_run_replaces_an_old_one_when_it_starts(tmp_path):
+    run(trainer(tmp_path / "run", CONFIG))
+    folder = RunFolder(tmp_path / "run")
+    before = folder.last.read_bytes(), folder.best.read_bytes(), folder.log.read_bytes()
+    config = TrainConfig(seq_len=16, batch_size=4, steps=9, eval_every=5, sample_every=0, seed=7)
+    records = trainer(folder.path, config).run()
+    assert (folder.last.read_bytes(), folder.best.read_bytes(), folder.log.read_bytes()) == before
+    next(records)  # and killed
+    assert not folder.best.exists()  # the old run's, which would now be a lie
+    assert not folder.previous.exists()
+    assert folder.log.read_bytes() == b""
+    run(resume(folder.path, config))
+    run(trainer(tmp_path / "fresh", config))
+    assert outcome(folder.path) == outcome(tmp_path / "fresh")
+
+
+def test_a_resume_needs_all_that_belongs_to_the_run(tmp_path):
+    run(trainer(tmp_path / "run", CONFIG), stop_after=3)
+
+    def broken(change):
+        checkpoint = Checkpoint.load(tmp_path / "run" / "last.safetensors")
+        change(checkpoint)
+        return checkpoint
+
+    changes = [
+        lambda checkpoint: checkpoint.optimizer.pop("m"),
+        lambda checkpoint: checkpoint.progress.pop("window"),
+        lambda checkpoint: setattr(checkpoint, "state", None),
+        lambda checkpoint: setattr(checkpoint, "state", tuple(part[:, :2] for part in checkpoint.state)),
+    ]
+    for change in changes:
+        with pytest.raises(CheckpointError, match="checkpoint"):
+            trainer(tmp_path / "run", CONFIG, resume=broken(change))

@@ -1,0 +1,291 @@
+"""The loop: it learns, it says what it does, it gets out of trouble."""
+
+import dataclasses
+import itertools
+import json
+import time
+
+import numpy as np
+import pytest
+from training_runs import CONFIG, TEXT, VOCABULARY, contents, poisoned, resume, run, run_path, trainer
+
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_folder import METRICS
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import CharRNNError
+from charrnn.inference.loss import Evaluation, evaluate
+from charrnn.kernels import compiler
+from charrnn.kernels.weight_gradients import weight_gradient
+from charrnn.network.network import CharLSTM
+from charrnn.training import DivergedError, validation
+from charrnn.training.optimizer import Optimizer
+from charrnn.training.plan import Plan, fitting_dropout
+from charrnn.training.rollback import Guard
+
+
+def test_it_learns_and_reports(tmp_path):
+    records = run(trainer(tmp_path / "run", TrainConfig(seq_len=16, batch_size=4, steps=300, dropout=0.0, lr=0.02)))
+    events = [record.event for record in records]
+    assert events[0] == "started"
+    assert events[-2:] == ["saved", "finished"]
+    assert {"step", "evaluated", "saved", "sampled"} < set(events)
+    steps = [record for record in records if record.event == "step"]
+    assert [record.step for record in steps] == list(range(1, 301))
+    assert steps[0].loss == pytest.approx(np.log(len(VOCABULARY)), abs=1.0)
+    assert steps[-1].loss < 0.2
+    assert steps[-1].progress == 1
+    assert all(a.characters < b.characters for a, b in itertools.pairwise(steps))
+    evaluations = [record for record in records if record.event == "evaluated"]
+    best = min(record.val_loss for record in evaluations)
+    assert records[-1].best_val_loss == best < 0.3
+    assert next(e.improved for e in evaluations) is True
+    assert Checkpoint.load(tmp_path / "run" / "best.safetensors").progress["best_val_loss"] == best
+    logged = [json.loads(line) for line in (tmp_path / "run" / METRICS).read_text().splitlines()]
+    assert logged == [json.loads(json.dumps(record.to_dict())) for record in records]
+
+
+def test_a_time_budget_is_kept(tmp_path):
+    config = TrainConfig(seq_len=16, batch_size=4, time_budget=1.5)
+    run(trainer(tmp_path / "warm", dataclasses.replace(config, time_budget=None, steps=3)))  # compiles
+    records = run(trainer(tmp_path / "run", config))
+    assert records[-1].reason == "budget"
+    # What stands around a run (PROCESS_S) is kept free.
+    assert 1.0 < records[-1].elapsed_s < 2.5
+    rates = [record.lr for record in records if record.event == "step"]
+    assert rates[-1] < 0.2 * max(rates)
+
+
+def test_a_compilation_is_not_taken_for_a_slow_step(tmp_path, monkeypatch):
+    prepare = compiler.prepare
+
+    def slowly(*kernels):
+        time.sleep(1.0 if weight_gradient in kernels else 0)
+        prepare(*kernels)
+
+    monkeypatch.setattr(compiler, "prepare", slowly)
+    records = run(trainer(tmp_path / "run", TrainConfig(seq_len=16, batch_size=4, time_budget=1.5)))
+    assert records[-1].step > 20
+
+
+@pytest.mark.parametrize("value", [np.nan, 1000.0])
+def test_trouble_goes_back_to_good_weights_and_halves_the_rate(tmp_path, value):
+    made = trainer(tmp_path / "run", CONFIG)
+    records = list(poisoned(made, [10], value))
+    setback = next(record for record in records if record.event == "rolled_back")
+    assert (setback.step, setback.to_step, setback.rate_scale) == (11, 0, 0.5)
+    steps = [record for record in records if record.event == "step"]
+    assert [record.step for record in steps] == list(range(1, 61))
+    assert steps[-1].loss < steps[0].loss
+    clean = [record for record in run(trainer(tmp_path / "clean", CONFIG)) if record.event == "step"]
+    assert [record.lr for record in steps[11:]] == [record.lr / 2 for record in clean[11:]]
+    assert records[-1].reason == "completed"
+    assert np.isfinite(Checkpoint.load(tmp_path / "run" / "last.safetensors").parameters["w_out"]).all()
+
+
+def test_trouble_without_end_ends_the_run_with_advice_and_good_checkpoints(tmp_path):
+    made = trainer(tmp_path / "run", CONFIG)
+    with pytest.raises(
+        DivergedError, match=r"step 32: the loss is no longer a number, 3 times in a row.*with --lr 0.0004"
+    ):
+        list(poisoned(made, [10, 20, 31]))
+    checkpoint = Checkpoint.load(tmp_path / "run" / "last.safetensors")
+    assert (checkpoint.progress["step"], checkpoint.progress["rate_scale"]) == (32, 0.125)
+    fresh = trainer(tmp_path / "fresh", CONFIG).network.parameters
+    for name, value in checkpoint.parameters.items():
+        np.testing.assert_array_equal(value, fresh[name])  # the last good ones are those of the start
+    assert (tmp_path / "run" / "best.safetensors").exists()
+    assert run(trainer(tmp_path / "run", CONFIG, resume=checkpoint))[-1].reason == "completed"
+
+
+def test_weights_that_are_no_numbers_are_neither_scored_nor_saved(tmp_path):
+    config = dataclasses.replace(CONFIG, eval_every=1, save_every=1)
+    made = trainer(tmp_path / "run", config)
+    with pytest.raises(DivergedError, match=r"step 6: the weights are no longer numbers.*best checkpoint, of step 5"):
+        for record in made.run():
+            if record.event == "step":
+                made.optimizer.slots["v"][:] = np.nan  # the next update writes NaN
+    for name in ("last", "best"):
+        Checkpoint.load(tmp_path / "run" / f"{name}.safetensors")
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_validation_loss_that_is_no_number_is_trouble(tmp_path, monkeypatch, value, ema):
+    config = dataclasses.replace(CONFIG, eval_every=10, save_every=5, ema=ema)
+    score, made = validation.evaluate, trainer(tmp_path / "run", config)
+
+    def evaluate(*arguments):
+        return Evaluation(value, 1) if made.progress.step in (20, 40) else score(*arguments)
+
+    monkeypatch.setattr(validation, "evaluate", evaluate)
+    records = run(made)
+    setbacks = [record for record in records if record.event == "rolled_back"]
+    assert [(record.step, record.reason) for record in setbacks] == [
+        (step, "the validation loss is no longer a number") for step in (20, 40)
+    ]
+    assert records[-1].reason == "completed"
+    for name in ("last", "best"):
+        checkpoint = Checkpoint.load(tmp_path / "run" / f"{name}.safetensors")
+        assert [entry["step"] for entry in checkpoint.history] in ([10], [10, 30], [10, 30, 50], [10, 30, 50, 60])
+
+
+def test_validation_losses_that_stay_no_numbers_end_the_run(tmp_path, monkeypatch):
+    made = trainer(tmp_path / "run", dataclasses.replace(CONFIG, eval_every=10))
+    score = validation.evaluate
+    spoilt = Evaluation(np.nan, 1)
+    monkeypatch.setattr(validation, "evaluate", lambda *a: score(*a) if made.progress.step == 10 else spoilt)
+    with pytest.raises(DivergedError, match=r"step 40: the validation loss is .*, 3 times.*checkpoint, of step 10,"):
+        run(made)
+    for name, step in (("last", 40), ("best", 10)):
+        assert Checkpoint.load(tmp_path / "run" / f"{name}.safetensors").progress["step"] == step
+
+
+def test_validation_losses_that_are_never_numbers_end_a_run_that_evaluates_rarely(tmp_path, monkeypatch):
+    config = dataclasses.replace(CONFIG, eval_every=110, save_every=1000, steps=600)
+    monkeypatch.setattr(validation, "evaluate", lambda *arguments: Evaluation(np.nan, 1))
+    with pytest.raises(DivergedError, match=r"step 330: the validation loss is .*, 3 times in a row.*no best check"):
+        run(trainer(tmp_path / "run", config))
+    with pytest.raises(DivergedError, match="step 660"):  # whoever resumes all the same has as many again
+        run(resume(tmp_path / "run", dataclasses.replace(config, steps=900)))
+    stopped = trainer(tmp_path / "stopped", config)
+    run(stopped, stop_after=250)
+    with pytest.raises(DivergedError, match="step 330"):  # the count survives a resume
+        run(resume(tmp_path / "stopped", config))
+
+
+def test_weights_are_kept_only_when_a_loss_has_vouched_for_them(tmp_path):
+    made = trainer(tmp_path / "run", dataclasses.replace(CONFIG, steps=130, save_every=1000, eval_every=1000))
+    update = made.optimizer.update
+
+    def spoilt(gradient, lr):
+        norm = update(gradient, lr)
+        if made.progress.step == 99:  # the hundredth
+            made.network.parameters["w_out"][:] *= 1000
+        return norm
+
+    made.optimizer.update = spoilt
+    records = run(made)
+    assert [(r.step, r.to_step) for r in records if r.event == "rolled_back"] == [(101, 0)]
+    assert records[-1].reason == "completed"
+
+
+def test_setbacks_far_apart_do_not_end_a_run(tmp_path):
+    config = dataclasses.replace(CONFIG, steps=350, save_every=1000, eval_every=1000)
+    records = list(poisoned(trainer(tmp_path / "run", config), [50, 150, 250]))
+    setbacks = [record for record in records if record.event == "rolled_back"]
+    assert [record.to_step for record in setbacks] == [0, 100, 200]
+    assert records[-1].reason == "completed"
+
+
+def test_what_counts_as_trouble():
+    network = CharLSTM(ModelConfig(20, 8, 1), threads=1)
+    guard = Guard(network, Optimizer(CONFIG, network.parameters, network.team))
+    assert guard.trouble(np.nan, 1, None)
+    assert guard.trouble(np.inf, 1000, 1.5)
+    assert guard.trouble(4.6, 1000, 1.5)
+    assert not guard.trouble(4.4, 1000, 1.5)  # not three times the mean
+    assert not guard.trouble(2.9, 1000, 0.1)  # new text perhaps, but better than nothing known: log 20 is 3.0
+    assert not guard.trouble(9.0, 10, 1.5)  # a handful of characters can be surprising
+    assert not guard.trouble(9.0, 1000, None)
+
+
+def test_patience_ends_a_run_that_gets_no_better(tmp_path):
+    config = dataclasses.replace(CONFIG, lr=0.0, steps=200, eval_every=5, patience=3)
+    records = run(trainer(tmp_path / "run", config))
+    assert records[-1].reason == "patience"
+    assert records[-1].step == 20
+    resume = Checkpoint.load(tmp_path / "run" / "last.safetensors")
+    again = trainer(tmp_path / "run", config, resume=resume)
+    assert again.is_complete and again.is_out_of_patience
+    longer = trainer(tmp_path / "run", dataclasses.replace(config, patience=5), resume=resume)
+    assert run(longer)[-1].step == 30
+
+
+AVERAGED = dataclasses.replace(CONFIG, ema=0.9)
+
+
+def test_averaged_weights_are_scored_and_kept_beside_the_raw_ones(tmp_path):
+    made = trainer(tmp_path / "run", AVERAGED)
+    records = run(made)
+    evaluations = [record for record in records if record.event == "evaluated"]
+    assert all(record.val_loss == min(record.raw_loss, record.averaged_loss) for record in evaluations)
+    best = Checkpoint.load(tmp_path / "run" / "best.safetensors")
+    record = next(record for record in evaluations if record.step == best.progress["best_step"])
+    other, loss = ("raw", record.averaged_loss) if record.averaged_loss < record.raw_loss else ("ema", record.raw_loss)
+    network = CharLSTM(best.model, threads=1)
+    for weights, expected in (
+        (best.parameters, loss),
+        (best.optimizer[other], record.raw_loss + record.averaged_loss - loss),
+    ):
+        network.set_parameters(weights)
+        assert evaluate(network, made.parts.validation, int(made.parts.train[-1])).loss == pytest.approx(
+            expected, abs=1e-6
+        )
+    last = Checkpoint.load(tmp_path / "run" / "last.safetensors")
+    plain = Checkpoint.load(run_path(tmp_path / "plain", CONFIG))
+    for name, value in plain.parameters.items():
+        np.testing.assert_array_equal(last.parameters[name], value)  # averaging only looks on
+        assert not np.array_equal(last.optimizer["ema"][name], value)
+
+
+@pytest.mark.parametrize("length", [2, 3, 20, 70, 300])
+def test_tiny_texts_train(tmp_path, length):
+    config = TrainConfig(steps=5)
+    records = run(trainer(tmp_path / "run", config, text=TEXT[: -(-length * 10 // 9)]))
+    assert records[-1].step == 5
+    assert np.isfinite(records[-1].loss)
+    assert any("lane" in note for note in records[0].notes)
+
+
+def test_the_plan_suits_the_size_of_the_text():
+    plans = {length: Plan(TrainConfig(), length, max(1, length // 2048)) for length in (500, 100_000, 10**6, 10**9)}
+    assert [plan.epochs for plan in plans.values()] == [30, 30, 10, 1]
+    assert plans[500].total_steps == 300
+    assert plans[10**6].total_steps == 4880
+    cases = [(30, 2), (30, 100_000), (10, 1_003_854), (1, 10**7), (1, 10**10)]
+    assert [fitting_dropout(865_000, *case) for case in cases] == [0.5, 0.5, 0.2, 0, 0]
+    assert fitting_dropout(3_300_000, 25, 1_003_854) > 0.35
+    assert Plan(TrainConfig(effort=2.0), 10**6, 488).epochs == 20
+
+
+def test_nothing_to_predict_is_an_error(tmp_path):
+    with pytest.raises(CharRNNError, match="fewer than 2"):
+        trainer(tmp_path / "run", CONFIG, text="t")
+
+
+DIAGNOSED = dataclasses.replace(CONFIG, steps=30)
+
+
+def test_a_diagnosed_run_has_the_same_bits(tmp_path):
+    plain = run(trainer(tmp_path / "plain", DIAGNOSED))
+    made = trainer(tmp_path / "diagnosed", DIAGNOSED, diagnose=True)
+    records = run(made)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert contents(tmp_path / "diagnosed" / name) == contents(tmp_path / "plain" / name)
+    found = [record for record in records if record.event == "diagnosed"]
+    assert [record.step for record in found] == [r.step for r in plain if r.event == "evaluated"] == [13, 26, 30]
+    assert found[0].steps_back == (0, 1, 2, 4, 8, 15)
+
+
+def test_a_run_can_be_diagnosed_from_a_resume_on(tmp_path):
+    run(trainer(tmp_path / "whole", DIAGNOSED))
+    run(trainer(tmp_path / "parts", DIAGNOSED), stop_after=14)
+    resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
+    records = run(trainer(tmp_path / "parts", DIAGNOSED, resume=resume, diagnose=True))
+    assert [record.step for record in records if record.event == "diagnosed"] == [26, 30]
+    assert contents(tmp_path / "parts/last.safetensors") == contents(tmp_path / "whole/last.safetensors")
+
+
+def test_update_ratios_are_those_of_the_step(tmp_path):
+    made = trainer(tmp_path / "run", TrainConfig(seq_len=16, batch_size=4, steps=3, eval_every=2), diagnose=True)
+    was = None
+    for record in made.run():
+        if record.event == "step" and record.step == 1:
+            was = made.network.parameters["w_out"].astype(float)
+        if record.event == "step" and record.step == 2:
+            change = made.network.parameters["w_out"].astype(float) - was
+        if record.event == "diagnosed" and record.step == 2:
+            ratio = np.linalg.norm(change) / np.linalg.norm(was)
+            assert record.update_ratios["w_out"] == pytest.approx(ratio, rel=1e-6)
+            return
+    raise AssertionError("no diagnosis at step 2")
