@@ -4,8 +4,8 @@
     python benchmarks/against_pytorch.py --threads 1 --shapes 2x128x50x50,1x100x7x33 --sampling ""
 
 ``benchmarks/pytorch_sides.py`` says what is the same on both sides.  The sides take turns (A B A B …), so that the
-machine's drift hits both; reported are the median of the paired ratios and their range.  PyTorch runs at its best: the faster of
-one-hot input and looked-up rows.
+machine's drift hits both; reported are the median of the paired ratios and their range.  PyTorch runs at its best: the
+faster of one-hot input and looked-up rows.
 """
 
 import argparse
@@ -20,7 +20,7 @@ VOCABULARY = 65
 SHAPES = "2x128x50x50,2x256x64x100,2x512x64x100,3x512x100x100,1x100x7x33,2x300x48x64,4x64x16x200,1x1024x32x50"
 SAMPLING = "2x128x1,3x512x1,2x128x64,3x512x64"
 CHARACTERS = 100  # of one call that samples
-HEAD = ("model, lanes x steps", "threads", "chars/s", "PyTorch's", "ratio", "GFLOP/s", "of peak", "PyTorch's")
+HEAD = ("model, batch rows x steps", "threads", "chars/s", "PyTorch's", "ratio", "GFLOP/s", "of peak", "PyTorch's")
 
 
 def row(label, threads, characters, outcome, operations=0.0):
@@ -36,7 +36,7 @@ def row(label, threads, characters, outcome, operations=0.0):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", default="2,1", help="numbers of threads")
-    parser.add_argument("--shapes", default=SHAPES, help="layers x hidden x lanes x steps, with commas")
+    parser.add_argument("--shapes", default=SHAPES, help="layers x hidden x batch rows x steps, with commas")
     parser.add_argument("--sampling", default=SAMPLING, help="layers x hidden x streams, with commas")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one turn")
@@ -47,20 +47,20 @@ def main():
         for stream in filter(None, (sys.stdout, options.output)):
             print(line, file=stream, flush=True)
 
-    def contest(config, lanes, steps, threads, orders):
-        return compare(Case(config, lanes, steps, threads), orders, options.rounds, options.seconds)
+    def contest(config, batch, steps, threads, orders):
+        return compare(Case(config, batch, steps, threads), orders, options.rounds, options.seconds)
 
     for threads in map(int, options.threads.split(",")):
         say("")
         say(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
         memory = []
         for shape in options.shapes.split(",") if options.shapes else ():
-            layers, hidden, lanes, steps = map(int, shape.split("x"))
+            layers, hidden, batch, steps = map(int, shape.split("x"))
             config = ModelConfig(VOCABULARY, hidden, layers)
-            (training, evaluation), resident = contest(config, lanes, steps, threads, [("train",), ("evaluate",)])
-            label, operations = f"{layers}x{hidden}, {lanes}x{steps}", training_flops(config)
-            say(row(f"train {label}", threads, lanes * steps, training, operations))
-            say(row(f"evaluate {label}", threads, lanes * steps, evaluation, operations / 3))
+            (training, evaluation), resident = contest(config, batch, steps, threads, [("train",), ("evaluate",)])
+            label, operations = f"{layers}x{hidden}, {batch}x{steps}", training_flops(config)
+            say(row(f"train {label}", threads, batch * steps, training, operations))
+            say(row(f"evaluate {label}", threads, batch * steps, evaluation, operations / 3))
             memory.append(f"| {label} | {resident[0] / 1e6:,.0f} | {resident[1] / 1e6:,.0f} |")
         for shape in options.sampling.split(",") if options.sampling else ():
             layers, hidden, streams = map(int, shape.split("x"))

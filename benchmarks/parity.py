@@ -3,10 +3,10 @@
     pip install '.[benchmark]' && python benchmarks/parity.py tinyshakespeare.txt
     python benchmarks/parity.py TEXT --epochs 1 --threads 1 --output curves.json
 
-The recipe: 2 layers of 128 units, 50 lanes of 50 steps, RMSprop (rate 0.002, alpha 0.95, epsilon 1e-8), every element
-of the gradient clipped to ±5, no dropout; the state is carried from window to window and is zero where an epoch starts.
-One side runs after the other, so that neither's threads are in the other's way.  At the end each scores every character
-of the validation part (the last tenth) once, in one pass with the state carried.
+The recipe: 2 layers of 128 units, 50 batch rows of 50 steps, RMSprop (rate 0.002, alpha 0.95, epsilon 1e-8), every
+element of the gradient clipped to ±5, no dropout; the state is carried from window to window and is zero where an epoch
+starts. One side runs after the other, so that neither's threads are in the other's way.  At the end each scores every
+character of the validation part (the last tenth) once, in one pass with the state carried.
 """
 
 import argparse
@@ -22,10 +22,10 @@ from charrnn.inference.loss import evaluate
 from charrnn.network.network import CharLSTM
 from charrnn.system.threads import available_threads
 from charrnn.text.corpus import Parts, open_corpus
-from charrnn.text.windows import Batches
+from charrnn.text.windows import TrainingWindows
 from charrnn.training.optimizer import Optimizer
 
-LANES, STEPS, HIDDEN, LAYERS = 50, 50, 128, 2
+BATCH, STEPS, HIDDEN, LAYERS = 50, 50, 128, 2
 LR, ALPHA, EPSILON, CLIP_VALUE = 2e-3, 0.95, 1e-8, 5.0
 COMPARED, EVERY = 500, 50  # steps over which the curves are compared, and steps to a row
 PIECE = 1000  # characters that PyTorch scores at a time
@@ -40,10 +40,10 @@ class Charrnn:
         clipping = {"clip_value": CLIP_VALUE, "clip": 0.0}
         config = TrainConfig(optimizer="rmsprop", beta2=ALPHA, epsilon=EPSILON, weight_decay=0.0, **clipping)
         self.optimizer = Optimizer(config, self.network.parameters, self.network.team)
-        self.lanes = case.lanes
+        self.batch = case.batch
 
     def begin_epoch(self):
-        self.state = self.network.initial_state(self.lanes)
+        self.state = self.network.initial_state(self.batch)
 
     def step(self, x, y):
         """One update on a window x, y (T, B); its loss in nats per character."""
@@ -54,7 +54,7 @@ class Charrnn:
 
     def score(self, before, ids):
         """Mean loss of ids (N,), the id ``before`` the first being known."""
-        return evaluate(self.network, ids, before, lanes=1).loss
+        return evaluate(self.network, ids, before, batch=1).loss
 
 
 class Twin(PyTorch):
@@ -97,12 +97,12 @@ class Twin(PyTorch):
         return total / len(ids)
 
 
-def train(side, batches, epochs):
+def train(side, windows, epochs):
     """The loss of every step."""
     for epoch in range(epochs):
         side.begin_epoch()
-        for number in range(batches.windows):
-            yield side.step(*batches.window(epoch, number))
+        for number in range(windows.count):
+            yield side.step(*windows.window(epoch, number))
 
 
 def relative(ours, theirs):
@@ -120,15 +120,15 @@ def main():
 
     corpus = open_corpus([options.text])
     parts = Parts.of(corpus.ids, "90/10/0")
-    batches = Batches(parts.train, LANES, STEPS, options.seed)
-    case = Case(ModelConfig(len(corpus.vocabulary), HIDDEN, LAYERS), LANES, STEPS, options.threads)
-    print(f"{LAYERS}x{HIDDEN}, {LANES}x{STEPS}, {options.epochs} epochs of {batches.windows} windows\n")
+    windows = TrainingWindows(parts.train, BATCH, STEPS, options.seed)
+    case = Case(ModelConfig(len(corpus.vocabulary), HIDDEN, LAYERS), BATCH, STEPS, options.threads)
+    print(f"{LAYERS}x{HIDDEN}, {BATCH}x{STEPS}, {options.epochs} epochs of {windows.count} windows\n")
 
     curves, validation, seconds = {}, {}, {}
     for name, kind in (("charrnn", Charrnn), ("PyTorch", Twin)):
         side = kind(case)
         begun = time.perf_counter()
-        curves[name] = list(train(side, batches, options.epochs))
+        curves[name] = list(train(side, windows, options.epochs))
         seconds[name] = time.perf_counter() - begun
         validation[name] = side.score(int(parts.train[-1]), parts.validation)
     ours, theirs = curves.values()

@@ -3,7 +3,7 @@
     python benchmarks/product.py
 
 A product of rows x depth by depth x columns, again and again, on one thread.  With 64 x 64 weights everything stays in
-the nearest cache; the others are a recurrence's: lanes of a thread, hidden units, and four gates of these.
+the nearest cache; the others are a recurrence's: batch rows of a thread, hidden units, and four gates of these.
 """
 
 import time

@@ -31,16 +31,16 @@ AGREEMENT = 2e-5  # relative, of the losses of the first steps
 
 @dataclass(frozen=True)
 class Case:
-    """What both sides do: a model on windows of ``lanes`` x ``steps`` characters, with so many threads."""
+    """What both sides do: a model on windows of ``batch`` x ``steps`` characters, with so many threads."""
 
     config: ModelConfig
-    lanes: int
+    batch: int
     steps: int
     threads: int
 
     def ids(self) -> np.ndarray:
         """The characters (T+1, B) of the one window."""
-        size = (self.steps + 1, self.lanes)
+        size = (self.steps + 1, self.batch)
         return np.random.default_rng(2).integers(self.config.vocabulary, size=size).astype(np.int32)
 
     def parameters(self) -> Parameters:
@@ -58,7 +58,7 @@ class Charrnn:
         self.network.set_parameters(dict(case.parameters().items()))
         training = TrainConfig(optimizer="adam", clip=CLIP, beta1=BETAS[0], beta2=BETAS[1])
         self.optimizer = Optimizer(training, self.network.parameters, self.network.team)
-        self.ids, self.state = case.ids(), self.network.initial_state(case.lanes)
+        self.ids, self.state = case.ids(), self.network.initial_state(case.batch)
         self.sampler: Sampler | None = None
 
     def train(self) -> float:
@@ -73,7 +73,7 @@ class Charrnn:
         return float(self.network.losses(self.ids[:-1], self.ids[1:], self.state).mean())
 
     def sample(self, characters: int) -> None:
-        """Write so many characters in every lane."""
+        """Write so many characters in every batch row."""
         if self.sampler is None:
             self.sampler = Sampler(self.network, np.zeros(1, np.int32), self.ids.shape[1], seed=1)
         self.sampler.draw(characters)
@@ -145,7 +145,7 @@ class PyTorch:
             return self.loss().item()
 
     def sample(self, characters: int) -> None:
-        """Write so many characters in every lane, in the usual loop."""
+        """Write so many characters in every batch row, in the usual loop."""
         torch = self.torch
         x, state = self.ids[:1], self.state
         with torch.no_grad():

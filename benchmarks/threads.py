@@ -33,15 +33,15 @@ def shown(ratios):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=available_threads())
-    parser.add_argument("--shapes", default=SHAPES, help="layers x hidden x lanes x steps, with commas")
+    parser.add_argument("--shapes", default=SHAPES, help="layers x hidden x batch rows x steps, with commas")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one turn")
     options = parser.parse_args()
-    print(f"| model, lanes x steps | {options.threads} threads to one | the registers' loop |\n|---|---|---|")
+    print(f"| model, batch rows x steps | {options.threads} threads to one | the registers' loop |\n|---|---|---|")
     for shape in options.shapes.split(","):
-        layers, hidden, lanes, steps = map(int, shape.split("x"))
+        layers, hidden, batch, steps = map(int, shape.split("x"))
         config = ModelConfig(VOCABULARY, hidden, layers)
-        subjects = [Charrnn(Case(config, lanes, steps, threads)) for threads in (1, options.threads)]
+        subjects = [Charrnn(Case(config, batch, steps, threads)) for threads in (1, options.threads)]
         ratios, bounds = [], []
         for subject in subjects:
             subject.train()
@@ -50,7 +50,7 @@ def main():
             ratios.append(together / alone)
             alone, together = (subject.peak() for subject in subjects)
             bounds.append(together / alone)
-        print(f"| {layers}x{hidden}, {lanes}x{steps} | {shown(ratios)} | {shown(bounds)} |", flush=True)
+        print(f"| {layers}x{hidden}, {batch}x{steps} | {shown(ratios)} | {shown(bounds)} |", flush=True)
 
 
 if __name__ == "__main__":

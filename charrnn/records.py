@@ -36,7 +36,7 @@ class Started(Record):
     """The run is about to take its first step.
 
     ``step`` is 0, or the step a resumed run continues from; ``total_steps`` is None under a time budget.
-    ``notes`` are sentences that the user should read (a byte-order mark dropped, fewer lanes than asked for).
+    ``notes`` are sentences that the user should read (a byte-order mark dropped, fewer batch rows than asked for).
     """
 
     event = "started"

@@ -31,7 +31,7 @@ class Checkpoint:
 
     ``parameters`` by name as in :func:`charrnn.network.parameters.parameter_shapes`; ``progress`` the run's counters;
     ``history`` its evaluations; ``corpus`` where the text came from and how it was read; ``optimizer`` the
-    moments, each a dictionary by parameter name; ``state`` the lanes' h and c, each (L, B, H); ``program`` what
+    moments, each a dictionary by parameter name; ``state`` the batch rows' h and c, each (L, B, H); ``program`` what
     wrote it, as :func:`charrnn.checkpoints.fingerprint.identity`.
     """
 
@@ -143,8 +143,8 @@ def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> 
     slots = sorted({name.split(".")[1] for name in shapes if name.startswith("optimizer.")})
     wanted |= {f"optimizer.{slot}.{name}": shape for slot in slots for name, shape in own.items()}
     if "state.h" in shapes or "state.c" in shapes:
-        lanes = (*shapes.get("state.h", ()), 1, 1)[1]
-        wanted |= dict.fromkeys(("state.h", "state.c"), (model.layers, lanes, model.hidden))
+        batch = (*shapes.get("state.h", ()), 1, 1)[1]
+        wanted |= dict.fromkeys(("state.h", "state.c"), (model.layers, batch, model.hidden))
     for name, shape in wanted.items():
         if name not in shapes:
             raise CheckpointError(f"the tensor {brief(name)} is missing")

@@ -34,9 +34,9 @@ class Ensemble:
             raise ConfigError(f"an ensemble is one or more networks of one vocabulary, not of {sizes or 'none'}")
         self.networks = tuple(networks)
 
-    def initial_state(self, lanes: int) -> list[LSTMState]:
-        """States of zeros for ``lanes`` lanes, one for each network."""
-        return [network.initial_state(lanes) for network in self.networks]
+    def initial_state(self, batch: int) -> list[LSTMState]:
+        """States of zeros for ``batch`` batch rows, one for each network."""
+        return [network.initial_state(batch) for network in self.networks]
 
     def losses(self, x: np.ndarray, y: np.ndarray, state: Sequence[LSTMState]) -> np.ndarray:
         """-log of the mean probability of every target y (T, B), 0 where y < 0: (T, B) float64 in nats.
@@ -53,7 +53,7 @@ def evaluate(
     networks: Sequence[CharLSTM],
     ids: np.ndarray,
     before: int | None = None,
-    lanes: int = 32,
+    batch: int = 32,
     steps: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -62,7 +62,7 @@ def evaluate(
     Raises:
         ConfigError: nothing can be scored, or the networks are not of one vocabulary.
     """
-    return loss.evaluate(Ensemble(networks), ids, before, lanes, steps, progress)
+    return loss.evaluate(Ensemble(networks), ids, before, batch, steps, progress)
 
 
 class EnsembleSampler(BaseSampler):

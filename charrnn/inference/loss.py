@@ -9,7 +9,7 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.network.network import CharLSTM
 from charrnn.records import bits
-from charrnn.text.windows import Lanes, Places
+from charrnn.text.windows import Places, ReadingWindows
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def evaluate(
     network: CharLSTM,
     ids: np.ndarray,
     before: int | None = None,
-    lanes: int = 32,
+    batch: int = 32,
     steps: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -61,7 +61,7 @@ def evaluate(
     """
     text = scorable(ids, before)
     loss = 0.0
-    for _, losses in _windows(network, text, lanes, steps, progress):
+    for _, losses in _windows(network, text, batch, steps, progress):
         loss += float(losses.sum(dtype=np.float64))
     return Evaluation(loss / (len(text) - 1), len(text) - 1)
 
@@ -70,7 +70,7 @@ def losses(
     network: CharLSTM,
     ids: np.ndarray,
     before: int | None = None,
-    lanes: int = 32,
+    batch: int = 32,
     steps: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
@@ -81,18 +81,18 @@ def losses(
     """
     text = scorable(ids, before)
     found = np.empty(len(text) - 1, np.float32)
-    for places, values in _windows(network, text, lanes, steps, progress):
+    for places, values in _windows(network, text, batch, steps, progress):
         found[places.at[places.own]] = values[places.own]
     return found
 
 
-def _windows(network, text, lanes, steps, progress) -> Iterator[tuple[Places, np.ndarray]]:
+def _windows(network, text, batch, steps, progress) -> Iterator[tuple[Places, np.ndarray]]:
     """The places k of windows and the losses (T, B) of text[k + 1] there, 0 where they do not count."""
-    shared = Lanes(len(text) - 1, lanes, steps)
-    state, done = network.initial_state(shared.count), 0
-    for places in shared.windows():
+    windows = ReadingWindows(len(text) - 1, batch, steps)
+    state, done = network.initial_state(windows.batch), 0
+    for places in windows:
         y = np.where(places.own, text[places.at + 1].astype(np.int32), np.int32(-1))
         yield places, network.losses(text[places.at].astype(np.int32), y, state)
         done += len(places.at)
         if progress is not None:
-            progress(done, shared.length)
+            progress(done, windows.length)

@@ -15,7 +15,7 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell, clamp, require_cells
 from charrnn.network.network import CharLSTM
-from charrnn.text.windows import Lanes
+from charrnn.text.windows import ReadingWindows
 
 BLOCK, LEAST_BLOCKS = 500, 20  # characters that depend on each other, and blocks that tell anything of a spread
 RESAMPLES, MEMORY = 2000, 2_000_000  # and numbers in memory for them at a time
@@ -64,19 +64,19 @@ def tally(
     most: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Tally, np.ndarray]:
-    """Score ids (N + 1,) in lanes, keeping sums only; also the mean c (len(means), 2) of cells outside and inside.
+    """Score ids (N + 1,) in batch rows, keeping sums only; also the mean c (len(means), 2) of cells outside and inside.
 
     At most ``most`` of them are scored, in stretches spread over the text; ``progress`` is called with the characters
     that were and all that will be.
     """
     scored = len(ids) - 1
-    lanes, known, blocks = Lanes(scored, most=most), network.config.vocabulary, -(-scored // block)
-    state = network.initial_state(lanes.count)
+    windows, known, blocks = ReadingWindows(scored, most=most), network.config.vocabulary, -(-scored // block)
+    state = network.initial_state(windows.batch)
     loss, count = np.zeros((2, blocks, 2))
     symbol_loss, symbol_count = np.zeros((2, known, 2))
     cells = np.zeros((len(means), 2))
     done = 0
-    for at, own in lanes.windows():
+    for at, own in windows:
         y = np.asarray(ids[at + 1], np.int32)
         losses = network.losses(np.asarray(ids[at], np.int32), y, state)[own]
         inside = np.zeros(len(losses), int) if mask is None else np.asarray(mask[at[own]], bool).astype(int)
@@ -304,7 +304,7 @@ class _Passes:
     def inside(self, most: int) -> np.ndarray:
         """The mask (n,) where it counts, if at most ``most`` characters are scored."""
         return np.concatenate(
-            [np.asarray(self._mask[at[own]], bool) for at, own in Lanes(len(self._ids) - 1, most=most).windows()]
+            [np.asarray(self._mask[at[own]], bool) for at, own in ReadingWindows(len(self._ids) - 1, most=most)]
         )
 
     def read(self, network: CharLSTM, most: int, means: Sequence[Cell] = ()) -> tuple[Tally, np.ndarray]:

@@ -38,9 +38,9 @@ class ClampedLSTM(CharLSTM):
             self.parameters[f"w_hh_l{layer}"][:, column] = 0
             self.parameters[f"b_l{layer}"][column] = bias
 
-    def initial_state(self, lanes: int) -> LSTMState:
-        """Zeros for ``lanes`` lanes, but for the cells that are held."""
-        state = super().initial_state(lanes)
+    def initial_state(self, batch: int) -> LSTMState:
+        """Zeros for ``batch`` batch rows, but for the cells that are held."""
+        state = super().initial_state(batch)
         for (layer, unit), value in self.held.items():
             state.c[layer, :, unit] = value
         return state

@@ -1,6 +1,6 @@
 """A model's reading of a text: every signal of every cell, and what it expected.
 
-Reading a long text in lanes: everything of a part of it, or some cells over all of it in little memory.
+Reading a long text in batch rows: everything of a part of it, or some cells over all of it in little memory.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import require_cells
 from charrnn.model import Model
-from charrnn.text.windows import Lanes
+from charrnn.text.windows import ReadingWindows
 
 SIGNALS = ("c", "h", "i", "f", "g", "o")
 UNIT_SIGNALS = ("i", "f", "o")  # in [0, 1]; the others, c through tanh, are in [-1, 1]
@@ -63,7 +63,7 @@ class Reading:
 
 
 class Reader:
-    """Reads a text part by part, in one lane: what it remembers goes on from one part to the next.
+    """Reads a text part by part, in one batch row: what it remembers goes on from one part to the next.
 
     Args:
         model: whose network reads.
@@ -223,7 +223,7 @@ def read_all(
     length: int | None = None,
     progress: Progress | None = None,
 ) -> Reading:
-    """As :func:`charrnn.inspection.reading.read`, but in lanes: several times as fast, for long parts of a text.
+    """As :func:`charrnn.inspection.reading.read`, but in batch rows: several times as fast, for long parts of a text.
 
     Raises:
         ConfigError: there is nothing there, more than fits in a gigabyte, or no such signal.
@@ -261,9 +261,9 @@ def _windows(
     """Places (n,) of ``part`` with signals (n, L, H) and log-probabilities (n, V) there, each place once."""
     if signal not in SIGNALS:
         raise ConfigError(f"signal must be one of {', '.join(SIGNALS)}, not {signal!r}")
-    lanes, network, done = Lanes(len(part)), model.network, 0
-    state = network.initial_state(lanes.count)
-    for at, own in lanes.windows():
+    windows, network, done = ReadingWindows(len(part)), model.network, 0
+    state = network.initial_state(windows.batch)
+    for at, own in windows:
         logits = network.forward(np.ascontiguousarray(part[at]), state)[own].astype(np.float64)
         logits -= logits.max(axis=1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -271,4 +271,4 @@ def _windows(
         yield at[own], np.tanh(values) if signal == "c" else values, logits
         done += len(at)
         if progress is not None:
-            progress(done, lanes.length)
+            progress(done, windows.length)

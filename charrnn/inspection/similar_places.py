@@ -17,7 +17,7 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.inspection.reading import SIGNALS
 from charrnn.network.network import CharLSTM
-from charrnn.text.windows import WARM_UP, Lanes
+from charrnn.text.windows import WARM_UP, ReadingWindows
 
 SLACK = 1
 LONGEST = 2000  # characters of a span
@@ -85,8 +85,8 @@ def similar(
 ) -> list[Moment]:
     """The ``count`` places of ids (N,) most like the span of ``wanted``, itself left out; the likest first.
 
-    The text is read twice: in lanes, to count at every character how many cells of the on-set are on, which takes two
-    bytes a character; then closely, where most of them are for a time half to twice as long as in the span.
+    The text is read twice: in batch rows, to count at every character how many cells of the on-set are on, which takes
+    two bytes a character; then closely, where most of them are for a time half to twice as long as in the span.
 
     Raises:
         ConfigError: no cell is in the on-set.
@@ -118,17 +118,17 @@ def _values(network: CharLSTM, signal: str) -> np.ndarray:
 
 def _together(network: CharLSTM, ids: np.ndarray, wanted: OnSet, progress: Progress | None) -> np.ndarray:
     """How many cells of the on-set are on after each character (N,) uint16."""
-    lanes, done = Lanes(len(ids)), 0
-    state, count = network.initial_state(lanes.count), np.zeros(len(ids), np.uint16)
+    windows, done = ReadingWindows(len(ids)), 0
+    state, count = network.initial_state(windows.batch), np.zeros(len(ids), np.uint16)
     columns = [layer * network.config.hidden + unit for layer, unit in wanted.cells]
     direction = np.where(wanted.above, np.float32(1), np.float32(-1))
-    for at, own in lanes.windows():
+    for at, own in windows:
         network.read(np.asarray(ids[at], np.int32), state)
         values = _values(network, wanted.signal)[:, :, columns] * direction
         count[at[own]] = np.count_nonzero(values >= wanted.threshold, axis=2)[own]
         done += len(at)
         if progress is not None:
-            progress(done, lanes.length)
+            progress(done, windows.length)
     return count
 
 
@@ -170,13 +170,13 @@ def _states(
         x = np.minimum(begins + np.arange(steps)[:, None], len(ids) - 1)
         network.read(np.ascontiguousarray(ids[x], np.int32), network.initial_state(len(group)))
         values = _values(network, signal)
-        for lane, (start, stop) in enumerate(group):
-            begin = int(begins[lane])
-            yield _on(values[:, lane], start - begin, stop - begin, threshold, stop < len(ids))
+        for b, (start, stop) in enumerate(group):
+            begin = int(begins[b])
+            yield _on(values[:, b], start - begin, stop - begin, threshold, stop < len(ids))
 
 
 def _on(values: np.ndarray, start: int, stop: int, threshold: float, followed: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Of values (T, C), a lane's: which cells are on from ``start`` to ``stop`` and off around, and their means."""
+    """Which cells of one batch row's values (T, C) are on from ``start`` to ``stop`` and off around; their means."""
     core = values[start + SLACK : stop - SLACK] if stop - start > 2 * SLACK else values[start:stop]
     mean = core.mean(axis=0)
     sign = np.where(mean >= 0, 1, -1).astype(np.int8)

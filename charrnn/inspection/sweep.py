@@ -1,4 +1,4 @@
-"""One pass over a text of any length, in lanes, that counts what every cell does against labels of the text.
+"""One pass over a text of any length, in batch rows, that counts what every cell does against labels of the text.
 
 For each cell a histogram of its values is kept, and in each of its bins the sums of the labels: enough for the rank of
 every value and for every score that is made of ranks.  Besides, at places evenly spread over the text, the bins
@@ -17,15 +17,15 @@ import numpy as np
 from charrnn.inspection.passage import Script
 from charrnn.kernels import compiler
 from charrnn.kernels.histograms import BINS, GRID, count_columns, count_words
-from charrnn.kernels.simd import LANES
+from charrnn.kernels.simd import WIDTH
 from charrnn.network.network import CharLSTM
-from charrnn.text.windows import WARM_UP, Lanes
+from charrnn.text.windows import WARM_UP, ReadingWindows
 
 KEPT_BYTES, MOST_KEPT = 1 << 26, 1 << 18  # of the bins that are kept, one byte each, and places
 STATES_BYTES = 1 << 26  # of the states that are kept, two bytes a number
 MOST_STATES = 20_480
-_LANES, _STEPS = 64, 128  # of a window: 32 lanes are slower by a twentieth, more than 64 no quicker
-_PILOT_STEPS, _PILOT_LANES, _PILOT_WARM_UP = 256, 32, 64
+_BATCH, _STEPS = 64, 128  # of a window: 32 batch rows are slower by a twentieth, more than 64 no quicker
+_PILOT_STEPS, _PILOT_BATCH, _PILOT_WARM_UP = 256, 32, 64
 
 Progress = Callable[[int, int], None]
 Labels = Callable[[int, int], np.ndarray]
@@ -74,7 +74,7 @@ class _Counter:
     def __init__(self, network: CharLSTM, script: Script, labels: int, signal: str, with_states: bool):
         self._network, self._script, self._signal = network, script, signal
         config, characters = network.config, len(script)
-        self._padded = -(-config.hidden // LANES) * LANES
+        self._padded = -(-config.hidden // WIDTH) * WIDTH
         cells = config.layers * self._padded
         self._sums = OneLabel(cells) if labels == 1 else ManyLabels(cells, labels)
         compiler.prepare(self._sums.kernel)
@@ -94,12 +94,12 @@ class _Counter:
     def _grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A first look, at some of a long text: what values cells take, and bins that share them out evenly."""
         ids, network = self._script.ids, self._network
-        lanes, steps, every = _PILOT_LANES, _PILOT_STEPS, 2
-        if len(ids) <= lanes * steps:
-            lanes = Lanes(len(ids)).count
-            steps, every = min(-(-len(ids) // lanes) + _PILOT_WARM_UP, len(ids)), 1
-        starts = np.linspace(0, len(ids) - steps, lanes).astype(np.int64)
-        state, seen = network.initial_state(lanes), []
+        batch, steps, every = _PILOT_BATCH, _PILOT_STEPS, 2
+        if len(ids) <= batch * steps:
+            batch = ReadingWindows(len(ids)).batch
+            steps, every = min(-(-len(ids) // batch) + _PILOT_WARM_UP, len(ids)), 1
+        starts = np.linspace(0, len(ids) - steps, batch).astype(np.int64)
+        state, seen = network.initial_state(batch), []
         for begin in range(0, steps, 64):
             at = starts + np.arange(begin, min(begin + 64, steps))[:, None]
             network.read(ids[at].astype(np.int32), state)
@@ -120,9 +120,9 @@ class _Counter:
         """Count characters ``start`` to ``stop``, whose labels are (stop - start, K)."""
         network, ids = self._network, self._script.ids
         begin = max(start - WARM_UP, 0)
-        lanes = Lanes(stop - begin, _LANES, _STEPS)
-        state, done = network.initial_state(lanes.count), start
-        for at, own in lanes.windows():
+        windows = ReadingWindows(stop - begin, _BATCH, _STEPS)
+        state, done = network.initial_state(windows.batch), start
+        for at, own in windows:
             at = at + begin
             network.read(ids[at].astype(np.int32), state)
             wanted = own & (at >= start)
@@ -202,7 +202,7 @@ class ManyLabels:
     kernel = staticmethod(count_columns)
 
     def __init__(self, cells: int, labels: int):
-        width = -(-(labels + 1) // LANES) * LANES
+        width = -(-(labels + 1) // WIDTH) * WIDTH
         self.part = np.zeros((cells, BINS, width), np.float32)
         self.totals = np.zeros((cells, BINS, labels + 1))
 

@@ -59,7 +59,7 @@ def load_atomically(typing, board, index):
 
 
 @njit
-def meet(board, arrivals):
+def wait_at_barrier(board, arrivals):
     """Arrive, and wait until there have been ``arrivals`` of all threads since the board at that address was cleared.
 
     When the meeting is abandoned nobody waits any more; what is computed after that is of no use.

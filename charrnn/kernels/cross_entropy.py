@@ -20,7 +20,7 @@ from charrnn.kernels.activations import exp
 from charrnn.kernels.compiler import Array2, Ids2, Panels, float32, intp, kernel, void
 from charrnn.kernels.matmul import offset
 from charrnn.kernels.packing import first_row
-from charrnn.kernels.simd import LANES, at_least, largest, load, load_one, splat, store, store_one, total
+from charrnn.kernels.simd import WIDTH, at_least, largest, load, load_one, splat, store, store_one, total
 from charrnn.kernels.tiles import PANEL
 
 f32 = np.float32
@@ -30,7 +30,7 @@ f32 = np.float32
 def row_maximum(row_at, width, panel_step=PANEL):
     """Largest of a row of logits."""
     top = load(row_at, 0)
-    for j in range(LANES, width, LANES):
+    for j in range(WIDTH, width, WIDTH):
         top = at_least(load(row_at, offset(j, panel_step)), top)
     return largest(top)
 
@@ -40,7 +40,7 @@ def log_sum_exp(row_at, width):
     """log Σ_v exp(logits_v) of a row of logits."""
     top = row_maximum(row_at, width)
     sums = splat(f32(0.0))
-    for j in range(0, width, LANES):
+    for j in range(0, width, WIDTH):
         sums = sums + exp(load(row_at, j) - top)
     return f32(math.log(total(sums)) + top)
 
@@ -49,30 +49,30 @@ def log_sum_exp(row_at, width):
 def cross_entropy(y, scale, smoothing, vocabulary, first, last, logits, losses):
     """losses (T, B) of targets y; if scale is not 0, logits (panels, R, 64) become scale * (softmax - target)."""
     steps, panel_step = y.shape[0], logits.strides[0] // 4
-    width = (vocabulary + LANES - 1) // LANES * LANES
+    width = (vocabulary + WIDTH - 1) // WIDTH * WIDTH
     row_at = logits.ctypes.data + 4 * PANEL * (first_row(first, steps) + last - first - 1)
     for t in range(steps):
-        for lane in range(first, last):
+        for b in range(first, last):
             row_at += 4 * PANEL
-            target = y[t, lane]
+            target = y[t, b]
             if target < 0:
-                losses[t, lane] = f32(0.0)
-                for j in range(0, width, LANES):
+                losses[t, b] = f32(0.0)
+                for j in range(0, width, WIDTH):
                     store(row_at, offset(j, panel_step), splat(f32(0.0)))
                 continue
             top = row_maximum(row_at, width, panel_step)
             target_logit = load_one(row_at, offset(target, panel_step))
             sums = splat(f32(0.0))
-            for j in range(0, width, LANES):
+            for j in range(0, width, WIDTH):
                 e = exp(load(row_at, offset(j, panel_step)) - top)
                 sums = sums + e
                 if scale != f32(0.0):
                     store(row_at, offset(j, panel_step), e)
             mass = total(sums)
-            losses[t, lane] = f32(math.log(mass) + (top - target_logit))
+            losses[t, b] = f32(math.log(mass) + (top - target_logit))
             if scale != f32(0.0):
                 factor = scale / mass
-                for j in range(0, width, LANES):
+                for j in range(0, width, WIDTH):
                     store(row_at, offset(j, panel_step), load(row_at, offset(j, panel_step)) * factor)
                 place = offset(target, panel_step)
                 store_one(row_at, place, load_one(row_at, place) - scale * (f32(1.0) - smoothing))

@@ -1,6 +1,6 @@
 """Dropout whose mask is a function of where it falls.
 
-Whether a unit is dropped depends only on (seed, step, layer, t, lane, unit), by the finaliser of MurmurHash3
+Whether a unit is dropped depends only on (seed, step, layer, t, batch row, unit), by the finaliser of MurmurHash3
 (Appleby) over a counter: no generator to save, and the same mask in forward and backward, for any number of
 threads, and after a resume.
 """
@@ -10,7 +10,7 @@ from numba import njit
 
 from charrnn.kernels.compiler import Panels, float32, intp, kernel, uint32, uint64, void
 from charrnn.kernels.packing import first_row
-from charrnn.kernels.simd import LANES, lane_numbers, load, splat, store, where_below
+from charrnn.kernels.simd import WIDTH, element_numbers, load, splat, store, where_below
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64
 
@@ -24,26 +24,26 @@ def mix(x):
 
 
 @kernel(void(Panels, uint64, uint32, float32, intp, intp, intp, intp, Panels))
-def dropout(source, key, keep_below, scale, each_step, lanes, first, last, target):
-    """target = source ⊙ mask, for the group ``first`` to ``last`` of B ``lanes``, in panels (panels, R, columns).
+def dropout(source, key, keep_below, scale, each_step, batch, first, last, target):
+    """target = source ⊙ mask, for the group ``first`` to ``last`` of B ``batch``, in panels (panels, R, columns).
 
     A unit is kept, times ``scale`` = 1 / (1 - p), where its 32-bit hash is under ``keep_below`` = (1 - p) 2³².
     ``key`` stands for (seed, step, layer).  Every t has a mask of its own if ``each_step`` is 1, all have that of t = 0
     if it is 0.  Rows of incoming states get one too that nobody reads.  Source and target may be the same array.
     """
     panels, rows, columns = source.shape
-    steps = rows // lanes - 1
+    steps = rows // batch - 1
     keep, kept, dropped = splat(keep_below), splat(scale), splat(f32(0.0))
     for panel in range(panels):
         source_at = source.ctypes.data + panel * source.strides[0]
         target_at = target.ctypes.data + panel * target.strides[0]
         row = first_row(first, steps) * columns
         for t in range(-1, steps):
-            for lane in range(first, last):
-                place = mix(key + u64(each_step * t * lanes + lane))
+            for b in range(first, last):
+                place = mix(key + u64(each_step * t * batch + b))
                 counter, salt = u32(place), u32(place >> u64(32))
-                for column in range(0, columns, LANES):
-                    x = (lane_numbers() + u32(panel * columns + column)) * u32(0x9E3779B9) + counter
+                for column in range(0, columns, WIDTH):
+                    x = (element_numbers() + u32(panel * columns + column)) * u32(0x9E3779B9) + counter
                     x = (x ^ (x >> u32(16))) * u32(0x85EBCA6B)
                     x = (x ^ (x >> u32(13))) * u32(0xC2B2AE35)
                     x = (x ^ (x >> u32(16))) ^ salt

@@ -9,13 +9,13 @@ import numpy as np
 from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids1, Longs1, Panels, intp, kernel, void
-from charrnn.kernels.simd import LANES, at_least, at_most, bits_of, float_of_bits, fma, load, splat, store
+from charrnn.kernels.simd import WIDTH, at_least, at_most, bits_of, float_of_bits, fma, load, splat, store
 
 f32 = np.float32
 GRID, BINS = 1024, 128
 _CHUNK = 256  # places at a time: what is read of them stays near
 _WHOLE = f32(2**23)  # a float of this size holds a rounded number in its low bits
-_LANES, _GRID, _BINS = np.uint64(LANES), np.uint64(GRID), np.uint64(BINS)
+_WIDTH, _GRID, _BINS = np.uint64(WIDTH), np.uint64(GRID), np.uint64(BINS)
 _IN_GRID = np.uint32(GRID - 1)  # whatever a NaN makes of it, the index stays in the table
 
 Strided = types.Array(types.float32, 3, "A")
@@ -35,7 +35,7 @@ def find_steps(values, places, start, stop, block, scale, shift, cell, steps_at)
     for n in range(start, stop):
         x = fma(load(values_at + places[n] * values.strides[0], 0), scales, shifts)
         x = at_least(at_most(x, splat(f32(GRID - 1))), splat(f32(0.0))) + _WHOLE
-        store(steps_at, (n - start) * LANES, float_of_bits(bits_of(x) & _IN_GRID))
+        store(steps_at, (n - start) * WIDTH, float_of_bits(bits_of(x) & _IN_GRID))
 
 
 @kernel(void(Strided, Longs1, Ids1, Words1, *_CELLS, Words2, Bytes2))
@@ -46,43 +46,43 @@ def count_words(values, places, rows, words, scale, shift, table, offset, first,
     added up; scale, shift (C,) and table (C, GRID) for the cells of all layers, the layer's from ``offset`` on;
     sums (C, BINS).  Where ``rows`` (P,) is not negative, the bin is also kept in bins[row, cell].
     """
-    steps, table, sums = np.empty(_CHUNK * LANES, np.uint32), table.ravel(), sums.ravel()
+    steps, table, sums = np.empty(_CHUNK * WIDTH, np.uint32), table.ravel(), sums.ravel()
     bins, cells = bins.ravel(), np.uint64(bins.shape[1])  # unsigned: no index is below zero
     for start in range(0, places.size, _CHUNK):
         stop = min(start + _CHUNK, places.size)
         for block in range(first, last):
-            cell = np.uint64(offset + LANES * block)
+            cell = np.uint64(offset + WIDTH * block)
             find_steps(values, places, start, stop, block, scale, shift, cell, steps.ctypes.data)
             for n in range(np.uint64(start), np.uint64(stop)):
-                row, k, word = rows[n], (n - np.uint64(start)) * _LANES, words[n]
-                for lane in range(_LANES):
-                    found = np.uint64(table[(cell + lane) * _GRID + steps[k + lane]])
+                row, k, word = rows[n], (n - np.uint64(start)) * _WIDTH, words[n]
+                for element in range(_WIDTH):
+                    found = np.uint64(table[(cell + element) * _GRID + steps[k + element]])
                     if row >= 0:
-                        bins[np.uint64(row) * cells + cell + lane] = found
-                    sums[(cell + lane) * _BINS + found] += word
+                        bins[np.uint64(row) * cells + cell + element] = found
+                    sums[(cell + element) * _BINS + found] += word
 
 
 @kernel(void(Strided, Longs1, Ids1, Array2, *_CELLS, Array3, Bytes2))
 def count_columns(values, places, rows, columns, scale, shift, table, offset, first, last, sums, bins):
     """The same for columns (P, W) float32, W a multiple of 16; sums (C, BINS, W)."""
     width, columns_at, sums_at = np.uint64(columns.shape[1]), columns.ctypes.data, sums.ctypes.data
-    steps, table = np.empty(_CHUNK * LANES, np.uint32), table.ravel()
+    steps, table = np.empty(_CHUNK * WIDTH, np.uint32), table.ravel()
     bins, cells = bins.ravel(), np.uint64(bins.shape[1])
     for start in range(0, places.size, _CHUNK):
         stop = min(start + _CHUNK, places.size)
         for block in range(first, last):
-            cell = np.uint64(offset + LANES * block)
+            cell = np.uint64(offset + WIDTH * block)
             find_steps(values, places, start, stop, block, scale, shift, cell, steps.ctypes.data)
             for n in range(np.uint64(start), np.uint64(stop)):
-                row, k = rows[n], (n - np.uint64(start)) * _LANES
+                row, k = rows[n], (n - np.uint64(start)) * _WIDTH
                 label = load(columns_at, n * width)
-                for lane in range(_LANES):
-                    found = np.uint64(table[(cell + lane) * _GRID + steps[k + lane]])
+                for element in range(_WIDTH):
+                    found = np.uint64(table[(cell + element) * _GRID + steps[k + element]])
                     if row >= 0:
-                        bins[np.uint64(row) * cells + cell + lane] = found
-                    at = ((cell + lane) * _BINS + found) * width
+                        bins[np.uint64(row) * cells + cell + element] = found
+                    at = ((cell + element) * _BINS + found) * width
                     store(sums_at, at, load(sums_at, at) + label)
-                    for j in range(_LANES, width, _LANES):
+                    for j in range(_WIDTH, width, _WIDTH):
                         store(sums_at, at + j, load(sums_at, at + j) + load(columns_at, n * width + j))
 
 

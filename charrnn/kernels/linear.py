@@ -7,7 +7,7 @@ from numba import njit
 
 from charrnn.kernels.compiler import Array1, Array3, Panels, intp, kernel, void
 from charrnn.kernels.matmul import multiply_block
-from charrnn.kernels.simd import LANES, load, store
+from charrnn.kernels.simd import WIDTH, load, store
 from charrnn.kernels.tiles import PANEL
 
 # Rows that go through a block of a panel before the next is taken: enough to use it often, few enough that their own
@@ -22,7 +22,7 @@ def step_to_next(panel, panels, panel_step):
 
 
 @kernel(void(Panels, Array3, Array1, intp, intp, Panels))
-def affine(x, packed, bias, first, last, y):
+def linear(x, packed, bias, first, last, y):
     """y (panels, R, 64) = x (panels, R, 64) W + bias (Np,), with W packed (panels over N, K, 64)."""
     panels, depth, _ = packed.shape
     packed_at, bias_at = packed.ctypes.data, bias.ctypes.data
@@ -31,11 +31,11 @@ def affine(x, packed, bias, first, last, y):
         x_at, y_at = x.ctypes.data + 4 * start * PANEL, y.ctypes.data + 4 * start * PANEL
         for panel in range(panels):
             column = PANEL * panel
-            vectors = min(PANEL, bias.size - column) // LANES
+            vectors = min(PANEL, bias.size - column) // WIDTH
             y_panel = y_at + panel * y.strides[0]
             y_next = y_panel + step_to_next(panel, panels, y.strides[0])
             for row in range(0, rows * PANEL, PANEL):
-                for j in range(0, vectors * LANES, LANES):
+                for j in range(0, vectors * WIDTH, WIDTH):
                     store(y_panel, row + j, load(bias_at, column + j))
             for k in range(0, depth, PANEL):
                 size = min(PANEL, depth - k)

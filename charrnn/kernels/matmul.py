@@ -11,7 +11,7 @@ and B are both activations, and A is read across.
 
 from numba import njit
 
-from charrnn.kernels.simd import LANES
+from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import LINE, PANEL, TILE_ROWS, TILE_VECTORS, multiply_tile, multiply_tile_of_runs
 
 
@@ -41,7 +41,7 @@ def multiply_block(a, a_row, b, c, c_row, depth, rows, vectors, ahead, further):
     tiles, least, larger = even_tiles(rows)
     for first_vector in range(0, vectors, TILE_VECTORS):
         width = min(TILE_VECTORS, vectors - first_vector)
-        shift = 4 * LANES * first_vector
+        shift = 4 * WIDTH * first_vector
         tile_a, tile_c = a, c + shift
         lines = 2 if 1 < tiles < 4 and width == TILE_VECTORS else 1
         coming = b if first_vector else ahead  # fetched once, whatever the width of a tile
@@ -76,7 +76,7 @@ def multiply_runs(x, y, c, runs, runs_end, columns, vectors, ahead, ahead_rows, 
     """
     tiles, least, larger = even_tiles(columns)
     for first_vector in range(0, vectors, TILE_VECTORS):
-        width, shift = min(TILE_VECTORS, vectors - first_vector), 4 * LANES * first_vector
+        width, shift = min(TILE_VECTORS, vectors - first_vector), 4 * WIDTH * first_vector
         tile_x, tile_c = x, c + shift
         for tile in range(tiles):
             count = least + (tile < larger)

@@ -15,7 +15,7 @@ from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Doubles1, Longs2, float32, intp, kernel, void
 from charrnn.kernels.simd import (
-    LANES,
+    WIDTH,
     at_least,
     at_most,
     bits_of,
@@ -59,7 +59,7 @@ def _bounded(x, bound):
 
 @njit
 def _signed(size, x):
-    """size · sign(x), lane by lane; 0 for both zeros."""
+    """size · sign(x), element by element; 0 for both zeros."""
     bits = bits_of(x)
     sized = float_of_bits((bits & _SIGN) | bits_of(splat(size)))
     return where_below(bits << u32(1), splat(u32(1)), splat(f32(0.0)), sized)
@@ -81,7 +81,7 @@ def sum_of_squares(gradient, ranges, first, last, bound, sums):
     at = gradient.ctypes.data
     for number in range(first, last):
         squares = splat(f32(0.0))
-        for k in range(ranges[number, 0], ranges[number, 1], LANES):
+        for k in range(ranges[number, 0], ranges[number, 1], WIDTH):
             g = _bounded(load(at, k), bound)
             squares = fma(g, g, squares)
         sums[number] = total(squares)
@@ -103,7 +103,7 @@ def adam(parameters, gradient, m, v, ranges, first, last, biases, weights, step_
     weight1, weight2 = f32(1.0) - beta1, f32(1.0) - beta2
     for number in range(first, last):
         regime = weights if ranges[number, 2] else biases
-        for k in range(ranges[number, 0], ranges[number, 1], LANES):
+        for k in range(ranges[number, 0], ranges[number, 1], WIDTH):
             p = load(p_at, k)
             g = _effective(load(g_at, k), p, regime)
             mean = load(m_at, k)
@@ -124,7 +124,7 @@ def rmsprop(parameters, gradient, v, ranges, first, last, biases, weights, lr, a
     p_at, g_at, v_at = parameters.ctypes.data, gradient.ctypes.data, v.ctypes.data
     for number in range(first, last):
         regime = weights if ranges[number, 2] else biases
-        for k in range(ranges[number, 0], ranges[number, 1], LANES):
+        for k in range(ranges[number, 0], ranges[number, 1], WIDTH):
             p = load(p_at, k)
             g = _effective(load(g_at, k), p, regime)
             square = fma(g * g, splat(weight), load(v_at, k) * alpha)
@@ -141,7 +141,7 @@ def sgd(parameters, gradient, m, ranges, first, last, biases, weights, lr, momen
     p_at, g_at, m_at = parameters.ctypes.data, gradient.ctypes.data, m.ctypes.data
     for number in range(first, last):
         regime = weights if ranges[number, 2] else biases
-        for k in range(ranges[number, 0], ranges[number, 1], LANES):
+        for k in range(ranges[number, 0], ranges[number, 1], WIDTH):
             p = load(p_at, k)
             g = _effective(load(g_at, k), p, regime)
             velocity = fma(load(m_at, k), splat(momentum), g)
@@ -155,7 +155,7 @@ def follow(average, parameters, ranges, first, last, weight):
     """Exponential moving average: average ← average + weight (p - average)."""
     a_at, p_at = average.ctypes.data, parameters.ctypes.data
     for number in range(first, last):
-        for k in range(ranges[number, 0], ranges[number, 1], LANES):
+        for k in range(ranges[number, 0], ranges[number, 1], WIDTH):
             a = load(a_at, k)
             store(a_at, k, fma(load(p_at, k) - a, splat(weight), a))
 
@@ -168,7 +168,7 @@ def mean_squares(gradient, squares, start, stop, part, chunk, sums):
     """s ← s + part (g² - s), with ``part`` = 1/k at the k-th update the mean so far; sums[chunk] = Σ sqrt(s)."""
     g_at, s_at = gradient.ctypes.data, squares.ctypes.data
     roots = splat(f32(0.0))
-    for k in range(start, stop, LANES):
+    for k in range(start, stop, WIDTH):
         g, s = load(g_at, k), load(s_at, k)
         s = fma(g * g - s, splat(part), s)
         store(s_at, k, s)
@@ -181,7 +181,7 @@ def adapt(parameters, gradient, squares, original, start, stop, lr, decay, mean,
     """p ← p - lr g / (r + ε) + min(decay r / mean, 1) (p₀ - p), where r = sqrt(s) and ``mean`` is that of all r."""
     p_at, g_at = parameters.ctypes.data, gradient.ctypes.data
     s_at, original_at = squares.ctypes.data, original.ctypes.data
-    for k in range(start, stop, LANES):
+    for k in range(start, stop, WIDTH):
         p, r = load(p_at, k), sqrt(load(s_at, k))
         back = at_most(r * (decay / mean), splat(f32(1.0)))
         p = fma(load(original_at, k) - p, back, p)

@@ -8,7 +8,7 @@ zero in weights, hence zero in states and gradients as long as these are numbers
 
 Plain matrices (the output layer) keep their column order and are padded to whole vectors.
 
-Groups of lanes: whose rows lie together, the incoming states first, then those of one step after the other.
+Groups of batch rows: whose rows lie together, the incoming states first, then those of one step after the other.
 
 :class:`charrnn.network.workspace.Layout` has the whole of it.
 """
@@ -16,27 +16,27 @@ Groups of lanes: whose rows lie together, the incoming states first, then those 
 from numba import njit
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, intp, kernel, void
-from charrnn.kernels.simd import LANES, load, load_one, store, store_one, transpose
+from charrnn.kernels.simd import WIDTH, load, load_one, store, store_one, transpose
 from charrnn.kernels.tiles import PANEL
 
 
 @njit
 def block_start(panel, block, units, gated):
     """First parameter column of the 16 in block ``block`` (0 to 3) of panel ``panel``."""
-    return block * units + LANES * panel if gated else PANEL * panel + LANES * block
+    return block * units + WIDTH * panel if gated else PANEL * panel + WIDTH * block
 
 
 @njit
 def block_size(panel, block, units, gated):
     """How many of those 16 columns are real: the rest is padding. ``units`` is H, or the columns if plain."""
-    start = LANES * panel if gated else PANEL * panel + LANES * block
-    return max(0, min(LANES, units - start))
+    start = WIDTH * panel if gated else PANEL * panel + WIDTH * block
+    return max(0, min(WIDTH, units - start))
 
 
 @njit
 def copy_columns(source, source_at, target, target_at, size):
     """Copy ``size`` floats, at most 16, from and to offsets of two arrays' memory."""
-    if size == LANES:
+    if size == WIDTH:
         store(target.ctypes.data, target_at, load(source.ctypes.data, source_at))
     else:
         for j in range(size):
@@ -52,7 +52,7 @@ def pack(weights, gated, first, last, packed):
         for block in range(4):
             for panel in range(first, last):  # innermost: they are neighbours in a row, and rows are often pages apart
                 start = block_start(panel, block, units, gated)
-                target = (panel * depth + k) * PANEL + LANES * block
+                target = (panel * depth + k) * PANEL + WIDTH * block
                 copy_columns(weights, k * columns + start, packed, target, block_size(panel, block, units, gated))
 
 
@@ -61,22 +61,22 @@ def pack_transposed(weights, gated, first, last, packed):
     """Panels of the transpose: weights (K, N) to packed (panels over K, N padded and interleaved, 64)."""
     rows, columns = weights.shape
     units = columns // 4 if gated else columns
-    blocks = packed.shape[1] // LANES
+    blocks = packed.shape[1] // WIDTH
     for panel in range(first, last):
         width = min(PANEL, rows - PANEL * panel)
         for n in range(blocks):
             start = block_start(n // 4, n % 4, units, gated)
             size = block_size(n // 4, n % 4, units, gated)
-            for k in range(0, width, LANES):
+            for k in range(0, width, WIDTH):
                 row = PANEL * panel + k
-                count = min(LANES, width - k)
-                if size == count == LANES:
-                    source, target = row * columns + start, (panel * packed.shape[1] + LANES * n) * PANEL + k
+                count = min(WIDTH, width - k)
+                if size == count == WIDTH:
+                    source, target = row * columns + start, (panel * packed.shape[1] + WIDTH * n) * PANEL + k
                     transpose(weights.ctypes.data + 4 * source, columns, packed.ctypes.data + 4 * target, PANEL)
                 else:
                     for i in range(count):
                         for j in range(size):
-                            packed[panel, LANES * n + j, k + i] = weights[row + i, start + j]
+                            packed[panel, WIDTH * n + j, k + i] = weights[row + i, start + j]
 
 
 @kernel(void(Array2, Array1, intp, intp, Array3))
@@ -88,17 +88,17 @@ def pack_table(weights, bias, first, last, table):
             for block in range(4):
                 start = block_start(panel, block, units, True)
                 for j in range(block_size(panel, block, units, True)):
-                    table[panel, row, LANES * block + j] = weights[row, start + j] + bias[start + j]
+                    table[panel, row, WIDTH * block + j] = weights[row, start + j] + bias[start + j]
 
 
 @kernel(void(Array1, intp, Array1))
 def pack_bias(bias, gated, packed):
     """The bias in the order and with the padding of packed columns."""
     units = bias.size // 4 if gated else bias.size
-    for n in range(packed.size // LANES):
+    for n in range(packed.size // WIDTH):
         start = block_start(n // 4, n % 4, units, gated)
         for j in range(block_size(n // 4, n % 4, units, gated)):
-            packed[LANES * n + j] = bias[start + j]
+            packed[WIDTH * n + j] = bias[start + j]
 
 
 @njit
@@ -109,12 +109,12 @@ def unpack(sums, start, first, last, gated, gradient):
     for row in range(rows):
         for block in range(4):
             for panel in range(first, last):
-                source = start + ((panel - first) * rows + row) * PANEL + LANES * block
+                source = start + ((panel - first) * rows + row) * PANEL + WIDTH * block
                 target = row * columns + block_start(panel, block, units, gated)
                 copy_columns(sums, source, gradient, target, block_size(panel, block, units, gated))
 
 
 @njit
 def first_row(first, steps):
-    """The first row of the group that begins with lane ``first``: each lane before has one a step and one more."""
+    """The first row of the group that begins with batch row ``first``: each batch row takes T + 1 rows."""
     return first * (steps + 1)

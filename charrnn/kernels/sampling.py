@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit, types
 
 from charrnn.kernels.activations import exp
-from charrnn.kernels.barrier import meet
+from charrnn.kernels.barrier import wait_at_barrier
 from charrnn.kernels.compiler import (
     Array1,
     Array2,
@@ -37,7 +37,7 @@ from charrnn.kernels.compiler import (
 from charrnn.kernels.cross_entropy import log_sum_exp, row_maximum
 from charrnn.kernels.lstm import cell_forward
 from charrnn.kernels.matmul import multiply_panel, offset
-from charrnn.kernels.simd import LANES, load, store
+from charrnn.kernels.simd import WIDTH, load, store
 from charrnn.kernels.tiles import PANEL
 
 Model = types.Tuple((Array3, Array4, Array4, Array2, Array3, Array1))
@@ -53,7 +53,7 @@ def add_product(x_at, x_width, depth, packed_at, y_at, y_width, rows, first_pane
     """Panels of y (rows, Np) += x (rows, K) W."""
     for panel in range(first_panel, last_panel):
         column = PANEL * panel
-        vectors = min(PANEL, y_width - column) // LANES
+        vectors = min(PANEL, y_width - column) // WIDTH
         b, c = packed_at + 4 * column * depth, y_at + 4 * column
         multiply_panel(x_at, x_width, PANEL, b, c, y_width, depth, rows, vectors, b + 4 * depth * PANEL)
 
@@ -62,7 +62,7 @@ def add_product(x_at, x_width, depth, packed_at, y_at, y_width, rows, first_pane
 def set_rows(y_at, width, rows, row_at, panel_step, first_panel, last_panel):
     """Panels of every row of y (rows, width) become those of the one at ``row_at``, which are ``panel_step`` apart."""
     for row in range(rows):
-        for j in range(PANEL * first_panel, min(PANEL * last_panel, width), LANES):
+        for j in range(PANEL * first_panel, min(PANEL * last_panel, width), WIDTH):
             store(y_at, row * width + j, load(row_at, offset(j, panel_step)))
 
 
@@ -97,14 +97,14 @@ def choose(logits_at, weights, order, count, uniform, temperature, top_k, top_p,
     if temperature == f32(0.0):
         best = 0
         logits = weights  # a copy, to be read by index
-        for j in range(0, width, LANES):
+        for j in range(0, width, WIDTH):
             store(logits.ctypes.data, j, load(logits_at, j))
         for k in range(count):
             if logits[k] > logits[best]:
                 best = k
         return best
     scale = f32(1.0) / temperature
-    for j in range(0, width, LANES):
+    for j in range(0, width, WIDTH):
         store(weights.ctypes.data, j, exp((load(logits_at, j) - top) * scale))
     kept = count
     filtered = 0 < top_k < count or top_p < f32(1.0) or min_p > f32(0.0)
@@ -166,11 +166,11 @@ def predict_share(model, state, turn, share, board_at, met, gates, logits):
         c_at, h_at = c.ctypes.data + place, after_at + place
         for row in range(rows):
             for panel in range(first_panel, last_panel):
-                unit = row * hidden + LANES * panel
+                unit = row * hidden + WIDTH * panel
                 cell_forward(gates_at, 4 * unit, c_at, c_at, unit, h_at, unit)
         if workers > 1:
             met += 1
-            meet(board_at, workers * met)
+            wait_at_barrier(board_at, workers * met)
     first_panel, last_panel = output.shape[0] * worker // workers, output.shape[0] * (worker + 1) // workers
     top_at = after_at + 4 * ((layers - 1) * streams + first) * hidden
     logits_at, width = logits.ctypes.data + 4 * first * logits.shape[1], logits.shape[1]
@@ -178,7 +178,7 @@ def predict_share(model, state, turn, share, board_at, met, gates, logits):
     add_product(top_at, hidden, depth, output.ctypes.data, logits_at, width, rows, first_panel, last_panel)
     if workers > 1:
         met += 1
-        meet(board_at, workers * met)
+        wait_at_barrier(board_at, workers * met)
     return met
 
 
@@ -212,7 +212,7 @@ def write(model, state, turn, uniforms, filters, share, board, gates, logits, we
                 drawn[step, stream] = ids[stream]
         if workers > 1:
             met += 1
-            meet(board_at, workers * met)
+            wait_at_barrier(board_at, workers * met)
 
 
 @njit
@@ -232,7 +232,7 @@ def average(logits, stream, count):
         normaliser = log_sum_exp(row_at, width)
         if model == 0:
             first = normaliser
-        for j in range(0, width, LANES):
+        for j in range(0, width, WIDTH):
             store(row_at, j, load(row_at, j) - (normaliser - first))
     for k in range(count):
         top = logits[0, stream, k]

@@ -1,7 +1,7 @@
 """Vectors of sixteen numbers as Numba types, so that kernels read like their equations.
 
-``float32x16`` and ``uint32x16`` are LLVM vectors.  LLVM gives sixteen lanes one register on AVX-512, two on
-AVX2, four on NEON; because every lane does the same operations in the same order everywhere, results are the
+``float32x16`` and ``uint32x16`` are LLVM vectors.  LLVM gives sixteen elements one register on AVX-512, two on
+AVX2, four on NEON; because every element goes through the same operations in the same order everywhere, results are the
 same bits on all of them.  Numba's own loops do not get there: LLVM cannot prove arrays apart, and ``exp`` and
 ``tanh`` of the C library are scalar calls.
 
@@ -16,18 +16,18 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-LANES = 16
+WIDTH = 16
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 
 
 class Vector(types.Type):
-    """The Numba type of ``LANES`` numbers of one kind in a register."""
+    """The Numba type of ``WIDTH`` numbers of one kind in a register."""
 
     def __init__(self, element, llvm_element):
         self.element = element
-        self.llvm = ir.VectorType(llvm_element, LANES)
-        super().__init__(name=f"{element}x{LANES}")
+        self.llvm = ir.VectorType(llvm_element, WIDTH)
+        super().__init__(name=f"{element}x{WIDTH}")
 
 
 float32x16 = Vector(types.float32, ir.FloatType())
@@ -46,10 +46,10 @@ def llvm_pointer(builder, base, offset):
 
 
 def llvm_splat(builder, scalar):
-    """A vector with ``scalar`` in every lane."""
-    kind = ir.VectorType(scalar.type, LANES)
+    """A vector with ``scalar`` in every element."""
+    kind = ir.VectorType(scalar.type, WIDTH)
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, _I32(0))
-    zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+    zeros = ir.Constant(ir.VectorType(_I32, WIDTH), [0] * WIDTH)
     return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
 
 
@@ -125,7 +125,7 @@ def store_one(typing, base, offset, value):
 
 @intrinsic
 def splat(typing, scalar):
-    """A vector with one number in every lane (float32 or uint32)."""
+    """A vector with one number in every element (float32 or uint32)."""
     vectors = {types.float32: float32x16, types.uint32: uint32x16}
     if scalar not in vectors:
         return None
@@ -137,11 +137,11 @@ def splat(typing, scalar):
 
 
 @intrinsic
-def lane_numbers(typing):
+def element_numbers(typing):
     """0, 1, 2, … 15 as uint32."""
 
     def codegen(context, builder, signature, args):
-        return ir.Constant(uint32x16.llvm, list(range(LANES)))
+        return ir.Constant(uint32x16.llvm, list(range(WIDTH)))
 
     return uint32x16(), codegen
 
@@ -173,9 +173,9 @@ def transpose(typing, source, source_row, target, target_row):
         def pointer(base, row, number):
             return llvm_pointer(builder, base, builder.mul(row, _I64(number)))
 
-        rows = [builder.load(pointer(source, source_row, k), align=4, typ=float32x16.llvm) for k in range(LANES)]
-        half = LANES // 2
-        zipped = [[lane // 2 + start + lane % 2 * LANES for lane in range(LANES)] for start in (0, half)]
+        rows = [builder.load(pointer(source, source_row, k), align=4, typ=float32x16.llvm) for k in range(WIDTH)]
+        half = WIDTH // 2
+        zipped = [[element // 2 + start + element % 2 * WIDTH for element in range(WIDTH)] for start in (0, half)]
         masks = [ir.Constant(uint32x16.llvm, mask) for mask in zipped]
         # Rows k and k + 8 are interleaved: that turns the eight bits of a place (row, column) by one. After four such
         # turns row and column have changed places.
@@ -239,7 +239,7 @@ def fma(typing, x, y, z):
     """x y + z, rounded once."""
 
     def codegen(context, builder, signature, args):
-        return llvm_call(builder, f"llvm.fma.v{LANES}f32", float32x16.llvm, args)
+        return llvm_call(builder, f"llvm.fma.v{WIDTH}f32", float32x16.llvm, args)
 
     return float32x16(float32x16, float32x16, float32x16), codegen
 
@@ -249,7 +249,7 @@ def sqrt(typing, x):
     """Square root, correctly rounded."""
 
     def codegen(context, builder, signature, args):
-        return llvm_call(builder, f"llvm.sqrt.v{LANES}f32", float32x16.llvm, args)
+        return llvm_call(builder, f"llvm.sqrt.v{WIDTH}f32", float32x16.llvm, args)
 
     return float32x16(float32x16), codegen
 
@@ -274,7 +274,7 @@ at_least = _selection("<")
 
 @intrinsic
 def where_below(typing, x, limit, then, otherwise):
-    """Lane by lane: ``then`` where uint32 ``x`` < ``limit``, else ``otherwise``."""
+    """Element by element: ``then`` where uint32 ``x`` < ``limit``, else ``otherwise``."""
 
     def codegen(context, builder, signature, args):
         x, limit, then, otherwise = args
@@ -287,7 +287,7 @@ def _reduction(combine):
     @intrinsic
     def reduce(typing, x):
         def codegen(context, builder, signature, args):
-            values = [builder.extract_element(args[0], _I32(lane)) for lane in range(LANES)]
+            values = [builder.extract_element(args[0], _I32(element)) for element in range(WIDTH)]
             while len(values) > 1:
                 half = len(values) // 2
                 values = [combine(builder, values[k], values[k + half]) for k in range(half)]
@@ -303,6 +303,6 @@ def _larger(builder, x, y):
 
 
 total = _reduction(lambda builder, x, y: builder.fadd(x, y))
-"""Sum of the lanes: halves are added to halves, the same order on every machine."""
+"""Sum of the elements: halves are added to halves, the same order on every machine."""
 largest = _reduction(_larger)
-"""Largest lane; NaN if a NaN is met."""
+"""Largest element; NaN if a NaN is met."""

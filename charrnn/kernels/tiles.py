@@ -10,14 +10,14 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from charrnn.kernels.simd import LANES, llvm_call, llvm_pointer, llvm_prefetch, llvm_splat
+from charrnn.kernels.simd import WIDTH, llvm_call, llvm_pointer, llvm_prefetch, llvm_splat
 
-PANEL = 4 * LANES
+PANEL = 4 * WIDTH
 LINE = 16  # floats of a cache line
 RUN = 4  # numbers that describe a run of rows
 
 _F32, _I64 = ir.FloatType(), ir.IntType(64)
-_VECTOR = ir.VectorType(_F32, LANES)
+_VECTOR = ir.VectorType(_F32, WIDTH)
 _NO = ir.Constant(ir.IntType(1), 0)
 
 
@@ -43,7 +43,7 @@ def _emit_tile(function, rows, vectors, c, c_row, run, begin, more):
     tiles = [(row, column) for row in range(rows) for column in range(vectors)]
 
     def c_pointer(row, column):
-        offset = builder.add(builder.mul(c_row, _I64(row)), _I64(column * LANES))
+        offset = builder.add(builder.mul(c_row, _I64(row)), _I64(column * WIDTH))
         return llvm_pointer(builder, c, offset)
 
     before = {tile: builder.load(c_pointer(*tile), align=4, typ=_VECTOR) for tile in tiles}
@@ -62,14 +62,14 @@ def _emit_tile(function, rows, vectors, c, c_row, run, begin, more):
     sums = {tile: builder.phi(_VECTOR) for tile in tiles}
     values, b = operands(k)
     weights = [
-        builder.load(llvm_pointer(builder, b, _I64(column * LANES)), align=4, typ=_VECTOR) for column in range(vectors)
+        builder.load(llvm_pointer(builder, b, _I64(column * WIDTH)), align=4, typ=_VECTOR) for column in range(vectors)
     ]
     after = {}
     for row in range(rows):
         value = llvm_splat(builder, builder.load(values[row], typ=_F32))
         for column in range(vectors):
             after[row, column] = llvm_call(
-                builder, f"llvm.fma.v{LANES}f32", _VECTOR, [value, weights[column], sums[row, column]]
+                builder, f"llvm.fma.v{WIDTH}f32", _VECTOR, [value, weights[column], sums[row, column]]
             )
     next_k = builder.add(k, _I64(1))
     builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, end)

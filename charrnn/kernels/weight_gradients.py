@@ -13,7 +13,7 @@ from numba import njit
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import multiply_runs
 from charrnn.kernels.packing import unpack
-from charrnn.kernels.simd import LANES, load, splat, store
+from charrnn.kernels.simd import WIDTH, load, splat, store
 from charrnn.kernels.tiles import PANEL
 
 f32 = np.float32
@@ -37,7 +37,7 @@ def panel_groups(count: int, threads: int) -> list[tuple[int, int]]:
 @njit
 def clear(address, elements):
     """Write zeros to ``elements`` floats (a multiple of 16)."""
-    for k in range(0, elements, LANES):
+    for k in range(0, elements, WIDTH):
         store(address, k, splat(f32(0.0)))
 
 
@@ -45,17 +45,17 @@ def clear(address, elements):
 def add_rows(rows_at, rows, sums_at):
     """sums (64,) += Σ of the rows of a panel."""
     # Four sums at a time, in registers: one alone waits for each addition.
-    a, b = load(sums_at, 0), load(sums_at, LANES)
-    c, d = load(sums_at, 2 * LANES), load(sums_at, 3 * LANES)
+    a, b = load(sums_at, 0), load(sums_at, WIDTH)
+    c, d = load(sums_at, 2 * WIDTH), load(sums_at, 3 * WIDTH)
     for k in range(0, rows * PANEL, PANEL):
         a = a + load(rows_at, k)
-        b = b + load(rows_at, k + LANES)
-        c = c + load(rows_at, k + 2 * LANES)
-        d = d + load(rows_at, k + 3 * LANES)
+        b = b + load(rows_at, k + WIDTH)
+        c = c + load(rows_at, k + 2 * WIDTH)
+        d = d + load(rows_at, k + 3 * WIDTH)
     store(sums_at, 0, a)
-    store(sums_at, LANES, b)
-    store(sums_at, 2 * LANES, c)
-    store(sums_at, 3 * LANES, d)
+    store(sums_at, WIDTH, b)
+    store(sums_at, 2 * WIDTH, c)
+    store(sums_at, 3 * WIDTH, d)
 
 
 @kernel(void(Panels, Panels, Longs2, Longs2, intp, intp, Array1, intp, Array2, Array2))
@@ -83,7 +83,7 @@ def weight_gradient(x, dy, runs, blocks, first, last, scratch, gated, gradient, 
             if bias.shape[0]:
                 for k in range(run, end):
                     add_rows(dy_at + runs[k, 1], runs[k, 2], bias_at + 4 * panel * PANEL)
-            vectors = 4 if gated else min(4, (columns - PANEL * (first + panel) + LANES - 1) // LANES)
+            vectors = 4 if gated else min(4, (columns - PANEL * (first + panel) + WIDTH - 1) // WIDTH)
             for k in range(0, depth, PANEL):
                 x_at = x.ctypes.data + k // PANEL * x.strides[0]
                 sums = sums_at + 4 * (panel * size + k * PANEL)
@@ -107,6 +107,6 @@ def row_gradient(x, dy, dy_rows, first, last, dtable, gradient):
         clear(table_at, rows * PANEL)
         for place in range(ids.size):
             source, target = places[place] * PANEL, ids[place] * PANEL
-            for j in range(0, PANEL, LANES):
+            for j in range(0, PANEL, WIDTH):
                 store(table_at, target + j, load(table_at, target + j) + load(dy_at, source + j))
     unpack(dtable, first * rows * PANEL, first, last, True, gradient)

@@ -1,7 +1,7 @@
 """CharLSTM: a character-level LSTM, its loss and its gradient.
 
-Legend: T steps, B lanes, V characters, H hidden units, L layers.  A window of text is (T, B); its work is done in
-phases by a team of threads.  In the first, each thread takes a group of lanes through all layers and back; in
+Legend: T steps, B batch rows, V characters, H hidden units, L layers.  A window of text is (T, B); its work is done in
+phases by a team of threads.  In the first, each thread takes a group of batch rows through all layers and back; in
 the second, threads share out the weights' gradients, panel by panel.  No sum is ever split over threads, so
 the result is the same bits for any number of them.
 """
@@ -18,10 +18,10 @@ from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
 from charrnn.kernels.cross_entropy import cross_entropy
 from charrnn.kernels.dropout import dropout
-from charrnn.kernels.linear import affine
+from charrnn.kernels.linear import linear
 from charrnn.kernels.lstm import layer_backward, layer_forward
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
-from charrnn.kernels.simd import LANES
+from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.weight_gradients import panel_groups, row_gradient, weight_gradient
 from charrnn.network.initialisation import initialise
 from charrnn.network.packed_weights import PackedWeights, as_rows, padded
@@ -65,7 +65,7 @@ class CharLSTM:
         init: str = "unit",
         forget_bias: float = 1.0,
     ):
-        compiler.prepare(affine, layer_forward, cross_entropy, pack, pack_bias, pack_table)
+        compiler.prepare(linear, layer_forward, cross_entropy, pack, pack_bias, pack_table)
         self.config = config
         self.parameters = Parameters(config)
         self.team = Team(available_threads() if threads is None else threads)
@@ -82,9 +82,9 @@ class CharLSTM:
 
     # ---- state and weights ----------------------------------------------------------------------------
 
-    def initial_state(self, lanes: int) -> LSTMState:
-        """A state of zeros for ``lanes`` lanes."""
-        shape = (self.config.layers, lanes, self.config.hidden)
+    def initial_state(self, batch: int) -> LSTMState:
+        """A state of zeros for ``batch`` batch rows."""
+        shape = (self.config.layers, batch, self.config.hidden)
         return LSTMState(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
     def set_parameters(self, values: Mapping[str, np.ndarray]) -> None:
@@ -204,11 +204,11 @@ class CharLSTM:
         space, size = self.workspace, self.layout.size
         if name == "h":
             rows = [as_rows(array[:, :size], padded(self.config.hidden)) for array in space.h]
-            return [array.reshape(size, -1, LANES) for array in rows]
+            return [array.reshape(size, -1, WIDTH) for array in rows]
         if name == "c":
             return [array[:, :size].swapaxes(0, 1) for array in space.c]
-        gate = LANES * "ifgo".index(name)
-        return [array[:, :size, gate : gate + LANES].swapaxes(0, 1) for array in space.gates]
+        gate = WIDTH * "ifgo".index(name)
+        return [array[:, :size, gate : gate + WIDTH].swapaxes(0, 1) for array in space.gates]
 
     def gates(self) -> list[np.ndarray]:
         """For each layer (T, B, H/16 rounded up, 64): i, f, g, o of 16 units, after ``loss_and_gradient`` dz."""
@@ -232,12 +232,12 @@ class CharLSTM:
         """Check the window and have its arrays ready."""
         for ids in (x, y):
             if ids is not None and (ids.dtype != np.int32 or not ids.flags.c_contiguous or ids.shape != x.shape):
-                raise ConfigError("x and y must be C-contiguous int32 arrays of one shape (steps, lanes)")
+                raise ConfigError("x and y must be C-contiguous int32 arrays of one shape (steps, batch rows)")
         if x.ndim != 2 or not x.size:
-            raise ConfigError(f"a window has at least one step and one lane, not the shape {x.shape}")
-        steps, lanes = x.shape
-        if state.h.shape != (self.config.layers, lanes, self.config.hidden) or state.c.shape != state.h.shape:
-            raise ConfigError(f"the state has shape {state.h.shape}, which does not fit {lanes} lanes")
+            raise ConfigError(f"a window has at least one step and one batch row, not the shape {x.shape}")
+        steps, batch = x.shape
+        if state.h.shape != (self.config.layers, batch, self.config.hidden) or state.c.shape != state.h.shape:
+            raise ConfigError(f"the state has shape {state.h.shape}, which does not fit {batch} batch rows")
         if any(part.dtype != np.float32 or not part.flags.carray for part in (state.h, state.c)):
             raise ConfigError("the state must be C-contiguous float32 arrays that can be written to")
         if not 0 <= x.min() <= x.max() < self.config.vocabulary:
@@ -245,13 +245,13 @@ class CharLSTM:
         if y is not None and y.max(initial=-1) >= self.config.vocabulary:
             raise ConfigError(f"targets must be below {self.config.vocabulary}")
         space = self.workspace
-        if space is None or not space.fits(steps, lanes, training, rate > 0):
+        if space is None or not space.fits(steps, batch, training, rate > 0):
             self.workspace = space = None  # let go of the old arrays before the new ones are made
-            self.workspace = space = Workspace(self.config, steps, lanes, self.team.threads, training, rate > 0)
+            self.workspace = space = Workspace(self.config, steps, batch, self.team.threads, training, rate > 0)
         self.refresh(training)
         team = self._team_for(x)
-        if self.layout is None or not self.layout.fits(steps, lanes, team.threads):
-            self.layout = Layout(steps, lanes, team.threads)
+        if self.layout is None or not self.layout.fits(steps, batch, team.threads):
+            self.layout = Layout(steps, batch, team.threads)
         return Window(x, state, space, self.layout, team, rate > 0)
 
     def _lap(self, worker, name):
@@ -260,7 +260,7 @@ class CharLSTM:
             self.stopwatch.lap(name)
 
     def _each_group(self, window, work):
-        """Call work(worker, first, last) for the window's groups of lanes."""
+        """Call work(worker, first, last) for the window's groups of batch rows."""
         window.team.run(work, window.layout.groups)
 
     def _team_for(self, x):
@@ -272,7 +272,7 @@ class CharLSTM:
         self._lap(worker, "forward")
         packed, top = self.packed, window.passed_on(self.config.layers - 1)
         rows = window.layout.of_group(first, last)
-        affine(top, packed.output.forward, packed.output_bias, *rows, window.logits)
+        linear(top, packed.output.forward, packed.output_bias, *rows, window.logits)
 
     def _layers(self, window, worker, first, last, regular=None):
         packed = self.packed
@@ -282,7 +282,7 @@ class CharLSTM:
             state, arrays = (window.state.h[k], window.state.c[k]), (window.gates[k], window.h[k], window.c[k])
             layer_forward(window.x, packed.tables[k], below, *weights, first, last, *state, *arrays)
             if window.dropout:
-                regular.drop(k, window.h[k], window.layout.lanes, first, last, window.dropped[k])
+                regular.drop(k, window.h[k], window.layout.batch, first, last, window.dropped[k])
 
     def _cross_entropy(self, window, y, scale, smoothing, first, last):
         scales = np.float32(scale), np.float32(smoothing)
@@ -290,13 +290,13 @@ class CharLSTM:
 
     def _output_backward(self, window, first, last):
         no_bias, rows = self.packed.no_bias(self.config.hidden), window.layout.of_group(first, last)
-        affine(window.logits, self.packed.output.transposed, no_bias, *rows, window.dh)
+        linear(window.logits, self.packed.output.transposed, no_bias, *rows, window.dh)
 
     def _backward(self, window, first, last, regular):
         packed, dh = self.packed, window.dh
         for k in reversed(range(self.config.layers)):
             if window.dropout:
-                regular.drop(k, dh, window.layout.lanes, first, last, dh)
+                regular.drop(k, dh, window.layout.batch, first, last, dh)
             weights = packed.recurrent[k].transposed, packed.beneath[k][1]
             layer_backward(*weights, first, last, window.gates[k], window.c[k], dh, window.space.dc)
 
@@ -325,7 +325,7 @@ class CharLSTM:
         calls = self._weight_calls(self.packed.embedding, dtable, rows, gradient["w_ih_l0"], None, gated=True)
         window.team.share_out(calls, space.scratch)
         transposed, no_bias = self.packed.input[0].transposed, self.packed.no_bias(config.embedding)
-        affine(dtable, transposed, no_bias, 0, config.vocabulary, space.dembedding)
+        linear(dtable, transposed, no_bias, 0, config.vocabulary, space.dembedding)
         gradient["embedding"][:] = as_rows(space.dembedding, config.embedding)
 
     def _weight_calls(self, x, dy, portions, gradient, bias, gated):

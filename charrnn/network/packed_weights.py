@@ -3,9 +3,9 @@
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.kernels.linear import affine
+from charrnn.kernels.linear import linear
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
-from charrnn.kernels.simd import LANES
+from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
 from charrnn.network.parameters import Parameters, aligned_zeros
 
@@ -15,7 +15,7 @@ NEIGHBOURS = 8  # … and at least so many panels: forward ones stand side by si
 
 def padded(size: int) -> int:
     """The next multiple of the vector length."""
-    return -(-size // LANES) * LANES
+    return -(-size // WIDTH) * WIDTH
 
 
 def panels(width: int) -> int:
@@ -107,7 +107,7 @@ class PackedWeights:
         team.share_out(calls)
         if self.config.embedding:
             # A one-hot character times the embedding times W_ih is a row of embedding W_ih.
-            affine(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table)
+            linear(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table)
 
     def no_bias(self, columns: int) -> np.ndarray:
         """Zeros in place of a bias, for a product of so many columns."""

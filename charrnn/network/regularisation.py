@@ -52,10 +52,10 @@ class Regularisation:
         """Whether weights are left out, so that they are to be packed for this step alone."""
         return bool(self.recurrent_dropout or self.input_dropout)
 
-    def drop(self, layer: int, source: np.ndarray, lanes: int, first: int, last: int, target: np.ndarray) -> None:
-        """target = source ⊙ mask, for a layer's outputs (panels, R, 64) and lanes ``first`` to ``last``."""
+    def drop(self, layer: int, source: np.ndarray, batch: int, first: int, last: int, target: np.ndarray) -> None:
+        """target = source ⊙ mask, for a layer's outputs (panels, R, 64) and batch rows ``first`` to ``last``."""
         key = hash_key(self.seed, self.step, layer)
-        _mask(source, key, self.dropout, not self.variational, lanes, first, last, target)
+        _mask(source, key, self.dropout, not self.variational, batch, first, last, target)
 
     def thin(self, values: Parameters) -> None:
         """Leave out weights, or, the same way, their gradient: in place."""
@@ -71,10 +71,10 @@ class Regularisation:
             rows *= mask[0, 0, : len(rows), None]
 
 
-def _mask(source, key, rate, each_step, lanes, first, last, target):
+def _mask(source, key, rate, each_step, batch, first, last, target):
     keep = 1 - rate
     below = min(round(keep * 2**32), 2**32 - 1)
-    dropout(source, np.uint64(key), np.uint32(below), np.float32(1 / keep), int(each_step), lanes, first, last, target)
+    dropout(source, np.uint64(key), np.uint32(below), np.float32(1 / keep), int(each_step), batch, first, last, target)
 
 
 def hash_key(*numbers: int) -> int:

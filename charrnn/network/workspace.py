@@ -1,6 +1,6 @@
-"""The arrays that a window needs, made once for T steps of B lanes and used for every window of that size.
+"""The arrays that a window needs, made once for T steps of B batch rows and used for every window of that size.
 
-Where the steps and lanes of a window stand in its arrays, and in what portions sums go through them.
+Where the steps and batch rows of a window stand in its arrays, and in what portions sums go through them.
 """
 
 import itertools
@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.kernels.simd import LANES
+from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
 from charrnn.kernels.weight_gradients import BLOCK_PLACES, scratch_size
 from charrnn.network.packed_weights import padded, panels
@@ -16,7 +16,7 @@ from charrnn.network.parameters import aligned_empty, aligned_zeros
 
 
 class Workspace:
-    """Memory for the activations of every layer, T steps of B lanes, columns in panels as the kernels want them.
+    """Memory for the activations of every layer, T steps of B batch rows, columns in panels as the kernels want them.
 
     With U = ⌈H/16⌉, Q = ⌈H/64⌉ and R = B (T+1) rows, whose order is that of a :class:`Layout`:
     ``gates[l]`` (U, R, 64), ``h[l]`` (Q, R, 64), ``c[l]`` (U, R, 16), ``logits`` (⌈V/64⌉, R, 64), ``losses`` (T, B);
@@ -24,30 +24,30 @@ class Workspace:
     each thread.
     """
 
-    def __init__(self, config: ModelConfig, steps: int, lanes: int, threads: int, training: bool, dropout: bool):
-        self.steps, self.lanes, self.training = steps, lanes, training
-        blocks, wide, layers = padded(config.hidden) // LANES, panels(config.hidden), range(config.layers)
-        rows = lanes * (steps + 1)
+    def __init__(self, config: ModelConfig, steps: int, batch: int, threads: int, training: bool, dropout: bool):
+        self.steps, self.batch, self.training = steps, batch, training
+        blocks, wide, layers = padded(config.hidden) // WIDTH, panels(config.hidden), range(config.layers)
+        rows = batch * (steps + 1)
         self.gates = [aligned_zeros(blocks, rows, PANEL) for _ in layers]
         self.h = [aligned_zeros(wide, rows, PANEL) for _ in layers]
-        self.c = [aligned_zeros(blocks, rows, LANES) for _ in layers]
+        self.c = [aligned_zeros(blocks, rows, WIDTH) for _ in layers]
         self.logits = aligned_zeros(panels(config.vocabulary), rows, PANEL)
-        self.losses = np.zeros((steps, lanes), np.float32)
+        self.losses = np.zeros((steps, batch), np.float32)
         self.dropped = [aligned_zeros(wide, rows, PANEL) for _ in layers] if dropout else None
         if training:
             self.dh = aligned_zeros(wide, rows, PANEL)
-            self.dc = aligned_zeros(blocks, lanes, LANES)
+            self.dc = aligned_zeros(blocks, batch, WIDTH)
             deepest = max(config.hidden, config.embedding or 0)
             self.scratch = [aligned_empty(scratch_size(deepest)) for _ in range(threads)]
             self.dtable = aligned_zeros(blocks, config.vocabulary, PANEL)
             if config.embedding:
                 self.dembedding = aligned_zeros(panels(config.embedding), config.vocabulary, PANEL)
 
-    def fits(self, steps: int, lanes: int, training: bool, dropout: bool) -> bool:
+    def fits(self, steps: int, batch: int, training: bool, dropout: bool) -> bool:
         """Whether a window of this size can use these arrays."""
         return (
             steps <= self.steps
-            and lanes == self.lanes
+            and batch == self.batch
             and training <= self.training
             and (self.dropped is not None or not dropout)
         )
@@ -68,42 +68,42 @@ ROW_BYTES = 4 * PANEL
 
 
 class Layout:
-    """The R = B (T+1) rows of a window of T steps and B lanes, for so many groups of lanes.
+    """The R = B (T+1) rows of a window of T steps and B batch rows, for so many groups of batch rows.
 
-    The rows of a group lie together: those of the state before the window, one for each of its lanes, then those of
-    step 0, and so on.  A group belongs to a thread.  Were their rows next to each other, threads would keep taking them
-    from each other's caches, because a processor fetches what comes after a row before it is asked for it.
+    The rows of a group lie together: those of the state before the window, one for each of its batch rows, then those
+    of step 0, and so on.  A group belongs to a thread.  Were their rows next to each other, threads would keep taking
+    them from each other's caches, because a processor fetches what comes after a row before it is asked for it.
 
-    ``groups`` are (first lane, last lane); ``rows`` (T, B) int64 says where a place is, and ``before`` (T, B) where the
-    state before it is.  Sums over all places, of products of what stands at two rows, go by :func:`portions`:
+    ``groups`` are (first batch row, last batch row); ``rows`` (T, B) int64 says where a place is, and ``before`` (T, B)
+    where the state before it is.  Sums over all places, of products of what stands at two rows, go by :func:`portions`:
     ``portions`` where both are the place's, ``portions_from_before`` where the first is the state before.  Their order,
-    one half of the lanes after the other, is the same for any groups, and so is every bit of a sum; with two groups
-    what is added up lies together.
+    one half of the batch rows after the other, is the same for any groups, and so is every bit of a sum; with two
+    groups what is added up lies together.
     """
 
-    def __init__(self, steps: int, lanes: int, groups: int):
-        self.steps, self.lanes = steps, lanes
+    def __init__(self, steps: int, batch: int, groups: int):
+        self.steps, self.batch = steps, batch
         self._asked_for = groups
-        bounds = [lanes * group // groups for group in range(groups + 1)]
+        bounds = [batch * group // groups for group in range(groups + 1)]
         self.groups = [(first, last) for first, last in itertools.pairwise(bounds) if first < last]
-        self.rows, self.before = np.empty((2, steps, lanes), np.int64)
+        self.rows, self.before = np.empty((2, steps, batch), np.int64)
         for first, last in self.groups:
             start, stop = self.of_group(first, last)
             self.rows[:, first:last] = np.arange(start, stop).reshape(steps, -1)
             self.before[:, first:last] = self.rows[:, first:last] - (last - first)
-        halves = slice(lanes // 2), slice(lanes // 2, lanes)
+        halves = slice(batch // 2), slice(batch // 2, batch)
         rows, before = ([part[:, half].ravel() for half in halves] for part in (self.rows, self.before))
         self.portions = portions(rows, rows)
         self.portions_from_before = portions(before, rows)
 
-    def fits(self, steps: int, lanes: int, groups: int) -> bool:
+    def fits(self, steps: int, batch: int, groups: int) -> bool:
         """Whether it is what such arguments make."""
-        return (self.steps, self.lanes, self._asked_for) == (steps, lanes, groups)
+        return (self.steps, self.batch, self._asked_for) == (steps, batch, groups)
 
     @property
     def size(self) -> int:
         """R, all rows."""
-        return self.lanes * (self.steps + 1)
+        return self.batch * (self.steps + 1)
 
     def of_group(self, first: int, last: int) -> tuple[int, int]:
         """From and to which row the steps of a group stand."""

@@ -84,7 +84,7 @@ class IdFile:
         return part
 
     def _gather(self, places: np.ndarray) -> np.ndarray:
-        """The ids at places (…), column by column: lanes of a text are stretches of it."""
+        """The ids at places (…), column by column: batch rows of a text are stretches of it."""
         columns = np.atleast_1d(places).T.reshape(-1)
         found = np.empty(columns.shape, self.dtype)
         bounds = [0, *(np.flatnonzero(np.diff(columns) != 1) + 1).tolist(), len(columns)]

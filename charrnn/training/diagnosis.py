@@ -18,23 +18,23 @@ from charrnn.errors import ConfigError
 from charrnn.network.network import CharLSTM, LSTMState
 from charrnn.network.parameters import Parameters
 from charrnn.records import Diagnosed
-from charrnn.text.windows import Lanes
+from charrnn.text.windows import ReadingWindows
 
 READ = 1000  # characters whose gates are looked at
 
 
-def diagnose(network: CharLSTM, text: np.ndarray, lanes: int, steps: int, before: np.ndarray, step: int) -> Diagnosed:
+def diagnose(network: CharLSTM, text: np.ndarray, batch: int, steps: int, before: np.ndarray, step: int) -> Diagnosed:
     """All that is known about ``network`` after update ``step``.
 
     Args:
         network: as it is after the update.
         text: ids (N,) of at least 2 characters, the same in every diagnosis, so that numbers can be compared.
-        lanes: places of the text, evenly spaced, that the gradient is averaged over.
+        batch rows: places of the text, evenly spaced, that the gradient is averaged over.
         steps: how far back it is followed, or half the text if that is less.
         before: the flat parameters before the update.
         step: the update's number.
     """
-    norms = gradient_norms(network, *_windows(network, text, lanes, steps))
+    norms = gradient_norms(network, *_windows(network, text, batch, steps))
     steps_back = _doubling(norms.shape[1])
     return Diagnosed(
         step=step,
@@ -50,7 +50,7 @@ def gradient_norms(network: CharLSTM, x: np.ndarray, y: np.ndarray, state: LSTMS
     """How much of the last step's loss reaches each layer k steps before: (L, T) float64, k from 0 to T-1.
 
     The Euclidean norm of the gradient of that loss alone with respect to the layer's pre-activations z (H units of
-    four gates) at step T-1-k; the root of its mean square over the lanes.  Hochreiter (1991), Bengio, Simard &
+    four gates) at step T-1-k; the root of its mean square over the batch rows.  Hochreiter (1991), Bengio, Simard &
     Frasconi (1994) and Pascanu, Mikolov & Bengio (2013) tell why it vanishes or explodes with k.
 
     Args:
@@ -96,7 +96,7 @@ def gate_shares(network: CharLSTM, ids: np.ndarray) -> tuple[dict[str, tuple[flo
 
     ``i``, ``f``, ``o``: the shares below 0.1 and above 0.9; ``g``, ``tanh_c``: that with |value| above 0.9.
     """
-    found = saturation(network, ids, lanes=1)
+    found = saturation(network, ids, batch=1)
     low, high = ({name: units.mean(axis=1) for name, units in side.items()} for side in (found.low, found.high))
     return tuple(
         {name: (float(low[name][layer]), float(high[name][layer])) for name in GATES}
@@ -105,13 +105,13 @@ def gate_shares(network: CharLSTM, ids: np.ndarray) -> tuple[dict[str, tuple[flo
     )
 
 
-def _windows(network, text, lanes, steps):
+def _windows(network, text, batch, steps):
     """x, y (T, B) from the whole text, and the state that as many characters before them lead to, where there are."""
     steps = max(1, min(steps, (len(text) - 1) // 2))
     before = min(steps, len(text) - 1 - steps)
-    starts = np.linspace(0, len(text) - 1 - steps - before, lanes).astype(np.int64)
+    starts = np.linspace(0, len(text) - 1 - steps - before, batch).astype(np.int64)
     ids = text[starts + np.arange(before + steps + 1)[:, None]].astype(np.int32)
-    state = network.initial_state(lanes)
+    state = network.initial_state(batch)
     if before:
         network.read(ids[:before], state)
     return ids[before:-1], ids[before + 1 :], state
@@ -155,7 +155,7 @@ class Saturation:
 def saturation(
     network: CharLSTM,
     ids: np.ndarray,
-    lanes: int = 32,
+    batch: int = 32,
     steps: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Saturation:
@@ -168,13 +168,13 @@ def saturation(
     """
     if not len(ids):
         raise ConfigError("there is nothing to read in an empty text")
-    shared = Lanes(len(ids), lanes, steps)
-    state = network.initial_state(shared.count)
+    windows = ReadingWindows(len(ids), batch, steps)
+    state = network.initial_state(windows.batch)
     shape = network.config.layers, network.config.hidden
     names = (*GATES, *SIGNED)
     low, high = ({name: np.zeros(shape) for name in names} for _ in range(2))
     done = 0
-    for at, own in shared.windows():
+    for at, own in windows:
         network.read(ids[at].astype(np.int32), state)
         for name in names:
             values = np.tanh(network.signal("c")) if name == "tanh_c" else network.signal(name)
@@ -185,7 +185,7 @@ def saturation(
             high[name] += (values > HIGH).sum(axis=0)
         done += len(at)
         if progress is not None:
-            progress(done, shared.length)
+            progress(done, windows.length)
     for counts in (*low.values(), *high.values()):
         counts /= len(ids)
     return Saturation(low, high, len(ids))

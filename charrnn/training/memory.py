@@ -7,7 +7,7 @@ from charrnn.kernels.tiles import PANEL
 from charrnn.network.packed_weights import padded, panels
 from charrnn.network.parameters import parameter_count
 from charrnn.system.memory import require
-from charrnn.text.windows import fitting_lanes
+from charrnn.text.windows import fitting_window
 
 _MOMENTS = {"adamw": 2, "adam": 2}  # of the other optimisers one
 
@@ -33,8 +33,8 @@ def check(model: ModelConfig, training: TrainConfig, length: int | None = None) 
         ConfigError: with what it would need and what there is.
     """
     if length is not None:
-        lanes, steps = fitting_lanes(length, training.batch_size, training.seq_len)
-        training = replace(training, batch_size=lanes, seq_len=steps)
+        batch, steps = fitting_window(length, training.batch_size, training.seq_len)
+        training = replace(training, batch_size=batch, seq_len=steps)
     require(
         needed(model, training),
         f"{model.layers} x {model.hidden} with windows of {training.batch_size} x {training.seq_len} needs",

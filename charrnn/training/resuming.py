@@ -6,18 +6,18 @@ import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.config import TrainConfig
-from charrnn.text.windows import fitting_lanes
+from charrnn.text.windows import fitting_window
 from charrnn.training.optimizer import SLOTS
 
-_LANES = ("seq_len", "batch_size", "split", "seed")  # what settles which characters a lane reads
+_WINDOWS = ("seq_len", "batch_size", "split", "seed")  # what settles which characters a batch row reads
 
 
 def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_other_text: bool) -> Checkpoint:
     """The checkpoint as one of a run with ``config`` on a training part of so many characters.
 
     What fits goes on. The rest begins anew: moments with another optimiser, an average of the weights that was not kept
-    before, with other windows or another text the epoch and what the lanes remember, and with another text or split the
-    evaluations, and so what is best, patience and plateaus.
+    before, with other windows or another text the epoch and what the batch rows remember, and with another text or
+    split the evaluations, and so what is best, patience and plateaus.
     """
     before, progress, slots, state = (
         checkpoint.training,
@@ -25,10 +25,10 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
         checkpoint.optimizer,
         checkpoint.state,
     )
-    if is_other_text or any(getattr(before, name) != getattr(config, name) for name in _LANES):
-        lanes, _ = fitting_lanes(characters, config.batch_size, config.seq_len)
+    if is_other_text or any(getattr(before, name) != getattr(config, name) for name in _WINDOWS):
+        batch, _ = fitting_window(characters, config.batch_size, config.seq_len)
         layers, _, hidden = state[0].shape
-        state = np.zeros((2, layers, lanes, hidden), np.float32)
+        state = np.zeros((2, layers, batch, hidden), np.float32)
         state = state[0], state[1]
         progress["window"] = 0
     history = checkpoint.history

@@ -15,7 +15,7 @@ JUDGED_CHARACTERS = 64  # … over a window of at least so many characters
 IN_A_ROW = 3  # the setback that ends a run
 
 
-class Guard:
+class Rollback:
     """Keeps the parameters and moments of a step that was good: of ``step``, when there had been ``updates``.
 
     A loss is in trouble if it is not a number, or if it is over three times the running mean and worse than to know

@@ -16,10 +16,10 @@ from charrnn.network.network import CharLSTM, LSTMState
 from charrnn.network.parameters import Parameters
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.text.windows import Batches, fitting_lanes
+from charrnn.text.windows import TrainingWindows, fitting_window
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.plan import Plan
-from charrnn.training.rollback import Guard
+from charrnn.training.rollback import Rollback
 
 VALIDATION_LIMIT = 250_000  # characters scored while training
 
@@ -27,7 +27,7 @@ VALIDATION_LIMIT = 250_000  # characters scored while training
 class Run:
     """What a run consists of.
 
-    ``batches`` cut the training part, ``validation`` is what is scored; ``state`` is what the lanes remember,
+    ``windows`` cut the training part, ``validation`` is what is scored; ``state`` is what the batch rows remember,
     ``progress`` the counters, ``guard`` the last good weights.
 
     Args:
@@ -58,23 +58,23 @@ class Run:
             raise CharRNNError("--schedule plateau needs a validation part: give one with --split, or another schedule")
         self.network, self.parts, self.vocabulary, self.corpus = network, parts, vocabulary, corpus
         self.validation = parts.validation[:VALIDATION_LIMIT]
-        lanes, steps = fitting_lanes(len(parts.train), config.batch_size, config.seq_len)
-        self.batches = Batches(parts.train, lanes, steps, config.seed)
-        self.plan = Plan(config, len(parts.train), self.batches.windows)
+        batch, steps = fitting_window(len(parts.train), config.batch_size, config.seq_len)
+        self.windows = TrainingWindows(parts.train, batch, steps, config.seed)
+        self.plan = Plan(config, len(parts.train), self.windows.count)
         if config.dropout is None:
             config = self.plan.config = replace(config, dropout=self.plan.dropout(network.parameters.size))
         self.config = config
         self.optimizer = Optimizer(config, network.parameters, network.team)
-        self.state = network.initial_state(lanes)
+        self.state = network.initial_state(batch)
         self.progress = Progress()
-        self.guard = Guard(network, self.optimizer)
+        self.guard = Rollback(network, self.optimizer)
         if resume is not None:
             self._restore(resume)
 
     @property
     def epoch(self) -> float:
         """Passes over the text so far."""
-        return self.progress.epoch + self.progress.window / self.batches.windows
+        return self.progress.epoch + self.progress.window / self.windows.count
 
     @property
     def is_averaged(self) -> bool:
@@ -130,11 +130,13 @@ class Run:
         if checkpoint.state is None or not self.optimizer.slots.keys() <= checkpoint.optimizer.keys():
             raise CheckpointError("the checkpoint has not all that a resume needs")
         if checkpoint.state[0].shape != self.state.h.shape:
-            raise CheckpointError(f"the checkpoint's state is for {checkpoint.state[0].shape[1]} lanes, not this run's")
-        if self.progress.window >= self.batches.windows:
+            raise CheckpointError(
+                f"the checkpoint's state is for {checkpoint.state[0].shape[1]} batch rows, not this run's"
+            )
+        if self.progress.window >= self.windows.count:
             raise CheckpointError(
                 f"the checkpoint's counters say window {brief(self.progress.window)} of an epoch that has "
-                f"{self.batches.windows:,}, counted from 0"
+                f"{self.windows.count:,}, counted from 0"
             )
         self.state = LSTMState(*(np.array(part) for part in checkpoint.state))
         self.network.set_parameters(checkpoint.parameters)

@@ -13,7 +13,7 @@ from charrnn.kernels import fma_peak as registers
 from charrnn.network.network import CharLSTM
 from charrnn.system.stopwatch import Stopwatch
 from charrnn.system.threads import Team
-from charrnn.text.windows import Batches
+from charrnn.text.windows import TrainingWindows
 from charrnn.training.optimizer import Optimizer
 
 PEAK_ROUNDS = 5_000_000
@@ -65,12 +65,12 @@ def measure(config: ModelConfig, batch_size: int, seq_len: int, threads: int, se
     optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
     length = batch_size * (seq_len * 4 + 1)
     text = np.random.default_rng(1).integers(config.vocabulary, size=length)
-    batches = Batches(text, batch_size, seq_len, seed=1)
+    windows = TrainingWindows(text, batch_size, seq_len, seed=1)
     state = network.initial_state(batch_size)
 
     def step(number: int) -> None:
         watch = network.stopwatch
-        x, y = batches.window(0, number % 4)
+        x, y = windows.window(0, number % 4)
         watch.lap("data")
         network.refresh(training=True)
         watch.lap("packing")
@@ -90,7 +90,7 @@ def measure(config: ModelConfig, batch_size: int, seq_len: int, threads: int, se
         peaks.append(fma_peak(network.team))
     training = characters / statistics.median(times)
     network.stopwatch = None
-    x, y = batches.window(0, 0)
+    x, y = windows.window(0, 0)
     evaluation = characters / _median(lambda number: network.losses(x, y, state), seconds)
     sampler = Sampler(network, np.zeros(1, np.int32))
     sampling = 100 / _median(lambda number: sampler.draw(100), seconds)

@@ -22,7 +22,7 @@ def update(run: Run, clock: Clock, part: float) -> tuple[Step, str | None]:
     """One update, or none and what is wrong; ``part`` of the run, 0 to 1, is done."""
     progress, network, optimizer = run.progress, run.network, run.optimizer
     begun = time.monotonic()
-    x, y = run.batches.window(progress.epoch, progress.window)
+    x, y = run.windows.window(progress.epoch, progress.window)
     loss = network.loss_and_gradient(x, y, run.state, _regularisation(run))
     lr = _rate(run, part)
     characters = int(np.count_nonzero(y >= 0))
@@ -85,7 +85,7 @@ def _advance(run: Run, characters: int) -> None:
     progress.step += 1
     progress.characters += characters
     progress.window += 1
-    if progress.window == run.batches.windows:
+    if progress.window == run.windows.count:
         progress.epoch, progress.window = progress.epoch + 1, 0
         run.state.h[:] = 0
         run.state.c[:] = 0

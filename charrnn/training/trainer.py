@@ -152,9 +152,9 @@ class Trainer:
             yield self._diagnose()
 
     def _diagnose(self) -> Diagnosed:
-        batches, parts = self._run.batches, self.parts
-        text = parts.validation if len(parts.validation) > 2 * batches.steps else parts.train
-        return diagnose(self.network, text, batches.lanes, batches.steps, self._before_update, self.progress.step)
+        windows, parts = self._run.windows, self.parts
+        text = parts.validation if len(parts.validation) > 2 * windows.steps else parts.train
+        return diagnose(self.network, text, windows.batch, windows.steps, self._before_update, self.progress.step)
 
     def _save(self, reason: str) -> Saved:
         begun = time.monotonic()
@@ -179,8 +179,8 @@ class Trainer:
             hidden=model.hidden,
             layers=model.layers,
             embedding=model.embedding,
-            batch_size=run.batches.lanes,
-            seq_len=run.batches.steps,
+            batch_size=run.windows.batch,
+            seq_len=run.windows.steps,
             threads=self.network.team.threads,
             resumed=self._resume is not None,
             notes=self.notes,
@@ -210,10 +210,10 @@ class Trainer:
 
 def _shrinking_notes(run: Run) -> list[str]:
     """What of the text is used otherwise than asked for."""
-    notes, config, lanes, steps = [], run.config, run.batches.lanes, run.batches.steps
-    if (lanes, steps) != (config.batch_size, config.seq_len):
+    notes, config, batch, steps = [], run.config, run.windows.batch, run.windows.steps
+    if (batch, steps) != (config.batch_size, config.seq_len):
         notes.append(
-            f"the training part has only {len(run.parts.train):,} characters: {lanes} lane{'s' * (lanes > 1)} of "
+            f"the training part has only {len(run.parts.train):,} characters: {batch} batch row{'s' * (batch > 1)} of "
             f"{steps} steps instead of {config.batch_size} of {config.seq_len}"
         )
     if len(run.parts.validation) < 2:

@@ -62,8 +62,8 @@ def score(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | None:
 
 
 def _loss(run: Run) -> float:
-    lanes, steps = run.batches.lanes, run.batches.steps
-    return evaluate(run.network, run.validation, int(run.parts.train[-1]), lanes, steps).loss
+    batch, steps = run.windows.batch, run.windows.steps
+    return evaluate(run.network, run.validation, int(run.parts.train[-1]), batch, steps).loss
 
 
 @contextlib.contextmanager

@@ -77,7 +77,7 @@ def test_every_error_is_taken_by_the_first_oracle_that_would_fix_it(reader, halv
     assert found.error_loss == pytest.approx(sum(share.loss for share in found.shares))
     for share in found.shares:
         places = expected.pop((share.group, share.name), [])
-        # The lanes of the one and the single lane of the other differ a little in their first states.
+        # The batch rows of the one and the single batch row of the other differ a little in their first states.
         assert abs(share.errors - len(places)) <= 3, share
         assert share.loss == pytest.approx(loss[places].sum(), rel=0.02, abs=5)
     assert not expected

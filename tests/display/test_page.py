@@ -137,11 +137,11 @@ def test_tracks_are_what_a_reading_has(network, text):
 
 def test_reading_all_in_lanes_is_reading_in_one(network, text):
     ids = network.encode(text.read_text())
-    one, lanes = read(network, ids, "c", 0, 5000), read_all(network, ids, "c", 0, 5000)
-    assert lanes.text == one.text
-    assert lanes.before is None
-    assert np.allclose(lanes.values, one.values, atol=1e-3)
-    assert np.allclose(lanes.log_probabilities, one.log_probabilities, atol=5e-3)
+    one, batch = read(network, ids, "c", 0, 5000), read_all(network, ids, "c", 0, 5000)
+    assert batch.text == one.text
+    assert batch.before is None
+    assert np.allclose(batch.values, one.values, atol=1e-3)
+    assert np.allclose(batch.log_probabilities, one.log_probabilities, atol=5e-3)
 
 
 def test_the_first_of_a_text_has_no_surprise_and_later_ones_do(network, text):

@@ -58,7 +58,7 @@ def test_scores_of_ranks(rng):
     assert np.isnan(spearman(np.array([5, 0]), np.zeros(2), 1.0))
 
 
-@pytest.mark.parametrize("characters", [6000, 1500])  # five lanes, and one
+@pytest.mark.parametrize("characters", [6000, 1500])  # five batch rows, and one
 @pytest.mark.parametrize("signal", "cho")
 def test_every_score_is_that_of_the_values(small, signal, characters):
     model, ids = small

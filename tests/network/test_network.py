@@ -33,29 +33,29 @@ def threads_for_the_smallest_window(monkeypatch):
     monkeypatch.setattr(network_module, "SMALL_MODEL", 0)
 
 
-def random_case(config, steps, lanes, seed=0, threads=1):
+def random_case(config, steps, batch, seed=0, threads=1):
     """A network with lively parameters, ids x, y with a missing target or two, and a state."""
     rng = np.random.default_rng(seed)
     network = CharLSTM(config, seed=seed, threads=threads)
     for _, view in network.parameters.items():
         view += rng.normal(0, 0.1, view.shape).astype(np.float32)
-    x, y = rng.integers(config.vocabulary, size=(2, steps, lanes)).astype(np.int32)
+    x, y = rng.integers(config.vocabulary, size=(2, steps, batch)).astype(np.int32)
     if x.size > 2:
         y[-1, 0] = -1
-    state = network.initial_state(lanes)
+    state = network.initial_state(batch)
     state.h[:] = rng.normal(0, 0.3, state.h.shape)
     state.c[:] = rng.normal(0, 0.5, state.c.shape)
     return network, x, y, state
 
 
-def dropout_masks(regular, config, steps, lanes):
+def dropout_masks(regular, config, steps, batch):
     """The oracle's masks of every layer's outputs."""
     masks = []
     for layer in range(config.layers):
         numbers = (regular.seed, regular.step, layer)
-        shape = (1 if regular.variational else steps, lanes, config.hidden)
+        shape = (1 if regular.variational else steps, batch, config.hidden)
         mask = reference.dropout_mask(regular.dropout, numbers, *shape)
-        masks.append(np.broadcast_to(mask, (steps, lanes, config.hidden)))
+        masks.append(np.broadcast_to(mask, (steps, batch, config.hidden)))
     return masks
 
 
@@ -73,14 +73,15 @@ def weight_masks(regular, config, parameters):
     return masks
 
 
-def assert_matches(config, steps, lanes, regular=None, seed=0):
+def assert_matches(config, steps, batch, regular=None, seed=0, terms=0.0, gradient_terms=0.0):
+    """``terms`` and ``gradient_terms`` are sizes of the terms that results may be small differences of."""
     regular = regular or Regularisation()
-    network, x, y, state = random_case(config, steps, lanes, seed, threads=2)
+    network, x, y, state = random_case(config, steps, batch, seed, threads=2)
     plain = {name: view.astype(float) for name, view in network.parameters.items()}
     before = (state.h.astype(float), state.c.astype(float))
     masks = weight_masks(regular, config, plain)
     parameters = {name: value * masks[name] for name, value in plain.items()}
-    dropped = dropout_masks(regular, config, steps, lanes)
+    dropped = dropout_masks(regular, config, steps, batch)
     loss, gradient, _, _, final = reference.loss_and_gradient(
         parameters, x, y, before, dropped, regular.label_smoothing
     )
@@ -88,18 +89,18 @@ def assert_matches(config, steps, lanes, regular=None, seed=0):
     found = network.loss_and_gradient(x, y, state, regular)
     assert relative(found, loss) < 1e-6
     for name in gradient:
-        assert relative(network.gradient[name], gradient[name] * masks[name]) < 2e-5, name
-    assert relative(state.h, final[0]) < 2e-6
-    assert relative(state.c, final[1]) < 2e-6
+        assert relative(network.gradient[name], gradient[name] * masks[name], gradient_terms) < 2e-5, name
+    assert relative(state.h, final[0], terms) < 2e-6
+    assert relative(state.c, final[1], terms) < 2e-6
 
     # Nothing is left out when the model is used, and no weight has changed.
-    again = network.initial_state(lanes)
+    again = network.initial_state(batch)
     again.h[:], again.c[:] = before
-    assert relative(network.forward(x, again), reference.forward(plain, x, before)[0]) < 2e-6
+    assert relative(network.forward(x, again), reference.forward(plain, x, before)[0], terms) < 2e-6
 
 
 SHAPES = [
-    # vocabulary, hidden, layers, embedding, steps, lanes, dropout
+    # vocabulary, hidden, layers, embedding, steps, batch rows, dropout
     (2, 1, 1, None, 1, 1, 0.0),
     (1, 5, 1, None, 3, 2, 0.0),
     (65, 128, 2, None, 12, 7, 0.0),
@@ -118,8 +119,8 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_loss_and_every_gradient_match_the_oracle(shape):
-    vocabulary, hidden, layers, embedding, steps, lanes, rate = shape
-    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, lanes, Regularisation(rate, 5, 7))
+    vocabulary, hidden, layers, embedding, steps, batch, rate = shape
+    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, batch, Regularisation(rate, 5, 7))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_every_regularisation_matches_the_oracle(regular, embedding):
     layers=st.integers(1, 4),
     embedding=st.none() | st.integers(1, 40),
     steps=st.integers(1, 9),
-    lanes=st.integers(1, 15),
+    batch=st.integers(1, 15),
     regular=st.builds(
         Regularisation,
         dropout=st.sampled_from([0.0, 0.0, 0.25]),
@@ -157,8 +158,9 @@ def test_every_regularisation_matches_the_oracle(regular, embedding):
     ),
     seed=st.integers(0, 1000),
 )
-def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, steps, lanes, regular, seed):
-    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, lanes, regular, seed)
+def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, steps, batch, regular, seed):
+    config = ModelConfig(vocabulary, hidden, layers, embedding)
+    assert_matches(config, steps, batch, regular, seed, terms=0.1, gradient_terms=1e-4)
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -228,13 +230,13 @@ print(network.loss_and_gradient(x, x, network.initial_state(2), Regularisation({
 
 
 def test_dropout_keeps_its_share_and_differs_by_step_layer_and_lane(rng):
-    steps, lanes, hidden = 40, 8, 128
-    ones = np.ones((hidden // 64, steps * lanes, 64), np.float32)
+    steps, batch, hidden = 40, 8, 128
+    ones = np.ones((hidden // 64, steps * batch, 64), np.float32)
     masks = {}
     for step in (1, 2):
         for layer in (0, 1):
             mask = np.zeros_like(ones)
-            Regularisation(0.3, seed=9, step=step).drop(layer, ones, lanes, 0, lanes, mask)
+            Regularisation(0.3, seed=9, step=step).drop(layer, ones, batch, 0, batch, mask)
             assert abs((mask == 0).mean() - 0.3) < 0.01
             assert np.unique(mask).tolist() == [0, np.float32(1 / 0.7)]
             masks[step, layer] = mask
@@ -278,7 +280,7 @@ def test_windows_that_do_not_fit_are_refused_not_read():
     for bad in (state.h.astype(np.float64), np.asfortranarray(state.h), locked):
         with pytest.raises(ConfigError, match="C-contiguous float32"):
             network.losses(x, y, LSTMState(bad, state.c))
-    with pytest.raises(ConfigError, match="does not fit 2 lanes"):
+    with pytest.raises(ConfigError, match="does not fit 2 batch rows"):
         network.forward(x[:, :2].copy(), state)
     for rate in (-0.1, 1.0, float("nan")):
         with pytest.raises(ConfigError):

@@ -11,13 +11,13 @@ from charrnn.network.parameters import parameter_shapes
 @pytest.mark.parametrize("embedding", [None, 3])
 @pytest.mark.parametrize("with_masks", [False, True])
 def test_gradients_are_the_finite_differences(embedding, with_masks, rng):
-    steps, lanes, vocabulary, hidden, layers = 5, 3, 4, 3, 2
+    steps, batch, vocabulary, hidden, layers = 5, 3, 4, 3, 2
     config = ModelConfig(vocabulary, hidden, layers, embedding)
     parameters = {name: rng.normal(0, 0.5, shape) for name, shape in parameter_shapes(config).items()}
-    x, y = rng.integers(vocabulary, size=(2, steps, lanes))
+    x, y = rng.integers(vocabulary, size=(2, steps, batch))
     y[2, 1] = -1
-    state = tuple(rng.normal(0, 0.5, (2, layers, lanes, hidden)))
-    masks = rng.integers(0, 2, (layers, steps, lanes, hidden)) * 2.0 if with_masks else None
+    state = tuple(rng.normal(0, 0.5, (2, layers, batch, hidden)))
+    masks = rng.integers(0, 2, (layers, steps, batch, hidden)) * 2.0 if with_masks else None
 
     _, gradient, state_gradient, _, _ = reference.loss_and_gradient(parameters, x, y, state, masks)
 

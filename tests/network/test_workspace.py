@@ -23,11 +23,11 @@ def spread(portions):
 
 
 @given(*sizes)
-def test_groups_share_out_the_lanes_and_their_rows_lie_together(steps, lanes, groups):
-    layout = Layout(steps, lanes, groups)
-    assert [lane for first, last in layout.groups for lane in range(first, last)] == list(range(lanes))
-    assert len(layout.groups) == min(groups, lanes)
-    assert layout.size == lanes * (steps + 1)
+def test_groups_share_out_the_lanes_and_their_rows_lie_together(steps, batch, groups):
+    layout = Layout(steps, batch, groups)
+    assert [b for first, last in layout.groups for b in range(first, last)] == list(range(batch))
+    assert len(layout.groups) == min(groups, batch)
+    assert layout.size == batch * (steps + 1)
     at = 0
     for first, last in layout.groups:
         states = np.concatenate([layout.before[:1, first:last], layout.rows[:, first:last]])
@@ -38,13 +38,13 @@ def test_groups_share_out_the_lanes_and_their_rows_lie_together(steps, lanes, gr
 
 
 @given(*sizes)
-def test_sums_take_every_place_once_in_an_order_that_groups_do_not_change(steps, lanes, groups):
-    layout, place = Layout(steps, lanes, groups), {}
+def test_sums_take_every_place_once_in_an_order_that_groups_do_not_change(steps, batch, groups):
+    layout, place = Layout(steps, batch, groups), {}
     for t in range(steps):
-        for lane in range(lanes):
-            place[layout.rows[t, lane]] = t, lane
+        for b in range(batch):
+            place[layout.rows[t, b]] = t, b
     order = [place[y] for _, y in spread(layout.portions)]
-    halves = [lanes // 2, lanes]
+    halves = [batch // 2, batch]
     assert order == [
         (t, b)
         for first, last in zip([0, *halves], halves, strict=False)
@@ -57,8 +57,8 @@ def test_sums_take_every_place_once_in_an_order_that_groups_do_not_change(steps,
 
 
 @given(*sizes)
-def test_runs_fill_blocks_and_are_as_long_as_can_be(steps, lanes, groups):
-    layout = Layout(steps, lanes, groups)
+def test_runs_fill_blocks_and_are_as_long_as_can_be(steps, batch, groups):
+    layout = Layout(steps, batch, groups)
     for runs, blocks in (layout.portions, layout.portions_from_before):
         assert blocks[0, 0] == 0
         assert blocks[-1].tolist() == [len(runs), *[0] * 8]
@@ -67,7 +67,7 @@ def test_runs_fill_blocks_and_are_as_long_as_can_be(steps, lanes, groups):
             assert lengths.min() > 0
             assert lengths.sum() <= BLOCK_PLACES
             np.testing.assert_array_equal(runs[first:last, 3], np.cumsum(lengths) - lengths)
-    full = sum(steps * (last - first) // BLOCK_PLACES for first, last in ((0, lanes // 2), (lanes // 2, lanes)))
+    full = sum(steps * (last - first) // BLOCK_PLACES for first, last in ((0, batch // 2), (batch // 2, batch)))
     assert len(layout.portions[1]) - 1 - full in (0, 1, 2)
     if groups == 2:
         assert len(layout.portions[0]) == len(layout.portions[1]) - 1  # a block lies together
@@ -78,14 +78,14 @@ def test_rows_in_order(rows):
     assert spread(in_order(rows)) == [(row, row) for row in range(rows)]
 
 
-@pytest.mark.parametrize(("steps", "lanes"), [(1, 1), (5, 1), (3, 7), (30, 9), (4, 130)])
+@pytest.mark.parametrize(("steps", "batch"), [(1, 1), (5, 1), (3, 7), (30, 9), (4, 130)])
 @pytest.mark.parametrize("columns", [4, 70, 400])
-def test_the_kernel_sums_over_runs_as_over_rows_one_after_the_other(rng, steps, lanes, columns):
+def test_the_kernel_sums_over_runs_as_over_rows_one_after_the_other(rng, steps, batch, columns):
     compiler.prepare(weight_gradient)
     depth, found = 75, []
-    x, y = rng.normal(size=(steps, lanes, depth)), rng.normal(size=(steps, lanes, columns))
+    x, y = rng.normal(size=(steps, batch, depth)), rng.normal(size=(steps, batch, columns))
     for groups in (1, 2, 3, 8):
-        layout = Layout(steps, lanes, groups)
+        layout = Layout(steps, batch, groups)
         spread_x, spread_y = (np.full((layout.size, width), np.nan) for width in (depth, columns))
         spread_x[layout.rows], spread_y[layout.rows] = x, y
         gradient, bias = np.zeros((depth, columns), np.float32), np.zeros((1, columns), np.float32)
@@ -96,6 +96,6 @@ def test_the_kernel_sums_over_runs_as_over_rows_one_after_the_other(rng, steps, 
             weight_gradient(x_panels, y_panels, *layout.portions, first, last, scratch, False, gradient, bias)
         found.append(gradient.tobytes() + bias.tobytes())
         exact = np.einsum("tbk,tbn->kn", x, y)
-        np.testing.assert_allclose(gradient, exact, atol=1e-5 * np.sqrt(steps * lanes) * 3, rtol=1e-5)
-        np.testing.assert_allclose(bias[0], y.sum((0, 1)), atol=1e-5 * np.sqrt(steps * lanes) * 3, rtol=1e-5)
+        np.testing.assert_allclose(gradient, exact, atol=1e-5 * np.sqrt(steps * batch) * 3, rtol=1e-5)
+        np.testing.assert_allclose(bias[0], y.sum((0, 1)), atol=1e-5 * np.sqrt(steps * batch) * 3, rtol=1e-5)
     assert len(set(found)) == 1

@@ -20,15 +20,15 @@ from safetensors.numpy import save
 FOLDER = Path(__file__).parents[1] / "goldens"
 
 CASES = {
-    "one-hot": {"vocabulary": 11, "hidden": 20, "layers": 2, "embedding": None, "steps": 7, "lanes": 3, "decay": 0.0},
-    "embedding": {"vocabulary": 9, "hidden": 33, "layers": 3, "embedding": 5, "steps": 6, "lanes": 2, "decay": 0.1},
+    "one-hot": {"vocabulary": 11, "hidden": 20, "layers": 2, "embedding": None, "steps": 7, "batch": 3, "decay": 0.0},
+    "embedding": {"vocabulary": 9, "hidden": 33, "layers": 3, "embedding": 5, "steps": 6, "batch": 2, "decay": 0.1},
     "one-layer": {
         "vocabulary": 17,
         "hidden": 16,
         "layers": 1,
         "embedding": None,
         "steps": 12,
-        "lanes": 4,
+        "batch": 4,
         "decay": 0.0,
     },
 }
@@ -59,13 +59,13 @@ def main():
     for name, case in CASES.items():
         torch.manual_seed(20)
         case = dict(case)
-        steps, lanes, decay = case.pop("steps"), case.pop("lanes"), case.pop("decay")
+        steps, batch, decay = case.pop("steps"), case.pop("batch"), case.pop("decay")
         model = Model(**case).double()
         for parameter in model.parameters():
             # What a float32 program can start from exactly.
             parameter.data = parameter.data.float().double()
-        x, y = torch.randint(case["vocabulary"], (2, steps, lanes))
-        state = tuple((torch.randn(case["layers"], lanes, case["hidden"]) / 2).double() for _ in "hc")
+        x, y = torch.randint(case["vocabulary"], (2, steps, batch))
+        state = tuple((torch.randn(case["layers"], batch, case["hidden"]) / 2).double() for _ in "hc")
         tensors = {"x": x, "y": y, "h0": state[0], "c0": state[1]}
         tensors |= {f"weight.{key}": value.clone() for key, value in model.state_dict().items()}
 

@@ -1,8 +1,8 @@
 """The oracle: the same network in plain float64 NumPy, boring and slow.
 
 Parameters are a dictionary by name, as ``charrnn.network.parameters.parameter_shapes`` lists them; gates are in the
-order i, f, g, o; ids x, y are (T, B); a state is (h, c), each (L, B, H).  ``masks`` are dropout masks (already divided by
-the probability of keeping), one (T, B, H) array for each layer's output, or None.
+order i, f, g, o; ids x, y are (T, B); a state is (h, c), each (L, B, H).  ``masks`` are dropout masks (already divided
+by the probability of keeping), one (T, B, H) array for each layer's output, or None.
 """
 
 import numpy as np
@@ -109,19 +109,19 @@ def _splitmix(x):
     return x ^ (x >> 31)
 
 
-def dropout_mask(rate, numbers, steps, lanes, hidden):
+def dropout_mask(rate, numbers, steps, batch, hidden):
     """The mask (T, B, H) that the dropout kernel applies with the key of ``numbers``, in Python's whole numbers."""
     key = 0
     for number in numbers:
         key = _splitmix((key + number + 0x9E3779B97F4A7C15) & _MASK64)
-    mask = np.zeros((steps, lanes, hidden))
+    mask = np.zeros((steps, batch, hidden))
     for t in range(steps):
-        for lane in range(lanes):
-            place = _splitmix((key + t * lanes + lane) & _MASK64)
+        for b in range(batch):
+            place = _splitmix((key + t * batch + b) & _MASK64)
             for unit in range(hidden):
                 x = (unit * 0x9E3779B9 + place) & _MASK32
                 x = (x ^ (x >> 16)) * 0x85EBCA6B & _MASK32
                 x = (x ^ (x >> 13)) * 0xC2B2AE35 & _MASK32
                 x = x ^ (x >> 16) ^ (place >> 32)
-                mask[t, lane, unit] = x < int((1 - rate) * 2**32)
+                mask[t, b, unit] = x < int((1 - rate) * 2**32)
     return mask / (1 - rate)

@@ -1,24 +1,24 @@
-"""Windows on the corpus 0, 1, 2, …: y is x one later, lanes continue, nothing is skipped or seen twice."""
+"""Windows on the corpus 0, 1, 2, …: y is x one later, batch rows continue, nothing is skipped or seen twice."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.text.windows import Batches, fitting_lanes
+from charrnn.text.windows import TrainingWindows, fitting_window
 
 
-@given(length=st.integers(2, 400), lanes=st.integers(1, 12), steps=st.integers(1, 30), epoch=st.integers(0, 5))
-def test_an_epoch_has_every_target_once_in_lanes_that_continue(length, lanes, steps, epoch):
-    lanes = min(lanes, length)
-    batches = Batches(np.arange(length), lanes, steps, seed=3)
-    windows = [batches.window(epoch, number) for number in range(batches.windows)]
+@given(length=st.integers(2, 400), batch=st.integers(1, 12), steps=st.integers(1, 30), epoch=st.integers(0, 5))
+def test_an_epoch_has_every_target_once_in_lanes_that_continue(length, batch, steps, epoch):
+    batch = min(batch, length)
+    batches = TrainingWindows(np.arange(length), batch, steps, seed=3)
+    windows = [batches.window(epoch, number) for number in range(batches.count)]
     targets = []
     for number, (x, y) in enumerate(windows):
         assert x.shape == y.shape
         assert x.dtype == y.dtype == np.int32
         assert x.flags.c_contiguous
-        assert x.shape == (steps if number < batches.windows - 1 else (batches.lane_length - 1) % steps + 1, lanes)
+        assert x.shape == (steps if number < batches.count - 1 else (batches.row_length - 1) % steps + 1, batch)
         there = y >= 0
         np.testing.assert_array_equal(y[there], x[there] + 1)
         targets.append(y[there])
@@ -28,15 +28,15 @@ def test_an_epoch_has_every_target_once_in_lanes_that_continue(length, lanes, st
 
 
 def test_epochs_enter_at_different_places_but_the_same_ones_again():
-    batches = Batches(np.arange(1000), 4, 10, seed=5)
+    batches = TrainingWindows(np.arange(1000), 4, 10, seed=5)
     entries = [batches.entry(epoch) for epoch in range(20)]
     assert len(set(entries)) > 15
-    assert entries == [Batches(np.arange(1000), 4, 10, seed=5).entry(epoch) for epoch in range(20)]
-    assert entries != [Batches(np.arange(1000), 4, 10, seed=6).entry(epoch) for epoch in range(20)]
+    assert entries == [TrainingWindows(np.arange(1000), 4, 10, seed=5).entry(epoch) for epoch in range(20)]
+    assert entries != [TrainingWindows(np.arange(1000), 4, 10, seed=6).entry(epoch) for epoch in range(20)]
 
 
 @pytest.mark.parametrize(
-    ("length", "lanes", "steps", "expected"),
+    ("length", "batch", "steps", "expected"),
     [
         (1_000_000, 32, 64, (32, 64)),
         (300, 32, 64, (4, 64)),
@@ -45,5 +45,5 @@ def test_epochs_enter_at_different_places_but_the_same_ones_again():
         (10, 3, 1, (3, 1)),
     ],
 )
-def test_small_texts_get_fewer_lanes(length, lanes, steps, expected):
-    assert fitting_lanes(length, lanes, steps) == expected
+def test_small_texts_get_fewer_lanes(length, batch, steps, expected):
+    assert fitting_window(length, batch, steps) == expected

@@ -39,7 +39,7 @@ def network(config=SIZES, threads=1):
 
 
 def oracle_dz(parameters, x, y, state):
-    """The gradient of one lane's last loss with respect to each layer's pre-activations: (L, T, 4H).
+    """The gradient of one batch row's last loss with respect to each layer's pre-activations: (L, T, 4H).
 
     A window that begins at step t gives the sum of dz over steps t and after as the bias's gradient; neighbours'
     difference is dz at t.
@@ -60,17 +60,17 @@ def oracle_dz(parameters, x, y, state):
 def test_gradient_norms_match_the_oracle(rng, config):
     made = network(config, threads=2)
     x, y = rng.integers(config.vocabulary, size=(2, 9, 5)).astype(np.int32)
-    y[-1, 3] = -1  # a lane without a target has no part in the mean
+    y[-1, 3] = -1  # a batch row without a target has no part in the mean
     state = made.initial_state(5)
     state.h[:], state.c[:] = rng.normal(0, 0.3, state.h.shape), rng.normal(0, 0.5, state.c.shape)
     before = state.copy()
     found = gradient_norms(made, x, y, state)
 
     parameters = {name: view.astype(float) for name, view in made.parameters.items()}
-    lanes = [lane for lane in range(5) if y[-1, lane] >= 0]
+    batch = [b for b in range(5) if y[-1, b] >= 0]
     h, c = before.h.astype(float), before.c.astype(float)
     squares = [
-        np.square(oracle_dz(parameters, x[:, [b]], y[:, [b]], (h[:, [b]], c[:, [b]]))).sum(axis=2) for b in lanes
+        np.square(oracle_dz(parameters, x[:, [b]], y[:, [b]], (h[:, [b]], c[:, [b]]))).sum(axis=2) for b in batch
     ]
     expected = np.sqrt(np.mean(squares, axis=0))[:, ::-1]
     assert found.shape == (config.layers, 9)
@@ -126,13 +126,13 @@ def test_saturation_counts_what_the_trace_shows(rng):
 
 
 @pytest.mark.parametrize(
-    ("length", "lanes", "steps", "back"), [(2, 1, 64, 0), (3, 4, 64, 0), (40, 3, 64, 18), (900, 8, 64, 63)]
+    ("length", "batch", "steps", "back"), [(2, 1, 64, 0), (3, 4, 64, 0), (40, 3, 64, 18), (900, 8, 64, 63)]
 )
-def test_any_text_can_be_diagnosed_and_the_network_stays_as_it_is(rng, length, lanes, steps, back):
+def test_any_text_can_be_diagnosed_and_the_network_stays_as_it_is(rng, length, batch, steps, back):
     made = network()
     before = made.parameters.flat.copy()
     text = rng.integers(11, size=length).astype(np.uint8)
-    found = [diagnose(made, text, lanes, steps, before, step=7) for _ in range(2)]
+    found = [diagnose(made, text, batch, steps, before, step=7) for _ in range(2)]
     assert found[0] == found[1]
     assert found[0].steps_back[-1] == back
     assert [len(norms) for norms in found[0].gradient_norms] == [len(found[0].steps_back)] * 2

@@ -18,7 +18,7 @@ def network():
 
 
 def test_counts_are_those_of_the_trace(network, rng):
-    ids = rng.integers(0, 7, 700).astype(np.uint8)  # too short for a second lane
+    ids = rng.integers(0, 7, 700).astype(np.uint8)  # too short for a second batch row
     found = saturation(network, ids)
     signals = network.trace(ids, network.initial_state(1))
     signals["tanh_c"] = np.tanh(signals["c"])
@@ -31,7 +31,7 @@ def test_counts_are_those_of_the_trace(network, rng):
 
 def test_lanes_count_every_character_once(network, rng):
     ids = rng.integers(0, 7, 5000).astype(np.uint8)
-    one, many = (saturation(network, ids, lanes=lanes, steps=50) for lanes in (1, 4))
+    one, many = (saturation(network, ids, batch=batch, steps=50) for batch in (1, 4))
     for name in one.low:
         np.testing.assert_allclose(one.low[name], many.low[name], atol=0.003)
         np.testing.assert_allclose(one.high[name], many.high[name], atol=0.003)

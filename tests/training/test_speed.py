@@ -67,11 +67,11 @@ def test_the_peak_counts_what_the_registers_did(monkeypatch):
 
 @pytest.mark.parametrize("dropout", [False, True])
 def test_the_workspace_is_as_large_as_the_documentation_says(dropout):
-    steps, lanes, layers, hidden, vocabulary = 50, 16, 3, 100, 65
-    space = Workspace(ModelConfig(vocabulary, hidden, layers), steps, lanes, 1, True, dropout)
+    steps, batch, layers, hidden, vocabulary = 50, 16, 3, 100, 65
+    space = Workspace(ModelConfig(vocabulary, hidden, layers), steps, batch, 1, True, dropout)
     h, wide, v = padded(hidden), 64 * panels(hidden), 64 * panels(vocabulary)
-    rows = (steps + 1) * lanes
+    rows = (steps + 1) * batch
     floats = layers * rows * (5 * h + wide + dropout * wide) + rows * (wide + v)
-    floats += steps * lanes + lanes * h  # losses and dc
+    floats += steps * batch + batch * h  # losses and dc
     fixed = vocabulary * 4 * h + space.scratch[0].size
     assert space.nbytes == 4 * (floats + fixed)

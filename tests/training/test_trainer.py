@@ -20,7 +20,7 @@ from charrnn.network.network import CharLSTM
 from charrnn.training import DivergedError, validation
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.plan import Plan, fitting_dropout
-from charrnn.training.rollback import Guard
+from charrnn.training.rollback import Rollback
 
 
 def test_it_learns_and_reports(tmp_path):
@@ -179,7 +179,7 @@ def test_setbacks_far_apart_do_not_end_a_run(tmp_path):
 
 def test_what_counts_as_trouble():
     network = CharLSTM(ModelConfig(20, 8, 1), threads=1)
-    guard = Guard(network, Optimizer(CONFIG, network.parameters, network.team))
+    guard = Rollback(network, Optimizer(CONFIG, network.parameters, network.team))
     assert guard.trouble(np.nan, 1, None)
     assert guard.trouble(np.inf, 1000, 1.5)
     assert guard.trouble(4.6, 1000, 1.5)
@@ -234,7 +234,7 @@ def test_tiny_texts_train(tmp_path, length):
     records = run(trainer(tmp_path / "run", config, text=TEXT[: -(-length * 10 // 9)]))
     assert records[-1].step == 5
     assert np.isfinite(records[-1].loss)
-    assert any("lane" in note for note in records[0].notes)
+    assert any("batch row" in note for note in records[0].notes)
 
 
 def test_the_plan_suits_the_size_of_the_text():

@@ -1,6 +1,7 @@
-"""What reading a text in lanes costs in exactness: its loss in one pass, and in 32 lanes by length of their warm-up.
+"""What reading a text in batch rows costs in exactness: its loss in one pass, and in 32 batch rows by length of their
+warm-up.
 
-python benchmarks/lanes.py checkpoints/NAME TEXT
+python benchmarks/batch rows.py checkpoints/NAME TEXT
 """
 
 import sys
@@ -14,12 +15,12 @@ from charrnn.text.corpus import open_corpus
 def main():
     model = charrnn.load(sys.argv[1])
     ids = open_corpus([sys.argv[2]], vocabulary=model.vocabulary).ids
-    exact = evaluate(model.network, ids, lanes=1).loss
+    exact = evaluate(model.network, ids, batch=1).loss
     print(f"one pass: {exact:.9f}")
     for characters in (0, 64, 256):
         windows.WARM_UP = characters
-        loss = evaluate(model.network, ids, lanes=32).loss
-        print(f"32 lanes, {characters} characters of warm-up: {loss:.9f} ({loss - exact:+.1e})")
+        loss = evaluate(model.network, ids, batch=32).loss
+        print(f"32 batch rows, {characters} characters of warm-up: {loss:.9f} ({loss - exact:+.1e})")
 
 
 if __name__ == "__main__":
