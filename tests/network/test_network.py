@@ -24,7 +24,7 @@ from charrnn.network.network import CharLSTM, LSTMState
 from charrnn.network.regularisation import Regularisation
 from charrnn.training.optimizer import Optimizer
 
-GOLDENS = sorted((Path(__file__).parents[1] / "goldens").glob("*.safetensors"))
+GOLDENS = sorted((Path(__file__).parents[1] / "goldens" / "pytorch").glob("*.safetensors"))
 
 
 @pytest.fixture(autouse=True)
@@ -73,8 +73,8 @@ def weight_masks(regular, config, parameters):
     return masks
 
 
-def assert_matches(config, steps, batch, regular=None, seed=0, terms=0.0, gradient_terms=0.0):
-    """``terms`` and ``gradient_terms`` are sizes of the terms that results may be small differences of."""
+def assert_matches(config, steps, batch, regular=None, seed=0, terms=0.0):
+    """``terms`` is the size of terms whose small differences states and logits may be."""
     regular = regular or Regularisation()
     network, x, y, state = random_case(config, steps, batch, seed, threads=2)
     plain = {name: view.astype(float) for name, view in network.parameters.items()}
@@ -89,7 +89,7 @@ def assert_matches(config, steps, batch, regular=None, seed=0, terms=0.0, gradie
     found = network.loss_and_gradient(x, y, state, regular)
     assert relative(found, loss) < 1e-6
     for name in gradient:
-        assert relative(network.gradient[name], gradient[name] * masks[name], gradient_terms) < 2e-5, name
+        assert relative(network.gradient[name], gradient[name] * masks[name]) < 2e-5, name
     assert relative(state.h, final[0], terms) < 2e-6
     assert relative(state.c, final[1], terms) < 2e-6
 
@@ -141,7 +141,7 @@ def test_every_regularisation_matches_the_oracle(regular, embedding):
 
 @settings(max_examples=40)
 @given(
-    vocabulary=st.integers(1, 90),
+    vocabulary=st.integers(2, 90),  # of one character all gradients are 0, and what is found is rounding
     hidden=st.integers(1, 70),
     layers=st.integers(1, 4),
     embedding=st.none() | st.integers(1, 40),
@@ -160,7 +160,7 @@ def test_every_regularisation_matches_the_oracle(regular, embedding):
 )
 def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, steps, batch, regular, seed):
     config = ModelConfig(vocabulary, hidden, layers, embedding)
-    assert_matches(config, steps, batch, regular, seed, terms=0.1, gradient_terms=1e-4)
+    assert_matches(config, steps, batch, regular, seed, terms=0.1)
 
 
 @pytest.mark.parametrize("threads", [2, 3])

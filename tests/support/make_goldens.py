@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 
-FOLDER = Path(__file__).parents[1] / "goldens"
+FOLDER = Path(__file__).parents[1] / "goldens" / "pytorch"
 
 CASES = {
     "one-hot": {"vocabulary": 11, "hidden": 20, "layers": 2, "embedding": None, "steps": 7, "batch": 3, "decay": 0.0},

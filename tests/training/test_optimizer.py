@@ -24,7 +24,7 @@ LR = 0.01
 
 DIGEST = "fe881a9253872904a0a445e501a629da3094c999cf48f334e35726dbc0323701"
 
-GOLDENS = Path(__file__).parents[1] / "goldens" / "updates" / "optimizers.safetensors"
+GOLDENS = Path(__file__).parents[1] / "goldens" / "pytorch" / "updates" / "optimizers.safetensors"
 with safetensors.safe_open(GOLDENS, "numpy") as _file:
     CASES = json.loads(_file.metadata()["cases"])
 
