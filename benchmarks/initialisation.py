@@ -14,7 +14,7 @@ import numpy as np
 
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.text.corpus import Parts, open_corpus
 from charrnn.training import Trainer
 
@@ -59,7 +59,7 @@ def main():
     print("| rows | output | orthogonal | validation loss on the way |")
     print("|---|---|---|---|")
     for rows, output, orthogonal in CASES:
-        network = CharLSTM(ModelConfig(len(corpus.vocabulary), options.hidden), seed=config.seed)
+        network = Network(ModelConfig(len(corpus.vocabulary), options.hidden), seed=config.seed)
         start(network, rows, output, orthogonal)
         with tempfile.TemporaryDirectory() as folder:
             parts = Parts.of(corpus.ids, config.split)

@@ -19,7 +19,7 @@ from pytorch_sides import Case, PyTorch
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.inference.loss import evaluate
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.system.threads import available_threads
 from charrnn.text.corpus import Parts, open_corpus
 from charrnn.text.windows import TrainingWindows
@@ -35,7 +35,7 @@ class Charrnn:
     """charrnn's side, made of its own pieces."""
 
     def __init__(self, case):
-        self.network = CharLSTM(case.config, seed=None, threads=case.threads)
+        self.network = Network(case.config, seed=None, threads=case.threads)
         self.network.set_parameters(dict(case.parameters().items()))
         clipping = {"clip_value": CLIP_VALUE, "clip": 0.0}
         config = TrainConfig(optimizer="rmsprop", beta2=ALPHA, epsilon=EPSILON, weight_decay=0.0, **clipping)

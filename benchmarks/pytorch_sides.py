@@ -20,7 +20,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.sampler import Sampler
 from charrnn.network.initialisation import initialise
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.network.parameters import Parameters
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.speed import fma_peak
@@ -54,7 +54,7 @@ class Charrnn:
     """charrnn's side."""
 
     def __init__(self, case: Case):
-        self.network = CharLSTM(case.config, seed=None, threads=case.threads)
+        self.network = Network(case.config, seed=None, threads=case.threads)
         self.network.set_parameters(dict(case.parameters().items()))
         training = TrainConfig(optimizer="adam", clip=CLIP, beta1=BETAS[0], beta2=BETAS[1])
         self.optimizer = Optimizer(training, self.network.parameters, self.network.team)

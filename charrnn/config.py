@@ -14,6 +14,7 @@ DEFAULT_WEIGHT_DECAY = {"adamw": 0.1, "adam": 0.0, "sgd": 0.0, "rmsprop": 0.0, "
 OPTIMIZERS = tuple(DEFAULT_LR)
 SCHEDULES = ("constant", "linear", "cosine", "step", "exponential", "plateau")
 DEFAULT_DECAY_RATE = {"step": 0.97, "exponential": 0.97, "plateau": 0.5}
+DEFAULT_CELL = "lstm"
 INITS = ("unit", "uniform", "xavier", "orthogonal")
 _LONGEST_SPLIT = 60  # characters; whether they are percentages is for who cuts the text to say
 
@@ -62,7 +63,7 @@ class _Config:
 
 @dataclass(frozen=True)
 class ModelConfig(_Config):
-    """The network: V characters, L layers of H units, and E columns of a learned embedding or none.
+    """The network: V characters, L layers of H units, E columns of a learned embedding or none, and the kind of cell.
 
     Raises:
         ConfigError: a size is out of range.
@@ -72,6 +73,7 @@ class ModelConfig(_Config):
     hidden: int = 256
     layers: int = 2
     embedding: int | None = None
+    cell: str = DEFAULT_CELL
 
     def __post_init__(self) -> None:
         self._whole("vocabulary", 1, 1_200_000)
@@ -79,6 +81,13 @@ class ModelConfig(_Config):
         self._whole("layers", 1, 64)
         if self.embedding is not None:
             self._whole("embedding", 1, 65_536)
+        if not isinstance(self.cell, str):
+            raise ConfigError(f"cell must be a name, not {brief(self.cell)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain JSON values; the default cell, which early versions had no word for, is left out."""
+        values = super().to_dict()
+        return {name: value for name, value in values.items() if (name, value) != ("cell", DEFAULT_CELL)}
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def test_what_is_read_is_what_the_library_reads(healthy):
     loaded = load(healthy)
     np.testing.assert_array_equal(loaded.parameters["w_out"].T, expected["head.weight"])
     np.testing.assert_array_equal(loaded.optimizer["v"]["w_hh_l1"], expected["optimizer.v.w_hh_l1"])
-    np.testing.assert_array_equal(loaded.state[0], expected["state.h"])
+    np.testing.assert_array_equal(loaded.state["h"], expected["state.h"])
 
 
 def test_the_healthy_file_is_healthy(healthy):

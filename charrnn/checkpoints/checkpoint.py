@@ -17,7 +17,7 @@ from charrnn.checkpoints.description import Description
 from charrnn.checkpoints.pytorch import from_torch, to_torch, torch_names
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief
-from charrnn.network.parameters import parameter_shapes
+from charrnn.network.cells import cell_of, parameter_shapes
 from charrnn.system.files import write_durably
 from charrnn.text.vocabulary import Vocabulary
 
@@ -29,10 +29,10 @@ LARGEST = 1e18  # weight that is read: sums of products of such are still number
 class Checkpoint:
     """All there is to know about a model, and, in ``last.safetensors``, all that a resume needs.
 
-    ``parameters`` by name as in :func:`charrnn.network.parameters.parameter_shapes`; ``progress`` the run's counters;
+    ``parameters`` by name as in :func:`charrnn.network.cells.parameter_shapes`; ``progress`` the run's counters;
     ``history`` its evaluations; ``corpus`` where the text came from and how it was read; ``optimizer`` the
-    moments, each a dictionary by parameter name; ``state`` the batch rows' h and c, each (L, B, H); ``program`` what
-    wrote it, as :func:`charrnn.checkpoints.fingerprint.identity`.
+    moments, each a dictionary by parameter name; ``state`` what the layers remember of each batch row, (L, B, H) by
+    name; ``program`` the program that wrote it, as :func:`charrnn.checkpoints.fingerprint.fingerprint` says.
     """
 
     model: ModelConfig
@@ -43,7 +43,7 @@ class Checkpoint:
     history: list[dict[str, Any]] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    state: tuple[np.ndarray, np.ndarray] | None = None
+    state: dict[str, np.ndarray] | None = None
     program: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path, previous: Path | None = None) -> None:
@@ -52,13 +52,13 @@ class Checkpoint:
         Raises:
             CheckpointError: the disk refuses; a file that was there is as it was.
         """
-        tensors = {}
+        tensors, module = {}, cell_of(self.model).torch_module
         for name, value in self.parameters.items():
-            tensors.update(to_torch(name, value))
+            tensors.update(to_torch(name, value, module))
         for slot, moments in self.optimizer.items():
             tensors.update({f"optimizer.{slot}.{name}": value for name, value in moments.items()})
         if self.state is not None:
-            tensors["state.h"], tensors["state.c"] = self.state
+            tensors |= {f"state.{name}": value for name, value in self.state.items()}
         # safetensors 0.8 writes wrong bytes for arrays that are not contiguous.
         tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
         about = Description(*(getattr(self, each.name) for each in fields(Description))).to_json()
@@ -116,35 +116,36 @@ class Checkpoint:
             raise CheckpointError("a safetensors file, but not one that charrnn wrote")
         description = Description.from_json(about)
         shapes = header.shapes()
-        slots = _check_shapes(description.model, shapes)
+        slots, states = _check_shapes(description.model, shapes)
         tensors = tensor_file.read_tensors(file, shapes)
         if header.metadata.get("sha256") != checksum(about, tensors):
             raise CheckpointError("damaged (the checksum does not match its content)")
         for name, value in tensors.items():
             _check_range(name, value, FLOAT32.max if name.startswith("optimizer.") else LARGEST)
-        names = parameter_shapes(description.model)
-        parameters = {name: from_torch(name, tensors) for name in names}
+        names, module = parameter_shapes(description.model), cell_of(description.model).torch_module
+        parameters = {name: from_torch(name, tensors, module) for name in names}
         return cls(
             parameters=parameters,
             optimizer={slot: {name: tensors[f"optimizer.{slot}.{name}"] for name in names} for slot in slots},
-            state=(tensors["state.h"], tensors["state.c"]) if "state.h" in shapes else None,
+            state={name: tensors[f"state.{name}"] for name in states} or None,
             **vars(description),
         )
 
 
-def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Hold the tensors' shapes against the model's; the optimiser's slots."""
-    own = parameter_shapes(model)
+def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[str], tuple[str, ...]]:
+    """Compare the tensors' shapes with the model's; returns the optimiser's slots and the names of the state."""
+    own, cell = parameter_shapes(model), cell_of(model)
     wanted = {
         torch_name: shape[::-1] if name.startswith("w_") else shape
         for name, shape in own.items()
-        for torch_name in torch_names(name)
+        for torch_name in torch_names(name, cell.torch_module)
     }
     slots = sorted({name.split(".")[1] for name in shapes if name.startswith("optimizer.")})
     wanted |= {f"optimizer.{slot}.{name}": shape for slot in slots for name, shape in own.items()}
-    if "state.h" in shapes or "state.c" in shapes:
-        batch = (*shapes.get("state.h", ()), 1, 1)[1]
-        wanted |= dict.fromkeys(("state.h", "state.c"), (model.layers, batch, model.hidden))
+    states = cell.state if any(f"state.{name}" in shapes for name in cell.state) else ()
+    if states:
+        batch = (*shapes.get(f"state.{states[0]}", ()), 1, 1)[1]
+        wanted |= {f"state.{name}": (model.layers, batch, model.hidden) for name in states}
     for name, shape in wanted.items():
         if name not in shapes:
             raise CheckpointError(f"the tensor {brief(name)} is missing")
@@ -152,7 +153,7 @@ def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> 
             raise CheckpointError(f"the tensor {name} has the shape {shapes[name]}, not {shape}")
     if len(shapes) > len(wanted):
         raise CheckpointError(f"it has a tensor too many: {brief(next(iter(shapes.keys() - wanted.keys())))}")
-    return slots
+    return slots, states
 
 
 def _check_range(name: str, value: np.ndarray, largest: float) -> None:

@@ -1,18 +1,19 @@
-"""Which program this is: what the bits of a run depend on beside its settings and its text."""
+"""Which program wrote a checkpoint: what the bits of a run depend on beside its settings and its text."""
 
 import functools
-import hashlib
 import importlib.metadata
 from pathlib import Path
 
-from charrnn.version import __version__
+from charrnn.version import __version__, hash_sources
+
+ARITHMETIC = ("kernels", "network", "training", "text/windows.py", "inference/loss.py", "config.py")
+"""Rooms and files of the package that can change a bit of a run: the kernels, the order of sums and the masks, the
+optimisers and schedules, the windows, the losses that a plateau is judged by, and the default settings."""
 
 
 @functools.cache
-def identity() -> dict[str, str]:
-    """The versions of charrnn, NumPy and Numba, and a hash of the kernels' sources."""
-    digest = hashlib.sha256()
-    for source in sorted((Path(__file__).parent.parent / "kernels").glob("*.py")):
-        digest.update(source.read_bytes())
+def fingerprint() -> dict[str, str]:
+    """The versions of charrnn, NumPy and Numba, and a hash of the sources that can change a bit of a run."""
+    package = Path(__file__).parent.parent
     libraries = {name: importlib.metadata.version(name) for name in ("numpy", "numba")}
-    return {"charrnn": __version__, "kernels": digest.hexdigest()[:16], **libraries}
+    return {"charrnn": __version__, "sources": hash_sources(*(package / place for place in ARITHMETIC)), **libraries}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.network.parameters import parameter_shapes
+from charrnn.network.cells import parameter_shapes
 from charrnn.text.vocabulary import Vocabulary
 
 _MOST_NAMED = 8  # new characters spelled out in a note

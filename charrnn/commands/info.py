@@ -24,7 +24,7 @@ def info(checkpoint: Path, as_json: bool) -> None:
 
 
 def _as_dict(path: Path, found) -> dict:
-    from charrnn.network.parameters import parameter_count
+    from charrnn.network.cells import parameter_count
 
     return {
         "path": str(path),
@@ -42,7 +42,7 @@ def _as_dict(path: Path, found) -> dict:
 def _show(terminal, path: Path, found) -> None:
     from charrnn.display.terminal import numbers
     from charrnn.display.terminal.tables import key_values, table
-    from charrnn.network.parameters import parameter_count
+    from charrnn.network.cells import parameter_count
     from charrnn.records import bits
 
     model, training, progress, corpus = found.model, found.training, found.progress, found.corpus

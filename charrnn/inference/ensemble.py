@@ -14,7 +14,7 @@ from charrnn.inference.loss import Evaluation
 from charrnn.inference.sampler import BaseSampler, Choice
 from charrnn.kernels import compiler
 from charrnn.kernels.sampling import choose_from_mean, predict
-from charrnn.network.network import CharLSTM, LSTMState
+from charrnn.network.network import Network, State
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -28,17 +28,17 @@ class Ensemble:
         ConfigError: there are none, or their vocabularies differ in size.
     """
 
-    def __init__(self, networks: Sequence[CharLSTM]):
+    def __init__(self, networks: Sequence[Network]):
         sizes = sorted({network.config.vocabulary for network in networks})
         if len(sizes) != 1:
             raise ConfigError(f"an ensemble is one or more networks of one vocabulary, not of {sizes or 'none'}")
         self.networks = tuple(networks)
 
-    def initial_state(self, batch: int) -> list[LSTMState]:
-        """States of zeros for ``batch`` batch rows, one for each network."""
+    def initial_state(self, batch: int) -> list[State]:
+        """States of zeros for ``batch`` batch rows, one state for each network."""
         return [network.initial_state(batch) for network in self.networks]
 
-    def losses(self, x: np.ndarray, y: np.ndarray, state: Sequence[LSTMState]) -> np.ndarray:
+    def losses(self, x: np.ndarray, y: np.ndarray, state: Sequence[State]) -> np.ndarray:
         """-log of the mean probability of every target y (T, B), 0 where y < 0: (T, B) float64 in nats.
 
         Each network's ``state`` moves on.
@@ -50,7 +50,7 @@ class Ensemble:
 
 
 def evaluate(
-    networks: Sequence[CharLSTM],
+    networks: Sequence[Network],
     ids: np.ndarray,
     before: int | None = None,
     batch: int = 32,
@@ -83,7 +83,7 @@ class EnsembleSampler(BaseSampler):
 
     def __init__(
         self,
-        networks: Sequence[CharLSTM],
+        networks: Sequence[Network],
         prime: np.ndarray,
         streams: int = 1,
         choice: Choice | None = None,
@@ -93,17 +93,13 @@ class EnsembleSampler(BaseSampler):
         super().__init__(Ensemble(networks).networks, prime, streams, choice, seed)
 
     def _write(self, uniforms, drawn):
-        members = [
-            (streams.model(), streams.state(self._ids), streams.gates, logits)
-            for streams, logits in zip(self._streams, self._logits, strict=True)
-        ]
-        filters, turn = self._filters(), self._turn
+        members, filters, turn = [streams.steps() for streams in self._streams], self._filters(), self._turn
 
-        def work(worker, first, last):
-            for step, (numbers, ids) in enumerate(zip(uniforms, drawn, strict=True)):
-                for model, state, gates, logits in members:
-                    predict(model, state, (turn + step) % 2, first, last, gates, logits)
-                choose_from_mean(self._logits, numbers, filters, first, last, *self._scratch, self._ids)
+        def work(worker: int, first: int, last: int) -> None:
+            for number, (row, ids) in enumerate(zip(uniforms, drawn, strict=True)):
+                for steps in members:
+                    predict(steps, self._ids, (turn + number) % 2, first, last)
+                choose_from_mean(self._logits, row, filters, first, last, self._weights, self._order, self._ids)
                 ids[first:last] = self._ids[first:last]
 
         self._team.run(work, self._groups())

@@ -1,7 +1,4 @@
-"""Drawing text from a model, a chunk of characters at a time.  Knows ids only.
-
-Which of some ways to do the same thing is the quickest here and now.
-"""
+"""Drawing text from a model, a chunk of characters at a time.  Knows ids only."""
 
 import itertools
 import math
@@ -14,13 +11,15 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
-from charrnn.kernels.barrier import ABANDONED, BOARD
-from charrnn.kernels.sampling import write
-from charrnn.network.network import CharLSTM
-from charrnn.network.packed_weights import padded
+from charrnn.kernels.barrier import ABANDONED, FLAGS
+from charrnn.kernels.packing import Group
+from charrnn.kernels.sampling import Filters, Scratch, Steps, write
+from charrnn.kernels.step import Share, step_address
+from charrnn.network.network import Network
 from charrnn.network.parameters import aligned_zeros
+from charrnn.network.workspace import padded
 
-SEVERALLY, TOGETHER = 0, 1  # every thread writes texts of its own, or all write one
+SEVERALLY, TOGETHER = 0, 1  # strategies: every thread writes texts of its own, or all threads write one text
 COLDEST, HOTTEST = 1e-6, 1e9  # below and above, a temperature is as good as 0 and as infinite
 
 
@@ -49,29 +48,48 @@ class Choice:
 
 
 class Streams:
-    """What a network remembers of ``streams`` texts that begin alike: it has read all of ``prime`` but the last id."""
+    """What a network remembers of ``streams`` texts that begin alike: it has read all of ``prime`` but the last id.
 
-    def __init__(self, network: CharLSTM, prime: np.ndarray, streams: int):
-        self.network = network
-        config, hidden = network.config, padded(network.config.hidden)
+    ``steps`` are the network's layers and head for the kernels, ``logits`` (B, Vp) what the head writes.
+    """
+
+    def __init__(self, network: Network, prime: np.ndarray, streams: int, logits: np.ndarray):
+        self._network = network
         state = network.initial_state(1)
         for start in range(0, len(prime) - 1, 256):
             network.read(np.ascontiguousarray(prime[start : min(start + 256, len(prime) - 1), None]), state)
-        self._h = aligned_zeros(2, config.layers, streams, hidden)
-        self._c = aligned_zeros(config.layers, streams, hidden)
-        self._h[0, :, :, : config.hidden] = state.h
-        self._c[:, :, : config.hidden] = state.c
-        self.gates = aligned_zeros(streams, 4 * hidden)
+        self._arrays = [
+            {name: aligned_zeros(*shape) for name, shape in layer.array_shapes(2 * streams).items()}
+            for layer in network.layers
+        ]
+        for index, arrays in enumerate(self._arrays):
+            for name, values in state.layer(index).items():
+                _set_rows(arrays[name], streams, values[0])
+        parts = (*network.layers, network.head)
+        compiler.prepare(*(part.step for part in parts))
+        outputs = [None, *(arrays["h"] for arrays in self._arrays)]
+        arguments = [
+            layer.step_arguments(arrays, below)
+            for layer, arrays, below in zip(network.layers, self._arrays, outputs, strict=False)
+        ]
+        arguments.append(network.head.step_arguments(outputs[-1], logits))
+        table = np.zeros((len(arguments), max(map(len, arguments))), np.int64)
+        for row, numbers in zip(table, arguments, strict=True):
+            row[: len(numbers)] = numbers
+        self._steps = Steps(np.array([step_address(part.step) for part in parts], np.int64), table)
 
-    def model(self) -> tuple[np.ndarray, ...]:
-        """The model as the kernels take it."""
-        packed = self.network.forward_weights()
-        layers = packed.table, packed.recurrent_stack, packed.input_stack, packed.bias
-        return *layers, packed.output.forward, packed.output_bias
+    def steps(self) -> Steps:
+        """The network's steps, with its weights up to date."""
+        self._network.refresh(training=False)
+        return self._steps
 
-    def state(self, ids: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The state as the kernels take it, with the characters ``ids`` (B,) that are read next."""
-        return self._h, self._c, ids
+
+def _set_rows(array: np.ndarray, streams: int, values: np.ndarray) -> None:
+    """The first ``streams`` rows of array (panels, R, columns) become ``values`` (H,), padded with zeros."""
+    panels, _, columns = array.shape
+    row = np.zeros(panels * columns, np.float32)
+    row[: len(values)] = values
+    array[:, :streams] = row.reshape(panels, 1, columns)
 
 
 class BaseSampler(ABC):
@@ -80,7 +98,7 @@ class BaseSampler(ABC):
     A sampler says in :meth:`_write` how its streams are written.
     """
 
-    def __init__(self, networks: Sequence[CharLSTM], prime: np.ndarray, streams: int, choice: Choice | None, seed: int):
+    def __init__(self, networks: Sequence[Network], prime: np.ndarray, streams: int, choice: Choice | None, seed: int):
         self._vocabulary, self._team = networks[0].config.vocabulary, networks[0].team
         prime = np.asarray(prime, np.int32)
         if not (prime.ndim == 1 and prime.size and 0 <= prime.min() <= prime.max() < self._vocabulary):
@@ -90,11 +108,12 @@ class BaseSampler(ABC):
         self.choice = choice or Choice()
         self._generators = [np.random.default_rng([seed, stream]) for stream in range(streams)]
         self._ids = np.full(streams, prime[-1], np.int32)
-        self._turn = 0  # the half of h that holds the state
-        self._streams = [Streams(network, prime, streams) for network in networks]
+        self._turn = 0  # the half of the rows that holds the state
         width = padded(self._vocabulary)
         self._logits = aligned_zeros(len(networks), streams, width)
-        self._scratch = aligned_zeros(streams, width), np.zeros((streams, width), np.int32)
+        pairs = zip(networks, self._logits, strict=True)
+        self._streams = [Streams(network, prime, streams, logits) for network, logits in pairs]
+        self._weights, self._order = aligned_zeros(streams, width), np.zeros((streams, width), np.int32)
 
     def draw(self, characters: int) -> np.ndarray:
         """The next ids of every stream: (characters, streams) int32."""
@@ -105,22 +124,23 @@ class BaseSampler(ABC):
         self._turn = (self._turn + characters) % 2
         return drawn
 
-    def _groups(self) -> list[tuple[int, int]]:
-        """The streams in groups (first, last), one a thread."""
+    def _groups(self) -> list[Group]:
+        """The streams in groups, one a thread."""
         streams = len(self._ids)
         groups = min(self._team.threads, streams)
-        return list(itertools.pairwise([streams * group // groups for group in range(groups + 1)]))
+        return [Group(*pair) for pair in itertools.pairwise([streams * group // groups for group in range(groups + 1)])]
 
     @abstractmethod
     def _write(self, uniforms: np.ndarray, drawn: np.ndarray) -> None:
         """Fill ``drawn`` (N, B) by ``uniforms`` (N, B)."""
 
-    def _filters(self) -> tuple:
-        """The choice, and the characters there are, as the kernels take them."""
+    def _filters(self) -> Filters:
+        """The choice as the kernels take it."""
         choice = self.choice
         temperature = min(choice.temperature, HOTTEST) if choice.temperature >= COLDEST else 0.0
         top_k = min(choice.top_k, self._vocabulary)
-        return np.float32(temperature), top_k, np.float32(choice.top_p), np.float32(choice.min_p), self._vocabulary
+        numbers = np.float32(choice.top_p), np.float32(choice.min_p)
+        return Filters(np.float32(temperature), top_k, *numbers, self._vocabulary)
 
 
 class Sampler(BaseSampler):
@@ -140,56 +160,56 @@ class Sampler(BaseSampler):
     """
 
     def __init__(
-        self, network: CharLSTM, prime: np.ndarray, streams: int = 1, choice: Choice | None = None, seed: int = 0
+        self, network: Network, prime: np.ndarray, streams: int = 1, choice: Choice | None = None, seed: int = 0
     ):
         compiler.prepare(write)
         super().__init__((network,), prime, streams, choice, seed)
-        # A single text is written by one thread, or by all of them, who wait for one another several times a character:
-        # the quicker by far where weights come from a shared cache, the slower by far where a processor is busy.
-        self._ways = Pace(2 if streams == 1 < self._team.threads else 1)
-        self._board = np.zeros(BOARD, np.int64)
+        # One text is written by one thread, or by all of them with several barriers a character.  All together are by
+        # far the faster where weights come from a shared cache, and by far the slower where a processor is busy.
+        self._strategies = FastestStrategy(2 if streams == 1 < self._team.threads else 1)
+        self._flags = np.zeros(FLAGS, np.int64)
 
     def _write(self, uniforms, drawn):
-        (streams,), (logits,) = self._streams, self._logits
-        model, state, filters = streams.model(), streams.state(self._ids), self._filters()
-        scratch = streams.gates, logits, *self._scratch
+        steps, filters = self._streams[0].steps(), self._filters()
+        scratch = Scratch(self._logits[0], self._weights, self._order, self._flags)
 
-        def work(_, first, last, part=0, parts=1):
-            share = first, last, part, parts
-            write(model, state, self._turn, uniforms, filters, share, self._board, *scratch, drawn)
+        def work(_, first: int, last: int, part: int = 0, parts: int = 1) -> None:
+            share = Share(first, last, part, parts)
+            write(steps, self._ids, self._turn, uniforms, filters, share, scratch, drawn)
 
-        way, begun = self._ways.next(), time.perf_counter()
-        if way == TOGETHER:
-            self._board[:] = 0
+        strategy, begun = self._strategies.next(), time.perf_counter()
+        if strategy == TOGETHER:
+            self._flags[:] = 0
             parts = self._team.threads
             self._team.run(work, [(0, 1, part, parts) for part in range(parts)], self._abandon)
         else:
             self._team.run(work, self._groups())
-        self._ways.took(way, time.perf_counter() - begun, len(drawn))
+        self._strategies.took(strategy, time.perf_counter() - begun, len(drawn))
 
     def _abandon(self) -> None:
-        self._board[ABANDONED] = 1
+        self._flags[ABANDONED] = 1
 
 
-class Pace:
-    """Finds the quickest way by going each, time and again.
+class FastestStrategy:
+    """Finds the fastest of several strategies for the same work by trying each of them again and again.
 
-    Another way than the quickest gets a turn when what it took last is a twentieth of the time since.
+    A slower strategy is tried again once 20 times its last duration has passed, so that measuring costs at most about
+    5 %.
     """
 
-    def __init__(self, ways: int):
-        self._pace = [math.nan] * ways  # seconds for one of what there is to do
-        self._last = [0.0] * ways  # seconds that the last turn took
-        self._since = [0.0] * ways  # seconds since then
+    def __init__(self, strategies: int):
+        self._pace = [math.nan] * strategies  # seconds for one piece of work
+        self._last = [0.0] * strategies  # seconds that the last try took
+        self._since = [0.0] * strategies  # seconds since the last try
 
     def next(self) -> int:
-        """The way to go now."""
-        for way, pace in enumerate(self._pace):
-            if math.isnan(pace) or self._since[way] > 20 * self._last[way]:
-                return way
+        """The strategy to use now."""
+        for strategy, pace in enumerate(self._pace):
+            if math.isnan(pace) or self._since[strategy] > 20 * self._last[strategy]:
+                return strategy
         return self._pace.index(min(self._pace))
 
-    def took(self, way: int, seconds: float, count: int) -> None:
-        """So many were done this way in so long."""
+    def took(self, strategy: int, seconds: float, count: int) -> None:
+        """Say that ``strategy`` took ``seconds`` for ``count`` pieces of work."""
         self._since = [since + seconds for since in self._since]
-        self._pace[way], self._last[way], self._since[way] = seconds / max(count, 1), seconds, 0.0
+        self._pace[strategy], self._last[strategy], self._since[strategy] = seconds / max(count, 1), seconds, 0.0

@@ -3,11 +3,10 @@
 import numpy as np
 
 from charrnn.kernels import compiler
-from charrnn.kernels.weight_gradients import panel_groups, scratch_size, weight_gradient
-from charrnn.network.packed_weights import panels
+from charrnn.kernels.weight_gradients import scratch_size, weight_gradient
 from charrnn.network.parameters import aligned_empty
-from charrnn.network.workspace import in_order
-from charrnn.system.threads import OWN, Team
+from charrnn.network.workspace import in_order, weight_calls
+from charrnn.system.threads import Team
 
 
 class Products:
@@ -17,19 +16,11 @@ class Products:
         compiler.prepare(weight_gradient)
         self._team = team
         self._scratch = [aligned_empty(scratch_size(depth)) for _ in range(team.threads)]
-        self._groups = panel_groups(panels(columns), team.threads)
         self._block = np.zeros((depth, columns), np.float32)
-        self._no_bias = np.zeros((0, columns), np.float32)
         self.total = np.zeros((depth, columns))
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
         """Add places x and y, whose K and N columns are in panels (panels, n, 64)."""
-        portions = in_order(x.shape[1])
-        self._team.share_out(
-            [
-                (weight_gradient, (x, y, *portions, first, last, OWN, False, self._block, self._no_bias))
-                for first, last in self._groups
-            ],
-            self._scratch,
-        )
+        calls = weight_calls(x, y, in_order(x.shape[1]), self._block, None, self._team.threads, gated=False)
+        self._team.share_out(calls, self._scratch)
         self.total += self._block

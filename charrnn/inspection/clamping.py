@@ -1,10 +1,7 @@
 """Holding cells at a value, by editing the parameters of their units alone.
 
-In c_t = f ⊙ c_{t-1} + i ⊙ g a unit whose columns of W_ih and W_hh are zero has gates that depend on its bias only. With
-b_f = 100 its forget gate is exactly 1 in float32, with b_g = 0 its candidate is exactly 0, and its input gate is shut
-as well: c stays what it was at the beginning, to the bit, in whatever the network does and at full speed.
-
-The output gate is left alone: h = o ⊙ tanh(v) still rises and falls with it. Held at v = 0 a cell is silent, c and h.
+:meth:`charrnn.network.cells.Cell.clamp` says how: the state of a clamped cell stays what it was at the beginning, to
+the bit, in everything that the network does and at full speed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,44 +9,37 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.network.network import CharLSTM, LSTMState
+from charrnn.network.network import Network, State
 
 Cell = tuple[int, int]
 """A layer and a unit, both from 0."""
 
-SHUT, OPEN = -100.0, 100.0  # of a gate's bias: sigmoid is below 1e-38, and exactly 1
 
+class ClampedNetwork(Network):
+    """A copy of a network in which some cells are held; its states begin with their values."""
 
-class ClampedLSTM(CharLSTM):
-    """A network some of whose cells are held: its states begin with their values."""
-
-    def __init__(self, network: CharLSTM, values: Mapping[Cell, float]):
+    def __init__(self, network: Network, values: Mapping[Cell, float]):
         super().__init__(network.config, seed=None, threads=network.team.threads)
-        self.held = dict(values)
         self.parameters.flat[:] = network.parameters.flat
-        for layer, unit in self.held:
-            self._hold(layer, unit)
+        self._first_values = {
+            (layer, unit): self.cell.clamp(self.parameters, layer, unit, value)
+            for (layer, unit), value in values.items()
+        }
 
-    def _hold(self, layer: int, unit: int) -> None:
-        hidden = self.config.hidden
-        for gate, bias in enumerate((SHUT, OPEN, 0.0)):  # i, f, g
-            column = gate * hidden + unit
-            self.parameters[f"w_ih_l{layer}"][:, column] = 0
-            self.parameters[f"w_hh_l{layer}"][:, column] = 0
-            self.parameters[f"b_l{layer}"][column] = bias
-
-    def initial_state(self, batch: int) -> LSTMState:
-        """Zeros for ``batch`` batch rows, but for the cells that are held."""
+    def initial_state(self, batch: int) -> State:
+        """Zeros for ``batch`` batch rows, but for the clamped cells."""
         state = super().initial_state(batch)
-        for (layer, unit), value in self.held.items():
-            state.c[layer, :, unit] = value
+        for (layer, unit), values in self._first_values.items():
+            for name, value in values.items():
+                state[name][layer, :, unit] = value
         return state
 
 
-def clamp(network: CharLSTM, values: Mapping[Cell, float]) -> ClampedLSTM:
-    """A copy of ``network`` in which the c of each cell (layer, unit) is what ``values`` says, always.
+def clamp(network: Network, values: Mapping[Cell, float]) -> ClampedNetwork:
+    """A copy of ``network`` in which the state of each cell (layer, unit) always has the value given: for an LSTM its
+    c.
 
-    It must start from its own ``initial_state``. With no values it is the same network. The original is untouched.
+    It must start from its own ``initial_state``.  With no values it is the same network.  The original is untouched.
 
     Raises:
         ConfigError: there is no such cell, or a value is not a finite float32.
@@ -58,14 +48,14 @@ def clamp(network: CharLSTM, values: Mapping[Cell, float]) -> ClampedLSTM:
     for (layer, unit), value in values.items():
         if not abs(value) <= np.finfo(np.float32).max:
             raise ConfigError(f"cell {layer}:{unit} cannot be held at {value!r}: give a finite number")
-    return ClampedLSTM(network, values)
+    return ClampedNetwork(network, values)
 
 
-def require_cells(network: CharLSTM, cells: Iterable[Cell]) -> None:
+def require_cells(network: Network, cells: Iterable[Cell]) -> None:
     """Check that the network has ``cells``.
 
     Raises:
-        ConfigError: it has not.
+        ConfigError: it does not have one of them.
     """
     layers, units = network.config.layers, network.config.hidden
     for layer, unit in cells:

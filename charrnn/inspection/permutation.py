@@ -18,8 +18,9 @@ from charrnn.inspection.sweep import Sweep
 from charrnn.kernels import compiler
 from charrnn.kernels.histograms import look_up_bins
 from charrnn.kernels.tiles import PANEL
-from charrnn.network.packed_weights import as_panels, panels
+from charrnn.network.packed_weights import as_panels
 from charrnn.network.parameters import aligned_zeros
+from charrnn.network.workspace import panels
 from charrnn.system.threads import Team
 
 LEAST_BLOCK, LEAST_BLOCKS = 500, 40

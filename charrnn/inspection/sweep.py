@@ -16,7 +16,7 @@ import numpy as np
 
 from charrnn.inspection.passage import Script
 from charrnn.kernels import compiler
-from charrnn.kernels.histograms import BINS, GRID, count_columns, count_words
+from charrnn.kernels.histograms import BINS, GRID, CellRange, Grid, count_columns, count_words
 from charrnn.kernels.simd import WIDTH
 from charrnn.network.network import CharLSTM
 from charrnn.text.windows import WARM_UP, ReadingWindows
@@ -86,12 +86,12 @@ class _Counter:
         # A multiple of the other stride, so that states and bins are of the same places.
         self.state_stride = self.stride * -(-characters // max(most * self.stride, 1))
         self._states = np.zeros((-(-characters // self.state_stride) if most else 0, features), np.float16)
-        self._scale, self._shift, self._table = self._grid()
+        self._grid = self._find_grid()
 
     def _values(self) -> list[np.ndarray]:
         return self._network.signal_blocks(self._signal)
 
-    def _grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _find_grid(self) -> Grid:
         """A first look, at some of a long text: what values cells take, and bins that share them out evenly."""
         ids, network = self._script.ids, self._network
         batch, steps, every = _PILOT_BATCH, _PILOT_STEPS, 2
@@ -114,7 +114,7 @@ class _Counter:
         cells = values.shape[1]
         held = np.bincount((steps_of + np.arange(cells) * GRID).ravel(), minlength=cells * GRID).reshape(cells, GRID)
         below = np.cumsum(held, axis=1) - held / 2
-        return scale, shift, np.minimum(below * BINS / len(values), BINS - 1).astype(np.uint8)
+        return Grid(scale, shift, np.minimum(below * BINS / len(values), BINS - 1).astype(np.uint8))
 
     def read(self, start: int, stop: int, labels: np.ndarray, progress: Progress | None) -> None:
         """Count characters ``start`` to ``stop``, whose labels are (stop - start, K)."""
@@ -137,14 +137,14 @@ class _Counter:
 
     def _count(self, places: np.ndarray, rows: np.ndarray, labels: np.ndarray, at: np.ndarray) -> None:
         sums, network = self._sums, self._network
-        addends, fixed = sums.addends(labels), (self._scale, self._shift, self._table)
+        addends = sums.addends(labels)
         calls: list = [(self._keep_states, (places, at))] if len(self._states) else []
         for layer, values in enumerate(self._values()):
             blocks = values.shape[1]
             group = max(1, -(-blocks // (2 * network.team.threads)))
             for first in range(0, blocks, group):
-                where = layer * self._padded, first, min(first + group, blocks)
-                calls.append((sums.kernel, (values, places, rows, addends, *fixed, *where, sums.part, self._bins)))
+                cells = CellRange(layer * self._padded, first, min(first + group, blocks))
+                calls.append((sums.kernel, (values, places, rows, addends, self._grid, cells, sums.part, self._bins)))
         network.team.share_out(calls)
 
     def _keep_states(self, places: np.ndarray, at: np.ndarray) -> None:

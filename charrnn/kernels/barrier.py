@@ -1,8 +1,8 @@
-"""Meetings of the threads inside a kernel.
+"""A barrier for threads inside a kernel.
 
-Between two kernels threads meet in Python, which takes a hundred microseconds.  Writing a text has several meetings
-for every character, so its threads wait for one another by looking at a counter in memory instead, which takes a
-tenth of one.  Who waits for longer offers the processor to others: it may be just what the late one needs.
+Between two kernels threads wait for each other in Python, which takes a hundred microseconds.  Writing a text needs
+several barriers for every character, so its threads watch a counter in memory instead, which takes a tenth of one.  A
+thread that waits for longer yields the processor: the late thread may need just that one.
 """
 
 import ctypes
@@ -16,11 +16,12 @@ from numba.extending import intrinsic
 from charrnn.kernels.simd import llvm_pointer
 
 _I64 = ir.IntType(64)
-LOOKS = 2_000  # before the processor is offered, about a nanosecond each
+SPINS = 2_000  # before the processor is yielded, about a nanosecond each
 
-BOARD = 32
+FLAGS = 32
 ARRIVED, ABANDONED = 0, 16
-"""Elements of the board (32,) int64: how often a thread has arrived, and whether one never will; cache lines apart."""
+"""Elements of the flags (FLAGS,) int64, on cache lines of their own: how often threads have arrived, and whether one
+never will."""
 
 
 def _system_yield():
@@ -30,16 +31,16 @@ def _system_yield():
 
 
 llvm.add_symbol("charrnn_yield", ctypes.cast(_system_yield(), ctypes.c_void_p).value)
-offer_processor = types.ExternalFunction("charrnn_yield", types.int32())
+yield_processor = types.ExternalFunction("charrnn_yield", types.int32())
 
 
-def _element(builder, board, index):
-    return llvm_pointer(builder, board, builder.shl(index, _I64(1)))
+def _element(builder, flags, index):
+    return llvm_pointer(builder, flags, builder.shl(index, _I64(1)))
 
 
 @intrinsic
-def add_atomically(typing, board, index):
-    """Add one to the int64 number ``index`` after address ``board``; writes before it are seen by who reads it."""
+def add_atomically(typing, flags, index):
+    """Add one to the int64 number ``index`` after address ``flags``; who sees it sees all writes made before it."""
 
     def codegen(context, builder, signature, args):
         builder.atomic_rmw("add", _element(builder, *args), _I64(1), "seq_cst")
@@ -49,8 +50,8 @@ def add_atomically(typing, board, index):
 
 
 @intrinsic
-def load_atomically(typing, board, index):
-    """The int64 number ``index`` after address ``board``, as it is in memory now."""
+def load_atomically(typing, flags, index):
+    """The int64 number ``index`` after address ``flags``, as it is in memory now."""
 
     def codegen(context, builder, signature, args):
         return builder.load_atomic(_element(builder, *args), "seq_cst", 8, typ=_I64)
@@ -59,14 +60,14 @@ def load_atomically(typing, board, index):
 
 
 @njit
-def wait_at_barrier(board, arrivals):
-    """Arrive, and wait until there have been ``arrivals`` of all threads since the board at that address was cleared.
+def wait_at_barrier(flags, arrivals):
+    """Arrive, and wait until all threads together have arrived ``arrivals`` times since the flags were cleared.
 
-    When the meeting is abandoned nobody waits any more; what is computed after that is of no use.
+    ``flags`` is their address.  When the barrier is abandoned nobody waits any more; results after that are useless.
     """
-    add_atomically(board, ARRIVED)
-    looks = 0
-    while load_atomically(board, ARRIVED) < arrivals and not load_atomically(board, ABANDONED):
-        looks += 1
-        if looks % LOOKS == 0:
-            offer_processor()
+    add_atomically(flags, ARRIVED)
+    spins = 0
+    while load_atomically(flags, ARRIVED) < arrivals and not load_atomically(flags, ABANDONED):
+        spins += 1
+        if spins % SPINS == 0:
+            yield_processor()

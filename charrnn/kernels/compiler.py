@@ -1,12 +1,10 @@
-"""Compile kernels once a machine, and keep them safely.
+"""Compile kernels once a machine, and keep their machine code safely.
 
-``@kernel(signature)`` declares a function with one explicit signature; ``prepare`` compiles those that are
-needed, or takes them from the cache.  The cache is ours rather than Numba's because Numba's raises on a damaged
-file and cannot see edits in other modules: a kernel is one file in a folder of the user's that is named after
-everything it depends on (sources, versions, processor), with a SHA-256 in front.  A file that does not verify
-is compiled anew; a folder that cannot be written is done without.
-
-Work that no signal may interrupt.
+``@kernel(signature)`` declares a function with one explicit signature; ``prepare`` compiles the kernels that are
+needed, or takes them from the cache.  The cache is ours rather than Numba's because Numba's raises on a damaged file
+and does not notice edits in other modules.  A kernel is one file with a SHA-256 in front, in a folder of the user's
+cache that is named after everything the machine code depends on: sources, versions, processor.  A file that does not
+verify is compiled anew; without a folder that can be written, every process compiles for itself.
 """
 
 import contextlib
@@ -29,12 +27,11 @@ from numba.core.caching import CompileResultCacheImpl
 from numba.core.runtime import rtsys
 
 from charrnn.system.folders import cache_folder
-from charrnn.version import __version__
+from charrnn.version import __version__, hash_sources
 
 Array1 = types.Array(types.float32, 1, "C")
 Array2 = types.Array(types.float32, 2, "C")
 Array3 = types.Array(types.float32, 3, "C")
-Array4 = types.Array(types.float32, 4, "C")
 Panels = types.Array(types.float32, 3, "A")
 """(panels, rows, columns), perhaps a part of more rows: only the stride from panel to panel is free."""
 Doubles1 = types.Array(types.float64, 1, "C")
@@ -53,7 +50,7 @@ float32, float64, intp, uint32, uint64, void = (
 )
 
 announce = contextlib.nullcontext
-"""Called without arguments when something must be compiled; the context it returns is held meanwhile.
+"""Called without arguments when a kernel must be compiled; the context that it returns is open during compilation.
 
 The command line puts its spinner here."""
 
@@ -66,6 +63,9 @@ class KernelCache:
     def __init__(self, function, declared):
         self._declared = declared
         self._name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
+        source = Path(function.__code__.co_filename)
+        if source.parent != Path(__file__).parent:  # the folder's name does not cover it
+            self._name += f".{hash_sources(source)}"
 
     def _file(self, context):
         return cache_folder() / "kernels" / _build_name(context.codegen().magic_tuple()) / self._name
@@ -123,9 +123,7 @@ class KernelCache:
 @functools.cache
 def _build_name(machine):
     """A folder name that changes with anything the machine code depends on."""
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
+    digest = hashlib.sha256(hash_sources(Path(__file__).parent).encode())
     for fact in (numba.__version__, llvmlite.__version__, platform.python_version(), *map(str, machine)):
         digest.update(fact.encode())
     return f"{__version__}-{digest.hexdigest()[:16]}"
@@ -144,7 +142,7 @@ def kernel(signature):
 
 
 def prepare(*kernels):
-    """Have these kernels compiled, from the cache if they are there, announcing a compilation once."""
+    """Load these kernels from the cache, or compile them, announcing a compilation once."""
     with contextlib.ExitStack() as stack:
         announced = False
         for dispatcher in kernels:
@@ -153,20 +151,20 @@ def prepare(*kernels):
             if not announced and dispatcher._cache.payload(dispatcher.targetctx) is None:
                 stack.enter_context(announce())
                 announced = True
-            with undisturbed():
+            with deferred_signals():
                 dispatcher.compile(dispatcher.declared)
                 dispatcher.disable_compile()
 
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_DEFERRED = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Let Ctrl-C and its like wait until the work is done.
+def deferred_signals() -> Iterator[None]:
+    """Handle Ctrl-C, SIGTERM and SIGHUP only after the work inside.
 
-    What a handler raises while LLVM calls back into Python is lost on the way, and LLVM goes on with half of what it
-    asked for, into addresses that are none.
+    An exception raised by a signal handler inside an LLVM callback is swallowed; LLVM then continues with incomplete
+    data and crashes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # handlers run in the main thread only
@@ -174,7 +172,7 @@ def undisturbed() -> Iterator[None]:
     came: list[int] = []
     before = {}
     try:
-        for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+        for number in (getattr(signal, name) for name in _DEFERRED if hasattr(signal, name)):
             if callable(signal.getsignal(number)):
                 before[number] = signal.signal(number, lambda number, frame: came.append(number))
         yield

@@ -19,7 +19,7 @@ from numba import njit
 from charrnn.kernels.activations import exp
 from charrnn.kernels.compiler import Array2, Ids2, Panels, float32, intp, kernel, void
 from charrnn.kernels.matmul import offset
-from charrnn.kernels.packing import first_row
+from charrnn.kernels.packing import GROUP, first_row
 from charrnn.kernels.simd import WIDTH, at_least, largest, load, load_one, splat, store, store_one, total
 from charrnn.kernels.tiles import PANEL
 
@@ -45,14 +45,14 @@ def log_sum_exp(row_at, width):
     return f32(math.log(total(sums)) + top)
 
 
-@kernel(void(Ids2, float32, float32, intp, intp, intp, Panels, Array2))
-def cross_entropy(y, scale, smoothing, vocabulary, first, last, logits, losses):
-    """losses (T, B) of targets y; if scale is not 0, logits (panels, R, 64) become scale * (softmax - target)."""
+@kernel(void(Ids2, float32, float32, intp, GROUP, Panels, Array2))
+def cross_entropy(y, scale, smoothing, vocabulary, group, logits, losses):
+    """losses (T, B) of a group's targets y; if scale is not 0, logits (panels, R, 64) become scale (p - target)."""
     steps, panel_step = y.shape[0], logits.strides[0] // 4
     width = (vocabulary + WIDTH - 1) // WIDTH * WIDTH
-    row_at = logits.ctypes.data + 4 * PANEL * (first_row(first, steps) + last - first - 1)
+    row_at = logits.ctypes.data + 4 * PANEL * (first_row(group.first, steps) + group.last - group.first - 1)
     for t in range(steps):
-        for b in range(first, last):
+        for b in range(group.first, group.last):
             row_at += 4 * PANEL
             target = y[t, b]
             if target < 0:

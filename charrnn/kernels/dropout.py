@@ -5,11 +5,13 @@ Whether a unit is dropped depends only on (seed, step, layer, t, batch row, unit
 threads, and after a resume.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from charrnn.kernels.compiler import Panels, float32, intp, kernel, uint32, uint64, void
-from charrnn.kernels.packing import first_row
+from charrnn.kernels.packing import GROUP, first_row
 from charrnn.kernels.simd import WIDTH, element_numbers, load, splat, store, where_below
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64
@@ -23,30 +25,45 @@ def mix(x):
     return x ^ (x >> u64(31))
 
 
-@kernel(void(Panels, uint64, uint32, float32, intp, intp, intp, intp, Panels))
-def dropout(source, key, keep_below, scale, each_step, batch, first, last, target):
-    """target = source ⊙ mask, for the group ``first`` to ``last`` of B ``batch``, in panels (panels, R, columns).
+class Mask(NamedTuple):
+    """What settles a mask.
 
-    A unit is kept, times ``scale`` = 1 / (1 - p), where its 32-bit hash is under ``keep_below`` = (1 - p) 2³².
-    ``key`` stands for (seed, step, layer).  Every t has a mask of its own if ``each_step`` is 1, all have that of t = 0
-    if it is 0.  Rows of incoming states get one too that nobody reads.  Source and target may be the same array.
+    ``key`` stands for (seed, step, layer).  A unit is kept, times ``scale`` = 1 / (1 - p), where its 32-bit hash is
+    below ``keep_below`` = (1 - p) 2³².  Every t has a mask of its own if ``each_step`` is 1; all have that of t = 0 if
+    it is 0.
+    """
+
+    key: np.uint64
+    keep_below: np.uint32
+    scale: np.float32
+    each_step: int
+
+
+MASK = types.NamedTuple([uint64, uint32, float32, intp], Mask)
+
+
+@kernel(void(Panels, MASK, intp, GROUP, Panels))
+def dropout(source, mask, batch, group, target):
+    """target = source ⊙ mask, for a group of a window's B = ``batch`` rows, in panels (panels, R, columns).
+
+    The rows of incoming states get a mask too, which nothing reads.  Source and target may be the same array.
     """
     panels, rows, columns = source.shape
     steps = rows // batch - 1
-    keep, kept, dropped = splat(keep_below), splat(scale), splat(f32(0.0))
+    below, kept, dropped = splat(mask.keep_below), splat(mask.scale), splat(f32(0.0))
     for panel in range(panels):
         source_at = source.ctypes.data + panel * source.strides[0]
         target_at = target.ctypes.data + panel * target.strides[0]
-        row = first_row(first, steps) * columns
+        row = first_row(group.first, steps) * columns
         for t in range(-1, steps):
-            for b in range(first, last):
-                place = mix(key + u64(each_step * t * batch + b))
+            for b in range(group.first, group.last):
+                place = mix(mask.key + u64(mask.each_step * t * batch + b))
                 counter, salt = u32(place), u32(place >> u64(32))
                 for column in range(0, columns, WIDTH):
                     x = (element_numbers() + u32(panel * columns + column)) * u32(0x9E3779B9) + counter
                     x = (x ^ (x >> u32(16))) * u32(0x85EBCA6B)
                     x = (x ^ (x >> u32(13))) * u32(0xC2B2AE35)
                     x = (x ^ (x >> u32(16))) ^ salt
-                    mask = where_below(x, keep, kept, dropped)
-                    store(target_at, row + column, load(source_at, row + column) * mask)
+                    factor = where_below(x, below, kept, dropped)
+                    store(target_at, row + column, load(source_at, row + column) * factor)
                 row += columns

@@ -1,23 +1,26 @@
-"""y = x W + b, and dx = dy Wᵀ: the output layer, and the table of an embedding.
+"""y = x W + b, and dx = dy Wᵀ: the output layer, and the table of an embedding; also one step of the output layer.
 
 Legend: R rows, K inputs, N outputs (padded Np, whole vectors of 16).  Calls work on rows ``first`` to ``last``.
 """
 
-from numba import njit
+from typing import NamedTuple
+
+from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array3, Panels, intp, kernel, void
-from charrnn.kernels.matmul import multiply_block
+from charrnn.kernels.matmul import Size, multiply_block, multiply_panel
 from charrnn.kernels.simd import WIDTH, load, store
+from charrnn.kernels.step import STEP, struct_loader
 from charrnn.kernels.tiles import PANEL
 
-# Rows that go through a block of a panel before the next is taken: enough to use it often, few enough that their own
-# blocks are in the nearest cache beside it.
+# Rows that are multiplied by one block of a panel before the next block is taken: enough to use it often, few enough
+# that their own blocks stay in the nearest cache beside it.
 BLOCK_ROWS = 48
 
 
 @njit
 def step_to_next(panel, panels, panel_step):
-    """From a panel's rows to those used after them: of the next panel, or the first one's next."""
+    """Bytes from a panel's rows to the rows used after them: the next panel's, or the first panel's next rows."""
     return panel_step if panel + 1 < panels else 4 * BLOCK_ROWS * PANEL - panel * panel_step
 
 
@@ -38,11 +41,49 @@ def linear(x, packed, bias, first, last, y):
                 for j in range(0, vectors * WIDTH, WIDTH):
                     store(y_panel, row + j, load(bias_at, column + j))
             for k in range(0, depth, PANEL):
-                size = min(PANEL, depth - k)
+                part = Size(min(PANEL, depth - k), rows, vectors)
                 x_panel = x_at + k // PANEL * x.strides[0]
                 x_next = x_panel + step_to_next(k // PANEL, (depth + PANEL - 1) // PANEL, x.strides[0])
                 block = packed_at + 4 * (panel * depth + k) * PANEL
-                # Fetched meanwhile: the block of W that follows, and the rows of x that are used next, or where they
-                # are near already, those of y.
-                ahead, further = block + 4 * size * PANEL, x_next if panel == 0 else y_next
-                multiply_block(x_panel, PANEL, block, y_panel, PANEL, size, rows, vectors, ahead, further)
+                # Prefetch the block of W that follows, and the rows of x that are used next or, where these are near
+                # already, those of y.
+                ahead, further = block + 4 * part.depth * PANEL, x_next if panel == 0 else y_next
+                multiply_block(x_panel, PANEL, block, y_panel, PANEL, part, ahead, further)
+
+
+class Head(NamedTuple):
+    """The output layer for streams of text: addresses, strides in elements, and sizes.
+
+    ``x`` (Q, R, 64) are the inputs, ``w`` (panels over V, H, 64) the packed weights, ``bias`` (Vp,); ``logits`` (B, Vp)
+    are written.
+    """
+
+    x_at: int
+    x_panel: int
+    w_at: int
+    panels: int
+    depth: int
+    bias_at: int
+    logits_at: int
+    width: int
+
+
+load_head = struct_loader(types.NamedUniTuple(intp, len(Head._fields), Head))
+
+
+@kernel(STEP)
+def linear_step(arguments_at, ids_at, before, place, share):
+    """Logits of streams of text after a step, see :mod:`charrnn.kernels.step`; the arguments are a :class:`Head`."""
+    head, rows = load_head(arguments_at), share.last - share.first
+    x_at = head.x_at + 4 * (place + share.first) * PANEL
+    first_panel = head.panels * share.worker // share.workers
+    last_panel = head.panels * (share.worker + 1) // share.workers
+    for panel in range(first_panel, last_panel):
+        column, w_at = PANEL * panel, head.w_at + 4 * PANEL * panel * head.depth
+        vectors = min(PANEL, head.width - column) // WIDTH
+        y_at = head.logits_at + 4 * (share.first * head.width + column)
+        for row in range(rows):
+            for j in range(0, vectors * WIDTH, WIDTH):
+                store(y_at, row * head.width + j, load(head.bias_at, column + j))
+        size, following = Size(head.depth, rows, vectors), w_at + 4 * head.depth * PANEL
+        multiply_panel(x_at, PANEL, head.x_panel, w_at, y_at, head.width, size, following)

@@ -1,7 +1,7 @@
-"""One LSTM layer over a window, forward and backward.
+"""One LSTM layer: over a window forward and backward, and for one step.
 
-Legend: T steps, B batch rows, H hidden units in U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels.  The R = B (T+1) rows of a
-window are grouped as :class:`charrnn.network.workspace.Layout` says.  ``gates`` (U, R, 64) are interleaved as
+Legend: T steps, B batch rows, H hidden units in U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels.  The R rows of the arrays are
+grouped as :class:`charrnn.network.workspace.Layout` says.  ``gates`` (U, R, 64) are interleaved as
 :mod:`charrnn.kernels.packing` says; ``h`` (Q, R, 64) and ``c`` (U, R, 16).  σ is the sigmoid, ⊙ the product element by
 element:
 
@@ -9,62 +9,166 @@ element:
     c_t = f ⊙ c_{t-1} + i ⊙ g
     h_t = o ⊙ tanh(c_t)
 
-(Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000 and no peepholes.)  A call works on
-a group of batch rows, ``first`` to ``last``, and runs all T steps: batch rows do not meet before the weights'
-gradients, so a thread takes a group through the whole network without waiting for the others.
+(Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000 and no peepholes.)  A call over a window works
+on a group of batch rows and runs all T steps.  Batch rows do not depend on each other before the weights' gradients, so
+a thread takes a group through the whole network without waiting for the other threads.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
-from charrnn.kernels.matmul import multiply_panel, offset
-from charrnn.kernels.packing import copy_columns, first_row
+from charrnn.kernels.matmul import Size, multiply_panel, offset
+from charrnn.kernels.packing import GROUP, copy_columns, first_row
 from charrnn.kernels.simd import WIDTH, fetch, fma, load, splat, store
+from charrnn.kernels.step import STEP, load_id, struct_loader
 from charrnn.kernels.tiles import PANEL
 
 f32 = np.float32
 
+LINE = 4 * WIDTH  # bytes of 16 floats: a vector, and a cache line
+ROW = 4 * PANEL  # bytes of a row of a panel
+
+
+class Weights(NamedTuple):
+    """Packed weights on the way forward.
+
+    ``table`` (U, V, 64) has a row for every character if the layer reads characters: x W_ih + b for a one-hot x.
+    Else it is (U, 1, 64), the bias.  ``w_ih`` (U, D, 64), where D is 0 for a layer that reads characters, and ``w_hh``
+    (U, H, 64) are the matrices.
+    """
+
+    table: np.ndarray
+    w_ih: np.ndarray
+    w_hh: np.ndarray
+
+
+class Transposed(NamedTuple):
+    """Packed transposes for the way back (Q, 4Hp, 64); ``w_ih`` has no panel for a layer that reads characters."""
+
+    w_ih: np.ndarray
+    w_hh: np.ndarray
+
+
+class State(NamedTuple):
+    """``h`` and ``c`` (B, H): the incoming state, which becomes the outgoing one."""
+
+    h: np.ndarray
+    c: np.ndarray
+
+
+WEIGHTS = types.NamedUniTuple(Array3, len(Weights._fields), Weights)
+TRANSPOSED = types.NamedUniTuple(Array3, len(Transposed._fields), Transposed)
+STATE = types.NamedUniTuple(Array2, len(State._fields), State)
+
+
+class Layer(NamedTuple):
+    """A layer's arrays as addresses (``…_at``), strides from panel to panel in elements (``…_panel``), and sizes."""
+
+    table_at: int
+    table_panel: int
+    table_rows: int
+    below_at: int
+    below_panel: int
+    w_ih_at: int
+    inputs: int
+    w_hh_at: int
+    units: int
+    gates_at: int
+    gates_panel: int
+    h_at: int
+    h_panel: int
+    c_at: int
+    c_panel: int
+    blocks: int
+
+
+load_layer = struct_loader(types.NamedUniTuple(intp, len(Layer._fields), Layer))
+
 
 @njit
-def fetch_row(panels_at, offset):
-    """Have the row of a panel that is ``offset`` elements after the address come near."""
+def fetch_row(address):
+    """Prefetch the row of a panel at an address."""
     for k in range(0, PANEL, WIDTH):
-        fetch(panels_at, offset + k)
+        fetch(address, k)
 
 
 @njit
-def look_up(ids, count, table_at, gates_at):
-    """Rows of a panel of gates = rows ``ids`` of one of the table, or its first where there are not more than one."""
-    for b in range(ids.size):
-        source, target = ids[b] * PANEL if count > 1 else 0, b * PANEL
+def look_up(layer, block, ids_at, rows, z_at):
+    """``rows`` rows of a panel at ``z_at`` become the table's: that of each character, or the bias."""
+    table_at = layer.table_at + 4 * block * layer.table_panel
+    for b in range(rows):
+        source = load_id(ids_at, b) * PANEL if layer.table_rows > 1 else 0
         for k in range(0, PANEL, WIDTH):
-            store(gates_at, target + k, load(table_at, source + k))
+            store(z_at, b * PANEL + k, load(table_at, source + k))
 
 
 @njit
-def cell_forward(gates_at, gate, before_at, after_at, cell, h_at, unit):
+def cell_forward(gates_at, before_at, after_at, h_at):
     """The cell equations for 16 units of one batch row; writes the activated gates, c (at ``after_at``) and h."""
-    i = sigmoid(load(gates_at, gate))
-    f = sigmoid(load(gates_at, gate + WIDTH))
-    g = tanh(load(gates_at, gate + 2 * WIDTH))
-    o = sigmoid(load(gates_at, gate + 3 * WIDTH))
-    c = fma(f, load(before_at, cell), i * g)
-    store(gates_at, gate, i)
-    store(gates_at, gate + WIDTH, f)
-    store(gates_at, gate + 2 * WIDTH, g)
-    store(gates_at, gate + 3 * WIDTH, o)
-    store(after_at, cell, c)
-    store(h_at, unit, o * tanh(c))
+    i = sigmoid(load(gates_at, 0))
+    f = sigmoid(load(gates_at, WIDTH))
+    g = tanh(load(gates_at, 2 * WIDTH))
+    o = sigmoid(load(gates_at, 3 * WIDTH))
+    c = fma(f, load(before_at, 0), i * g)
+    store(gates_at, 0, i)
+    store(gates_at, WIDTH, f)
+    store(gates_at, 2 * WIDTH, g)
+    store(gates_at, 3 * WIDTH, o)
+    store(after_at, 0, c)
+    store(h_at, 0, o * tanh(c))
 
 
 @njit
-def take_in(states, first, last, start, panelled):
-    """Rows from ``start`` on of panels (panels, R, columns) = states of batch rows ``first`` to ``last``, padded with
-    zeros.
+def step_forward(layer, ids_at, before, place, rows, first_block, last_block):
+    """One time step of ``rows`` batch rows, for blocks ``first_block`` to ``last_block`` of their units.
 
-    What stood there may be anything: with other steps it was another row.
+    The state before the step is in rows ``before`` and on, what the layer beneath passes on in rows ``place`` and on;
+    there gates, h and c are written.  ``ids_at`` is the address of the characters (rows,) int32.
+    """
+    blocks = layer.blocks
+    for block in range(first_block, last_block):
+        z_at = layer.gates_at + 4 * block * layer.gates_panel + ROW * place
+        input_at = layer.w_ih_at + ROW * block * layer.inputs
+        recurrent_at = layer.w_hh_at + ROW * block * layer.units
+        used_next = input_at + ROW * layer.inputs if layer.inputs else recurrent_at + ROW * layer.units
+        look_up(layer, block, ids_at, rows, z_at)
+        x_at, before_at = layer.below_at + ROW * place, layer.h_at + ROW * before
+        multiply_panel(x_at, PANEL, layer.below_panel, input_at, z_at, PANEL, Size(layer.inputs, rows, 4), recurrent_at)
+        multiply_panel(
+            before_at, PANEL, layer.h_panel, recurrent_at, z_at, PANEL, Size(layer.units, rows, 4), used_next
+        )
+        c_at = layer.c_at + 4 * block * layer.c_panel + LINE * before
+        h_at = layer.h_at + 4 * offset(WIDTH * block, layer.h_panel) + ROW * place
+        below_at = layer.below_at + 4 * offset(WIDTH * block, layer.below_panel) + ROW * place
+        # Prefetch what the block after the next one writes, or reads and writes, and as much of the next step's input
+        # as belongs to the same units.
+        further, then = divmod(block + 2, blocks)
+        gates_ahead = 4 * (then - block) * layer.gates_panel + ROW * further * rows
+        c_ahead = 4 * (then - block) * layer.c_panel + LINE * (further + 1) * rows
+        h_ahead = (
+            4 * (offset(WIDTH * then, layer.h_panel) - offset(WIDTH * block, layer.h_panel)) + ROW * further * rows
+        )
+        for _ in range(rows):
+            fetch_row(z_at + gates_ahead)
+            fetch(c_at + c_ahead, 0)
+            fetch(h_at + h_ahead, 0)
+            fetch(below_at + ROW * rows, 0)
+            cell_forward(z_at, c_at, c_at + LINE * (place - before), h_at)
+            z_at += ROW
+            c_at += LINE
+            h_at += ROW
+            below_at += ROW
+
+
+@njit
+def copy_in(states, first, last, start, panelled):
+    """Rows from ``start`` on of panels (panels, R, columns) = states of batch rows ``first`` to ``last``, zero-padded.
+
+    The padding must be written: with other steps another row stood there.
     """
     width, columns = states.shape[1], panelled.shape[2]
     for b in range(first, last):
@@ -75,8 +179,8 @@ def take_in(states, first, last, start, panelled):
 
 
 @njit
-def hand_back(panelled, start, first, last, states):
-    """The way back."""
+def copy_out(panelled, start, first, last, states):
+    """States of batch rows ``first`` to ``last`` = rows from ``start`` on of panels (panels, R, columns)."""
     width, columns = states.shape[1], panelled.shape[2]
     for b in range(first, last):
         for k in range(0, width, WIDTH):
@@ -84,145 +188,137 @@ def hand_back(panelled, start, first, last, states):
             copy_columns(panelled, source, states, b * width + k, min(WIDTH, width - k))
 
 
-@kernel(void(Ids2, Array3, Panels, Array3, Array3, intp, intp, Array2, Array2, Panels, Panels, Panels))
-def layer_forward(x, table, below, w_ih, w_hh, first, last, state_h, state_c, gates, h, c):
-    """The layer's steps: gates hold the activated gates on return; h and c are filled.
+@kernel(void(Ids2, Panels, WEIGHTS, GROUP, STATE, Panels, Panels, Panels))
+def forward(x, below, weights, group, state, gates, h, c):
+    """All steps of a window for a group of batch rows: the activated gates, h and c are filled, and the state moves on.
 
-    What the first layer gets for characters x (T, B) are rows of ``table`` (U, V, 64), x W_ih + b for a one-hot x.  To
-    the others below (Q, R, 64) is what the layer beneath passes on, and ``table`` (U, 1, 64) is b.  w_ih (U, D, 64),
-    where D is 0 for the first layer, and w_hh (U, H, 64) are packed.  state_h and state_c (B, H) are the incoming state
-    and become the outgoing one.
+    x (T, B) are the characters; below (Q, R, 64) is what the layer beneath passes on.  A layer reads the one or the
+    other, as :class:`Weights` says.
     """
-    steps, blocks, rows = x.shape[0], gates.shape[0], last - first
-    inputs, units, start = w_ih.shape[1], w_hh.shape[1], first_row(first, steps)
-    gates_at, h_at, c_at, below_at = gates.ctypes.data, h.ctypes.data, c.ctypes.data, below.ctypes.data
-    gates_panel, h_panel, c_block = gates.strides[0] // 4, h.strides[0] // 4, c.strides[0] // 4
-    below_panel = below.strides[0] // 4
-    take_in(state_h, first, last, start, h)
-    take_in(state_c, first, last, start, c)
+    steps, rows, start = x.shape[0], group.last - group.first, first_row(group.first, x.shape[0])
+    layer = Layer(
+        weights.table.ctypes.data,
+        weights.table.strides[0] // 4,
+        weights.table.shape[1],
+        below.ctypes.data,
+        below.strides[0] // 4,
+        weights.w_ih.ctypes.data,
+        weights.w_ih.shape[1],
+        weights.w_hh.ctypes.data,
+        weights.w_hh.shape[1],
+        gates.ctypes.data,
+        gates.strides[0] // 4,
+        h.ctypes.data,
+        h.strides[0] // 4,
+        c.ctypes.data,
+        c.strides[0] // 4,
+        gates.shape[0],
+    )
+    copy_in(state.h, group.first, group.last, start, h)
+    copy_in(state.c, group.first, group.last, start, c)
     for t in range(steps):
-        before = start + t * rows
-        place = before + rows
-        for block in range(blocks):
-            gate = block * gates_panel + place * PANEL
-            z_at = gates_at + 4 * gate
-            input_at = w_ih.ctypes.data + 4 * block * inputs * PANEL
-            recurrent_at = w_hh.ctypes.data + 4 * block * units * PANEL
-            used_next = input_at + 4 * inputs * PANEL if inputs else recurrent_at + 4 * units * PANEL
-            look_up(x[t, first:last], table.shape[1], table.ctypes.data + block * table.strides[0], z_at)
-            x_at, before_at = below_at + 4 * place * PANEL, h_at + 4 * before * PANEL
-            multiply_panel(x_at, PANEL, below_panel, input_at, z_at, PANEL, inputs, rows, 4, recurrent_at)
-            multiply_panel(before_at, PANEL, h_panel, recurrent_at, z_at, PANEL, units, rows, 4, used_next)
-            cell, unit = block * c_block + before * WIDTH, offset(WIDTH * block, h_panel) + place * PANEL
-            # Fetched meanwhile: what the block after next will write, or read and write, and of the next step's input
-            # as much as is of the same units.
-            further, then = divmod(block + 2, blocks)
-            gate_then = (then - block) * gates_panel + further * rows * PANEL
-            cell_then = (then - block) * c_block + (further + 1) * rows * WIDTH
-            unit_then = offset(WIDTH * then, h_panel) - offset(WIDTH * block, h_panel) + further * rows * PANEL
-            beneath_then = offset(WIDTH * block, below_panel) + (place + rows) * PANEL
-            for _ in range(rows):
-                fetch_row(gates_at, gate + gate_then)
-                fetch(c_at, cell + cell_then)
-                fetch(h_at, unit + unit_then)
-                fetch(below_at, beneath_then)
-                cell_forward(gates_at, gate, c_at, c_at + 4 * rows * WIDTH, cell, h_at, unit)
-                gate += PANEL
-                cell += WIDTH
-                unit += PANEL
-                beneath_then += PANEL
-    hand_back(h, start + steps * rows, first, last, state_h)
-    hand_back(c, start + steps * rows, first, last, state_c)
+        before, ids_at = start + t * rows, x.ctypes.data + 4 * (t * x.shape[1] + group.first)
+        step_forward(layer, ids_at, before, before + rows, rows, 0, layer.blocks)
+    copy_out(h, start + steps * rows, group.first, group.last, state.h)
+    copy_out(c, start + steps * rows, group.first, group.last, state.c)
+
+
+@kernel(STEP)
+def step(arguments_at, ids_at, before, place, share):
+    """One step of a layer for streams of text, see :mod:`charrnn.kernels.step`; the arguments are a :class:`Layer`."""
+    layer, first = load_layer(arguments_at), share.first
+    first_block = layer.blocks * share.worker // share.workers
+    last_block = layer.blocks * (share.worker + 1) // share.workers
+    step_forward(layer, ids_at + 4 * first, before + first, place + first, share.last - first, first_block, last_block)
 
 
 @njit
-def cell_backward(gates_at, gate, before_at, after_at, cell, dh_at, unit, dc_at, carried):
+def cell_backward(gates_at, before_at, after_at, dh_at, dc_at):
     """Derivatives of the cell equations for 16 units of one batch row; dz replaces the gates.
 
     dc += dh ⊙ o ⊙ (1 - tanh²c_t);  dz_o = dh ⊙ tanh c_t ⊙ o(1 - o);  dz_i = dc ⊙ g ⊙ i(1 - i);
     dz_f = dc ⊙ c_{t-1} ⊙ f(1 - f);  dz_g = dc ⊙ i ⊙ (1 - g²);  dc_{t-1} = dc ⊙ f.
     """
-    i = load(gates_at, gate)
-    f = load(gates_at, gate + WIDTH)
-    g = load(gates_at, gate + 2 * WIDTH)
-    o = load(gates_at, gate + 3 * WIDTH)
-    before, tanh_c = load(before_at, cell), tanh(load(after_at, cell))
-    dh = load(dh_at, unit)
-    dc = fma(dh * o, f32(1.0) - tanh_c * tanh_c, load(dc_at, carried))
-    store(gates_at, gate, dc * g * (i * (f32(1.0) - i)))
-    store(gates_at, gate + WIDTH, dc * before * (f * (f32(1.0) - f)))
-    store(gates_at, gate + 2 * WIDTH, dc * i * (f32(1.0) - g * g))
-    store(gates_at, gate + 3 * WIDTH, dh * tanh_c * (o * (f32(1.0) - o)))
-    store(dc_at, carried, dc * f)
+    i = load(gates_at, 0)
+    f = load(gates_at, WIDTH)
+    g = load(gates_at, 2 * WIDTH)
+    o = load(gates_at, 3 * WIDTH)
+    before, tanh_c = load(before_at, 0), tanh(load(after_at, 0))
+    dh = load(dh_at, 0)
+    dc = fma(dh * o, f32(1.0) - tanh_c * tanh_c, load(dc_at, 0))
+    store(gates_at, 0, dc * g * (i * (f32(1.0) - i)))
+    store(gates_at, WIDTH, dc * before * (f * (f32(1.0) - f)))
+    store(gates_at, 2 * WIDTH, dc * i * (f32(1.0) - g * g))
+    store(gates_at, 3 * WIDTH, dh * tanh_c * (o * (f32(1.0) - o)))
+    store(dc_at, 0, dc * f)
 
 
-@kernel(void(Array3, Array3, intp, intp, Panels, Panels, Panels, Array3))
-def layer_backward(w_hh, w_ih, first, last, gates, c, dh, dc):
-    """Back through the layer's steps.
+@kernel(void(TRANSPOSED, GROUP, Panels, Panels, Panels, Array3))
+def backward(weights, group, gates, c, dh, dc):
+    """Back through the steps of a window for a group of batch rows.
 
-    w_hh and w_ih are packed transposes (Q, 4Hp, 64); w_ih has no panel if nothing is beneath.  dh (Q, R, 64) holds
-    the loss's gradient with respect to each h_t by the way upwards, gains what comes back from t+1, and then becomes
-    dx, the same for the layer beneath, if there is one; gates become dz.  dc (U, B, 16) is scratch.
+    dh (Q, R, 64) holds the gradient of the loss with respect to each h_t by the way upwards, gains what comes back from
+    t+1, and then becomes dx, the gradient with respect to the layer beneath, if there is one; gates become dz.  dc
+    (U, B, 16) is scratch.
     """
     blocks, batch, _ = dc.shape
-    panels, width, rows, steps = w_hh.shape[0], blocks * PANEL, last - first, gates.shape[1] // batch - 1
+    w_hh, w_ih, first, rows = weights.w_hh, weights.w_ih, group.first, group.last - group.first
+    panels, width, steps = w_hh.shape[0], blocks * PANEL, gates.shape[1] // batch - 1
     gates_at, c_at, dh_at, dc_at = gates.ctypes.data, c.ctypes.data, dh.ctypes.data, dc.ctypes.data
-    gates_panel, dh_panel, c_block = gates.strides[0] // 4, dh.strides[0] // 4, c.strides[0] // 4
+    gates_panel, dh_panel, c_panel = gates.strides[0] // 4, dh.strides[0] // 4, c.strides[0] // 4
     for block in range(blocks):
-        for b in range(first, last):
+        for b in range(first, group.last):
             store(dc_at, (block * batch + b) * WIDTH, splat(f32(0.0)))
     for t in range(steps - 1, -1, -1):
         before = first_row(first, steps) + t * rows
         place = before + rows
         for panel in range(panels):
             vectors = min(4, blocks - 4 * panel)
-            unit = panel * dh_panel + place * PANEL
+            dh_panel_at = dh_at + 4 * panel * dh_panel + ROW * place
             if t < steps - 1:
                 multiply_panel(
-                    gates_at + 4 * (place + rows) * PANEL,
+                    gates_at + ROW * (place + rows),
                     PANEL,
                     gates_panel,
                     w_hh.ctypes.data + panel * w_hh.strides[0],
-                    dh_at + 4 * unit,
+                    dh_panel_at,
                     PANEL,
-                    width,
-                    rows,
-                    vectors,
+                    Size(width, rows, vectors),
                     w_hh.ctypes.data + (panel + 1) * w_hh.strides[0],
                 )
-            # Fetched meanwhile: the next panel of dh, and of gates and c what the block after next reads.
+            # Prefetch the next panel of dh, and of gates and c what the block after the next one reads.
             back, then = divmod(panel + 1, panels)
-            unit_then = (then - panel) * dh_panel - back * rows * PANEL
+            dh_ahead = 4 * (then - panel) * dh_panel - ROW * back * rows
             for block in range(4 * panel, 4 * panel + vectors):
                 back, then = divmod(block + 2, blocks)
-                gate_then = (then - block) * gates_panel - back * rows * PANEL
-                cell_then = (then - block) * c_block - back * rows * WIDTH
-                gate, cell = block * gates_panel + place * PANEL, block * c_block + before * WIDTH
-                carried, unit = (block * batch + first) * WIDTH, offset(WIDTH * block, dh_panel) + place * PANEL
+                gates_ahead = 4 * (then - block) * gates_panel - ROW * back * rows
+                c_ahead = 4 * (then - block) * c_panel - LINE * back * rows
+                z_at = gates_at + 4 * block * gates_panel + ROW * place
+                before_at = c_at + 4 * block * c_panel + LINE * before
+                dh_row_at = dh_at + 4 * offset(WIDTH * block, dh_panel) + ROW * place
+                dc_row_at = dc_at + LINE * (block * batch + first)
                 for _ in range(rows):
-                    fetch_row(gates_at, gate + gate_then)
-                    fetch(c_at, cell + cell_then)
-                    fetch(dh_at, unit + unit_then)
-                    cell_backward(gates_at, gate, c_at, c_at + 4 * rows * WIDTH, cell, dh_at, unit, dc_at, carried)
-                    gate += PANEL
-                    cell += WIDTH
-                    unit += PANEL
-                    carried += WIDTH
+                    fetch_row(z_at + gates_ahead)
+                    fetch(before_at + c_ahead, 0)
+                    fetch(dh_row_at + dh_ahead, 0)
+                    cell_backward(z_at, before_at, before_at + LINE * rows, dh_row_at, dc_row_at)
+                    z_at += ROW
+                    before_at += LINE
+                    dh_row_at += ROW
+                    dc_row_at += LINE
         for panel in range(w_ih.shape[0]):
             vectors = min(4, blocks - 4 * panel)
-            unit = panel * dh_panel + place * PANEL
+            dx_at = dh_at + 4 * panel * dh_panel + ROW * place
             for b in range(rows):
                 for k in range(0, vectors * WIDTH, WIDTH):
-                    store(dh_at, unit + b * PANEL + k, splat(f32(0.0)))
+                    store(dx_at, b * PANEL + k, splat(f32(0.0)))
             multiply_panel(
-                gates_at + 4 * place * PANEL,
+                gates_at + ROW * place,
                 PANEL,
                 gates_panel,
                 w_ih.ctypes.data + panel * w_ih.strides[0],
-                dh_at + 4 * unit,
+                dx_at,
                 PANEL,
-                width,
-                rows,
-                vectors,
+                Size(width, rows, vectors),
                 w_ih.ctypes.data + (panel + 1) * w_ih.strides[0],
             )

@@ -1,29 +1,57 @@
-"""The matrix product over packed panels, of tiles whose sums stay in registers.
+"""The matrix product over packed panels, in tiles whose sums stay in registers.
 
 Legend: C (m, n) += A (m, k) B (k, n).  Weights and activations are kept in panels of ``PANEL`` columns, each stored
-(rows, PANEL): what a product reads lies together in memory, and its result is the operand of the next as it is.
-(Rows of full length lie a power of two apart as a rule, and such share the same few places of a cache.)
+(rows, PANEL): the elements that one product reads lie together in memory, and its result is the operand of the next
+product as it is.  (Rows of full length would lie a power of two apart as a rule, and share the same few places of a
+cache.)
 
-B is used in blocks of 64 rows, 16 KB that stay in the nearest cache while all rows of A meet them.  Meanwhile what is
-used next is fetched into the second, because a model does not fit there.  In a sum over places, which a gradient is, A
-and B are both activations, and A is read across.
+B is used in blocks of 64 rows, 16 KB, which stay in the first-level cache while all rows of A use them.  Meanwhile the
+block that is used next is prefetched into the second-level cache, because a model does not fit there.  In a sum over
+places, which a weight gradient is, A and B are both activations, and A is read across.
 """
 
+from typing import NamedTuple
+
+import numpy as np
 from numba import njit
 
 from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import LINE, PANEL, TILE_ROWS, TILE_VECTORS, multiply_tile, multiply_tile_of_runs
 
 
+class Size(NamedTuple):
+    """The size of a product: k is ``depth``, m is ``rows``, and n is 16 ``vectors``, at most four of them."""
+
+    depth: int
+    rows: int
+    vectors: int
+
+
+class Runs(NamedTuple):
+    """Addresses of the first run of rows and of the end of the last, as :func:`multiply_tile_of_runs` reads them."""
+
+    begin: int
+    end: int
+
+
+class Prefetch(NamedTuple):
+    """Two pieces of memory to prefetch: four cache lines at ``rows`` (4,) bytes behind ``at``, then the same again."""
+
+    at: int
+    rows: np.ndarray
+    further_at: int
+    further_rows: np.ndarray
+
+
 @njit
 def offset(column, panel_step):
-    """Where a column of a row is, if from one panel of 64 columns to the next there are so many elements."""
+    """Where a column of a row is, in elements, if panels of 64 columns are ``panel_step`` elements apart."""
     return column // PANEL * panel_step + column % PANEL
 
 
 @njit
 def even_tiles(rows):
-    """How many tiles so many rows make, of how many each, and how many of these have one more.
+    """How many tiles ``rows`` rows make, how many rows each has at least, and how many tiles have one more.
 
     25 rows are five tiles of 5 and not four of 6 and one of 1.
     """
@@ -32,47 +60,50 @@ def even_tiles(rows):
 
 
 @njit
-def multiply_block(a, a_row, b, c, c_row, depth, rows, vectors, ahead, further):
-    """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors].
+def multiply_block(a, a_row, b, c, c_row, size, ahead, further):
+    """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors]; ``a``, ``b`` and ``c`` are addresses.
 
-    Four tiles, or two of three or two, fetch as much as B is, from the address ``ahead`` on; more, if there are, go on
-    at ``further``.  (One alone would spend more time on fetching than it saves.)
+    Four tiles, or three or two that fetch twice as much, prefetch as many bytes as B has from the address ``ahead`` on;
+    more tiles, if there are any, go on at ``further``.  (One tile alone would spend more time on prefetching than it
+    saves.)
     """
-    tiles, least, larger = even_tiles(rows)
-    for first_vector in range(0, vectors, TILE_VECTORS):
-        width = min(TILE_VECTORS, vectors - first_vector)
+    tiles, least, larger = even_tiles(size.rows)
+    for first_vector in range(0, size.vectors, TILE_VECTORS):
+        width = min(TILE_VECTORS, size.vectors - first_vector)
         shift = 4 * WIDTH * first_vector
         tile_a, tile_c = a, c + shift
         lines = 2 if 1 < tiles < 4 and width == TILE_VECTORS else 1
-        coming = b if first_vector else ahead  # fetched once, whatever the width of a tile
+        coming = b if first_vector else ahead  # prefetched once, whatever the width of a tile
         for tile in range(tiles):
             count = least + (tile < larger)
-            multiply_tile(count, width, lines, tile_a, a_row, b + shift, tile_c, c_row, depth, coming)
+            multiply_tile(count, width, lines, tile_a, a_row, b + shift, tile_c, c_row, size.depth, coming)
             tile_a += 4 * count * a_row
             tile_c += 4 * count * c_row
-            coming = further if lines * (tile + 1) == 4 else coming + 4 * LINE * lines * depth
+            coming = further if lines * (tile + 1) == 4 else coming + 4 * LINE * lines * size.depth
 
 
 @njit
-def multiply_panel(a, a_row, panel_step, b, c, c_row, depth, rows, vectors, following):
+def multiply_panel(a, a_row, panel_step, b, c, c_row, size, following):
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors]: a panel of C, any number of rows.
 
-    ``panel_step`` is the stride from one panel of A to the next.  With the last of B what stands at ``following`` is
-    fetched: as a rule the panel of B that is used next.
+    ``a``, ``b`` and ``c`` are addresses, ``a_row`` and ``c_row`` the elements from row to row, ``panel_step`` those
+    from panel to panel of A.  With the last block of B the memory at ``following`` is prefetched: as a rule the panel
+    of B that is used next.
     """
-    for k in range(0, depth, PANEL):
-        size = min(PANEL, depth - k)
+    for k in range(0, size.depth, PANEL):
+        depth = min(PANEL, size.depth - k)
         panel_at, block = a + 4 * (k // PANEL) * panel_step, b + 4 * k * PANEL
-        ahead = block + 4 * size * PANEL if k + PANEL < depth else following
-        multiply_block(panel_at, a_row, block, c, c_row, size, rows, vectors, ahead, ahead + 4 * size * PANEL)
+        ahead = block + 4 * depth * PANEL if k + PANEL < size.depth else following
+        part = Size(depth, size.rows, size.vectors)
+        multiply_block(panel_at, a_row, block, c, c_row, part, ahead, ahead + 4 * depth * PANEL)
 
 
 @njit
-def multiply_runs(x, y, c, runs, runs_end, columns, vectors, ahead, ahead_rows, further, further_rows):
-    """C[columns, 16 vectors] += Σ xᵀ y over runs of rows of two panels, at most 64 columns.
+def multiply_runs(x, y, c, runs, columns, vectors, prefetch):
+    """C[columns, 16 vectors] += Σ xᵀ y over runs of rows of two panels, at most 64 columns of x.
 
-    As :func:`multiply_tile_of_runs`.  The first four tiles fetch what stands so many bytes after the address ``ahead``
-    as the four ``ahead_rows`` say, the next four the same ``further``.
+    ``x``, ``y`` and ``c`` are addresses, ``runs`` are :class:`Runs`.  The first four tiles prefetch one piece each of
+    the first part of ``prefetch``, the next four tiles of its second part.
     """
     tiles, least, larger = even_tiles(columns)
     for first_vector in range(0, vectors, TILE_VECTORS):
@@ -80,11 +111,11 @@ def multiply_runs(x, y, c, runs, runs_end, columns, vectors, ahead, ahead_rows, 
         tile_x, tile_c = x, c + shift
         for tile in range(tiles):
             count = least + (tile < larger)
-            coming = tile_c  # once all is fetched
+            coming = tile_c  # once all is prefetched
             if first_vector == 0 and tile < 4:
-                coming = ahead + ahead_rows[tile]
+                coming = prefetch.at + prefetch.rows[tile]
             elif first_vector == 0 and tile < 8:
-                coming = further + further_rows[tile - 4]
-            multiply_tile_of_runs(count, width, tile_x, y + shift, tile_c, runs, runs_end, coming)
+                coming = prefetch.further_at + prefetch.further_rows[tile - 4]
+            multiply_tile_of_runs(count, width, tile_x, y + shift, tile_c, runs.begin, runs.end, coming)
             tile_x += 4 * count
             tile_c += 4 * count * PANEL

@@ -1,11 +1,8 @@
-"""Optimisers' updates over ranges of the flat buffers, clipping included, the gradient's norm, and the moving average.
+"""Updates of the parameters over ranges of the flat buffers: optimisers, gradient clipping, and the moving average.
 
-All follow PyTorch's arithmetic.  ``ranges`` (N, 3) int64 says for each range of numbers where it starts and stops, both
-multiples of 16, and whether it is of weights (1) or biases (0); a call works on ranges ``first`` to ``last``.
-
-The update of dynamic evaluation, over ranges of the flat buffers that start and end at multiples of 16.
-
-Krause, Kahembwe, Murray & Renals (2018), "Dynamic evaluation of neural sequence models", section 4.
+All follow PyTorch's arithmetic.  ``ranges`` (N, 3) int64 has for each range the element at which it starts, the one at
+which it stops, both multiples of 16, and whether it holds weights (1) or biases (0).  A call works on ranges ``first``
+to ``last``.  Dynamic evaluation, at the end, has an update of its own.
 """
 
 from typing import NamedTuple
@@ -35,7 +32,7 @@ _SIGN = u32(0x80000000)
 
 
 class Regime(NamedTuple):
-    """What is done to gradient and parameters by every optimiser alike, all float32.
+    """What every optimiser does to gradient and parameters, all float32.
 
     ``bound`` limits each element of the gradient to ± itself (infinity: no limit); then ``clip`` multiplies it; then
     ``l2`` · p and ``l1`` · sign(p) are added to it.  ``decay`` multiplies p, the decoupled form of weight decay.
@@ -48,7 +45,63 @@ class Regime(NamedTuple):
     decay: np.float32
 
 
-REGIME = types.NamedUniTuple(float32, len(Regime._fields), Regime)
+class Regimes(NamedTuple):
+    """The regime of biases and the regime of weights."""
+
+    biases: Regime
+    weights: Regime
+
+
+class Moments2(NamedTuple):
+    """Buffers (P,) float32 of an optimiser with two moments."""
+
+    parameters: np.ndarray
+    gradient: np.ndarray
+    m: np.ndarray
+    v: np.ndarray
+
+
+class Moments1(NamedTuple):
+    """Buffers (P,) float32 of an optimiser with one moment."""
+
+    parameters: np.ndarray
+    gradient: np.ndarray
+    moment: np.ndarray
+
+
+class Adam(NamedTuple):
+    """Settings of Adam, float32: ``step_size`` = lr / (1 - β1ᵗ), ``root`` = sqrt(1 - β2ᵗ)."""
+
+    step_size: np.float32
+    beta1: np.float32
+    beta2: np.float32
+    root: np.float32
+    epsilon: np.float32
+
+
+class RMSprop(NamedTuple):
+    """Settings of RMSprop, float32; ``weight`` = 1 - α."""
+
+    lr: np.float32
+    alpha: np.float32
+    weight: np.float32
+    epsilon: np.float32
+
+
+class SGD(NamedTuple):
+    """Settings of SGD: two float32, and whether the momentum is Nesterov's."""
+
+    lr: np.float32
+    momentum: np.float32
+    nesterov: bool
+
+
+def _uniform(element, kind):
+    return types.NamedUniTuple(element, len(kind._fields), kind)
+
+
+REGIMES = _uniform(_uniform(float32, Regime), Regimes)
+_UPDATE = (Longs2, intp, intp, REGIMES)
 
 
 @njit
@@ -76,7 +129,7 @@ def _effective(g, p, regime):
 def sum_of_squares(gradient, ranges, first, last, bound, sums):
     """sums[n] = Σ gradient² over range n, its elements limited to ± bound.
 
-    The caller keeps a range short enough for float32.
+    The caller keeps a range short enough for a sum in float32.
     """
     at = gradient.ctypes.data
     for number in range(first, last):
@@ -87,71 +140,69 @@ def sum_of_squares(gradient, ranges, first, last, bound, sums):
         sums[number] = total(squares)
 
 
-@kernel(
-    void(
-        *(Array1, Array1, Array1, Array1, Longs2, intp, intp, REGIME, REGIME),
-        *(float32, float32, float32, float32, float32),
-    ),
-)
-def adam(parameters, gradient, m, v, ranges, first, last, biases, weights, step_size, beta1, beta2, root, epsilon):
+@kernel(void(_uniform(Array1, Moments2), *_UPDATE, _uniform(float32, Adam)))
+def adam(buffers, ranges, first, last, regimes, settings):
     """Adam (Kingma & Ba 2015), with decoupled weight decay (Loshchilov & Hutter 2019).
 
-    ``step_size`` = lr / (1 - β1ᵗ), ``root`` = sqrt(1 - β2ᵗ), the regime's ``decay`` = 1 - lr · weight decay:
+    The regime's ``decay`` is 1 - lr · weight decay:
     p ← decay p;  m ← m + (1 - β1)(g - m);  v ← β2 v + (1 - β2) g²;  p ← p - step_size m / (sqrt(v) / root + ε)
     """
-    p_at, g_at, m_at, v_at = parameters.ctypes.data, gradient.ctypes.data, m.ctypes.data, v.ctypes.data
-    weight1, weight2 = f32(1.0) - beta1, f32(1.0) - beta2
+    p_at, g_at = buffers.parameters.ctypes.data, buffers.gradient.ctypes.data
+    m_at, v_at = buffers.m.ctypes.data, buffers.v.ctypes.data
+    weight1, weight2 = f32(1.0) - settings.beta1, f32(1.0) - settings.beta2
     for number in range(first, last):
-        regime = weights if ranges[number, 2] else biases
+        regime = regimes.weights if ranges[number, 2] else regimes.biases
         for k in range(ranges[number, 0], ranges[number, 1], WIDTH):
             p = load(p_at, k)
             g = _effective(load(g_at, k), p, regime)
             mean = load(m_at, k)
             mean = fma(g - mean, splat(weight1), mean)
-            square = fma(g * g, splat(weight2), load(v_at, k) * beta2)
+            square = fma(g * g, splat(weight2), load(v_at, k) * settings.beta2)
             store(m_at, k, mean)
             store(v_at, k, square)
-            change = mean / (sqrt(square) / root + epsilon)
-            store(p_at, k, p * regime.decay - change * step_size)
+            change = mean / (sqrt(square) / settings.root + settings.epsilon)
+            store(p_at, k, p * regime.decay - change * settings.step_size)
 
 
-@kernel(void(Array1, Array1, Array1, Longs2, intp, intp, REGIME, REGIME, float32, float32, float32, float32))
-def rmsprop(parameters, gradient, v, ranges, first, last, biases, weights, lr, alpha, weight, epsilon):
+@kernel(void(_uniform(Array1, Moments1), *_UPDATE, _uniform(float32, RMSprop)))
+def rmsprop(buffers, ranges, first, last, regimes, settings):
     """RMSprop (Tieleman & Hinton 2012): v ← α v + w g²;  p ← decay p - lr g / (sqrt(v) + ε), where w = 1 - α.
 
     With α = w = 1 it is Adagrad (Duchi, Hazan & Singer 2011).
     """
-    p_at, g_at, v_at = parameters.ctypes.data, gradient.ctypes.data, v.ctypes.data
+    p_at, g_at = buffers.parameters.ctypes.data, buffers.gradient.ctypes.data
+    v_at = buffers.moment.ctypes.data
     for number in range(first, last):
-        regime = weights if ranges[number, 2] else biases
+        regime = regimes.weights if ranges[number, 2] else regimes.biases
         for k in range(ranges[number, 0], ranges[number, 1], WIDTH):
             p = load(p_at, k)
             g = _effective(load(g_at, k), p, regime)
-            square = fma(g * g, splat(weight), load(v_at, k) * alpha)
+            square = fma(g * g, splat(settings.weight), load(v_at, k) * settings.alpha)
             store(v_at, k, square)
-            store(p_at, k, p * regime.decay - g / (sqrt(square) + epsilon) * lr)
+            store(p_at, k, p * regime.decay - g / (sqrt(square) + settings.epsilon) * settings.lr)
 
 
-@kernel(void(Array1, Array1, Array1, Longs2, intp, intp, REGIME, REGIME, float32, float32, types.boolean))
-def sgd(parameters, gradient, m, ranges, first, last, biases, weights, lr, momentum, nesterov):
+@kernel(void(_uniform(Array1, Moments1), *_UPDATE, types.NamedTuple((float32, float32, types.boolean), SGD)))
+def sgd(buffers, ranges, first, last, regimes, settings):
     """SGD with momentum: m ← μ m + g;  p ← decay p - lr m, or with Nesterov's p ← decay p - lr (g + μ m).
 
-    The form of Nesterov's momentum is that of Sutskever, Martens, Dahl & Hinton (2013), as PyTorch has it.
+    The form of Nesterov's momentum is that of Sutskever, Martens, Dahl & Hinton (2013), as in PyTorch.
     """
-    p_at, g_at, m_at = parameters.ctypes.data, gradient.ctypes.data, m.ctypes.data
+    p_at, g_at = buffers.parameters.ctypes.data, buffers.gradient.ctypes.data
+    m_at, momentum = buffers.moment.ctypes.data, settings.momentum
     for number in range(first, last):
-        regime = weights if ranges[number, 2] else biases
+        regime = regimes.weights if ranges[number, 2] else regimes.biases
         for k in range(ranges[number, 0], ranges[number, 1], WIDTH):
             p = load(p_at, k)
             g = _effective(load(g_at, k), p, regime)
             velocity = fma(load(m_at, k), splat(momentum), g)
             store(m_at, k, velocity)
-            change = fma(velocity, splat(momentum), g) if nesterov else velocity
-            store(p_at, k, p * regime.decay - change * lr)
+            change = fma(velocity, splat(momentum), g) if settings.nesterov else velocity
+            store(p_at, k, p * regime.decay - change * settings.lr)
 
 
 @kernel(void(Array1, Array1, Longs2, intp, intp, float32))
-def follow(average, parameters, ranges, first, last, weight):
+def update_average(average, parameters, ranges, first, last, weight):
     """Exponential moving average: average ← average + weight (p - average)."""
     a_at, p_at = average.ctypes.data, parameters.ctypes.data
     for number in range(first, last):
@@ -160,13 +211,37 @@ def follow(average, parameters, ranges, first, last, weight):
             store(a_at, k, fma(load(p_at, k) - a, splat(weight), a))
 
 
-f32 = np.float32
+# ---- dynamic evaluation: Krause, Kahembwe, Murray & Renals (2018), "Dynamic evaluation of neural sequence models" --
 
 
-@kernel(void(Array1, Array1, intp, intp, float32, intp, Doubles1))
-def mean_squares(gradient, squares, start, stop, part, chunk, sums):
-    """s ← s + part (g² - s), with ``part`` = 1/k at the k-th update the mean so far; sums[chunk] = Σ sqrt(s)."""
-    g_at, s_at = gradient.ctypes.data, squares.ctypes.data
+class Adapted(NamedTuple):
+    """Buffers (P,) float32: the weights, their gradient, the mean squares s of gradients, and the first weights p₀."""
+
+    parameters: np.ndarray
+    gradient: np.ndarray
+    squares: np.ndarray
+    original: np.ndarray
+
+
+class Adaptation(NamedTuple):
+    """Settings of :func:`adapt`, float32; ``mean`` is the mean of all roots sqrt(s)."""
+
+    lr: np.float32
+    decay: np.float32
+    mean: np.float32
+    epsilon: np.float32
+
+
+ADAPTED = _uniform(Array1, Adapted)
+
+
+@kernel(void(ADAPTED, intp, intp, float32, intp, Doubles1))
+def mean_squares(buffers, start, stop, part, chunk, sums):
+    """s ← s + part (g² - s): with ``part`` = 1/k at the k-th update the mean so far; sums[chunk] = Σ sqrt(s).
+
+    Works on elements ``start`` to ``stop``, multiples of 16.
+    """
+    g_at, s_at = buffers.gradient.ctypes.data, buffers.squares.ctypes.data
     roots = splat(f32(0.0))
     for k in range(start, stop, WIDTH):
         g, s = load(g_at, k), load(s_at, k)
@@ -176,13 +251,13 @@ def mean_squares(gradient, squares, start, stop, part, chunk, sums):
     sums[chunk] = total(roots)
 
 
-@kernel(void(Array1, Array1, Array1, Array1, intp, intp, float32, float32, float32, float32))
-def adapt(parameters, gradient, squares, original, start, stop, lr, decay, mean, epsilon):
-    """p ← p - lr g / (r + ε) + min(decay r / mean, 1) (p₀ - p), where r = sqrt(s) and ``mean`` is that of all r."""
-    p_at, g_at = parameters.ctypes.data, gradient.ctypes.data
-    s_at, original_at = squares.ctypes.data, original.ctypes.data
+@kernel(void(ADAPTED, intp, intp, _uniform(float32, Adaptation)))
+def adapt(buffers, start, stop, settings):
+    """p ← p - lr g / (r + ε) + min(decay r / mean, 1) (p₀ - p), where r = sqrt(s); section 4 of the paper."""
+    p_at, g_at = buffers.parameters.ctypes.data, buffers.gradient.ctypes.data
+    s_at, original_at = buffers.squares.ctypes.data, buffers.original.ctypes.data
     for k in range(start, stop, WIDTH):
         p, r = load(p_at, k), sqrt(load(s_at, k))
-        back = at_most(r * (decay / mean), splat(f32(1.0)))
+        back = at_most(r * (settings.decay / settings.mean), splat(f32(1.0)))
         p = fma(load(original_at, k) - p, back, p)
-        store(p_at, k, p - load(g_at, k) / (r + epsilon) * lr)
+        store(p_at, k, p - load(g_at, k) / (r + settings.epsilon) * settings.lr)

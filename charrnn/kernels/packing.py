@@ -2,22 +2,38 @@
 
 H hidden units are padded to U blocks of 16.  Gate columns are interleaved block by block: the 64 columns of
 panel u are i, f, g, o of units 16u to 16u+15, so that one tile of the product holds all that the cell equations
-need.  Everything inside the workspace that has gate columns (``gates``, packed matrices, the first layer's
-table) has them in this order; parameters and gradients keep the plain order i, f, g, o of (D, 4H).  Padding is
-zero in weights, hence zero in states and gradients as long as these are numbers.
+need.  Every array of the workspace with gate columns (``gates``, packed matrices, the first layer's table) has
+them in this order; parameters and gradients keep the plain order i, f, g, o of (D, 4H).  Padding is zero in weights, so
+it stays zero in states and gradients as long as these are finite.
 
 Plain matrices (the output layer) keep their column order and are padded to whole vectors.
 
-Groups of batch rows: whose rows lie together, the incoming states first, then those of one step after the other.
-
-:class:`charrnn.network.workspace.Layout` has the whole of it.
+The rows of a window's arrays are grouped by batch rows: see :class:`charrnn.network.workspace.Layout`.
 """
 
-from numba import njit
+from typing import NamedTuple
+
+from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, intp, kernel, void
 from charrnn.kernels.simd import WIDTH, load, load_one, store, store_one, transpose
 from charrnn.kernels.tiles import PANEL
+
+
+class Group(NamedTuple):
+    """Batch rows ``first`` to ``last`` of a window: one thread's work."""
+
+    first: int
+    last: int
+
+
+GROUP = types.NamedUniTuple(intp, len(Group._fields), Group)
+
+
+@njit
+def first_row(first, steps):
+    """The row of the arrays at which the group that begins with batch row ``first`` begins: a batch row takes T + 1."""
+    return first * (steps + 1)
 
 
 @njit
@@ -50,7 +66,7 @@ def pack(weights, gated, first, last, packed):
     units = columns // 4 if gated else columns
     for k in range(depth):
         for block in range(4):
-            for panel in range(first, last):  # innermost: they are neighbours in a row, and rows are often pages apart
+            for panel in range(first, last):  # innermost: panels are neighbours in a row, rows are often pages apart
                 start = block_start(panel, block, units, gated)
                 target = (panel * depth + k) * PANEL + WIDTH * block
                 copy_columns(weights, k * columns + start, packed, target, block_size(panel, block, units, gated))
@@ -102,19 +118,13 @@ def pack_bias(bias, gated, packed):
 
 
 @njit
-def unpack(sums, start, first, last, gated, gradient):
-    """Panels ``first`` to ``last`` of gradient (rows, N) = panels (rows, 64) that stand at sums[start] and on."""
+def unpack(sums, start, panels, gated, gradient):
+    """Some ``panels`` of gradient (rows, N) = the panels (rows, 64) from sums[start] on."""
     rows, columns = gradient.shape
     units = columns // 4 if gated else columns
     for row in range(rows):
         for block in range(4):
-            for panel in range(first, last):
-                source = start + ((panel - first) * rows + row) * PANEL + WIDTH * block
+            for panel in range(panels.first, panels.last):
+                source = start + ((panel - panels.first) * rows + row) * PANEL + WIDTH * block
                 target = row * columns + block_start(panel, block, units, gated)
                 copy_columns(sums, source, gradient, target, block_size(panel, block, units, gated))
-
-
-@njit
-def first_row(first, steps):
-    """The first row of the group that begins with batch row ``first``: each batch row takes T + 1 rows."""
-    return first * (steps + 1)

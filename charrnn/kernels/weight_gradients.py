@@ -1,17 +1,20 @@
-"""Gradients of the weights: sums over all places (t, b) of a window.
+"""Gradients of weights: sums over all places (t, b) of a window.
 
     dW = Σ_p x_pᵀ dy_p        db = Σ_p dy_p        for one-hot x:  dW[x_p] += dy_p
 
-A call makes some panels of 64 columns of dW, so threads share out panels and never a sum.  The places are taken in an
-order that is the same for any number of threads (:class:`charrnn.network.workspace.Layout`), and in blocks, so that
-a block of x, a block of dy's panel and the panels' sums are in the near caches while they meet.
+A call makes some panels of 64 columns of dW, so threads share out panels, and no sum is split between threads.  The
+places are taken in an order that is the same for any number of threads (:class:`charrnn.network.workspace.Layout`), and
+in blocks, so that a block of x, a block of dy's panel and the panels' sums stay in the near caches while they are
+multiplied.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs2, Panels, intp, kernel, void
-from charrnn.kernels.matmul import multiply_runs
+from charrnn.kernels.matmul import Prefetch, Runs, multiply_runs
 from charrnn.kernels.packing import unpack
 from charrnn.kernels.simd import WIDTH, load, splat, store
 from charrnn.kernels.tiles import PANEL
@@ -22,16 +25,40 @@ PANELS = 4  # of a call, at most: x is read once for all of them
 BLOCK_PLACES = 64
 
 
+class Portions(NamedTuple):
+    """Which rows of x and dy are multiplied with each other, and in what order.
+
+    ``runs`` (n, 4) int64 lists contiguous row ranges.  Columns: byte offset in a panel of x, byte offset in a panel of
+    dy, number of rows, rows already done in this block.  ``blocks`` (m + 1, 9) int64 lists blocks of at most
+    BLOCK_PLACES rows.  Columns: the block's first run, then the byte offsets of its four quarters in x and in dy, for
+    prefetching.  The last block is only an end.
+    """
+
+    runs: np.ndarray
+    blocks: np.ndarray
+
+
+class PanelRange(NamedTuple):
+    """Panels ``first`` to ``last`` of a gradient: what one call makes."""
+
+    first: int
+    last: int
+
+
+PORTIONS = types.NamedUniTuple(Longs2, len(Portions._fields), Portions)
+PANEL_RANGE = types.NamedUniTuple(intp, len(PanelRange._fields), PanelRange)
+
+
 def scratch_size(depth: int) -> int:
-    """Floats that :func:`weight_gradient` needs for K = ``depth`` inputs."""
+    """Floats of scratch that :func:`weight_gradient` needs for K = ``depth`` inputs."""
     return PANEL * PANELS * (depth + 1)
 
 
-def panel_groups(count: int, threads: int) -> list[tuple[int, int]]:
-    """(first, last) of calls that make ``count`` panels, about as many each, and as many calls for every thread."""
+def panel_ranges(count: int, threads: int) -> list[PanelRange]:
+    """Calls that make ``count`` panels: about as many panels each, and as many calls for every thread."""
     rounds = -(-count // (PANELS * threads))
     calls = min(count, rounds * threads)
-    return [(count * call // calls, count * (call + 1) // calls) for call in range(calls)]
+    return [PanelRange(count * call // calls, count * (call + 1) // calls) for call in range(calls)]
 
 
 @njit
@@ -58,27 +85,26 @@ def add_rows(rows_at, rows, sums_at):
     store(sums_at, 3 * WIDTH, d)
 
 
-@kernel(void(Panels, Panels, Longs2, Longs2, intp, intp, Array1, intp, Array2, Array2))
-def weight_gradient(x, dy, runs, blocks, first, last, scratch, gated, gradient, bias):
-    """Panels ``first`` to ``last``, at most PANELS, of gradient (K, N) = Σ xᵀ dy and of bias (1, N) = Σ dy.
+@kernel(void(Panels, Panels, PORTIONS, PANEL_RANGE, Array1, intp, Array2, Array2))
+def weight_gradient(x, dy, portions, panels, scratch, gated, gradient, bias):
+    """Some panels, at most PANELS, of gradient (K, N) = Σ xᵀ dy and of bias (1, N) = Σ dy.
 
-    x and dy (panels, R, 64).  Their rows that meet are in ``runs`` (n, 4) of X, Y, N and D: N rows, X bytes after the
-    beginning of a panel of x and Y bytes after that of one of dy; D rows of the same block are in the runs before.
-    ``blocks`` (m + 1, 9) tell of each block, of at most BLOCK_PLACES rows, its first run, and where, in bytes again,
-    its four quarters begin in x and in dy; the last block is none.  bias may have no row: then there is no sum.
-    Scratch as :func:`scratch_size` says.
+    x and dy (panels, R, 64); ``portions`` says which of their rows are multiplied.  The gradient's columns are those of
+    four interleaved gates if ``gated``.  bias may have no row: then its sum is left out.  Scratch as
+    :func:`scratch_size` says.
     """
     depth, columns = gradient.shape
-    panels, size = last - first, PANEL * depth
+    runs, blocks, first, count = portions.runs, portions.blocks, panels.first, panels.last - panels.first
+    panel_size = PANEL * depth
     sums_at = scratch.ctypes.data
-    bias_at = sums_at + 4 * panels * size
-    clear(sums_at, panels * (size + PANEL))
+    bias_at = sums_at + 4 * count * panel_size
+    clear(sums_at, count * (panel_size + PANEL))
     for block in range(len(blocks) - 1):
         run, end = blocks[block, 0], blocks[block + 1, 0]
-        these, those = runs.ctypes.data + run * runs.strides[0], runs.ctypes.data + end * runs.strides[0]
-        # Fetched meanwhile: this panel's next block, and while the first panel is made x's next blocks.
+        of_block = Runs(runs.ctypes.data + run * runs.strides[0], runs.ctypes.data + end * runs.strides[0])
+        # Prefetch this panel's next block, and while the first panel is made x's next blocks.
         next_x, next_dy, nowhere = blocks[block + 1, 1:5], blocks[block + 1, 5:9], blocks[-1, 1:5]
-        for panel in range(panels):
+        for panel in range(count):
             dy_at = dy.ctypes.data + (first + panel) * dy.strides[0]
             if bias.shape[0]:
                 for k in range(run, end):
@@ -86,27 +112,28 @@ def weight_gradient(x, dy, runs, blocks, first, last, scratch, gated, gradient, 
             vectors = 4 if gated else min(4, (columns - PANEL * (first + panel) + WIDTH - 1) // WIDTH)
             for k in range(0, depth, PANEL):
                 x_at = x.ctypes.data + k // PANEL * x.strides[0]
-                sums = sums_at + 4 * (panel * size + k * PANEL)
+                sums = sums_at + 4 * (panel * panel_size + k * PANEL)
                 x_ahead = (x_at, next_x) if panel == 0 else (sums, nowhere)
                 ahead = (dy_at, next_dy) if k == 0 else x_ahead
-                multiply_runs(x_at, dy_at, sums, these, those, min(PANEL, depth - k), vectors, *ahead, *x_ahead)
-    unpack(scratch, 0, first, last, gated, gradient)
-    unpack(scratch, panels * size, first, last, gated, bias)
+                prefetch = Prefetch(ahead[0], ahead[1], x_ahead[0], x_ahead[1])
+                multiply_runs(x_at, dy_at, sums, of_block, min(PANEL, depth - k), vectors, prefetch)
+    unpack(scratch, 0, panels, gated, gradient)
+    unpack(scratch, count * panel_size, panels, gated, bias)
 
 
-@kernel(void(Ids2, Panels, Longs2, intp, intp, Array3, Array2))
-def row_gradient(x, dy, dy_rows, first, last, dtable, gradient):
-    """Panels ``first`` to ``last`` of dtable (U, V, 64), the gradient of the rows that a one-hot x (T, B) picks.
+@kernel(void(Ids2, Panels, Longs2, PANEL_RANGE, Array3, Array2))
+def row_gradient(x, dy, dy_rows, panels, dtable, gradient):
+    """Some panels of dtable (U, V, 64), the gradient of the rows that a one-hot x (T, B) picks.
 
     The table's row x[t, b] gains row dy_rows[t, b] of dy (U, R, 64).  The panels are written to their columns of
     gradient (V, 4H) too, unless it has no row.
     """
     rows, ids, places = dtable.shape[1], x.ravel(), dy_rows.ravel()
-    for panel in range(first, last):
+    for panel in range(panels.first, panels.last):
         dy_at, table_at = dy.ctypes.data + panel * dy.strides[0], dtable.ctypes.data + panel * dtable.strides[0]
         clear(table_at, rows * PANEL)
         for place in range(ids.size):
             source, target = places[place] * PANEL, ids[place] * PANEL
             for j in range(0, PANEL, WIDTH):
                 store(table_at, target + j, load(table_at, target + j) + load(dy_at, source + j))
-    unpack(dtable, first * rows * PANEL, first, last, True, gradient)
+    unpack(dtable, panels.first * rows * PANEL, panels, True, gradient)

@@ -1,26 +1,19 @@
-"""The model's weights as the kernels read them: packed, padded, and their transposes for the way back."""
+"""Weights as the kernels read them: packed, padded, and transposed for the way back."""
 
 import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.kernels.linear import linear
-from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
+from charrnn.kernels.packing import pack, pack_table, pack_transposed
 from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
+from charrnn.kernels.weight_gradients import panel_ranges, row_gradient
 from charrnn.network.parameters import Parameters, aligned_zeros
+from charrnn.network.workspace import in_order, padded, panels, weight_calls
 
-PACKED_AT_ONCE = 65_536  # weights of one call: many small ones would cost more than they do …
-NEIGHBOURS = 8  # … and at least so many panels: forward ones stand side by side in the rows that are read
-
-
-def padded(size: int) -> int:
-    """The next multiple of the vector length."""
-    return -(-size // WIDTH) * WIDTH
-
-
-def panels(width: int) -> int:
-    """How many panels cover ``width`` columns."""
-    return -(-width // PANEL)
+PACKED_AT_ONCE = 65_536  # weights of one call: many small calls would cost more than their work …
+NEIGHBOURS = 8  # … and at least this many panels: forward panels are neighbours in the rows that are read
+TABLE_ROWS = 64  # characters of one call
 
 
 def as_panels(rows: np.ndarray) -> np.ndarray:
@@ -34,89 +27,102 @@ def as_panels(rows: np.ndarray) -> np.ndarray:
 
 
 def as_rows(panelled: np.ndarray, width: int) -> np.ndarray:
-    """The way back: (..., ``width``) from panels (panels, ..., columns); a view if there is one panel."""
+    """The inverse: (..., ``width``) from panels (panels, ..., columns); a view if there is one panel."""
     rows = np.moveaxis(panelled, 0, -2)
     return rows.reshape(*rows.shape[:-2], -1)[..., :width]
 
 
 class Matrix:
-    """A weight matrix (K, N) as panels, forward (panels over N, K, 64) and transposed (panels over K, Np, 64)."""
+    """A weight matrix (K, N) as panels, forward (panels over N, K, 64) and transposed (panels over K, Np, 64).
 
-    def __init__(self, weights: np.ndarray, gated: bool, forward: np.ndarray | None = None):
+    The columns of a ``gated`` matrix are interleaved as :mod:`charrnn.kernels.packing` says.
+    """
+
+    def __init__(self, weights: np.ndarray, gated: bool):
         depth, columns = weights.shape
         self.weights, self.gated = weights, gated
-        self.width = 4 * padded(columns // 4) if gated else padded(columns)
-        self.forward = aligned_zeros(panels(self.width), depth, PANEL) if forward is None else forward
-        self.transposed = aligned_zeros(panels(depth), self.width, PANEL)
+        width = 4 * padded(columns // 4) if gated else padded(columns)
+        self.forward = aligned_zeros(panels(width), depth, PANEL)
+        self.transposed = aligned_zeros(panels(depth), width, PANEL)
 
-    def packing(self, transposed: bool) -> list[tuple]:
-        """The packing of its panels, as calls to be shared out."""
+    def packing(self, training: bool) -> list[tuple]:
+        """Calls that pack the panels, the transposed ones too if ``training``."""
         calls = []
-        for kernel, target in [(pack, self.forward), (pack_transposed, self.transposed)][: 1 + transposed]:
+        for kernel, target in [(pack, self.forward), (pack_transposed, self.transposed)][: 1 + training]:
             group = max(NEIGHBOURS, PACKED_AT_ONCE // target[0].size)
             for first in range(0, len(target), group):
                 last = min(first + group, len(target))
                 calls.append((kernel, (self.weights, self.gated, first, last, target)))
         return calls
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both forms."""
+        return self.forward.nbytes + self.transposed.nbytes
 
-class PackedWeights:
-    """All matrices and biases of a model, packed anew by :meth:`refresh` whenever its parameters change."""
 
-    def __init__(self, config: ModelConfig, parameters: Parameters):
-        self.config, self.parameters = config, parameters
-        layers, hidden = range(config.layers), config.hidden
-        width = 4 * padded(hidden)
-        # The layers' panels stand in one array each, so that a kernel can go through any number of layers.
-        self.recurrent_stack = aligned_zeros(config.layers, panels(width), hidden, PANEL)
-        self.input_stack = aligned_zeros(config.layers, panels(width), hidden, PANEL)  # none for the first layer
-        self.bias = aligned_zeros(config.layers, width)
-        self.recurrent = [Matrix(parameters[f"w_hh_l{k}"], True, self.recurrent_stack[k]) for k in layers]
-        self.input = [Matrix(parameters[f"w_ih_l{k}"], True, self.input_stack[k]) if k else None for k in layers]
+class CharacterTable:
+    """What characters bring to the gates of the first layer: ``rows`` (U, V, 64) = x W_ih + b for every character x.
+
+    Without an embedding x is one-hot and picks a row of W_ih; with one, of V rows and E columns, the table is the
+    product embedding W_ih + b.
+    """
+
+    def __init__(self, config: ModelConfig, parameters: Parameters, packed_bias: np.ndarray):
+        self.config, self._packed_bias = config, packed_bias
+        self._w_ih, self._bias = parameters["w_ih_l0"], parameters["b_l0"]
+        self.rows = aligned_zeros(len(packed_bias) // PANEL, config.vocabulary, PANEL)
         if config.embedding:
-            self.input[0] = Matrix(parameters["w_ih_l0"], True)
-        self.output = Matrix(parameters["w_out"], False)
-        self.output_bias = aligned_zeros(padded(config.vocabulary))
-        self.output_bias[config.vocabulary :] = -np.inf
-        self._zeros = aligned_zeros(max(padded(hidden), padded(config.embedding or 1)))
-        self.table = aligned_zeros(panels(width), config.vocabulary, PANEL)
-        # What the layers take beside: rows by character or the bias, and the matrix for what comes from beneath.
-        self.tables = [bias.reshape(-1, 1, PANEL) if k else self.table for k, bias in enumerate(self.bias)]
-        nothing = aligned_zeros(panels(width), 0, PANEL), aligned_zeros(0, width, PANEL)
-        self.beneath = [(self.input[k].forward, self.input[k].transposed) if k else nothing for k in layers]
-        if config.embedding:
-            self.embedding = aligned_zeros(panels(config.embedding), config.vocabulary, PANEL)
+            self._embedding = parameters["embedding"]
+            self._input = Matrix(self._w_ih, gated=True)
+            self._panels = aligned_zeros(panels(config.embedding), config.vocabulary, PANEL)
+            self._no_bias = aligned_zeros(padded(config.embedding))
 
-    def refresh(self, team, training: bool) -> None:
-        """Pack the parameters; the transposes, which only the way back needs, if ``training``."""
-        calls = []
-        for matrix in [*self.recurrent, *self.input, self.output]:
-            if matrix is not None:
-                calls += matrix.packing(training)
-        for k, bias in enumerate(self.bias):
-            calls.append((pack_bias, (self.parameters[f"b_l{k}"], True, bias)))
-        calls.append((pack_bias, (self.parameters["b_out"], False, self.output_bias)))
+    @staticmethod
+    def scratch_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+        """``dtable`` (U, V, 64) and with an embedding ``dembedding`` (⌈E/64⌉, V, 64)."""
+        shapes = {"dtable": (padded(config.hidden) // WIDTH, config.vocabulary, PANEL)}
+        if config.embedding:
+            shapes["dembedding"] = (panels(config.embedding), config.vocabulary, PANEL)
+        return shapes
+
+    def packing(self, training: bool) -> list[tuple]:
+        """Calls that make the table, or with an embedding pack its factors."""
+        if self.config.embedding:
+            self._panels[:] = as_panels(self._embedding)
+            return self._input.packing(training)
         vocabulary = self.config.vocabulary
-        if self.config.embedding:
-            self.embedding[:] = as_panels(self.parameters["embedding"])
-        else:
-            weights, bias = self.parameters["w_ih_l0"], self.parameters["b_l0"]
-            for first in range(0, vocabulary, 64):
-                last = min(first + 64, vocabulary)
-                calls.append((pack_table, (weights, bias, first, last, self.table)))
-        team.share_out(calls)
-        if self.config.embedding:
-            # A one-hot character times the embedding times W_ih is a row of embedding W_ih.
-            linear(self.embedding, self.input[0].forward, self.bias[0], 0, vocabulary, self.table)
+        bounds = [(first, min(first + TABLE_ROWS, vocabulary)) for first in range(0, vocabulary, TABLE_ROWS)]
+        return [(pack_table, (self._w_ih, self._bias, *bound, self.rows)) for bound in bounds]
 
-    def no_bias(self, columns: int) -> np.ndarray:
-        """Zeros in place of a bias, for a product of so many columns."""
-        return self._zeros[: padded(columns)]
+    def finish_packing(self) -> None:
+        """With an embedding, the product that is the table."""
+        if self.config.embedding:
+            linear(self._panels, self._input.forward, self._packed_bias, 0, self.config.vocabulary, self.rows)
+
+    def gradient_calls(self, window, dz: np.ndarray, gradient: Parameters, threads: int) -> list[tuple]:
+        """Calls that make the table's gradient; without an embedding it is the gradient of W_ih."""
+        dtable = window.scratch["dtable"]
+        columns = gradient["w_ih_l0"].shape[1]
+        picked = np.zeros((0, columns), np.float32) if self.config.embedding else gradient["w_ih_l0"]
+        return [
+            (row_gradient, (window.x, dz, window.layout.rows, part, dtable, picked))
+            for part in panel_ranges(len(dtable), threads)
+        ]
+
+    def finish_gradient(self, window, gradient: Parameters, team, scratch: list[np.ndarray]) -> None:
+        """With an embedding, from the table's gradient to the gradients of its two factors."""
+        config = self.config
+        if not config.embedding:
+            return
+        dtable, dembedding = window.scratch["dtable"], window.scratch["dembedding"]
+        rows, w_ih = in_order(config.vocabulary), gradient["w_ih_l0"]
+        team.share_out(weight_calls(self._panels, dtable, rows, w_ih, None, team.threads, gated=True), scratch)
+        linear(dtable, self._input.transposed, self._no_bias, 0, config.vocabulary, dembedding)
+        gradient["embedding"][:] = as_rows(dembedding, config.embedding)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all packed arrays."""
-        matrices = [matrix for matrix in (*self.recurrent, *self.input, self.output) if matrix is not None]
-        stacked = [self.recurrent_stack, self.input_stack, self.output.forward, self.bias, self.output_bias, self.table]
-        first = [self.embedding, self.input[0].forward] if self.config.embedding else []
-        return sum(array.nbytes for array in [*stacked, *first, *(matrix.transposed for matrix in matrices)])
+        """Bytes of the table and of its packed factors."""
+        factors = self._input.nbytes + self._panels.nbytes if self.config.embedding else 0
+        return self.rows.nbytes + factors

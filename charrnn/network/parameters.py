@@ -6,34 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.network.cells import parameter_shapes
 
 ALIGNMENT = 16  # elements: 64 bytes, a cache line and the widest vector
-
-
-def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes, in the order of the buffer.
-
-    ``embedding`` (V, E) if there is one; for each layer k ``w_ih_l{k}`` (D, 4H), ``w_hh_l{k}`` (H, 4H) and
-    ``b_l{k}`` (4H,), gates in the order i, f, g, o, where D is E or V for the first layer; ``w_out`` (H, V),
-    ``b_out`` (V,).
-    """
-    vocabulary, hidden = config.vocabulary, config.hidden
-    shapes: dict[str, tuple[int, ...]] = {}
-    if config.embedding:
-        shapes["embedding"] = (vocabulary, config.embedding)
-    for layer in range(config.layers):
-        inputs = hidden if layer else config.embedding or vocabulary
-        shapes[f"w_ih_l{layer}"] = (inputs, 4 * hidden)
-        shapes[f"w_hh_l{layer}"] = (hidden, 4 * hidden)
-        shapes[f"b_l{layer}"] = (4 * hidden,)
-    shapes["w_out"] = (hidden, vocabulary)
-    shapes["b_out"] = (vocabulary,)
-    return shapes
-
-
-def parameter_count(config: ModelConfig) -> int:
-    """How many numbers the model learns."""
-    return sum(math.prod(shape) for shape in parameter_shapes(config).values())
 
 
 def aligned_empty(*shape: int) -> np.ndarray:
@@ -52,9 +27,9 @@ def aligned_zeros(*shape: int) -> np.ndarray:
 
 
 class Parameters:
-    """A buffer ``flat`` (P,), a new one of zeros or the one given, and its views by name.
+    """A buffer ``flat`` (P,) float32, new and zero or the one given, and its views by name.
 
-    Gaps that keep the views aligned stay zero.
+    Views begin on cache lines; the gaps between them stay zero.
     """
 
     def __init__(self, config: ModelConfig, flat: np.ndarray | None = None):
@@ -71,7 +46,7 @@ class Parameters:
         return self._views[name]
 
     def padded(self, name: str) -> np.ndarray:
-        """A parameter's stretch of ``flat`` with the gap behind it: whole vectors."""
+        """A parameter's part of ``flat`` with the gap behind it: whole vectors."""
         start, stop = self.ranges[name]
         return self.flat[start : -(-stop // ALIGNMENT) * ALIGNMENT]
 

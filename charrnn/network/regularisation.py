@@ -1,8 +1,8 @@
-"""What is left out of a training step at random, and how sure its targets are.
+"""What a training step leaves out at random, and how sure its targets are.
 
-All masks are functions of (seed, step, place), so they need no state, are the same for any number of threads, and
-come again after a resume.  What is kept is divided by the probability of keeping it, so nothing changes when a
-model is used.
+All masks are functions of (seed, step, place), so they need no state, are the same for any number of threads, and come
+again after a resume.  Values that are kept are divided by the probability of keeping them, so a model is used without
+any change.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.kernels.dropout import dropout
-from charrnn.network.packed_weights import padded
+from charrnn.kernels.dropout import Mask, dropout
+from charrnn.kernels.packing import Group
 from charrnn.network.parameters import Parameters, aligned_zeros
+from charrnn.network.workspace import padded
 
-# What the keys of masks say beside (seed, step): a layer's outputs have the layer alone.
+# What the keys of masks say beside (seed, step): the key of a layer's outputs has the layer alone.
 _RECURRENT, _CHARACTERS = 1, 2
+_ONE_ROW = Group(0, 1)
 
 
 @dataclass(frozen=True)
@@ -49,32 +51,33 @@ class Regularisation:
 
     @property
     def thins_weights(self) -> bool:
-        """Whether weights are left out, so that they are to be packed for this step alone."""
+        """Whether weights are left out, so that they must be packed for this step alone."""
         return bool(self.recurrent_dropout or self.input_dropout)
 
-    def drop(self, layer: int, source: np.ndarray, batch: int, first: int, last: int, target: np.ndarray) -> None:
-        """target = source ⊙ mask, for a layer's outputs (panels, R, 64) and batch rows ``first`` to ``last``."""
-        key = hash_key(self.seed, self.step, layer)
-        _mask(source, key, self.dropout, not self.variational, batch, first, last, target)
+    def drop(self, layer: int, source: np.ndarray, batch: int, group: Group, target: np.ndarray) -> None:
+        """target = source ⊙ mask, for a layer's outputs (panels, R, 64) and a group of the ``batch`` batch rows."""
+        mask = _mask(self.dropout, not self.variational, self.seed, self.step, layer)
+        dropout(source, mask, batch, group, target)
 
     def thin(self, values: Parameters) -> None:
-        """Leave out weights, or, the same way, their gradient: in place."""
+        """Leave out weights, or with the same masks their gradient: in place."""
         if self.recurrent_dropout:
-            for layer in range(sum(name.startswith("w_hh") for name in values)):
-                weights = values.padded(f"w_hh_l{layer}").reshape(1, 1, -1)
-                key = hash_key(self.seed, self.step, layer, _RECURRENT)
-                _mask(weights, key, self.recurrent_dropout, False, 1, 0, 1, weights)
+            for layer, name in enumerate(name for name in values if name.startswith("w_hh")):
+                weights = values.padded(name).reshape(1, 1, -1)
+                mask = _mask(self.recurrent_dropout, False, self.seed, self.step, layer, _RECURRENT)
+                dropout(weights, mask, 1, _ONE_ROW, weights)
         if self.input_dropout:
             rows = values["embedding" if "embedding" in values else "w_ih_l0"]
-            mask = aligned_zeros(1, 1, padded(len(rows))) + np.float32(1)
-            _mask(mask, hash_key(self.seed, self.step, 0, _CHARACTERS), self.input_dropout, False, 1, 0, 1, mask)
-            rows *= mask[0, 0, : len(rows), None]
+            factors = aligned_zeros(1, 1, padded(len(rows))) + np.float32(1)
+            mask = _mask(self.input_dropout, False, self.seed, self.step, 0, _CHARACTERS)
+            dropout(factors, mask, 1, _ONE_ROW, factors)
+            rows *= factors[0, 0, : len(rows), None]
 
 
-def _mask(source, key, rate, each_step, batch, first, last, target):
+def _mask(rate: float, each_step: bool, *key: int) -> Mask:
     keep = 1 - rate
-    below = min(round(keep * 2**32), 2**32 - 1)
-    dropout(source, np.uint64(key), np.uint32(below), np.float32(1 / keep), int(each_step), batch, first, last, target)
+    below = np.uint32(min(round(keep * 2**32), 2**32 - 1))
+    return Mask(np.uint64(hash_key(*key)), below, np.float32(1 / keep), int(each_step))
 
 
 def hash_key(*numbers: int) -> int:

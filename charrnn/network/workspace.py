@@ -1,94 +1,127 @@
-"""The arrays that a window needs, made once for T steps of B batch rows and used for every window of that size.
+"""The arrays of a window, and the order of their rows.
 
-Where the steps and batch rows of a window stand in its arrays, and in what portions sums go through them.
+Arrays are made once for T steps of B batch rows, and used for every window of at most this size.
 """
 
 import itertools
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.kernels.packing import Group
 from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
-from charrnn.kernels.weight_gradients import BLOCK_PLACES, scratch_size
-from charrnn.network.packed_weights import padded, panels
+from charrnn.kernels.weight_gradients import BLOCK_PLACES, Portions, panel_ranges, scratch_size, weight_gradient
 from charrnn.network.parameters import aligned_empty, aligned_zeros
+from charrnn.system.threads import OWN
+
+
+def padded(size: int) -> int:
+    """The next multiple of the vector length."""
+    return -(-size // WIDTH) * WIDTH
+
+
+def panels(width: int) -> int:
+    """How many panels cover ``width`` columns."""
+    return -(-width // PANEL)
 
 
 class Workspace:
-    """Memory for the activations of every layer, T steps of B batch rows, columns in panels as the kernels want them.
+    """Memory for the activations of every layer, in panels.
 
-    With U = ⌈H/16⌉, Q = ⌈H/64⌉ and R = B (T+1) rows, whose order is that of a :class:`Layout`:
-    ``gates[l]`` (U, R, 64), ``h[l]`` (Q, R, 64), ``c[l]`` (U, R, 16), ``logits`` (⌈V/64⌉, R, 64), ``losses`` (T, B);
-    for training also ``dh`` (Q, R, 64), with dropout ``dropped[l]`` (Q, R, 64), ``dc`` (U, B, 16), and a scratch for
-    each thread.
+    With Q = ⌈H/64⌉ and R = B (T+1) rows in the order of a :class:`Layout`: ``layers[k]`` has the arrays of layer k by
+    name, ``logits`` (⌈V/64⌉, R, 64), ``losses`` (T, B); with dropout ``dropped[k]`` (Q, R, 64) is what it leaves of the
+    layer's output.  For training there are also ``dh`` (Q, R, 64), the arrays that layers share (``shared``), and in
+    ``scratch`` one array for each thread.
     """
 
-    def __init__(self, config: ModelConfig, steps: int, batch: int, threads: int, training: bool, dropout: bool):
-        self.steps, self.batch, self.training = steps, batch, training
-        blocks, wide, layers = padded(config.hidden) // WIDTH, panels(config.hidden), range(config.layers)
-        rows = batch * (steps + 1)
-        self.gates = [aligned_zeros(blocks, rows, PANEL) for _ in layers]
-        self.h = [aligned_zeros(wide, rows, PANEL) for _ in layers]
-        self.c = [aligned_zeros(blocks, rows, WIDTH) for _ in layers]
+    def __init__(self, config: ModelConfig, layers: Sequence, steps: int, batch: int, threads: int):
+        self.steps, self.batch = steps, batch
+        self._config, self._layers, self._threads = config, layers, threads
+        rows, self._output = batch * (steps + 1), (panels(config.hidden), batch * (steps + 1), PANEL)
+        self.layers = [_arrays(layer.array_shapes(rows)) for layer in layers]
         self.logits = aligned_zeros(panels(config.vocabulary), rows, PANEL)
         self.losses = np.zeros((steps, batch), np.float32)
-        self.dropped = [aligned_zeros(wide, rows, PANEL) for _ in layers] if dropout else None
-        if training:
-            self.dh = aligned_zeros(wide, rows, PANEL)
-            self.dc = aligned_zeros(blocks, batch, WIDTH)
-            deepest = max(config.hidden, config.embedding or 0)
-            self.scratch = [aligned_empty(scratch_size(deepest)) for _ in range(threads)]
-            self.dtable = aligned_zeros(blocks, config.vocabulary, PANEL)
-            if config.embedding:
-                self.dembedding = aligned_zeros(panels(config.embedding), config.vocabulary, PANEL)
+        self.shared: dict[str, np.ndarray] = {}
+        self.scratch: list[np.ndarray] = []
+        self.dropped: list[np.ndarray] = []
+        self.dh: np.ndarray | None = None
 
-    def fits(self, steps: int, batch: int, training: bool, dropout: bool) -> bool:
+    def prepare(self, training: bool, dropout: bool) -> None:
+        """Make the arrays that training and dropout need, unless they are there."""
+        if training and self.dh is None:
+            self.dh = aligned_zeros(*self._output)
+            for layer in self._layers:
+                shapes = layer.scratch_shapes(self.batch)
+                self.shared |= _arrays({name: shapes[name] for name in shapes.keys() - self.shared.keys()})
+            deepest = max(self._config.hidden, self._config.embedding or 0)
+            self.scratch = [aligned_empty(scratch_size(deepest)) for _ in range(self._threads)]
+        if dropout and not self.dropped:
+            self.dropped = [aligned_zeros(*self._output) for _ in self._layers]
+
+    def fits(self, steps: int, batch: int) -> bool:
         """Whether a window of this size can use these arrays."""
-        return (
-            steps <= self.steps
-            and batch == self.batch
-            and training <= self.training
-            and (self.dropped is not None or not dropout)
-        )
+        return steps <= self.steps and batch == self.batch
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return array_bytes(vars(self).values())
+        found = [self.logits, self.losses, *self.shared.values(), *self.scratch, *self.dropped]
+        found += [array for arrays in self.layers for array in arrays.values()]
+        return sum(array.nbytes for array in found) + (0 if self.dh is None else self.dh.nbytes)
 
 
-def array_bytes(values) -> int:
-    """Bytes of the arrays among ``values``, lists of arrays included."""
-    found = [array for value in values for array in (value if isinstance(value, list) else [value])]
-    return sum(array.nbytes for array in found if isinstance(array, np.ndarray))
+def floats_of_a_place(config: ModelConfig, layers: Sequence) -> int:
+    """How many floats a workspace for training with dropout has for each of its rows."""
+    wide = PANEL * panels(config.hidden)
+    of_layers = sum(math.prod(shape) for layer in layers for shape in layer.array_shapes(1).values())
+    return of_layers + (len(layers) + 1) * wide + PANEL * panels(config.vocabulary)
+
+
+def _arrays(shapes) -> dict[str, np.ndarray]:
+    return {name: aligned_zeros(*shape) for name, shape in shapes.items()}
+
+
+def weight_calls(x, dy, portions: Portions, gradient, bias, threads: int, gated: bool) -> list[tuple]:
+    """Calls that make gradient (K, N) = Σ xᵀ dy and, unless it is None, bias (N,) = Σ dy."""
+    bias = np.zeros((0, gradient.shape[1]), np.float32) if bias is None else bias[None]
+    return [
+        (weight_gradient, (x, dy, portions, part, OWN, gated, gradient, bias))
+        for part in panel_ranges(len(dy), threads)
+    ]
 
 
 ROW_BYTES = 4 * PANEL
 
 
 class Layout:
-    """The R = B (T+1) rows of a window of T steps and B batch rows, for so many groups of batch rows.
+    """The order of the R = B (T+1) rows of a window of T steps and B batch rows, for a number of groups of batch rows.
 
-    The rows of a group lie together: those of the state before the window, one for each of its batch rows, then those
-    of step 0, and so on.  A group belongs to a thread.  Were their rows next to each other, threads would keep taking
-    them from each other's caches, because a processor fetches what comes after a row before it is asked for it.
+    The rows of a group lie together: first the state before the window, one row for each of its batch rows, then the
+    rows of step 0, and so on.  A group belongs to a thread.  If the rows of two threads were neighbours, the threads
+    would keep taking them from each other's caches, because a processor prefetches the memory behind a row.
 
-    ``groups`` are (first batch row, last batch row); ``rows`` (T, B) int64 says where a place is, and ``before`` (T, B)
-    where the state before it is.  Sums over all places, of products of what stands at two rows, go by :func:`portions`:
-    ``portions`` where both are the place's, ``portions_from_before`` where the first is the state before.  Their order,
-    one half of the batch rows after the other, is the same for any groups, and so is every bit of a sum; with two
-    groups what is added up lies together.
+    Attributes:
+        groups: the groups.
+        rows: (T, B) int64, the row of place (t, b).
+        before: (T, B) int64, the row of the state before place (t, b).
+        portions: the order of sums over all places of products of two rows, both the place's own.
+        portions_from_before: the same where the first row is the state before the place.
+
+    Sums take one half of the batch rows after the other, whatever the groups; so every bit of a sum is the same for any
+    groups, and with two groups the rows of a sum lie together.
     """
 
     def __init__(self, steps: int, batch: int, groups: int):
         self.steps, self.batch = steps, batch
         self._asked_for = groups
         bounds = [batch * group // groups for group in range(groups + 1)]
-        self.groups = [(first, last) for first, last in itertools.pairwise(bounds) if first < last]
+        self.groups = [Group(first, last) for first, last in itertools.pairwise(bounds) if first < last]
         self.rows, self.before = np.empty((2, steps, batch), np.int64)
         for first, last in self.groups:
-            start, stop = self.of_group(first, last)
+            start, stop = self.of_group(Group(first, last))
             self.rows[:, first:last] = np.arange(start, stop).reshape(steps, -1)
             self.before[:, first:last] = self.rows[:, first:last] - (last - first)
         halves = slice(batch // 2), slice(batch // 2, batch)
@@ -97,7 +130,7 @@ class Layout:
         self.portions_from_before = portions(before, rows)
 
     def fits(self, steps: int, batch: int, groups: int) -> bool:
-        """Whether it is what such arguments make."""
+        """Whether these arguments make this layout."""
         return (self.steps, self.batch, self._asked_for) == (steps, batch, groups)
 
     @property
@@ -105,16 +138,17 @@ class Layout:
         """R, all rows."""
         return self.batch * (self.steps + 1)
 
-    def of_group(self, first: int, last: int) -> tuple[int, int]:
-        """From and to which row the steps of a group stand."""
-        return first * (self.steps + 1) + last - first, last * (self.steps + 1)
+    def of_group(self, group: Group) -> tuple[int, int]:
+        """The first row of a group's steps, and the row behind their last."""
+        return group.first * (self.steps + 1) + group.last - group.first, group.last * (self.steps + 1)
 
 
-def portions(x: list[np.ndarray], y: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Runs and blocks of rows that meet, one at least, for :func:`charrnn.kernels.weight_gradients.weight_gradient`.
+def portions(x: list[np.ndarray], y: list[np.ndarray]) -> Portions:
+    """Row ranges and blocks for a sum over pairs of rows, at least one pair.
 
-    The rows ``x`` and ``y`` are given in sequences, of which each begins a block.  A block's quarters are for fetching
-    it in time, each from there on: where it is in several runs, part of that is something else.
+    ``x`` and ``y`` are sequences of row numbers; row x[s][n] is multiplied with row y[s][n].  Each sequence begins a
+    new block.  The quarters of a block are for prefetching: where a block is in several row ranges, a part of the
+    memory behind a quarter's begin belongs to other rows.
     """
     number = np.concatenate([np.arange(len(rows)) % BLOCK_PLACES for rows in y])
     x_rows, y_rows = np.concatenate(x), np.concatenate(y)
@@ -126,10 +160,10 @@ def portions(x: list[np.ndarray], y: list[np.ndarray]) -> tuple[np.ndarray, np.n
     ends = np.append(begins[1:], len(number))
     quarters = np.minimum(begins[:, None] + np.arange(4) * BLOCK_PLACES // 4, ends[:, None] - 1)
     blocks = np.concatenate([np.searchsorted(starts, begins)[:, None], at[0, quarters], at[1, quarters]], axis=1)
-    return runs, np.append(blocks, [[len(runs), *[0] * 8]], axis=0)
+    return Portions(runs, np.append(blocks, [[len(runs), *[0] * 8]], axis=0))
 
 
-def in_order(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Portions of so many rows, each of which meets the one of its own number."""
+def in_order(rows: int) -> Portions:
+    """Portions of ``rows`` rows, each multiplied with the row of the same number."""
     numbers = [np.arange(rows, dtype=np.int64)]
     return portions(numbers, numbers)

@@ -1,11 +1,6 @@
 """How a network is learning: how far its gradient reaches back, how large its updates are, how open its gates.
 
 docs/DIAGNOSIS.md tells how to read the numbers.  Nothing here changes the network, the run or its random numbers.
-
-How often gates are at their ends while a model reads.
-
-Karpathy, Johnson & Li (2015), "Visualizing and Understanding Recurrent Networks", section 4.2: a gate below 0.1 is
-left-saturated, one above 0.9 right-saturated.
 """
 
 import math
@@ -15,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.network.network import CharLSTM, LSTMState
+from charrnn.network.network import Network, State
 from charrnn.network.parameters import Parameters
 from charrnn.records import Diagnosed
 from charrnn.text.windows import ReadingWindows
@@ -23,13 +18,13 @@ from charrnn.text.windows import ReadingWindows
 READ = 1000  # characters whose gates are looked at
 
 
-def diagnose(network: CharLSTM, text: np.ndarray, batch: int, steps: int, before: np.ndarray, step: int) -> Diagnosed:
+def diagnose(network: Network, text: np.ndarray, batch: int, steps: int, before: np.ndarray, step: int) -> Diagnosed:
     """All that is known about ``network`` after update ``step``.
 
     Args:
         network: as it is after the update.
         text: ids (N,) of at least 2 characters, the same in every diagnosis, so that numbers can be compared.
-        batch rows: places of the text, evenly spaced, that the gradient is averaged over.
+        batch: how many places of the text, evenly spaced, the gradient is averaged over.
         steps: how far back it is followed, or half the text if that is less.
         before: the flat parameters before the update.
         step: the update's number.
@@ -46,12 +41,12 @@ def diagnose(network: CharLSTM, text: np.ndarray, batch: int, steps: int, before
     )
 
 
-def gradient_norms(network: CharLSTM, x: np.ndarray, y: np.ndarray, state: LSTMState) -> np.ndarray:
+def gradient_norms(network: Network, x: np.ndarray, y: np.ndarray, state: State) -> np.ndarray:
     """How much of the last step's loss reaches each layer k steps before: (L, T) float64, k from 0 to T-1.
 
-    The Euclidean norm of the gradient of that loss alone with respect to the layer's pre-activations z (H units of
-    four gates) at step T-1-k; the root of its mean square over the batch rows.  Hochreiter (1991), Bengio, Simard &
-    Frasconi (1994) and Pascanu, Mikolov & Bengio (2013) tell why it vanishes or explodes with k.
+    The Euclidean norm of the gradient of that loss alone with respect to the layer's pre-activations z (all
+    gates of its units) at step T-1-k; the root of its mean square over the batch rows.  Hochreiter (1991), Bengio,
+    Simard & Frasconi (1994) and Pascanu, Mikolov & Bengio (2013) tell why it vanishes or explodes with k.
 
     Args:
         network: its ``gradient`` is overwritten.
@@ -64,7 +59,8 @@ def gradient_norms(network: CharLSTM, x: np.ndarray, y: np.ndarray, state: LSTMS
     network.loss_and_gradient(x, last, state.copy())
     # The gradient is that of the mean over the targets: undo its 1/n, then average the squares over them.
     count = np.count_nonzero(last >= 0)
-    squares = np.stack([np.einsum("tbun,tbun->t", dz, dz, dtype=np.float64) for dz in network.gates()])
+    each = [dz.reshape(len(x), -1) for dz in network.preactivation_gradients()]
+    squares = np.stack([np.einsum("tn,tn->t", dz, dz, dtype=np.float64) for dz in each])
     return np.sqrt(squares * count)[:, ::-1]
 
 
@@ -91,16 +87,20 @@ def update_ratios(before: np.ndarray, parameters: Parameters) -> dict[str, float
     return ratios
 
 
-def gate_shares(network: CharLSTM, ids: np.ndarray) -> tuple[dict[str, tuple[float, float] | float], ...]:
-    """For each layer, the share of its gates' values that are at their ends while it reads ids (N,) from zero.
+def gate_shares(network: Network, ids: np.ndarray) -> tuple[dict[str, tuple[float, float] | float], ...]:
+    """For each layer, the share of its gates' values that are saturated while it reads ids (N,) from a state of zeros.
 
-    ``i``, ``f``, ``o``: the shares below 0.1 and above 0.9; ``g``, ``tanh_c``: that with |value| above 0.9.
+    For gates in [0, 1] the shares below 0.1 and above 0.9; for gates in [-1, 1] the share with |value| above 0.9.
     """
     found = saturation(network, ids, batch=1)
     low, high = ({name: units.mean(axis=1) for name, units in side.items()} for side in (found.low, found.high))
     return tuple(
-        {name: (float(low[name][layer]), float(high[name][layer])) for name in GATES}
-        | {name: float(low[name][layer] + high[name][layer]) for name in SIGNED}
+        {
+            gate.name: float(low[gate.name][layer] + high[gate.name][layer])
+            if gate.low < 0
+            else (float(low[gate.name][layer]), float(high[gate.name][layer]))
+            for gate in network.cell.gates
+        }
         for layer in range(network.config.layers)
     )
 
@@ -131,9 +131,7 @@ def _finite(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
 
 
-LOW, HIGH = 0.1, 0.9  # a gate below is as good as closed, one above as good as open
-GATES = ("i", "f", "o")  # in [0, 1]
-SIGNED = ("g", "tanh_c")  # in [-1, 1]: what is low for them is below -HIGH
+LOW, HIGH = 0.1, 0.9  # a gate below is nearly closed, a gate above is nearly open
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +139,8 @@ class Saturation:
     """Shares of time, 0 to 1, over ``characters`` read.
 
     Attributes:
-        low: by name (i, f, o, g, tanh_c), for each unit (L, H) float64 the share of time below 0.1, or below -0.9 for g
-            and tanh_c.
+        low: by name of a gate, for each unit (L, H) float64 the share of time below 0.1, or for a gate in [-1, 1]
+            below -0.9.
         high: the same above 0.9.
         characters: how many were read.
     """
@@ -153,15 +151,17 @@ class Saturation:
 
 
 def saturation(
-    network: CharLSTM,
+    network: Network,
     ids: np.ndarray,
     batch: int = 32,
     steps: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Saturation:
-    """Count how often each unit's gates are at their ends while ``network`` reads ids (N,) from a state of zeros.
+    """Count how often each unit's gates are saturated while ``network`` reads ids (N,) from a state of zeros.
 
-    Memory does not depend on N. ``progress`` is called with the steps done and their number.
+    Karpathy, Johnson & Li (2015), "Visualizing and Understanding Recurrent Networks", section 4.2: a gate below 0.1 is
+    left-saturated, a gate above 0.9 right-saturated.  Memory does not depend on N.  ``progress`` is called with the
+    steps done and their number.
 
     Raises:
         ConfigError: there is nothing to read.
@@ -170,19 +170,20 @@ def saturation(
         raise ConfigError("there is nothing to read in an empty text")
     windows = ReadingWindows(len(ids), batch, steps)
     state = network.initial_state(windows.batch)
-    shape = network.config.layers, network.config.hidden
-    names = (*GATES, *SIGNED)
-    low, high = ({name: np.zeros(shape) for name in names} for _ in range(2))
+    shape, gates = (network.config.layers, network.config.hidden), network.cell.gates
+    low, high = ({gate.name: np.zeros(shape) for gate in gates} for _ in range(2))
     done = 0
     for at, own in windows:
         network.read(ids[at].astype(np.int32), state)
-        for name in names:
-            values = np.tanh(network.signal("c")) if name == "tanh_c" else network.signal(name)
+        for gate in gates:
+            values = network.signal(gate.signal)
+            if network.cell.signal(gate.signal).unbounded:
+                values = np.tanh(values)
             values = values.reshape(own.size, *shape)
             if not own.all():
                 values = values[own.ravel()]
-            low[name] += (values < (LOW if name in GATES else -HIGH)).sum(axis=0)
-            high[name] += (values > HIGH).sum(axis=0)
+            low[gate.name] += (values < (-HIGH if gate.low < 0 else LOW)).sum(axis=0)
+            high[gate.name] += (values > HIGH).sum(axis=0)
         done += len(at)
         if progress is not None:
             progress(done, windows.length)

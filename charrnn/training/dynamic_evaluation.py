@@ -18,7 +18,7 @@ from charrnn.config import OnlineConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import Evaluation, scorable
 from charrnn.kernels import compiler
-from charrnn.kernels.optimizers import adapt, mean_squares
+from charrnn.kernels.optimizers import Adaptation, Adapted, adapt, mean_squares
 from charrnn.network.network import CharLSTM
 from charrnn.network.parameters import aligned_zeros
 from charrnn.training.optimizer import RANGE
@@ -66,20 +66,18 @@ def evaluate_online(
 
 def _learn(network: CharLSTM, squares, original, part: float, config: OnlineConfig) -> None:
     """One update from the network's gradient, shared out in ranges."""
-    parameters, gradient = network.parameters.flat, network.gradient.flat
-    bounds = [*range(0, parameters.size, RANGE), parameters.size]
+    buffers = Adapted(network.parameters.flat, network.gradient.flat, squares, original)
+    bounds = [*range(0, squares.size, RANGE), squares.size]
     ranges = list(itertools.pairwise(bounds))
     sums = np.zeros(len(ranges))
     first = [
-        (mean_squares, (gradient, squares, start, stop, np.float32(part), chunk, sums))
+        (mean_squares, (buffers, start, stop, np.float32(part), chunk, sums))
         for chunk, (start, stop) in enumerate(ranges)
     ]
     network.team.share_out(first)
     mean = sums.sum() / network.parameters.size
     if not mean:
         return  # nothing to learn: every gradient so far is 0
-    numbers = [np.float32(number) for number in (config.lr, config.decay, mean, _EPSILON * mean)]
-    network.team.share_out(
-        [(adapt, (parameters, gradient, squares, original, start, stop, *numbers)) for start, stop in ranges]
-    )
+    settings = Adaptation(*map(np.float32, (config.lr, config.decay, mean, _EPSILON * mean)))
+    network.team.share_out([(adapt, (buffers, start, stop, settings)) for start, stop in ranges])
     network.parameters_changed()

@@ -1,11 +1,11 @@
 """How much memory a run needs, so that an absurd one is refused before it starts."""
 
+import math
 from dataclasses import replace
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.kernels.tiles import PANEL
-from charrnn.network.packed_weights import padded, panels
-from charrnn.network.parameters import parameter_count
+from charrnn.network.cells import cell_of, parameter_count
+from charrnn.network.workspace import floats_of_a_place
 from charrnn.system.memory import require
 from charrnn.text.windows import fitting_window
 
@@ -19,11 +19,11 @@ def needed(model: ModelConfig, training: TrainConfig) -> int:
     these.  All that is once more in the file that is being written, the parameters turned about.  Beside it are the
     gradient, two packed forms, and the workspace.
     """
-    hidden, wide, vocabulary = padded(model.hidden), PANEL * panels(model.hidden), PANEL * panels(model.vocabulary)
+    layers = [cell_of(model).layer(model, index) for index in range(model.layers)]
     kept = 1 + _MOMENTS.get(training.optimizer, 1) + bool(training.ema)
-    rows = training.batch_size * (training.seq_len + 1)
-    workspace = rows * (model.layers * (5 * hidden + 2 * wide) + wide + vocabulary)
-    return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * model.vocabulary * 4 * hidden)
+    workspace = training.batch_size * (training.seq_len + 1) * floats_of_a_place(model, layers)
+    shared = sum(math.prod(shape) for shape in layers[0].scratch_shapes(training.batch_size).values())
+    return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * shared)
 
 
 def check(model: ModelConfig, training: TrainConfig, length: int | None = None) -> None:

@@ -7,7 +7,21 @@ import numpy as np
 
 from charrnn.config import TrainConfig
 from charrnn.kernels import compiler
-from charrnn.kernels.optimizers import Regime, adam, follow, rmsprop, sgd, sum_of_squares
+from charrnn.kernels.optimizers import (
+    SGD,
+    Adam,
+    Moments1,
+    Moments2,
+    Regime,
+    Regimes,
+    RMSprop,
+    adam,
+    rmsprop,
+    sgd,
+    sum_of_squares,
+    update_average,
+)
+from charrnn.network.cells import is_bias
 from charrnn.network.parameters import ALIGNMENT, Parameters, aligned_zeros
 from charrnn.system.threads import Team
 
@@ -31,9 +45,10 @@ class Optimizer:
     def __init__(self, config: TrainConfig, parameters: Parameters, team: Team):
         self.config, self.parameters, self.team = config, parameters, team
         self._kernel = KERNELS[config.optimizer]
-        compiler.prepare(sum_of_squares, self._kernel, *([follow] if config.ema else []))
+        compiler.prepare(sum_of_squares, self._kernel, *([update_average] if config.ema else []))
         self.slots = {name: aligned_zeros(parameters.flat.size) for name in SLOTS[config.optimizer]}
         self._moments = tuple(self.slots.values())
+        self._buffers = Moments2 if len(self._moments) == 2 else Moments1
         if config.ema:
             self.slots["ema"] = aligned_zeros(parameters.flat.size)
             self.slots["ema"][:] = parameters.flat
@@ -41,7 +56,7 @@ class Optimizer:
         ranges = []
         for name, (start, stop) in parameters.ranges.items():
             stop = -(-stop // ALIGNMENT) * ALIGNMENT
-            is_weight = not name.startswith("b_")
+            is_weight = not is_bias(name)
             for first in range(start, stop, RANGE):
                 ranges.append((first, min(first + RANGE, stop), is_weight))
         self._ranges = np.array(ranges, np.int64)
@@ -71,15 +86,15 @@ class Optimizer:
         weight = f32(1 - min(self.config.ema, (1 + self.count) / (10 + self.count)))
 
         def update(worker, first, last):
-            buffers = self.parameters.flat, gradient.flat, *self._moments
-            self._kernel(*buffers, self._ranges, first, last, *regimes, *settings)
+            buffers = self._buffers(self.parameters.flat, gradient.flat, *self._moments)
+            self._kernel(buffers, self._ranges, first, last, regimes, settings)
             if self.config.ema:
-                follow(self.slots["ema"], self.parameters.flat, self._ranges, first, last, weight)
+                update_average(self.slots["ema"], self.parameters.flat, self._ranges, first, last, weight)
 
         self._share(update)
         return norm
 
-    def _regimes(self, gradient: Parameters, norm: float, lr: float) -> tuple[Regime, Regime]:
+    def _regimes(self, gradient: Parameters, norm: float, lr: float) -> Regimes:
         """What is done to biases, and to weights: clipping by value, then by norm, then regularisation."""
         config = self.config
         bound, clip = math.inf, 1.0
@@ -91,23 +106,23 @@ class Optimizer:
             clip = min(1.0, config.clip / (norm + 1e-6))
         biases = Regime(f32(bound), f32(clip), f32(0), f32(0), f32(1))
         if config.optimizer == "adamw":
-            return biases, biases._replace(l1=f32(config.l1), decay=f32(1 - lr * config.decay))
-        return biases, biases._replace(l1=f32(config.l1), l2=f32(config.decay))
+            return Regimes(biases, biases._replace(l1=f32(config.l1), decay=f32(1 - lr * config.decay)))
+        return Regimes(biases, biases._replace(l1=f32(config.l1), l2=f32(config.decay)))
 
-    def _settings(self, lr: float) -> tuple:
-        """The kernel's own arguments."""
+    def _settings(self, lr: float) -> Adam | RMSprop | SGD:
+        """The kernel's own settings."""
         config = self.config
         beta1, beta2, epsilon = f32(config.beta1), f32(config.beta2), f32(config.epsilon)
         match config.optimizer:
             case "sgd":
-                return f32(lr), beta1, config.nesterov
+                return SGD(f32(lr), beta1, config.nesterov)
             case "adagrad":
-                return f32(lr), f32(1), f32(1), epsilon
+                return RMSprop(f32(lr), f32(1), f32(1), epsilon)
             case "rmsprop":
-                return f32(lr), beta2, f32(1) - beta2, epsilon
+                return RMSprop(f32(lr), beta2, f32(1) - beta2, epsilon)
             case _:
                 root = f32(math.sqrt(1 - config.beta2**self.count))
-                return f32(lr / (1 - config.beta1**self.count)), beta1, beta2, root, epsilon
+                return Adam(f32(lr / (1 - config.beta1**self.count)), beta1, beta2, root, epsilon)
 
     def _share(self, work):
         count = len(self._ranges)

@@ -27,9 +27,8 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
     )
     if is_other_text or any(getattr(before, name) != getattr(config, name) for name in _WINDOWS):
         batch, _ = fitting_window(characters, config.batch_size, config.seq_len)
-        layers, _, hidden = state[0].shape
-        state = np.zeros((2, layers, batch, hidden), np.float32)
-        state = state[0], state[1]
+        layers, hidden = checkpoint.model.layers, checkpoint.model.hidden
+        state = {name: np.zeros((layers, batch, hidden), np.float32) for name in state}
         progress["window"] = 0
     history = checkpoint.history
     if is_scored_anew(checkpoint, config, is_other_text):

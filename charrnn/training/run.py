@@ -9,10 +9,10 @@ import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.counters import Progress
-from charrnn.checkpoints.fingerprint import identity
+from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief
-from charrnn.network.network import CharLSTM, LSTMState
+from charrnn.network.network import CharLSTM, State
 from charrnn.network.parameters import Parameters
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
@@ -94,7 +94,7 @@ class Run:
     def whole(self) -> Checkpoint:
         """All that a resume needs.  It looks at the run's arrays: it is to be saved before they change."""
         checkpoint = self.checkpoint(slots=self.optimizer.slots | self.guard.kept())
-        checkpoint.state = self.state.h, self.state.c
+        checkpoint.state = self.state.arrays
         return checkpoint
 
     def checkpoint(
@@ -116,7 +116,7 @@ class Run:
             progress=progress,
             history=history,
             corpus=self.corpus,
-            program=identity(),
+            program=fingerprint(),
             optimizer={slot: self._named(buffer) for slot, buffer in slots.items()},
         )
 
@@ -129,16 +129,15 @@ class Run:
         self.progress = Progress(**checkpoint.progress, history=list(checkpoint.history))
         if checkpoint.state is None or not self.optimizer.slots.keys() <= checkpoint.optimizer.keys():
             raise CheckpointError("the checkpoint has not all that a resume needs")
-        if checkpoint.state[0].shape != self.state.h.shape:
-            raise CheckpointError(
-                f"the checkpoint's state is for {checkpoint.state[0].shape[1]} batch rows, not this run's"
-            )
+        state = State({name: np.array(array) for name, array in checkpoint.state.items()})
+        if state.batch != self.state.batch:
+            raise CheckpointError(f"the checkpoint's state is for {state.batch} batch rows, not this run's")
         if self.progress.window >= self.windows.count:
             raise CheckpointError(
                 f"the checkpoint's counters say window {brief(self.progress.window)} of an epoch that has "
                 f"{self.windows.count:,}, counted from 0"
             )
-        self.state = LSTMState(*(np.array(part) for part in checkpoint.state))
+        self.state = state
         self.network.set_parameters(checkpoint.parameters)
         buffers = {slot: self._flat(values) for slot, values in checkpoint.optimizer.items()}
         for slot, flat in self.optimizer.slots.items():

@@ -10,7 +10,8 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.inference.sampler import Sampler
 from charrnn.kernels import compiler
 from charrnn.kernels import fma_peak as registers
-from charrnn.network.network import CharLSTM
+from charrnn.network.cells import cell_of
+from charrnn.network.network import Network
 from charrnn.system.stopwatch import Stopwatch
 from charrnn.system.threads import Team
 from charrnn.text.windows import TrainingWindows
@@ -22,8 +23,8 @@ TURNS = 5  # of training and of the loop that shows the peak
 
 def training_flops(config: ModelConfig) -> int:
     """Multiplications and additions that the mathematics needs to train on one character; a look-up costs nothing."""
-    inner = 4 * config.hidden * config.hidden * (2 * config.layers - 1)
-    return 6 * (inner + config.hidden * config.vocabulary)
+    layers = sum(cell_of(config).multiply_adds(config, index) for index in range(config.layers))
+    return 6 * (layers + config.hidden * config.vocabulary)
 
 
 def fma_peak(team: Team) -> float:
@@ -61,7 +62,7 @@ class Timing:
 
 def measure(config: ModelConfig, batch_size: int, seq_len: int, threads: int, seconds: float = 1.0) -> Timing:
     """Train, evaluate and sample on random text for about ``seconds`` each."""
-    network = CharLSTM(config, seed=1, threads=threads)
+    network = Network(config, seed=1, threads=threads)
     optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
     length = batch_size * (seq_len * 4 + 1)
     text = np.random.default_rng(1).integers(config.vocabulary, size=length)
@@ -107,7 +108,7 @@ def measure(config: ModelConfig, batch_size: int, seq_len: int, threads: int, se
         flops=training * training_flops(config),
         peak=statistics.median(peaks),
         parts={name: value / total for name, value in watch.seconds.items()},
-        memory=sum(array.nbytes for array in arrays) + network.packed.nbytes + network.workspace.nbytes,
+        memory=sum(array.nbytes for array in arrays) + network.packed_bytes + network.workspace.nbytes,
     )
 
 

@@ -87,8 +87,7 @@ def _advance(run: Run, characters: int) -> None:
     progress.window += 1
     if progress.window == run.windows.count:
         progress.epoch, progress.window = progress.epoch + 1, 0
-        run.state.h[:] = 0
-        run.state.c[:] = 0
+        run.state.clear()
 
 
 def roll_back(run: Run, trouble: str) -> RolledBack:
@@ -97,8 +96,7 @@ def roll_back(run: Run, trouble: str) -> RolledBack:
     progress.setbacks += 1
     progress.rate_scale /= 2
     run.guard.go_back()
-    run.state.h[:] = 0
-    run.state.c[:] = 0
+    run.state.clear()
     return RolledBack(progress.step, run.guard.step, trouble, progress.rate_scale)
 
 

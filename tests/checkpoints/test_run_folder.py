@@ -12,7 +12,7 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import BEST, LAST, PREVIOUS, RunFolder, open_checkpoint
 from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
-from charrnn.network.parameters import parameter_shapes
+from charrnn.network.cells import parameter_shapes
 from charrnn.system import files
 from charrnn.system.files import remove_temporaries, write_durably
 from charrnn.text.vocabulary import Vocabulary

@@ -12,7 +12,7 @@ from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
 from charrnn.config import ModelConfig
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.model import Model
-from charrnn.network.parameters import parameter_shapes
+from charrnn.network.cells import parameter_shapes
 from charrnn.text.corpus import open_corpus
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 

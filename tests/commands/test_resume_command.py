@@ -12,7 +12,7 @@ from forgeries import changed, rewritten
 from charrnn.checkpoints import fingerprint
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.network.parameters import parameter_count
+from charrnn.network.cells import parameter_count
 from charrnn.training import memory
 
 
@@ -137,12 +137,12 @@ def test_what_cannot_be_resumed_is_named(begun, damaged):
 
 
 def test_another_program_is_refused_or_taken_as_told(begun, monkeypatch):
-    here = fingerprint.identity()
+    here = fingerprint.fingerprint()
     assert last(begun).program == here
-    monkeypatch.setattr(fingerprint, "identity", lambda: here | {"numba": "0.1", "kernels": "beef"})
+    monkeypatch.setattr(fingerprint, "fingerprint", lambda: here | {"numba": "0.1", "sources": "beef"})
     result = invoke(*begun)
     assert result.exit_code == 1
-    assert f"kernels: {here['kernels']} in the checkpoint, beef here; numba: {here['numba']} in" in result.stderr
+    assert f"sources: {here['sources']} in the checkpoint, beef here; numba: {here['numba']} in" in result.stderr
     assert "charrnn: " not in result.stderr
     succeed(*begun, "--allow-different", "-q")
     assert last(begun).progress["step"] == 20

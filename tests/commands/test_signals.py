@@ -13,7 +13,7 @@ import pytest
 from command_line import SMALL, run_cli
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.kernels.compiler import undisturbed
+from charrnn.kernels.compiler import deferred_signals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and terminals")
 
@@ -83,10 +83,10 @@ def test_while_compiling(tmp_path, text, moment, number, status):
     assert not [name for name in names(cache) if Path(name).name.startswith("tmp")]
 
 
-def test_a_kernel_is_compiled_undisturbed():
+def test_signals_wait_for_a_compilation():
     """A Ctrl-C that LLVM's callbacks lose is a crash: 1 in 500 at random moments of taking kernels from the cache."""
     done = False
-    with pytest.raises(KeyboardInterrupt), undisturbed():
+    with pytest.raises(KeyboardInterrupt), deferred_signals():
         signal.raise_signal(signal.SIGINT)
         done = True
     assert done
@@ -117,10 +117,10 @@ def test_while_standard_input_has_nothing_to_give(model):
 
 READERS = [
     ("charrnn.inference.sampler:Sampler.draw:2", ["sample", "MODEL", "--length", 20_000]),
-    ("charrnn.network.network:CharLSTM.losses:3", ["evaluate", "MODEL", "TEXT"]),
+    ("charrnn.network.network:Network.losses:3", ["evaluate", "MODEL", "TEXT"]),
     ("charrnn.analysis.baselines:compressions:1", ["evaluate", "MODEL", "--baselines"]),
-    ("charrnn.network.network:CharLSTM.forward:2", ["inspect", "MODEL", "TEXT"]),
-    ("charrnn.network.network:CharLSTM.loss_and_gradient:3", ["bench", *SMALL]),
+    ("charrnn.network.network:Network.forward:2", ["inspect", "MODEL", "TEXT"]),
+    ("charrnn.network.network:Network.loss_and_gradient:3", ["bench", *SMALL]),
     ("charrnn.display.terminal.console:Terminal.show:1", ["info", "MODEL"]),
 ]
 

@@ -15,7 +15,7 @@ from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inference.ensemble import Ensemble, EnsembleSampler, evaluate, require_one_vocabulary
 from charrnn.inference.loss import evaluate as evaluate_one
 from charrnn.inference.sampler import Choice, Sampler
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.text.vocabulary import Vocabulary
 
 CONFIGS = [ModelConfig(21, 24, 2), ModelConfig(21, 40, 1), ModelConfig(21, 17, 3, embedding=5)]
@@ -24,7 +24,7 @@ STREAMS = 4000
 
 def make(threads=2):
     """Networks of different sizes, far enough from uniform to disagree."""
-    networks = [CharLSTM(config, seed=seed, threads=threads) for seed, config in enumerate(CONFIGS)]
+    networks = [Network(config, seed=seed, threads=threads) for seed, config in enumerate(CONFIGS)]
     for network in networks:
         network.parameters["w_out"][:] *= 4
         network.parameters_changed()
@@ -108,7 +108,7 @@ def test_a_seed_means_a_text_for_any_chunks_streams_and_threads(chunks, streams,
 
 
 def test_improbable_characters_are_not_lost_at_high_temperatures():
-    certain = CharLSTM(ModelConfig(3, 4, 1), seed=None, threads=1)
+    certain = Network(ModelConfig(3, 4, 1), seed=None, threads=1)
     certain.parameters["b_out"][:] = [0, -500, -1000]
     drawn = EnsembleSampler([certain, certain], [0], 3000, Choice(1e6)).draw(1)[0]
     np.testing.assert_allclose(np.bincount(drawn, minlength=3) / 3000, 1 / 3, atol=0.04)
@@ -155,7 +155,7 @@ def test_networks_of_several_vocabularies_are_refused(networks):
     with pytest.raises(ConfigError, match="vocabulary"):
         Ensemble([])
     with pytest.raises(ConfigError, match="vocabulary"):
-        EnsembleSampler([networks[0], CharLSTM(ModelConfig(20, 8, 1))], [0])
+        EnsembleSampler([networks[0], Network(ModelConfig(20, 8, 1))], [0])
 
 
 @pytest.mark.parametrize("arguments", [([],), ([21],), ([-1],), ([0], 0)])

@@ -6,12 +6,12 @@ import reference
 
 from charrnn.config import ModelConfig
 from charrnn.inference.loss import evaluate
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 
 
 @pytest.fixture(scope="module")
 def network():
-    return CharLSTM(ModelConfig(12, 20, 2), seed=2, threads=2)
+    return Network(ModelConfig(12, 20, 2), seed=2, threads=2)
 
 
 def exact(network, ids):

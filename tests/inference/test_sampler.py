@@ -10,14 +10,14 @@ from charrnn.errors import ConfigError
 from charrnn.inference.sampler import TOGETHER, Choice, Sampler
 from charrnn.kernels.barrier import ARRIVED
 from charrnn.kernels.sampling import write
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 
 CONFIG = ModelConfig(21, 24, 2)
 
 
 @pytest.fixture(scope="module")
 def network():
-    return CharLSTM(CONFIG, seed=8, threads=2)
+    return Network(CONFIG, seed=8, threads=2)
 
 
 def softmax(logits):
@@ -83,8 +83,8 @@ def test_filters_keep_what_they_should(network, choice):
 
 @given(chunks=st.lists(st.integers(1, 9), min_size=1, max_size=6), streams=st.integers(1, 7), threads=st.integers(1, 3))
 def test_a_seed_means_a_text_for_any_chunks_streams_and_threads(chunks, streams, threads):
-    expected = Sampler(CharLSTM(CONFIG, seed=8, threads=1), [1, 2], 1, seed=11).draw(sum(chunks))[:, 0]
-    sampler = Sampler(CharLSTM(CONFIG, seed=8, threads=threads), [1, 2], streams, seed=11)
+    expected = Sampler(Network(CONFIG, seed=8, threads=1), [1, 2], 1, seed=11).draw(sum(chunks))[:, 0]
+    sampler = Sampler(Network(CONFIG, seed=8, threads=threads), [1, 2], streams, seed=11)
     drawn = np.concatenate([sampler.draw(chunk) for chunk in chunks])
     np.testing.assert_array_equal(drawn[:, 0], expected)
     assert streams == 1 or not all((drawn[:, 0] == drawn[:, k]).all() for k in range(1, streams)) or len(drawn) < 4
@@ -93,22 +93,22 @@ def test_a_seed_means_a_text_for_any_chunks_streams_and_threads(chunks, streams,
 @pytest.mark.parametrize("threads", [2, 3, 5])
 def test_threads_that_write_one_text_together_write_the_same(threads):
     config = ModelConfig(150, 70, 3)  # panels that do not share out evenly
-    alone = Sampler(CharLSTM(config, seed=4, threads=1), [1, 2], seed=11)
-    together = Sampler(CharLSTM(config, seed=4, threads=threads), [1, 2], seed=11)
-    together._ways.next = lambda: TOGETHER
+    alone = Sampler(Network(config, seed=4, threads=1), [1, 2], seed=11)
+    together = Sampler(Network(config, seed=4, threads=threads), [1, 2], seed=11)
+    together._strategies.next = lambda: TOGETHER
     for characters in (1, 30, 7):
         np.testing.assert_array_equal(together.draw(characters), alone.draw(characters))
-    assert together._board[ARRIVED] == threads * 7 * 5  # three layers, the logits, the choice
+    assert together._flags[ARRIVED] == threads * 7 * 5  # three layers, the logits, the choice
 
 
 def test_a_thread_that_fails_sets_the_others_free(network, monkeypatch):
     def fail_at_the_second(*arguments):
-        if arguments[5][2] == 1:
+        if arguments[5].worker == 1:
             raise KeyboardInterrupt
         write(*arguments)
 
     sampler = Sampler(network, [1])
-    sampler._ways.next = lambda: TOGETHER
+    sampler._strategies.next = lambda: TOGETHER
     monkeypatch.setattr("charrnn.inference.sampler.write", fail_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         sampler.draw(10)

@@ -8,7 +8,7 @@ from charrnn.errors import ConfigError
 from charrnn.inference.loss import evaluate
 from charrnn.inspection.ablation import Tally, ablate, changes, tally
 from charrnn.inspection.clamping import clamp
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 
 OPEN, CLOSE, WORD = 0, 1, 2  # the characters of the planted language
 
@@ -20,7 +20,7 @@ def planted(rng):
     Unit 3 is set to 1 by the open bracket and back to 0 by the closing one; the output layer expects the closing
     bracket only while the unit is up.
     """
-    network = CharLSTM(ModelConfig(4, 8, 1), seed=None, threads=1)
+    network = Network(ModelConfig(4, 8, 1), seed=None, threads=1)
     w, b, out = network.parameters["w_ih_l0"], network.parameters["b_l0"], network.parameters["w_out"]
     i, f, g, o = (gate * 8 + 3 for gate in range(4))
     b[[i, f, o]] = -20, 20, 20

@@ -11,13 +11,13 @@ from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.sampler import Sampler
 from charrnn.inspection.clamping import clamp
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 
 HELD = {(0, 5): 0.7312345, (1, 0): -2.25, (1, 18): 0.0}
 
 
 def network_of(embedding=None, threads=1):
-    return CharLSTM(ModelConfig(30, 19, 2, embedding), seed=4, threads=threads)
+    return Network(ModelConfig(30, 19, 2, embedding), seed=4, threads=threads)
 
 
 @pytest.mark.parametrize("embedding", [None, 7])
@@ -65,7 +65,7 @@ def test_text_is_sampled_with_the_cell_held():
     held = clamp(network, {(1, 3): 8.0})
     sampler = Sampler(held, np.array([1, 2, 3]), 2, seed=3)
     drawn = sampler.draw(50)
-    assert (sampler._streams[0]._c[1, :, 3] == 8).all()
+    assert (sampler._streams[0]._arrays[1]["c"][0, :, 3] == 8).all()  # before and after the last step
     assert (drawn != Sampler(network, np.array([1, 2, 3]), 2, seed=3).draw(50)).any()
 
 

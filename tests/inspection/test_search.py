@@ -19,7 +19,7 @@ from charrnn.inspection.search import find
 from charrnn.inspection.sweep import Sweep
 from charrnn.kernels.histograms import BINS
 from charrnn.model import Model
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.system.threads import Team
 from charrnn.text.vocabulary import Vocabulary
 
@@ -39,7 +39,7 @@ def small(text):
     """A network that was not trained, and a text."""
     text = text.read_text()[:6000]
     vocabulary = Vocabulary(sorted(set(text)))
-    network = CharLSTM(ModelConfig(len(vocabulary), 20, 2), seed=3, threads=2)
+    network = Network(ModelConfig(len(vocabulary), 20, 2), seed=3, threads=2)
     return Model(network, vocabulary), vocabulary.encode(text)
 
 
@@ -82,7 +82,7 @@ def test_every_score_is_that_of_the_values(small, signal, characters):
 
 def test_the_same_bits_for_any_threads_and_parts_that_add_up(small, monkeypatch):
     model, ids = small
-    alone = Model(CharLSTM(model.network.config, seed=3, threads=1), model.vocabulary)
+    alone = Model(Network(model.network.config, seed=3, threads=1), model.vocabulary)
     wanted = [hypothesis("column"), hypothesis("quotes")]
     several, single = (find(each, ids, wanted, permutations=19) for each in (model, alone))
     for one, other in zip(several.found, single.found, strict=True):

@@ -11,7 +11,7 @@ from charrnn.display.reports.similar_places import moment_rows
 from charrnn.display.terminal.colours import Depth
 from charrnn.errors import ConfigError
 from charrnn.inspection.similar_places import on_set, similar
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 
 OPEN, CLOSE, UP, DOWN = 0, 1, 2, 3
 
@@ -22,7 +22,7 @@ def planted():
 
     The text has ten stretches of the first kind, two of the second kind, and one of both at once.
     """
-    network = CharLSTM(ModelConfig(6, 9, 1), seed=None, threads=1)
+    network = Network(ModelConfig(6, 9, 1), seed=None, threads=1)
     w, b = network.parameters["w_ih_l0"], network.parameters["b_l0"]
     for unit, first, last, sign in ((2, OPEN, CLOSE, 1), (5, OPEN, CLOSE, -1), (7, UP, DOWN, 1)):
         i, f, g = (gate * 9 + unit for gate in range(3))

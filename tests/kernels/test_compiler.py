@@ -18,12 +18,12 @@ class Announced:
 compiler.announce = Announced
 import charrnn.network.network
 charrnn.network.network.SMALL_WINDOW = charrnn.network.network.SMALL_MODEL = 0  # threads for the smallest window
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.network.regularisation import Regularisation
 from charrnn.training.optimizer import Optimizer
 digest = hashlib.sha256()
 for embedding in (None, 5):
-    network = CharLSTM(ModelConfig(30, 72, 2, embedding), seed=1, threads=int(sys.argv[1]))
+    network = Network(ModelConfig(30, 72, 2, embedding), seed=1, threads=int(sys.argv[1]))
     optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
     generator = np.random.default_rng(2)
     state = network.initial_state(9)
@@ -32,7 +32,7 @@ for embedding in (None, 5):
         network.loss_and_gradient(x, y, state, Regularisation(0.2, 3, step))
         optimizer.update(network.gradient, 0.01)
         network.parameters_changed()
-    digest.update(network.parameters.flat.tobytes() + state.c.tobytes())
+    digest.update(network.parameters.flat.tobytes() + state["c"].tobytes())
 print(bool(compiled), digest.hexdigest())
 """
 
@@ -78,9 +78,9 @@ def test_a_kernel_from_the_cache_needs_nothing_of_what_compiles():
         import sys
         import numpy as np
         from charrnn.config import ModelConfig
-        from charrnn.network.network import CharLSTM
+        from charrnn.network.network import Network
         from charrnn.inference.sampler import Sampler
-        text = Sampler(CharLSTM(ModelConfig(9, 5, 1), threads=1), np.zeros(1, np.int32)).draw(3)
+        text = Sampler(Network(ModelConfig(9, 5, 1), threads=1), np.zeros(1, np.int32)).draw(3)
         print(text.shape, "numba.np.arraymath" in sys.modules)
     """
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The kernels, through CharLSTM, against the float64 oracle and against PyTorch."""
+"""The kernels, through Network, against the float64 oracle and against PyTorch."""
 
 import gc
 import math
@@ -20,7 +20,8 @@ import charrnn.network.network as network_module
 from charrnn.checkpoints.pytorch import from_torch
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.network.network import CharLSTM, LSTMState
+from charrnn.kernels.packing import Group
+from charrnn.network.network import Network, State
 from charrnn.network.regularisation import Regularisation
 from charrnn.training.optimizer import Optimizer
 
@@ -36,15 +37,15 @@ def threads_for_the_smallest_window(monkeypatch):
 def random_case(config, steps, batch, seed=0, threads=1):
     """A network with lively parameters, ids x, y with a missing target or two, and a state."""
     rng = np.random.default_rng(seed)
-    network = CharLSTM(config, seed=seed, threads=threads)
+    network = Network(config, seed=seed, threads=threads)
     for _, view in network.parameters.items():
         view += rng.normal(0, 0.1, view.shape).astype(np.float32)
     x, y = rng.integers(config.vocabulary, size=(2, steps, batch)).astype(np.int32)
     if x.size > 2:
         y[-1, 0] = -1
     state = network.initial_state(batch)
-    state.h[:] = rng.normal(0, 0.3, state.h.shape)
-    state.c[:] = rng.normal(0, 0.5, state.c.shape)
+    state["h"][:] = rng.normal(0, 0.3, state["h"].shape)
+    state["c"][:] = rng.normal(0, 0.5, state["c"].shape)
     return network, x, y, state
 
 
@@ -78,7 +79,7 @@ def assert_matches(config, steps, batch, regular=None, seed=0, terms=0.0):
     regular = regular or Regularisation()
     network, x, y, state = random_case(config, steps, batch, seed, threads=2)
     plain = {name: view.astype(float) for name, view in network.parameters.items()}
-    before = (state.h.astype(float), state.c.astype(float))
+    before = (state["h"].astype(float), state["c"].astype(float))
     masks = weight_masks(regular, config, plain)
     parameters = {name: value * masks[name] for name, value in plain.items()}
     dropped = dropout_masks(regular, config, steps, batch)
@@ -90,12 +91,12 @@ def assert_matches(config, steps, batch, regular=None, seed=0, terms=0.0):
     assert relative(found, loss) < 1e-6
     for name in gradient:
         assert relative(network.gradient[name], gradient[name] * masks[name]) < 2e-5, name
-    assert relative(state.h, final[0], terms) < 2e-6
-    assert relative(state.c, final[1], terms) < 2e-6
+    assert relative(state["h"], final[0], terms) < 2e-6
+    assert relative(state["c"], final[1], terms) < 2e-6
 
     # Nothing is left out when the model is used, and no weight has changed.
     again = network.initial_state(batch)
-    again.h[:], again.c[:] = before
+    again["h"][:], again["c"][:] = before
     assert relative(network.forward(x, again), reference.forward(plain, x, before)[0], terms) < 2e-6
 
 
@@ -170,7 +171,7 @@ def test_threads_do_not_change_a_bit(threads, config):
     for count in (1, threads):
         network, x, y, state = random_case(config, 20, 11, threads=count)
         loss = network.loss_and_gradient(x, y, state, Regularisation(0.2, 1, 2))
-        results.append((loss, network.gradient.flat.tobytes(), state.h.tobytes(), state.c.tobytes()))
+        results.append((loss, network.gradient.flat.tobytes(), state["h"].tobytes(), state["c"].tobytes()))
     assert results[0] == results[1]
 
 
@@ -180,8 +181,8 @@ def test_state_is_carried_from_window_to_window():
     whole = network.losses(x, y, state).copy()
     parts = [network.losses(x[k : k + 4], y[k : k + 4], start).copy() for k in range(0, 16, 4)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
-    np.testing.assert_array_equal(start.h, state.h)
-    np.testing.assert_array_equal(start.c, state.c)
+    np.testing.assert_array_equal(start["h"], state["h"])
+    np.testing.assert_array_equal(start["c"], state["c"])
 
 
 def test_a_short_window_in_arrays_made_for_a_longer_one_has_the_same_bits():
@@ -193,7 +194,7 @@ def test_a_short_window_in_arrays_made_for_a_longer_one_has_the_same_bits():
             network.loss_and_gradient(x, y, state, Regularisation(0.2, 1, 2))
         loss = network.loss_and_gradient(x[:5].copy(), y[:5].copy(), before, Regularisation(0.2, 1, 2))
         assert network.workspace.steps == (12 if longer_first else 5)
-        results.append((loss, network.gradient.flat.tobytes(), before.h.tobytes(), before.c.tobytes()))
+        results.append((loss, network.gradient.flat.tobytes(), before["h"].tobytes(), before["c"].tobytes()))
     assert results[0] == results[1]
 
 
@@ -220,23 +221,23 @@ def test_weights_can_be_left_out_in_the_very_first_step_of_a_process(name):
     code = f"""
 import numpy as np
 from charrnn.config import ModelConfig
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.network.regularisation import Regularisation
-network, x = CharLSTM(ModelConfig(10, 8, 1)), np.zeros((3, 2), np.int32)
+network, x = Network(ModelConfig(10, 8, 1)), np.zeros((3, 2), np.int32)
 print(network.loss_and_gradient(x, x, network.initial_state(2), Regularisation({name}=0.5)) > 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
-def test_dropout_keeps_its_share_and_differs_by_step_layer_and_lane(rng):
+def test_dropout_keeps_its_share_and_differs_by_step_layer_and_batch_row(rng):
     steps, batch, hidden = 40, 8, 128
     ones = np.ones((hidden // 64, steps * batch, 64), np.float32)
     masks = {}
     for step in (1, 2):
         for layer in (0, 1):
             mask = np.zeros_like(ones)
-            Regularisation(0.3, seed=9, step=step).drop(layer, ones, batch, 0, batch, mask)
+            Regularisation(0.3, seed=9, step=step).drop(layer, ones, batch, Group(0, batch), mask)
             assert abs((mask == 0).mean() - 0.3) < 0.01
             assert np.unique(mask).tolist() == [0, np.float32(1 / 0.7)]
             masks[step, layer] = mask
@@ -275,24 +276,24 @@ def test_windows_that_do_not_fit_are_refused_not_read():
             network.losses(x, bad, state)
     with pytest.raises(ConfigError, match="at least one step"):
         network.forward(x[:0], state)
-    locked = state.h.copy()
+    locked = state["h"].copy()
     locked.flags.writeable = False
-    for bad in (state.h.astype(np.float64), np.asfortranarray(state.h), locked):
+    for bad in (state["h"].astype(np.float64), np.asfortranarray(state["h"]), locked):
         with pytest.raises(ConfigError, match="C-contiguous float32"):
-            network.losses(x, y, LSTMState(bad, state.c))
+            network.losses(x, y, State({"h": bad, "c": state["c"]}))
     with pytest.raises(ConfigError, match="does not fit 2 batch rows"):
         network.forward(x[:, :2].copy(), state)
     for rate in (-0.1, 1.0, float("nan")):
         with pytest.raises(ConfigError):
             Regularisation(rate, 1, 1)
     with pytest.raises(ConfigError):
-        CharLSTM(ModelConfig(9, 12, 1), threads=0)
+        Network(ModelConfig(9, 12, 1), threads=0)
 
 
 def test_a_network_that_is_gone_leaves_no_threads():
     before = threading.active_count()
     for _ in range(5):
-        CharLSTM(ModelConfig(9, 12, 1), threads=4)
+        Network(ModelConfig(9, 12, 1), threads=4)
     gc.collect()
     deadline = time.monotonic() + 60
     while threading.active_count() > before and time.monotonic() < deadline:
@@ -317,11 +318,11 @@ class TestAgainstPyTorch:
         vocabulary, hidden = weights["head.weight"].shape
         layers = sum("weight_hh" in name for name in weights)
         embedding = weights["embedding.weight"].shape[1] if "embedding.weight" in weights else None
-        network = CharLSTM(ModelConfig(vocabulary, hidden, layers, embedding), seed=None, threads=2)
+        network = Network(ModelConfig(vocabulary, hidden, layers, embedding), seed=None, threads=2)
         for name, view in network.parameters.items():
             view[:] = from_torch(name, weights)
         state = network.initial_state(golden["x"].shape[1])
-        state.h[:], state.c[:] = golden["h0"], golden["c0"]
+        state["h"][:], state["c"][:] = golden["h0"], golden["c0"]
         return golden, network, golden["x"].astype(np.int32), golden["y"].astype(np.int32), state
 
     def test_gradients_by_name(self, path):
@@ -332,8 +333,8 @@ class TestAgainstPyTorch:
             gradients[name] = np.zeros_like(gradients[name])  # both of PyTorch's biases have the same gradient
         for name, view in network.gradient.items():
             assert relative(view, from_torch(name, gradients)) < 1e-5, name
-        assert relative(state.h, golden["h"]) < 1e-6
-        assert relative(state.c, golden["c"]) < 1e-6
+        assert relative(state["h"], golden["h"]) < 1e-6
+        assert relative(state["c"], golden["c"]) < 1e-6
 
     def test_ten_steps_of_adam_with_clipping(self, path):
         golden, network, x, y, state = self.network(path)
@@ -351,10 +352,10 @@ class TestAgainstPyTorch:
 
 
 def test_reading_is_forward_without_logits(rng):
-    network = CharLSTM(ModelConfig(9, 20, 2), seed=1, threads=2)
+    network = Network(ModelConfig(9, 20, 2), seed=1, threads=2)
     x, states = rng.integers(0, 9, (7, 5), dtype=np.int32), [network.initial_state(5) for _ in range(2)]
     network.forward(x, states[0])
     expected = network.signal("c")
     network.read(x, states[1])
     np.testing.assert_array_equal(network.signal("c"), expected)
-    np.testing.assert_array_equal(states[1].h, states[0].h)
+    np.testing.assert_array_equal(states[1]["h"], states[0]["h"])

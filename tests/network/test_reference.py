@@ -5,7 +5,7 @@ import pytest
 import reference
 
 from charrnn.config import ModelConfig
-from charrnn.network.parameters import parameter_shapes
+from charrnn.network.cells import parameter_shapes
 
 
 @pytest.mark.parametrize("embedding", [None, 3])

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.kernels import compiler
+from charrnn.kernels.packing import Group
 from charrnn.kernels.tiles import PANEL
-from charrnn.kernels.weight_gradients import BLOCK_PLACES, scratch_size, weight_gradient
+from charrnn.kernels.weight_gradients import BLOCK_PLACES, PanelRange, scratch_size, weight_gradient
 from charrnn.network.packed_weights import as_panels
 from charrnn.network.workspace import Layout, in_order
 
@@ -23,7 +24,7 @@ def spread(portions):
 
 
 @given(*sizes)
-def test_groups_share_out_the_lanes_and_their_rows_lie_together(steps, batch, groups):
+def test_groups_share_out_the_batch_rows_and_their_rows_lie_together(steps, batch, groups):
     layout = Layout(steps, batch, groups)
     assert [b for first, last in layout.groups for b in range(first, last)] == list(range(batch))
     assert len(layout.groups) == min(groups, batch)
@@ -33,7 +34,7 @@ def test_groups_share_out_the_lanes_and_their_rows_lie_together(steps, batch, gr
         states = np.concatenate([layout.before[:1, first:last], layout.rows[:, first:last]])
         np.testing.assert_array_equal(states.ravel(), at + np.arange(states.size))
         np.testing.assert_array_equal(layout.before[1:, first:last], layout.rows[:-1, first:last])
-        assert layout.of_group(first, last) == (states[1, 0], states[-1, -1] + 1)
+        assert layout.of_group(Group(first, last)) == (states[1, 0], states[-1, -1] + 1)
         at += states.size
 
 
@@ -92,8 +93,8 @@ def test_the_kernel_sums_over_runs_as_over_rows_one_after_the_other(rng, steps, 
         x_panels, y_panels = as_panels(spread_x), as_panels(spread_y)
         scratch = np.empty(scratch_size(depth), np.float32)
         for first in range(0, len(y_panels), 4):
-            last = min(first + 4, len(y_panels))
-            weight_gradient(x_panels, y_panels, *layout.portions, first, last, scratch, False, gradient, bias)
+            panels = PanelRange(first, min(first + 4, len(y_panels)))
+            weight_gradient(x_panels, y_panels, layout.portions, panels, scratch, False, gradient, bias)
         found.append(gradient.tobytes() + bias.tobytes())
         exact = np.einsum("tbk,tbn->kn", x, y)
         np.testing.assert_allclose(gradient, exact, atol=1e-5 * np.sqrt(steps * batch) * 3, rtol=1e-5)

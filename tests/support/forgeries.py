@@ -11,7 +11,7 @@ import safetensors.numpy
 from charrnn.checkpoints.checkpoint import Checkpoint, checksum
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
-from charrnn.network.parameters import parameter_shapes
+from charrnn.network.cells import parameter_shapes
 from charrnn.text.vocabulary import Vocabulary
 
 CORPUS = {
@@ -41,7 +41,7 @@ def make(embedding=None, symbols="\nabcdé🦊", with_run=True):
         HISTORY,
         CORPUS,
         moments if with_run else {},
-        tuple(rng.random((2, 2, 3, 5), np.float32)) if with_run else None,
+        dict(zip("hc", rng.random((2, 2, 3, 5), np.float32), strict=True)) if with_run else None,
     )
 
 

@@ -1,11 +1,11 @@
 """What the program computes, to be held against what it computed when ``goldens/results.json`` was written.
 
-!!! ``python tests/support/recorded.py`` WRITES ``goldens/results.json`` ANEW.  Run it ONLY WHERE A CHANGE OF RESULTS IS MEANT,
-!!! and say in the change log what changed and why.  A test of same results that fails after a mere change of names,
-!!! files or displays has found a mistake: mend the mistake, not the record.
+!!! ``python tests/support/recorded.py`` WRITES ``goldens/results.json`` ANEW.  Run it ONLY WHERE A CHANGE OF RESULTS IS
+MEANT, !!! and say in the change log what changed and why.  A test of same results that fails after a mere change of
+names, !!! files or displays has found a mistake: mend the mistake, not the record.
 
-It adds or changes single entries with ``python tests/support/recorded.py NAME...``.  ``goldens/checkpoint-v1.safetensors`` is a
-file that users may have: it is written where it is missing, and else never.
+It adds or changes single entries with ``python tests/support/recorded.py NAME...``.
+``goldens/checkpoint-v1.safetensors`` is a file that users may have: it is written where it is missing, and else never.
 
 What comes from the kernels, from whole numbers and from sums in one order is the same bits on any processor, and is
 recorded as a SHA-256 (or as it is, where it is short).  What goes through NumPy's exp, log and tanh, through BLAS or
@@ -57,7 +57,7 @@ from charrnn.inspection.reading import read, read_all, read_in_parts, track
 from charrnn.inspection.search import find
 from charrnn.inspection.similar_places import on_set, similar
 from charrnn.model import Model, load
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.network.parameters import Parameters
 from charrnn.system.threads import Team
 from charrnn.text.corpus import Parts
@@ -71,7 +71,7 @@ from charrnn.training.dynamic_evaluation import evaluate_online
 
 def network(sizes, vocabulary, seed=1, threads=1, **start):
     """A network with starting values; ``sizes`` are hidden, layers and perhaps embedding."""
-    return CharLSTM(ModelConfig(vocabulary, *sizes), seed=seed, threads=threads, **start)
+    return Network(ModelConfig(vocabulary, *sizes), seed=seed, threads=threads, **start)
 
 
 def trainer(folder, net, config, vocabulary, text, resume=None, diagnose=False):
@@ -491,11 +491,11 @@ def _old():
     old = Checkpoint.load(OLD_CHECKPOINT)
     timeless = {name: value for name, value in old.progress.items() if name != "elapsed_s"}
     return {
-        "model": plain(old.model),
+        "model": old.model.to_dict(),
         "symbols": "".join(old.vocabulary.symbols),
         "weights": sha(*old.parameters.items()),
         "optimiser": {slot: sha(*named.items()) for slot, named in old.optimizer.items()},
-        "state": sha(*old.state),
+        "state": sha(*old.state.values()),
         "progress": plain(timeless),
         "learning_rate": plain(old.training.learning_rate),
     }

@@ -7,7 +7,7 @@ import numpy as np
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import METRICS, RunFolder
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import Trainer
@@ -24,7 +24,7 @@ def trainer(path, config, resume=None, threads=1, embedding=None, text=TEXT, dia
     ids = VOCABULARY.encode(text).astype(VOCABULARY.dtype)
     cut = len(ids) * 9 // 10
     parts = Parts(ids[:cut], ids[cut:], ids[:0])
-    network = CharLSTM(ModelConfig(len(VOCABULARY), 20, 2, embedding), seed=config.seed, threads=threads)
+    network = Network(ModelConfig(len(VOCABULARY), 20, 2, embedding), seed=config.seed, threads=threads)
     folder = RunFolder(path)
     return Trainer(network, config, parts, VOCABULARY, folder, CORPUS, resume=resume, diagnose=diagnose)
 
@@ -46,7 +46,7 @@ def contents(path):
     """All of a checkpoint but times, arrays as bytes."""
     checkpoint = Checkpoint.load(path)
     slots = {f"{slot}.{name}": value for slot, named in checkpoint.optimizer.items() for name, value in named.items()}
-    arrays = {**checkpoint.parameters, **slots, "state": np.array(checkpoint.state or ())}
+    arrays = {**checkpoint.parameters, **slots, "state": np.array(list((checkpoint.state or {}).values()))}
     return (
         {name: value for name, value in checkpoint.progress.items() if name != "elapsed_s"},
         [{name: value for name, value in entry.items() if name != "elapsed_s"} for entry in checkpoint.history],

@@ -18,7 +18,7 @@ from charrnn.display.terminal.console import Terminal
 from charrnn.display.terminal.text_width import text_width
 from charrnn.display.training import diagnosis
 from charrnn.display.training.displays import training_display
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.records import Diagnosed
 from charrnn.training.diagnosis import diagnose, gate_shares, gradient_norms, half_length, update_ratios
 
@@ -27,7 +27,7 @@ SIZES = ModelConfig(vocabulary=11, hidden=19, layers=2)
 
 
 def network(config=SIZES, threads=1):
-    made = CharLSTM(config, seed=5, threads=threads)
+    made = Network(config, seed=5, threads=threads)
     # Larger recurrent weights than at the start, so that the gradient is more than rounding at every step.
     for layer in range(config.layers):
         made.parameters[f"w_hh_l{layer}"][:] *= 2
@@ -62,20 +62,20 @@ def test_gradient_norms_match_the_oracle(rng, config):
     x, y = rng.integers(config.vocabulary, size=(2, 9, 5)).astype(np.int32)
     y[-1, 3] = -1  # a batch row without a target has no part in the mean
     state = made.initial_state(5)
-    state.h[:], state.c[:] = rng.normal(0, 0.3, state.h.shape), rng.normal(0, 0.5, state.c.shape)
+    state["h"][:], state["c"][:] = rng.normal(0, 0.3, state["h"].shape), rng.normal(0, 0.5, state["c"].shape)
     before = state.copy()
     found = gradient_norms(made, x, y, state)
 
     parameters = {name: view.astype(float) for name, view in made.parameters.items()}
     batch = [b for b in range(5) if y[-1, b] >= 0]
-    h, c = before.h.astype(float), before.c.astype(float)
+    h, c = before["h"].astype(float), before["c"].astype(float)
     squares = [
         np.square(oracle_dz(parameters, x[:, [b]], y[:, [b]], (h[:, [b]], c[:, [b]]))).sum(axis=2) for b in batch
     ]
     expected = np.sqrt(np.mean(squares, axis=0))[:, ::-1]
     assert found.shape == (config.layers, 9)
     assert np.abs(found / expected - 1).max() < 1e-5
-    assert np.array_equal(state.h, before.h) and np.array_equal(state.c, before.c)
+    assert np.array_equal(state["h"], before["h"]) and np.array_equal(state["c"], before["c"])
 
 
 def test_half_length_is_that_of_an_exponential():

@@ -7,14 +7,14 @@ import reference
 from charrnn.config import ModelConfig, OnlineConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import evaluate
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.training.dynamic_evaluation import evaluate_online
 
 FAST = OnlineConfig(lr=5e-3)
 
 
 def network(threads=1):
-    return CharLSTM(ModelConfig(6, 20, 2), seed=2, threads=threads)
+    return Network(ModelConfig(6, 20, 2), seed=2, threads=threads)
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import pytest
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.training.diagnosis import saturation
 
 
 @pytest.fixture(scope="module")
 def network():
-    made = CharLSTM(ModelConfig(7, hidden=18, layers=2), seed=3, threads=1)
+    made = Network(ModelConfig(7, hidden=18, layers=2), seed=3, threads=1)
     made.parameters.flat[:] *= 2.5  # so that gates come to their ends, yet a far past is forgotten
     made.parameters_changed()
     return made

@@ -8,6 +8,7 @@ from command_line import succeed
 
 from charrnn.config import ModelConfig
 from charrnn.kernels import fma_peak
+from charrnn.network.cells import cell_of
 from charrnn.network.packed_weights import padded, panels
 from charrnn.network.workspace import Workspace
 from charrnn.system import stopwatch
@@ -68,7 +69,9 @@ def test_the_peak_counts_what_the_registers_did(monkeypatch):
 @pytest.mark.parametrize("dropout", [False, True])
 def test_the_workspace_is_as_large_as_the_documentation_says(dropout):
     steps, batch, layers, hidden, vocabulary = 50, 16, 3, 100, 65
-    space = Workspace(ModelConfig(vocabulary, hidden, layers), steps, batch, 1, True, dropout)
+    config = ModelConfig(vocabulary, hidden, layers)
+    space = Workspace(config, [cell_of(config).layer(config, k) for k in range(layers)], steps, batch, threads=1)
+    space.prepare(training=True, dropout=dropout)
     h, wide, v = padded(hidden), 64 * panels(hidden), 64 * panels(vocabulary)
     rows = (steps + 1) * batch
     floats = layers * rows * (5 * h + wide + dropout * wide) + rows * (wide + v)

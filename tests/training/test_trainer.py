@@ -16,7 +16,7 @@ from charrnn.errors import CharRNNError
 from charrnn.inference.loss import Evaluation, evaluate
 from charrnn.kernels import compiler
 from charrnn.kernels.weight_gradients import weight_gradient
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.training import DivergedError, validation
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.plan import Plan, fitting_dropout
@@ -178,7 +178,7 @@ def test_setbacks_far_apart_do_not_end_a_run(tmp_path):
 
 
 def test_what_counts_as_trouble():
-    network = CharLSTM(ModelConfig(20, 8, 1), threads=1)
+    network = Network(ModelConfig(20, 8, 1), threads=1)
     guard = Rollback(network, Optimizer(CONFIG, network.parameters, network.team))
     assert guard.trouble(np.nan, 1, None)
     assert guard.trouble(np.inf, 1000, 1.5)
@@ -212,7 +212,7 @@ def test_averaged_weights_are_scored_and_kept_beside_the_raw_ones(tmp_path):
     best = Checkpoint.load(tmp_path / "run" / "best.safetensors")
     record = next(record for record in evaluations if record.step == best.progress["best_step"])
     other, loss = ("raw", record.averaged_loss) if record.averaged_loss < record.raw_loss else ("ema", record.raw_loss)
-    network = CharLSTM(best.model, threads=1)
+    network = Network(best.model, threads=1)
     for weights, expected in (
         (best.parameters, loss),
         (best.optimizer[other], record.raw_loss + record.averaged_loss - loss),

@@ -110,11 +110,11 @@ def _shown(value: Any) -> str:
 
 def _different_program(checkpoint) -> list[str]:
     """In words, what of the program that wrote the checkpoint is not what it is here."""
-    from charrnn.checkpoints.fingerprint import identity
+    from charrnn.checkpoints.fingerprint import fingerprint
 
     return [
         f"{name}: {checkpoint.program.get(name, 'not known')} in the checkpoint, {here} here"
-        for name, here in identity().items()
+        for name, here in fingerprint().items()
         if checkpoint.program.get(name) != here
     ]
 

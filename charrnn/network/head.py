@@ -1,0 +1,61 @@
+"""The output layer: logits of the next character, their loss, and the way back."""
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.kernels.cross_entropy import cross_entropy
+from charrnn.kernels.linear import Head as Arguments
+from charrnn.kernels.linear import linear, linear_step
+from charrnn.kernels.packing import Group, pack_bias
+from charrnn.network.layers import Call, Window
+from charrnn.network.packed_weights import Matrix, padded
+from charrnn.network.parameters import Parameters, aligned_zeros
+from charrnn.network.workspace import weight_calls
+
+
+class Head:
+    """logits = h W_out + b_out, for V characters padded to Vp; padded logits are -inf."""
+
+    kernels = (linear, cross_entropy)
+    step = linear_step
+
+    def __init__(self, config: ModelConfig, parameters: Parameters):
+        self.vocabulary = config.vocabulary
+        self.matrix = Matrix(parameters["w_out"], gated=False)
+        self.bias, self.packed_bias = parameters["b_out"], aligned_zeros(padded(config.vocabulary))
+        self.packed_bias[config.vocabulary :] = -np.inf
+        self._no_bias = aligned_zeros(padded(config.hidden))
+
+    def packing(self, training: bool) -> list[Call]:
+        """Calls that pack the matrix and the bias."""
+        return [*self.matrix.packing(training), (pack_bias, (self.bias, False, self.packed_bias))]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the packed weights."""
+        return self.matrix.nbytes + self.packed_bias.nbytes
+
+    def forward(self, window: Window, h: np.ndarray, logits: np.ndarray, group: Group) -> None:
+        """Logits (⌈V/64⌉, R, 64) of the top layer's output h (Q, R, 64)."""
+        linear(h, self.matrix.forward, self.packed_bias, *window.layout.of_group(group), logits)
+
+    def losses(self, y, scale: float, smoothing: float, group: Group, logits: np.ndarray, losses: np.ndarray) -> None:
+        """losses (T, B) of targets y; if ``scale`` is not 0, logits become their gradient times ``scale``."""
+        cross_entropy(y, np.float32(scale), np.float32(smoothing), self.vocabulary, group, logits, losses)
+
+    def backward(self, window: Window, dlogits: np.ndarray, dh: np.ndarray, group: Group) -> None:
+        """dh (Q, R, 64) from the gradient of the logits."""
+        linear(dlogits, self.matrix.transposed, self._no_bias, *window.layout.of_group(group), dh)
+
+    def gradient_calls(self, window: Window, h, dlogits, gradient: Parameters, threads: int) -> list[Call]:
+        """Calls that make the gradient of W_out and b_out."""
+        w_out, b_out = gradient["w_out"], gradient["b_out"]
+        return weight_calls(h, dlogits, window.layout.portions, w_out, b_out, threads, gated=False)
+
+    def step_arguments(self, h: np.ndarray, logits: np.ndarray) -> tuple[int, ...]:
+        """The step's arguments: from the top layer's output h (Q, 2 B, 64) to logits (B, Vp)."""
+        w, bias = self.matrix.forward, self.packed_bias
+        return Arguments(
+            *(h.ctypes.data, h.strides[0] // 4, w.ctypes.data, w.shape[0], w.shape[1]),
+            *(bias.ctypes.data, logits.ctypes.data, logits.shape[1]),
+        )

@@ -1,0 +1,129 @@
+"""What a layer of a network is: the interface that every kind of layer has, and a window that layers work on.
+
+Legend: T steps, B batch rows, H hidden units, Q = ⌈H/64⌉ panels, R rows of a window's arrays, in the order of a
+:class:`charrnn.network.workspace.Layout`.
+
+The network asks a layer for the shapes of its arrays, makes them, and hands them back with every call.  All arrays have
+rows for their second axis, (panels, R, columns), and hold the columns of a row panel by panel.  Two rules connect a
+layer with the rest of the network:
+
+- the array ``h`` (Q, R, 64) is the layer's output, zero from column H on; what the layer beneath passes on comes in the
+  same form;
+- each name of the cell's state is the name of an array whose rows begin, in each group, with the incoming state.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.kernels.packing import Group
+from charrnn.network.parameters import Parameters
+from charrnn.network.workspace import Layout
+
+Arrays = Mapping[str, np.ndarray]
+Call = tuple[Any, tuple]
+"""A kernel and its arguments, for :meth:`charrnn.system.threads.Team.share_out`."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Characters x (T, B) int32 to read, their places in the arrays, and arrays that layers share by name."""
+
+    x: np.ndarray
+    layout: Layout
+    scratch: Arrays
+
+
+class Layer(ABC):
+    """Layer ``index`` of a network.
+
+    The weights are packed before they are used (:meth:`packing`), once for every update of the parameters.
+    """
+
+    def __init__(self, config: ModelConfig, index: int):
+        self.config, self.index = config, index
+
+    # ---- arrays and weights
+
+    @abstractmethod
+    def array_shapes(self, rows: int) -> dict[str, tuple[int, int, int]]:
+        """The layer's arrays by name, ``h`` among them: (panels, rows, columns)."""
+
+    @abstractmethod
+    def scratch_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
+        """Arrays that :meth:`backward` and the gradients need beside; layers that name the same array share it."""
+
+    @abstractmethod
+    def bind(self, parameters: Parameters) -> None:
+        """Take over the network's parameters, and make room for packed weights."""
+
+    @abstractmethod
+    def packing(self, training: bool) -> list[Call]:
+        """Calls that pack the parameters, with the transposes that only the way back needs if ``training``."""
+
+    def finish_packing(self) -> None:  # noqa: B027, most layers have nothing to do here
+        """Whatever has to wait for the calls of :meth:`packing`."""
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Bytes of the packed weights."""
+
+    @property
+    @abstractmethod
+    def kernels(self) -> tuple[tuple, tuple]:
+        """The kernels of the way forward, and those of the way back, to be prepared."""
+
+    # ---- a window
+
+    @abstractmethod
+    def forward(self, window: Window, arrays: Arrays, below: np.ndarray | None, state: Arrays, group: Group) -> None:
+        """All steps of a group of batch rows: ``arrays`` are filled, and ``state``, (B, H) by name, moves on.
+
+        ``below`` (Q, R, 64) is what the layer beneath passes on; None for the first layer, which reads ``window.x``.
+        """
+
+    @abstractmethod
+    def backward(self, window: Window, arrays: Arrays, dh: np.ndarray, group: Group) -> None:
+        """Back through the steps of a group.
+
+        ``dh`` (Q, R, 64) is the gradient with respect to the output by the way upwards; it becomes the gradient with
+        respect to what the layer beneath passes on.
+        """
+
+    @abstractmethod
+    def gradient_calls(
+        self, window: Window, arrays: Arrays, below: np.ndarray | None, gradient: Parameters, threads: int
+    ) -> list[Call]:
+        """Calls that make the gradient of the layer's parameters, after :meth:`backward` of all groups."""
+
+    def finish_gradient(self, window: Window, gradient: Parameters, team, scratch: list[np.ndarray]) -> None:  # noqa: B027
+        """Whatever has to wait for the calls of :meth:`gradient_calls`."""
+
+    # ---- looking inside
+
+    @abstractmethod
+    def signal(self, arrays: Arrays, name: str) -> np.ndarray:
+        """A signal of the cell in blocks of units (R, H/16 rounded up, 16); what stands from unit H on means nothing.
+
+        A view, or a copy.
+        """
+
+    @abstractmethod
+    def preactivation_gradient(self, arrays: Arrays) -> np.ndarray:
+        """After :meth:`backward`: the gradient with respect to what goes into the cell's nonlinearities (R, …)."""
+
+    # ---- one step for a few streams of text
+
+    @property
+    @abstractmethod
+    def step(self):
+        """A kernel with the signature :data:`charrnn.kernels.step.STEP`, with the bits of :meth:`forward`."""
+
+    @abstractmethod
+    def step_arguments(self, arrays: Arrays, below: np.ndarray | None) -> tuple[int, ...]:
+        """The step's arguments for ``arrays`` of 2 B rows, of this layer, and the output of the layer beneath."""

@@ -1,0 +1,127 @@
+"""The LSTM as a layer: its packed weights, arrays and kernels, for :class:`charrnn.network.cells.LSTMCell`.
+
+Legend: U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels of H hidden units.
+"""
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.kernels import lstm
+from charrnn.kernels.dropout import dropout
+from charrnn.kernels.linear import linear
+from charrnn.kernels.packing import Group, pack, pack_bias, pack_table, pack_transposed
+from charrnn.kernels.simd import WIDTH
+from charrnn.kernels.tiles import PANEL
+from charrnn.kernels.weight_gradients import row_gradient, weight_gradient
+from charrnn.network.layers import Arrays, Call, Layer, Window
+from charrnn.network.packed_weights import CharacterTable, Matrix, as_rows, padded, panels
+from charrnn.network.parameters import Parameters, aligned_zeros
+from charrnn.network.workspace import weight_calls
+
+GATES = "ifgo"  # the order of their blocks of 16 columns in a panel
+
+
+class LSTM(Layer):
+    """One LSTM layer."""
+
+    step = lstm.step
+    kernels = (
+        (lstm.forward, linear, pack, pack_bias, pack_table),
+        (lstm.backward, weight_gradient, row_gradient, pack_transposed, dropout),
+    )
+
+    def __init__(self, config: ModelConfig, index: int):
+        super().__init__(config, index)
+        self.blocks = padded(config.hidden) // WIDTH
+
+    def array_shapes(self, rows: int) -> dict[str, tuple[int, int, int]]:
+        """``gates`` (U, rows, 64), ``h`` (Q, rows, 64) and ``c`` (U, rows, 16)."""
+        return {
+            "gates": (self.blocks, rows, PANEL),
+            "h": (panels(self.config.hidden), rows, PANEL),
+            "c": (self.blocks, rows, WIDTH),
+        }
+
+    def scratch_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
+        """``dc`` (U, B, 16), and for the first layer the gradients of its table and of an embedding."""
+        return {"dc": (self.blocks, batch, WIDTH)} | (
+            CharacterTable.scratch_shapes(self.config) if not self.index else {}
+        )
+
+    def bind(self, parameters: Parameters) -> None:
+        """Make room for the packed weights of these parameters."""
+        k, width = self.index, PANEL * self.blocks
+        self.recurrent = Matrix(parameters[f"w_hh_l{k}"], gated=True)
+        self.bias, self.packed_bias = parameters[f"b_l{k}"], aligned_zeros(width)
+        if k:
+            self.input, self.table = Matrix(parameters[f"w_ih_l{k}"], gated=True), None
+            rows, w_ih = self.packed_bias.reshape(-1, 1, PANEL), (self.input.forward, self.input.transposed)
+        else:
+            self.input, self.table = None, CharacterTable(self.config, parameters, self.packed_bias)
+            rows, w_ih = self.table.rows, (aligned_zeros(self.blocks, 0, PANEL), aligned_zeros(0, width, PANEL))
+        self.weights = lstm.Weights(rows, w_ih[0], self.recurrent.forward)
+        self.transposed = lstm.Transposed(w_ih[1], self.recurrent.transposed)
+
+    def packing(self, training: bool) -> list[Call]:
+        """Calls that pack the matrices, the bias and the table."""
+        calls = self.recurrent.packing(training) + (self.input or self.table).packing(training)
+        return [*calls, (pack_bias, (self.bias, True, self.packed_bias))]
+
+    def finish_packing(self) -> None:
+        """The table of an embedding is a product of packed weights."""
+        if self.table is not None:
+            self.table.finish_packing()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the packed weights."""
+        return self.recurrent.nbytes + self.packed_bias.nbytes + (self.input or self.table).nbytes
+
+    def forward(self, window: Window, arrays: Arrays, below: np.ndarray | None, state: Arrays, group: Group) -> None:
+        """Fill gates, h and c."""
+        below = arrays["h"] if below is None else below  # nothing of it is read
+        states = lstm.State(state["h"], state["c"])
+        lstm.forward(window.x, below, self.weights, group, states, arrays["gates"], arrays["h"], arrays["c"])
+
+    def backward(self, window: Window, arrays: Arrays, dh: np.ndarray, group: Group) -> None:
+        """Gates become dz, dh becomes dx."""
+        lstm.backward(self.transposed, group, arrays["gates"], arrays["c"], dh, window.scratch["dc"])
+
+    def gradient_calls(self, window, arrays, below, gradient, threads) -> list[Call]:
+        """The recurrent matrix meets the state before each step, the input matrix what came from beneath."""
+        k, dz, layout = self.index, arrays["gates"], window.layout
+        w_hh, bias = gradient[f"w_hh_l{k}"], gradient[f"b_l{k}"]
+        calls = weight_calls(arrays["h"], dz, layout.portions_from_before, w_hh, bias, threads, gated=True)
+        if self.table is not None:
+            return calls + self.table.gradient_calls(window, dz, gradient, threads)
+        return calls + weight_calls(below, dz, layout.portions, gradient[f"w_ih_l{k}"], None, threads, gated=True)
+
+    def finish_gradient(self, window, gradient, team, scratch) -> None:
+        """From the table's gradient to the gradients of an embedding and its matrix."""
+        if self.table is not None:
+            self.table.finish_gradient(window, gradient, team, scratch)
+
+    def signal(self, arrays: Arrays, name: str) -> np.ndarray:
+        """h, c (before its tanh), or a gate after its nonlinearity."""
+        if name == "h":
+            rows = as_rows(arrays["h"], padded(self.config.hidden))
+            return rows.reshape(len(rows), -1, WIDTH)
+        if name == "c":
+            return arrays["c"].swapaxes(0, 1)
+        gate = WIDTH * GATES.index(name)
+        return arrays["gates"][:, :, gate : gate + WIDTH].swapaxes(0, 1)
+
+    def preactivation_gradient(self, arrays: Arrays) -> np.ndarray:
+        """dz (R, U, 64): i, f, g, o of 16 units."""
+        return arrays["gates"].swapaxes(0, 1)
+
+    def step_arguments(self, arrays: Arrays, below: np.ndarray | None) -> tuple[int, ...]:
+        """The fields of :class:`charrnn.kernels.lstm.Layer`."""
+        (table, w_ih, w_hh), below = self.weights, arrays["h"] if below is None else below
+        gates, h, c = arrays["gates"], arrays["h"], arrays["c"]
+        return lstm.Layer(
+            *(table.ctypes.data, table.strides[0] // 4, table.shape[1], below.ctypes.data, below.strides[0] // 4),
+            *(w_ih.ctypes.data, w_ih.shape[1], w_hh.ctypes.data, w_hh.shape[1]),
+            *(gates.ctypes.data, gates.strides[0] // 4, h.ctypes.data, h.strides[0] // 4),
+            *(c.ctypes.data, c.strides[0] // 4, self.blocks),
+        )
