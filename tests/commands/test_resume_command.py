@@ -214,7 +214,7 @@ def test_memory_is_nearly_what_it_says(tmp_path):
     list(made.run())
     run = made._run
     held = [made.network.parameters.flat, made.network.gradient.flat, *run.optimizer.slots.values()]
-    held += run.guard._kept.values()
+    held += run.rollback._kept.values()
     size = sum(each.nbytes for each in held) + (tmp_path / "run" / "last.safetensors").stat().st_size
     assert 0.5 < size / memory.needed(ModelConfig(len(VOCABULARY), 20, 2), config) < 1
 

@@ -61,7 +61,7 @@ def without_waiting_for_disks(monkeypatch):
 @pytest.fixture
 def often_kept(monkeypatch):
     """The good weights are kept every six steps instead of every hundred."""
-    monkeypatch.setattr(step_module, "SNAPSHOT_STEPS", 6)
+    monkeypatch.setattr(step_module, "KEEP_STEPS", 6)
 
 
 def begin(path, config, trouble=(), **options):
@@ -78,7 +78,7 @@ def troubled(made, trouble):
 
     def sometimes(*arguments):
         loss = loss_and_gradient(*arguments)
-        return np.nan if made.progress.step in trouble else loss
+        return np.nan if made.counters.step in trouble else loss
 
     made.network.loss_and_gradient = sometimes
     return made
@@ -91,11 +91,11 @@ def test_a_run_that_is_stopped_after_every_step_ends_as_in_one_go(tmp_path, ofte
     run(begin(tmp_path / "whole", config, trouble))
     made = begin(path, config, trouble)
     while not made.is_complete:
-        run(made, stop_after=made.progress.step + 1)
-        made = go_on(path, config, trouble, threads=1 + made.progress.step % 2)
+        run(made, stop_after=made.counters.step + 1)
+        made = go_on(path, config, trouble, threads=1 + made.counters.step % 2)
     assert outcome(path) == outcome(tmp_path / "whole")
     setbacks = [record["step"] for record in metrics(path) if record["event"] == "rolled_back"]
-    assert setbacks == [step + 1 for step in trouble if step < made.progress.step]
+    assert setbacks == [step + 1 for step in trouble if step < made.counters.step]
 
 
 @settings(max_examples=30)
@@ -178,7 +178,7 @@ def test_a_damaged_last_checkpoint_costs_nothing_but_time(tmp_path, capsys):
     last = tmp_path / "parts" / "last.safetensors"
     last.write_bytes(last.read_bytes()[:-100])
     made = go_on(tmp_path / "parts", short())
-    assert made.progress.step == 14
+    assert made.counters.step == 14
     assert "previous.safetensors, of step 14, is taken instead" in capsys.readouterr().out
     run(made)
     assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")

@@ -115,7 +115,7 @@ def test_a_validation_loss_that_is_no_number_is_trouble(tmp_path, monkeypatch, v
     score, made = validation.evaluate, trainer(tmp_path / "run", config)
 
     def evaluate(*arguments):
-        return Evaluation(value, 1) if made.progress.step in (20, 40) else score(*arguments)
+        return Evaluation(value, 1) if made.counters.step in (20, 40) else score(*arguments)
 
     monkeypatch.setattr(validation, "evaluate", evaluate)
     records = run(made)
@@ -133,7 +133,7 @@ def test_validation_losses_that_stay_no_numbers_end_the_run(tmp_path, monkeypatc
     made = trainer(tmp_path / "run", dataclasses.replace(CONFIG, eval_every=10))
     score = validation.evaluate
     spoilt = Evaluation(np.nan, 1)
-    monkeypatch.setattr(validation, "evaluate", lambda *a: score(*a) if made.progress.step == 10 else spoilt)
+    monkeypatch.setattr(validation, "evaluate", lambda *a: score(*a) if made.counters.step == 10 else spoilt)
     with pytest.raises(DivergedError, match=r"step 40: the validation loss is .*, 3 times.*checkpoint, of step 10,"):
         run(made)
     for name, step in (("last", 40), ("best", 10)):
@@ -159,7 +159,7 @@ def test_weights_are_kept_only_when_a_loss_has_vouched_for_them(tmp_path):
 
     def spoilt(gradient, lr):
         norm = update(gradient, lr)
-        if made.progress.step == 99:  # the hundredth
+        if made.counters.step == 99:  # the hundredth
             made.network.parameters["w_out"][:] *= 1000
         return norm
 
@@ -177,16 +177,16 @@ def test_setbacks_far_apart_do_not_end_a_run(tmp_path):
     assert records[-1].reason == "completed"
 
 
-def test_what_counts_as_trouble():
+def test_what_counts_as_a_wrong_loss():
     network = CharLSTM(ModelConfig(20, 8, 1), threads=1)
-    guard = Rollback(network, Optimizer(CONFIG, network.parameters, network.team))
-    assert guard.trouble(np.nan, 1, None)
-    assert guard.trouble(np.inf, 1000, 1.5)
-    assert guard.trouble(4.6, 1000, 1.5)
-    assert not guard.trouble(4.4, 1000, 1.5)  # not three times the mean
-    assert not guard.trouble(2.9, 1000, 0.1)  # new text perhaps, but better than nothing known: log 20 is 3.0
-    assert not guard.trouble(9.0, 10, 1.5)  # a handful of characters can be surprising
-    assert not guard.trouble(9.0, 1000, None)
+    rollback = Rollback(network, Optimizer(CONFIG, network.parameters, network.team))
+    assert rollback.problem(np.nan, 1, None)
+    assert rollback.problem(np.inf, 1000, 1.5)
+    assert rollback.problem(4.6, 1000, 1.5)
+    assert not rollback.problem(4.4, 1000, 1.5)  # not three times the mean
+    assert not rollback.problem(2.9, 1000, 0.1)  # perhaps new text, but better than guessing: log 20 is 3.0
+    assert not rollback.problem(9.0, 10, 1.5)  # a few characters can be surprising
+    assert not rollback.problem(9.0, 1000, None)
 
 
 def test_patience_ends_a_run_that_gets_no_better(tmp_path):
