@@ -97,7 +97,7 @@ def _advance(run: Run, characters: int) -> None:
 def roll_back(run: Run, problem: str) -> RolledBack:
     """Restore the last good weights, halve the learning rate and zero the state; the text goes on as before."""
     counters = run.counters
-    counters.setbacks += 1
+    counters.setbacks += 1  # rollbacks in a row; checkpoints have the counter under this name
     counters.rate_scale /= 2
     run.rollback.restore_kept()
     run.state.h[:] = 0
