@@ -29,7 +29,8 @@ class Run:
 
     ``windows`` are the training windows, ``validation`` the ids that evaluations score, ``plan`` the length of the run,
     ``state`` the network's state before the next window, ``counters`` how far the run is, ``rollback`` the last good
-    weights. ``config`` is the given one, with the dropout filled in if it was left open.
+    weights. ``config`` is the given one, with the dropout filled in if it was left open. The checkpoints that a run
+    returns share memory with it: save them before the next step changes its arrays.
 
     Args:
         network: the model to train, with its starting values.
@@ -91,10 +92,9 @@ class Run:
         return sum(entry["step"] > best for entry in self.counters.history[-patience:]) >= patience
 
     # ---- to a checkpoint and back ---------------------------------------------------------------------
-    # Checkpoints share memory with the run: save them before the run's arrays change.
 
     def full_checkpoint(self) -> Checkpoint:
-        """Everything that a resume needs: the model, the optimiser's slots, the last good weights and the state."""
+        """Everything that a resume needs: model, optimiser slots, last good weights and state."""
         checkpoint = self.checkpoint(slots=self.optimizer.slots | self.rollback.to_checkpoint())
         checkpoint.state = self.state.h, self.state.c
         return checkpoint
@@ -102,7 +102,7 @@ class Run:
     def checkpoint(
         self, flat: np.ndarray | None = None, slots: Mapping[str, np.ndarray] = MappingProxyType({})
     ) -> Checkpoint:
-        """The model with its current parameters or those of ``flat`` (P,), and further buffers (P,) by slot name."""
+        """The model with its current parameters, or those in ``flat`` (P,), and more buffers (P,) by slot name."""
         self.counters.updates = self.optimizer.count
         self.counters.kept_step, self.counters.kept_updates = self.rollback.step, self.rollback.updates
         counters = asdict(self.counters)
