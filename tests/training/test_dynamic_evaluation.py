@@ -1,4 +1,4 @@
-"""Learning from a text while it is scored: against float64, and without a look ahead."""
+"""Dynamic evaluation: its loss against float64, and no character is predicted by weights that have seen it."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def ids(rng):
 
 
 def in_float64(model, ids, lr, steps, decay):
-    """The same loss by the equations of the paper, with the mean square so far."""
+    """The same loss by the equations of the paper, with the mean square over the segments so far."""
     parameters = {name: view.astype(float) for name, view in model.parameters.items()}
     original = {name: value.copy() for name, value in parameters.items()}
     squares = {name: np.zeros_like(value) for name, value in parameters.items()}
@@ -43,7 +43,7 @@ def in_float64(model, ids, lr, steps, decay):
 
 
 @pytest.mark.parametrize("steps", [7, 32])
-def test_the_loss_is_that_of_float64(ids, steps):
+def test_the_loss_matches_float64(ids, steps):
     model = network()
     found = evaluate_dynamically(model, ids, config=DynamicEvaluationConfig(2e-3, steps, 0.02))
     assert found.characters == len(ids) - 1
@@ -52,8 +52,8 @@ def test_the_loss_is_that_of_float64(ids, steps):
 
 def test_without_learning_it_is_the_static_loss(ids):
     model = network()
-    still = evaluate_dynamically(model, ids, config=DynamicEvaluationConfig(lr=0))
-    assert still.loss == pytest.approx(evaluate(model, ids).loss, rel=1e-6)
+    static = evaluate_dynamically(model, ids, config=DynamicEvaluationConfig(lr=0))
+    assert static.loss == pytest.approx(evaluate(model, ids).loss, rel=1e-6)
     with_context = evaluate_dynamically(model, ids[1:], before=int(ids[0]))
     assert with_context == evaluate_dynamically(model, ids)
 
@@ -79,7 +79,7 @@ def losses_of_segments(text):
     return losses
 
 
-def test_nothing_is_learnt_from_what_comes_later(ids):
+def test_nothing_is_learnt_from_later_text(ids):
     changed = ids.copy()
     changed[321:] = (changed[321:] + 1) % 6
     seen = [losses_of_segments(text) for text in (ids, changed)]
@@ -108,7 +108,7 @@ def test_an_interruption_leaves_the_weights_alone(ids):
     np.testing.assert_array_equal(model.parameters.flat, weights)
 
 
-def test_what_cannot_be_scored(ids):
+def test_a_text_that_is_too_short_and_weights_that_are_not_finite_are_errors(ids):
     with pytest.raises(ConfigError, match="fewer than 2"):
         evaluate_dynamically(network(), ids[:1])
     hopeless = network()
