@@ -98,25 +98,25 @@ class Plan:
     # ``before`` and ``after`` are the fractions of the run that were done before step ``step`` and after it.
 
     def evaluation_is_due(self, step: int, before: float, after: float, evaluation_s: float) -> bool:
-        """Whether to evaluate: every ``eval_every`` steps and at the end, or when an evenly spread one is due."""
+        """Whether to evaluate: every ``eval_every`` steps and at the end, or at evenly spread points of the run."""
         if after < 1 and self.config.eval_every is not None:
             return step % self.config.eval_every == 0
-        return self._spread_one_is_due(before, after, evaluation_s)
+        return self._is_at_spread_point(before, after, evaluation_s)
 
     def sample_is_due(self, step: int, before: float, after: float, evaluation_s: float) -> bool:
-        """Whether to write a sample: every ``sample_every`` steps, or early and with the spread evaluations."""
+        """Whether to write a sample: every ``sample_every`` steps, or early and at the evenly spread points."""
         every = self.config.sample_every
         if every is not None:
             return bool(every) and step % every == 0
-        return step in EARLY_SAMPLES or self._spread_one_is_due(before, after, evaluation_s)
+        return step in EARLY_SAMPLES or self._is_at_spread_point(before, after, evaluation_s)
 
     def save_is_due(self, step: int, before: float, after: float, evaluation_s: float, since_save_s: float) -> bool:
-        """Whether to save: every ``save_every`` steps, or each minute and with the spread evaluations."""
+        """Whether to save: every ``save_every`` steps, or each minute and at the evenly spread points."""
         if self.config.save_every is not None:
             return step % self.config.save_every == 0
-        return self._spread_one_is_due(before, after, evaluation_s) or since_save_s > SAVE_SECONDS
+        return self._is_at_spread_point(before, after, evaluation_s) or since_save_s > SAVE_SECONDS
 
-    def _spread_one_is_due(self, before: float, after: float, evaluation_s: float) -> bool:
+    def _is_at_spread_point(self, before: float, after: float, evaluation_s: float) -> bool:
         count = self.evaluations(evaluation_s)
         return after >= 1 or int(after * count) > int(before * count)
 
