@@ -5,12 +5,13 @@
     model = charrnn.load("checkpoints/fables")
     print(model.sample("The fox ", length=200, temperature=0.8))
 
-See :class:`charrnn.model.Model` for what a model can do.
+:class:`charrnn.model.Model` says what a model can do.
 """
 
 from charrnn.version import __version__
 
-# Not typing's, whose import takes longer than all that a Ctrl-C should find here; type checkers know the name.
+# Not typing.TYPE_CHECKING: importing typing is slow, and a Ctrl-C in that time ends in a traceback. Type checkers know
+# the name.
 TYPE_CHECKING = False
 
 __all__ = ["CharRNNError", "Model", "__version__", "load"]
@@ -23,7 +24,7 @@ _HOMES = {"CharRNNError": "charrnn.errors", "Model": "charrnn.model", "load": "c
 
 
 def __getattr__(name: str) -> object:
-    # Loaded when asked for: the command line must answer --help without waiting for Numba.
+    # Import on first use: the command line must answer --help without importing Numba.
     if name not in _HOMES:
         raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""The Python interface: a trained network together with its vocabulary, text in and NumPy out."""
+"""The Python interface: a trained network with its vocabulary; text goes in, text and NumPy arrays come out."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inference.ensemble import Ensemble, EnsembleSampler, require_one_vocabulary
 from charrnn.inference.loss import Evaluation, evaluate
 from charrnn.inference.sampler import BaseSampler, Choice, Sampler
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
 Text = str | bytes
 
-CHUNK, BATCH_CHUNK = 64, 4096  # characters drawn at a time, of one text and of many
+CHUNK, BATCH_CHUNK = 64, 4096  # characters drawn at a time, for one text and for many
 
 
 def load(
@@ -26,15 +26,15 @@ def load(
     threads: int | None = None,
     warn: Callable[[str], None] = warnings.warn,
 ) -> "Model":
-    """Load a model from a run's folder (its best checkpoint, else its last) or from a file.
+    """Load a model from the folder of a run (its best checkpoint, else its last) or from a file.
 
-    Where the best is damaged and the last, or the one before, is not, that one is taken and ``warn`` told.
-
-    With ``others``, of the same vocabulary and any size, the model is all of them: their probabilities are averaged.
+    If the best checkpoint is damaged, the last one is loaded, or the one before it, and ``warn`` is called with a
+    message. With ``others``, the model is an ensemble: the probabilities of all models are averaged. They must have the
+    same vocabulary, but can differ in size.
 
     Raises:
-        CheckpointError: there is none, or it is damaged.
-        VocabularyError: the models have not the same characters in the same order.
+        CheckpointError: there is no checkpoint, or none that is undamaged.
+        VocabularyError: the models do not have the same characters in the same order.
     """
     paths = [path, *others]
     checkpoints = [load_checkpoint(Path(each), warn=warn) for each in paths]
@@ -46,9 +46,10 @@ def load(
 
 
 class Model:
-    """A network, or an ensemble of several, and its vocabulary; ``checkpoint`` is where the (first) network came from.
+    """A network or an ensemble of several, with its vocabulary.
 
-    Texts are ``str``, or ``bytes`` for a model of bytes (``model.vocabulary.is_bytes``).
+    ``checkpoint`` is the checkpoint of the (first) network, or None. Texts are ``str``, or ``bytes`` for a model of
+    bytes (``model.vocabulary.is_bytes``).
 
     >>> import charrnn
     >>> model = charrnn.load(checkpoint)
@@ -63,21 +64,21 @@ class Model:
     True
     """
 
-    def __init__(self, network: CharLSTM | Ensemble, vocabulary: Vocabulary, checkpoint: Checkpoint | None = None):
+    def __init__(self, network: Network | Ensemble, vocabulary: Vocabulary, checkpoint: Checkpoint | None = None):
         self.network, self.vocabulary, self.checkpoint = network, vocabulary, checkpoint
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, threads: int | None = None) -> "Model":
-        """The model of a checkpoint that was read."""
-        network = CharLSTM(checkpoint.model, seed=None, threads=threads)
+        """The model that a checkpoint holds."""
+        network = Network(checkpoint.model, seed=None, threads=threads)
         network.set_parameters(checkpoint.parameters)
         return cls(network, checkpoint.vocabulary, checkpoint)
 
     def encode(self, text: Text, unknown: str | None = None) -> np.ndarray:
-        """Ids (N,) int32.
+        """The ids of a text, (N,) int32.
 
-        ``unknown`` characters are an "error", or one can "skip" or "replace" them.  None means error, unless rare
-        characters became U+FFFD when the model was trained: then others do too.
+        ``unknown`` says what to do with characters that the model does not know: "error", "skip" or "replace". None
+        means "replace" if rare characters became U+FFFD when the model was trained, else "error".
 
         Raises:
             VocabularyError: the model does not know a character.
@@ -87,7 +88,7 @@ class Model:
         return self.vocabulary.encode(text, unknown=unknown)
 
     def prime(self, text: Text, unknown: str | None = None) -> np.ndarray:
-        """Ids that a sampler starts from: the text's, or for an empty text the start of a line."""
+        """The ids (N,), N >= 1, that a sampler reads first: the ids of the text, or a line start if there are none."""
         ids = self.encode(text, unknown) if text else np.zeros(0, np.int32)
         if len(ids):
             return ids
@@ -101,7 +102,7 @@ class Model:
         seed: int = 0,
         unknown: str | None = None,
     ) -> BaseSampler:
-        """A sampler of ids that has read ``prime``: see :class:`charrnn.inference.sampler.Sampler`.
+        """A sampler of ids that has read ``prime``; see :class:`charrnn.inference.sampler.Sampler`.
 
         Raises:
             VocabularyError: ``prime`` has a character that the model does not know.
@@ -120,7 +121,7 @@ class Model:
         unknown: str | None = None,
         chunk: int = CHUNK,
     ) -> Iterator[Text]:
-        """Write ``length`` characters after ``prime``, yielded ``chunk`` at a time."""
+        """Write ``length`` characters after ``prime``, and yield them ``chunk`` at a time."""
         sampler = self.sampler(prime, 1, choice, seed, unknown)
         for start in range(0, length, chunk):
             yield self.vocabulary.decode(sampler.draw(min(chunk, length - start))[:, 0])
@@ -137,14 +138,14 @@ class Model:
         seed: int = 0,
         unknown: str | None = None,
     ) -> Text:
-        """A text of ``length`` characters that goes on from ``prime`` (which is not repeated).
+        """A text of ``length`` characters that continues ``prime``; it does not include ``prime``.
 
         Args:
-            prime: what the model has read before it writes.
-            length: how many characters.
-            temperature: 0 is greedy, below 1 safer, above 1 wilder.
+            prime: the text that the model reads before it writes.
+            length: number of characters to write.
+            temperature: 0 always takes the likeliest character; below 1 is safer, above 1 is wilder.
             top_k, top_p, min_p: see :class:`charrnn.inference.sampler.Choice`.
-            seed: the same seed writes the same text.
+            seed: the same seed gives the same text.
             unknown: what to do with characters of ``prime`` that the model does not know, as in :meth:`encode`.
 
         Raises:
@@ -168,9 +169,9 @@ class Model:
         stop: Text | None = None,
         unknown: str | None = None,
     ) -> list[Text]:
-        """``count`` texts drawn in one batch, each cut where ``stop`` would begin.
+        """``count`` texts, drawn as one batch, each cut before the first ``stop``.
 
-        Text k is the same for any count above k.
+        Text k is the same for every count above k.
 
         Raises:
             VocabularyError: ``prime`` has a character that the model does not know.
@@ -185,10 +186,10 @@ class Model:
         return [text.partition(stop)[0] for text in texts] if stop else texts
 
     def evaluate(self, text: Text) -> Evaluation:
-        """Loss, bits per character and perplexity on ``text``, every character after the first scored once.
+        """Loss, bits per character and perplexity of ``text``; every character but the first is scored once.
 
         Raises:
-            VocabularyError: the text is shorter than two characters, or has unknown ones.
+            VocabularyError: the text is shorter than two characters, or has one that the model does not know.
         """
         ids = self.encode(text)
         if len(ids) < 2:
@@ -196,14 +197,14 @@ class Model:
         return evaluate(self.network, ids)
 
     def loss(self, text: Text) -> float:
-        """Mean loss in nats per character: :meth:`evaluate`'s ``loss``."""
+        """The mean loss of ``text`` in nats per character."""
         return self.evaluate(text).loss
 
     def activations(self, text: Text, unknown: str | None = None) -> dict[str, np.ndarray]:
-        """What every cell does while the model reads ``text`` of N characters.
+        """The signals of every cell while the model reads ``text`` of N characters from a state of zeros.
 
-        Returns ``h``, ``c``, ``i``, ``f``, ``g``, ``o``, each (N, L, H) float32, row n after reading character n;
-        and ``log_probabilities`` (N, V) float64 of the character that follows, in nats.
+        Returns ``h``, ``c``, ``i``, ``f``, ``g``, ``o``, each (N, L, H) float32, where row n is the value after reading
+        character n, and ``log_probabilities`` (N, V) float64 in nats, where row n predicts character n + 1.
 
         Raises:
             VocabularyError: the text is empty, or has a character that the model does not know.

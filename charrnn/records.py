@@ -1,12 +1,16 @@
-"""What a training run reports. The loop yields these; the terminal shows them, ``metrics.jsonl`` keeps them.
+"""The records of a training run. The loop yields them, the terminal shows them, and ``metrics.jsonl`` keeps them.
 
-Losses are mean negative log-likelihoods in nats per character, ``bpc`` the same in bits; times are seconds.
+Losses are mean negative log-likelihoods in nats per character; ``bpc`` is the same in bits. Times are in seconds.
 """
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+ProgressCallback = Callable[[int, int], None]
+"""Called with the work done and the work there is."""
 
 
 def bits(nats: float) -> float:
@@ -16,12 +20,12 @@ def bits(nats: float) -> float:
 
 @dataclass(frozen=True)
 class Record:
-    """Base of all records; ``event`` is its name in JSON."""
+    """Base of all records; ``event`` is the name of the record in JSON."""
 
     event: ClassVar[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary: ``event`` first, non-finite numbers as ``None`` (NaN is not JSON)."""
+        """A dictionary for JSON: ``event`` comes first, and numbers that are not finite are None (JSON has no NaN)."""
         fields = {"event": self.event}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -33,10 +37,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Started(Record):
-    """The run is about to take its first step.
+    """The run is about to make its first step.
 
-    ``step`` is 0, or the step a resumed run continues from; ``total_steps`` is None under a time budget.
-    ``notes`` are sentences that the user should read (a byte-order mark dropped, fewer batch rows than asked for).
+    ``step`` is 0, or the step that a resumed run goes on from; ``total_steps`` is None under a time budget.
+    ``notes`` are sentences that the user should read, for example about fewer batch rows than asked for.
     """
 
     event = "started"
@@ -62,8 +66,11 @@ class Started(Record):
 
 @dataclass(frozen=True)
 class Step(Record):
-    """One update. ``epoch`` counts passes as a fraction, ``characters`` all characters trained on so far,
-    ``progress`` is the part of the run that is done, 0 to 1; ``grad_norm`` is taken before clipping."""
+    """One training step.
+
+    ``epoch`` counts passes over the text, with a fraction; ``characters`` all characters trained on so far.
+    ``progress`` is the fraction of the run that is done, 0 to 1. ``grad_norm`` is the norm before clipping.
+    """
 
     event = "step"
     step: int
@@ -81,9 +88,10 @@ class Step(Record):
 
 @dataclass(frozen=True)
 class Evaluated(Record):
-    """The validation part was scored. ``improved`` says that this is the best so far.
+    """The validation part was scored. ``improved`` says whether this is the best loss so far.
 
-    With averaged weights ``val_loss`` is the better of ``averaged_loss`` and ``raw_loss``; else these are None.
+    If the run averages its weights, ``val_loss`` is the better of ``averaged_loss`` and ``raw_loss``; otherwise these
+    two are None.
     """
 
     event = "evaluated"
@@ -100,9 +108,9 @@ class Evaluated(Record):
 
 @dataclass(frozen=True)
 class RolledBack(Record):
-    """Step ``step`` was in trouble: the weights are those after step ``to_step`` again, the learning rate is halved.
+    """Step ``step`` went wrong: the weights are again those after step ``to_step``, and the learning rate is halved.
 
-    ``rate_scale`` is what the schedule's rate is multiplied by from now on.
+    ``rate_scale`` multiplies the schedule's rate from now on.
     """
 
     event = "rolled_back"
@@ -114,13 +122,18 @@ class RolledBack(Record):
 
 @dataclass(frozen=True)
 class Diagnosed(Record):
-    """How the network is learning, after update ``step``; docs/DIAGNOSIS.md tells how to read it.
+    """How the network is learning, after update ``step``; docs/DIAGNOSIS.md explains the numbers.
 
-    For each layer: ``gradient_norms``, the norm of the gradient of a character's loss with respect to the layer's
-    pre-activations, at so many ``steps_back`` (0, 1, 2, 4, … and the window's first); ``half_lengths``, in how many
-    steps it halves, negative where it grows: doubles; ``gates``, for ``i``, ``f``, ``o`` the shares of values below 0.1
-    and above 0.9, for ``g`` and ``tanh_c`` that beyond ±0.9.  ``update_ratios``: by a parameter's name, the
-    norm of the update's change over that of the parameter before.  None is a number that there is not.
+    Attributes:
+        steps_back: 0, 1, 2, 4, … and the number of the window's first step, counted back from its last.
+        gradient_norms: for each layer the norm of the gradient of a character's loss with respect to the layer's
+            pre-activations, at each of ``steps_back``.
+        half_lengths: for each layer the number of steps in which that norm halves; negative if it doubles.
+        update_ratios: by parameter name the norm of the update over the norm of the parameter before.
+        gates: for each layer the shares of values below 0.1 and above 0.9 for ``i``, ``f`` and ``o``, and the share of
+            values beyond ±0.9 for ``g`` and ``tanh_c``.
+
+    A number that does not exist is None.
     """
 
     event = "diagnosed"
@@ -134,7 +147,7 @@ class Diagnosed(Record):
 
 @dataclass(frozen=True)
 class Saved(Record):
-    """A checkpoint is on disk, whole. ``reason`` is one of best, periodic, interrupted, finished."""
+    """A checkpoint was saved. ``reason`` is one of best, periodic, interrupted, finished."""
 
     event = "saved"
     step: int
@@ -144,7 +157,7 @@ class Saved(Record):
 
 @dataclass(frozen=True)
 class Sampled(Record):
-    """A text the model wrote while it learns."""
+    """A text that the model wrote during training."""
 
     event = "sampled"
     step: int
@@ -154,7 +167,10 @@ class Sampled(Record):
 
 @dataclass(frozen=True)
 class Finished(Record):
-    """The end. ``reason`` is one of completed, budget, patience, interrupted; ``verdict`` is a sentence on the fit."""
+    """The run ended.
+
+    ``reason`` is one of completed, budget, patience, interrupted. ``verdict`` says how well the model fits its text.
+    """
 
     event = "finished"
     step: int

@@ -17,10 +17,10 @@ from charrnn.commands.options import (
     with_option,
 )
 from charrnn.commands.train.new_run import given
-from charrnn.config import OnlineConfig
+from charrnn.config import DynamicEvaluationConfig
 from charrnn.errors import ConfigError, CorpusError
 
-_ONLINE = OnlineConfig()
+_ONLINE = DynamicEvaluationConfig()
 # Parameters that only these flags heed.
 _HEEDED_WITH = {
     **dict.fromkeys(("lr", "steps", "decay"), ("online",)),
@@ -160,11 +160,12 @@ def _score(model, part, bar) -> dict[str, Any]:
 
 
 def _online(model, part, options: dict[str, Any], bar) -> dict[str, Any]:
-    from charrnn.training.dynamic_evaluation import evaluate_online
+    from charrnn.training.dynamic_evaluation import evaluate_dynamically
 
-    config = OnlineConfig(options["lr"], options["steps"], options["decay"])
+    config = DynamicEvaluationConfig(options["lr"], options["steps"], options["decay"])
     with bar("Learning on") as progress:
-        return _as_dict(evaluate_online(model.network, part.ids, _before(part), config, progress)) | config.to_dict()
+        found = evaluate_dynamically(model.network, part.ids, _before(part), config, progress)
+    return _as_dict(found) | config.to_dict()
 
 
 def _baselines(model, part, training, bar) -> dict[str, Any]:

@@ -1,20 +1,20 @@
-"""The loss on a text, every character scored once, the state carried."""
+"""The loss of a text: every character is scored once, and the state is carried from window to window."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.network.network import CharLSTM
-from charrnn.records import bits
+from charrnn.network.network import Network
+from charrnn.records import ProgressCallback, bits
 from charrnn.text.windows import Places, ReadingWindows
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``loss`` in nats per character over ``characters`` scored characters."""
+    """The mean ``loss`` in nats per character over ``characters`` scored characters."""
 
     loss: float
     characters: int
@@ -26,15 +26,15 @@ class Evaluation:
 
     @property
     def perplexity(self) -> float:
-        """exp(loss): how many characters the model hesitates between."""
+        """exp(loss): among how many equally likely characters a guess would be as hard."""
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
 
 def scorable(ids: np.ndarray, before: int | None) -> np.ndarray:
-    """ids (N,), behind the id ``before`` if it is given: all but the first of the result can be predicted.
+    """ids (N,) with the id ``before`` put before them, if it is given: all but the first of the result can be scored.
 
     Raises:
-        ConfigError: nothing can.
+        ConfigError: the result has fewer than 2 characters.
     """
     text = np.asarray(ids)
     if before is not None:
@@ -45,49 +45,52 @@ def scorable(ids: np.ndarray, before: int | None) -> np.ndarray:
 
 
 def evaluate(
-    network: CharLSTM,
+    network: Network,
     ids: np.ndarray,
     before: int | None = None,
     batch: int = 32,
     steps: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Evaluation:
-    """Score ids (N,): N characters if the id ``before`` the first is given, else N - 1, from a state of zeros.
+    """The mean loss of ids (N,), read from a state of zeros in windows of at most ``steps`` steps and ``batch`` rows.
 
-    ``progress`` is called with the steps done and their number.
+    Scores N characters if ``before``, the id before the first one, is given, else N - 1. ``progress`` is called with
+    the number of steps done and the number of all.
 
     Raises:
-        ConfigError: nothing can be scored.
+        ConfigError: no character can be scored.
     """
     text = scorable(ids, before)
     loss = 0.0
-    for _, losses in _windows(network, text, batch, steps, progress):
-        loss += float(losses.sum(dtype=np.float64))
+    for _, found in _windows(network, text, batch, steps, progress):
+        loss += float(found.sum(dtype=np.float64))
     return Evaluation(loss / (len(text) - 1), len(text) - 1)
 
 
 def losses(
-    network: CharLSTM,
+    network: Network,
     ids: np.ndarray,
     before: int | None = None,
     batch: int = 32,
     steps: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> np.ndarray:
-    """The loss of each scored character in nats, (N,) float32, or (N - 1,) without ``before``; else as above.
+    """The loss of each scored character in nats: (N,) float32, or (N - 1,) without ``before``.
+
+    The arguments are those of :func:`evaluate`.
 
     Raises:
-        ConfigError: nothing can be scored.
+        ConfigError: no character can be scored.
     """
     text = scorable(ids, before)
-    found = np.empty(len(text) - 1, np.float32)
-    for places, values in _windows(network, text, batch, steps, progress):
-        found[places.at[places.own]] = values[places.own]
-    return found
+    result = np.empty(len(text) - 1, np.float32)
+    for places, found in _windows(network, text, batch, steps, progress):
+        result[places.at[places.own]] = found[places.own]
+    return result
 
 
 def _windows(network, text, batch, steps, progress) -> Iterator[tuple[Places, np.ndarray]]:
-    """The places k of windows and the losses (T, B) of text[k + 1] there, 0 where they do not count."""
+    """For each window its places k in the text, and the losses (T, B) of text[k + 1]; 0 where a loss does not count."""
     windows = ReadingWindows(len(text) - 1, batch, steps)
     state, done = network.initial_state(windows.batch), 0
     for places in windows:

@@ -14,7 +14,7 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell, clamp, require_cells
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.text.windows import ReadingWindows
 
 BLOCK, LEAST_BLOCKS = 500, 20  # characters that depend on each other, and blocks that tell anything of a spread
@@ -56,7 +56,7 @@ class Change:
 
 
 def tally(
-    network: CharLSTM,
+    network: Network,
     ids: np.ndarray,
     mask: np.ndarray | None = None,
     block: int = BLOCK,
@@ -205,7 +205,7 @@ class Ablation:
 
 
 def ablate(
-    network: CharLSTM,
+    network: Network,
     ids: np.ndarray,
     cells: Sequence[Cell],
     held: float | str = 0.0,
@@ -307,7 +307,7 @@ class _Passes:
             [np.asarray(self._mask[at[own]], bool) for at, own in ReadingWindows(len(self._ids) - 1, most=most)]
         )
 
-    def read(self, network: CharLSTM, most: int, means: Sequence[Cell] = ()) -> tuple[Tally, np.ndarray]:
+    def read(self, network: Network, most: int, means: Sequence[Cell] = ()) -> tuple[Tally, np.ndarray]:
         """The tally of ``network`` on at most ``most`` characters, and the means of cells."""
 
         def report(done: int, _: int) -> None:
@@ -324,7 +324,7 @@ def _rival(cells: Sequence[Cell], free: Tally, held: Tally) -> Rival:
     return Rival(tuple(cells), float(theirs[0]), float(theirs[3]))
 
 
-def _others(network: CharLSTM, cells: Sequence[Cell], count: int, generator: np.random.Generator) -> list[list[Cell]]:
+def _others(network: Network, cells: Sequence[Cell], count: int, generator: np.random.Generator) -> list[list[Cell]]:
     """Random choices of cells in the layers of ``cells``, none of which is among them; single cells never twice."""
     free = {}
     for layer in sorted({layer for layer, _ in cells}):

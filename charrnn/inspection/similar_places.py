@@ -16,7 +16,7 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.inspection.reading import SIGNALS
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.text.windows import WARM_UP, ReadingWindows
 
 SLACK = 1
@@ -55,7 +55,7 @@ class Moment:
 
 
 def on_set(
-    network: CharLSTM, ids: np.ndarray, start: int, stop: int, threshold: float = 0.5, signal: str = "c"
+    network: Network, ids: np.ndarray, start: int, stop: int, threshold: float = 0.5, signal: str = "c"
 ) -> OnSet:
     """The cells that are on all through characters ``start`` to ``stop`` of ids (N,), and off before and behind.
 
@@ -81,7 +81,7 @@ def on_set(
 
 
 def similar(
-    network: CharLSTM, ids: np.ndarray, wanted: OnSet, count: int = 10, progress: Progress | None = None
+    network: Network, ids: np.ndarray, wanted: OnSet, count: int = 10, progress: Progress | None = None
 ) -> list[Moment]:
     """The ``count`` places of ids (N,) most like the span of ``wanted``, itself left out; the likest first.
 
@@ -109,14 +109,14 @@ def similar(
     return [moment for moment in found if moment.shared][:count]
 
 
-def _values(network: CharLSTM, signal: str) -> np.ndarray:
+def _values(network: Network, signal: str) -> np.ndarray:
     """The signal (T, B, C) of the window that was read last."""
     values = network.signal(signal)
     values = values.reshape(*values.shape[:2], -1)
     return np.tanh(values) if signal == "c" else values
 
 
-def _together(network: CharLSTM, ids: np.ndarray, wanted: OnSet, progress: Progress | None) -> np.ndarray:
+def _together(network: Network, ids: np.ndarray, wanted: OnSet, progress: Progress | None) -> np.ndarray:
     """How many cells of the on-set are on after each character (N,) uint16."""
     windows, done = ReadingWindows(len(ids)), 0
     state, count = network.initial_state(windows.batch), np.zeros(len(ids), np.uint16)
@@ -158,7 +158,7 @@ def _candidates(together: np.ndarray, wanted: OnSet) -> list[tuple[int, int]]:
 
 
 def _states(
-    network: CharLSTM, ids: np.ndarray, spans: list[tuple[int, int]], threshold: float, signal: str
+    network: Network, ids: np.ndarray, spans: list[tuple[int, int]], threshold: float, signal: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each span (start, stop), which cells are on throughout and off around (C,): 1, -1 or 0; and means (C,)."""
     steps = WARM_UP + 2 + max((stop - start for start, stop in spans), default=0)

@@ -18,7 +18,7 @@ from charrnn.inspection.passage import Script
 from charrnn.kernels import compiler
 from charrnn.kernels.histograms import BINS, GRID, CellRange, Grid, count_columns, count_words
 from charrnn.kernels.simd import WIDTH
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.text.windows import WARM_UP, ReadingWindows
 
 KEPT_BYTES, MOST_KEPT = 1 << 26, 1 << 18  # of the bins that are kept, one byte each, and places
@@ -52,7 +52,7 @@ class Sweep:
 
 
 def sweep(
-    network: CharLSTM,
+    network: Network,
     script: Script,
     labels: Labels,
     count_of_labels: int,
@@ -71,7 +71,7 @@ def sweep(
 
 
 class _Counter:
-    def __init__(self, network: CharLSTM, script: Script, labels: int, signal: str, with_states: bool):
+    def __init__(self, network: Network, script: Script, labels: int, signal: str, with_states: bool):
         self._network, self._script, self._signal = network, script, signal
         config, characters = network.config, len(script)
         self._padded = -(-config.hidden // WIDTH) * WIDTH

@@ -259,9 +259,6 @@ class Network:
         return _WindowPass(self, x, state, team, regular if dropout else None)
 
 
-CharLSTM = Network
-
-
 class _WindowPass:
     """A network's work on one window: views of the workspace, and the phases of the work."""
 

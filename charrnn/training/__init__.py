@@ -1,8 +1,7 @@
-"""Training: a loop that is a generator of records and knows no screen and no file format.
+"""Training a model: the loop, which yields records and knows no screen, and everything that a step and a run decide.
 
-Everything a step does is a function of the configuration, the text and the step's number, so a run that is
-stopped and resumed goes through the same bits as one that is not.  (A run under a time budget is the exception: its
-learning rate follows the clock.)
+The room may import errors, records, config, system, text, kernels, network, checkpoints and inference. Begin with
+``trainer.py`` (the loop), then read ``step.py`` (one step) and ``run.py`` (what a step works on).
 """
 
 from charrnn.training.step import DivergedError

@@ -1,50 +1,51 @@
-"""The loss of a model that goes on learning from the text it is tested on: dynamic evaluation.
+"""Dynamic evaluation: the loss of a model that goes on learning from the text it is tested on.
 
-Krause, Kahembwe, Murray & Renals (2018), "Dynamic evaluation of neural sequence models".  The text is scored segment
-by segment, and each segment before the weights learn from it, so every character is predicted by weights that have
-seen only what stands before it: the loss is a code length that a receiver, who learns along, could decode.
+Krause, Kahembwe, Murray & Renals (2018), "Dynamic evaluation of neural sequence models". Each segment of the text is
+scored first, and then the weights learn from it. So the weights that predict a character have only seen earlier text,
+and the loss is a code length: a receiver who learns in the same way could decode the text.
 
-As in the paper, a gradient is divided by the root of its mean square, and weights are drawn back to what they were,
-those with large gradients more than others.  Unlike there, the mean is over the segments read so far, not over the
-training text, which so need not be at hand.
+As in the paper, an update divides the gradient by the root of its mean square, and draws the weights back to their
+original values, more where gradients are large. Unlike in the paper, the mean square is taken over the segments read so
+far, not over the training text, which then need not be available.
 """
 
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 
-from charrnn.config import OnlineConfig
+from charrnn.config import DynamicEvaluationConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import Evaluation, scorable
 from charrnn.kernels import compiler
 from charrnn.kernels.optimizers import Adaptation, Adapted, adapt, mean_squares
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.network.parameters import aligned_zeros
+from charrnn.records import ProgressCallback
 from charrnn.training.optimizer import RANGE
 
-_EPSILON = 0.01  # in means of the roots of mean squares
+_EPSILON = 0.01  # added to each root mean square, as a multiple of their mean
 
 
-def evaluate_online(
-    network: CharLSTM,
+def evaluate_dynamically(
+    network: Network,
     ids: np.ndarray,
     before: int | None = None,
-    config: OnlineConfig | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    config: DynamicEvaluationConfig | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Evaluation:
-    """Score ids (N,), learning from each segment of them after they are scored; the network is left as it was.
+    """Score ids (N,) segment by segment, and learn from each segment after it is scored.
 
-    N characters are scored if the id ``before`` the first is given, else N - 1, from a state of zeros.  ``progress``
-    is called with the characters scored and their number.
+    Scores N characters if ``before``, the id before the first one, is given, else N - 1. The state starts at zeros. The
+    network's parameters are restored at the end. ``progress`` is called with the number of characters scored so far and
+    the number of all.
 
     Raises:
-        ConfigError: nothing can be scored, or the weights are no longer numbers.
+        ConfigError: the text is too short, or the weights are no longer numbers.
     """
     text = scorable(ids, before)
     scored = len(text) - 1
     compiler.prepare(mean_squares, adapt)
-    config = config or OnlineConfig()
+    config = config or DynamicEvaluationConfig()
     parameters = network.parameters.flat
     original, squares = aligned_zeros(parameters.size), aligned_zeros(parameters.size)
     original[:] = parameters
@@ -64,20 +65,20 @@ def evaluate_online(
     return Evaluation(loss / scored, scored)
 
 
-def _learn(network: CharLSTM, squares, original, part: float, config: OnlineConfig) -> None:
-    """One update from the network's gradient, shared out in ranges."""
+def _learn(network: Network, squares, original, weight: float, config: DynamicEvaluationConfig) -> None:
+    """Make one update from the network's gradient; ``weight`` is the weight of its square in the mean ``squares``."""
     buffers = Adapted(network.parameters.flat, network.gradient.flat, squares, original)
-    bounds = [*range(0, squares.size, RANGE), squares.size]
-    ranges = list(itertools.pairwise(bounds))
+    ranges = list(itertools.pairwise([*range(0, squares.size, RANGE), squares.size]))
     sums = np.zeros(len(ranges))
-    first = [
-        (mean_squares, (buffers, start, stop, np.float32(part), chunk, sums))
-        for chunk, (start, stop) in enumerate(ranges)
-    ]
-    network.team.share_out(first)
+    network.team.share_out(
+        [
+            (mean_squares, (buffers, start, stop, np.float32(weight), number, sums))
+            for number, (start, stop) in enumerate(ranges)
+        ]
+    )
     mean = sums.sum() / network.parameters.size
     if not mean:
-        return  # nothing to learn: every gradient so far is 0
+        return  # every gradient so far is 0
     settings = Adaptation(*map(np.float32, (config.lr, config.decay, mean, _EPSILON * mean)))
     network.team.share_out([(adapt, (buffers, start, stop, settings)) for start, stop in ranges])
     network.parameters_changed()

@@ -1,4 +1,4 @@
-"""Optimisers over the flat parameter buffer: clip, update and average in one pass, shared out in ranges."""
+"""The optimisers: clip the gradient, update the parameters and average them, in ranges of the flat parameter buffer."""
 
 import itertools
 import math
@@ -25,8 +25,8 @@ from charrnn.network.cells import is_bias
 from charrnn.network.parameters import ALIGNMENT, Parameters, aligned_zeros
 from charrnn.system.threads import Team
 
-RANGE = 16_384  # elements, short enough for a sum of squares in float32
-SHARE = 32  # ranges that are worth waking a thread for
+RANGE = 16_384  # elements; few enough for a sum of squares in float32
+RANGES_A_THREAD = 32  # fewer ranges are not worth the waking of a thread
 
 SLOTS = {"adamw": ("m", "v"), "adam": ("m", "v"), "rmsprop": ("v",), "adagrad": ("v",), "sgd": ("m",)}
 KERNELS = {"adamw": adam, "adam": adam, "rmsprop": rmsprop, "adagrad": rmsprop, "sgd": sgd}
@@ -37,9 +37,9 @@ f32 = np.float32
 class Optimizer:
     """Updates ``parameters`` in place.
 
-    ``slots`` holds the moments by name, each flat like the parameters, and with ``config.ema`` the parameters' moving
-    average, ``ema``; ``count`` is the number of updates made.  Weight decay and L1 leave biases alone; the embedding
-    and all weights are decayed.
+    ``slots`` holds buffers (P,) float32, flat like the parameters: the moments ``m`` and ``v``, as far as the optimiser
+    has them, and with ``config.ema`` the moving average ``ema`` of the parameters. ``count`` is the number of updates.
+    Weight decay and L1 apply to the embedding and all weights, not to biases.
     """
 
     def __init__(self, config: TrainConfig, parameters: Parameters, team: Team):
@@ -63,18 +63,18 @@ class Optimizer:
         self._sums = np.zeros(len(ranges))
 
     def norm(self, gradient: Parameters, bound: float = math.inf) -> float:
-        """The gradient's Euclidean norm, with each element limited to ± bound."""
+        """The Euclidean norm of the gradient, each element of which is limited to ± ``bound``."""
 
         def squares(worker, first, last):
             sum_of_squares(gradient.flat, self._ranges, first, last, f32(bound), self._sums)
 
-        self._share(squares)
+        self._run_on_ranges(squares)
         return math.sqrt(self._sums.sum())
 
     def update(self, gradient: Parameters, lr: float) -> float:
-        """One update at rate ``lr``; returns the gradient's norm before clipping.
+        """Make one update with the learning rate ``lr``; returns the norm of the gradient before clipping.
 
-        If the norm is not finite nothing is changed: the caller decides what to do.
+        If the norm is not finite, nothing changes, and the caller decides what to do.
         """
         norm = self.norm(gradient)
         if not math.isfinite(norm):
@@ -82,7 +82,7 @@ class Optimizer:
         self.count += 1
         regimes = self._regimes(gradient, norm, lr)
         settings = self._settings(lr)
-        # The average forgets its beginning faster while it is young, as TensorFlow's num_updates has it.
+        # The decay is lower at the start, so that the average soon forgets the first weights (TensorFlow: num_updates).
         weight = f32(1 - min(self.config.ema, (1 + self.count) / (10 + self.count)))
 
         def update(worker, first, last):
@@ -91,26 +91,25 @@ class Optimizer:
             if self.config.ema:
                 update_average(self.slots["ema"], self.parameters.flat, self._ranges, first, last, weight)
 
-        self._share(update)
+        self._run_on_ranges(update)
         return norm
 
     def _regimes(self, gradient: Parameters, norm: float, lr: float) -> Regimes:
-        """What is done to biases, and to weights: clipping by value, then by norm, then regularisation."""
+        """Clipping by value, then by norm, and regularisation: the constants for biases, and those for weights."""
         config = self.config
         bound, clip = math.inf, 1.0
         if config.clip_value:
             bound = config.clip_value
             norm = self.norm(gradient, bound) if config.clip else norm
         if config.clip:
-            # PyTorch's clip_grad_norm_ adds the same small number.
-            clip = min(1.0, config.clip / (norm + 1e-6))
+            clip = min(1.0, config.clip / (norm + 1e-6))  # 1e-6 as in PyTorch's clip_grad_norm_
         biases = Regime(f32(bound), f32(clip), f32(0), f32(0), f32(1))
         if config.optimizer == "adamw":
             return Regimes(biases, biases._replace(l1=f32(config.l1), decay=f32(1 - lr * config.decay)))
         return Regimes(biases, biases._replace(l1=f32(config.l1), l2=f32(config.decay)))
 
     def _settings(self, lr: float) -> Adam | RMSprop | SGD:
-        """The kernel's own settings."""
+        """The settings that only this optimiser's kernel has."""
         config = self.config
         beta1, beta2, epsilon = f32(config.beta1), f32(config.beta2), f32(config.epsilon)
         match config.optimizer:
@@ -124,8 +123,9 @@ class Optimizer:
                 root = f32(math.sqrt(1 - config.beta2**self.count))
                 return Adam(f32(lr / (1 - config.beta1**self.count)), beta1, beta2, root, epsilon)
 
-    def _share(self, work):
+    def _run_on_ranges(self, work):
+        """Call ``work(worker, first, last)`` on all threads, so that together they cover all ranges."""
         count = len(self._ranges)
-        parts = min(self.team.threads, max(1, count // SHARE))
+        parts = min(self.team.threads, max(1, count // RANGES_A_THREAD))
         bounds = [count * part // parts for part in range(parts + 1)]
         self.team.run(work, list(itertools.pairwise(bounds)))

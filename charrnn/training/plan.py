@@ -1,10 +1,9 @@
-"""How long a run is and how often it stops to look, where the user leaves that open.
+"""How long a run is, what is due after each step, and how much time the run has taken.
 
-When a run evaluates, writes a sample and saves.
+:class:`Plan` answers from the settings and the text. :class:`Clock` measures: only a run under a time budget depends on
+it, and the saves that are due every minute.
 
-``before`` and ``after`` are the parts of the run, 0 to 1, that were done before the step and after it.
-
-A run's time: how long it has lasted, what it is worth, and how much of it is kept for the end.
+Many functions here take ``done``, the fraction of the run that is finished, from 0 to 1.
 """
 
 import math
@@ -13,34 +12,38 @@ from dataclasses import replace
 
 from charrnn.config import TrainConfig
 
-# Without epochs, steps or a time budget, a run reads about this many characters …
+# A run without epochs, steps or a time budget reads about CHARACTERS characters, within these limits.
 CHARACTERS = 10_000_000
-# … in a number of epochs between these, and takes at least so many steps.
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
-EVALUATIONS = 12  # of a run, unless it has more epochs than that
+EVALUATIONS = 12  # in a run of at most as many epochs; a longer run has one an epoch
 FEWEST_EVALUATIONS, MOST_EVALUATIONS = 4, 40
-EVALUATION_SHARE = 0.08  # of a time budget that evaluations may take
+EVALUATION_SHARE = 0.08  # of a time budget: evaluations may take this much
+EARLY_SAMPLES = (10, 30, 100, 300, 1000, 3000)  # steps: texts change fastest early in a run
+SAVE_SECONDS = 60.0  # between two saves, unless the settings say otherwise
+
+FIRST_SAVE_S = 0.1  # estimate of the duration of a save, before the first one
+PROCESS_S = 0.3  # kept free of a time budget for the start and the end of the Python process
 
 
 def fitting_dropout(parameters: int, epochs: float, length: int) -> float:
-    """The dropout for a model that reads a text of ``length`` characters so many times.
+    """The dropout that suits a model with ``parameters`` weights and ``epochs`` passes over ``length`` characters.
 
-    It grows with the logarithm of how much the model can learn by heart, parameters times epochs over length: 0.2 for
-    2x256 and ten epochs of a million characters, 0.5 for thirty epochs of a hundred thousand, none for a few
-    epochs of many millions.  docs/LOG.md has what it was fitted to.
+    It grows with the logarithm of parameters · epochs / length, which says how much the model can memorise: 0.2 for
+    2x256 and ten epochs of a million characters, 0.5 for thirty epochs of a hundred thousand, 0 for a few epochs of
+    many millions. docs/LOG.md lists the runs that the formula was fitted to.
     """
     pressure = parameters * epochs / length
     return round(min(0.5, max(0.0, 0.2 + 0.225 * math.log10(pressure / 8.6))), 2)
 
 
 class Plan:
-    """The plan of a run.
+    """The length of a run, and the steps after which it evaluates, writes a sample and saves.
 
     Args:
-        config: what was asked for.
-        length: characters to train on.
-        windows: updates of an epoch.
+        config: the settings of the run.
+        length: number of characters in the training part.
+        windows: number of updates in an epoch.
     """
 
     def __init__(self, config: TrainConfig, length: int, windows: int):
@@ -48,23 +51,16 @@ class Plan:
 
     @property
     def epochs(self) -> float | None:
-        """Passes over the text; None where the end is a number of steps or of seconds."""
+        """Passes over the text; None if the run ends after a number of steps or of seconds."""
         if self.config.epochs is not None:
             return self.config.epochs
         if self.config.steps is not None or self.config.time_budget is not None:
             return None
         return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(self.config.effort * CHARACTERS / self.length)))
 
-    def dropout(self, parameters: int) -> float:
-        """The dropout that suits a model of so many parameters; a run by the clock is taken for one by epochs."""
-        steps = self.config.steps
-        own = replace(self.config, steps=None, time_budget=None)
-        epochs = steps / self.windows if steps else Plan(own, self.length, self.windows).epochs
-        return fitting_dropout(parameters, epochs, self.length)
-
     @property
     def total_steps(self) -> int | None:
-        """Updates; None under a time budget."""
+        """Number of updates; None under a time budget."""
         if self.config.steps is not None:
             return self.config.steps
         if self.config.time_budget is not None:
@@ -72,92 +68,86 @@ class Plan:
         steps = math.ceil(self.epochs * self.windows)
         return steps if self.config.epochs is not None else max(steps, FEWEST_STEPS)
 
-    def done(self, step: int, elapsed_s: float, closing_s: float) -> float:
-        """The part of the run that is done, 0 to 1, after ``step`` updates and so many seconds.
+    def dropout(self, parameters: int) -> float:
+        """The dropout that suits a model with ``parameters`` weights in this run.
 
-        The last evaluation and save are part of a time budget; ``closing_s`` is what they take.
+        A run under a time budget counts as a run of default length, since its number of epochs is unknown.
+        """
+        steps = self.config.steps
+        default = Plan(replace(self.config, steps=None, time_budget=None), self.length, self.windows)
+        return fitting_dropout(parameters, steps / self.windows if steps else default.epochs, self.length)
+
+    def done(self, step: int, elapsed_s: float, closing_s: float) -> float:
+        """The fraction of the run that is done after ``step`` updates and ``elapsed_s`` seconds.
+
+        ``closing_s`` is the duration of the last evaluation and save, which a time budget includes.
         """
         if self.config.time_budget is not None:
             return min(1.0, elapsed_s / max(self.config.time_budget - closing_s, 1e-9))
         return min(1.0, step / self.total_steps)
 
     def evaluations(self, evaluation_s: float) -> int:
-        """How many evaluations the whole run has, spread evenly, if one takes ``evaluation_s``."""
-        times = min(MOST_EVALUATIONS, max(EVALUATIONS, round(self.epochs or 0)))
+        """How many evaluations the whole run has, evenly spread, if one takes ``evaluation_s`` seconds."""
+        count = min(MOST_EVALUATIONS, max(EVALUATIONS, round(self.epochs or 0)))
         if self.config.time_budget is not None and evaluation_s:
             affordable = EVALUATION_SHARE * self.config.time_budget / evaluation_s
-            times = int(min(times, max(FEWEST_EVALUATIONS, affordable)))
-        return times
+            count = int(min(count, max(FEWEST_EVALUATIONS, affordable)))
+        return count
 
+    # ---- what is due after a step --------------------------------------------------------------------
+    # ``before`` and ``after`` are the fractions of the run that were done before step ``step`` and after it.
 
-SAVE_SECONDS = 60.0
-EARLY_SAMPLES = (10, 30, 100, 300, 1000, 3000)
+    def evaluation_is_due(self, step: int, before: float, after: float, evaluation_s: float) -> bool:
+        """Whether to evaluate: every ``eval_every`` steps and at the end, or at evenly spread points of the run."""
+        if after < 1 and self.config.eval_every is not None:
+            return step % self.config.eval_every == 0
+        return self._is_at_spread_point(before, after, evaluation_s)
 
-
-class Agenda:
-    """What is due after a step.
-
-    It follows from the step alone, but for saves that the clock asks for and for runs under a time budget.
-    """
-
-    def __init__(self, config: TrainConfig, plan: Plan):
-        self._config, self._plan = config, plan
-
-    def evaluation(self, step: int, before: float, after: float, evaluation_s: float) -> bool:
-        """Whether to score the validation part: every so many steps, or as the plan spreads it, and at the end."""
-        if after < 1 and self._config.eval_every is not None:
-            return step % self._config.eval_every == 0
-        return self._planned(before, after, evaluation_s)
-
-    def sample(self, step: int, before: float, after: float, evaluation_s: float) -> bool:
-        """Whether to write a text: every so many steps, or a few early ones and then with the plan's evaluations."""
-        every = self._config.sample_every
+    def sample_is_due(self, step: int, before: float, after: float, evaluation_s: float) -> bool:
+        """Whether to write a sample: every ``sample_every`` steps, or early and at the evenly spread points."""
+        every = self.config.sample_every
         if every is not None:
             return bool(every) and step % every == 0
-        return step in EARLY_SAMPLES or self._planned(before, after, evaluation_s)
+        return step in EARLY_SAMPLES or self._is_at_spread_point(before, after, evaluation_s)
 
-    def save(self, step: int, before: float, after: float, evaluation_s: float, since_save_s: float) -> bool:
-        """Whether to save: every so many steps, or with the plan's evaluations and each minute."""
-        if self._config.save_every is not None:
-            return step % self._config.save_every == 0
-        return self._planned(before, after, evaluation_s) or since_save_s > SAVE_SECONDS
+    def save_is_due(self, step: int, before: float, after: float, evaluation_s: float, since_save_s: float) -> bool:
+        """Whether to save: every ``save_every`` steps, or each minute and at the evenly spread points."""
+        if self.config.save_every is not None:
+            return step % self.config.save_every == 0
+        return self._is_at_spread_point(before, after, evaluation_s) or since_save_s > SAVE_SECONDS
 
-    def _planned(self, before: float, after: float, evaluation_s: float) -> bool:
-        times = self._plan.evaluations(evaluation_s)
-        return after >= 1 or int(after * times) > int(before * times)
-
-
-FIRST_SAVING_S = 0.1  # that a save takes, until there was one
-PROCESS_S = 0.3  # of a time budget for what stands around a run: the interpreter's start and end
+    def _is_at_spread_point(self, before: float, after: float, evaluation_s: float) -> bool:
+        count = self.evaluations(evaluation_s)
+        return after >= 1 or int(after * count) > int(before * count)
 
 
 class Clock:
-    """The time of one run, all its parts together.
+    """Measures the time of a run, and predicts what its evaluations and saves will take.
 
-    ``rate`` is characters a second, a running mean, None before the first step; ``evaluation_s`` and ``saving_s``
-    what evaluations and saves take.
+    ``rate`` is a running mean of the characters trained on per second, None before the first step; ``save_s`` is the
+    duration of the last save.
 
     Args:
-        plan: what the run is to be.
-        earlier_s: seconds that it took before it was resumed.
-        scored: characters that an evaluation reads.
+        plan: the plan of the run.
+        earlier_s: seconds that the run took before it was resumed.
+        scored: number of characters that an evaluation reads.
     """
 
     def __init__(self, plan: Plan, earlier_s: float, scored: int):
         self._plan, self._earlier_s, self._scored = plan, earlier_s, scored
         self._evaluation_s: float | None = None
-        self.saving_s = FIRST_SAVING_S
+        self.save_s = FIRST_SAVE_S
         self.rate: float | None = None
         self.start()
 
     def start(self, begun: float | None = None) -> None:
-        """Begin to count, now or from a moment of ``time.monotonic`` on."""
+        """Start to count, now or at ``begun``, a time that ``time.monotonic`` returned."""
         self._saved_at = time.monotonic()
         self._started_at = self._saved_at if begun is None else begun
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds of the run so far."""
+        """Seconds that the run has taken so far."""
         return self._earlier_s + time.monotonic() - self._started_at
 
     @property
@@ -166,29 +156,26 @@ class Clock:
         return time.monotonic() - self._saved_at
 
     def done(self, step: int) -> float:
-        """The part of the run that is done after ``step`` updates, 0 to 1.
-
-        Only under a time budget does it depend on the time.
-        """
-        return self._plan.done(step, self.elapsed_s, self.evaluation_s + self.saving_s + PROCESS_S)
+        """The fraction of the run that is done after ``step`` updates."""
+        return self._plan.done(step, self.elapsed_s, self.evaluation_s + self.save_s + PROCESS_S)
 
     @property
     def evaluation_s(self) -> float:
-        """What an evaluation takes: as the last one did; before there was one, by the speed of training."""
+        """Seconds that the last evaluation took; before the first one, an estimate from the speed of training."""
         if self._evaluation_s is None:
             return 0.0 if self.rate is None else self._scored / (3 * self.rate)
         return self._evaluation_s
 
     def evaluated(self, seconds: float) -> None:
-        """Say what an evaluation took."""
+        """Note that an evaluation took ``seconds``."""
         self._evaluation_s = seconds
 
     def saved(self, seconds: float) -> None:
-        """Say that there was a save, and what it took."""
-        self.saving_s, self._saved_at = seconds, time.monotonic()
+        """Note that a save has just ended, and that it took ``seconds``."""
+        self.save_s, self._saved_at = seconds, time.monotonic()
 
-    def read(self, characters: int, seconds: float) -> float:
-        """Say that so many characters were trained on; the running mean of characters a second."""
+    def trained(self, characters: int, seconds: float) -> float:
+        """Note that a step trained on ``characters`` in ``seconds``; returns ``rate``."""
         rate = characters / max(seconds, 1e-9)
         self.rate = rate if self.rate is None else 0.9 * self.rate + 0.1 * rate
         return self.rate

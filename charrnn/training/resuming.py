@@ -1,4 +1,4 @@
-"""Going on with a run under other settings, or on another text, than it was begun with."""
+"""Resuming a run under other settings or on another text: which parts of its checkpoint still apply."""
 
 from dataclasses import replace
 
@@ -9,49 +9,45 @@ from charrnn.config import TrainConfig
 from charrnn.text.windows import fitting_window
 from charrnn.training.optimizer import SLOTS
 
-_WINDOWS = ("seq_len", "batch_size", "split", "seed")  # what settles which characters a batch row reads
+_WINDOWS = ("seq_len", "batch_size", "split", "seed")  # settings that decide which characters a batch row reads
 
 
 def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_other_text: bool) -> Checkpoint:
-    """The checkpoint as one of a run with ``config`` on a training part of so many characters.
+    """The checkpoint of a run, changed to fit the settings ``config`` and a training part of ``characters`` characters.
 
-    What fits goes on. The rest begins anew: moments with another optimiser, an average of the weights that was not kept
-    before, with other windows or another text the epoch and what the batch rows remember, and with another text or
-    split the evaluations, and so what is best, patience and plateaus.
+    What still applies is kept. The rest starts anew:
+
+    - with another optimiser its moments, and with ``ema`` an average that the run did not keep before;
+    - with other windows or another text the epoch, and the state of the batch rows;
+    - with another text or split the evaluations, and so the best loss, patience and plateaus.
     """
-    before, progress, slots, state = (
-        checkpoint.training,
-        dict(checkpoint.progress),
-        checkpoint.optimizer,
-        checkpoint.state,
-    )
+    before, counters, history = checkpoint.training, dict(checkpoint.counters), checkpoint.history
+    slots, state = checkpoint.optimizer, checkpoint.state
     if is_other_text or any(getattr(before, name) != getattr(config, name) for name in _WINDOWS):
         batch, _ = fitting_window(characters, config.batch_size, config.seq_len)
         layers, hidden = checkpoint.model.layers, checkpoint.model.hidden
         state = {name: np.zeros((layers, batch, hidden), np.float32) for name in state}
-        progress["window"] = 0
-    history = checkpoint.history
+        counters["window"] = 0
     if is_scored_anew(checkpoint, config, is_other_text):
-        progress |= {"val_loss": None, "best_val_loss": None, "best_step": None, "unscored": 0}
+        counters |= {"val_loss": None, "best_val_loss": None, "best_step": None, "unscored": 0}
         history = []
-    moments = (*SLOTS[config.optimizer], *(["ema"] if config.ema else []))
+    names = (*SLOTS[config.optimizer], *(["ema"] if config.ema else []))
     if before.optimizer != config.optimizer:
-        slots = {slot: _times(checkpoint, 0) for slot in SLOTS[config.optimizer]}
-        progress["updates"] = 0
-    slots = {"ema": _times(checkpoint, 1)} | slots
-    kept = ("kept", *(f"kept_{slot}" for slot in moments))
-    if not slots.keys() >= set(kept):
-        progress |= {"kept_step": progress["step"], "kept_updates": progress["updates"]}
+        slots = {slot: _scaled_parameters(checkpoint, 0) for slot in SLOTS[config.optimizer]}
+        counters["updates"] = 0
+    slots = {"ema": _scaled_parameters(checkpoint, 1)} | slots
+    kept = ("kept", *(f"kept_{slot}" for slot in names))
+    if not slots.keys() >= set(kept):  # the kept weights were those of the checkpoint, or have other slots
+        counters |= {"kept_step": counters["step"], "kept_updates": counters["updates"]}
         kept = ()
-    slots = {slot: slots[slot] for slot in (*moments, *kept)}
-    return replace(checkpoint, progress=progress, history=history, optimizer=slots, state=state, training=config)
+    slots = {slot: slots[slot] for slot in (*names, *kept)}
+    return replace(checkpoint, counters=counters, history=history, optimizer=slots, state=state, training=config)
 
 
 def is_scored_anew(checkpoint: Checkpoint, config: TrainConfig, is_other_text: bool) -> bool:
-    """Whether the run was scored on another validation part: then losses are not to be compared."""
+    """Whether the run will evaluate on another validation part, so that earlier losses cannot be compared."""
     return is_other_text or checkpoint.training.split != config.split
 
 
-def _times(checkpoint: Checkpoint, factor: int) -> dict[str, np.ndarray]:
-    """The parameters, or zeros of their shapes."""
+def _scaled_parameters(checkpoint: Checkpoint, factor: int) -> dict[str, np.ndarray]:
     return {name: np.float32(factor) * value for name, value in checkpoint.parameters.items()}

@@ -1,4 +1,4 @@
-"""The last good state of a run, in memory and in its checkpoints, and when to go back to it."""
+"""The last good weights of a run: when to keep them, when to return to them, and how checkpoints hold them."""
 
 import math
 from collections.abc import Mapping
@@ -6,23 +6,22 @@ from collections.abc import Mapping
 import numpy as np
 
 from charrnn.errors import CheckpointError
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.training.optimizer import Optimizer
 
-SNAPSHOT_STEPS = 100  # between two snapshots
-EXPLOSION = 3.0  # a loss so many times the running mean …
-JUDGED_CHARACTERS = 64  # … over a window of at least so many characters
-IN_A_ROW = 3  # the setback that ends a run
+KEEP_STEPS = 100  # steps between two copies of the weights
+LOSS_JUMP = 3.0  # a loss is too high if it is this many times the running mean …
+JUDGED_CHARACTERS = 64  # … in a window of at least so many characters: a shorter one can be surprising
+MOST_IN_A_ROW = 3  # this rollback in a row ends the run
 
 
 class Rollback:
-    """Keeps the parameters and moments of a step that was good: of ``step``, when there had been ``updates``.
+    """A copy of the weights and of the optimiser's slots after a good step.
 
-    A loss is in trouble if it is not a number, or if it is over three times the running mean and worse than to know
-    nothing (log V): text that is only new to the model can be the first, hardly both.
+    ``step`` is the step after which the copy was made, ``updates`` the optimiser's count of updates at that time.
     """
 
-    def __init__(self, network: CharLSTM, optimizer: Optimizer):
+    def __init__(self, network: Network, optimizer: Optimizer):
         self._network, self._optimizer = network, optimizer
         self._buffers = {"kept": network.parameters.flat}
         self._buffers |= {f"kept_{slot}": buffer for slot, buffer in optimizer.slots.items()}
@@ -30,51 +29,55 @@ class Rollback:
         self.keep(0)
 
     def keep(self, step: int) -> None:
-        """Remember the state after ``step`` steps."""
+        """Copy the current weights and slots, which are those after ``step`` steps."""
         self.step, self.updates = step, self._optimizer.count
         for name, buffer in self._buffers.items():
             np.copyto(self._kept[name], buffer)
 
-    def go_back(self) -> None:
-        """Restore what was kept."""
+    def restore_kept(self) -> None:
+        """Put the kept weights and slots back into the network and the optimiser."""
         for name, buffer in self._buffers.items():
             np.copyto(buffer, self._kept[name])
         self._optimizer.count = self.updates
         self._network.parameters_changed()
 
-    def kept(self) -> dict[str, np.ndarray]:
-        """What a checkpoint has to hold of it: buffers (P,) by name, or nothing if all are as they were when kept."""
+    def to_checkpoint(self) -> dict[str, np.ndarray]:
+        """The kept buffers (P,) by name; empty if all are equal, bit for bit, to the current ones."""
+        # Compare bits: 0 and -0 are equal as floats.
         same = all(np.array_equal(_bits(self._kept[name]), _bits(now)) for name, now in self._buffers.items())
         return {} if same else self._kept
 
-    def restore(self, kept: Mapping[str, np.ndarray], step: int, updates: int) -> None:
-        """Take over what :meth:`kept` gave to a checkpoint.
+    def from_checkpoint(self, kept: Mapping[str, np.ndarray], step: int, updates: int) -> None:
+        """Take over the buffers that :meth:`to_checkpoint` returned; the current ones if it returned none.
 
         Raises:
-            CheckpointError: the buffers are not those of such a run.
+            CheckpointError: the buffers belong to a run with another optimiser.
         """
         self.keep(step)
         self.updates = updates
         if kept and kept.keys() != self._kept.keys():
-            raise CheckpointError("the checkpoint has not all that a resume needs")
+            raise CheckpointError("the checkpoint lacks something that a resume needs")
         for name, buffer in kept.items():
             np.copyto(self._kept[name], buffer)
 
-    def has_numbers(self) -> bool:
-        """Whether the weights, as they are now, are numbers: others must be neither evaluated nor saved."""
+    def weights_are_finite(self) -> bool:
+        """Whether the current weights are finite; other weights must be neither evaluated nor saved."""
         with np.errstate(over="ignore", invalid="ignore"):
             return math.isfinite(self._network.parameters.flat.sum())
 
-    def trouble(self, loss: float, characters: int, mean: float | None) -> str | None:
-        """What is wrong with the loss of a window of so many characters, if anything is."""
+    def problem(self, loss: float, characters: int, mean: float | None) -> str | None:
+        """What is wrong with the loss of a window of ``characters`` characters, or None.
+
+        A loss is wrong if it is not finite, or if it is both over three times the running mean and worse than guessing
+        among all V characters (log V). Text that is merely new to the model rarely causes both.
+        """
         if not math.isfinite(loss):
             return "the loss is no longer a number"
-        ignorance = math.log(self._network.config.vocabulary)
-        if mean is None or characters < JUDGED_CHARACTERS or loss <= max(EXPLOSION * mean, ignorance):
+        guessing = math.log(self._network.config.vocabulary)
+        if mean is None or characters < JUDGED_CHARACTERS or loss <= max(LOSS_JUMP * mean, guessing):
             return None
         return f"the loss jumped from {mean:.3f} to {loss:.3g}"
 
 
 def _bits(buffer: np.ndarray) -> np.ndarray:
-    """Floats as their bits, of which -0 and 0 have different ones."""
     return buffer.view(np.int32)

@@ -1,4 +1,4 @@
-"""A run: what it learns from, and all that changes while it does; into a checkpoint and back."""
+"""A run: the text, the settings, and everything that changes while it trains; to a checkpoint and back."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.counters import Progress
+from charrnn.checkpoints.counters import Counters
 from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief
-from charrnn.network.network import CharLSTM, State
+from charrnn.network.network import Network, State
 from charrnn.network.parameters import Parameters
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
@@ -21,31 +21,33 @@ from charrnn.training.optimizer import Optimizer
 from charrnn.training.plan import Plan
 from charrnn.training.rollback import Rollback
 
-VALIDATION_LIMIT = 250_000  # characters scored while training
+VALIDATION_LIMIT = 250_000  # characters that an evaluation scores while training
 
 
 class Run:
-    """What a run consists of.
+    """The parts of a run, which the training step, the evaluation and the loop share.
 
-    ``windows`` cut the training part, ``validation`` is what is scored; ``state`` is what the batch rows remember,
-    ``progress`` the counters, ``guard`` the last good weights.
+    ``windows`` are the training windows, ``validation`` the ids that evaluations score, ``plan`` the length of the run,
+    ``state`` the network's state before the next window, ``counters`` how far the run is, ``rollback`` the last good
+    weights. ``config`` is the given one, with the dropout filled in if it was left open. The checkpoints that a run
+    returns share memory with it: save them before the next step changes its arrays.
 
     Args:
         network: the model to train, with its starting values.
-        config: how.
-        parts: the text.
-        vocabulary: its symbols.
-        corpus: facts on the text that go into checkpoints.
+        config: the settings of the run.
+        parts: the training, validation and test ids.
+        vocabulary: the symbols of the ids.
+        corpus: facts about the text, for checkpoints.
         resume: the checkpoint to go on from.
 
     Raises:
-        CharRNNError: the text is too short to train on.
-        CheckpointError: the checkpoint is not one of such a run.
+        CharRNNError: the text is too short to train on, or a plateau schedule has nothing to evaluate.
+        CheckpointError: the checkpoint does not fit the run.
     """
 
     def __init__(
         self,
-        network: CharLSTM,
+        network: Network,
         config: TrainConfig,
         parts: Parts,
         vocabulary: Vocabulary,
@@ -62,58 +64,55 @@ class Run:
         self.windows = TrainingWindows(parts.train, batch, steps, config.seed)
         self.plan = Plan(config, len(parts.train), self.windows.count)
         if config.dropout is None:
-            config = self.plan.config = replace(config, dropout=self.plan.dropout(network.parameters.size))
+            config = replace(config, dropout=self.plan.dropout(network.parameters.size))
         self.config = config
         self.optimizer = Optimizer(config, network.parameters, network.team)
         self.state = network.initial_state(batch)
-        self.progress = Progress()
-        self.guard = Rollback(network, self.optimizer)
+        self.counters = Counters()
+        self.rollback = Rollback(network, self.optimizer)
         if resume is not None:
             self._restore(resume)
 
     @property
     def epoch(self) -> float:
-        """Passes over the text so far."""
-        return self.progress.epoch + self.progress.window / self.windows.count
+        """Passes over the text so far, with a fraction."""
+        return self.counters.epoch + self.counters.window / self.windows.count
 
     @property
     def is_averaged(self) -> bool:
-        """Whether there is an average of the weights beside them."""
+        """Whether the optimiser keeps a moving average of the weights."""
         return "ema" in self.optimizer.slots
 
     @property
     def is_out_of_patience(self) -> bool:
-        """Whether as many evaluations as the run has patience for have passed without a better one."""
-        best, patience = self.progress.best_step, self.config.patience
+        """Whether ``config.patience`` evaluations have passed since the best one."""
+        best, patience = self.counters.best_step, self.config.patience
         if patience is None or best is None:
             return False
-        return sum(entry["step"] > best for entry in self.progress.history[-patience:]) >= patience
+        return sum(entry["step"] > best for entry in self.counters.history[-patience:]) >= patience
 
-    # ---- into a checkpoint and back -------------------------------------------------------------------
+    # ---- to a checkpoint and back ---------------------------------------------------------------------
 
-    def whole(self) -> Checkpoint:
-        """All that a resume needs.  It looks at the run's arrays: it is to be saved before they change."""
-        checkpoint = self.checkpoint(slots=self.optimizer.slots | self.guard.kept())
+    def full_checkpoint(self) -> Checkpoint:
+        """Everything that a resume needs: model, optimiser slots, last good weights and state."""
+        checkpoint = self.checkpoint(slots=self.optimizer.slots | self.rollback.to_checkpoint())
         checkpoint.state = self.state.arrays
         return checkpoint
 
     def checkpoint(
         self, flat: np.ndarray | None = None, slots: Mapping[str, np.ndarray] = MappingProxyType({})
     ) -> Checkpoint:
-        """The model, or the one of the parameters ``flat`` (P,), with buffers (P,) beside it by their slots' names.
-
-        It looks at the run's arrays: it is to be saved before they change.
-        """
-        self.progress.updates = self.optimizer.count
-        self.progress.kept_step, self.progress.kept_updates = self.guard.step, self.guard.updates
-        progress = asdict(self.progress)
-        history = progress.pop("history")
+        """The model with its current parameters, or those in ``flat`` (P,), and more buffers (P,) by slot name."""
+        self.counters.updates = self.optimizer.count
+        self.counters.kept_step, self.counters.kept_updates = self.rollback.step, self.rollback.updates
+        counters = asdict(self.counters)
+        history = counters.pop("history")
         return Checkpoint(
             model=self.network.config,
             vocabulary=self.vocabulary,
             parameters=self._named(self.network.parameters.flat if flat is None else flat),
             training=self.config,
-            progress=progress,
+            counters=counters,
             history=history,
             corpus=self.corpus,
             program=fingerprint(),
@@ -124,17 +123,17 @@ class Run:
         return dict(Parameters(self.network.config, flat).items())
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.progress.keys() != {field.name for field in fields(Progress)} - {"history"}:
+        if checkpoint.counters.keys() != {field.name for field in fields(Counters)} - {"history"}:
             raise CheckpointError("the checkpoint's counters are not those of a run")
-        self.progress = Progress(**checkpoint.progress, history=list(checkpoint.history))
+        self.counters = Counters(**checkpoint.counters, history=list(checkpoint.history))
         if checkpoint.state is None or not self.optimizer.slots.keys() <= checkpoint.optimizer.keys():
-            raise CheckpointError("the checkpoint has not all that a resume needs")
+            raise CheckpointError("the checkpoint lacks something that a resume needs")
         state = State({name: np.array(array) for name, array in checkpoint.state.items()})
         if state.batch != self.state.batch:
             raise CheckpointError(f"the checkpoint's state is for {state.batch} batch rows, not this run's")
-        if self.progress.window >= self.windows.count:
+        if self.counters.window >= self.windows.count:
             raise CheckpointError(
-                f"the checkpoint's counters say window {brief(self.progress.window)} of an epoch that has "
+                f"the checkpoint's counters say window {brief(self.counters.window)} of an epoch that has "
                 f"{self.windows.count:,}, counted from 0"
             )
         self.state = state
@@ -142,8 +141,8 @@ class Run:
         buffers = {slot: self._flat(values) for slot, values in checkpoint.optimizer.items()}
         for slot, flat in self.optimizer.slots.items():
             flat[:] = buffers.pop(slot)
-        self.optimizer.count = self.progress.updates
-        self.guard.restore(buffers, self.progress.kept_step, self.progress.kept_updates)
+        self.optimizer.count = self.counters.updates
+        self.rollback.from_checkpoint(buffers, self.counters.kept_step, self.counters.kept_updates)
 
     def _flat(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         parameters = Parameters(self.network.config)

@@ -1,4 +1,4 @@
-"""One step of a run: a window is read and learnt from, or, when something is wrong, the last good weights come back."""
+"""One training step; and, where a step goes wrong, the return to the last good weights."""
 
 import math
 import time
@@ -9,55 +9,58 @@ from charrnn.errors import CharRNNError
 from charrnn.network.regularisation import Regularisation
 from charrnn.records import RolledBack, Step, bits
 from charrnn.training.plan import Clock
-from charrnn.training.rollback import IN_A_ROW, SNAPSHOT_STEPS
+from charrnn.training.rollback import KEEP_STEPS, MOST_IN_A_ROW
 from charrnn.training.run import Run
 from charrnn.training.schedule import learning_rate
 
 
 class DivergedError(CharRNNError):
-    """The loss or the gradient is no longer a number."""
+    """The run was rolled back too often in a row: training cannot go on with these settings."""
 
 
-def update(run: Run, clock: Clock, part: float) -> tuple[Step, str | None]:
-    """One update, or none and what is wrong; ``part`` of the run, 0 to 1, is done."""
-    progress, network, optimizer = run.progress, run.network, run.optimizer
+def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
+    """Train on the next window; returns the record of the step, and what went wrong with it, or None.
+
+    ``done`` is the fraction of the run that is done, 0 to 1. A loss that is wrong makes no update.
+    """
+    counters, network = run.counters, run.network
     begun = time.monotonic()
-    x, y = run.windows.window(progress.epoch, progress.window)
+    x, y = run.windows.window(counters.epoch, counters.window)
     loss = network.loss_and_gradient(x, y, run.state, _regularisation(run))
-    lr = _rate(run, part)
+    lr = _rate(run, done)
     characters = int(np.count_nonzero(y >= 0))
-    trouble = run.guard.trouble(loss, characters, progress.loss)
+    problem = run.rollback.problem(loss, characters, counters.loss)
     norm = math.nan
-    if trouble is None:
-        if progress.step and progress.step % SNAPSHOT_STEPS == 0:
-            # Before the update: this loss speaks for these weights, none yet for those to come.
-            run.guard.keep(progress.step)
-            progress.setbacks = 0
-        norm = optimizer.update(network.gradient, lr)
+    if problem is None:
+        if counters.step and counters.step % KEEP_STEPS == 0:
+            # Keep the weights before the update: this loss shows that they are good. The next ones have no loss yet.
+            run.rollback.keep(counters.step)
+            counters.setbacks = 0
+        norm = run.optimizer.update(network.gradient, lr)
         if not math.isfinite(norm):
-            trouble = "the gradient is no longer a number"
-        elif not run.guard.has_numbers():
-            trouble = "the weights are no longer numbers"
+            problem = "the gradient is no longer a number"
+        elif not run.rollback.weights_are_finite():
+            problem = "the weights are no longer numbers"
     network.parameters_changed()
-    if trouble is None:
-        progress.loss = loss if progress.loss is None else 0.98 * progress.loss + 0.02 * loss
+    if problem is None:
+        counters.loss = loss if counters.loss is None else 0.98 * counters.loss + 0.02 * loss
     _advance(run, characters)
-    progress.elapsed_s = clock.elapsed_s
-    done = clock.done(progress.step)
+    counters.elapsed_s = clock.elapsed_s
+    done = clock.done(counters.step)
     record = Step(
-        step=progress.step,
+        step=counters.step,
         epoch=run.epoch,
-        characters=progress.characters,
+        characters=counters.characters,
         loss=loss,
         bpc=bits(loss),
         lr=lr,
         grad_norm=norm,
-        chars_per_s=clock.read(characters, time.monotonic() - begun),
-        elapsed_s=progress.elapsed_s,
-        eta_s=progress.elapsed_s * (1 - done) / done if done > 0 else None,
+        chars_per_s=clock.trained(characters, time.monotonic() - begun),
+        elapsed_s=counters.elapsed_s,
+        eta_s=counters.elapsed_s * (1 - done) / done if done > 0 else None,
         progress=done,
     )
-    return record, trouble
+    return record, problem
 
 
 def _regularisation(run: Run) -> Regularisation:
@@ -65,7 +68,7 @@ def _regularisation(run: Run) -> Regularisation:
     return Regularisation(
         config.dropout,
         config.seed,
-        run.progress.step,
+        run.counters.step,
         config.variational,
         config.recurrent_dropout,
         config.input_dropout,
@@ -73,46 +76,46 @@ def _regularisation(run: Run) -> Regularisation:
     )
 
 
-def _rate(run: Run, part: float) -> float:
-    progress = run.progress
-    val_losses = (entry["val_loss"] for entry in progress.history)
-    return progress.rate_scale * learning_rate(run.config, progress.step, part, run.epoch, val_losses)
+def _rate(run: Run, done: float) -> float:
+    counters = run.counters
+    val_losses = (entry["val_loss"] for entry in counters.history)
+    return counters.rate_scale * learning_rate(run.config, counters.step, done, run.epoch, val_losses)
 
 
 def _advance(run: Run, characters: int) -> None:
-    """On to the next window; an epoch begins with nothing remembered."""
-    progress = run.progress
-    progress.step += 1
-    progress.characters += characters
-    progress.window += 1
-    if progress.window == run.windows.count:
-        progress.epoch, progress.window = progress.epoch + 1, 0
+    """Count the step and go to the next window; an epoch begins with a state of zeros."""
+    counters = run.counters
+    counters.step += 1
+    counters.characters += characters
+    counters.window += 1
+    if counters.window == run.windows.count:
+        counters.epoch, counters.window = counters.epoch + 1, 0
         run.state.clear()
 
 
-def roll_back(run: Run, trouble: str) -> RolledBack:
-    """Back to the last good weights with half the rate and nothing remembered, and on with the text from there."""
-    progress = run.progress
-    progress.setbacks += 1
-    progress.rate_scale /= 2
-    run.guard.go_back()
+def roll_back(run: Run, problem: str) -> RolledBack:
+    """Restore the last good weights, halve the learning rate and zero the state; the text goes on as before."""
+    counters = run.counters
+    counters.setbacks += 1  # rollbacks in a row; checkpoints have the counter under this name
+    counters.rate_scale /= 2
+    run.rollback.restore_kept()
     run.state.clear()
-    return RolledBack(progress.step, run.guard.step, trouble, progress.rate_scale)
+    return RolledBack(counters.step, run.rollback.step, problem, counters.rate_scale)
 
 
-def is_beyond_help(run: Run) -> bool:
-    """Whether the weights came back so often in a row that it is no use to go on."""
-    return max(run.progress.setbacks, run.progress.unscored) >= IN_A_ROW
+def has_diverged(run: Run) -> bool:
+    """Whether the run was rolled back too often in a row, so that another rollback would not help either."""
+    return max(run.counters.setbacks, run.counters.unscored) >= MOST_IN_A_ROW
 
 
-def diverged(run: Run, trouble: str) -> DivergedError:
-    """What to say of a run that is beyond help; its last checkpoint has the good weights."""
-    progress, config = run.progress, run.config
-    best = progress.best_step
+def diverged_error(run: Run, problem: str) -> DivergedError:
+    """The error for a run that has diverged; its last checkpoint holds the good weights."""
+    counters, config = run.counters, run.config
+    best = counters.best_step
     kept = "there is no best checkpoint" if best is None else f"the best checkpoint, of step {best}, is kept"
     clip = f"a smaller --clip (it was {config.clip:g})" if config.clip else "--clip 1 (there was none)"
     return DivergedError(
-        f"step {progress.step}: {trouble}, {IN_A_ROW} times in a row though the learning rate was halved; "
-        f"{kept}, and --resume goes on from the good weights of step {run.guard.step}. Better start again "
+        f"step {counters.step}: {problem}, {MOST_IN_A_ROW} times in a row although the learning rate was halved; "
+        f"{kept}, and --resume goes on from the good weights of step {run.rollback.step}. Better start again "
         f"with --lr {float(f'{config.learning_rate / 10:.1g}'):g} (it was {config.learning_rate:g}) or {clip}"
     )

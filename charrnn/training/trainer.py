@@ -1,4 +1,8 @@
-"""The loop: step after step, what is due after each, and what there is to say of it."""
+"""The training loop: step after step, and after each step whatever is due.
+
+A step is a function of the settings, the text and the number of the step. So a run that is stopped and resumed gives
+the same bits as a run in one go. A run under a time budget is the exception: its learning rate follows the clock.
+"""
 
 import time
 from collections.abc import Iterator
@@ -10,37 +14,37 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.snapshots import A_DOUBLING, most
 from charrnn.config import TrainConfig
-from charrnn.network.network import CharLSTM
+from charrnn.network.network import Network
 from charrnn.records import Diagnosed, Finished, Record, RolledBack, Sampled, Saved, Started, bits
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import validation
 from charrnn.training.diagnosis import diagnose
-from charrnn.training.plan import EARLY_SAMPLES, Agenda, Clock
+from charrnn.training.plan import EARLY_SAMPLES, Clock
 from charrnn.training.run import VALIDATION_LIMIT, Run
-from charrnn.training.step import diverged, is_beyond_help, roll_back, update
+from charrnn.training.step import diverged_error, has_diverged, roll_back, train_step
 from charrnn.training.verdict import verdict
 
 
 class Trainer:
-    """The training of one run.
+    """Trains one run and reports it as records.
 
-    ``network``, ``parts``, ``optimizer`` and ``progress`` are the run's; ``begun``, if it is set before the run, is the
-    moment of ``time.monotonic`` from which a time budget counts.
+    ``network``, ``parts``, ``optimizer`` and ``counters`` are those of the run. Set ``begun`` to a time of
+    ``time.monotonic`` before :meth:`run` to have a time budget count from then.
 
     Args:
         network, config, parts, vocabulary, corpus, resume: see :class:`charrnn.training.run.Run`.
-        folder: where checkpoints go.
+        folder: where checkpoints are saved.
         notes: sentences for the user, reported with :class:`Started`.
         diagnose: whether to report with each evaluation how the network is learning. It changes no bit of the run.
 
     Raises:
-        CharRNNError: the text is too short to train on, or the checkpoint is not one of such a run.
+        CharRNNError: the text is too short to train on, or the checkpoint does not fit the run.
     """
 
     def __init__(
         self,
-        network: CharLSTM,
+        network: Network,
         config: TrainConfig,
         parts: Parts,
         vocabulary: Vocabulary,
@@ -50,124 +54,126 @@ class Trainer:
         resume: Checkpoint | None = None,
         diagnose: bool = False,
     ):
-        # Not in the first step: by its time a run under a time budget reckons what the last evaluation will take.
+        # Compile the backward kernels now. Otherwise the first step's time would include compilation, and a run under a
+        # time budget would overestimate the duration of its last evaluation.
         network.prepare_training()
         self._run = run = Run(network, config, parts, vocabulary, corpus, resume)
-        self.network, self.parts, self.optimizer, self.progress = network, parts, run.optimizer, run.progress
+        self.network, self.parts, self.optimizer, self.counters = network, parts, run.optimizer, run.counters
         self.folder, self._resume = folder, resume
-        self.notes = (*notes, *_shrinking_notes(run), *_snapshot_notes(run))
-        self._agenda = Agenda(run.config, run.plan)
-        self._clock = Clock(run.plan, run.progress.elapsed_s, (1 + run.is_averaged) * len(run.validation))
+        self.notes = (*notes, *_text_notes(run), *_snapshot_notes(run))
+        self._clock = Clock(run.plan, run.counters.elapsed_s, (1 + run.is_averaged) * len(run.validation))
         self._before_update = np.empty_like(network.parameters.flat) if diagnose else None
         self.begun: float | None = None
         self._stop = False
-        self._trouble: str | None = None
+        self._problem: str | None = None  # of the last step
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is nothing left to do."""
-        return self._clock.done(self.progress.step) >= 1 or self.is_out_of_patience
+        """Whether nothing is left to train."""
+        return self._clock.done(self.counters.step) >= 1 or self.is_out_of_patience
 
     @property
     def is_out_of_patience(self) -> bool:
-        """Whether as many evaluations as the run has patience for have passed without a better one."""
+        """Whether ``config.patience`` evaluations have passed since the best one."""
         return self._run.is_out_of_patience
 
     def stop(self) -> None:
-        """Ask the loop to save and end after the step it is in. May be called from a signal handler."""
+        """Ask the loop to save and end after the current step. A signal handler may call it."""
         self._stop = True
 
     def run(self) -> Iterator[Record]:
-        """Train to the end, or to :meth:`stop`.
+        """Train until the run is complete or :meth:`stop` is called, and yield what happens.
 
         Raises:
-            DivergedError: three setbacks in a row; the best checkpoint is on disk.
+            DivergedError: the third rollback in a row; the best checkpoint is on the disk.
             CheckpointError: a checkpoint cannot be written.
         """
         self._clock.start(None if self._run.config.time_budget is None else self.begun)
         if self._resume is None:
-            self.folder.begin(self._run.whole())
+            self.folder.begin(self._run.full_checkpoint())
         else:
             self.folder.rewind(self._resume)
         yield self._started()
-        done = self._clock.done(self.progress.step)
+        done = self._clock.done(self.counters.step)
         while done < 1 and not self._stop and not self.is_out_of_patience:
             before = done
             yield from self._step(before)
-            done = self._clock.done(self.progress.step)
-            yield from self._what_is_due(before, done)
+            done = self._clock.done(self.counters.step)
+            yield from self._after_step(before, done)
         yield self._save("interrupted" if self._stop else "finished")
         yield self._finished()
 
-    def _step(self, part: float) -> Iterator[Record]:
-        """One step, and the way back from it if something is wrong."""
-        run = self._run
+    def _step(self, done: float) -> Iterator[Record]:
+        """Make one step; roll back if something went wrong."""
         if self._before_update is not None:
             self._before_update[:] = self.network.parameters.flat
-        record, self._trouble = update(run, self._clock, part)
+        record, self._problem = train_step(self._run, self._clock, done)
         yield record
-        if self._trouble:
-            yield self._set_back(self._trouble)
+        if self._problem:
+            yield self._roll_back(self._problem)
 
-    def _set_back(self, trouble: str) -> RolledBack:
-        """Back to the last good weights.
+    def _roll_back(self, problem: str) -> RolledBack:
+        """Return to the last good weights.
 
         Raises:
-            DivergedError: that was done too often in a row.
+            DivergedError: this was done too often in a row.
         """
         run = self._run
-        setback = roll_back(run, trouble)
-        if is_beyond_help(run):
-            run.progress.setbacks = run.progress.unscored = 0  # whoever resumes all the same has as many again
+        record = roll_back(run, problem)
+        if has_diverged(run):
+            run.counters.setbacks = run.counters.unscored = 0  # a resumed run counts from 0 again
             self._save("interrupted")
-            raise diverged(run, trouble)
-        return setback
+            raise diverged_error(run, problem)
+        return record
 
-    def _what_is_due(self, before: float, after: float) -> Iterator[Record]:
-        """What is to be done after a step; the save last, so that who resumes from it has nothing of it left to do."""
+    def _after_step(self, before: float, after: float) -> Iterator[Record]:
+        """Do what is due after a step that took the run from the fraction ``before`` to ``after``.
+
+        The save comes last, so that a run resumed from it has nothing left to do for this step.
+        """
         run, clock = self._run, self._clock
-        moment = run.progress.step, before, after
-        if self._agenda.evaluation(*moment, clock.evaluation_s):
+        now = run.counters.step, before, after
+        if run.plan.evaluation_is_due(*now, clock.evaluation_s):
             yield from self._evaluate()
-        if self._agenda.sample(*moment, clock.evaluation_s):
-            if run.config.snapshots and self.folder.snapshots.is_due(run.progress.step):
-                self.folder.snapshots.save(run.progress.step, run.checkpoint())
-            yield Sampled(run.progress.step, validation.SAMPLE_TEMPERATURE, validation.sample(run))
-        over = after >= 1 or self.is_out_of_patience
-        if not over and self._agenda.save(*moment, clock.evaluation_s, clock.since_save_s):
+        if run.plan.sample_is_due(*now, clock.evaluation_s):
+            if run.config.snapshots and self.folder.snapshots.is_due(run.counters.step):
+                self.folder.snapshots.save(run.counters.step, run.checkpoint())
+            yield Sampled(run.counters.step, validation.SAMPLE_TEMPERATURE, validation.sample(run))
+        ends = after >= 1 or self.is_out_of_patience  # then the run saves anyway
+        if not ends and run.plan.save_is_due(*now, clock.evaluation_s, clock.since_save_s):
             yield self._save("periodic")
 
     def _evaluate(self) -> Iterator[Record]:
         if len(self._run.validation) >= 2:
-            scored = validation.score(self._run, self._clock)
-            if scored is None:
-                yield self._set_back("the validation loss is no longer a number")
+            found = validation.validate(self._run, self._clock)
+            if found is None:
+                yield self._roll_back("the validation loss is no longer a number")
                 return
-            record, best = scored
+            record, best = found
             yield record
             if best is not None:
                 self.folder.save_best(best)
                 yield Saved(record.step, str(self.folder.best), "best")
-        if self._before_update is not None and not self._trouble:
+        if self._before_update is not None and not self._problem:
             yield self._diagnose()
 
     def _diagnose(self) -> Diagnosed:
         windows, parts = self._run.windows, self.parts
         text = parts.validation if len(parts.validation) > 2 * windows.steps else parts.train
-        return diagnose(self.network, text, windows.batch, windows.steps, self._before_update, self.progress.step)
+        return diagnose(self.network, text, windows.batch, windows.steps, self._before_update, self.counters.step)
 
     def _save(self, reason: str) -> Saved:
         begun = time.monotonic()
-        self.progress.elapsed_s = self._clock.elapsed_s
-        self.folder.save_last(self._run.whole())
+        self.counters.elapsed_s = self._clock.elapsed_s
+        self.folder.save_last(self._run.full_checkpoint())
         self._clock.saved(time.monotonic() - begun)
-        return Saved(self.progress.step, str(self.folder.last), reason)
+        return Saved(self.counters.step, str(self.folder.last), reason)
 
     def _started(self) -> Started:
         run, model = self._run, self.network.config
         return Started(
             path=str(self.folder.path),
-            step=run.progress.step,
+            step=run.counters.step,
             total_steps=run.plan.total_steps,
             time_budget_s=run.config.time_budget,
             epochs=run.plan.epochs,
@@ -187,29 +193,29 @@ class Trainer:
         )
 
     def _finished(self) -> Finished:
-        run, progress = self._run, self.progress
+        run, counters = self._run, self.counters
         reason = "completed" if run.config.time_budget is None else "budget"
         if self.is_out_of_patience:
             reason = "patience"
         if self._stop:
             reason = "interrupted"
         return Finished(
-            step=progress.step,
+            step=counters.step,
             epoch=run.epoch,
-            characters=progress.characters,
+            characters=counters.characters,
             reason=reason,
             path=str(self.folder.path),
-            loss=progress.loss,
-            val_loss=progress.val_loss,
-            val_bpc=None if progress.val_loss is None else bits(progress.val_loss),
-            best_val_loss=progress.best_val_loss,
-            elapsed_s=progress.elapsed_s,
-            verdict=verdict(progress.history, progress.best_step, progress.best_val_loss),
+            loss=counters.loss,
+            val_loss=counters.val_loss,
+            val_bpc=None if counters.val_loss is None else bits(counters.val_loss),
+            best_val_loss=counters.best_val_loss,
+            elapsed_s=counters.elapsed_s,
+            verdict=verdict(counters.history, counters.best_step, counters.best_val_loss),
         )
 
 
-def _shrinking_notes(run: Run) -> list[str]:
-    """What of the text is used otherwise than asked for."""
+def _text_notes(run: Run) -> list[str]:
+    """Notes about windows and a validation part that differ from what was asked for."""
     notes, config, batch, steps = [], run.config, run.windows.batch, run.windows.steps
     if (batch, steps) != (config.batch_size, config.seq_len):
         notes.append(
@@ -226,10 +232,10 @@ def _shrinking_notes(run: Run) -> list[str]:
 
 
 def _snapshot_notes(run: Run) -> list[str]:
-    """What snapshots will take on the disk."""
+    """A note about the disk space that snapshots will take."""
     if not run.config.snapshots:
         return []
-    each, total = 4 * run.network.parameters.size / 1e6, run.plan.total_steps
+    each, total = 4 * run.network.parameters.size / 1e6, run.plan.total_steps  # MB
     if total is None:
         return [f"keeps up to {A_DOUBLING} snapshots for each doubling of the steps, of {each:,.1f} MB each"]
     count = most(run.config.sample_every or EARLY_SAMPLES[0], total)

@@ -1,4 +1,4 @@
-"""What a run does with its validation part, and the checkpoint of the weights that scored best."""
+"""Evaluation on the validation part, the checkpoint of the best weights, and samples of what the model writes."""
 
 import contextlib
 import math
@@ -17,12 +17,13 @@ from charrnn.training.run import Run
 SAMPLE_TEMPERATURE = 0.8
 
 
-def score(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | None:
-    """Score the weights, and their average if there is one; with the checkpoint to keep if they are the best so far.
+def validate(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | None:
+    """Score the weights, and their moving average if there is one, on the validation part.
 
-    None, and only that counted, if a loss is no number: finite weights can be too large to add up.
+    Returns the record, and the checkpoint to save if the loss is the best so far. If a loss is not finite, returns None
+    and only counts that: finite weights can still be so large that a sum overflows.
     """
-    progress, averaged, begun = run.progress, None, time.monotonic()
+    counters, averaged, begun = run.counters, None, time.monotonic()
     raw = loss = _loss(run)
     if run.is_averaged:
         with _averaged_weights(run):
@@ -30,35 +31,36 @@ def score(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | None:
         loss = min(raw, averaged)
     clock.evaluated(time.monotonic() - begun)
     if not math.isfinite(raw) or not math.isfinite(loss):
-        progress.unscored += 1
+        counters.unscored += 1
         return None
-    progress.unscored = 0
-    progress.elapsed_s = clock.elapsed_s
-    progress.val_loss = loss
-    improved = progress.best_val_loss is None or loss < progress.best_val_loss
+    counters.unscored = 0
+    counters.elapsed_s = clock.elapsed_s
+    counters.val_loss = loss
+    improved = counters.best_val_loss is None or loss < counters.best_val_loss
     if improved:
-        progress.best_val_loss, progress.best_step = loss, progress.step
-    progress.history.append(
+        counters.best_val_loss, counters.best_step = loss, counters.step
+    counters.history.append(
         {
-            "step": progress.step,
+            "step": counters.step,
             "epoch": run.epoch,
-            "loss": progress.loss,
+            "loss": counters.loss,
             "val_loss": loss,
-            "elapsed_s": progress.elapsed_s,
+            "elapsed_s": counters.elapsed_s,
         }
     )
     record = Evaluated(
-        step=progress.step,
+        step=counters.step,
         epoch=run.epoch,
         val_loss=loss,
         val_bpc=bits(loss),
-        best_val_loss=progress.best_val_loss,
+        best_val_loss=counters.best_val_loss,
         improved=improved,
-        elapsed_s=progress.elapsed_s,
+        elapsed_s=counters.elapsed_s,
         raw_loss=None if averaged is None else raw,
         averaged_loss=averaged,
     )
-    return record, _best(run, averaged is not None and averaged < raw) if improved else None
+    average_is_better = averaged is not None and averaged < raw
+    return record, _best_checkpoint(run, average_is_better) if improved else None
 
 
 def _loss(run: Run) -> float:
@@ -68,7 +70,7 @@ def _loss(run: Run) -> float:
 
 @contextlib.contextmanager
 def _averaged_weights(run: Run) -> Iterator[None]:
-    """The network with the average of its weights in place of them."""
+    """Within the context the network has the moving average of its weights in place of the weights."""
     flat = run.network.parameters.flat
     raw = flat.copy()
     flat[:] = run.optimizer.slots["ema"]
@@ -80,17 +82,17 @@ def _averaged_weights(run: Run) -> Iterator[None]:
         run.network.parameters_changed()
 
 
-def _best(run: Run, averaged: bool) -> Checkpoint:
-    """The weights that scored best; with averaging the others lie beside them, as "raw" or as "ema"."""
+def _best_checkpoint(run: Run, average_is_better: bool) -> Checkpoint:
+    """The better of the raw and the averaged weights as the model; the others beside it, in the slot "raw" or "ema"."""
     raw, average = run.network.parameters.flat, run.optimizer.slots.get("ema")
     if average is None:
         return run.checkpoint()
-    return run.checkpoint(average, {"raw": raw}) if averaged else run.checkpoint(raw, {"ema": average})
+    return run.checkpoint(average, {"raw": raw}) if average_is_better else run.checkpoint(raw, {"ema": average})
 
 
 def sample(run: Run) -> str:
-    """A text that the network writes, a function of its weights and the step."""
+    """A text that the network writes; it depends only on the weights, the settings and the number of the step."""
     prime = np.array([run.vocabulary.line_start])
-    sampler = Sampler(run.network, prime, choice=Choice(SAMPLE_TEMPERATURE), seed=run.progress.step)
+    sampler = Sampler(run.network, prime, choice=Choice(SAMPLE_TEMPERATURE), seed=run.counters.step)
     text = run.vocabulary.decode(sampler.draw(run.config.sample_length)[:, 0])
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else text

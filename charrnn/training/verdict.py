@@ -1,25 +1,26 @@
-"""One line at the end of a run: whether it fitted its text too well, too little or well, and what to try."""
+"""The sentence at the end of a run: whether the model over-fits or under-fits its text, and what to try."""
 
 from collections.abc import Sequence
 from typing import Any
 
-RISE = 0.01  # nats by which the validation loss is above its best when a run has over-fitted
-FALL = 0.01  # nats by which it still fell in the last quarter of a run that was too short
-GAP = 0.1  # nats by which the training loss lies below it when a model has learnt more than it can pass on
+# Differences of losses, in nats per character.
+RISE = 0.01  # over-fitted: the last validation loss is this much above the best
+FALL = 0.01  # too short: the validation loss still fell by this much in the last quarter of the run
+GAP = 0.1  # memorised: the training loss is this much below the validation loss
 
 
 def verdict(history: Sequence[dict[str, Any]], best_step: int | None, best_val_loss: float | None) -> str | None:
-    """What the evaluations of a run say, each with step, epoch, loss (of training, smoothed) and val_loss.
+    """What the evaluations of a run say; None with fewer than four of them, or if a loss is not known.
 
-    The training loss is taken under dropout, so it lies above what the same weights reach without.  None with fewer
-    than four evaluations, or if a loss is not known.
+    Each entry of ``history`` has step, epoch, loss (of training, smoothed) and val_loss. The training loss includes
+    dropout, so it is higher than the loss of the same weights without.
     """
     if len(history) < 4 or best_val_loss is None or history[-1]["loss"] is None:
         return None
     last = history[-1]
-    best = next((entry for entry in history if entry["step"] == best_step), None)
+    best = next((entry for entry in history if entry["step"] == best_step), None)  # a foreign file may lack the entry
     rise = last["val_loss"] - best_val_loss
-    if best is not None and rise > RISE:  # a checkpoint from elsewhere may have lost its history
+    if best is not None and rise > RISE:
         return (
             f"over-fitted: validation was best at epoch {best['epoch']:.1f} and has risen by {rise:.3f} since; "
             "try more --dropout, fewer --epochs or a smaller --hidden (the best checkpoint is kept)"

@@ -1,4 +1,4 @@
-"""Every character is scored once, with the state it would have."""
+"""The loss of a text: every character is scored once, with the state that the text before it leads to."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def exact(network, ids):
 
 
 @pytest.mark.parametrize("length", [2, 3, 65, 500])
-def test_a_short_text_is_read_in_one_go(network, rng, length):
+def test_a_short_text_is_read_in_one_batch_row(network, rng, length):
     ids = rng.integers(12, size=length).astype(np.uint8)
     result = evaluate(network, ids)
     assert result.characters == length - 1
@@ -31,14 +31,14 @@ def test_a_short_text_is_read_in_one_go(network, rng, length):
     assert result.perplexity == pytest.approx(np.exp(result.loss))
 
 
-def test_lanes_change_next_to_nothing(network, rng):
+def test_many_batch_rows_give_nearly_the_same_loss(network, rng):
     ids = rng.integers(12, size=20_000).astype(np.uint8)
     result = evaluate(network, ids)
     assert result.characters == 19_999
     assert result.loss == pytest.approx(exact(network, ids), rel=1e-5)
 
 
-def test_the_first_character_is_scored_if_one_stands_before_it(network, rng):
+def test_the_first_character_is_scored_if_the_one_before_it_is_given(network, rng):
     ids = rng.integers(12, size=300).astype(np.uint8)
     with_context = evaluate(network, ids[1:], before=int(ids[0]))
     assert with_context == evaluate(network, ids)

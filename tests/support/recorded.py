@@ -37,7 +37,7 @@ from charrnn.analysis.novelty import novelty
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.vocabulary_growth import grow
-from charrnn.config import ModelConfig, OnlineConfig, TrainConfig
+from charrnn.config import DynamicEvaluationConfig, ModelConfig, TrainConfig
 from charrnn.display.figures.analyses import distance_figure, mistakes_figure, saturation_figure
 from charrnn.display.figures.reading import heat_map
 from charrnn.display.figures.svg import to_svg
@@ -64,7 +64,7 @@ from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import Trainer
 from charrnn.training.diagnosis import saturation
-from charrnn.training.dynamic_evaluation import evaluate_online
+from charrnn.training.dynamic_evaluation import evaluate_dynamically
 
 # ---- how the program is reached: nothing below these functions knows a name of it but those of classes and settings
 
@@ -342,20 +342,20 @@ def prepared(folder, name, threads=1, **options):
 def outcome(made, reported):
     """Where a run has come to."""
     steps = [each for each in reported if each.event == "step"]
-    progress = made.progress
+    counters = made.counters
     return {
         "weights": sha(*weights(made.network)),
         "optimiser": {slot: sha(*named) for slot, named in moments_of(made).items()},
         "best": best_of(made),
-        "loss": plain(progress.loss),
-        "step": progress.step,
-        "characters": progress.characters,
-        "epoch": progress.epoch,
-        "best_step": progress.best_step,
+        "loss": plain(counters.loss),
+        "step": counters.step,
+        "characters": counters.characters,
+        "epoch": counters.epoch,
+        "best_step": counters.best_step,
         "losses": plain([each.loss for each in steps[::10]]),
         "norms": plain([each.grad_norm for each in steps[::10]]),
         "rates": plain([each.lr for each in steps[::10]]),
-        "val_losses": plain([entry["val_loss"] for entry in progress.history]),
+        "val_losses": plain([entry["val_loss"] for entry in counters.history]),
     }
 
 
@@ -452,7 +452,7 @@ def _resumed():
     with tempfile.TemporaryDirectory() as folder:
         before = records(prepared(folder, "all regularisation"), stop_after=28)
         checkpoint = last_checkpoint(folder)
-        assert checkpoint.progress["window"] > 0, "not in mid-epoch"
+        assert checkpoint.counters["window"] > 0, "not in mid-epoch"
         made = prepared(folder, "all regularisation", resume=checkpoint)
         return outcome(made, before + records(made))
 
@@ -489,7 +489,7 @@ def write_old_checkpoint():
 @entry("old checkpoint: what it holds")
 def _old():
     old = Checkpoint.load(OLD_CHECKPOINT)
-    timeless = {name: value for name, value in old.progress.items() if name != "elapsed_s"}
+    timeless = {name: value for name, value in old.counters.items() if name != "elapsed_s"}
     return {
         "model": old.model.to_dict(),
         "symbols": "".join(old.vocabulary.symbols),
@@ -614,9 +614,11 @@ def _online():
     model, small_one = python_model(), model_of(small())
     before = sha(*weights(small_one.network))
     found = {
-        "python": plain(evaluate_online(model.network, model.encode(text(700, 4)))),
+        "python": plain(evaluate_dynamically(model.network, model.encode(text(700, 4)))),
         "small": plain(
-            evaluate_online(small_one.network, small_one.encode(text(3000, 4)), 3, OnlineConfig(0.002, 20, 0.01))
+            evaluate_dynamically(
+                small_one.network, small_one.encode(text(3000, 4)), 3, DynamicEvaluationConfig(0.002, 20, 0.01)
+            )
         ),
     }
     assert sha(*weights(small_one.network)) == before

@@ -1,4 +1,4 @@
-"""Tiny runs for tests of training: made, gone through, and compared."""
+"""Tiny training runs for tests: make one, run it, resume it, and compare the results."""
 
 import json
 
@@ -43,12 +43,12 @@ CONFIG = TrainConfig(seq_len=16, batch_size=4, steps=60, dropout=0.2, eval_every
 
 
 def contents(path):
-    """All of a checkpoint but times, arrays as bytes."""
+    """Everything in a checkpoint except times; arrays as bytes."""
     checkpoint = Checkpoint.load(path)
     slots = {f"{slot}.{name}": value for slot, named in checkpoint.optimizer.items() for name, value in named.items()}
     arrays = {**checkpoint.parameters, **slots, "state": np.array(list((checkpoint.state or {}).values()))}
     return (
-        {name: value for name, value in checkpoint.progress.items() if name != "elapsed_s"},
+        {name: value for name, value in checkpoint.counters.items() if name != "elapsed_s"},
         [{name: value for name, value in entry.items() if name != "elapsed_s"} for entry in checkpoint.history],
         checkpoint.training,
         {name: array.tobytes() for name, array in arrays.items()},
@@ -56,28 +56,28 @@ def contents(path):
 
 
 def metrics(path):
-    """The records of a log but times, and but where the run was started, saved and ended."""
-    times, parts = ("elapsed_s", "eta_s", "chars_per_s"), ("started", "saved", "finished")
+    """The records of a log without times, and without the records of starts, saves and ends."""
+    times, left_out = ("elapsed_s", "eta_s", "chars_per_s"), ("started", "saved", "finished")
     records = [json.loads(line) for line in (path / METRICS).read_text().splitlines()]
     return [
         {name: value for name, value in record.items() if name not in times}
         for record in records
-        if record["event"] not in parts
+        if record["event"] not in left_out
     ]
 
 
 def outcome(path):
-    """What must be the same whether a run was stopped or not: last, best, and the log."""
+    """The results that a stop must not change: the last and the best checkpoint, and the log."""
     return contents(path / "last.safetensors"), contents(path / "best.safetensors"), metrics(path)
 
 
 def resume(path, config, **options):
-    """A trainer that goes on in the folder ``path``."""
+    """A trainer that resumes the run in the folder ``path``."""
     return trainer(path, config, resume=RunFolder(path).load_last(print)[1], **options)
 
 
 def poisoned(made, steps, value=np.nan):
-    """The records of a run whose weights are spoilt after each of ``steps``."""
+    """Run, and multiply weights by ``value`` after each of ``steps``; yields the records."""
     for record in made.run():
         made.folder.record(record)
         yield record
@@ -87,5 +87,6 @@ def poisoned(made, steps, value=np.nan):
 
 
 def run_path(path, config):
+    """The last checkpoint of a new run in the folder ``path``."""
     run(trainer(path, config))
     return path / "last.safetensors"

@@ -1,16 +1,16 @@
-"""Learning from a text while it is scored: against float64, and without a look ahead."""
+"""Dynamic evaluation: its loss against float64, and no character is predicted by weights that have seen it."""
 
 import numpy as np
 import pytest
 import reference
 
-from charrnn.config import ModelConfig, OnlineConfig
+from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import evaluate
 from charrnn.network.network import Network
-from charrnn.training.dynamic_evaluation import evaluate_online
+from charrnn.training.dynamic_evaluation import evaluate_dynamically
 
-FAST = OnlineConfig(lr=5e-3)
+FAST = DynamicEvaluationConfig(lr=5e-3)
 
 
 def network(threads=1):
@@ -23,7 +23,7 @@ def ids(rng):
 
 
 def in_float64(model, ids, lr, steps, decay):
-    """The same loss by the equations of the paper, with the mean square so far."""
+    """The same loss by the equations of the paper, with the mean square over the segments so far."""
     parameters = {name: view.astype(float) for name, view in model.parameters.items()}
     original = {name: value.copy() for name, value in parameters.items()}
     squares = {name: np.zeros_like(value) for name, value in parameters.items()}
@@ -43,25 +43,25 @@ def in_float64(model, ids, lr, steps, decay):
 
 
 @pytest.mark.parametrize("steps", [7, 32])
-def test_the_loss_is_that_of_float64(ids, steps):
+def test_the_loss_matches_float64(ids, steps):
     model = network()
-    found = evaluate_online(model, ids, config=OnlineConfig(2e-3, steps, 0.02))
+    found = evaluate_dynamically(model, ids, config=DynamicEvaluationConfig(2e-3, steps, 0.02))
     assert found.characters == len(ids) - 1
     assert found.loss == pytest.approx(in_float64(model, ids, 2e-3, steps, 0.02), rel=1e-4)
 
 
 def test_without_learning_it_is_the_static_loss(ids):
     model = network()
-    still = evaluate_online(model, ids, config=OnlineConfig(lr=0))
-    assert still.loss == pytest.approx(evaluate(model, ids).loss, rel=1e-6)
-    with_context = evaluate_online(model, ids[1:], before=int(ids[0]))
-    assert with_context == evaluate_online(model, ids)
+    static = evaluate_dynamically(model, ids, config=DynamicEvaluationConfig(lr=0))
+    assert static.loss == pytest.approx(evaluate(model, ids).loss, rel=1e-6)
+    with_context = evaluate_dynamically(model, ids[1:], before=int(ids[0]))
+    assert with_context == evaluate_dynamically(model, ids)
 
 
 def test_learning_lowers_the_loss_and_leaves_the_weights_alone(ids):
     model = network()
     weights, static = model.parameters.flat.copy(), evaluate(model, ids)
-    assert evaluate_online(model, ids, config=FAST).loss < static.loss - 0.05
+    assert evaluate_dynamically(model, ids, config=FAST).loss < static.loss - 0.05
     np.testing.assert_array_equal(model.parameters.flat, weights)
     assert evaluate(model, ids) == static
 
@@ -75,11 +75,11 @@ def losses_of_segments(text):
         return losses[-1]
 
     model.loss_and_gradient = record
-    evaluate_online(model, text, config=FAST)
+    evaluate_dynamically(model, text, config=FAST)
     return losses
 
 
-def test_nothing_is_learnt_from_what_comes_later(ids):
+def test_nothing_is_learnt_from_later_text(ids):
     changed = ids.copy()
     changed[321:] = (changed[321:] + 1) % 6
     seen = [losses_of_segments(text) for text in (ids, changed)]
@@ -91,8 +91,8 @@ def test_nothing_is_learnt_from_what_comes_later(ids):
 def test_the_same_bits_for_any_number_of_threads(ids, monkeypatch):
     monkeypatch.setattr("charrnn.network.network.SMALL_WINDOW", 0)
     monkeypatch.setattr("charrnn.training.dynamic_evaluation.RANGE", 256)
-    expected = evaluate_online(network(1), ids)
-    assert [evaluate_online(network(threads), ids) for threads in (1, 2, 3)] == [expected] * 3
+    expected = evaluate_dynamically(network(1), ids)
+    assert [evaluate_dynamically(network(threads), ids) for threads in (1, 2, 3)] == [expected] * 3
 
 
 def test_an_interruption_leaves_the_weights_alone(ids):
@@ -104,14 +104,14 @@ def test_an_interruption_leaves_the_weights_alone(ids):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate_online(model, ids, config=FAST, progress=stop)
+        evaluate_dynamically(model, ids, config=FAST, progress=stop)
     np.testing.assert_array_equal(model.parameters.flat, weights)
 
 
-def test_what_cannot_be_scored(ids):
+def test_a_text_that_is_too_short_and_weights_that_are_not_finite_are_errors(ids):
     with pytest.raises(ConfigError, match="fewer than 2"):
-        evaluate_online(network(), ids[:1])
+        evaluate_dynamically(network(), ids[:1])
     hopeless = network()
     hopeless.parameters["w_out"][:] = np.inf
     with pytest.raises(ConfigError, match="lower"), np.errstate(all="ignore"):
-        evaluate_online(hopeless, ids)
+        evaluate_dynamically(hopeless, ids)

@@ -1,4 +1,4 @@
-"""The optimisers: PyTorch's results, clipping, regularisation, the moving average, the same bits for all threads."""
+"""The optimisers: PyTorch's results, clipping, regularisation, the moving average, and the same bits on all threads."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def is_bias(name):
 
 
 def filled(config, value):
-    """Parameters whose elements, not the gaps between them, come from value(shape)."""
+    """Parameters filled by value(shape); the gaps between them stay zero."""
     parameters = Parameters(config)
     for _, view in parameters.items():
         view[:] = value(view.shape)
@@ -42,7 +42,7 @@ def filled(config, value):
 
 
 def put(parameters, weights, biases):
-    """Fill parameters from one row of weights (N,) and one of biases (M,)."""
+    """Fill parameters from flat weights (N,) and flat biases (M,)."""
     rest = {False: weights, True: biases}
     for name, view in parameters.items():
         view[:] = rest[is_bias(name)][: view.size].reshape(view.shape)
@@ -55,7 +55,7 @@ def taken(parameters, biases):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_twenty_updates_are_pytorch_s(case):
+def test_twenty_updates_are_those_of_pytorch(case):
     """Every optimiser: plain, with weight decay, clipped by norm, by value, and all at once with L1."""
     golden = load_file(GOLDENS)
     config = TrainConfig(**CASES[case])
@@ -65,13 +65,13 @@ def test_twenty_updates_are_pytorch_s(case):
     for weights, biases in zip(golden["gradient.weights"], golden["gradient.biases"], strict=True):
         put(gradient, weights, biases)
         norm = optimizer.update(gradient, config.lr)
-        assert norm == pytest.approx(math.hypot(*weights, *biases), rel=1e-6)  # whatever is clipped
+        assert norm == pytest.approx(math.hypot(*weights, *biases), rel=1e-6)  # the norm before clipping
     assert optimizer.count == 20
     assert relative(taken(parameters, biases=False), golden[f"{case}.weights"]) < 1e-6
     assert relative(taken(parameters, biases=True), golden[f"{case}.biases"]) < 1e-6
 
 
-def test_the_goldens_have_every_optimiser_and_tell_the_settings_apart():
+def test_the_goldens_cover_every_optimiser_and_differ_by_settings():
     assert {case["optimizer"] for case in CASES.values()} == set(OPTIMIZERS)
     golden = load_file(GOLDENS)
     results = [golden[f"{case}.weights"].tobytes() for case in CASES if not case.startswith("adam-")]
@@ -79,13 +79,13 @@ def test_the_goldens_have_every_optimiser_and_tell_the_settings_apart():
 
 
 def exact(rng, config):
-    """Numbers that are the same on every machine."""
+    """Parameters of random numbers that are the same on every machine."""
     return filled(config, lambda shape: rng.integers(-(2**20), 2**20, shape) / 2**20)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_the_defaults_make_the_bits_that_they_always_made(threads, rng):
-    """AdamW, clip, warm-up and cosine: the digest was taken before there were other schedules and clippings."""
+def test_the_defaults_give_the_same_bits_as_ever(threads, rng):
+    """AdamW, clipping, warm-up and cosine. The digest is older than the other schedules and clippings."""
     config = TrainConfig()
     parameters = exact(rng, LARGE)
     assert parameters.flat.size > 4 * RANGE
@@ -113,7 +113,7 @@ def test_gaps_between_parameters_stay_zero(optimizer, rng):
 
 @pytest.mark.parametrize("settings", [{"l1": 0.5, "weight_decay": 0.0}, {"weight_decay": 0.5}])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_regularisation_pulls_weights_and_the_embedding_to_zero_and_leaves_biases(optimizer, settings):
+def test_regularisation_draws_weights_and_the_embedding_to_zero_but_not_biases(optimizer, settings):
     parameters, gradient = filled(CONFIG, np.ones), Parameters(CONFIG)
     parameters.flat[::2] *= -1
     before = {name: view.copy() for name, view in parameters.items()}
@@ -122,7 +122,7 @@ def test_regularisation_pulls_weights_and_the_embedding_to_zero_and_leaves_biase
         assert (view == before[name]).all() if is_bias(name) else (abs(view) < 1).all()
 
 
-def test_l1_is_the_same_for_small_and_large_weights_and_nothing_at_zero():
+def test_l1_is_equal_for_small_and_large_weights_and_zero_at_zero():
     parameters = Parameters(CONFIG)
     parameters["w_out"][0, :4] = 1e-20, -3, 0, -0.0
     config = TrainConfig(optimizer="sgd", beta1=0.0, l1=0.25, clip=0.0)

@@ -1,4 +1,4 @@
-"""A run that is stopped or killed, anywhere, and resumed ends as one in one go: bytes of last and best, and the log."""
+"""A run that is stopped or killed anywhere and resumed gives the same checkpoints and log as a run in one go."""
 
 import dataclasses
 
@@ -49,8 +49,9 @@ CASES = {
 }
 
 
-# Before the first weights are kept, then twice in a row, once just where they would be kept, and near the end.
-TROUBLE = (3, 9, 12, 22)
+# Steps with a wrong loss: one before the first weights are kept, two in a row, of which the second comes just when
+# weights would be kept, and one near the end.
+WRONG = (3, 9, 12, 22)
 
 
 @pytest.fixture(autouse=True)
@@ -60,42 +61,42 @@ def without_waiting_for_disks(monkeypatch):
 
 @pytest.fixture
 def often_kept(monkeypatch):
-    """The good weights are kept every six steps instead of every hundred."""
-    monkeypatch.setattr(step_module, "SNAPSHOT_STEPS", 6)
+    """Good weights are kept every six steps, not every hundred."""
+    monkeypatch.setattr(step_module, "KEEP_STEPS", 6)
 
 
-def begin(path, config, trouble=(), **options):
-    """A trainer for the short text; the loss of the steps after ``trouble`` is no number."""
-    return troubled(trainer(path, config, text=SHORT, **options), trouble)
+def begin(path, config, wrong=(), **options):
+    """A trainer for the short text; the loss is NaN in the step after each of ``wrong``."""
+    return with_wrong_losses(trainer(path, config, text=SHORT, **options), wrong)
 
 
-def go_on(path, config, trouble=(), **options):
-    return troubled(resume(path, config, text=SHORT, **options), trouble)
+def go_on(path, config, wrong=(), **options):
+    return with_wrong_losses(resume(path, config, text=SHORT, **options), wrong)
 
 
-def troubled(made, trouble):
+def with_wrong_losses(made, wrong):
     loss_and_gradient = made.network.loss_and_gradient
 
     def sometimes(*arguments):
         loss = loss_and_gradient(*arguments)
-        return np.nan if made.progress.step in trouble else loss
+        return np.nan if made.counters.step in wrong else loss
 
     made.network.loss_and_gradient = sometimes
     return made
 
 
-@pytest.mark.parametrize("trouble", [(), TROUBLE], ids=["well", "troubled"])
+@pytest.mark.parametrize("wrong", [(), WRONG], ids=["right", "wrong"])
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_that_is_stopped_after_every_step_ends_as_in_one_go(tmp_path, often_kept, case, trouble):
+def test_a_run_that_is_stopped_after_every_step_ends_like_one_in_one_go(tmp_path, often_kept, case, wrong):
     config, path = CASES[case], tmp_path / "parts"
-    run(begin(tmp_path / "whole", config, trouble))
-    made = begin(path, config, trouble)
+    run(begin(tmp_path / "whole", config, wrong))
+    made = begin(path, config, wrong)
     while not made.is_complete:
-        run(made, stop_after=made.progress.step + 1)
-        made = go_on(path, config, trouble, threads=1 + made.progress.step % 2)
+        run(made, stop_after=made.counters.step + 1)
+        made = go_on(path, config, wrong, threads=1 + made.counters.step % 2)
     assert outcome(path) == outcome(tmp_path / "whole")
-    setbacks = [record["step"] for record in metrics(path) if record["event"] == "rolled_back"]
-    assert setbacks == [step + 1 for step in trouble if step < made.progress.step]
+    rollbacks = [record["step"] for record in metrics(path) if record["event"] == "rolled_back"]
+    assert rollbacks == [step + 1 for step in wrong if step < made.counters.step]
 
 
 @settings(max_examples=30)
@@ -104,15 +105,17 @@ def test_a_run_that_is_stopped_after_every_step_ends_as_in_one_go(tmp_path, ofte
     stops=st.sets(st.integers(1, 22), min_size=1, max_size=3),
     threads=st.integers(1, 2),
     embedding=st.sampled_from([None, 5]),
-    trouble=st.sets(st.integers(1, 22), max_size=2),
+    wrong=st.sets(st.integers(1, 22), max_size=2),
 )
-def test_stops_anywhere(tmp_path_factory, case, stops, threads, embedding, trouble):
+def test_a_run_that_is_stopped_anywhere_ends_like_one_in_one_go(
+    tmp_path_factory, case, stops, threads, embedding, wrong
+):
     config, folder = CASES[case], tmp_path_factory.mktemp("stops")
-    run(begin(folder / "whole", config, trouble, embedding=embedding))
-    made = begin(folder / "parts", config, trouble, embedding=embedding)
+    run(begin(folder / "whole", config, wrong, embedding=embedding))
+    made = begin(folder / "parts", config, wrong, embedding=embedding)
     for stop in sorted(stops):
         run(made, stop_after=stop)
-        made = go_on(folder / "parts", config, trouble, embedding=embedding, threads=threads)
+        made = go_on(folder / "parts", config, wrong, embedding=embedding, threads=threads)
         if made.is_complete:
             break
     else:
@@ -121,18 +124,18 @@ def test_stops_anywhere(tmp_path_factory, case, stops, threads, embedding, troub
 
 
 class Killed(BaseException):
-    """What ends a process that has no time to clear up."""
+    """The process was killed: no code of it runs any more."""
 
 
 def die_at(monkeypatch, moment):
-    """Have the process die before its ``moment``-th operation on files; the operations so far, as a list that grows."""
+    """Kill the process before its ``moment``-th operation on files; returns a growing list of the operations done."""
     done = []
 
     def counted(name, operation):
         def operate(*arguments, **options):
             if len(done) >= moment and name != "unlink":
                 raise Killed
-            # The dead clear nothing away.
+            # After the kill, an unlink by cleanup code does nothing.
             if len(done) < moment:
                 done.append(name)
                 return operation(*arguments, **options)
@@ -149,7 +152,7 @@ def die_at(monkeypatch, moment):
 KILLED = short(steps=9, eval_every=3, save_every=4, sample_every=0)
 
 
-def test_a_run_that_is_killed_at_any_moment_ends_as_in_one_go(tmp_path):
+def test_a_run_that_is_killed_at_any_moment_ends_like_one_in_one_go(tmp_path):
     moment, killed = 0, True
     run(begin(tmp_path / "whole", KILLED))
     while killed:
@@ -172,13 +175,13 @@ def test_a_run_that_is_killed_at_any_moment_ends_as_in_one_go(tmp_path):
     assert moment > 60
 
 
-def test_a_damaged_last_checkpoint_costs_nothing_but_time(tmp_path, capsys):
+def test_a_damaged_last_checkpoint_only_costs_time(tmp_path, capsys):
     run(begin(tmp_path / "whole", short()))
     run(begin(tmp_path / "parts", short()), stop_after=16)
     last = tmp_path / "parts" / "last.safetensors"
     last.write_bytes(last.read_bytes()[:-100])
     made = go_on(tmp_path / "parts", short())
-    assert made.progress.step == 14
+    assert made.counters.step == 14
     assert "previous.safetensors, of step 14, is taken instead" in capsys.readouterr().out
     run(made)
     assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
@@ -189,15 +192,15 @@ def test_the_good_weights_are_in_the_checkpoint_only_where_they_differ(tmp_path,
     last = path / "last.safetensors"
     run(begin(path, short(ema=0.9)), stop_after=8)
     assert {"kept", "kept_m", "kept_v", "kept_ema"} < Checkpoint.load(last).optimizer.keys()
-    run(go_on(path, short(ema=0.9), trouble={9}), stop_after=10)
+    run(go_on(path, short(ema=0.9), wrong={9}), stop_after=10)
     checkpoint = Checkpoint.load(last)
-    assert checkpoint.optimizer.keys() == {"m", "v", "ema"}  # it is back at them
-    assert (checkpoint.progress["kept_step"], checkpoint.progress["kept_updates"]) == (6, 6)
+    assert checkpoint.optimizer.keys() == {"m", "v", "ema"}  # the run has just returned to them
+    assert (checkpoint.counters["kept_step"], checkpoint.counters["kept_updates"]) == (6, 6)
 
 
 @pytest.mark.parametrize("fall", [0, 1])  # stopped before the rate falls, and between two falls
-def test_a_plateau_is_remembered_over_a_resume(tmp_path, fall):
-    # So high a rate that the loss keeps rising again.
+def test_a_resumed_run_remembers_plateaus(tmp_path, fall):
+    # The learning rate is so high that the loss keeps rising.
     config = TrainConfig(seq_len=16, batch_size=4, steps=60, sample_every=0, warmup=0, lr=1.0)
     config = dataclasses.replace(config, schedule="plateau", plateau_patience=1, eval_every=2)
     records = run(trainer(tmp_path / "whole", config))
@@ -218,8 +221,8 @@ def test_a_new_run_replaces_an_old_one_when_it_starts(tmp_path):
     config = TrainConfig(seq_len=16, batch_size=4, steps=9, eval_every=5, sample_every=0, seed=7)
     records = trainer(folder.path, config).run()
     assert (folder.last.read_bytes(), folder.best.read_bytes(), folder.log.read_bytes()) == before
-    next(records)  # and killed
-    assert not folder.best.exists()  # the old run's, which would now be a lie
+    next(records)  # then the run is killed
+    assert not folder.best.exists()  # it was the old run's
     assert not folder.previous.exists()
     assert folder.log.read_bytes() == b""
     run(resume(folder.path, config))
@@ -227,7 +230,7 @@ def test_a_new_run_replaces_an_old_one_when_it_starts(tmp_path):
     assert outcome(folder.path) == outcome(tmp_path / "fresh")
 
 
-def test_a_resume_needs_all_that_belongs_to_the_run(tmp_path):
+def test_a_resume_needs_everything_that_belongs_to_the_run(tmp_path):
     run(trainer(tmp_path / "run", CONFIG), stop_after=3)
 
     def broken(change):
@@ -237,7 +240,7 @@ def test_a_resume_needs_all_that_belongs_to_the_run(tmp_path):
 
     changes = [
         lambda checkpoint: checkpoint.optimizer.pop("m"),
-        lambda checkpoint: checkpoint.progress.pop("window"),
+        lambda checkpoint: checkpoint.counters.pop("window"),
         lambda checkpoint: setattr(checkpoint, "state", None),
         lambda checkpoint: setattr(checkpoint, "state", {name: part[:, :2] for name, part in checkpoint.state.items()}),
     ]

@@ -29,7 +29,7 @@ def test_counts_are_those_of_the_trace(network, rng):
         assert found.high[name].max() > 0.01
 
 
-def test_lanes_count_every_character_once(network, rng):
+def test_several_batch_rows_count_every_character_once(network, rng):
     ids = rng.integers(0, 7, 5000).astype(np.uint8)
     one, many = (saturation(network, ids, batch=batch, steps=50) for batch in (1, 4))
     for name in one.low:

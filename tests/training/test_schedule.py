@@ -1,4 +1,4 @@
-"""The learning rate: every schedule against values made by hand, its warm-up, its bounds."""
+"""The learning rate: every schedule against values computed by hand, its warm-up and its bounds."""
 
 import itertools
 import math
@@ -12,17 +12,17 @@ from charrnn.errors import ConfigError
 from charrnn.training.schedule import learning_rate, plateaus
 
 
-def rate(config, step=1000, progress=0.5, epoch=0.0, val_losses=()):
-    return learning_rate(config, step, progress, epoch, val_losses)
+def rate(config, step=1000, done=0.5, epoch=0.0, val_losses=()):
+    return learning_rate(config, step, done, epoch, val_losses)
 
 
 def test_the_default_is_the_cosine_to_the_last_bit():
     config = TrainConfig()
     for step in (0, 1, 50, 99, 100, 101, 777, 1999):
-        progress = step / 2000
-        warm = max((step + 1) / 101, min(1.0, progress / 0.1)) if step < 100 else 1.0
-        cosine = 0.02 + (1 - 0.02) * 0.5 * (1 + math.cos(math.pi * progress))
-        assert learning_rate(config, step, progress, progress * 10, (3.0, 4.0, 5.0)) == 4e-3 * warm * cosine
+        done = step / 2000
+        warm = max((step + 1) / 101, min(1.0, done / 0.1)) if step < 100 else 1.0
+        cosine = 0.02 + (1 - 0.02) * 0.5 * (1 + math.cos(math.pi * done))
+        assert learning_rate(config, step, done, done * 10, (3.0, 4.0, 5.0)) == 4e-3 * warm * cosine
 
 
 def test_learning_rate_rises_to_its_peak_and_falls_along_a_cosine():
@@ -53,10 +53,10 @@ def test_a_short_run_still_reaches_a_useful_rate(schedule):
 @pytest.mark.parametrize(
     ("settings", "where", "expected"),
     [
-        ({"schedule": "constant"}, {"progress": 0.9, "epoch": 99.0}, 1.0),
-        ({"schedule": "linear", "final_lr": 0.2}, {"progress": 0.25}, 0.8),
-        ({"schedule": "linear", "final_lr": 0.0}, {"progress": 1.0}, 0.0),
-        ({"schedule": "cosine", "final_lr": 0.2}, {"progress": 0.5}, 0.6),
+        ({"schedule": "constant"}, {"done": 0.9, "epoch": 99.0}, 1.0),
+        ({"schedule": "linear", "final_lr": 0.2}, {"done": 0.25}, 0.8),
+        ({"schedule": "linear", "final_lr": 0.0}, {"done": 1.0}, 0.0),
+        ({"schedule": "cosine", "final_lr": 0.2}, {"done": 0.5}, 0.6),
         ({"schedule": "step", "decay_rate": 0.5, "decay_after": 2, "decay_every": 3}, {"epoch": 1.99}, 1.0),
         ({"schedule": "step", "decay_rate": 0.5, "decay_after": 2, "decay_every": 3}, {"epoch": 2.0}, 0.5),
         ({"schedule": "step", "decay_rate": 0.5, "decay_after": 2, "decay_every": 3}, {"epoch": 4.99}, 0.5),
@@ -75,20 +75,20 @@ def test_values_by_hand(settings, where, expected):
 
 
 def test_char_rnn_s_recipe():
-    """Its rate at each of its iterations, as its loop has it: times 0.97 at each epoch's end from the tenth on."""
+    """The rate of char-rnn's loop at each iteration: times 0.97 at the end of each epoch from the tenth on."""
     config = TrainConfig(optimizer="rmsprop", schedule="step", warmup=0)
     windows, expected = 7, 2e-3
     for iteration in range(1, 15 * windows + 1):
-        done = iteration - 1
-        epoch = done // windows + done % windows / windows
-        assert rate(config, done, done / (50 * windows), epoch) == pytest.approx(expected, rel=1e-12)
+        step = iteration - 1
+        epoch = step // windows + step % windows / windows
+        assert rate(config, step, step / (50 * windows), epoch) == pytest.approx(expected, rel=1e-12)
         if iteration % windows == 0 and iteration / windows >= 10:
             expected *= 0.97
 
 
 def test_a_plateau_counts_evaluations_since_the_best_or_the_last_fall():
     assert plateaus((), 1) == 0
-    assert plateaus((2.0, 2.0), 1) == 1  # as good is not better
+    assert plateaus((2.0, 2.0), 1) == 1  # equal is not better
     assert plateaus((5.0, 4.0, 3.0), 1) == 0
     assert plateaus((1.0, 2.0, 2.0, 0.5, 2.0, 2.0, 2.0, 2.0), 2) == 3
     assert plateaus((1.0, 2.0, 0.9, 2.0, 0.8, 2.0), 2) == 0
@@ -96,7 +96,7 @@ def test_a_plateau_counts_evaluations_since_the_best_or_the_last_fall():
 
 
 @given(losses=st.lists(st.floats(0, 10), max_size=40), patience=st.integers(1, 5), cut=st.integers(0, 40))
-def test_a_plateau_never_takes_a_fall_back_and_needs_patience_for_each(losses, patience, cut):
+def test_plateaus_are_never_taken_back_and_each_needs_patience(losses, patience, cut):
     assert plateaus(losses[:cut], patience) <= plateaus(losses, patience) <= max(0, len(losses) - 1) // patience
 
 
@@ -108,20 +108,18 @@ def test_a_plateau_never_takes_a_fall_back_and_needs_patience_for_each(losses, p
     after=st.floats(0, 30),
     every=st.floats(1e-6, 30),
     step=st.integers(0, 10**6),
-    progress=st.floats(0, 1),
+    done=st.floats(0, 1),
     epoch=st.floats(0, 1e6),
     losses=st.lists(st.floats(0, 20), max_size=20),
 )
-def test_the_rate_is_between_nothing_and_its_peak(
-    schedule, warmup, final, decay, after, every, step, progress, epoch, losses
-):
+def test_the_rate_is_between_zero_and_its_peak(schedule, warmup, final, decay, after, every, step, done, epoch, losses):
     config = TrainConfig(
         **{"lr": 3.0, "warmup": warmup, "schedule": schedule, "final_lr": final},
         **{"decay_rate": decay, "decay_after": after, "decay_every": every},
     )
-    found = learning_rate(config, step, progress, epoch, losses)
+    found = learning_rate(config, step, done, epoch, losses)
     assert 0 <= found <= 3.0
-    later = learning_rate(config, max(step, warmup), min(1.0, progress + 0.1), epoch + 1, [*losses, 30.0])
+    later = learning_rate(config, max(step, warmup), min(1.0, done + 0.1), epoch + 1, [*losses, 30.0])
     assert step < warmup or later <= found
 
 

@@ -1,4 +1,4 @@
-"""The loop: it learns, it says what it does, it gets out of trouble."""
+"""The training loop: it learns, reports, rolls back after a wrong step, and keeps to its plan."""
 
 import dataclasses
 import itertools
@@ -39,7 +39,7 @@ def test_it_learns_and_reports(tmp_path):
     best = min(record.val_loss for record in evaluations)
     assert records[-1].best_val_loss == best < 0.3
     assert next(e.improved for e in evaluations) is True
-    assert Checkpoint.load(tmp_path / "run" / "best.safetensors").progress["best_val_loss"] == best
+    assert Checkpoint.load(tmp_path / "run" / "best.safetensors").counters["best_val_loss"] == best
     logged = [json.loads(line) for line in (tmp_path / "run" / METRICS).read_text().splitlines()]
     assert logged == [json.loads(json.dumps(record.to_dict())) for record in records]
 
@@ -49,13 +49,13 @@ def test_a_time_budget_is_kept(tmp_path):
     run(trainer(tmp_path / "warm", dataclasses.replace(config, time_budget=None, steps=3)))  # compiles
     records = run(trainer(tmp_path / "run", config))
     assert records[-1].reason == "budget"
-    # What stands around a run (PROCESS_S) is kept free.
+    # PROCESS_S of the budget is kept free for the start and the end of the process.
     assert 1.0 < records[-1].elapsed_s < 2.5
     rates = [record.lr for record in records if record.event == "step"]
     assert rates[-1] < 0.2 * max(rates)
 
 
-def test_a_compilation_is_not_taken_for_a_slow_step(tmp_path, monkeypatch):
+def test_compilation_does_not_count_as_a_slow_step(tmp_path, monkeypatch):
     prepare = compiler.prepare
 
     def slowly(*kernels):
@@ -68,11 +68,11 @@ def test_a_compilation_is_not_taken_for_a_slow_step(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("value", [np.nan, 1000.0])
-def test_trouble_goes_back_to_good_weights_and_halves_the_rate(tmp_path, value):
+def test_a_wrong_loss_restores_good_weights_and_halves_the_rate(tmp_path, value):
     made = trainer(tmp_path / "run", CONFIG)
     records = list(poisoned(made, [10], value))
-    setback = next(record for record in records if record.event == "rolled_back")
-    assert (setback.step, setback.to_step, setback.rate_scale) == (11, 0, 0.5)
+    rollback = next(record for record in records if record.event == "rolled_back")
+    assert (rollback.step, rollback.to_step, rollback.rate_scale) == (11, 0, 0.5)
     steps = [record for record in records if record.event == "step"]
     assert [record.step for record in steps] == list(range(1, 61))
     assert steps[-1].loss < steps[0].loss
@@ -82,22 +82,22 @@ def test_trouble_goes_back_to_good_weights_and_halves_the_rate(tmp_path, value):
     assert np.isfinite(Checkpoint.load(tmp_path / "run" / "last.safetensors").parameters["w_out"]).all()
 
 
-def test_trouble_without_end_ends_the_run_with_advice_and_good_checkpoints(tmp_path):
+def test_three_rollbacks_in_a_row_end_the_run_with_advice_and_good_checkpoints(tmp_path):
     made = trainer(tmp_path / "run", CONFIG)
     with pytest.raises(
         DivergedError, match=r"step 32: the loss is no longer a number, 3 times in a row.*with --lr 0.0004"
     ):
         list(poisoned(made, [10, 20, 31]))
     checkpoint = Checkpoint.load(tmp_path / "run" / "last.safetensors")
-    assert (checkpoint.progress["step"], checkpoint.progress["rate_scale"]) == (32, 0.125)
+    assert (checkpoint.counters["step"], checkpoint.counters["rate_scale"]) == (32, 0.125)
     fresh = trainer(tmp_path / "fresh", CONFIG).network.parameters
     for name, value in checkpoint.parameters.items():
-        np.testing.assert_array_equal(value, fresh[name])  # the last good ones are those of the start
+        np.testing.assert_array_equal(value, fresh[name])  # the last good weights are the starting values
     assert (tmp_path / "run" / "best.safetensors").exists()
     assert run(trainer(tmp_path / "run", CONFIG, resume=checkpoint))[-1].reason == "completed"
 
 
-def test_weights_that_are_no_numbers_are_neither_scored_nor_saved(tmp_path):
+def test_weights_that_are_not_finite_are_neither_scored_nor_saved(tmp_path):
     config = dataclasses.replace(CONFIG, eval_every=1, save_every=1)
     made = trainer(tmp_path / "run", config)
     with pytest.raises(DivergedError, match=r"step 6: the weights are no longer numbers.*best checkpoint, of step 5"):
@@ -110,17 +110,17 @@ def test_weights_that_are_no_numbers_are_neither_scored_nor_saved(tmp_path):
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_validation_loss_that_is_no_number_is_trouble(tmp_path, monkeypatch, value, ema):
+def test_a_validation_loss_that_is_not_finite_causes_a_rollback(tmp_path, monkeypatch, value, ema):
     config = dataclasses.replace(CONFIG, eval_every=10, save_every=5, ema=ema)
-    score, made = validation.evaluate, trainer(tmp_path / "run", config)
+    usual, made = validation.evaluate, trainer(tmp_path / "run", config)
 
     def evaluate(*arguments):
-        return Evaluation(value, 1) if made.progress.step in (20, 40) else score(*arguments)
+        return Evaluation(value, 1) if made.counters.step in (20, 40) else usual(*arguments)
 
     monkeypatch.setattr(validation, "evaluate", evaluate)
     records = run(made)
-    setbacks = [record for record in records if record.event == "rolled_back"]
-    assert [(record.step, record.reason) for record in setbacks] == [
+    rollbacks = [record for record in records if record.event == "rolled_back"]
+    assert [(record.step, record.reason) for record in rollbacks] == [
         (step, "the validation loss is no longer a number") for step in (20, 40)
     ]
     assert records[-1].reason == "completed"
@@ -129,23 +129,22 @@ def test_a_validation_loss_that_is_no_number_is_trouble(tmp_path, monkeypatch, v
         assert [entry["step"] for entry in checkpoint.history] in ([10], [10, 30], [10, 30, 50], [10, 30, 50, 60])
 
 
-def test_validation_losses_that_stay_no_numbers_end_the_run(tmp_path, monkeypatch):
+def test_three_validation_losses_in_a_row_that_are_not_finite_end_the_run(tmp_path, monkeypatch):
     made = trainer(tmp_path / "run", dataclasses.replace(CONFIG, eval_every=10))
-    score = validation.evaluate
-    spoilt = Evaluation(np.nan, 1)
-    monkeypatch.setattr(validation, "evaluate", lambda *a: score(*a) if made.progress.step == 10 else spoilt)
+    usual, nan = validation.evaluate, Evaluation(np.nan, 1)
+    monkeypatch.setattr(validation, "evaluate", lambda *a: usual(*a) if made.counters.step == 10 else nan)
     with pytest.raises(DivergedError, match=r"step 40: the validation loss is .*, 3 times.*checkpoint, of step 10,"):
         run(made)
     for name, step in (("last", 40), ("best", 10)):
-        assert Checkpoint.load(tmp_path / "run" / f"{name}.safetensors").progress["step"] == step
+        assert Checkpoint.load(tmp_path / "run" / f"{name}.safetensors").counters["step"] == step
 
 
-def test_validation_losses_that_are_never_numbers_end_a_run_that_evaluates_rarely(tmp_path, monkeypatch):
+def test_validation_losses_that_are_never_finite_end_a_run_that_evaluates_rarely(tmp_path, monkeypatch):
     config = dataclasses.replace(CONFIG, eval_every=110, save_every=1000, steps=600)
     monkeypatch.setattr(validation, "evaluate", lambda *arguments: Evaluation(np.nan, 1))
     with pytest.raises(DivergedError, match=r"step 330: the validation loss is .*, 3 times in a row.*no best check"):
         run(trainer(tmp_path / "run", config))
-    with pytest.raises(DivergedError, match="step 660"):  # whoever resumes all the same has as many again
+    with pytest.raises(DivergedError, match="step 660"):  # a resumed run counts from 0 again
         run(resume(tmp_path / "run", dataclasses.replace(config, steps=900)))
     stopped = trainer(tmp_path / "stopped", config)
     run(stopped, stop_after=250)
@@ -153,43 +152,43 @@ def test_validation_losses_that_are_never_numbers_end_a_run_that_evaluates_rarel
         run(resume(tmp_path / "stopped", config))
 
 
-def test_weights_are_kept_only_when_a_loss_has_vouched_for_them(tmp_path):
+def test_weights_are_kept_only_after_a_loss_has_shown_that_they_are_good(tmp_path):
     made = trainer(tmp_path / "run", dataclasses.replace(CONFIG, steps=130, save_every=1000, eval_every=1000))
-    update = made.optimizer.update
+    usual = made.optimizer.update
 
-    def spoilt(gradient, lr):
-        norm = update(gradient, lr)
-        if made.progress.step == 99:  # the hundredth
+    def update(gradient, lr):
+        norm = usual(gradient, lr)
+        if made.counters.step == 99:  # in the hundredth step, after which weights are kept
             made.network.parameters["w_out"][:] *= 1000
         return norm
 
-    made.optimizer.update = spoilt
+    made.optimizer.update = update
     records = run(made)
     assert [(r.step, r.to_step) for r in records if r.event == "rolled_back"] == [(101, 0)]
     assert records[-1].reason == "completed"
 
 
-def test_setbacks_far_apart_do_not_end_a_run(tmp_path):
+def test_rollbacks_far_apart_do_not_end_a_run(tmp_path):
     config = dataclasses.replace(CONFIG, steps=350, save_every=1000, eval_every=1000)
     records = list(poisoned(trainer(tmp_path / "run", config), [50, 150, 250]))
-    setbacks = [record for record in records if record.event == "rolled_back"]
-    assert [record.to_step for record in setbacks] == [0, 100, 200]
+    rollbacks = [record for record in records if record.event == "rolled_back"]
+    assert [record.to_step for record in rollbacks] == [0, 100, 200]
     assert records[-1].reason == "completed"
 
 
-def test_what_counts_as_trouble():
+def test_what_counts_as_a_wrong_loss():
     network = Network(ModelConfig(20, 8, 1), threads=1)
-    guard = Rollback(network, Optimizer(CONFIG, network.parameters, network.team))
-    assert guard.trouble(np.nan, 1, None)
-    assert guard.trouble(np.inf, 1000, 1.5)
-    assert guard.trouble(4.6, 1000, 1.5)
-    assert not guard.trouble(4.4, 1000, 1.5)  # not three times the mean
-    assert not guard.trouble(2.9, 1000, 0.1)  # new text perhaps, but better than nothing known: log 20 is 3.0
-    assert not guard.trouble(9.0, 10, 1.5)  # a handful of characters can be surprising
-    assert not guard.trouble(9.0, 1000, None)
+    rollback = Rollback(network, Optimizer(CONFIG, network.parameters, network.team))
+    assert rollback.problem(np.nan, 1, None)
+    assert rollback.problem(np.inf, 1000, 1.5)
+    assert rollback.problem(4.6, 1000, 1.5)
+    assert not rollback.problem(4.4, 1000, 1.5)  # not three times the mean
+    assert not rollback.problem(2.9, 1000, 0.1)  # perhaps new text, but better than guessing: log 20 is 3.0
+    assert not rollback.problem(9.0, 10, 1.5)  # a few characters can be surprising
+    assert not rollback.problem(9.0, 1000, None)
 
 
-def test_patience_ends_a_run_that_gets_no_better(tmp_path):
+def test_patience_ends_a_run_that_no_longer_improves(tmp_path):
     config = dataclasses.replace(CONFIG, lr=0.0, steps=200, eval_every=5, patience=3)
     records = run(trainer(tmp_path / "run", config))
     assert records[-1].reason == "patience"
@@ -210,7 +209,7 @@ def test_averaged_weights_are_scored_and_kept_beside_the_raw_ones(tmp_path):
     evaluations = [record for record in records if record.event == "evaluated"]
     assert all(record.val_loss == min(record.raw_loss, record.averaged_loss) for record in evaluations)
     best = Checkpoint.load(tmp_path / "run" / "best.safetensors")
-    record = next(record for record in evaluations if record.step == best.progress["best_step"])
+    record = next(record for record in evaluations if record.step == best.counters["best_step"])
     other, loss = ("raw", record.averaged_loss) if record.averaged_loss < record.raw_loss else ("ema", record.raw_loss)
     network = Network(best.model, threads=1)
     for weights, expected in (
@@ -224,7 +223,7 @@ def test_averaged_weights_are_scored_and_kept_beside_the_raw_ones(tmp_path):
     last = Checkpoint.load(tmp_path / "run" / "last.safetensors")
     plain = Checkpoint.load(run_path(tmp_path / "plain", CONFIG))
     for name, value in plain.parameters.items():
-        np.testing.assert_array_equal(last.parameters[name], value)  # averaging only looks on
+        np.testing.assert_array_equal(last.parameters[name], value)  # averaging does not change the run
         assert not np.array_equal(last.optimizer["ema"][name], value)
 
 
@@ -267,7 +266,7 @@ def test_a_diagnosed_run_has_the_same_bits(tmp_path):
     assert found[0].steps_back == (0, 1, 2, 4, 8, 15)
 
 
-def test_a_run_can_be_diagnosed_from_a_resume_on(tmp_path):
+def test_a_resumed_run_can_be_diagnosed(tmp_path):
     run(trainer(tmp_path / "whole", DIAGNOSED))
     run(trainer(tmp_path / "parts", DIAGNOSED), stop_after=14)
     resume = Checkpoint.load(tmp_path / "parts" / "last.safetensors")
@@ -276,7 +275,7 @@ def test_a_run_can_be_diagnosed_from_a_resume_on(tmp_path):
     assert contents(tmp_path / "parts/last.safetensors") == contents(tmp_path / "whole/last.safetensors")
 
 
-def test_update_ratios_are_those_of_the_step(tmp_path):
+def test_update_ratios_are_about_the_last_step(tmp_path):
     made = trainer(tmp_path / "run", TrainConfig(seq_len=16, batch_size=4, steps=3, eval_every=2), diagnose=True)
     was = None
     for record in made.run():

@@ -28,12 +28,12 @@ def test_each_case(expected):
     assert verdict(entries, best["step"], best["val_loss"]).startswith(expected)
 
 
-def test_too_little_to_go_by():
+def test_there_is_no_verdict_with_fewer_than_four_evaluations():
     assert verdict(history([1, 1, 1], [1, 1, 1]), 10, 1.0) is None
     assert verdict([], None, None) is None
 
 
-def test_a_history_that_lacks_something_is_no_reason_to_fail():
+def test_an_incomplete_history_raises_no_error():
     entries = [{"step": step, "epoch": 1.0, "loss": 1.5, "val_loss": 2.0 + step} for step in range(4)]
     assert verdict(entries, 17, 2.0).startswith("well fitted")
     assert verdict([*entries, entries[0] | {"loss": None}], 0, 2.0) is None

@@ -66,7 +66,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     from charrnn.checkpoints.run_folder import load_checkpoint
     from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
     from charrnn.config import ModelConfig
-    from charrnn.network.network import CharLSTM
+    from charrnn.network.network import Network
     from charrnn.text.corpus import Parts
     from charrnn.training import Trainer, memory
 
@@ -92,7 +92,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     model = source.model if source is not None else ModelConfig(len(corpus.vocabulary), *sizes)
     parts = Parts.of(corpus.ids, config.split)
     memory.check(model, config, len(parts.train))
-    network = CharLSTM(model, config.seed, options["threads"], config.init, config.forget_bias)
+    network = Network(model, config.seed, options["threads"], config.init, config.forget_bias)
     if source is not None:
         network.set_parameters(source.parameters)
     facts = {

@@ -19,7 +19,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     Raises:
         CharRNNError: there is none, it is complete, or it would not be the same run and nobody allowed that.
     """
-    from charrnn.network.network import CharLSTM
+    from charrnn.network.network import Network
     from charrnn.text.corpus import Parts
     from charrnn.training import Trainer, memory
     from charrnn.training.resuming import adapted, is_scored_anew
@@ -55,7 +55,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     if different:
         checkpoint = adapted(checkpoint, config, len(parts.train), is_other_text)
     memory.check(checkpoint.model, config, len(parts.train))
-    network = CharLSTM(checkpoint.model, seed=None, threads=options["threads"])
+    network = Network(checkpoint.model, seed=None, threads=options["threads"])
     notes = (*corpus.notes, *(f"going on otherwise than begun: {each}" for each in different), *longer)
     try:
         trainer = Trainer(
@@ -67,7 +67,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     if trainer.is_complete:
         more = "--patience" if trainer.is_out_of_patience else "--epochs, --steps or --time-budget"
         raise ConfigError(
-            f"{folder.path}: the run is complete after {checkpoint.progress['step']:,} steps; give more {more} to go on"
+            f"{folder.path}: the run is complete after {checkpoint.counters['step']:,} steps; give more {more} to go on"
         )
     return trainer
 
