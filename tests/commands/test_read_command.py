@@ -167,7 +167,6 @@ def test_the_view_that_is_asked_for_is_the_one_that_shows():
     from types import SimpleNamespace
 
     import click
-
     from charrnn.commands.inspect.views import chosen
 
     def view(name):
