@@ -35,7 +35,7 @@ class _Commands(LazyGroup):
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         """The command that the arguments name."""
-        if new := old_spellings.answer(args[0], args[1:]):
+        if args[0] not in self.summaries and (new := old_spellings.answer(args[0], args[1:])):
             raise click.UsageError(new)
         return super().resolve_command(ctx, args)
 
@@ -45,6 +45,8 @@ class _Commands(LazyGroup):
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
+            if new := old_spellings.answer(error.ctx.info_name, arguments):
+                raise click.UsageError(new) from None
             name = next((each for each in arguments if _holds(each, error.option_name) and _is_file(each)), None)
             if name is None:
                 raise

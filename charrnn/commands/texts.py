@@ -79,7 +79,7 @@ class Texts:
 
     @cached_property
     def held_out(self) -> np.ndarray | None:
-        """Ids (N,) of the validation or test part, which the model has not learnt from. None without one, or with fit."""
+        """Ids (N,) of the validation or test part, which the model has not seen. None without one, or with fit."""
         if self._fit:
             return None
         return next((part.ids for part in map(self._parts.get, ("validation", "test")) if len(part.ids)), None)

@@ -9,7 +9,7 @@ import click
 from charrnn.commands.help import Command, option, section
 from charrnn.commands.inspect.cells import MEANINGS, cell_option, cells_option, name, scale_of, signal_option
 from charrnn.commands.inspect.draw import MOST_SURPRISE
-from charrnn.commands.inspect.reading import check_one_text, opened, pager_option, stretch_options, text_options
+from charrnn.commands.inspect.reading import opened, pager_option, stretch_options, text_options
 from charrnn.commands.options import checkpoint_argument, general_options
 
 _GUESSES = 5
@@ -53,9 +53,12 @@ def show(checkpoint: Path, **options: Any) -> None:
     from charrnn.inspection.clamping import require_cells
     from charrnn.inspection.reading import read_in_parts
 
-    _check_usage(options)
+    if options["cell"] and options["surprise"] and not options["as_json"]:
+        raise click.UsageError("--cell and --surprise both colour the text: give one.")
     terminal, model, ids = opened(checkpoint, options)
     require_cells(model.network, options["cell"])  # before a heading is shown
+    if len(options["cell"]) > 1 and options["predictions"] and not options["as_json"]:
+        raise click.UsageError("--predictions has room for one --cell.")
     offset, length = options["offset"], options["length"]
     last = min(offset + length, len(ids))
     if offset < last < len(ids) or 0 < offset < last:
@@ -70,17 +73,6 @@ def show(checkpoint: Path, **options: Any) -> None:
             terminal.json(found)
     else:
         page(terminal, _lines(terminal, model, readings, options), paged=options["pager"])
-
-
-def _check_usage(options: dict[str, Any]) -> None:
-    """Refuse two texts, and two things that would have the same place on the screen."""
-    check_one_text(options)
-    if options["as_json"]:
-        return
-    if options["cell"] and options["surprise"]:
-        raise click.UsageError("--cell and --surprise both colour the text: give one.")
-    if len(options["cell"]) > 1 and options["predictions"]:
-        raise click.UsageError("--predictions has room for one --cell.")
 
 
 def _show_gallery(terminal, model, ids, options: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """How well a text was predicted, beside what simpler models make of it, and how much of what is written was copied.
 
-What is laid out here are the objects that ``evaluate``, ``baselines`` and ``novelty`` write with ``--json``; docs/COMMANDS.md names their fields.
+It lays out the objects that ``evaluate``, ``baselines`` and ``novelty`` write with ``--json``; docs/COMMANDS.md names
+their fields.
 """
 
 from collections.abc import Mapping
