@@ -43,8 +43,6 @@ def _online(report: Mapping[str, Any], width: int) -> list[Text]:
 def _baselines(report: Mapping[str, Any], width: int) -> list[Text]:
     baselines = report["baselines"]
     rows = [("the model", report["loss"], report["bpc"], "")]
-    if "online" in report:
-        rows.append(("the model, learning on", report["online"]["loss"], report["online"]["bpc"], ""))
     for gram in baselines["ngrams"]:
         name = f"{gram['order']}-gram" if gram["order"] else "uniform"
         mark = "★ best of these" if gram["order"] == baselines["best_order"] else ""
