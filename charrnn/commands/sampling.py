@@ -7,14 +7,12 @@ from charrnn.commands.help import option, section
 from charrnn.commands.options import seed_option
 from charrnn.commands.types import Number, Whole
 
-prime_option = option("-p", "--prime", default="", help="Text that the model reads before it writes.")
-
 
 def sampling_options(seed: str) -> Callable:
     """The prime, and how each character is chosen. ``seed`` says in the help what happens without ``--seed``."""
     return section(
         "How the model writes",
-        prime_option,
+        option("-p", "--prime", default="", help="Text that the model reads before it writes."),
         option(
             "-t", "--temperature", type=Number(0), default=1.0, show_default=True,
             help="0 is greedy, 0.5 careful, 1 as learnt, above 1 wild.",
