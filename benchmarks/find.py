@@ -4,8 +4,8 @@
     python benchmarks/find.py checkpoints/NAME TEXT --megabytes 4 20 --rounds 1
 
 With --megabytes the text is repeated to each length.  Evaluation, --track column and --track all take turns in
-processes of their own, so that a machine that is busy is busy for all; each is given by its median over the rounds, with the
-slowest and the quickest.  Peak resident memory is that of the process (POSIX only).
+processes of their own, so that a machine that is busy is busy for all; each is given by its median over the rounds,
+with the slowest and the quickest.  Peak resident memory is that of the process (POSIX only).
 """
 
 import argparse
