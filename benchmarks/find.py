@@ -1,11 +1,11 @@
-"""What ``inspect --find`` costs: whole commands beside a plain evaluation, and memory by length of the text.
+"""What ``inspect find`` costs: whole commands beside a plain evaluation, and memory by length of the text.
 
     python benchmarks/find.py checkpoints/NAME TEXT                  # the text as it is, three rounds
     python benchmarks/find.py checkpoints/NAME TEXT --megabytes 4 20 --rounds 1
 
-With --megabytes the text is repeated to each length.  Evaluation, --find column and --find all take turns in processes
-of their own, so that a machine that is busy is busy for all; each is given by its median over the rounds, with the
-slowest and the quickest.  Peak resident memory is that of the process (POSIX only).
+With --megabytes the text is repeated to each length.  Evaluation, --track column and --track all take turns in
+processes of their own, so that a machine that is busy is busy for all; each is given by its median over the rounds,
+with the slowest and the quickest.  Peak resident memory is that of the process (POSIX only).
 """
 
 import argparse
@@ -20,16 +20,28 @@ from statistics import median
 
 WORK = {
     "evaluate": ["evaluate"],
-    "--find column": ["inspect", "--find", "column"],
-    "--find column --no-probe": ["inspect", "--find", "column", "--no-probe"],
-    "--find all": ["inspect", "--find", "all"],
+    "--track column": ["inspect find", "--track", "column"],
+    "--track column --no-probe": ["inspect find", "--track", "column", "--no-probe"],
+    "--track all": ["inspect find", "--track", "all"],
 }
 
 
 def run(model: str, text: Path, arguments: list[str]):
     """(seconds, processor seconds, peak MB, characters) of one process, from its start to its end."""
     command, *options = arguments
-    whole = [sys.executable, "-m", "charrnn", command, model, str(text), *options, "--unknown", "skip", "--json", "-q"]
+    whole = [
+        sys.executable,
+        "-m",
+        "charrnn",
+        *command.split(),
+        model,
+        str(text),
+        *options,
+        "--unknown",
+        "skip",
+        "--json",
+        "-q",
+    ]
     begun = time.perf_counter()
     process = subprocess.Popen(whole, stdout=subprocess.PIPE, text=True)
     found = json.loads(process.stdout.readline())

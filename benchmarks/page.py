@@ -2,7 +2,7 @@
 
     python benchmarks/page.py checkpoints/python.safetensors corpora/fables.txt
 
-Makes a page of 100,000 characters (the text is repeated to that length) with ten cells by `charrnn inspect --html`, and
+Makes a page of 100,000 characters (the text is repeated to that length) with ten cells by `charrnn inspect page`, and
 opens it several times in headless Chromium, which must be installed, as must playwright (`pip install
 charrnn[browser]`).  *First paint* is Chromium's first-contentful-paint, from the beginning of the navigation; the
 others are from the call to the end of the frame after it, when the change is on the screen.
@@ -39,11 +39,12 @@ def make_page(model: str, text: Path, characters: int, folder: Path) -> Path:
         "-m",
         "charrnn",
         "inspect",
+        "page",
         model,
         str(long),
         "--unknown",
         "skip",
-        "--html",
+        "-o",
         str(page),
         "-q",
     ]

@@ -1,10 +1,10 @@
 """Run the commands of docs/INSPECT.md and README.md again, and put what they write in the place of what they wrote.
 
     python docs/make_tour.py              # all of them: some minutes
-    python docs/make_tour.py moments      # those with this word in the command
+    python docs/make_tour.py similar      # only commands with this word
 
-A block of text under a comment like <!-- lines 1-14, 20- --> has these lines of the output of the command that stands
-above it. Blocks without one need a run of training, or are put together by hand.
+A block of text under a comment like <!-- lines 1-14, 20- --> has these lines of the output of the command above it. A
+block without one needs a training run, or is put together by hand.
 """
 
 import os
@@ -35,7 +35,7 @@ def output(command: str) -> list[str]:
 
 
 def chosen(lines: list[str], which: str) -> str:
-    """Those of the lines that ``which`` names, counted from 1, as in 1-14, 20-."""
+    """The lines that ``which`` names, counted from 1, as in 1-14, 20-."""
     found = []
     for part in which.split(","):
         first, _, last = part.strip().partition("-")
@@ -44,7 +44,7 @@ def chosen(lines: list[str], which: str) -> str:
 
 
 def remade(page: str, word: str = "") -> str:
-    """The page with what commands that contain ``word`` write now."""
+    """The page with the present output of all commands that contain ``word``."""
 
     def replace(block: re.Match) -> str:
         command = COMMAND.findall(page, 0, block.start())[-1]

@@ -48,8 +48,8 @@ def test_the_tour_is_made_of_what_its_commands_write(monkeypatch):
     for command in asked:
         assert re.search(rf"^    (\$ )?charrnn {re.escape(command)}$", page, re.MULTILINE)
         assert f" of {command}\n```\n" in remade
-    moments = next(command for command in asked if "--moments" in command)
-    assert f"```text\n1 of {moments}\n2 of {moments}\n3 of {moments}\n7 of {moments}\n" in remade
+    similar = next(command for command in asked if "similar" in command)
+    assert f"```text\n1 of {similar}\n2 of {similar}\n3 of {similar}\n7 of {similar}\n" in remade
     assert made.remade(page, "no such word") == page
 
 
@@ -80,10 +80,14 @@ def test_links_lead_somewhere(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_commands_that_are_shown_exist(path):
-    from charrnn.commands import COMMANDS
+    from charrnn.commands import COMMANDS, inspect, old_spellings
 
-    for line in re.findall(r"^\s*(?:\$ )?charrnn ([a-z]+)", path.read_text("utf-8"), re.MULTILINE):
-        assert line in COMMANDS, line
+    for line in re.findall(r"^\s*(?:\$ )?charrnn ([a-z]+.*)", path.read_text("utf-8"), re.MULTILINE):
+        command, *words = line.split()
+        assert command in COMMANDS, line
+        if command != "inspect" or words[0] not in inspect.COMMANDS:
+            shown = "show" if command == "inspect" else command
+            assert old_spellings.answer(shown, words) is None, line
 
 
 def test_the_interface_s_examples_run(tmp_path):

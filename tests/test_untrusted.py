@@ -158,39 +158,40 @@ def test_views_of_inspect_are_harmless(evil, terminal, view):
 @pytest.mark.parametrize(
     "view",
     [
-        ["--find", "line", "--permutations", "19"],
-        ["--where", "\x1b.*?\x07", "--permutations", "19", "--no-probe"],
-        ["--cell", "0:1,1:2"],
-        ["--moments", "\u202e.*", "--threshold", "0.001"],
-        ["--ablate", "0:1", "--samples", "2", "--others", "1"],
-        ["--follow", "--cell", "0:3", "--seed", "1", "--length", "200", "--pace", "0", "--prime", HOSTILE],
+        ["find", "--track", "line", "--permutations", "19"],
+        ["find", "--where", "\x1b.*?\x07", "--permutations", "19", "--no-probe"],
+        ["show", "--cell", "0:1,1:2", "--no-pager"],
+        ["similar", "--span", "\u202e.*", "--threshold", "0.001"],
+        ["ablate", "--cell", "0:1", "--samples", "2", "--others", "1"],
+        ["follow", "--cell", "0:3", "--seed", "1", "--length", "200", "--pace", "0", "--prime", HOSTILE],
     ],
 )
 def test_explanations_of_cells_are_harmless(evil, terminal, view):
-    text = [] if "--follow" in view else [evil[0]]
-    shown = harmless(terminal("inspect", evil[1], *text, "--no-pager", *view))
-    assert visible("\x1b") in shown or "--ablate" in view or "--find" in view
+    command, *options = view
+    text = [] if command == "follow" else [evil[0]]
+    shown = harmless(terminal("inspect", command, evil[1], *text, *options))
+    assert visible("\x1b") in shown or command == "ablate" or "--track" in view
 
 
-@pytest.mark.parametrize("view", ["find", "history", "svg", "html"])
+@pytest.mark.parametrize("view", ["find", "history", "draw", "page"])
 def test_masks_and_pictures_of_hostile_text_are_harmless(evil, terminal, tmp_path, view):
     text, model = evil
     place = tmp_path / NAME
     place.mkdir()
-    mask, out = place / "mask [red]\x1b[2J.txt", place / f"{NAME}.{view}"
+    mask, out = place / "mask [red]\x1b[2J.txt", place / f"{NAME}.{'svg' if view == 'draw' else 'html'}"
     mask.write_text("".join("01"[sign == "\x1b"] for sign in text.read_text(encoding="utf-8")))
-    extra = {"find": ["--permutations", "19"], "history": ["--history"]}.get(view, [f"--{view}", out])
-    shown = harmless(terminal("inspect", model, text, *extra, "--mask", mask, "--no-pager"))
+    extra = {"find": ["--permutations", "19"], "history": ["--no-pager"]}.get(view, ["-o", out])
+    shown = harmless(terminal("inspect", view, model, text, *extra, "--mask", mask))
     mask.write_text("\x1b]0;t\x07")
     if view != "history":  # which has no snapshots, and so reads no mask
-        assert visible(NAME[:5]) in harmless(terminal("inspect", model, text, *extra, "--mask", mask, status=1))
-    if view in ("find", "svg", "html"):
+        assert visible(NAME[:5]) in harmless(terminal("inspect", view, model, text, *extra, "--mask", mask, status=1))
+    if view in ("find", "draw", "page"):
         assert "evil" in shown or view == "find"
-    if view in ("svg", "html"):
+    if view in ("draw", "page"):
         content = out.read_bytes().decode("utf-8")  # no lone half of a character, no byte that is no UTF-8
         assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", content)
         assert "[red]" in content or "red" in content
-    if view == "svg":
+    if view == "draw":
         ElementTree.fromstring(content)
 
 
@@ -200,14 +201,14 @@ def test_a_hostile_log_is_shown_harmlessly(evil, terminal, tmp_path):
     sampled = json.dumps({"event": "sampled", "step": 1, "temperature": 0.8, "text": HOSTILE + "\ud800"})
     log.write_text(sampled + "\n")
     for extra in ([], ["--json"]):
-        harmless(terminal("inspect", run, evil[0], "--history", "--no-pager", *extra))
+        harmless(terminal("inspect", "history", run, evil[0], "--no-pager", *extra))
     log.write_text(json.dumps({"event": "\x1b]0;t\x07" * 99, "step": HOSTILE}) + "\n" + sampled[:-9] + "\n" + sampled)
-    harmless(terminal("inspect", run, evil[0], "--history", "--no-pager", status=1))
+    harmless(terminal("inspect", "history", run, evil[0], "--no-pager", status=1))
 
 
 @pytest.mark.parametrize("what", ["saturation", "errors", "distance"])
 def test_analyses_are_harmless(evil, terminal, what):
-    harmless(terminal("analyse", what, evil[1], evil[0]))
+    harmless(terminal("inspect", what, evil[1], evil[0]))
 
 
 def test_a_pager_gets_harmless_text(evil, terminal, tmp_path, monkeypatch):
@@ -219,9 +220,12 @@ def test_a_pager_gets_harmless_text(evil, terminal, tmp_path, monkeypatch):
     assert b"\x1b]" not in sent
 
 
-@pytest.mark.parametrize("options", [[], ["--json"], ["--novelty", "--novelty-length", "300", "--baselines"]])
-def test_evaluations_are_harmless(evil, terminal, options):
-    harmless(terminal("evaluate", evil[1], evil[0], *options))
+@pytest.mark.parametrize(
+    "command", [["evaluate"], ["evaluate", "--json"], ["novelty", "--length", "300"], ["baselines"]]
+)
+def test_evaluations_are_harmless(evil, terminal, command):
+    name, *options = command
+    harmless(terminal(name, evil[1], evil[0], *options))
 
 
 def test_texts_are_described_harmlessly(evil, terminal):

@@ -82,7 +82,7 @@ def matches(
     if have is not None and need > have:
         raise ConfigError(
             f"to find {len(text):,} characters, {len(symbols):,} of them different, needs about {need / 1e9:,.1f} GB, "
-            f"and this machine has {have / 1e9:,.1f}: choose a smaller --novelty-length"
+            f"and this machine has {have / 1e9:,.1f}: choose a smaller --length"
         )
     following = np.zeros((states, len(symbols)), np.int32)
     link, length = np.zeros(states, np.int32), np.zeros(states, np.int32)

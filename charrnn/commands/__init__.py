@@ -1,28 +1,28 @@
 """The command line: one file a command.
 
-This is the only package that imports click.  Commands are imported when they are called for, and import what
-needs Numba when they run, so that ``--help`` answers at once.
+This is the only package that imports click.  A command is imported when it is called for, and imports Numba, NumPy and
+rich only when it runs, so that ``--help`` answers at once.
 """
 
 import io
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import click
 
-from charrnn.commands import signals
+from charrnn.commands import old_spellings, signals
+from charrnn.commands.help import LazyGroup
 from charrnn.errors import CharRNNError
 from charrnn.version import __version__
 
-# What they are for stands here and not with them, so that --help need not import them.
 COMMANDS = {
     "train": "Train a model on a text.",
     "sample": "Write text with a model.",
     "inspect": "Show what cells do, find those that track something, prove it.",
-    "analyse": "Count saturated gates, kinds of errors, what distance costs.",
     "evaluate": "Score a text with a model.",
+    "baselines": "Compare a model with n-grams and compressors.",
+    "novelty": "Tell how much of what a model writes it has copied.",
     "info": "Show what is in a checkpoint.",
     "export": "Write a model to give away.",
     "bench": "Measure how fast a model trains, scores and writes here.",
@@ -30,34 +30,23 @@ COMMANDS = {
 }
 
 
-class _Commands(click.Group):
-    """The commands by name, each in the module of that name; known problems become one line."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        return getattr(import_module(f"charrnn.commands.{name}"), name)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class _Commands(LazyGroup):
+    """The commands. A known problem becomes one line, and an old spelling is answered with the new one."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
-        if args[0] not in COMMANDS:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, 1)
-            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        """The command that the arguments name."""
+        if args[0] not in self.summaries and (new := old_spellings.answer(args[0], args[1:])):
+            raise click.UsageError(new)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context):
+        """Run the command."""
         arguments = list(ctx.args)
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
+            if new := old_spellings.answer(error.ctx.info_name, arguments):
+                raise click.UsageError(new) from None
             name = next((each for each in arguments if _holds(each, error.option_name) and _is_file(each)), None)
             if name is None:
                 raise
@@ -73,7 +62,7 @@ class _Commands(click.Group):
 
 
 class _ClosedPipe(Exception):
-    """The reader of the output has had enough (``charrnn sample … | head``)."""
+    """The reader of the output has closed it (``charrnn sample … | head``)."""
 
 
 class _Problem(click.ClickException):
@@ -84,11 +73,16 @@ class _Problem(click.ClickException):
     def show(self, file=None) -> None:
         from charrnn.display.terminal.console import Terminal
 
-        if signals.received is None:  # otherwise it is only what has become of a Ctrl-C on its way
+        if signals.received is None:  # after a Ctrl-C any error is a consequence of the interruption
             Terminal().error(self.message)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    package="charrnn.commands",
+    summaries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def charrnn() -> None:
     """Train, sample and look inside a character-level LSTM, on a CPU.
@@ -107,7 +101,7 @@ def main() -> None:
         status = _run()
         signals.ignore()
     except BaseException:
-        # Whatever it has become on its way: an import that a signal cuts off fails with an ImportError.
+        # A signal can surface as any exception: an import that it interrupts fails with an ImportError.
         if signals.received is None:
             raise
     if signals.received is not None:
@@ -116,7 +110,7 @@ def main() -> None:
 
 
 def _holds(argument: str, option: str) -> bool:
-    """Whether an option that there is not stands in an argument: a long one begins it, a short one is among others."""
+    """Whether an argument has an unknown option: a long one begins it, a short one may stand among others."""
     if option.startswith("--"):
         return argument.startswith(option)
     return argument.startswith("-") and not argument.startswith("--") and option[1:] in argument
@@ -125,12 +119,12 @@ def _holds(argument: str, option: str) -> bool:
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()
-    except (OSError, ValueError):  # no name that a file can have
+    except (OSError, ValueError):  # no file can have this name
         return False
 
 
 def _show(error: click.ClickException) -> None:
-    """Write what is wrong to stderr; click repeats arguments as they are, and they may have come from anybody."""
+    """Write the error to stderr, sanitised: click repeats arguments, which may come from anybody."""
     if isinstance(error, _Problem):
         error.show()
         return
@@ -142,7 +136,7 @@ def _show(error: click.ClickException) -> None:
 
 
 def _run() -> int:
-    """Run the command that the arguments ask for and write all that it has said; its exit status."""
+    """Run the command of the arguments and flush its output; its exit status."""
     try:
         status = _status()
         if sys.stdout is not None:  # it may have been closed from the start
@@ -159,7 +153,7 @@ def _run() -> int:
 
 
 def _status() -> int:
-    """Run the command that the arguments ask for; its exit status, after a line on what was wrong, if anything was."""
+    """Run the command of the arguments; its exit status. An error is shown first."""
     try:
         status = charrnn.main(prog_name="charrnn", standalone_mode=False)
         return status if isinstance(status, int) else 0

@@ -1,40 +1,54 @@
 """``charrnn bench``: how fast this machine is at a model."""
 
-from pathlib import Path
-
 import click
 
-from charrnn.commands.options import CheckpointPath, Number, Whole, announced_compilation, json_option, threads_option
+from charrnn.commands.help import Command, option, section
+from charrnn.commands.options import json_option, threads_option
+from charrnn.commands.types import CheckpointPath, Number, Whole
 from charrnn.config import TrainConfig
 
 _DEFAULTS = TrainConfig()
 
 
-@click.command()
-@click.argument("checkpoint", required=False, type=CheckpointPath(path_type=Path))
-@click.option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer.")
-@click.option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers.")
-@click.option("--embedding", type=Whole(1, 65536), help="Size of a learned embedding.  [default: none]")
-@click.option("--vocabulary", type=Whole(1, 100_000), default=65, show_default=True, help="Number of characters.")
-@click.option("--batch-size", type=Whole(1, 1_000_000), default=_DEFAULTS.batch_size, show_default=True, help="Lanes.")
-@click.option(
-    "--seq-len", type=Whole(1, 1_000_000), default=_DEFAULTS.seq_len, show_default=True, help="Steps of a window."
+@click.command(cls=Command)
+@click.argument("checkpoint", required=False, type=CheckpointPath())
+@section(
+    "The model",
+    option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer."),
+    option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers."),
+    option("--embedding", type=Whole(1, 65536), help="Size of a learned embedding.  [default: none]"),
+    option("--vocabulary", type=Whole(1, 100_000), default=65, show_default=True, help="Number of characters."),
 )
-@click.option("--seconds", type=Number(0.01, 600), default=1.0, show_default=True, help="Time for each measurement.")
-@click.option("--sweep", is_flag=True, help="Several batch sizes and numbers of threads, to choose from.")
-@threads_option
-@json_option
+@section(
+    "The measurement",
+    option(
+        "--batch-size", type=Whole(1, 1_000_000), default=_DEFAULTS.batch_size, show_default=True,
+        help="Rows of the batch.",
+    ),
+    option(
+        "--seq-len", type=Whole(1, 1_000_000), default=_DEFAULTS.seq_len, show_default=True, help="Steps of a window."
+    ),
+    option("--seconds", type=Number(0.01, 600), default=1.0, show_default=True, help="Time for each measurement."),
+    option("--sweep", is_flag=True, help="Several batch sizes and numbers of threads, to choose from."),
+)  # fmt: skip
+@section("General", threads_option, json_option)
 def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len, threads, **options):
-    """Measure how fast this machine is at the model in CHECKPOINT, or at one of the sizes given.
+    """Measure how fast this machine is at the model in CHECKPOINT, or at a model of the sizes given.
 
-    Characters a second in training, evaluation and writing one text; GFLOP/s, counting only what the mathematics
-    needs, and their share of this machine's peak; where the time goes; memory.
+    It shows characters a second in training, evaluation and writing one text; GFLOP/s, counting only the operations
+    that the mathematics needs, and their share of this machine's peak; where the time goes; and memory.
 
     \b
     charrnn bench --hidden 512 --batch-size 64 --seq-len 100
     charrnn bench --sweep
+
+    \f
+
+    --json writes an object for each measurement: config, batch_size, seq_len, threads, training_chars_per_s,
+    evaluation_chars_per_s, sampling_chars_per_s, gflops, peak_gflops, share_of_peak, parts, memory_bytes.
     """
     from charrnn.checkpoints.run_folder import load_checkpoint
+    from charrnn.commands.loading import announced_compilation
     from charrnn.config import ModelConfig
     from charrnn.display.terminal import numbers
     from charrnn.display.terminal.console import Terminal

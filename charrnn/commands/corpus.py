@@ -4,16 +4,23 @@ from pathlib import Path
 
 import click
 
-from charrnn.commands.options import Whole, json_option, quiet_option
+from charrnn.commands.help import Group, option
+from charrnn.commands.options import json_option, quiet_option
+from charrnn.commands.types import Whole
 
 _SHOWN = 20  # characters in the table of `stats`
 
 
-@click.group()
+@click.group(cls=Group)
 def corpus() -> None:
     """Find, fetch and examine texts to train on.
 
     A name from the list can be given wherever a text is expected, once it is fetched.
+
+    \b
+    charrnn corpus list
+    charrnn corpus get tinyshakespeare
+    charrnn corpus stats novel.txt
     """
 
 
@@ -79,7 +86,7 @@ def get(name: str, quiet: bool) -> None:
 
 @corpus.command()
 @click.argument("file")
-@click.option("--encoding", default="utf-8", show_default=True, help="How the file encodes its characters.")
+@option("--encoding", default="utf-8", show_default=True, help="How the file encodes its characters.")
 @json_option
 def stats(file: str, encoding: str, as_json: bool) -> None:
     """Count the characters and lines of FILE, and say what is odd about it.
@@ -104,20 +111,15 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
 
 
 @corpus.command()
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
+@option(
+    "-o", "--output", metavar="FILE",
     help="Where to write the text, or - for standard output.  [default: the place of the catalog's `python`]",
-)
-@click.option(
-    "--limit",
-    type=Whole(1),
-    default=2_000_000,
-    show_default=True,
+)  # fmt: skip
+@option(
+    "--limit", type=Whole(1), default=2_000_000, show_default=True,
     help="The most characters to write; only whole files are taken.",
-)
-@click.option("--force", is_flag=True, help="Replace the output file if it exists.")
+)  # fmt: skip
+@option("--force", is_flag=True, help="Replace the output file if it exists.")
 @quiet_option
 def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
     """Build a text from the sources of this Python's own standard library.

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import click
 
+from charrnn.commands.help import Command, option
 from charrnn.commands.options import checkpoint_argument, quiet_option
 
 
-@click.command()
+@click.command(cls=Command)
 @checkpoint_argument
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@option("--force", is_flag=True, help="Replace FILE if it is there.")
 @quiet_option
 def export(checkpoint: Path, file: Path, force: bool, quiet: bool) -> None:
-    """Write the best weights of CHECKPOINT to FILE, name.safetensors, with all that sample, inspect and evaluate need.
-
-    It leaves out what only a resume needs, and in which folders your text was: only the names of its files are kept.
+    """Write the best weights of CHECKPOINT to FILE, name.safetensors, with everything that sample, inspect and evaluate
+    need. Data that only a resume needs is left out, and so are your folders: only the names of the text's files stay.
 
     \b
     charrnn export checkpoints/fables fables.safetensors

@@ -4,14 +4,23 @@ from pathlib import Path
 
 import click
 
+from charrnn.commands.help import Command
 from charrnn.commands.options import checkpoint_argument, json_option
 
 
-@click.command()
+@click.command(cls=Command)
 @checkpoint_argument
 @json_option
 def info(checkpoint: Path, as_json: bool) -> None:
-    """Show what is in CHECKPOINT: sizes, training, history, and the text it comes from."""
+    """Show what is in CHECKPOINT: sizes, training, history, and the text it comes from.
+
+    \b
+    charrnn info checkpoints/fables
+
+    \f
+
+    --json writes one object: path, parameters, config, vocabulary, training, progress, history, corpus, resumable.
+    """
     from charrnn.checkpoints.run_folder import LAST, open_checkpoint
     from charrnn.display.terminal.console import Terminal
 

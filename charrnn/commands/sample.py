@@ -5,21 +5,14 @@ from typing import Any
 
 import click
 
-from charrnn.commands.options import (
-    Number,
-    Whole,
-    checkpoint_argument,
-    json_option,
-    load_model,
-    quiet_option,
-    threads_option,
-    unknown_option,
-    with_option,
-)
+from charrnn.commands import sampling
+from charrnn.commands.help import Command, option, section
+from charrnn.commands.options import checkpoint_argument, general_options, unknown_option, with_option
+from charrnn.commands.types import Number, Whole
 from charrnn.errors import CharRNNError
 
 _CHUNK = 4096  # characters drawn at a time where nobody watches
-_SECONDS_A_CHUNK = 0.05  # what a terminal gets at a time: often enough to look like writing
+_SECONDS_A_CHUNK = 0.05  # between two writes to a terminal: often enough to look like writing
 
 
 def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
@@ -29,52 +22,26 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
     return [kind.convert(part.strip(), param, ctx) for part in value.split(",")]
 
 
-@click.command()
+@click.command(cls=Command)
 @checkpoint_argument
-@with_option
-@click.option(
-    "-t",
-    "--temperature",
-    type=Number(0),
-    default=1.0,
-    show_default=True,
-    help="0 is greedy, 0.5 careful, 1 as learnt, above 1 wild.",
-)
-@click.option(
-    "-n",
-    "--length",
-    type=Whole(1, 1_000_000_000),
-    default=1000,
-    show_default=True,
-    help="Characters to write.",
-)
-@click.option("-p", "--prime", default="", help="Text that the model reads before it writes. Not counted in --length.")
-@click.option(
-    "--prime-file", type=click.File("rb"), metavar="FILE", help="The same from a file, or - for standard input."
-)
-@click.option("--seed", type=Whole(0, 2**63 - 1), help="The same seed writes the same text.  [default: a new one]")
-@click.option("--top-k", type=Whole(0), default=0, help="Choose among the K likeliest characters only.")
-@click.option(
-    "--top-p",
-    type=Number(0, 1, min_open=True),
-    default=1.0,
-    help="Choose among the likeliest that hold this much probability.",
-)
-@click.option(
-    "--min-p", type=Number(0, 1), default=0.0, help="Leave out what is less likely than this part of the likeliest."
-)
-@click.option("--count", type=Whole(1, 100_000), default=1, show_default=True, help="Texts to write, in one batch.")
-@click.option("--stop", metavar="TEXT", help="End a text where TEXT would begin.")
-@click.option(
-    "--compare",
-    callback=_temperatures,
-    metavar="T,T,…",
-    help="Show several temperatures side by side, as in 0.3,0.7,1.0.",
-)
-@unknown_option
-@threads_option
-@quiet_option
-@json_option
+@section(
+    "What is written",
+    option(
+        "-n", "--length", type=Whole(1, 1_000_000_000), default=1000, show_default=True,
+        help="Characters to write, not counting the prime.",
+    ),
+    option("--count", type=Whole(1, 100_000), default=1, show_default=True, help="Texts to write, in one batch."),
+    option("--stop", metavar="TEXT", help="End a text where TEXT would begin."),
+    option(
+        "--compare", callback=_temperatures, metavar="T,T,…",
+        help="Show several temperatures side by side, as in 0.3,0.7,1.0.",
+    ),
+    with_option,
+    option("--prime-file", type=click.File("rb"), metavar="FILE", help="--prime from a file, or - for standard input."),
+    unknown_option,
+)  # fmt: skip
+@sampling.sampling_options("a new one")
+@general_options
 def sample(checkpoint: Path, **options: Any) -> None:
     """Write text with the model in CHECKPOINT, a run's folder or a file.
 
@@ -85,9 +52,13 @@ def sample(checkpoint: Path, **options: Any) -> None:
     charrnn sample checkpoints/fables --temperature 0.7 --length 500
     charrnn sample checkpoints/fables --prime "The fox" --compare 0.3,0.7,1.0
     charrnn sample checkpoints/one --with checkpoints/two --with checkpoints/three
+
+    \f
+
+    --json writes an object for each text: number, seed, temperature, prime, text.
     """
+    from charrnn.commands.loading import load_model
     from charrnn.display.terminal.console import Terminal
-    from charrnn.inference.sampler import Choice
     from charrnn.system import memory
 
     terminal = Terminal(options["quiet"], options["as_json"])
@@ -105,8 +76,7 @@ def sample(checkpoint: Path, **options: Any) -> None:
 
         options["seed"] = secrets.randbelow(2**31)
     options["prime"] = _prime(options, model)
-    filters = (options["top_k"], options["top_p"], options["min_p"])
-    choices = [Choice(t, *filters) for t in options["compare"] or [options["temperature"]]]
+    choices = [sampling.choice(options, each) for each in options["compare"] or [options["temperature"]]]
     stop = options["stop"]
     options["stop"] = stop.encode() if stop and model.vocabulary.is_bytes else stop
     if len(choices) > 1 or options["compare"]:
@@ -138,7 +108,7 @@ def _prime(options: dict[str, Any], model) -> str | bytes:
 
 
 def _stream(terminal, model, choice, options: dict[str, Any]) -> None:
-    """One text, as it is written."""
+    """Write one text while it is drawn."""
     import time
 
     shown = terminal.stdout_is_terminal
@@ -168,14 +138,14 @@ def _stream(terminal, model, choice, options: dict[str, Any]) -> None:
 
 
 class _Until:
-    """Passes text on up to the first ``stop``, holding back what may be its beginning."""
+    """Passes text on up to the first ``stop``. It holds back an end that may be the beginning of ``stop``."""
 
     def __init__(self, stop: str | bytes | None):
         self._stop, self.reached = stop, False
         self._held = stop[:0] if stop else ""
 
     def feed(self, piece):
-        """What may be written now that ``piece`` has come."""
+        """The text that can be written after ``piece`` has come."""
         if not self._stop:
             return piece
         text = self._held + piece
@@ -190,7 +160,7 @@ class _Until:
         return text[: len(text) - begun]
 
     def rest(self):
-        """What was held back and is not the beginning of ``stop`` after all."""
+        """The text held back, which is not the beginning of ``stop`` after all."""
         return self._held
 
 
@@ -205,7 +175,7 @@ def _readable(text: str | bytes) -> str:
 
 
 def _batch(terminal, model, choice, options: dict[str, Any]) -> None:
-    """Several texts, or one as JSON."""
+    """Write several texts, or one as JSON."""
     for number, text in enumerate(_texts(model, choice, options, options["count"])):
         if options["as_json"]:
             _write_json(terminal, options, choice, number, text)
@@ -233,7 +203,7 @@ def _write_json(terminal, options, choice, number, text) -> None:
 
 
 def _compare(terminal, model, choices, options: dict[str, Any]) -> None:
-    """The same prime and seed at several temperatures."""
+    """Show the same prime and seed at several temperatures."""
     from charrnn.display.terminal.columns import side_by_side
 
     texts = [_texts(model, choice, options, 1)[0] for choice in choices]

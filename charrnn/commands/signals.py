@@ -1,7 +1,8 @@
-"""Ctrl-C, SIGTERM and a lost terminal: a command ends as if it had not been begun, or, in training, saved.
+"""Ctrl-C, SIGTERM and a lost terminal: a command ends without a trace, and training saves first.
 
-The first signal raises :class:`Stopped` in the main thread, which unwinds the command: temporary files go, displays
-close.  Whoever is asked twice leaves at once; that is safe at any moment, since files appear under their names whole.
+The first signal raises :class:`Stopped` in the main thread, which unwinds the command: temporary files are removed,
+displays are closed.  A second signal ends the process at once.  That is safe at any moment, because a file gets its
+name only when it is complete.
 """
 
 import contextlib
@@ -24,27 +25,27 @@ class Stopped(KeyboardInterrupt):
 
 
 def listen() -> None:
-    """From now on a signal raises :class:`Stopped`."""
-    for number in _heeded():
+    """Have a signal raise :class:`Stopped` from now on."""
+    for number in _handled():
         signal.signal(number, _stop)
     sys.unraisablehook = _swallowed
 
 
 def ignore() -> None:
-    """The command is over and its output written: a signal may no longer change how the process ends.
+    """Ignore signals from now on: the command is over and its output is written, so the exit status is settled.
 
-    Python itself would put back the system's handling before its own end, which is to die of the signal.
+    Otherwise Python restores the system's handling before it exits, and a late signal would kill the process.
     """
-    for number in _heeded():
+    for number in _handled():
         signal.signal(number, signal.SIG_IGN)
 
 
 def leave(number: int) -> None:
-    """End the process at once with the exit status of signal ``number``, the terminal's cursor shown.
+    """End the process at once with the exit status of signal ``number``, after showing the terminal's cursor.
 
-    What a stalled reader of stdout has not taken yet is dropped: to wait for it would be to not end.
+    Output that a stalled reader of stdout has not taken yet is dropped: waiting for the reader could take forever.
     """
-    with contextlib.suppress(OSError):  # the terminal is gone, and with it what there was to put right
+    with contextlib.suppress(OSError):  # the terminal is gone, and its cursor too
         if os.name != "nt" and "rich.live" in sys.modules and os.isatty(2):
             os.write(2, _SHOW_CURSOR)
     os._exit(128 + number)
@@ -52,15 +53,15 @@ def leave(number: int) -> None:
 
 @contextlib.contextmanager
 def gently(stop: Callable[[], None], say: Callable[[], None]) -> Iterator[list[int]]:
-    """Meanwhile the first signal only calls ``stop``, and ``say`` in a thread; the next is as it was before.
+    """Have the first signal only call ``stop``, and ``say`` in a thread. The next one is handled as before.
 
-    ``say`` may take locks and print: the handler itself may do neither, since it interrupts those who hold them.
+    ``say`` may take locks and print. The handler itself may not, because it may interrupt the code that holds a lock.
 
     Yields:
         A list that gets the number of the first signal.
     """
     stopped: list[int] = []
-    wake: queue.SimpleQueue[bool] = queue.SimpleQueue()  # its put, unlike a lock, may interrupt itself
+    wake: queue.SimpleQueue[bool] = queue.SimpleQueue()  # a put may interrupt another put; a lock would block
 
     def handle(number, frame):
         if stopped:
@@ -70,14 +71,14 @@ def gently(stop: Callable[[], None], say: Callable[[], None]) -> Iterator[list[i
         wake.put(True)
 
     def tell() -> None:
-        # A stream that is closed ends the run by itself when the next record is shown.
+        # If stderr is closed, the next record that is shown ends the run anyway.
         with contextlib.suppress(OSError):
             if wake.get():
                 say()
 
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
-    before = {number: signal.signal(number, handle) for number in _heeded()}
+    before = {number: signal.signal(number, handle) for number in _handled()}
     try:
         yield stopped
     finally:
@@ -87,8 +88,8 @@ def gently(stop: Callable[[], None], say: Callable[[], None]) -> Iterator[list[i
         teller.join()
 
 
-def _heeded() -> list[int]:
-    """The signals that this process was not told to ignore, as nohup and a shell's ``&`` do."""
+def _handled() -> list[int]:
+    """The signals to handle: all but those that the process was started to ignore, as by nohup or a shell's ``&``."""
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
@@ -102,7 +103,7 @@ def _stop(number, frame):
 
 
 def _swallowed(unraisable) -> None:
-    """Python drops what is raised in a finaliser or a callback from C, and with it a signal that came just then."""
+    """Python drops an exception raised in a finaliser or a C callback. If that was :class:`Stopped`, leave now."""
     if isinstance(unraisable.exc_value, Stopped):
         leave(received)
     sys.__unraisablehook__(unraisable)

@@ -1,24 +1,20 @@
-"""What ``evaluate`` scores, and what it is compared with: a text, the run's own text, and its parts.
-
-What ``inspect`` reads: a text that is named or given, or the part of the run's own that was held out.
-"""
+"""The texts of a command: a text that is named, or the run's own text and its parts."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from charrnn.errors import CharRNNError, ConfigError, CorpusError
 from charrnn.text.provenance import can_be
 
-_CONTEXT = 5000  # characters before a part that are context: n-grams and the memory of `analyse errors` look there
+_CONTEXT = 5000  # characters before a part: context for n-grams and for the memory of `inspect errors`
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A stretch of a text: its ``name``, ``ids`` (N,), and the ids (B,) that stand before it, B from 0."""
+    """A stretch of a text: its ``name``, its ``ids`` (N,), and the ids ``before`` it (B,), B from 0."""
 
     name: str
     ids: np.ndarray
@@ -26,23 +22,33 @@ class Part:
 
 
 class Texts:
-    """The texts of a command: TEXT, or without one the run's own; and what --fit names, or the run's training part."""
+    """The texts of a command.
 
-    def __init__(self, model, options: dict[str, Any], terminal):
-        self._model, self._options, self._terminal = model, options, terminal
+    Args:
+        model: from a checkpoint, which says where the run's own text was.
+        terminal: shows progress and notes.
+        text: files to read, or () for the run's own text.
+        fit: files to learn baselines from, or () for the run's training part.
+        encoding: of the files; None is the encoding of the run's text.
+        unknown: what to do with characters that the model does not know: error, skip, replace, or None.
+    """
+
+    def __init__(self, model, terminal, text=(), fit=(), encoding: str | None = None, unknown: str | None = None):
+        self._model, self._terminal, self._fit, self._unknown = model, terminal, tuple(fit), unknown
         self._facts = model.checkpoint.corpus
-        self.corpus = self._open(options["text"]) if options["text"] else self._own_corpus
+        self._encoding = encoding or self._facts.get("encoding", "utf-8")
+        self.corpus = self._open(tuple(text)) if text else self._own_corpus
         self.is_own = self._is_own(self.corpus)
         if self.is_own:
             self._own_corpus = self.corpus
 
-    def scored(self, held_out: bool) -> Part:
-        """The part to score: --part; by default all, or if ``held_out`` the validation part of the run's own text.
+    def scored(self, name: str | None = None, held_out: bool = False) -> Part:
+        """The part called ``name``; None is all, or if ``held_out`` the validation part of the run's own text.
 
         Raises:
             CharRNNError: there is no such part, or too little of it.
         """
-        name, ids = self._options["part"], self.corpus.ids
+        ids = self.corpus.ids
         if name is None:
             name = "validation" if held_out and self.is_own and len(self._parts["validation"].ids) else "all"
         if name != "all":
@@ -64,17 +70,17 @@ class Texts:
 
     @cached_property
     def training(self) -> np.ndarray:
-        """Ids (N,) of what baselines are fitted on and copies are looked for in: --fit, or the run's training part.
+        """Ids (N,) of the text to learn baselines from and to look for copies in: --fit, or the run's training part.
 
         Raises:
-            CharRNNError: neither is there.
+            CharRNNError: neither can be read.
         """
-        return self._open(self._options["fit"]).ids if self._options["fit"] else self._parts["train"].ids
+        return self._open(self._fit).ids if self._fit else self._parts["train"].ids
 
     @cached_property
     def held_out(self) -> np.ndarray | None:
-        """Ids (N,) of real text that the model has not learnt from; None if there is none, or with --fit."""
-        if self._options["fit"]:
+        """Ids (N,) of the validation or test part, which the model has not seen. None without one, or with fit."""
+        if self._fit:
             return None
         return next((part.ids for part in map(self._parts.get, ("validation", "test")) if len(part.ids)), None)
 
@@ -102,10 +108,10 @@ class Texts:
 
     @cached_property
     def _own_corpus(self):
-        """The text that the run was started with, from where it was then.
+        """The text that the run was started with, from the place where it was then.
 
         Raises:
-            CorpusError: it is not there any more.
+            CorpusError: the text is not there any more.
         """
         places = [self._facts.get(name, ()) for name in ("paths", "sources")]
         for sources in places:
@@ -124,7 +130,7 @@ class Texts:
         )
 
     def _may_be_opened(self, sources: list[str]) -> bool:
-        """Whether to open what the checkpoint names: files and folders that can be its text, or names."""
+        """Whether to open the sources that a checkpoint names: files that can be its text by their size, or names."""
         return "-" not in sources and (
             can_be(sources, self._facts) or not any(Path(source).exists() for source in sources)
         )
@@ -137,31 +143,11 @@ class Texts:
             corpus = open_corpus(
                 sources,
                 as_bytes=self._model.vocabulary.is_bytes,
-                encoding=self._options["encoding"] or self._facts.get("encoding", "utf-8"),
+                encoding=self._encoding,
                 vocabulary=self._model.vocabulary,
-                unknown=self._options["unknown"],
+                unknown=self._unknown,
                 progress=progress,
             )
         for note in corpus.notes:
             self._terminal.note(note)
         return corpus
-
-
-def inspected_ids(model, options: dict[str, Any], terminal):
-    """Ids (N,) of the text that is named, else of the part of the run's own that was held out."""
-    if options["literal"] is not None:
-        text = options["literal"]
-        return model.encode(
-            text.encode("utf-8", "surrogateescape") if model.vocabulary.is_bytes else text, options["unknown"]
-        )
-    from charrnn.commands.texts import Texts
-
-    named = options["text"] is not None
-    texts = Texts(model, options | {"text": (options["text"],) if named else (), "part": None, "fit": ()}, terminal)
-    if named:
-        if texts.is_own:
-            terminal.note("The model was trained on this text: leave TEXT out for the part that was held out.")
-        return texts.corpus.ids
-    part = texts.scored(held_out=True)
-    terminal.note(f"reads the {part.name} part of the run's own text" if part.name != "all" else "reads all of it")
-    return part.ids

@@ -58,7 +58,7 @@ def test_a_copy_a_new_text_and_a_long_training_text(rng):
 
 def test_what_does_not_fit_into_memory_is_refused_at_once(monkeypatch):
     monkeypatch.setattr(memory, "installed", lambda: 10**6)
-    with pytest.raises(ConfigError, match="--novelty-length"):
+    with pytest.raises(ConfigError, match="--length"):
         novelty(np.arange(5000), np.arange(9))
 
 

@@ -1,4 +1,4 @@
-"""``charrnn inspect --ablate``: what is lost and written while cells are held."""
+"""``charrnn inspect ablate``: what is lost and written while cells are held."""
 
 import json
 
@@ -16,7 +16,7 @@ def records(*arguments):
 
 
 def test_an_ablation_inside_and_outside_of_a_hypothesis(model, text):
-    options = ("inspect", model, text, "--find", "quotes", "--ablate", "1:7", "--others", 3, "--samples", 4)
+    options = ("inspect", "ablate", model, text, "--track", "quotes", "--cell", "1:7", "--others", 3, "--samples", 4)
     first, *samples = records(*options)
     found = load(model)
     ids = found.encode(text.read_text())
@@ -46,50 +46,51 @@ def test_an_ablation_inside_and_outside_of_a_hypothesis(model, text):
 
 
 def test_an_ablation_without_a_mask(model, text):
-    first, *samples = records("inspect", model, text, "--ablate", "1:7,0:2", "--clamp", "mean", "--samples", 2)
+    first, *samples = records("inspect", "ablate", model, text, "--cell", "1:7,0:2", "--at", "mean", "--samples", 2)
     cells = load(model).activations(text.read_text())["c"].mean(axis=0)
     assert first["held"]["1:7"] == pytest.approx(cells[1, 7], abs=2e-3)
     assert first["held"]["0:2"] == pytest.approx(cells[0, 2], abs=2e-3)
     assert first["inside"] is None
     assert first["change"]["contrast"]["value"] is None
     assert [sample["cells"] for sample in samples] == ["free", "held"]
-    shown = succeed("inspect", model, text, "--ablate", "1:7", "--clamp", 2, "--samples", 0).stdout
+    shown = succeed("inspect", "ablate", model, text, "--cell", "1:7", "--at", 2, "--samples", 0).stdout
     assert "1:7 at c = 2" in shown
     assert "inside" not in shown
 
 
 def test_lines_fit(model, text, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    options = ("--find", "quotes", "--ablate", "1:7", "--others", 3, "--samples", 2)
-    assert max(map(len, succeed("inspect", model, text, *options).stdout.splitlines())) <= 80
+    options = ("--track", "quotes", "--cell", "1:7", "--others", 3, "--samples", 2)
+    assert max(map(len, succeed("inspect", "ablate", model, text, *options).stdout.splitlines())) <= 80
 
 
 def test_masks_of_other_kinds(model, text, tmp_path):
     mask = np.arange(20_000) % 100 < 30
     np.save(tmp_path / "mask.npy", mask)
     few = ("--others", 0, "--samples", 2)
-    first, free, *_ = records("inspect", model, text, "--ablate", "0:1", "--mask", tmp_path / "mask.npy", *few)
+    first, free, *_ = records("inspect", "ablate", model, text, "--cell", "0:1", "--mask", tmp_path / "mask.npy", *few)
     assert first["share_inside"] == pytest.approx(0.3, abs=1e-3)
     assert free["share_inside"] is None
-    first, *_ = records("inspect", model, text, "--ablate", "0:1", "--where", "[A-Z]\\w+", *few)
+    first, *_ = records("inspect", "ablate", model, text, "--cell", "0:1", "--where", "[A-Z]\\w+", *few)
     assert 0 < first["share_inside"] < 0.5
-    result = succeed("inspect", model, text, "--ablate", "0:1", "--find", "column", *few)
+    result = succeed("inspect", "ablate", model, text, "--cell", "0:1", "--track", "column", *few)
     assert "above its median" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--ablate", "1:20"], 1, "there is no cell 1:20"),
-        (["--ablate", "1-2"], 2, "LAYER:UNIT"),
-        (["--ablate", "0:1", "--clamp", "nan"], 2, "finite number"),
-        (["--ablate", "0:1", "--find", "all"], 2, "one hypothesis"),
-        (["--ablate", "0:1", "--find", "quote"], 1, "did you mean 'quotes'"),
-        (["--ablate", "0:1", "--moments", "fox"], 2, "two views"),
-        (["--ablate", "0:1", "--surprise"], 2, "view of its own"),
+        (["--cell", "1:20"], 1, "there is no cell 1:20"),
+        (["--cell", "1-2"], 2, "LAYER:UNIT"),
+        (["--cell", "0:1", "--at", "nan"], 2, "finite number"),
+        (["--cell", "0:1", "--track", "all"], 2, "one hypothesis"),
+        (["--cell", "0:1", "--track", "quote"], 1, "did you mean 'quotes'"),
+        (["--cell", "0:1", "--track", "word", "--where", "fox"], 2, "--track and --where exclude each other"),
+        (["--track", "word"], 2, "Missing option '--cell'"),
+        (["--cell", "0:1", "--surprise"], 2, "No such option"),
     ],
 )
 def test_wrong_usage(model, text, arguments, status, message):
-    result = invoke("inspect", model, text, *arguments)
+    result = invoke("inspect", "ablate", model, text, *arguments)
     assert result.exit_code == status
     assert message in result.stderr

@@ -1,4 +1,4 @@
-"""``charrnn analyse``: saturation, errors, distance; tables, figures, JSON, refusals."""
+"""``charrnn inspect``: saturation, errors, distance; tables, figures, JSON, refusals."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -10,11 +10,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def objects(*arguments):
-    return [json.loads(line) for line in succeed("analyse", *arguments, "--json").stdout.splitlines()]
+    return [json.loads(line) for line in succeed("inspect", *arguments, "--json").stdout.splitlines()]
 
 
 def refusal(*arguments, status=1):
-    result = invoke("analyse", *arguments)
+    result = invoke("inspect", *arguments)
     assert result.exit_code == status
     assert result.stdout == ""
     return result.stderr
@@ -22,7 +22,7 @@ def refusal(*arguments, status=1):
 
 def test_saturation(model, text, tmp_path):
     figure = tmp_path / "gates.svg"
-    layers = objects("saturation", model, text, "--svg", figure)
+    layers = objects("saturation", model, text, "-o", figure)
     assert [layer["layer"] for layer in layers] == [0, 1]
     assert layers[0]["part"] == "validation"
     assert layers[0]["characters"] == 2000
@@ -32,7 +32,7 @@ def test_saturation(model, text, tmp_path):
         )
     # A disc for every unit and gate.
     assert len(list(ElementTree.parse(figure).getroot().iter(f"{SVG}circle"))) == 2 * 3 * 20
-    shown = succeed("analyse", "saturation", model).stdout
+    shown = succeed("inspect", "saturation", model).stdout
     share = max(layers[1]["high"]["f"])
     assert f"{100 * share:.1f} in 1:{layers[1]['high']['f'].index(share)}" in shown
     assert "layer 1, forget gate" in shown
@@ -41,7 +41,7 @@ def test_saturation(model, text, tmp_path):
 
 def test_errors(model, text, tmp_path):
     figure = tmp_path / "errors.svg"
-    result = succeed("analyse", "errors", model, text, "--svg", figure)
+    result = succeed("inspect", "errors", model, text, "-o", figure)
     assert f"wrote {figure}" in result.stderr
     (report,) = objects("errors", model)
     assert (report["part"], report["characters"]) == ("validation", 2000)
@@ -58,12 +58,12 @@ def test_errors(model, text, tmp_path):
 
 def test_distance(model, text, tmp_path):
     figure = tmp_path / "far.svg"
-    (report,) = objects("distance", model, text, "--order", 3, "--svg", figure)
+    (report,) = objects("distance", model, text, "--order", 3, "-o", figure)
     assert report["order"] == 3
     bins = report["kinds"]["newline"]
     assert sum(each["count"] for each in bins) == text.read_text()[18_000:].count("\n")
     assert len(list(ElementTree.parse(figure).getroot().iter(f"{SVG}polyline"))) > 4
-    shown = succeed("analyse", "distance", model, text).stdout
+    shown = succeed("inspect", "distance", model, text).stdout
     assert "line ends" in shown
     assert "● the model" in shown
 
@@ -71,7 +71,7 @@ def test_distance(model, text, tmp_path):
 def test_a_text_without_signs(model, tmp_path):
     plain = tmp_path / "plain.txt"
     plain.write_text("nothing that opens or closes " * 20)
-    result = succeed("analyse", "distance", model, plain, "--svg", tmp_path / "none.svg")
+    result = succeed("inspect", "distance", model, plain, "-o", tmp_path / "none.svg")
     assert "No sign" in result.stdout
 
 
@@ -88,15 +88,14 @@ def test_a_text_is_no_test_of_n_grams_that_learn_from_it(model, name, tmp_path):
 
 
 def test_wrong_usage(model, text, tmp_path):
-    assert "does not end in .png" in refusal("saturation", model, "--png", tmp_path / "x.svg", status=2)
-    assert "Did you mean" in invoke("analyze").stderr
+    assert "does not end in .svg or .png" in refusal("saturation", model, "-o", tmp_path / "x.pdf", status=2)
     assert refusal("distance", model, "--order", 0, status=2)
 
 
 @pytest.mark.parametrize("name", ["saturation", "errors", "distance"])
 def test_quiet_is_quiet_and_lines_fit(model, name, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    result = succeed("analyse", name, model, "-q")
+    result = succeed("inspect", name, model, "-q")
     assert result.stderr == ""
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert "\x1b" not in result.stdout

@@ -229,7 +229,7 @@ def test_sizes_beyond_a_small_text_are_not_refused_for_the_memory_that_they_will
         (["sample", "x", "--stop", ""], "--stop needs a text that is not empty."),
         (["sample", ""], "an empty name: give a run's folder, or a file."),
         (["sample", "x", "--with", ""], "an empty name"),
-        (["evaluate", "x", "--novelty", "-t", "nan"], "not a finite number"),
+        (["novelty", "x", "-t", "nan"], "not a finite number"),
         (["evaluate", "x", "--online", "--online-lr", "2"], "2.0 must be at least 0 and at most 1."),
         (["bench", "--batch-size", "1000000000"], "must be at least 1 and at most 1,000,000."),
         (["corpus", "python", "--limit", "0"], "0 must be at least 1."),

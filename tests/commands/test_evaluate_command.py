@@ -1,4 +1,4 @@
-"""``charrnn evaluate``: parts, baselines, learning on, novelty, ensembles."""
+"""``charrnn evaluate``, ``baselines``, ``novelty``: parts, learning on, copies, ensembles."""
 
 import json
 
@@ -8,12 +8,12 @@ from command_line import invoke, succeed
 from charrnn import load
 
 
-def report(*arguments):
-    return json.loads(succeed("evaluate", *arguments, "--json").stdout)
+def report(*arguments, command="evaluate"):
+    return json.loads(succeed(command, *arguments, "--json").stdout)
 
 
-def refusal(*arguments, status=1):
-    result = invoke("evaluate", *arguments)
+def refusal(*arguments, status=1, command="evaluate"):
+    result = invoke(command, *arguments)
     assert result.exit_code == status
     assert status == 2 or result.stderr.count("\n") == 1
     return result.stderr
@@ -46,7 +46,7 @@ def test_a_part_of_another_text_is_refused(model, other):
 
 
 def test_baselines_on_the_validation_part(model, text):
-    found = report(model, text, "--baselines")
+    found = report(model, text, command="baselines")
     assert found["part"] == "validation"
     baselines = found["baselines"]
     assert baselines["fitted_on"] == 18_000
@@ -56,20 +56,20 @@ def test_baselines_on_the_validation_part(model, text):
     compressors = {each["name"]: each for each in baselines["compressors"]}
     assert list(compressors) == ["gzip", "bzip2", "xz"]
     assert compressors["xz"]["after"] < compressors["xz"]["alone"]
-    shown = succeed("evaluate", model, text, "--baselines").stdout
+    shown = succeed("baselines", model, text).stdout
     assert f"{min(losses):.4f}" in shown
     assert "★ best" in shown
     assert "after the training text" in shown
 
 
 def test_baselines_of_another_text(model, text, other):
-    own = report(model, other, "--baselines")
+    own = report(model, other, command="baselines")
     assert own["part"] == "all"
     assert own["baselines"]["fitted_on"] == 18_000
-    fitted = report(model, other, "--baselines", "--fit", text)
+    fitted = report(model, other, "--fit", text, command="baselines")
     assert fitted["baselines"]["fitted_on"] == 20_000
     assert len(fitted["baselines"]["ngrams"]) == 13
-    assert "learn from the training part" in refusal(model, text, "--baselines", "--part", "all")
+    assert "learn from the training part" in refusal(model, text, "--part", "all", command="baselines")
 
 
 def test_a_training_text_that_is_gone(model, tmp_path, other):
@@ -80,8 +80,8 @@ def test_a_training_text_that_is_gone(model, tmp_path, other):
     path = tmp_path / "moved.safetensors"
     found = Checkpoint.load(model / "best.safetensors")
     replace(found, corpus=found.corpus | {"paths": [str(tmp_path / "gone.txt")], "sources": ["/dev/zero"]}).save(path)
-    for arguments in ([path], [path, other, "--baselines"], [path, other, "--novelty"]):
-        message = refusal(*arguments)
+    for command, *arguments in (["evaluate", path], ["baselines", path, other], ["novelty", path, other]):
+        message = refusal(*arguments, command=command)
         assert "gone.txt" in message
         assert "--fit" in message
 
@@ -101,8 +101,8 @@ def test_learning_on(model, text):
 
 
 def test_novelty(model, text):
-    options = ("--novelty", "--novelty-length", 1500, "--temperature", 0.5, "--seed", 3)
-    found = report(model, text, *options)["novelty"]
+    options = ("--length", 1500, "--temperature", 0.5, "--seed", 3)
+    found = report(model, text, *options, command="novelty")["novelty"]
     written = succeed("sample", model, "-t", 0.5, "--seed", 3, "-n", 1500).stdout
     training, held_out = text.read_text()[:18_000], text.read_text()[18_000:19_500]
     for gram in found["ngrams"]:
@@ -114,42 +114,45 @@ def test_novelty(model, text):
     assert training[longest["offset"] :].startswith(longest["text"])
     assert longest["line"] == training[: longest["offset"]].count("\n") + 1
     assert len(longest["text"]) == longest["length"]
-    shown = succeed("evaluate", model, text, *options).stdout
+    shown = succeed("novelty", model, text, *options).stdout
     assert longest["text"].replace("\n", "↵") in shown
-    assert report(model, *options)["novelty"] == found
+    assert report(model, *options, command="novelty")["novelty"] == found
 
 
 def test_novelty_against_another_text(model, text, other):
-    found = report(model, text, "--novelty", "--novelty-length", 20, "--fit", other)["novelty"]
+    found = report(model, text, "--length", 20, "--fit", other, command="novelty")["novelty"]
     assert found["held_out"] is None
     assert found["ngrams"][-1] == {"n": 50, "generated": None, "held_out": None}
-    assert "held out" not in succeed("evaluate", model, "--novelty", "--novelty-length", 20, "--fit", other).stdout
+    assert "held out" not in succeed("novelty", model, "--length", 20, "--fit", other).stdout
 
 
 def test_an_ensemble(model, text):
     one = report(model, text)
     assert report(model, text, "--with", model)["loss"] == pytest.approx(one["loss"], rel=1e-5)
-    mixed = report(
-        model, text, "--with", model / "last.safetensors", "--baselines", "--novelty", "--novelty-length", 50
-    )
-    assert mixed["novelty"]["characters"] == 50
+    mixed = ("--with", model / "last.safetensors")
+    assert report(model, text, *mixed, "--length", 50, command="novelty")["novelty"]["characters"] == 50
+    scored = report(model, text, *mixed, "--part", "validation")
+    assert report(model, text, *mixed, command="baselines")["loss"] == scored["loss"] != one["loss"]
     assert "leave --with out" in refusal(model, text, "--with", model, "--online", status=2)
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--online-lr", "nan"], ["--online-steps", 0], ["--novelty-length", 0], ["--part", "x"], ["-t", "-1"]]
-)
-def test_wrong_usage(model, text, arguments):
-    assert "Traceback" not in refusal(model, text, *arguments, status=2)
+def test_an_option_of_online_is_enough(model, text):
+    for name, value in (("lr", 0.002), ("steps", 16), ("decay", 0.01)):
+        found = report(model, text, f"--online-{name}", value)
+        assert found["online"][name] == value
+        assert found == report(model, text, "--online", f"--online-{name}", value)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("command", "arguments"),
     [
-        (["--online-lr", 0.1, "--novelty"], "--online-lr goes with --online."),
-        (["--seed", 1, "--online"], "--seed goes with --novelty."),
-        (["--fit", "x.txt", "--online"], "--fit goes with --baselines or --novelty."),
+        ("evaluate", ["--online-lr", "nan"]),
+        ("evaluate", ["--online-steps", 0]),
+        ("evaluate", ["--part", "x"]),
+        ("novelty", ["--length", 0]),
+        ("novelty", ["-t", "-1"]),
+        ("baselines", ["--part", "x"]),
     ],
 )
-def test_what_would_not_be_heeded_is_refused(model, text, arguments, message):
-    assert message in refusal(model, text, *arguments, status=2)
+def test_wrong_usage(model, text, command, arguments):
+    assert "Traceback" not in refusal(model, text, *arguments, status=2, command=command)

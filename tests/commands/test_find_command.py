@@ -1,4 +1,4 @@
-"""``charrnn inspect --find``, ``--where``, ``--mask``."""
+"""``charrnn inspect find``, with ``--track``, ``--where`` and ``--mask``."""
 
 import json
 
@@ -17,7 +17,7 @@ def records(*arguments):
 
 
 def test_cells_ranked_against_a_hypothesis(model, text):
-    (found,) = records("inspect", model, text, "--find", "word", *QUICK, "--cells", 4)
+    (found,) = records("inspect", "find", model, text, "--track", "word", *QUICK, "--cells", 4)
     assert found["hypothesis"] == "word"
     assert (found["score"], found["characters"], found["cells_tried"]) == ("auc", 20_000, 40)
     assert 0.6 < found["base"] < 0.9
@@ -26,7 +26,7 @@ def test_cells_ranked_against_a_hypothesis(model, text):
     assert strengths[0] > 0.2
     assert found["cells"][0]["p"] == 1 / 20
     assert found["probe"]["score"] > 0.95
-    shown = succeed("inspect", model, text, "--find", "word", *QUICK, "--cells", 4).stdout
+    shown = succeed("inspect", "find", model, text, "--track", "word", *QUICK, "--cells", 4).stdout
     best = found["cells"][0]
     assert f"{best['layer']}:{best['unit']}" in shown
     assert "holds at" in shown
@@ -35,9 +35,9 @@ def test_cells_ranked_against_a_hypothesis(model, text):
 
 
 def test_the_best_cell_for_every_hypothesis(model, text):
-    result = succeed("inspect", model, text, "--find", "all", *QUICK, "--no-probe")
+    result = succeed("inspect", "find", model, text, *QUICK, "--no-probe")
     assert "url" in result.stderr  # nowhere in the fables
-    found = records("inspect", model, text, "--find", "all", *QUICK, "--no-probe")
+    found = records("inspect", "find", model, text, "--track", "all", *QUICK, "--no-probe")
     assert {each["hypothesis"] for each in found} < set(NAMES)
     assert all(cell["p_of_all"] >= cell["p"] for each in found for cell in each["cells"])
     assert all(each["hypothesis"] in result.stdout and each["probe"] is None for each in found)
@@ -47,42 +47,42 @@ def test_a_pattern_and_a_mask_that_say_the_same(model, text, tmp_path):
     content = text.read_text()
     np.save(tmp_path / "mask.npy", np.array([sign in "aeiou" for sign in content]))
     (tmp_path / "mask.txt").write_text("".join("01"[sign in "aeiou"] for sign in content))
-    (expected,) = records("inspect", model, text, "--where", "[aeiou]", *QUICK)
+    (expected,) = records("inspect", "find", model, text, "--where", "[aeiou]", *QUICK)
     for name in ("mask.npy", "mask.txt"):
-        (found,) = records("inspect", model, text, "--mask", tmp_path / name, *QUICK)
+        (found,) = records("inspect", "find", model, text, "--mask", tmp_path / name, *QUICK)
         assert found["cells"] == expected["cells"]
 
 
 def test_the_held_out_part_is_read_where_no_text_is_named(model):
-    (found,) = records("inspect", model, "--find", "word", *QUICK, "--no-probe")
+    (found,) = records("inspect", "find", model, "--track", "word", *QUICK, "--no-probe")
     assert found["characters"] == 2000
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--find", "quoets"], 1, "did you mean 'quotes'"),
-        (["--find", "url"], 1, "the same at every character"),
-        (["--find", "word", "--where", "x"], 2, "exclude each other"),
-        (["--find", "word", "--surprise"], 2, "leave --surprise out"),
+        (["--track", "quoets"], 1, "did you mean 'quotes'"),
+        (["--track", "url"], 1, "the same at every character"),
+        (["--track", "word", "--where", "x"], 2, "exclude each other"),
+        (["--track", "word", "--surprise"], 2, "No such option"),
         (["--where", ""], 1, "the same at every character"),
-        (["--find", ""], 1, "there is no hypothesis ''"),
+        (["--track", ""], 1, "there is no hypothesis ''"),
         (["--where", "("], 1, "not a regular expression"),
         (["--mask", "no-such-file"], 1, "cannot be read"),
-        (["--find", "word", "--permutations", "3"], 2, "19"),
+        (["--track", "word", "--permutations", "3"], 2, "19"),
     ],
 )
 def test_wrong_usage(model, text, arguments, status, message):
-    result = invoke("inspect", model, text, *arguments)
+    result = invoke("inspect", "find", model, text, *arguments)
     assert result.exit_code == status
     assert message in result.stderr
     assert result.stderr.splitlines()[-1].startswith("Error: ")
 
 
 def test_the_help_names_every_hypothesis():
-    from charrnn.commands.inspect.command import find
+    from charrnn.commands.inspect import hypothesis
 
-    assert tuple(find.NAMES.split(", ")) == NAMES
+    assert tuple(hypothesis.NAMES.split(", ")) == NAMES
 
 
 def test_the_table_fits_a_narrow_terminal():

@@ -1,4 +1,4 @@
-"""``charrnn inspect --follow``: text that is coloured while it is written."""
+"""``charrnn inspect follow``: text that is coloured while it is written."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_what_is_followed_is_what_is_sampled_and_what_the_cells_do(model):
 
 
 def test_off_a_terminal_it_is_the_text_or_json(model):
-    options = ("inspect", model, "--follow", "--prime", "The fox", "--length", 150, "--seed", 4, "-t", 0.7)
+    options = ("inspect", "follow", model, "--prime", "The fox", "--length", 150, "--seed", 4, "-t", 0.7)
     expected = load(model).sample("The fox", 150, 0.7, seed=4)
     result = succeed(*options)
     assert result.stdout == expected
@@ -39,10 +39,10 @@ def test_off_a_terminal_it_is_the_text_or_json(model):
 
 
 def test_it_reads_no_text_and_only_cells_that_are_there(model, text):
-    refused = invoke("inspect", model, text, "--follow")
+    refused = invoke("inspect", "follow", model, text)
     assert refused.exit_code == 2
-    assert "reads no text" in refused.stderr
-    missing = invoke("inspect", model, "--follow", "--cell", "5:0")
+    assert "unexpected extra argument" in refused.stderr
+    missing = invoke("inspect", "follow", model, "--cell", "5:0")
     assert missing.exit_code == 1
     assert "no cell 5:0" in missing.stderr
 

@@ -1,4 +1,4 @@
-"""What ``inspect`` writes: a page, pictures, arrays."""
+"""What ``inspect page``, ``draw`` and ``arrays`` write."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def about(page):
 
 def test_a_page_has_the_cells_that_are_asked_for_and_the_gallery_s(model, text, tmp_path):
     page = tmp_path / "page.html"
-    result = succeed("inspect", model, text, "--html", page, "--cell", "0:3,1:7", "--cells", 3, "--length", 3000)
+    result = succeed("inspect", "page", model, text, "-o", page, "--cell", "0:3,1:7", "--cells", 3, "--length", 3000)
     assert result.stdout == ""
     assert f"wrote {page}" in result.stderr
     names = [cell["name"] for cell in about(page)["cells"]]
@@ -37,10 +37,13 @@ def test_a_page_has_the_cells_that_are_asked_for_and_the_gallery_s(model, text, 
 
 
 def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
-    wish = ("inspect", model, text, "--find", "word", "--cells", 2, "--json")
-    (ranked,) = map(json.loads, succeed(*wish, "--permutations", 19, "--no-probe").stdout.splitlines())
+    wish = (model, text, "--track", "word", "--json")
+    ranking = ("--cells", 2, "--permutations", 19, "--no-probe")
+    (ranked,) = map(json.loads, succeed("inspect", "find", *wish, *ranking).stdout.splitlines())
     best = [f"{cell['layer']}:{cell['unit']}" for cell in ranked["cells"]]
-    succeed(*wish, "--html", tmp_path / "page.html", "--svg", tmp_path / "a.svg", "--npz", tmp_path / "a.npz")
+    succeed("inspect", "page", *wish, "--cells", 2, "-o", tmp_path / "page.html")
+    succeed("inspect", "draw", *wish, "-o", tmp_path / "a.svg")
+    succeed("inspect", "arrays", *wish, "--cells", 2, "-o", tmp_path / "a.npz")
     cells = about(tmp_path / "page.html")["cells"]
     assert [cell["name"] for cell in cells] == best
     score = ranked["cells"][0]["score"]
@@ -49,30 +52,29 @@ def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
     with np.load(tmp_path / "a.npz") as found:
         assert [f"{layer}:{unit}" for layer, unit in found["cells"]] == best
     other = next(f"0:{unit}" for unit in range(9) if f"0:{unit}" not in best)
-    succeed(*wish[:5], "--cell", other, "--svg", tmp_path / "b.svg")
+    succeed("inspect", "draw", *wish, "--cell", other, "-o", tmp_path / "b.svg")
     assert f"cells {other}, {best[0]} " in "".join(ElementTree.parse(tmp_path / "b.svg").getroot().itertext())
-    refused = invoke("inspect", model, text, "--find", "all", "--html", tmp_path / "b.html")
+    refused = invoke("inspect", "page", model, text, "--track", "all", "-o", tmp_path / "b.html")
     assert refused.exit_code == 2
     assert "wants one hypothesis" in refused.stderr
 
 
 def test_with_json_every_file_is_an_object(model, tmp_path):
-    page, picture = tmp_path / "a.html", tmp_path / "a.svg"
-    told = succeed("inspect", model, "--text", "Hello", "--html", page, "--svg", picture, "--cell", "0:1", "--json")
-    assert [json.loads(line) for line in told.stdout.splitlines()] == [
-        {"record": "file", "path": str(path), "bytes": path.stat().st_size} for path in (page, picture)
-    ]
+    for command, name in (("page", "a.html"), ("draw", "a.svg"), ("arrays", "a.npz")):
+        path = tmp_path / name
+        told = succeed("inspect", command, model, "--text", "Hello", "-o", path, "--cell", "0:1", "--json").stdout
+        assert json.loads(told) == {"record": "file", "path": str(path), "bytes": path.stat().st_size}
 
 
 def test_a_page_reads_far_more_than_a_screen_by_default(model, text, tmp_path):
-    succeed("inspect", model, text, "--html", tmp_path / "page.html", "--surprise")
+    succeed("inspect", "page", model, text, "-o", tmp_path / "page.html", "--surprise")
     assert "reading 20,000 characters" in (tmp_path / "page.html").read_text("ascii")
     assert about(tmp_path / "page.html")["bySurprise"]
 
 
 def test_arrays_are_those_of_the_python_interface(model, tmp_path):
     said = '"Come in," said the fox.'
-    succeed("inspect", model, "--text", said, "--npz", tmp_path / "a.npz", "--cell", "1:7,0:3", "--signal", "h")
+    succeed("inspect", "arrays", model, "--text", said, "-o", tmp_path / "a.npz", "--cell", "1:7,0:3", "--signal", "h")
     expected = charrnn.load(model, threads=1).activations(said)
     with np.load(tmp_path / "a.npz") as found:
         assert "".join(map(chr, found["text"])) == said
@@ -85,7 +87,9 @@ def test_arrays_are_those_of_the_python_interface(model, tmp_path):
 
 
 def test_arrays_of_every_cell(model, tmp_path):
-    succeed("inspect", model, "--text", "Hello there", "--npz", tmp_path / "a.npz", "--all-cells", "--signal", "f")
+    succeed(
+        "inspect", "arrays", model, "--text", "Hello there", "-o", tmp_path / "a.npz", "--all-cells", "--signal", "f"
+    )
     expected = charrnn.load(model, threads=1).activations("Hello there")["f"]
     with np.load(tmp_path / "a.npz") as found:
         assert np.allclose(found["values"], expected.reshape(11, -1), atol=1e-6)
@@ -103,7 +107,7 @@ def test_an_npz_of_the_gallery_is_what_numpy_opens_without_pickles(model, text):
 @pytest.mark.parametrize("options", [["--cell", "0:1"], ["--cell", "0:1,1:2"], ["--surprise"], ["--signal", "f"], []])
 def test_pictures_have_the_text(options, model, text, tmp_path):
     picture = tmp_path / "picture.svg"
-    succeed("inspect", model, text, "--svg", picture, "--length", 200, *options)
+    succeed("inspect", "draw", model, text, "-o", picture, "--length", 200, *options)
     letters = "".join(label.text for label in ElementTree.parse(picture).findall(f"{SVG}text"))
     shown = text.read_text()[:200].replace("\n", "↵").replace("\t", "→")
     for word in ("Ebble", "fables"):
@@ -112,32 +116,37 @@ def test_pictures_have_the_text(options, model, text, tmp_path):
 
 def test_a_png_is_drawn(model, tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    succeed("inspect", model, "--text", "Hello there", "--png", tmp_path / "a.png", "--cell", "0:1", "--dark")
+    succeed("inspect", "draw", model, "--text", "Hello there", "-o", tmp_path / "a.png", "--cell", "0:1", "--dark")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--svg", "a.png"], "does not end in .svg"),
-        (["--dark"], "--dark is for --svg and --png"),
-        (["--all-cells", "--html", "a.html"], "--all-cells is for --npz"),
-        (["--html", "a.html", "--predictions"], "leave --predictions out"),
+        (["draw", "-o", "a.pdf"], "does not end in .svg or .png"),
+        (["draw"], "Missing option '-o'"),
+        (["draw", "-o", "a.svg", "--cell", "0:1", "--surprise"], "both colour the text"),
+        (["show", "--dark"], "No such option '--dark'"),
+        (["page", "--all-cells", "-o", "a.html"], "No such option '--all-cells'"),
+        (["page", "-o", "a.html", "--predictions"], "No such option '--predictions'"),
     ],
 )
-def test_options_that_contradict_are_refused(options, says, model):
-    result = invoke("inspect", model, "--text", "Hello", *options)
+def test_options_that_mean_nothing_are_not_there(options, says, model):
+    command, *others = options
+    result = invoke("inspect", command, model, "--text", "Hello", *others)
     assert result.exit_code == 2
     assert says in result.stderr
 
 
 def test_what_cannot_be_written_is_one_line(model, tmp_path):
-    for option, name in (("--html", "a.html"), ("--svg", "a.svg"), ("--npz", "a.npz")):
-        result = invoke("inspect", model, "--text", "Hello", option, tmp_path / "nowhere" / name, "--cell", "0:1")
+    for command, name in (("page", "a.html"), ("draw", "a.svg"), ("arrays", "a.npz")):
+        there = tmp_path / "nowhere" / name
+        result = invoke("inspect", command, model, "--text", "Hello", "-o", there, "--cell", "0:1")
         assert result.exit_code == 2
         assert "there is no folder" in result.stderr.splitlines()[-1]
-    result = invoke("inspect", model, "--text", "Hello", "--html", tmp_path / "a.html", "--cell", "7:1")
-    assert "there is no cell 7:1" in result.stderr
+    for command, name in (("page", "a.html"), ("draw", "a.svg"), ("arrays", "a.npz")):
+        result = invoke("inspect", command, model, "--text", "Hello", "-o", tmp_path / name, "--cell", "7:1")
+        assert (result.exit_code, "there is no cell 7:1" in result.stderr) == (1, True)
     assert not list(tmp_path.iterdir())
 
 

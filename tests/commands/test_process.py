@@ -18,7 +18,15 @@ def test_help_is_quick_and_imports_neither_numba_nor_numpy():
         "try: c.main(sys.argv[1:], prog_name='charrnn')\n"
         "except SystemExit as e: print([m for m in ('numba', 'numpy', 'rich', 'safetensors') if m in sys.modules])"
     )
-    for arguments in ([], ["--help"], ["train", "-h"], ["sample", "--help"], ["inspect", "-h"], ["corpus", "-h"]):
+    for arguments in (
+        [],
+        ["--help"],
+        ["train", "-h"],
+        ["sample", "--help"],
+        ["inspect", "-h"],
+        ["inspect", "find", "--help-all"],
+        ["corpus", "-h"],
+    ):
         process = subprocess.run(
             [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
         )

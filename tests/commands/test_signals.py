@@ -118,7 +118,7 @@ def test_while_standard_input_has_nothing_to_give(model):
 READERS = [
     ("charrnn.inference.sampler:Sampler.draw:2", ["sample", "MODEL", "--length", 20_000]),
     ("charrnn.network.network:Network.losses:3", ["evaluate", "MODEL", "TEXT"]),
-    ("charrnn.analysis.baselines:compressions:1", ["evaluate", "MODEL", "--baselines"]),
+    ("charrnn.analysis.baselines:compressions:1", ["baselines", "MODEL"]),
     ("charrnn.network.network:Network.forward:2", ["inspect", "MODEL", "TEXT"]),
     ("charrnn.network.network:Network.loss_and_gradient:3", ["bench", *SMALL]),
     ("charrnn.display.terminal.console:Terminal.show:1", ["info", "MODEL"]),

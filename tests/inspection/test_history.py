@@ -1,4 +1,4 @@
-"""``charrnn inspect --history``: losses, samples and cells over a run's steps."""
+"""``charrnn inspect history``: losses, samples and cells over a run's steps."""
 
 import json
 import shutil
@@ -52,19 +52,19 @@ def test_growth_is_what_each_snapshot_s_model_does(run):
 
 
 def test_it_is_shown(run, text):
-    shown = succeed("inspect", run, text, "--history", "--cell", "1:3", "--length", 500).stdout
+    shown = succeed("inspect", "history", run, text, "--cell", "1:3", "--length", 500).stdout
     assert shown.count("\nstep ") == 6
     assert "cell 1:3" in shown
     assert "losses in nats per character over 60 steps" in shown
     rows = shown[shown.index("cell 1:3") :].splitlines()
     assert [line.split()[0] for line in rows[3:]] == ["10", "20", "30", "40", "50"]
-    gates = succeed("inspect", run, "--history", "--signal", "f", "--cells", 2, "--length", 300).stdout
+    gates = succeed("inspect", "history", run, "--signal", "f", "--cells", 2, "--length", 300).stdout
     assert "forget gate" in gates
     assert gates.count("\ncell ") == 2
 
 
 def test_json(run):
-    lines = succeed("inspect", run, "--text", "the fox and", "--history", "--cell", "0:1", "--json").stdout.splitlines()
+    lines = succeed("inspect", "history", run, "--text", "the fox and", "--cell", "0:1", "--json").stdout.splitlines()
     found = [json.loads(line) for line in lines]
     assert [each["event"] for each in found] == ["moment"] * 6 + ["snapshot"] * 5
     assert set(found[0]) == {"event", "step", "epoch", "loss", "val_loss", "temperature", "sample"}
@@ -73,9 +73,11 @@ def test_json(run):
 
 
 def test_the_cells_that_a_hypothesis_is_tracked_by(run):
-    wish = ("inspect", run, "--find", "word", "--json")
-    best = json.loads(succeed(*wish, "--permutations", 19, "--no-probe", "--cells", 2).stdout)["cells"]
-    shown = [json.loads(line) for line in succeed(*wish, "--history", "--cells", 2).stdout.splitlines()]
+    wish = (run, "--track", "word", "--json")
+    best = json.loads(succeed("inspect", "find", *wish, "--permutations", 19, "--no-probe", "--cells", 2).stdout)[
+        "cells"
+    ]
+    shown = [json.loads(line) for line in succeed("inspect", "history", *wish, "--cells", 2).stdout.splitlines()]
     for snapshot in (each for each in shown if each["event"] == "snapshot"):
         assert [(cell["layer"], cell["unit"]) for cell in snapshot["cells"]] == [
             (cell["layer"], cell["unit"]) for cell in best
@@ -84,7 +86,7 @@ def test_the_cells_that_a_hypothesis_is_tracked_by(run):
 
 
 def test_without_snapshots_samples_and_losses_are_left(model):
-    result = succeed("inspect", model, "--history")
+    result = succeed("inspect", "history", model)
     assert "losses in nats" in result.stdout
     assert "--snapshots" in result.stderr
     assert "cell" not in result.stdout
@@ -92,13 +94,13 @@ def test_without_snapshots_samples_and_losses_are_left(model):
 
 def test_what_cannot_be_shown_is_said(run, model, tmp_path):
     def refusal(*arguments, status=1):
-        result = invoke("inspect", *arguments, "--history")
+        result = invoke("inspect", "history", *arguments)
         assert result.exit_code == status
         return result.stderr
 
-    assert "folder of a run" in refusal(run / "best.safetensors")
+    assert "not the folder of a run" in refusal(run / "best.safetensors")
     assert "no cell 5:0" in refusal(run, "--cell", "5:0")
-    assert "leave --surprise out" in refusal(run, "--surprise", status=2)
+    assert "No such option" in refusal(run, "--surprise", status=2)
     bare = shutil.copytree(model, tmp_path / "bare")
     (bare / "metrics.jsonl").write_text("")
     assert "wrote no sample" in refusal(bare)
@@ -117,7 +119,7 @@ def test_losses_too_large_to_draw_are_refused_and_others_drawn(model, tmp_path):
         records += [{"event": "evaluated", "step": n, "val_loss": loss} for n, loss in ((1, size), (2, -size))]
         records += [{"event": "sampled", "step": 2, "temperature": 1.0, "text": "fox"}]
         (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-        result = invoke("inspect", folder, "--history", "--no-pager")
+        result = invoke("inspect", "history", folder, "--no-pager")
         assert result.exit_code == (1 if message else 0), result.exception
         assert message is None or message in result.stderr
 
@@ -132,8 +134,8 @@ def test_hostile_samples_stay_text(model, tmp_path):
     bare = shutil.copytree(model, tmp_path / "hostile")
     record = {"event": "sampled", "step": 3, "temperature": 0.8, "text": "\x1b]52;c;eA==\x07 [red]x[/red] \u202e abc"}
     (bare / "metrics.jsonl").write_text(json.dumps(record) + "\n")
-    shown = succeed("inspect", bare, "--history").stdout
+    shown = succeed("inspect", "history", bare).stdout
     assert "\x1b" not in shown
     assert "\u202e" not in shown
     assert "[red]x[/red]" in shown
-    assert json.loads(succeed("inspect", bare, "--history", "--json").stdout)["sample"] == record["text"]
+    assert json.loads(succeed("inspect", "history", bare, "--json").stdout)["sample"] == record["text"]

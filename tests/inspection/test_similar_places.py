@@ -88,7 +88,7 @@ def test_places_are_shown_in_their_context():
 
 
 def test_moments_on_the_command_line(model, text):
-    options = ("inspect", model, text, "--moments", "[a-z]+", "--match", 3, "--threshold", 0.1, "--places", 4)
+    options = ("inspect", "similar", model, text, "--span", "[a-z]+", "--match", 3, "--threshold", 0.1, "--places", 4)
     selection, *moments = [json.loads(line) for line in succeed(*options, "--json").stdout.splitlines()]
     whole = text.read_text()
     assert whole[selection["start"] : selection["stop"]] == selection["text"]
@@ -100,7 +100,7 @@ def test_moments_on_the_command_line(model, text):
     assert [moment["score"] for moment in moments] == sorted((m["score"] for m in moments), reverse=True)
     assert selection["text"] in succeed(*options).stdout
     span = f"{selection['start']}:{selection['stop']}"
-    offsets = succeed("inspect", model, text, "--moments", span, "--threshold", 0.1, "--json").stdout
+    offsets = succeed("inspect", "similar", model, text, "--span", span, "--threshold", 0.1, "--json").stdout
     assert json.loads(offsets.splitlines()[0]) == selection
 
 
@@ -114,6 +114,6 @@ def test_moments_on_the_command_line(model, text):
     ],
 )
 def test_what_is_not_found(model, text, arguments, message):
-    result = invoke("inspect", model, text, "--moments", *arguments)
+    result = invoke("inspect", "similar", model, text, "--span", *arguments)
     assert result.exit_code == 1
     assert message in result.stderr

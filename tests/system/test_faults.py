@@ -185,7 +185,7 @@ def test_a_page_is_whole_or_not_there(tmp_path, model, small, monkeypatch, error
         path = tmp_path / str(k) / "page.html"
         path.parent.mkdir()
         with Faults(tmp_path, k, error, lasting).injected(monkeypatch) as faults:
-            result = invoke("inspect", model, small, "--html", path, "--cell", "0:1", "-q")
+            result = invoke("inspect", "page", model, small, "-o", path, "--cell", "0:1", "-q")
         if not faults.happened():
             break
         if result.exit_code:
@@ -256,8 +256,8 @@ def test_places_where_nothing_can_be_written(model, small, place):
     for arguments in (
         ["train", small, "--out", place, *STARTED],
         ["corpus", "python", "--output", f"{place}/python.txt"],
-        ["inspect", model, small, "--html", f"{place}/page.html", "-q"],
-        ["inspect", model, small, "--svg", f"{place}/page.svg", "-q"],
+        ["inspect", "page", model, small, "-o", f"{place}/page.html", "-q"],
+        ["inspect", "draw", model, small, "-o", f"{place}/page.svg", "-q"],
     ):
         result = invoke(*arguments)
         assert result.exit_code in (1, 2), arguments

@@ -11,7 +11,7 @@ from texts import write
 from charrnn.text import provenance
 from charrnn.text.sources import Listing
 
-COMMANDS = [["evaluate"], ["evaluate", "--novelty"], ["train", "--resume"]]
+COMMANDS = [["evaluate"], ["novelty"], ["train", "--resume"]]
 
 
 def forge(model, tmp_path, *changes):

@@ -1,20 +1,25 @@
-"""Proof by intervention: what the model loses, and how it writes, when a cell is held."""
+"""``charrnn inspect ablate``: what the model loses, and what it writes, while a cell is held at a value."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn.commands.inspect import sampling_options
-from charrnn.commands.inspect.cell_names import Cells, name
-from charrnn.commands.options import Whole
+from charrnn.commands.help import Command, option, section
+from charrnn.commands.inspect.cells import cell_option, name
+from charrnn.commands.inspect.hypothesis import hypothesis_options
+from charrnn.commands.inspect.reading import opened, text_options
+from charrnn.commands.options import checkpoint_argument, general_options
+from charrnn.commands.sampling import choice, prime_ids, sampling_options
+from charrnn.commands.types import Whole
 
 _TEXT = 500  # characters of a sample
 _SYMBOLS, _COUNTED = 8, 2  # characters in the table of losses, and counted in the samples
 
 
 class _Held(click.ParamType):
-    """zero, mean, or a number."""
+    """What c is held at: zero, mean, or a number."""
 
     name = "held"
 
@@ -35,44 +40,54 @@ class _Held(click.ParamType):
         return number
 
 
-TITLE = "Proof: cells held at a value"
-OPTIONS = (
-    click.option(
-        "--ablate", type=Cells(),
-        help="Hold this cell, or several as in 1:37,0:4, and measure what is lost; inside and outside of what "
-        "--find NAME, --where or --mask says.",
+@click.command(cls=Command)
+@checkpoint_argument
+@section(
+    "What is held",
+    cell_option("The cell to hold, or several as in 1:37,0:4.", required=True),
+    option(
+        "--at", type=_Held(), default="zero", show_default=True,
+        help="What c is held at: zero, the cell's mean over the text, or a number.",
     ),
-    click.option(
-        "--clamp", type=_Held(), default="zero", show_default=True,
-        help="What c is held at: zero, the cell's mean over what is read, or a number.",
+    option(
+        "--others", type=Whole(0, 1000), default=20, show_default=True,
+        help="Random other cells of the layer to compare the cell with, on up to 100,000 characters.",
     ),
-    click.option("--others", type=Whole(0, 1000), default=20, show_default=True,
-                 help="Random other cells of the layer to compare the cell with, on up to 100,000 characters."),
-    click.option("--samples", type=Whole(0, 10_000), default=32, show_default=True,
-                 help="Texts to write with the cell held; 0 for none."),
+    option(
+        "--samples", type=Whole(0, 10_000), default=32, show_default=True,
+        help="Texts to write with the cell held; 0 for none.",
+    ),
 )  # fmt: skip
-OWN, FOR = ("clamp", "others", "samples"), "--ablate"
-IDLE = ("cell", "cells", "offset", "length", "signal", "permutations", "probe")
-HEEDS = ("--find", "--where", "--mask")
+@hypothesis_options("Inside and outside", "Measure the loss inside and outside of this:")
+@sampling_options("0")
+@text_options
+@general_options
+def ablate(checkpoint: Path, **options: Any) -> None:
+    """Hold cells of the model in CHECKPOINT at a value while it reads TEXT, and measure what is lost, and where; then
+    have it write with the cells held. This shows what the model uses a cell for.
 
+    \b
+    charrnn inspect ablate checkpoints/fables --cell 1:37 --track quotes
+    charrnn inspect ablate checkpoints/fables --cell 1:37,0:4 --at mean --samples 0
 
-def wanted(options: dict[str, Any]) -> str | None:
-    """The option that asks for this view, if it is given."""
-    return "--ablate" if options["ablate"] else None
+    \f
 
-
-def show(terminal, model, ids, options: dict[str, Any]) -> None:
-    """Hold the cells over ids (N,), and show what that does."""
+    --json writes an object with record "ablation": held, characters, text_characters, inside, share_inside, loss,
+    change (overall, inside, outside, contrast), block, mean_inside, mean_outside, others, compared, rank, symbols; and
+    one with record "samples" for each way to write: cells, held, seed, prime, characters, share_inside, runs_per_1000,
+    run_length, per_1000, text.
+    """
     from charrnn.display.reports.ablation import ablation_lines, sample_lines
     from charrnn.display.terminal.progress_bar import progress_bar
-    from charrnn.inspection.ablation import ablate
+    from charrnn.inspection.ablation import ablate as measure
 
-    hypothesis = _hypothesis(options, len(ids))
+    terminal, model, ids = opened(checkpoint, options)
+    hypothesis = options["hypothesis"] and options["hypothesis"].hypothesis(len(ids))
     mask = None if hypothesis is None else _mask(terminal, model, ids, hypothesis)
     seed = options["seed"] or 0  # a proof can be repeated
     with progress_bar(terminal, "Holding cells") as progress:
-        found = ablate(
-            model.network, ids, options["ablate"], options["clamp"], mask,
+        found = measure(
+            model.network, ids, options["cell"], options["at"], mask,
             rivals=options["others"], seed=seed, progress=progress,
         )  # fmt: skip
     about = _record(model, found, hypothesis)
@@ -80,27 +95,19 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
         terminal.json(about)
     else:
         terminal.show(*ablation_lines(about, _SYMBOLS, terminal.width))
-    if options["samples"]:
-        with progress_bar(terminal, "Writing") as progress:
-            samples = list(_samples(model, found, hypothesis, seed, options, progress))
-        if options["as_json"]:
-            for sample in samples:
-                terminal.json(sample)
-        else:
-            terminal.show("", *sample_lines(samples, terminal.width))
-
-
-def _hypothesis(options: dict[str, Any], characters: int):
-    """What --find, --where or --mask says, if one of them is given."""
-    from charrnn.commands.inspect import find
-
-    if find.wanted(options) is None:
-        return None
-    return find.the_hypothesis(options, characters)
+    if not options["samples"]:
+        return
+    with progress_bar(terminal, "Writing") as progress:
+        samples = list(_samples(model, found, hypothesis, seed, options, progress))
+    if options["as_json"]:
+        for sample in samples:
+            terminal.json(sample)
+    else:
+        terminal.show("", *sample_lines(samples, terminal.width))
 
 
 def _mask(terminal, model, ids, hypothesis):
-    """Where the hypothesis holds (N,); numbers count as so where they are above their median."""
+    """Where the hypothesis holds (N,). A hypothesis with numbers holds where they are above their median."""
     import numpy as np
 
     from charrnn.inspection.hypotheses import labels
@@ -117,29 +124,27 @@ def _mask(terminal, model, ids, hypothesis):
 
 
 def _samples(model, found, hypothesis, seed, options: dict[str, Any], progress):
-    """Records of texts written free, with the cells off and on as the mask says, or else as they were held."""
+    """Records of texts written with the cells free, then off and on as the mask says, or else held as before."""
     from charrnn.inspection.generation import write_held
     from charrnn.inspection.reading import symbol_text
 
-    askable = hypothesis if hypothesis is not None and hypothesis.is_mask and not options.get("mask") else None
+    # A written text can be asked a yes-or-no question. A --mask is about the text that was read.
+    can_ask = hypothesis is not None and hypothesis.is_mask and options["hypothesis"].option != "--mask"
     settings = {"free": {}}
     if found.masked:
         settings |= {"off": found.off, "on": found.on}
     else:
         settings["held"] = found.values
     counted = [each.id for each in found.symbols if each.inside == found.masked][:_COUNTED]
-    prime, symbols = (
-        sampling_options.prime(model, options),
-        [symbol_text(symbol) for symbol in model.vocabulary.symbols],
-    )
+    prime, symbols = prime_ids(model, options), [symbol_text(symbol) for symbol in model.vocabulary.symbols]
     for number, (title, held) in enumerate(settings.items()):
 
         def report(done: int, all_of_it: int, before: int = number) -> None:
             progress(before * all_of_it + done, len(settings) * all_of_it)
 
         written = write_held(
-            model, held, prime, texts=options["samples"], length=_TEXT, choice=sampling_options.choice(options),
-            seed=seed, hypothesis=askable, progress=report,
+            model, held, prime, texts=options["samples"], length=_TEXT, choice=choice(options),
+            seed=seed, hypothesis=hypothesis if can_ask else None, progress=report,
         )  # fmt: skip
         yield {
             "record": "samples",

@@ -1,62 +1,71 @@
-"""Watching cells while the model writes."""
+"""``charrnn inspect follow``: the cells while the model writes."""
 
 import itertools
 import time
+from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn.commands.inspect import sampling_options
-from charrnn.commands.inspect.cell_names import name
-from charrnn.commands.options import Number
+from charrnn.commands.help import Command, option, section
+from charrnn.commands.inspect.cells import MEANINGS, cell_option, name, scale_of, signal_option
+from charrnn.commands.options import checkpoint_argument, general_options, unknown_option
+from charrnn.commands.sampling import choice, prime_ids, sampling_options
+from charrnn.commands.types import Number, Whole
 
 _PACE = 40.0  # characters a second: brisk reading
 _CHUNK, _SAMPLE = 64, 2000  # characters drawn at a time where nobody watches; read to choose a cell
-READS = False
 
-TITLE = "The cells while the model writes"
-OPTIONS = (
-    click.option(
-        "--follow", is_flag=True,
-        help="Have the model write, and colour the text by --cell as it comes; --length characters.",
-    ),
-    click.option(
+
+@click.command(cls=Command)
+@checkpoint_argument
+@section(
+    "What is shown",
+    cell_option("The cell to show, or several as in 1:37,0:4.  [default: the one with the most structure]"),
+    signal_option,
+    option("-n", "--length", type=Whole(1), default=4000, show_default=True, help="Characters to write."),
+    option(
         "--pace", type=Number(0), default=_PACE, show_default=True,
-        help="Characters a second on a terminal; 0 as fast as they come.",
+        help="Characters a second on a terminal; 0 does not wait.",
     ),
-    *sampling_options.OPTIONS,
 )  # fmt: skip
-OWN, FOR = ("pace",), "--follow"
-IDLE = ("cells", "offset", "encoding")
+@sampling_options("a new one")
+@section("General", unknown_option)
+@general_options
+def follow(checkpoint: Path, **options: Any) -> None:
+    """Have the model in CHECKPOINT write, and colour the text by a cell while it comes. Off a terminal it is the plain
+    text, the same as `charrnn sample` writes.
 
+    \b
+    charrnn inspect follow checkpoints/fables --cell 1:37
+    charrnn inspect follow checkpoints/fables --cell 1:37,0:4 --prime '"Come in," said' --pace 10
 
-def wanted(options: dict[str, Any]) -> str | None:
-    """The option that asks for this view, if it is given."""
-    return "--follow" if options["follow"] else None
+    \f
 
-
-def show(terminal, model, ids, options: dict[str, Any]) -> None:
-    """Write with the model, and show its cells as it does."""
+    --json writes an object for each character: character, surprise, values (by cell).
+    """
     import secrets
 
+    from charrnn.commands.loading import load_model
     from charrnn.display.terminal.colours import Depth
+    from charrnn.display.terminal.console import Terminal
     from charrnn.inspection.clamping import require_cells
-    from charrnn.inspection.generation import follow
+    from charrnn.inspection.generation import follow as write
     from charrnn.inspection.reading import Reader
 
-    if options["text"] is not None or options["literal"] is not None:
-        raise click.UsageError("--follow reads no text: the model writes it. --prime TEXT is how it begins.")
+    terminal = Terminal(options["quiet"], options["as_json"])
+    model = load_model(checkpoint, options["threads"], terminal)
     require_cells(model.network, options["cell"])
     seed = secrets.randbelow(2**31) if options["seed"] is None else options["seed"]
-    prime, choice = sampling_options.prime(model, options), sampling_options.choice(options)
-    cells = options["cell"] or [_liveliest(model, prime, choice, seed, options["signal"])]
+    prime, chosen = prime_ids(model, options), choice(options)
+    cells = options["cell"] or [_liveliest(model, prime, chosen, seed, options["signal"])]
     terminal.note(
         f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}, signal {options['signal']}, seed {seed}"
     )
     watched = terminal.stdout_is_terminal and not options["as_json"]
     pace = options["pace"] if watched else 0
-    readings = follow(
-        model, prime, options["length"], options["signal"], choice=choice, seed=seed, chunk=1 if pace else _CHUNK
+    readings = write(
+        model, prime, options["length"], options["signal"], choice=chosen, seed=seed, chunk=1 if pace else _CHUNK
     )
     readings = _paced(readings, pace)
     if options["as_json"]:
@@ -71,7 +80,7 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
 
 
 def _paced(readings, pace: float):
-    """The readings, ``pace`` characters a second; 0 is at once."""
+    """The readings, at ``pace`` characters a second; 0 does not wait."""
     due = time.monotonic()
     for reading in readings:
         yield reading
@@ -80,12 +89,12 @@ def _paced(readings, pace: float):
             time.sleep(max(due - time.monotonic(), 0))
 
 
-def _liveliest(model, prime, choice, seed: int, signal: str) -> tuple[int, int]:
-    """The cell most worth a look in what the model is about to write."""
+def _liveliest(model, prime, chosen, seed: int, signal: str) -> tuple[int, int]:
+    """The cell with the most structure in the text that the model is about to write."""
     from charrnn.inspection.gallery import gallery
-    from charrnn.inspection.generation import follow
+    from charrnn.inspection.generation import follow as write
 
-    (reading,) = follow(model, prime, _SAMPLE, signal, choice=choice, seed=seed, chunk=_SAMPLE)
+    (reading,) = write(model, prime, _SAMPLE, signal, choice=chosen, seed=seed, chunk=_SAMPLE)
     (find,) = gallery(reading, 1)
     return find.layer, find.unit
 
@@ -97,7 +106,6 @@ def _columns(reading, cells):
 
 
 def _coloured(terminal, readings, cells, options: dict[str, Any]) -> None:
-    from charrnn.commands.inspect.read import MEANINGS, scale_of
     from charrnn.display.reports.follower import Follower
     from charrnn.display.terminal.heatmap import legend
 

@@ -1,49 +1,62 @@
-"""How a run learnt: losses, samples and the growth of cells over its steps."""
+"""``charrnn inspect history``: losses, samples and the growth of cells over the steps of a run."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn.commands.inspect import find
-from charrnn.commands.inspect.cell_names import name
-from charrnn.commands.inspect.read import MEANINGS, scale_of
-from charrnn.commands.train.new_run import given
-
-READS = False  # only where there are snapshots
-HEEDS = ("--find", "--where", "--mask")
-IDLE = ("permutations", "probe")
-
-_CELLS = 3  # where none is named
-
-TITLE = "Learning in time"
-OPTIONS = (
-    click.option(
-        "--history", is_flag=True,
-        help="How the run in the folder CHECKPOINT learnt: losses, samples, and with `train --snapshots` its cells.",
-    ),
-)  # fmt: skip
+from charrnn.commands.help import Command, section
+from charrnn.commands.inspect.cells import MEANINGS, cell_option, cells_option, name, scale_of, signal_option
+from charrnn.commands.inspect.choosing import tracking
+from charrnn.commands.inspect.hypothesis import hypothesis_options
+from charrnn.commands.inspect.reading import check_one_text, pager_option, stretch_options, text_ids, text_options
+from charrnn.commands.options import general_options
+from charrnn.commands.types import CheckpointPath
 
 
-def wanted(options: dict[str, Any]) -> str | None:
-    """The option that asks for this view, if it is given."""
-    return "--history" if options["history"] else None
+@click.command(cls=Command)
+@click.argument("run", type=CheckpointPath())
+@section(
+    "What is shown",
+    cell_option("The cell to show, or several.  [default: those with the most structure at the end]"),
+    cells_option(3, "Cells to show where --cell names none."),
+    signal_option,
+    pager_option,
+)
+@hypothesis_options("Cells that keep track of something", "Show the cells that track this best at the end:")
+@stretch_options(4000)
+@text_options
+@general_options
+def history(run: Path, **options: Any) -> None:
+    """Show how the run in the folder RUN learnt: its losses, its samples, and, if it was trained with `train
+    --snapshots`, what cells did with TEXT at each snapshot.
 
+    \b
+    charrnn inspect history checkpoints/fables
+    charrnn inspect history checkpoints/fables --cell 1:37
 
-def show(terminal, model, ids, options: dict[str, Any]) -> None:
-    """Show or print every moment of the run's log, and what cells did at its snapshots."""
+    \f
+
+    --json writes an object with event "moment" for each sample: step, epoch, loss, val_loss, temperature, sample; and
+    one with event "snapshot" for each snapshot: step, text, cells (layer, unit, score, values).
+    """
+    from charrnn.commands.loading import load_model
+    from charrnn.display.terminal.console import Terminal
     from charrnn.display.terminal.pager import page
     from charrnn.errors import ConfigError
     from charrnn.inspection.history import moments
 
-    run = options["checkpoint"]
+    check_one_text(options)
+    terminal = Terminal(options["quiet"], options["as_json"])
+    model = load_model(run, options["threads"], terminal)
     if not run.is_dir():
-        raise ConfigError(f"{run}: --history is for the folder of a run, which has its log")
+        raise ConfigError(f"{run}: not the folder of a run; give the folder, which has the run's log")
     found = moments(run)
     if not found:
-        raise ConfigError(f"{run}: the run wrote no sample (--sample-every) that could be shown")
-    reading, growth = _growth(terminal, model, options)
+        raise ConfigError(f"{run}: the run wrote no sample that could be shown; train with --sample-every above 0")
+    reading, growth = _growth(terminal, model, run, options)
     if options["as_json"]:
         for value in _numbers(found, reading, growth):
             terminal.json(value)
@@ -53,23 +66,21 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
         terminal.note("no snapshots: `charrnn train --snapshots` keeps weights along the way, and then cells show here")
 
 
-def _growth(terminal, model, options: dict[str, Any]):
-    """What cells did at the snapshots; (None, []) if the run kept none."""
+def _growth(terminal, model, run: Path, options: dict[str, Any]):
+    """The reading of the text, and the values of cells at every snapshot; (None, []) if the run kept none."""
     from charrnn.checkpoints.snapshots import Snapshots
-    from charrnn.commands.texts import inspected_ids
     from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.inspection.history import growth
 
-    if not Snapshots(options["checkpoint"]).steps():
+    if not Snapshots(run).steps():
         return None, []
-    ids = inspected_ids(model, options, terminal)
-    count = options["cells"] if given(click.get_current_context(), ("cells",)) else _CELLS
-    cells, signal, threads = options["cell"], options["signal"], options["threads"]
-    if find.wanted(options):
-        cells = list(dict.fromkeys([*cells, *find.best(terminal, model, ids, options, count)]))
+    ids = text_ids(model, options, terminal)
+    cells, count, signal, threads = (options[each] for each in ("cell", "cells", "signal", "threads"))
+    if options["hypothesis"]:
+        cells = list(dict.fromkeys([*cells, *tracking(terminal, model, ids, options["hypothesis"], signal, count)]))
     ids = ids[options["offset"] :][: options["length"]]
     with progress_bar(terminal, "Reading with every snapshot") as progress:
-        return growth(options["checkpoint"], ids, cells, count, signal, threads, progress)
+        return growth(run, ids, cells, count, signal, threads, progress)
 
 
 def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> Iterator:
@@ -85,7 +96,7 @@ def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> It
         yield from moment_lines(asdict(moment), terminal.width)
     if reading is None:
         return
-    # Where the cells, as they have become, are most at work: a stretch that begins with a line.
+    # Show a stretch that begins with a line, where the values of the last snapshot vary most.
     width, length = stretch_width(terminal.width), len(reading.text)
     stretches = [(start, start + width) for start in lines(reading.text) if start + width <= length]
     start, stop = liveliest(growth[-1].values.T.astype(np.float64), stretches or [(0, min(width, length))])

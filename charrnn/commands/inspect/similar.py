@@ -1,60 +1,74 @@
-"""Similar moments: what is on during a span, and where else that is so."""
+"""``charrnn inspect similar``: the cells that are on in a passage, and other places where they are on."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn.commands.inspect.cell_names import name
-from charrnn.commands.options import Number, Whole
+from charrnn.commands.help import Command, option, section
+from charrnn.commands.inspect.cells import MEANINGS, name, scale_of, signal_option
+from charrnn.commands.inspect.reading import opened, text_options
+from charrnn.commands.options import checkpoint_argument, general_options
+from charrnn.commands.types import Number, Whole
 
 _AROUND = 100  # characters of context
 _SHOWN = 6  # cells drawn over the span
 
-TITLE = "Similar moments"
-OPTIONS = (
-    click.option(
-        "--moments", metavar="REGEX|FROM:TO",
-        help="Find the cells that are on throughout a span, a match or characters FROM to TO, and places like it.",
+
+@click.command(cls=Command)
+@checkpoint_argument
+@section(
+    "The passage and its cells",
+    option(
+        "--span", required=True, metavar="REGEX|FROM:TO",
+        help="The passage: a match of a regular expression, or characters FROM to TO.",
     ),
-    click.option("--match", type=Whole(1), default=1, show_default=True, help="Which match of the expression."),
-    click.option(
+    option("--match", type=Whole(1), default=1, show_default=True, help="Which match of the expression."),
+    option(
         "--threshold", type=Number(0, 1, min_open=True, max_open=True), default=0.5, show_default=True,
-        help="A cell is on where its signal is so far from zero, to either side.",
+        help="A cell is on where its signal is further than this from zero, on either side.",
     ),
-    click.option("--places", type=Whole(1, 256), default=10, show_default=True, help="Places to show."),
+    signal_option,
+    option("--places", type=Whole(1, 256), default=10, show_default=True, help="Similar places to show."),
 )  # fmt: skip
-OWN, FOR = ("match", "threshold", "places"), "--moments"
-IDLE = ("cell", "cells", "offset", "length")
+@text_options
+@general_options
+def similar(checkpoint: Path, **options: Any) -> None:
+    """Select a passage of TEXT: find the cells of the model in CHECKPOINT that are on throughout it and off around it,
+    and other places where these cells are on.
 
+    \b
+    charrnn inspect similar checkpoints/fables corpora/fables.txt --span 'said the fox'
+    charrnn inspect similar checkpoints/fables corpora/fables.txt --span 120:134
 
-def wanted(options: dict[str, Any]) -> str | None:
-    """The option that asks for this view, if it is given."""
-    return "--moments" if options["moments"] is not None else None
+    \f
 
-
-def show(terminal, model, ids, options: dict[str, Any]) -> None:
-    """Select a span of ids (N,), and show its cells and the places that are like it."""
+    --json writes an object with record "selection": start, stop, signal, threshold, cells, values, before, text,
+    behind; and one with record "moment" for each place: start, stop, score, shared, extra, before, text, behind.
+    """
     from charrnn.display.terminal.progress_bar import progress_bar
-    from charrnn.inspection.similar_places import on_set, similar
+    from charrnn.inspection.similar_places import on_set
+    from charrnn.inspection.similar_places import similar as similar_places
 
+    terminal, model, ids = opened(checkpoint, options)
     start, stop = _span(model, ids, options)
     selected = on_set(model.network, ids, start, stop, options["threshold"], options["signal"])
     with progress_bar(terminal, "Looking for places") as progress:
-        moments = similar(model.network, ids, selected, options["places"], progress)
+        places = similar_places(model.network, ids, selected, options["places"], progress)
     if options["as_json"]:
-        _as_json(terminal, model, ids, selected, moments)
+        _as_json(terminal, model, ids, selected, places)
     else:
-        _show(terminal, model, ids, selected, moments)
+        _show(terminal, model, ids, selected, places)
 
 
 def _span(model, ids, options: dict[str, Any]) -> tuple[int, int]:
-    """The characters that are selected."""
+    """The first character of the selected span, and the one behind its last."""
     from charrnn.errors import ConfigError
     from charrnn.inspection.passage import Script
     from charrnn.inspection.patterns import spans
 
-    wish = options["moments"]
+    wish = options["span"]
     if offsets := re.fullmatch(r"(\d{1,15}):(\d{1,15})", wish):
         return int(offsets[1]), int(offsets[2])
     script, left = Script(model.vocabulary, ids), options["match"]
@@ -85,7 +99,7 @@ def _context(model, ids, start: int, stop: int) -> tuple[str, str, str]:
     )
 
 
-def _as_json(terminal, model, ids, selected, moments) -> None:
+def _as_json(terminal, model, ids, selected, places) -> None:
     from dataclasses import asdict
 
     before, span, behind = _context(model, ids, selected.start, selected.stop)
@@ -103,15 +117,14 @@ def _as_json(terminal, model, ids, selected, moments) -> None:
             "behind": behind,
         }
     )
-    for moment in moments:
-        before, span, behind = _context(model, ids, moment.start, moment.stop)
-        terminal.json({"record": "moment", **asdict(moment), "before": before, "text": span, "behind": behind})
+    for place in places:
+        before, span, behind = _context(model, ids, place.start, place.stop)
+        terminal.json({"record": "moment", **asdict(place), "before": before, "text": span, "behind": behind})
 
 
-def _show(terminal, model, ids, selected, moments) -> None:
+def _show(terminal, model, ids, selected, places) -> None:
     import numpy as np
 
-    from charrnn.commands.inspect.read import MEANINGS, scale_of
     from charrnn.display.reports.similar_places import moment_rows
     from charrnn.display.reports.stacked import stacked_rows, text_room
     from charrnn.display.terminal.heatmap import legend
@@ -139,11 +152,11 @@ def _show(terminal, model, ids, selected, moments) -> None:
     look = {"width": terminal.width, "depth": terminal.depth}
     for block in stacked_rows(reading.text, names[:_SHOWN], values, scale=scale_of(selected.signal), **look):
         terminal.show(*block, "")
-    if not moments:
+    if not places:
         terminal.show("No other place has these cells on for a time like it.")
         return
-    places = [(f"{'':5} {'':7} {selected.start:>10,}", selected)]
-    places += [(f"{m.score:5.2f} {m.shared:>3}+{m.extra:<3} {m.start:>10,}", m) for m in moments]
-    contexts = [_context(model, ids, place.start, place.stop) for _, place in places]
+    labels = [f"{'':5} {'':7} {selected.start:>10,}"]
+    labels += [f"{each.score:5.2f} {each.shared:>3}+{each.extra:<3} {each.start:>10,}" for each in places]
+    contexts = [_context(model, ids, each.start, each.stop) for each in (selected, *places)]
     terminal.show("like it, the same cells + others, from character")
-    terminal.show(*moment_rows([label for label, _ in places], contexts, **look))
+    terminal.show(*moment_rows(labels, contexts, **look))

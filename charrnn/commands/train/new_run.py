@@ -5,56 +5,9 @@ from typing import Any
 
 import click
 
+from charrnn.commands.train.names import ENDS, LEARNING, MODEL, RUN, TEXT, flag, given
 from charrnn.config import PRESETS, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
-
-# What the model is, how the text is read, how the model learns, and what a run that is resumed may change.
-MODEL = ("hidden", "layers", "embedding")
-TEXT = ("as_bytes", "encoding", "min_count", "max_vocab")
-LEARNING = (
-    "seq_len",
-    "batch_size",
-    "init",
-    "forget_bias",
-    "dropout",
-    "variational",
-    "recurrent_dropout",
-    "input_dropout",
-    "label_smoothing",
-    "lr",
-    "optimizer",
-    "beta1",
-    "beta2",
-    "epsilon",
-    "nesterov",
-    "weight_decay",
-    "l1",
-    "clip",
-    "clip_value",
-    "ema",
-    "warmup",
-    "schedule",
-    "final_lr",
-    "decay_rate",
-    "decay_after",
-    "decay_every",
-    "plateau_patience",
-    "split",
-    "seed",
-)
-ENDS = ("epochs", "steps", "time_budget")
-RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every", "snapshots")
-
-
-def flag(name: str) -> str:
-    """How an option is written."""
-    return "--" + name.removeprefix("as_").replace("_", "-")
-
-
-def given(ctx: click.Context, names: tuple[str, ...]) -> list[str]:
-    """Those of the options that the user gave, as flags or in a file."""
-    sources = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP)
-    return [name for name in names if ctx.get_parameter_source(name) in sources]
 
 
 def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal):
@@ -63,56 +16,109 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     Raises:
         CharRNNError: a run is there, or the text or the options cannot be used.
     """
-    from charrnn.checkpoints.run_folder import load_checkpoint
-    from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
-    from charrnn.config import ModelConfig
-    from charrnn.network.network import Network
     from charrnn.text.corpus import Parts
-    from charrnn.training import Trainer, memory
+    from charrnn.training import Trainer
 
     options = _with_preset(ctx, options)
     config = TrainConfig(**{name: options[name] for name in (*LEARNING, *RUN)})
-    if folder.exists() and not options["force"]:
-        raise CheckpointError(
-            f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another"
-        )
-    source = load_checkpoint(options["init_from"], warn=terminal.warn) if options["init_from"] else None
+    _require_no_run(folder, options["force"])
+    source = _source(options["init_from"], terminal)
     if source is not None:
         options = _settings_of_source(ctx, options, source)
-    try:
-        corpus = open_text(text, options, source.vocabulary if source else None, terminal)
-    except VocabularyError as error:
-        raise VocabularyError(f"{error}, or --grow-vocabulary to have the model learn new ones") from None
+    corpus = _read(text, options, source, terminal)
     _require_enough(ctx, corpus, config.split)
-    notes = corpus.notes
-    if source is not None and options["grow_vocabulary"]:
-        notes += (describe_growth(source.vocabulary, corpus.vocabulary),)
-        source = grow(source, corpus.vocabulary, config.seed)
-    sizes = [options[name] for name in MODEL]
-    model = source.model if source is not None else ModelConfig(len(corpus.vocabulary), *sizes)
+    source, notes = _grown(source, corpus, options["grow_vocabulary"], config.seed)
     parts = Parts.of(corpus.ids, config.split)
-    memory.check(model, config, len(parts.train))
-    network = Network(model, config.seed, options["threads"], config.init, config.forget_bias)
-    if source is not None:
-        network.set_parameters(source.parameters)
-    facts = {
-        "sources": list(corpus.sources),
-        "paths": [path if path == "-" else str(Path(path).absolute()) for path in corpus.sources],
-        "sha256": corpus.sha256,
-        "characters": len(corpus),
-        "bytes": corpus.size,
-        **{name: options[name] for name in TEXT},
-        "unknown": options["unknown"],
-        "init_from": str(options["init_from"]) if source is not None else None,
-    }
+    network = _network(source, corpus, options, config, len(parts.train))
+    facts = _facts(corpus, options)
+    notes = (*corpus.notes, *notes)
     return Trainer(network, config, parts, corpus.vocabulary, folder, facts, notes, diagnose=options["diagnose"])
 
 
-def _require_enough(ctx: click.Context, corpus, fractions: str) -> None:
-    """Refuse a text with nothing to predict, and a split that the user gave and that leaves too little of it.
+def _require_no_run(folder, force: bool) -> None:
+    """Refuse to replace a run without ``--force``.
 
     Raises:
-        CharRNNError: with how much there is.
+        CheckpointError: a run is there.
+    """
+    if folder.exists() and not force:
+        raise CheckpointError(
+            f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another"
+        )
+
+
+def _source(path: Path | None, terminal):
+    """The checkpoint of ``--init-from``, or None."""
+    from charrnn.checkpoints.run_folder import load_checkpoint
+
+    return None if path is None else load_checkpoint(path, warn=terminal.warn)
+
+
+def _read(text: tuple[str, ...], options: dict[str, Any], source, terminal):
+    """The corpus of the run, in the characters of ``source`` if there is one.
+
+    Raises:
+        VocabularyError: it has characters that the source does not know.
+    """
+    try:
+        return open_text(text, options, source.vocabulary if source else None, terminal)
+    except VocabularyError as error:
+        raise VocabularyError(f"{error}, or --grow-vocabulary to have the model learn new ones") from None
+
+
+def _grown(source, corpus, grows: bool, seed: int):
+    """The source with the new characters of the corpus, and notes that name them."""
+    from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
+
+    if source is None or not grows:
+        return source, ()
+    return grow(source, corpus.vocabulary, seed), (describe_growth(source.vocabulary, corpus.vocabulary),)
+
+
+def _network(source, corpus, options: dict[str, Any], config: TrainConfig, characters: int):
+    """The network to train on so many characters: with new weights, or the source's.
+
+    Raises:
+        ConfigError: this machine has not enough memory for it.
+    """
+    from charrnn.config import ModelConfig
+    from charrnn.network.network import Network
+    from charrnn.training import memory
+
+    model = source.model if source else ModelConfig(len(corpus.vocabulary), *(options[name] for name in MODEL))
+    memory.check(model, config, characters)
+    network = Network(model, config.seed, options["threads"], config.init, config.forget_bias)
+    if source is not None:
+        network.set_parameters(source.parameters)
+    return network
+
+
+def _facts(corpus, options: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of the text, so that a resume finds and recognises it."""
+    return {
+        **where(corpus, corpus.sources),
+        **{name: options[name] for name in TEXT},
+        "unknown": options["unknown"],
+        "init_from": str(options["init_from"]) if options["init_from"] else None,
+    }
+
+
+def where(corpus, sources) -> dict[str, Any]:
+    """The names, places, size and SHA-256 of a text."""
+    return {
+        "sources": list(sources),
+        "paths": [path if path == "-" else str(Path(path).absolute()) for path in sources],
+        "sha256": corpus.sha256,
+        "characters": len(corpus),
+        "bytes": corpus.size,
+    }
+
+
+def _require_enough(ctx: click.Context, corpus, fractions: str) -> None:
+    """Refuse a text with nothing to predict, and a --split that leaves too little of it for a part.
+
+    Raises:
+        CharRNNError: it says how much text there is.
     """
     from charrnn.text.corpus import split
 
@@ -132,7 +138,7 @@ def _require_enough(ctx: click.Context, corpus, fractions: str) -> None:
 
 
 def _with_preset(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
-    """The options, with a preset's values for those that nothing else settles."""
+    """The options, with the preset's values for options that nothing else settles."""
     settled = given(ctx, tuple(options))
     if any(name in settled for name in ENDS):
         settled += [*ENDS, "effort"]
@@ -143,7 +149,11 @@ def _with_preset(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings_of_source(ctx: click.Context, options: dict[str, Any], source) -> dict[str, Any]:
-    """The options, with the sizes and the way to read that ``--init-from`` settles."""
+    """The options of a run with ``--init-from``, which settles the sizes and whether the text is read as bytes.
+
+    Raises:
+        ConfigError: the user gave an option that it settles.
+    """
     settled = source.model.to_dict() | {"as_bytes": source.vocabulary.is_bytes}
     if not options["grow_vocabulary"]:
         settled["min_count"] = 1
@@ -156,10 +166,10 @@ def _settings_of_source(ctx: click.Context, options: dict[str, Any], source) -> 
 
 
 def open_text(sources: tuple[str, ...], options: dict[str, Any], vocabulary, terminal):
-    """The corpus that ``sources`` name, read as the options say, with a progress bar.
+    """The corpus of ``sources``, read as the options say, with a progress bar.
 
     Raises:
-        CharRNNError: it cannot be used.
+        CharRNNError: a source cannot be used.
     """
     from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.text.corpus import open_corpus

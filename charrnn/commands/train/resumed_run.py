@@ -1,11 +1,12 @@
-"""From the options of ``train --resume`` to a trainer that goes on with a run, and what of it would not be the same."""
+"""From the options of ``train --resume`` to a trainer that goes on with a run, and how it differs from that run."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn.commands.train.new_run import ENDS, LEARNING, MODEL, RUN, TEXT, flag, given, open_text
+from charrnn.commands.train.names import ENDS, LEARNING, MODEL, RUN, TEXT, flag, given
+from charrnn.commands.train.new_run import open_text, where
 from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, VocabularyError
 
@@ -19,64 +20,92 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     Raises:
         CharRNNError: there is none, it is complete, or it would not be the same run and nobody allowed that.
     """
-    from charrnn.network.network import Network
     from charrnn.text.corpus import Parts
-    from charrnn.training import Trainer, memory
     from charrnn.training.resuming import adapted, is_scored_anew
 
-    path, checkpoint = folder.load_last(terminal.warn)
-    facts = checkpoint.corpus
-    if checkpoint.training is None or checkpoint.state is None or not facts:
-        raise CheckpointError(f"{path}: it has no run to resume, only weights; start one with --init-from")
+    path, checkpoint = _last(folder, terminal)
     different, longer = _different_options(ctx, options, checkpoint)
     config = _settings(ctx, options, checkpoint)
-    reading = {name: facts[name] for name in TEXT} | {"unknown": facts.get("unknown")}
-    sources = _sources(text, facts)
-    corpus = _read(sources, options | reading, checkpoint, terminal)
-    is_other_text = corpus.sha256 != facts["sha256"]
+    corpus, sources = _read(text, options, checkpoint, terminal)
+    is_other_text = corpus.sha256 != checkpoint.corpus["sha256"]
     if is_other_text:
-        different.append(
-            f"the text: {facts['characters']:,} characters, SHA-256 {facts['sha256'][:12]}… in the checkpoint, "
-            f"{len(corpus):,}, {corpus.sha256[:12]}… in {', '.join(sources)}"
-        )
-        facts = facts | {
-            **{"sources": list(sources), "sha256": corpus.sha256, "characters": len(corpus), "bytes": corpus.size},
-            "paths": [path if path == "-" else str(Path(path).absolute()) for path in sources],
-        }
+        different.append(_other_text(corpus, sources, checkpoint.corpus))
     different += _different_program(checkpoint)
-    parts = Parts.of(corpus.ids, config.split)
     if different and not options["allow_different"]:
         raise ConfigError(
             f"{folder.path}: it would not go on as the same run: {'; '.join(different)}. "
             "Change that back, or go on all the same with --allow-different"
         )
+    facts = checkpoint.corpus | (where(corpus, sources) if is_other_text else {})
+    parts = Parts.of(corpus.ids, config.split)
     if is_scored_anew(checkpoint, config, is_other_text):
         different.append("its evaluations are of another text or part: best, patience and plateaus begin anew")
     if different:
         checkpoint = adapted(checkpoint, config, len(parts.train), is_other_text)
+    notes = (*corpus.notes, *(f"going on otherwise than begun: {each}" for each in different), *longer)
+    trainer = _trainer(path, checkpoint, config, parts, folder, facts, notes, options)
+    _require_incomplete(trainer, folder, checkpoint)
+    return trainer
+
+
+def _last(folder, terminal):
+    """The path and the checkpoint to go on from.
+
+    Raises:
+        CheckpointError: there is none, or it has only weights.
+    """
+    path, checkpoint = folder.load_last(terminal.warn)
+    if checkpoint.training is None or checkpoint.state is None or not checkpoint.corpus:
+        raise CheckpointError(f"{path}: it has no run to resume, only weights; start one with --init-from")
+    return path, checkpoint
+
+
+def _trainer(path: Path, checkpoint, config: TrainConfig, parts, folder, facts, notes, options: dict[str, Any]):
+    """The trainer, after a check of the memory that it needs.
+
+    Raises:
+        CharRNNError: there is not enough memory, or the checkpoint does not fit the run.
+    """
+    from charrnn.network.network import Network
+    from charrnn.training import Trainer, memory
+
     memory.check(checkpoint.model, config, len(parts.train))
     network = Network(checkpoint.model, seed=None, threads=options["threads"])
-    notes = (*corpus.notes, *(f"going on otherwise than begun: {each}" for each in different), *longer)
     try:
-        trainer = Trainer(
+        return Trainer(
             *(network, config, parts, checkpoint.vocabulary, folder, facts, notes, checkpoint),
             diagnose=options["diagnose"],
         )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
+
+
+def _require_incomplete(trainer, folder, checkpoint) -> None:
+    """Refuse to go on with a run that has reached its end.
+
+    Raises:
+        ConfigError: it says which option makes the run longer.
+    """
     if trainer.is_complete:
         more = "--patience" if trainer.is_out_of_patience else "--epochs, --steps or --time-budget"
         raise ConfigError(
             f"{folder.path}: the run is complete after {checkpoint.counters['step']:,} steps; give more {more} to go on"
         )
-    return trainer
+
+
+def _other_text(corpus, sources, facts: dict[str, Any]) -> str:
+    """In words, how the text differs from the run's."""
+    return (
+        f"the text: {facts['characters']:,} characters, SHA-256 {facts['sha256'][:12]}… in the checkpoint, "
+        f"{len(corpus):,}, {corpus.sha256[:12]}… in {', '.join(sources)}"
+    )
 
 
 def _different_options(ctx: click.Context, options: dict[str, Any], checkpoint) -> tuple[list[str], list[str]]:
-    """In words, what was asked for and is not what the run was begun with: what is different, and what is only longer.
+    """Two lists of sentences: the options that differ from the run's, and those that only make it longer.
 
     Raises:
-        ConfigError: it is something that the weights have settled.
+        ConfigError: an option differs that the weights have settled.
     """
     was = _begun_with(checkpoint)
     different, longer = [], []
@@ -95,7 +124,7 @@ def _different_options(ctx: click.Context, options: dict[str, Any], checkpoint) 
 
 
 def _begun_with(checkpoint) -> dict[str, Any]:
-    """All options of the run, as they would be given; what stands for a default is the same as the default."""
+    """All options of the run, as they would be given. Defaults that depend on others are filled in."""
     training = checkpoint.training
     was = {**checkpoint.model.to_dict(), **checkpoint.corpus, **training.to_dict()}
     was |= {"lr": training.learning_rate, "decay_rate": training.lr_decay, "weight_decay": training.decay}
@@ -109,7 +138,7 @@ def _shown(value: Any) -> str:
 
 
 def _different_program(checkpoint) -> list[str]:
-    """In words, what of the program that wrote the checkpoint is not what it is here."""
+    """In words, how the program that wrote the checkpoint differs from this one."""
     from charrnn.checkpoints.fingerprint import fingerprint
 
     return [
@@ -120,10 +149,10 @@ def _different_program(checkpoint) -> list[str]:
 
 
 def _settings(ctx: click.Context, options: dict[str, Any], checkpoint) -> TrainConfig:
-    """The run's settings, with those that were asked for in place of its own.
+    """The run's settings, changed by the options that were given.
 
     Raises:
-        ConfigError: one would not be heeded.
+        ConfigError: --effort is given, and the run has another end.
     """
     settings = checkpoint.training.to_dict()
     changed = {name: options[name] for name in given(ctx, (*LEARNING, *RUN)) if name not in SETTLED}
@@ -145,10 +174,10 @@ def _short(split: str) -> str:
 
 
 def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:
-    """Where the run's text is: as named now, as named then, or where it was then.
+    """Where the run's text is: as TEXT names it, as it was named when the run began, or at its path then.
 
     Raises:
-        ConfigError: it is not there any more.
+        ConfigError: the text is not there any more.
     """
     from charrnn.text.provenance import can_be
 
@@ -169,9 +198,17 @@ def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:
     raise ConfigError(f"the run's text {named} cannot be what is there now, by the size: name it as TEXT")
 
 
-def _read(sources: tuple[str, ...], options: dict[str, Any], checkpoint, terminal):
+def _read(text: tuple[str, ...], options: dict[str, Any], checkpoint, terminal):
+    """The run's text, and its sources.
+
+    Raises:
+        ConfigError: the text is not there, or has characters that the model does not know.
+    """
+    facts = checkpoint.corpus
+    reading = {name: facts[name] for name in TEXT} | {"unknown": facts.get("unknown")}
+    sources = _sources(text, facts)
     try:
-        return open_text(sources, options, checkpoint.vocabulary, terminal)
+        return open_text(sources, options | reading, checkpoint.vocabulary, terminal), sources
     except VocabularyError as error:
         raise ConfigError(
             f"not the text that the run was started with: {error}; a new run can go on from its weights on another "

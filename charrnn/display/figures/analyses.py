@@ -1,4 +1,4 @@
-"""The figures of ``charrnn analyse``; what is drawn are the objects that its ``--json`` writes."""
+"""The figures of ``inspect saturation``, ``errors`` and ``distance``: they draw the objects that ``--json`` writes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -16,7 +16,7 @@ _NAMES = {"newline": "line ends, by the distance to the one before", '""': 'clos
 
 
 def distance_lines(report: Mapping[str, Any], width: int) -> list[Text]:
-    """What ``analyse distance --json`` writes."""
+    """What ``inspect distance --json`` writes."""
     order = report["order"]
     lines = key_values(
         [

@@ -15,7 +15,7 @@ _BESIDE = 63  # cells that the columns before the bar take
 
 
 def mistakes_lines(report: Mapping[str, Any], width: int) -> list[Text]:
-    """What ``analyse errors --json`` writes: the whole, then each oracle with its part of it."""
+    """What ``inspect errors --json`` writes: the whole, then each oracle with its part of it."""
     characters, errors = report["characters"], report["errors"]
     lines = key_values(
         [

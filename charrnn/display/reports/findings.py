@@ -1,6 +1,6 @@
 """Cells ranked against a hypothesis, over an example of text; and the best cell for every hypothesis.
 
-What is laid out here are the objects that ``inspect --find --json`` writes; docs/INSPECTION_METHODS.md explains them.
+What is laid out here are the objects that ``inspect find --json`` writes; docs/INSPECTION_METHODS.md explains them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ def verdict(record: Mapping[str, Any]) -> list[str]:
             f"On {probe['places']:,} places held back, {named} has {_known(probe['cell'], record)}, "
             f"a linear probe over the whole state {_known(probe['score'], record)}: {where}."
         )
-    return [*found, f"Look closer with --cell {named}, prove it with --ablate {named}."]
+    return [*found, f"Look closer with inspect --cell {named}, prove it with inspect ablate --cell {named}."]
 
 
 def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
@@ -98,7 +98,7 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
     )
     columns = ("hypothesis", "best cell", "score", "p", "probe", "holds", "")
     titles = [Text(line, style="dim") for line in wrap(title, width)]
-    return [*titles, *table(columns, rows), Text(), Text("Look closer with --find NAME.")]
+    return [*titles, *table(columns, rows), Text(), Text("Look closer with --track NAME.")]
 
 
 def _told(record: Mapping[str, Any], width: int) -> list[Text]:

@@ -1,4 +1,4 @@
-"""How often gates are at their ends: a table and scatters. What is laid out are the objects of ``analyse --json``."""
+"""How often gates are at their ends: a table and scatters, from the objects of ``inspect saturation --json``."""
 
 import itertools
 from collections.abc import Mapping, Sequence

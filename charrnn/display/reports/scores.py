@@ -1,6 +1,7 @@
 """How well a text was predicted, beside what simpler models make of it, and how much of what is written was copied.
 
-What is laid out here are the objects that ``evaluate --json`` writes; docs/COMMANDS.md names their fields.
+It lays out the objects that ``evaluate``, ``baselines`` and ``novelty`` write with ``--json``; docs/COMMANDS.md names
+their fields.
 """
 
 from collections.abc import Mapping
@@ -42,8 +43,6 @@ def _online(report: Mapping[str, Any], width: int) -> list[Text]:
 def _baselines(report: Mapping[str, Any], width: int) -> list[Text]:
     baselines = report["baselines"]
     rows = [("the model", report["loss"], report["bpc"], "")]
-    if "online" in report:
-        rows.append(("the model, learning on", report["online"]["loss"], report["online"]["bpc"], ""))
     for gram in baselines["ngrams"]:
         name = f"{gram['order']}-gram" if gram["order"] else "uniform"
         mark = "★ best of these" if gram["order"] == baselines["best_order"] else ""

@@ -1,81 +1,72 @@
-"""The text, coloured: by a cell, by surprise, with what the model expected, or a gallery of cells."""
+"""``charrnn inspect show``: the text, coloured by a cell or by surprise, with predictions; or a gallery of cells."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn.commands.inspect.cell_names import Cells, name, together
-from charrnn.commands.options import Whole
+from charrnn.commands.help import Command, option, section
+from charrnn.commands.inspect.cells import MEANINGS, cell_option, cells_option, name, scale_of, signal_option
+from charrnn.commands.inspect.draw import MOST_SURPRISE
+from charrnn.commands.inspect.reading import opened, pager_option, stretch_options, text_options
+from charrnn.commands.options import checkpoint_argument, general_options
 
 _GUESSES = 5
-MOST_SURPRISE = 8.0  # bits; more has the same colour
 _LINES_OF_BEST = 12
-MEANINGS = {
-    "c": "tanh(c), what the cell remembers",
-    "h": "h, what the cell tells",
-    "i": "i, the input gate",
-    "f": "f, the forget gate",
-    "g": "g, the candidate",
-    "o": "o, the output gate",
-}
 
 
-TITLE = "Reading"
-OPTIONS = (
-    click.option(
-        "--cell", type=Cells(), multiple=True, callback=together,
-        help="The cell to show, numbered from 0; several, as in 1:37,0:4, in rows.  [default: a gallery]",
-    ),
-    click.option(
-        "--signal", type=click.Choice(["c", "h", "i", "f", "g", "o"]), default="c", show_default=True,
-        help="tanh of the cell state, output, input gate, forget gate, candidate, output gate.",
-    ),
-    click.option("--predictions", is_flag=True, help="Under each character, the five likeliest for the next place."),
-    click.option("--surprise", is_flag=True, help="Colour by -log2 of the probability each character had."),
-    click.option("--cells", type=Whole(1, 1000), default=10, show_default=True, help="Cells in the gallery."),
-    click.option("--offset", type=Whole(0), default=0, show_default=True, help="First character to show."),
-    click.option("--length", type=Whole(1), default=4000, show_default=True, help="Characters to show."),
-    click.option("--pager/--no-pager", default=True, help="Show what is longer than the screen through a pager."),
-)  # fmt: skip
+@click.command(cls=Command)
+@checkpoint_argument
+@section(
+    "What is shown",
+    cell_option("The cell to colour by, or several as in 1:37,0:4, in rows.  [default: a gallery]"),
+    signal_option,
+    option("--predictions", is_flag=True, help="Show the five likeliest characters for the next place."),
+    option("--surprise", is_flag=True, help="Colour by -log2 of each character's probability."),
+    cells_option(10, "Cells in the gallery."),
+    pager_option,
+)
+@stretch_options(4000)
+@text_options
+@general_options
+def show(checkpoint: Path, **options: Any) -> None:
+    """Show what the cells of the model in CHECKPOINT do while it reads TEXT, a file or - for standard input. Without
+    TEXT it reads the validation part of the text that it was trained on, where that is still to be found.
 
+    Without --cell it shows the cells whose activity has the most structure. With --cell it shows the text, and colours
+    each character by what the cell is after reading it.
 
-def wanted(options: dict[str, Any]) -> str | None:
-    """The option that only this view heeds, if it is given."""
-    return next((f"--{name}" for name in ("predictions", "surprise") if options[name]), None)
+    \b
+    charrnn inspect checkpoints/fables corpora/fables.txt
+    charrnn inspect checkpoints/fables corpora/fables.txt --cell 1:37
+    charrnn inspect checkpoints/fables --text '"Come in," said the fox.' --predictions
 
+    \f
 
-def idle(options: dict[str, Any]) -> tuple[str, ...]:
-    """Options that mean nothing where no gallery is shown, or no cell."""
-    if options["cell"]:
-        return ("cells",)
-    return ("cells", "signal") if wanted(options) else ()
+    A model of bytes is shown byte by byte, each as the Latin-1 character of its number.
 
-
-def show(terminal, model, ids, options: dict[str, Any]) -> None:
-    """Read the part of ids (N,) that is asked for, and show or print it."""
+    --json writes an object for each cell: text, offset, signal, layer, unit, values, in the gallery also score; with
+    --predictions and --surprise also these. Without cells it is one object.
+    """
     from charrnn.display.terminal.pager import page
-    from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.inspection.clamping import require_cells
-    from charrnn.inspection.reading import read, read_in_parts
+    from charrnn.inspection.reading import read_in_parts
 
+    if options["cell"] and options["surprise"] and not options["as_json"]:
+        raise click.UsageError("--cell and --surprise both colour the text: give one.")
+    terminal, model, ids = opened(checkpoint, options)
     require_cells(model.network, options["cell"])  # before a heading is shown
-    offset, length = options["offset"], options["length"]
     if len(options["cell"]) > 1 and options["predictions"] and not options["as_json"]:
         raise click.UsageError("--predictions has room for one --cell.")
+    offset, length = options["offset"], options["length"]
     last = min(offset + length, len(ids))
     if offset < last < len(ids) or 0 < offset < last:
         terminal.note(f"characters {offset:,} to {last:,} of {len(ids):,} (--offset, --length)")
     if not (options["cell"] or options["surprise"] or options["predictions"]):
-        with progress_bar(terminal, "Reading") as progress:
-            reading = read(model, ids, options["signal"], offset, length, progress)
-        if options["as_json"]:
-            for found in _gallery_numbers(reading, options):
-                terminal.json(found)
-        else:
-            page(terminal, _gallery(terminal, reading, options), paged=options["pager"])
+        _show_gallery(terminal, model, ids, options)
         return
-    # Part by part: of a text of megabytes only so much is read as the pager asks for.
+    # A long text is read part by part, and only as far as the pager asks for it.
     readings = read_in_parts(model, ids, options["signal"], offset, length)
     if options["as_json"]:
         for found in _numbers(model, readings, options):
@@ -84,16 +75,23 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
         page(terminal, _lines(terminal, model, readings, options), paged=options["pager"])
 
 
-def scale_of(signal: str):
-    """The colours of a signal: those of gates begin at 0."""
-    from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL
-    from charrnn.inspection.reading import UNIT_SIGNALS
+def _show_gallery(terminal, model, ids, options: dict[str, Any]) -> None:
+    """Read the text, and show the cells with the most structure."""
+    from charrnn.display.terminal.pager import page
+    from charrnn.display.terminal.progress_bar import progress_bar
+    from charrnn.inspection.reading import read
 
-    return SEQUENTIAL if signal in UNIT_SIGNALS else DIVERGING
+    with progress_bar(terminal, "Reading") as progress:
+        reading = read(model, ids, options["signal"], options["offset"], options["length"], progress)
+    if options["as_json"]:
+        for found in _gallery_numbers(reading, options):
+            terminal.json(found)
+    else:
+        page(terminal, _gallery(terminal, reading, options), paged=options["pager"])
 
 
 def _lines(terminal, model, readings, options: dict[str, Any]) -> Iterator:
-    """What is shown, as lines of the terminal's width: the legend, then the text of one reading after the other."""
+    """The legend, then the text of each reading, as lines of the terminal's width."""
     from charrnn.display.reports.predictions import prediction_legend, prediction_rows
     from charrnn.display.reports.stacked import stacked_rows
     from charrnn.display.terminal.colours import SEQUENTIAL
@@ -147,7 +145,7 @@ def _gallery(terminal, reading, options: dict[str, Any]) -> list:
     values = np.stack([reading.cell(find.layer, find.unit) for find in finds]).astype(float)
     begins, length, offset = lines(reading.text), len(reading.text), options["offset"]
 
-    # Where the cells are most at work: a stretch that begins with a line …
+    # First a stretch that begins with a line and in which these cells vary most …
     width = stretch_width(terminal.width)
     stretches = [(begin, begin + width) for begin in begins if begin + width <= length] or [(0, min(width, length))]
     start, stop = liveliest(values.T, stretches)
@@ -157,7 +155,7 @@ def _gallery(terminal, reading, options: dict[str, Any]) -> list:
     title = f"from character {offset + start:,}"
     shown += gallery_rows(reading.text[start:stop], title, names, scores, values[:, start:stop], **look)
 
-    # … and some whole lines for the best of them.
+    # … then some whole lines for the best of them.
     last = len(begins) - 1
     groups = [(begins[k], begins[min(k + _LINES_OF_BEST, last)]) for k in range(max(1, last - _LINES_OF_BEST + 1))]
     start, stop = liveliest(values[:1].T, groups)
@@ -184,7 +182,7 @@ def _gallery_numbers(reading, options: dict[str, Any]) -> Iterator[dict[str, Any
 
 
 def _numbers(model, readings, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What is shown as JSON objects: one for each cell, or one for the text."""
+    """The readings as JSON objects: one for each cell, or one for the text."""
     import numpy as np
 
     cells, symbols = options["cell"], _symbols(model)

@@ -1,0 +1,76 @@
+"""How cells are named on the command line, LAYER:UNIT from 0, and what their signals mean."""
+
+import re
+from itertools import chain
+
+import click
+
+from charrnn.commands.help import option
+from charrnn.commands.types import Whole
+
+Cell = tuple[int, int]
+
+MEANINGS = {
+    "c": "tanh(c), what the cell remembers",
+    "h": "h, what the cell tells",
+    "i": "i, the input gate",
+    "f": "f, the forget gate",
+    "g": "g, the candidate",
+    "o": "o, the output gate",
+}
+
+
+class Cells(click.ParamType):
+    """Cells as ``1:37`` or ``1:37,0:4``: a list of (layer, unit), each once."""
+
+    name = "cells"
+
+    def get_metavar(self, param, ctx):
+        """What stands for the value in a help."""
+        return "LAYER:UNIT"
+
+    def convert(self, value, param, ctx) -> list[Cell]:
+        """The cells, or a usage error."""
+        if isinstance(value, list):
+            return value
+        cells = []
+        for part in str(value).split(","):
+            match = re.fullmatch(r"\s*(\d{1,9}):(\d{1,9})\s*", part)
+            if match is None:
+                self.fail(f"{part!r} is not LAYER:UNIT, two numbers from 0 as in 1:37.", param, ctx)
+            cells.append((int(match[1]), int(match[2])))
+        return list(dict.fromkeys(cells))
+
+
+def _together(ctx: click.Context, param: click.Parameter, values: tuple[list[Cell], ...]) -> list[Cell]:
+    """The cells of an option that was given several times, each once."""
+    return list(dict.fromkeys(chain.from_iterable(values)))
+
+
+def cell_option(text: str, required: bool = False):
+    """``--cell``, which may be repeated: a list of (layer, unit)."""
+    return option("--cell", type=Cells(), multiple=True, required=required, callback=_together, help=text)
+
+
+def cells_option(default: int, text: str):
+    """``--cells``: how many."""
+    return option("--cells", type=Whole(1, 1000), default=default, show_default=True, help=text)
+
+
+signal_option = option(
+    "--signal", type=click.Choice(list(MEANINGS)), default="c", show_default=True,
+    help="tanh of the cell state, output, input gate, forget gate, candidate, output gate.",
+)  # fmt: skip
+
+
+def name(cell: Cell) -> str:
+    """How a cell is written: ``1:37``."""
+    return f"{cell[0]}:{cell[1]}"
+
+
+def scale_of(signal: str):
+    """The colours of a signal: a gate's begin at 0, the others are symmetric."""
+    from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL
+    from charrnn.inspection.reading import UNIT_SIGNALS
+
+    return SEQUENTIAL if signal in UNIT_SIGNALS else DIVERGING

@@ -1,0 +1,57 @@
+"""``charrnn inspect errors``: what unexpected characters have in common."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.commands.help import Command
+from charrnn.commands.inspect.analysis import Work, analysis_options
+from charrnn.commands.options import fit_option
+
+
+@click.command(cls=Command)
+@analysis_options(fit_option)
+def errors(checkpoint: Path, **options: Any) -> None:
+    """Sort the characters of TEXT to which the model in CHECKPOINT gave less than 1/2 by what would have fixed them: a
+    chain of oracles, each of which takes errors away from the next.
+
+    The oracles are n-grams of order 1 to 9; a word seen in the last 100 to 5,000 characters; words that are rare in the
+    training text; the first character of a word and of a line; punctuation; and how much the rest lacks to 1/2.
+
+    \b
+    charrnn inspect errors checkpoints/fables
+    charrnn inspect errors checkpoints/fables -o errors.svg
+
+    \f
+
+    --json writes one object: part, characters, loss (nats per character), errors, share (of the characters),
+    loss_share, oracles (group, name, errors, share of the errors, loss_share of all loss).
+    """
+    from charrnn.analysis.errors import mistakes
+    from charrnn.display.figures.analyses import mistakes_figure
+    from charrnn.display.reports.errors import mistakes_lines
+
+    work = Work(checkpoint, options)
+    training = work.training()
+    with work.progress() as progress:
+        found = mistakes(work.model, work.part.ids, training, work.part.before, progress)
+    report = {
+        "part": work.part.name,
+        "characters": found.characters,
+        "loss": found.loss / found.characters,
+        "errors": found.errors,
+        "share": found.errors / found.characters,
+        "loss_share": found.error_loss / found.loss,
+        "oracles": [
+            {
+                "group": each.group,
+                "name": each.name,
+                "errors": each.errors,
+                "share": each.errors / max(found.errors, 1),
+                "loss_share": each.loss / found.loss,
+            }
+            for each in found.shares
+        ],
+    }
+    work.finish([report], mistakes_lines(report, work.terminal.width), lambda: mistakes_figure(report))

@@ -1,0 +1,69 @@
+"""What cells may keep track of: one value, from ``--track NAME``, ``--where REGEX`` or ``--mask FILE``."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from charrnn.commands.help import option, section
+
+# A test compares these with the hypotheses. Help imports no numpy, and so not the module that has them.
+NAMES = (
+    "quotes, brackets, column, line, indent, comment, word, word-position, upper, digit, sentence-end, url, tag"
+)  # fmt: skip
+ALL = "all"
+
+
+class Wish(NamedTuple):
+    """What was asked for: the option, and its value."""
+
+    option: str
+    value: str | Path
+
+    def hypothesis(self, characters: int):
+        """The hypothesis about a text of so many characters.
+
+        Raises:
+            click.UsageError: ``--track all``.
+            CharRNNError: there is none of this name, or the expression or the file cannot be used.
+        """
+        from charrnn.inspection.hypotheses import hypothesis
+        from charrnn.inspection.masks import read_mask
+        from charrnn.inspection.patterns import where
+
+        if self.option == "--where":
+            return where(self.value)
+        if self.option == "--mask":
+            return read_mask(self.value, characters)
+        if self.value == ALL:
+            raise click.UsageError("This command wants one hypothesis: --track NAME, not all of them.")
+        return hypothesis(self.value)
+
+
+def _take(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Put the value into the one parameter ``hypothesis``; a second one is refused."""
+    before = ctx.params.setdefault("hypothesis", None)
+    if value is None:
+        return
+    if before is not None:
+        raise click.UsageError(f"{before.option} and {param.opts[0]} exclude each other.")
+    ctx.params["hypothesis"] = Wish(param.opts[0], value)
+
+
+def hypothesis_options(title: str, about: str):
+    """The three options, as the parameter ``hypothesis``: a :class:`Wish` or None.
+
+    Args:
+        title: of their section in the help.
+        about: what the command does with a hypothesis, for the help of ``--track``.
+    """
+    shared = {"expose_value": False, "callback": _take}
+    return section(
+        title,
+        option("--track", metavar="NAME", help=f"{about} {NAMES}.", **shared),
+        option("--where", metavar="REGEX", help="The same for the matches of a regular expression.", **shared),
+        option(
+            "--mask", type=click.Path(path_type=Path), metavar="FILE",
+            help="The same for a file with a number for each character: a .npy, or text with 0 and 1.", **shared,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""``charrnn inspect page``: a page for a browser."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.commands.help import Command, option, section
+from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
+from charrnn.commands.inspect.choosing import with_scores
+from charrnn.commands.inspect.hypothesis import hypothesis_options
+from charrnn.commands.inspect.output import output_option, write
+from charrnn.commands.inspect.reading import opened, stretch_options, text_options
+from charrnn.commands.options import checkpoint_argument, general_options
+
+
+@click.command(cls=Command)
+@checkpoint_argument
+@section(
+    "The page",
+    output_option(".html"),
+    cell_option("A cell to put first, or several as in 1:37,0:4."),
+    cells_option(10, "Cells to add: those that track the hypothesis best, or those with the most structure."),
+    signal_option,
+    option("--surprise", is_flag=True, help="Colour by -log2 of each character's probability when the page opens."),
+)
+@hypothesis_options("Cells that keep track of something", "Add the cells that track this best:")
+@stretch_options(100_000)
+@text_options
+@general_options
+def page(checkpoint: Path, **options: Any) -> None:
+    """Write one HTML page with TEXT, the cells of the model in CHECKPOINT, its guesses and its surprise. The page needs
+    no network and can be given away.
+
+    \b
+    charrnn inspect page checkpoints/fables corpora/fables.txt -o cells.html
+    charrnn inspect page checkpoints/fables --track quotes -o quotes.html
+
+    \f
+
+    --json writes an object: record ("file"), path, bytes.
+    """
+    from charrnn.display.page.page import Page
+    from charrnn.display.terminal.progress_bar import progress_bar
+    from charrnn.inspection.reading import track
+
+    terminal, model, ids = opened(checkpoint, options)
+    cells, config = with_scores(terminal, model, ids, options, options["cells"]), model.network.config
+    with progress_bar(terminal, "Reading") as progress:
+        tracks = track(model, ids, list(cells), options["signal"], options["offset"], options["length"], 5, progress)
+    count = f"{len(tracks.ids):,}"
+    made = Page(
+        title=_model_name(checkpoint),
+        subtitle=f"LSTM {config.layers} × {config.hidden}, reading {count} characters of {_source(options)}",
+        symbols=model.vocabulary.symbols,
+        tracks=tracks,
+        notes=list(cells.values()),
+        offset=options["offset"],
+        by_surprise=options["surprise"],
+    )
+    write(terminal, options["output"], made.html().encode("ascii"))
+
+
+def _source(options: dict[str, Any]) -> str:
+    """The text's name. A page is given away: it has the file's name and not its folder."""
+    return Path(options["text"]).name if options["text"] else "a text" if options["literal"] else "the part held out"
+
+
+def _model_name(checkpoint: Path) -> str:
+    path = checkpoint.absolute()
+    return path.parent.name if path.stem in ("best", "last") else path.stem

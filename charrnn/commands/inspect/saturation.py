@@ -1,0 +1,51 @@
+"""``charrnn inspect saturation``: how often gates are nearly closed or open."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.commands.help import Command
+from charrnn.commands.inspect.analysis import Work, analysis_options
+from charrnn.errors import ConfigError
+
+
+@click.command(cls=Command)
+@analysis_options()
+def saturation(checkpoint: Path, **options: Any) -> None:
+    """Count the share of time that each unit's gates are under 0.1 and over 0.9, and the candidate and tanh(c) under
+    -0.9 and over 0.9, for the model in CHECKPOINT reading TEXT.
+
+    It shows a table by layer over its units (mean, quartiles, how many are there over 90 % of the time, the extreme
+    one), and a scatter of the units for each gate.
+
+    \b
+    charrnn inspect saturation checkpoints/fables
+    charrnn inspect saturation checkpoints/fables corpora/fables.txt -o gates.svg
+
+    \f
+
+    --json writes an object for each layer: layer, characters, part, and low and high, which have for i, f, o, g and
+    tanh_c the share of each unit.
+    """
+    from charrnn.display.figures.analyses import saturation_figure
+    from charrnn.display.reports.saturation import saturation_lines
+    from charrnn.inference.ensemble import Ensemble
+    from charrnn.training.diagnosis import saturation as count
+
+    work = Work(checkpoint, options)
+    if isinstance(work.model.network, Ensemble):
+        raise ConfigError("an ensemble has no gates of its own: look into its models one by one")
+    with work.progress() as progress:
+        found = count(work.model.network, work.part.ids, progress=lambda *done: progress("Reading", *done))
+    layers = [
+        {
+            "layer": layer,
+            "characters": found.characters,
+            "part": work.part.name,
+            "low": {name: shares[layer] for name, shares in found.low.items()},
+            "high": {name: shares[layer] for name, shares in found.high.items()},
+        }
+        for layer in range(work.model.network.config.layers)
+    ]
+    work.finish(layers, saturation_lines(layers, work.terminal.width), lambda: saturation_figure(layers))

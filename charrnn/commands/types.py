@@ -1,0 +1,118 @@
+"""Types of options and arguments: numbers in a range, durations, files to write, checkpoints."""
+
+import math
+import re
+from pathlib import Path
+
+import click
+
+
+class Whole(click.IntRange):
+    """A whole number in a range. The help calls it N."""
+
+    name = "whole number"
+
+    def get_metavar(self, param, ctx):
+        """What stands for the value in a help."""
+        return "N"
+
+    def _describe_range(self) -> str:
+        return _range(self)
+
+    def convert(self, value, param, ctx):
+        """The number, or a usage error."""
+        number = click.types.IntParamType.convert(self, value, param, ctx)
+        _require_within(self, number, param, ctx)
+        return number
+
+
+def _range(kind) -> str:
+    """A range in a help. A bound that is there only to have one is left out."""
+    if kind.max is not None and kind.max <= 1000:
+        return f"{kind.min:g} to {kind.max:g}"
+    return f"{'above' if kind.min_open else 'from'} {kind.min:g}"
+
+
+def _require_within(kind, number: float, param, ctx) -> None:
+    """Fail, and say the range, if a number is outside of it."""
+    low = number <= kind.min if kind.min_open else number < kind.min
+    if low or (kind.max is not None and number > kind.max):
+        digits = "," if isinstance(number, int) else ",.10g"
+        least = f"above {kind.min:{digits}}" if kind.min_open else f"at least {kind.min:{digits}}"
+        most = "" if kind.max is None else f" and at most {kind.max:{digits}}"
+        kind.fail(f"{number} must be {least}{most}.", param, ctx)
+
+
+class Number(click.FloatRange):
+    """A finite number in a range. click's own type accepts NaN and infinity."""
+
+    name = "number"
+
+    def get_metavar(self, param, ctx):
+        """What stands for the value in a help."""
+        return "X"
+
+    def _describe_range(self) -> str:
+        return _range(self)
+
+    def convert(self, value, param, ctx):
+        """The number, or a usage error."""
+        number = click.types.FloatParamType.convert(self, value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        _require_within(self, number, param, ctx)
+        return number
+
+
+class Duration(click.ParamType):
+    """Seconds, from ``90``, ``90s``, ``3m``, ``1h30m``."""
+
+    name = "duration"
+
+    def convert(self, value, param, ctx):
+        """The seconds as a float, or a usage error."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            seconds = float(value)
+        else:
+            match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", str(value).strip())
+            if not match or not any(match.groups()):
+                self.fail(f"{value!r} is not a duration like 90s, 3m or 1h30m.", param, ctx)
+            days, hours, minutes, rest = (float(part or 0) for part in match.groups())
+            seconds = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+        if not 0 < seconds <= 1e8:
+            self.fail(f"{value!r} must be more than nothing and less than three years.", param, ctx)
+        return seconds
+
+
+class OutputFile(click.Path):
+    """A file to write, with a name that ends in one of ``suffixes``. Its folder must exist before the work begins."""
+
+    def __init__(self, *suffixes: str):
+        super().__init__(dir_okay=False, path_type=Path)
+        self.suffixes = suffixes
+
+    def get_metavar(self, param, ctx):
+        """What stands for the value in a help."""
+        return "FILE" + "|".join(self.suffixes)
+
+    def convert(self, value, param, ctx):
+        """The path, or a usage error."""
+        path = super().convert(value, param, ctx)
+        if path.suffix.lower() not in self.suffixes:
+            self.fail(f"{str(path)!r} does not end in {' or '.join(self.suffixes)}.", param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}.", param, ctx)
+        return path
+
+
+class CheckpointPath(click.Path):
+    """A run's folder, or a file. An empty name is refused: as a path it would be the current folder."""
+
+    def __init__(self):
+        super().__init__(path_type=Path)
+
+    def convert(self, value, param, ctx):
+        """The path, or a usage error."""
+        if not str(value):
+            self.fail("an empty name: give a run's folder, or a file.", param, ctx)
+        return super().convert(value, param, ctx)
