@@ -141,7 +141,7 @@ class Soak:
         self.torn_logs += log.exists() and not (b"\n" + log.read_bytes()).endswith(b"\n")
         last = path / "last.safetensors"
         try:
-            return Checkpoint.load(last).progress["step"] if last.exists() else None
+            return Checkpoint.load(last).counters["step"] if last.exists() else None
         except CheckpointError as error:
             raise SystemExit(f"a kill damaged the checkpoint: {error}") from None
 
@@ -152,7 +152,7 @@ def outcome(path):
     lines = (path / "metrics.jsonl").read_text("utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     log = [{k: v for k, v in r.items() if k not in TIMES} for r in records if r["event"] not in OF_A_LIFE]
-    progress = {name: value for name, value in last.progress.items() if name not in TIMES}
+    progress = {name: value for name, value in last.counters.items() if name not in TIMES}
     return progress, tensors(last), tensors(best), log
 
 

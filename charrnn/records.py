@@ -5,8 +5,12 @@ Losses are mean negative log-likelihoods in nats per character, ``bpc`` the same
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+ProgressCallback = Callable[[int, int], None]
+"""Called with the work done and the work there is."""
 
 
 def bits(nats: float) -> float:

@@ -16,7 +16,7 @@ HOUSE = {
     "config": "errors",
     "system": "errors",
     "kernels": "version system",
-    "text": "errors system",
+    "text": "errors records system",
     "network": "errors config system kernels",
     "checkpoints": "version errors records config system text network",
     "inference": "errors config records system text kernels network",

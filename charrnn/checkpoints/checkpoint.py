@@ -29,7 +29,7 @@ LARGEST = 1e18  # weight that is read: sums of products of such are still number
 class Checkpoint:
     """All there is to know about a model, and, in ``last.safetensors``, all that a resume needs.
 
-    ``parameters`` by name as in :func:`charrnn.network.cells.parameter_shapes`; ``progress`` the run's counters;
+    ``parameters`` by name as in :func:`charrnn.network.cells.parameter_shapes`; ``counters`` the run's counters;
     ``history`` its evaluations; ``corpus`` where the text came from and how it was read; ``optimizer`` the
     moments, each a dictionary by parameter name; ``state`` what the layers remember of each batch row, (L, B, H) by
     name; ``program`` the program that wrote it, as :func:`charrnn.checkpoints.fingerprint.fingerprint` says.
@@ -39,7 +39,7 @@ class Checkpoint:
     vocabulary: Vocabulary
     parameters: Mapping[str, np.ndarray]
     training: TrainConfig | None = None
-    progress: dict[str, Any] = field(default_factory=dict)
+    counters: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from typing import Any
 
 
 @dataclass
-class Progress:
+class Counters:
     """The counters of a run: what, with weights, moments and state, a resume needs.
 
     ``setbacks`` are those in a row, ``unscored`` the evaluations in a row that gave no number: many good steps may lie

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, get_args
 
-from charrnn.checkpoints.counters import Progress
+from charrnn.checkpoints.counters import Counters
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError, brief
 from charrnn.system import strict_json
@@ -15,7 +15,7 @@ from charrnn.version import __version__
 FORMAT = 1
 
 _LONGEST_STRING = 32_768  # characters: the longest path of any system
-_COUNTERS = {each.name: each.type for each in fields(Progress) if each.name != "history"}
+_COUNTER_TYPES = {each.name: each.type for each in fields(Counters) if each.name != "history"}
 _EVALUATION = {"step": int, "epoch": float, "loss": float | None, "val_loss": float, "elapsed_s": float}
 _CORPUS = {
     **{"sources": list, "paths": list, "sha256": str, "characters": int},
@@ -30,7 +30,7 @@ class Description:
     model: ModelConfig
     vocabulary: Vocabulary
     training: TrainConfig | None = None
-    progress: dict[str, Any] = field(default_factory=dict)
+    counters: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
     program: dict[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Description:
             "config": self.model.to_dict(),
             "vocabulary": self.vocabulary.to_list(),
             "training": self.training.to_dict() if self.training else None,
-            "progress": self.progress,
+            "progress": self.counters,
             "history": self.history,
             "corpus": self.corpus,
             "program": self.program,
@@ -82,7 +82,7 @@ class Description:
             split(100, training.split)
         return cls(
             *(model, vocabulary, training),
-            progress=_progress(about["progress"]),
+            counters=_counters(about["progress"]),
             history=_history(about["history"]),
             corpus=_corpus(about["corpus"], vocabulary),
             program=_program(about.get("program", {})),
@@ -121,7 +121,7 @@ def _program(what: Any) -> dict[str, str]:
     return what
 
 
-def _progress(what: Any) -> dict[str, Any]:
+def _counters(what: Any) -> dict[str, Any]:
     """A run's counters, all of them or none."""
     if what == {}:
         return what
@@ -129,7 +129,7 @@ def _progress(what: Any) -> dict[str, Any]:
     # The first checkpoints held no older weights to go back to: those of their own step are the good ones.
     own = {"kept_step": "step", "kept_updates": "updates"}
     first = {name: what[of] for name, of in own.items() if of in what} | {"unscored": 0}
-    what = _numbers(first | what, "progress", _COUNTERS)
+    what = _numbers(first | what, "progress", _COUNTER_TYPES)
     if not 0 < what["rate_scale"] <= 1:
         raise CheckpointError(f"malformed: progress has 'rate_scale' = {what['rate_scale']}, not above 0 and up to 1")
     return what

@@ -141,9 +141,9 @@ class RunFolder:
         Raises:
             CheckpointError: the log cannot be written.
         """
-        if checkpoint.progress["best_step"] is None:
+        if checkpoint.counters["best_step"] is None:
             self._remove(self.best)
-        step = checkpoint.progress["step"]
+        step = checkpoint.counters["step"]
         self.snapshots.rewind(step)
         with self._writing(self.log):
             lines = self.log.read_bytes().splitlines() if step and self.log.exists() else []
@@ -239,7 +239,7 @@ def _first_whole(places: list[Path], warn: Warn) -> tuple[Path, Checkpoint]:
             failures.append(error)
             continue
         if failures:
-            step = checkpoint.progress.get("step")
+            step = checkpoint.counters.get("step")
             warn(f"{failures[0]}; {place.name}{'' if step is None else f', of step {step:,},'} is taken instead")
         return place, checkpoint
     raise failures[0]

@@ -32,7 +32,7 @@ def _as_dict(path: Path, found) -> dict:
         "config": found.model.to_dict(),
         "vocabulary": found.vocabulary.to_list(),
         "training": found.training.to_dict() if found.training else None,
-        "progress": found.progress,
+        "progress": found.counters,
         "history": found.history,
         "corpus": found.corpus,
         "resumable": bool(found.optimizer),
@@ -45,7 +45,7 @@ def _show(terminal, path: Path, found) -> None:
     from charrnn.network.cells import parameter_count
     from charrnn.records import bits
 
-    model, training, progress, corpus = found.model, found.training, found.progress, found.corpus
+    model, training, counters, corpus = found.model, found.training, found.counters, found.corpus
     symbols = found.vocabulary.to_list()
     unit = "bytes" if found.vocabulary.is_bytes else "characters"
     characters = bytes(symbols).decode("latin-1") if found.vocabulary.is_bytes else "".join(symbols)
@@ -72,17 +72,17 @@ def _show(terminal, path: Path, found) -> None:
                 f"batch {training.batch_size} x {training.seq_len}, split {training.split}, seed {training.seed}",
             )
         )
-    if progress:
+    if counters:
         pairs.append(
             (
                 "trained for",
-                f"{progress['step']:,} steps, {progress['characters']:,} {unit}, "
-                f"{numbers.duration(progress['elapsed_s'])}",
+                f"{counters['step']:,} steps, {counters['characters']:,} {unit}, "
+                f"{numbers.duration(counters['elapsed_s'])}",
             )
         )
-        if None not in (progress["best_val_loss"], progress["best_step"]):
-            best = progress["best_val_loss"]
-            pairs.append(("best validation", f"{best:.4f} ({bits(best):.4f} bpc) at step {progress['best_step']:,}"))
+        if None not in (counters["best_val_loss"], counters["best_step"]):
+            best = counters["best_val_loss"]
+            pairs.append(("best validation", f"{best:.4f} ({bits(best):.4f} bpc) at step {counters['best_step']:,}"))
     pairs.append(("resumable", "yes" if found.optimizer else "no: weights only"))
     terminal.show(*key_values(pairs, terminal.width))
     if found.history:

@@ -21,7 +21,7 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
     """
     before, progress, slots, state = (
         checkpoint.training,
-        dict(checkpoint.progress),
+        dict(checkpoint.counters),
         checkpoint.optimizer,
         checkpoint.state,
     )
@@ -44,7 +44,7 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
         progress |= {"kept_step": progress["step"], "kept_updates": progress["updates"]}
         kept = ()
     slots = {slot: slots[slot] for slot in (*moments, *kept)}
-    return replace(checkpoint, progress=progress, history=history, optimizer=slots, state=state, training=config)
+    return replace(checkpoint, counters=progress, history=history, optimizer=slots, state=state, training=config)
 
 
 def is_scored_anew(checkpoint: Checkpoint, config: TrainConfig, is_other_text: bool) -> bool:

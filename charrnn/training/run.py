@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.counters import Progress
+from charrnn.checkpoints.counters import Counters
 from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief
@@ -66,7 +66,7 @@ class Run:
         self.config = config
         self.optimizer = Optimizer(config, network.parameters, network.team)
         self.state = network.initial_state(batch)
-        self.progress = Progress()
+        self.progress = Counters()
         self.guard = Rollback(network, self.optimizer)
         if resume is not None:
             self._restore(resume)
@@ -113,7 +113,7 @@ class Run:
             vocabulary=self.vocabulary,
             parameters=self._named(self.network.parameters.flat if flat is None else flat),
             training=self.config,
-            progress=progress,
+            counters=progress,
             history=history,
             corpus=self.corpus,
             program=fingerprint(),
@@ -124,9 +124,9 @@ class Run:
         return dict(Parameters(self.network.config, flat).items())
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.progress.keys() != {field.name for field in fields(Progress)} - {"history"}:
+        if checkpoint.counters.keys() != {field.name for field in fields(Counters)} - {"history"}:
             raise CheckpointError("the checkpoint's counters are not those of a run")
-        self.progress = Progress(**checkpoint.progress, history=list(checkpoint.history))
+        self.progress = Counters(**checkpoint.counters, history=list(checkpoint.history))
         if checkpoint.state is None or not self.optimizer.slots.keys() <= checkpoint.optimizer.keys():
             raise CheckpointError("the checkpoint has not all that a resume needs")
         state = State({name: np.array(array) for name, array in checkpoint.state.items()})

@@ -26,7 +26,7 @@ def test_what_is_saved_is_loaded(tmp_path, embedding, with_run):
     saved = make(embedding, with_run=with_run)
     saved.save(tmp_path / "a.safetensors")
     loaded = Checkpoint.load(tmp_path / "a.safetensors")
-    for name in ("model", "vocabulary", "training", "progress", "history", "corpus"):
+    for name in ("model", "vocabulary", "training", "counters", "history", "corpus"):
         assert getattr(loaded, name) == getattr(saved, name)
     for group, expected in [
         (loaded.parameters, saved.parameters),

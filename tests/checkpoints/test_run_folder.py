@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from forgeries import PROGRESS
+from forgeries import COUNTERS
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import BEST, LAST, PREVIOUS, RunFolder, open_checkpoint
@@ -21,12 +21,12 @@ from charrnn.text.vocabulary import Vocabulary
 def make(step, best_step=1):
     model = ModelConfig(3, 4, 1)
     parameters = {name: np.full(shape, step, np.float32) for name, shape in parameter_shapes(model).items()}
-    progress = PROGRESS | {"step": step, "best_step": best_step}
-    return Checkpoint(model, Vocabulary("abc"), parameters, progress=progress)
+    counters = COUNTERS | {"step": step, "best_step": best_step}
+    return Checkpoint(model, Vocabulary("abc"), parameters, counters=counters)
 
 
 def step(path):
-    return Checkpoint.load(path).progress["step"]
+    return Checkpoint.load(path).counters["step"]
 
 
 def damage(path):
@@ -53,7 +53,7 @@ def refused(message):
 def test_the_previous_checkpoint_is_kept(folder):
     assert (step(folder.last), step(folder.previous), step(folder.best)) == (9, 5, 5)
     path, checkpoint = folder.load_last(refused)
-    assert (path, checkpoint.progress["step"]) == (folder.last, 9)
+    assert (path, checkpoint.counters["step"]) == (folder.last, 9)
 
 
 def test_without_hard_links_the_previous_one_is_a_copy(folder, monkeypatch):
@@ -71,7 +71,7 @@ def test_a_resume_takes_the_previous_one_if_the_last_is_damaged(folder, how):
     said = []
     again = RunFolder(folder.path)
     path, checkpoint = again.load_last(said.append)
-    assert (path, checkpoint.progress["step"]) == (folder.previous, 5)
+    assert (path, checkpoint.counters["step"]) == (folder.previous, 5)
     assert len(said) == 1
     assert said[0].startswith(f"{folder.last}: ")
     assert said[0].endswith("; previous.safetensors, of step 5, is taken instead")

@@ -34,7 +34,7 @@ def test_a_snapshot_has_the_weights_of_its_step_and_no_more(tmp_path):
     run(trainer(tmp_path / "part", dataclasses.replace(KEEPING, snapshots=False)), stop_after=12)
     then = Checkpoint.load(tmp_path / "part" / "last.safetensors")
     found = Snapshots(tmp_path / "all").load(12)
-    assert found.progress["step"] == 12
+    assert found.counters["step"] == 12
     for name, value in then.parameters.items():
         np.testing.assert_array_equal(found.parameters[name], value)
     assert not found.optimizer

@@ -34,7 +34,7 @@ def test_the_parts_are_those_of_the_run(model, text):
     parts = {name: report(model, text, "--part", name) for name in ("train", "validation")}
     # The first character of all has nothing before it, that of the validation part has.
     assert [part["characters"] for part in parts.values()] == [17_999, 2_000]
-    best = load(model).checkpoint.progress["best_val_loss"]
+    best = load(model).checkpoint.counters["best_val_loss"]
     assert parts["validation"]["loss"] == pytest.approx(best, rel=1e-4)
     joined = sum(part["loss"] * part["characters"] for part in parts.values()) / whole["characters"]
     assert joined == pytest.approx(whole["loss"], rel=0.01)

@@ -54,11 +54,11 @@ def test_what_differs_is_said_and_refused_or_taken_as_told(begun, options, words
     assert result.stderr.count("\n") == 1
     assert all(each in result.stderr for each in words)
     assert "--allow-different" in result.stderr
-    assert last(begun).progress["step"] == 9
+    assert last(begun).counters["step"] == 9
     result = succeed(*begun, *options, "--allow-different")
     assert all(f"going on otherwise than begun: {each}" in result.stderr for each in words)
     checkpoint = last(begun)
-    assert checkpoint.progress["step"] == 20
+    assert checkpoint.counters["step"] == 20
     name = options[0].removeprefix("--").replace("-", "_")
     assert getattr(checkpoint.training, name) in (True, options[1], f"{options[1]}")
     assert all(np.isfinite(value).all() for value in checkpoint.parameters.values())
@@ -87,8 +87,8 @@ def test_another_text_is_refused_or_taken_as_told(begun, tmp_path, text):
     checkpoint = last(begun)
     assert checkpoint.corpus["characters"] == 9_000
     assert checkpoint.corpus["paths"] == [str(other)]
-    assert checkpoint.progress["step"] == 20
-    assert checkpoint.progress["best_step"] > 9  # what was best on the other text is not
+    assert checkpoint.counters["step"] == 20
+    assert checkpoint.counters["best_step"] > 9  # what was best on the other text is not
     strange = tmp_path / "strange.txt"
     strange.write_text("Ω" * 300)
     result = invoke(*begun, strange, "--allow-different", "--steps", 30)
@@ -103,7 +103,7 @@ def test_what_was_best_of_another_text_counts_no_more(begun, tmp_path, text, oth
     checkpoint = last(begun)
     entry = checkpoint.history[-1] | {"val_loss": 0.001}
     checkpoint.history = [entry | {"step": step} for step in (3, 5, 7, 9)]
-    checkpoint.progress |= {"best_step": 3, "best_val_loss": 0.001}
+    checkpoint.counters |= {"best_step": 3, "best_val_loss": 0.001}
     checkpoint.training = TrainConfig.from_dict(checkpoint.training.to_dict() | {"patience": 3, "schedule": "plateau"})
     checkpoint.save(path)
     assert "give more --patience" in invoke(*begun).stderr
@@ -115,10 +115,10 @@ def test_what_was_best_of_another_text_counts_no_more(begun, tmp_path, text, oth
     )
     assert note in result.stderr
     checkpoint = last(begun)
-    assert checkpoint.progress["step"] == 20
+    assert checkpoint.counters["step"] == 20
     assert [entry["step"] for entry in checkpoint.history] == [10, 15, 20]
-    assert checkpoint.progress["best_step"] in (10, 15, 20)
-    assert Checkpoint.load(best).progress["step"] == checkpoint.progress["best_step"]
+    assert checkpoint.counters["best_step"] in (10, 15, 20)
+    assert Checkpoint.load(best).counters["step"] == checkpoint.counters["best_step"]
     assert "begin anew" not in succeed(*begun, *how[1:] and ["--split", "80/20/0"], "--steps", 21).stderr
 
 
@@ -145,7 +145,7 @@ def test_another_program_is_refused_or_taken_as_told(begun, monkeypatch):
     assert f"sources: {here['sources']} in the checkpoint, beef here; numba: {here['numba']} in" in result.stderr
     assert "charrnn: " not in result.stderr
     succeed(*begun, "--allow-different", "-q")
-    assert last(begun).progress["step"] == 20
+    assert last(begun).counters["step"] == 20
 
 
 def test_a_longer_run_says_that_it_is_not_one_begun_so(begun):
@@ -153,7 +153,7 @@ def test_a_longer_run_says_that_it_is_not_one_begun_so(begun):
     assert "--steps: 20 in the checkpoint, 25 asked: it will not be the same as one that was begun so" in result.stderr
     assert "--patience: none in the checkpoint, 9 asked" in result.stderr
     assert "--save-every" not in result.stderr
-    assert last(begun).progress["step"] == 25
+    assert last(begun).counters["step"] == 25
 
 
 @pytest.mark.parametrize("options", [["--effort", 2], ["--effort", 2, "--epochs", 3]])
@@ -179,7 +179,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_one_line(begun):
         result = succeed(*command)
         assert "Warning: " in result.stderr
         assert "previous.safetensors, of step 5, is taken instead" in result.stderr
-    assert last(begun).progress["step"] == 9
+    assert last(begun).counters["step"] == 9
 
 
 def test_allow_different_is_for_resumes(text):

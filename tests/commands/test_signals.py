@@ -164,7 +164,7 @@ def test_once_in_training_is_saved(tmp_path, text, moment):
     assert process.returncode == 143
     assert "Stopping after this step" in process.stderr
     assert "--resume" in process.stderr
-    step = Checkpoint.load(tmp_path / "fables" / "last.safetensors").progress["step"]
+    step = Checkpoint.load(tmp_path / "fables" / "last.safetensors").counters["step"]
     assert f'"step":{step},'.encode() in (tmp_path / "fables" / "metrics.jsonl").read_bytes().replace(b" ", b"")
     assert not [name for name in names(tmp_path) if name.endswith(".tmp")]
 
@@ -178,11 +178,11 @@ def test_twice_while_saving_leaves_a_whole_checkpoint(tmp_path, text, moment, ti
     )
     assert process.returncode == 130
     last = tmp_path / "fables" / "last.safetensors"
-    step = Checkpoint.load(last).progress["step"]
+    step = Checkpoint.load(last).counters["step"]
     assert step % 2 == 0
     again = run_cli("train", "--name", "fables", "--out", tmp_path, "--resume", "--steps", step + 3, "-q")
     assert again.returncode == 0, again.stderr
-    assert Checkpoint.load(last).progress["step"] == step + 3
+    assert Checkpoint.load(last).counters["step"] == step + 3
 
 
 def test_signals_that_are_to_be_ignored_are(tmp_path, text):

@@ -18,7 +18,7 @@ CORPUS = {
     **{"sources": ["naïve.txt"], "paths": ["/texts/naïve.txt"], "sha256": "00", "characters": 9},
     **{"as_bytes": False, "encoding": "utf-8", "min_count": 1, "max_vocab": 1000},
 }
-PROGRESS = {
+COUNTERS = {
     **{"step": 3, "epoch": 0, "window": 3, "characters": 90, "elapsed_s": 0.5, "loss": 2.5, "val_loss": 2.5},
     **{"best_val_loss": 2.5, "best_step": 1, "updates": 3, "rate_scale": 1.0, "setbacks": 0, "unscored": 0},
     **{"kept_step": 2, "kept_updates": 2},
@@ -37,7 +37,7 @@ def make(embedding=None, symbols="\nabcdé🦊", with_run=True):
         Vocabulary(symbols),
         parameters,
         TrainConfig(lr=0.1),
-        PROGRESS,
+        COUNTERS,
         HISTORY,
         CORPUS,
         moments if with_run else {},

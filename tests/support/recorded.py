@@ -452,7 +452,7 @@ def _resumed():
     with tempfile.TemporaryDirectory() as folder:
         before = records(prepared(folder, "all regularisation"), stop_after=28)
         checkpoint = last_checkpoint(folder)
-        assert checkpoint.progress["window"] > 0, "not in mid-epoch"
+        assert checkpoint.counters["window"] > 0, "not in mid-epoch"
         made = prepared(folder, "all regularisation", resume=checkpoint)
         return outcome(made, before + records(made))
 
@@ -489,7 +489,7 @@ def write_old_checkpoint():
 @entry("old checkpoint: what it holds")
 def _old():
     old = Checkpoint.load(OLD_CHECKPOINT)
-    timeless = {name: value for name, value in old.progress.items() if name != "elapsed_s"}
+    timeless = {name: value for name, value in old.counters.items() if name != "elapsed_s"}
     return {
         "model": old.model.to_dict(),
         "symbols": "".join(old.vocabulary.symbols),

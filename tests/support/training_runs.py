@@ -48,7 +48,7 @@ def contents(path):
     slots = {f"{slot}.{name}": value for slot, named in checkpoint.optimizer.items() for name, value in named.items()}
     arrays = {**checkpoint.parameters, **slots, "state": np.array(list((checkpoint.state or {}).values()))}
     return (
-        {name: value for name, value in checkpoint.progress.items() if name != "elapsed_s"},
+        {name: value for name, value in checkpoint.counters.items() if name != "elapsed_s"},
         [{name: value for name, value in entry.items() if name != "elapsed_s"} for entry in checkpoint.history],
         checkpoint.training,
         {name: array.tobytes() for name, array in arrays.items()},

@@ -60,7 +60,7 @@ def train(out, text, *more):
 def go_on(out, text):
     """To the end of the run, from wherever it is."""
     if (out / "run" / "last.safetensors").exists():
-        done = Checkpoint.load(out / "run" / "last.safetensors").progress["step"] == 4
+        done = Checkpoint.load(out / "run" / "last.safetensors").counters["step"] == 4
         if not done:
             assert train(out, text, "--resume", "-q").exit_code == 0
     else:
@@ -94,7 +94,7 @@ def broken_off(out, text, monkeypatch):
         usual = Optimizer.update
         patch.setattr(Optimizer, "update", update)
         assert train(out, text, *STARTED).exit_code == 1
-    assert Checkpoint.load(out / "run" / "last.safetensors").progress["step"] == 2
+    assert Checkpoint.load(out / "run" / "last.safetensors").counters["step"] == 2
 
 
 def after_failures(tmp_path, text, id_cache, monkeypatch, error, lasting, start, command):

@@ -192,7 +192,7 @@ def test_the_good_weights_are_in_the_checkpoint_only_where_they_differ(tmp_path,
     run(go_on(path, short(ema=0.9), trouble={9}), stop_after=10)
     checkpoint = Checkpoint.load(last)
     assert checkpoint.optimizer.keys() == {"m", "v", "ema"}  # it is back at them
-    assert (checkpoint.progress["kept_step"], checkpoint.progress["kept_updates"]) == (6, 6)
+    assert (checkpoint.counters["kept_step"], checkpoint.counters["kept_updates"]) == (6, 6)
 
 
 @pytest.mark.parametrize("fall", [0, 1])  # stopped before the rate falls, and between two falls
@@ -237,7 +237,7 @@ def test_a_resume_needs_all_that_belongs_to_the_run(tmp_path):
 
     changes = [
         lambda checkpoint: checkpoint.optimizer.pop("m"),
-        lambda checkpoint: checkpoint.progress.pop("window"),
+        lambda checkpoint: checkpoint.counters.pop("window"),
         lambda checkpoint: setattr(checkpoint, "state", None),
         lambda checkpoint: setattr(checkpoint, "state", {name: part[:, :2] for name, part in checkpoint.state.items()}),
     ]

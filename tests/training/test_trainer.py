@@ -39,7 +39,7 @@ def test_it_learns_and_reports(tmp_path):
     best = min(record.val_loss for record in evaluations)
     assert records[-1].best_val_loss == best < 0.3
     assert next(e.improved for e in evaluations) is True
-    assert Checkpoint.load(tmp_path / "run" / "best.safetensors").progress["best_val_loss"] == best
+    assert Checkpoint.load(tmp_path / "run" / "best.safetensors").counters["best_val_loss"] == best
     logged = [json.loads(line) for line in (tmp_path / "run" / METRICS).read_text().splitlines()]
     assert logged == [json.loads(json.dumps(record.to_dict())) for record in records]
 
@@ -89,7 +89,7 @@ def test_trouble_without_end_ends_the_run_with_advice_and_good_checkpoints(tmp_p
     ):
         list(poisoned(made, [10, 20, 31]))
     checkpoint = Checkpoint.load(tmp_path / "run" / "last.safetensors")
-    assert (checkpoint.progress["step"], checkpoint.progress["rate_scale"]) == (32, 0.125)
+    assert (checkpoint.counters["step"], checkpoint.counters["rate_scale"]) == (32, 0.125)
     fresh = trainer(tmp_path / "fresh", CONFIG).network.parameters
     for name, value in checkpoint.parameters.items():
         np.testing.assert_array_equal(value, fresh[name])  # the last good ones are those of the start
@@ -137,7 +137,7 @@ def test_validation_losses_that_stay_no_numbers_end_the_run(tmp_path, monkeypatc
     with pytest.raises(DivergedError, match=r"step 40: the validation loss is .*, 3 times.*checkpoint, of step 10,"):
         run(made)
     for name, step in (("last", 40), ("best", 10)):
-        assert Checkpoint.load(tmp_path / "run" / f"{name}.safetensors").progress["step"] == step
+        assert Checkpoint.load(tmp_path / "run" / f"{name}.safetensors").counters["step"] == step
 
 
 def test_validation_losses_that_are_never_numbers_end_a_run_that_evaluates_rarely(tmp_path, monkeypatch):
@@ -210,7 +210,7 @@ def test_averaged_weights_are_scored_and_kept_beside_the_raw_ones(tmp_path):
     evaluations = [record for record in records if record.event == "evaluated"]
     assert all(record.val_loss == min(record.raw_loss, record.averaged_loss) for record in evaluations)
     best = Checkpoint.load(tmp_path / "run" / "best.safetensors")
-    record = next(record for record in evaluations if record.step == best.progress["best_step"])
+    record = next(record for record in evaluations if record.step == best.counters["best_step"])
     other, loss = ("raw", record.averaged_loss) if record.averaged_loss < record.raw_loss else ("ema", record.raw_loss)
     network = Network(best.model, threads=1)
     for weights, expected in (

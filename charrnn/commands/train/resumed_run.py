@@ -67,7 +67,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     if trainer.is_complete:
         more = "--patience" if trainer.is_out_of_patience else "--epochs, --steps or --time-budget"
         raise ConfigError(
-            f"{folder.path}: the run is complete after {checkpoint.progress['step']:,} steps; give more {more} to go on"
+            f"{folder.path}: the run is complete after {checkpoint.counters['step']:,} steps; give more {more} to go on"
         )
     return trainer
 
