@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import CharRNNError, ConfigError, CorpusError
-from charrnn.text.provenance import can_be
+from charrnn.text.provenance import may_match
 
 _CONTEXT = 5000  # characters before a part that are context: n-grams and the memory of `analyse errors` look there
 
@@ -126,7 +126,7 @@ class Texts:
     def _may_be_opened(self, sources: list[str]) -> bool:
         """Whether to open what the checkpoint names: files and folders that can be its text, or names."""
         return "-" not in sources and (
-            can_be(sources, self._facts) or not any(Path(source).exists() for source in sources)
+            may_match(sources, self._facts) or not any(Path(source).exists() for source in sources)
         )
 
     def _open(self, sources: tuple[str, ...]):

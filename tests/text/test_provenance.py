@@ -84,10 +84,10 @@ def test_of_a_folder_no_more_beginnings_are_read_than_the_checkpoint_has_bytes(t
         write(tmp_path / f"{number}.txt", "x" * 1000)
     opened = []
     monkeypatch.setattr(Listing, "is_text", lambda listing, path, wide: opened.append(path.name) or True)
-    facts = {"characters": 2500, "bytes": 2500, "as_bytes": False, "encoding": "utf-8"}
-    assert not provenance.can_be([str(tmp_path)], facts)
+    corpus = {"characters": 2500, "bytes": 2500, "as_bytes": False, "encoding": "utf-8"}
+    assert not provenance.may_match([str(tmp_path)], corpus)
     assert opened == ["0.txt", "1.txt", "2.txt"]
-    assert provenance.can_be([str(tmp_path)], facts | {"bytes": 9000})
+    assert provenance.may_match([str(tmp_path)], corpus | {"bytes": 9000})
 
 
 def test_a_run_with_an_empty_file_finds_its_text_again_without_opening_it(tmp_path, text):
@@ -100,18 +100,18 @@ def test_a_run_with_an_empty_file_finds_its_text_again_without_opening_it(tmp_pa
     assert "there is no text in them" in invoke("train", empty, empty, *options, "--force").stderr
 
 
-@pytest.mark.parametrize("facts", [{"bytes": 0}, {}])
-def test_nothing_is_read_because_it_has_no_bytes(tmp_path, facts):
+@pytest.mark.parametrize("corpus", [{"bytes": 0}, {}])
+def test_nothing_is_read_because_it_has_no_bytes(tmp_path, corpus):
     empty = write(tmp_path / "made up", b"")
-    assert not provenance.can_be([str(empty)], {"characters": 1, "as_bytes": False, "encoding": "utf-8"} | facts)
+    assert not provenance.may_match([str(empty)], {"characters": 1, "as_bytes": False, "encoding": "utf-8"} | corpus)
 
 
 def test_a_file_of_which_most_was_skipped_is_found_again_by_its_bytes(tmp_path):
     file = write(tmp_path / "a.txt", "x" * 3000)
-    facts = {"characters": 100, "as_bytes": False, "encoding": "utf-8"}
-    assert provenance.can_be([str(file)], facts | {"bytes": 3000})
-    assert not provenance.can_be([str(file)], facts | {"bytes": 3001})
-    assert not provenance.can_be([str(file)], facts)
+    corpus = {"characters": 100, "as_bytes": False, "encoding": "utf-8"}
+    assert provenance.may_match([str(file)], corpus | {"bytes": 3000})
+    assert not provenance.may_match([str(file)], corpus | {"bytes": 3001})
+    assert not provenance.may_match([str(file)], corpus)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
