@@ -31,9 +31,9 @@ _ALLOWED = frozenset(b"\n\t") | frozenset(range(0x20, 0x7F))
 def python_sources(limit: int = 2_000_000) -> str:
     """Files of this Python's standard library, joined by an empty line, at most ``limit`` characters in all.
 
-    Only whole files of printable ASCII, tabs and newlines are taken (CRLF becomes a newline), so that the vocabulary has
-    at most 97 characters.  Files are sorted by the hashes of their names.  So the order is the same on every machine with
-    the same Python, and even a low limit gives a mixture of all packages.
+    Only whole files of printable ASCII, tabs and newlines are taken (CRLF becomes a newline), so that the vocabulary
+    has at most 97 characters.  Files are sorted by the hashes of their names.  So the order is the same on every
+    machine with the same Python, and even a low limit gives a mixture of all packages.
 
     Raises:
         CorpusError: no sources are installed, or every file is longer than the limit.

@@ -52,7 +52,7 @@ class Source:
                 return cls.from_data(path.read_bytes(), name)
         except OSError as error:
             raise _unreadable(name, error) from None
-        # A user can set st_mtime back, but not st_ctime; st_ctime also shows a second change within one tick of st_mtime.
+        # Nobody can set st_ctime back by hand. It also shows a second change within one tick of st_mtime.
         return cls(name, status.st_size, path.absolute(), (status.st_mtime_ns, status.st_ctime_ns))
 
     @classmethod

@@ -9,8 +9,8 @@ row's state is carried from window to window::
     row 1      q r s t u v w x y z ...
     row B-1    ...
 
-``TrainingWindows`` cuts the text anew for every epoch; ``ReadingWindows`` reads a text once, from its start.  Arrays are
-time-major: (T, B).
+``TrainingWindows`` cuts the text anew for every epoch; ``ReadingWindows`` reads a text once, from its start.  Arrays
+are time-major: (T, B).
 """
 
 from collections.abc import Iterator
@@ -25,9 +25,9 @@ ROW_LENGTH = 1024  # characters; in a shorter row the warm-up would take too lar
 class TrainingWindows:
     """Windows of training epochs over ``ids`` (N,).
 
-    An epoch reads the text as a ring: it begins at a different character each time, and the first character follows the
-    last.  The B rows have floor(N/B) or ceil(N/B) characters.  Every character is a target exactly once an epoch, except
-    the first one of the text, which has no predecessor.
+    An epoch reads the text as a ring: it begins at a different character each time, and the first character follows
+    the last.  The B rows have floor(N/B) or ceil(N/B) characters.  Every character is a target exactly once an epoch,
+    except the first one of the text, which has no predecessor.
 
     Args:
         ids: the text.
@@ -63,7 +63,7 @@ class TrainingWindows:
 
 
 def fitting_window(length: int, batch: int, steps: int) -> tuple[int, int]:
-    """The batch rows and the steps, at least 1 and at most as many as asked for, that ``length`` characters can fill."""
+    """The batch rows and steps, at least 1 and at most as many as asked for, that ``length`` characters can fill."""
     steps = max(1, min(steps, length - 1))
     return max(1, min(batch, length // steps)), steps
 
