@@ -26,7 +26,7 @@ from charrnn.system import strict_json
 from charrnn.text.catalog import load_catalog
 from charrnn.text.corpus import split
 from charrnn.text.decoding import Pass, check_encoding
-from charrnn.text.id_cache import SideFile
+from charrnn.text.id_cache import Entry
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Vocabulary
 
@@ -203,10 +203,10 @@ def catalog(data: bytes) -> None:
 
 @target(b'{"files": [], "ids": "x", "vocabulary": ["a"]}', b"{", b"[" * 5000)
 def cache_file(data: bytes) -> None:
-    """The side file of an encoded text."""
-    side = SideFile([], [])
-    side._path = in_file(data)
-    assert side.load() is None  # it has no id file that would be its own
+    """The JSON file of an entry in the id cache."""
+    entry = Entry([], [])
+    entry._path = in_file(data)
+    assert entry.load() is None  # no id file belongs to it
 
 
 @target(b'{"event": "step", "step": 3}', b'{"event": "step", "step": 1e999}', b"[" * 5000, b"9" * 5000)

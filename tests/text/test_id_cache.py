@@ -245,6 +245,6 @@ def test_a_disk_that_fails_is_one_line(tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("charrnn.text.id_file._Open._read_once", fail)
+    monkeypatch.setattr("charrnn.text.id_file._OpenFile._read_once", fail)
     with pytest.raises(CorpusError, match="ids: cannot read: Input/output error"):
         ids[3]
