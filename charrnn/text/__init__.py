@@ -1,4 +1,7 @@
-"""Texts: from files and pipes to characters, from characters to ids, from ids to windows for training."""
+"""Texts: from files and pipes to characters, from characters to ids, from ids to windows for training.
+
+It imports ``system``, ``records`` and ``errors``.  Begin with ``corpus.py``, then ``vocabulary.py`` and ``windows.py``.
+"""
 
 from charrnn.text.catalog import CatalogEntry, find_text, load_catalog
 from charrnn.text.corpus import Corpus, open_corpus, split

@@ -283,7 +283,7 @@ def test_a_silent_server(entry, server, tmp_path, part, monkeypatch, silent_at):
 
 
 def test_a_server_that_drips(entry, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SPAN", 0.2)
+    monkeypatch.setattr(module, "STALL_SECONDS", 0.2)
     server.drip = True
     assert re.search(r"only [\d,]+ bytes came in \d+ seconds; try again", failure(entry, tmp_path))
 
