@@ -1,6 +1,8 @@
 """The errors that users see. Each message is one line: what is wrong, where, and what to do."""
 
+import contextlib
 import reprlib
+from collections.abc import Iterator
 
 
 class CharRNNError(Exception):
@@ -21,6 +23,19 @@ class VocabularyError(CharRNNError):
 
 class CheckpointError(CharRNNError):
     """A checkpoint is missing, damaged or of another kind."""
+
+
+@contextlib.contextmanager
+def os_errors_as(kind: type[CharRNNError], what: str) -> Iterator[None]:
+    """Turn an OSError of the block into an error of ``kind`` with the message ``what (reason)``.
+
+    Raises:
+        CharRNNError: of the class ``kind``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what} ({error.strerror or error})") from None
 
 
 _LONGEST_SHOWN = 80  # characters

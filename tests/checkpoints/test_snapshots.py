@@ -9,7 +9,7 @@ from training_runs import CONFIG, contents, outcome, resume, run, trainer
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder
-from charrnn.checkpoints.snapshots import Snapshots, most
+from charrnn.checkpoints.snapshots import Snapshots, most_snapshots
 from charrnn.errors import CheckpointError, ConfigError
 
 KEEPING = dataclasses.replace(CONFIG, snapshots=True, sample_every=2, steps=40, sample_length=5)
@@ -25,8 +25,8 @@ def files(path):
 def test_two_are_kept_for_each_doubling(tmp_path):
     run(trainer(tmp_path, KEEPING))
     assert Snapshots(tmp_path).steps() == KEPT
-    assert len(KEPT) <= most(2, 40) == 9
-    assert [most(1, last) for last in (0, 1, 2, 4, 1000)] == [0, 1, 3, 5, 20]
+    assert len(KEPT) <= most_snapshots(2, 40) == 9
+    assert [most_snapshots(1, last) for last in (0, 1, 2, 4, 1000)] == [0, 1, 3, 5, 20]
 
 
 def test_a_snapshot_has_the_weights_of_its_step_and_no_more(tmp_path):
