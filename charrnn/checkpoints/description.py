@@ -113,9 +113,7 @@ def _numbers(what: Any, name: str, kinds: dict[str, Any]) -> dict[str, Any]:
         wanted = get_args(kinds.get(key, float | None)) or (kinds[key],)
         fits = type(value) in wanted or (type(value) is int and float in wanted)
         if not fits or (float not in wanted and value is not None and value < 0):
-            raise CheckpointError(
-                f"malformed: {name} has {brief(key)} = {brief(value)}, which is not an allowed number"
-            )
+            raise CheckpointError(f"malformed: {name} has {brief(key)} = {brief(value)}, not an allowed number")
     missing = kinds.keys() - what.keys()
     if missing:
         raise CheckpointError(f"malformed: {name} has no {', '.join(sorted(missing))}")
