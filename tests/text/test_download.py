@@ -389,7 +389,7 @@ def test_two_downloads_of_one_text_exclude_each_other(entry, tmp_path, part):
 
 def test_corpus_get(tls_server, corpora, monkeypatch, tmp_path):
     entry = entry_at(tls_server.address)
-    monkeypatch.setattr("charrnn.text.load_catalog", lambda: {entry.name: entry})
+    monkeypatch.setattr("charrnn.text.catalog.load_catalog", lambda: {entry.name: entry})
     result = invoke("corpus", "get", "a-text")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: a-text: cannot download: the server's certificate is not trusted")
