@@ -1,4 +1,4 @@
-"""Checkpoints of which the checksum is right and the content is not: one line each, and commands that end in it."""
+"""Tests of checkpoints with a right checksum and wrong content: each is refused in one line, by every command."""
 
 import json
 import re
@@ -170,7 +170,7 @@ def test_deep_nesting_is_refused(healthy, text):
     refusal(with_header(healthy, (header[:-1] + f', "x": {text}' + "}").encode()))
     nested = json.dumps(description_of(healthy)).replace('"progress": {', f'"corpus2": {text}, "progress": {{')
     if text.endswith("]"):
-        load(forged(healthy, nested))  # well formed, and nobody asks for it
+        load(forged(healthy, nested))  # well formed, under a key that is not read
         refusal(forged(healthy, json.dumps(description_of(healthy)).replace('"hidden": 5', f'"hidden": {text}')))
     else:
         refusal(forged(healthy, nested))
@@ -191,7 +191,7 @@ def test_a_description_without_a_run_or_a_text_is_whole(healthy):
         load(rewritten(healthy, change))
 
 
-def test_an_older_reader_s_file_is_still_read(healthy):
+def test_a_file_of_an_older_version_is_still_read(healthy):
     assert load(rewritten(healthy, changed("version", "0.0.1"))).model == make().model
 
 

@@ -1,4 +1,4 @@
-"""The catalog, and the sources of Python as a text."""
+"""Tests of the catalog, and of the text made from the sources of Python."""
 
 import json
 
@@ -84,7 +84,7 @@ def test_an_unreadable_catalog_is_refused(tmp_path):
         load_catalog(tmp_path / "c.toml")
 
 
-def test_names_are_found_once_they_are_there(corpora):
+def test_names_are_found_after_the_download(corpora):
     with pytest.raises(CorpusError, match="charrnn corpus get names"):
         find_text("names")
     corpora.mkdir()
@@ -117,7 +117,7 @@ def test_the_real_library():
     assert text.endswith("\n")
 
 
-def test_files_that_are_not_taken(library):
+def test_unsuitable_files_are_left_out(library):
     library("good.py", b"import a\r\n\n\n")
     library("package/also.py", b"\tpass")
     for name in (

@@ -1,4 +1,4 @@
-"""Training windows on the text 0, 1, 2, …: y is x one character later, rows continue, every target comes once."""
+"""Tests of training windows: y is x one character later, rows continue, every character is a target once."""
 
 import numpy as np
 import pytest
