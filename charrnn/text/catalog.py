@@ -64,7 +64,7 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CorpusError(f"cannot read the catalog {file}: {error}") from None
+        raise CorpusError(f"the catalog {file} cannot be read ({error})") from None
     return {name: _entry(name, table) for name, table in tables.items()}
 
 

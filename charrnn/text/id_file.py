@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, os_errors_as
 
 _BLOCK = 1 << 20
 
@@ -96,10 +96,8 @@ class IdFile:
 
     def _read(self, start: int, count: int) -> np.ndarray:
         size = count * self.dtype.itemsize
-        try:
+        with os_errors_as(CorpusError, f"{self.path}: delete this file and try again, it cannot be read"):
             data = self._file.read((self._start + start) * self.dtype.itemsize, size)
-        except OSError as error:
-            raise CorpusError(f"{self.path}: cannot read: {error.strerror or error}; delete it and try again") from None
         if len(data) < size:
             raise CorpusError(f"{self.path}: was cut short while it was in use; start again, and it is made anew")
         return np.frombuffer(data, self.dtype)

@@ -6,7 +6,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, os_errors_as
 from charrnn.system.files import write_durably
 
 # Folders that are not the library itself (installed packages, tests, bundled wheels) or hold tables, not code.
@@ -67,13 +67,12 @@ def write_python_sources(path: Path, limit: int = 2_000_000) -> int:
         CorpusError: there are no sources, or the file cannot be written.
     """
     text = python_sources(limit)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with os_errors_as(CorpusError, f"{path}: cannot be written"):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise CorpusError(f"{path}: cannot be written ({path.parent} is not a folder)") from None
         write_durably(path, text.encode("ascii"))
-    except FileExistsError:
-        raise CorpusError(f"{path}: cannot write: {path.parent} is not a folder") from None
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot write: {error.strerror or error}") from None
     return len(text)
 
 

@@ -5,11 +5,12 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, os_errors_as
 from charrnn.text.binary import SNIFFED, is_wide
 from charrnn.text.catalog import find_text
 
@@ -42,7 +43,7 @@ class Source:
             CorpusError: ``path`` is a folder or another device, or cannot be read.
         """
         name = name or str(path)
-        try:
+        with _reading(name):
             status = path.stat()
             if stat.S_ISDIR(status.st_mode):
                 raise CorpusError(f"{name}: this is a folder: name one of its files")
@@ -50,8 +51,6 @@ class Source:
                 raise CorpusError(f"{name}: this is a device: name a file, or pipe its content in and name it with -")
             if not stat.S_ISREG(status.st_mode):
                 return cls.from_data(path.read_bytes(), name)
-        except OSError as error:
-            raise _unreadable(name, error) from None
         # Nobody can set st_ctime back by hand. It also shows a second change within one tick of st_mtime.
         return cls(name, status.st_size, path.absolute(), (status.st_mtime_ns, status.st_ctime_ns))
 
@@ -70,10 +69,8 @@ class Source:
         stream = stream or getattr(sys.stdin, "buffer", None)
         if stream is None:
             raise CorpusError("standard input is closed: give a file, or pipe a text in")
-        try:
+        with _reading("standard input"):
             return cls.from_data(stream.read(), "standard input")
-        except OSError as error:
-            raise _unreadable("standard input", error) from None
 
     def blocks(self) -> Iterator[bytes]:
         """The raw bytes, ``BLOCK`` at a time.
@@ -85,12 +82,9 @@ class Source:
             for start in range(0, len(self.data), BLOCK):
                 yield self.data[start : start + BLOCK]
             return
-        try:
-            with self.path.open("rb") as file:
-                while data := file.read(BLOCK):
-                    yield data
-        except OSError as error:
-            raise _unreadable(self.name, error) from None
+        with _reading(self.name), self.path.open("rb") as file:
+            while data := file.read(BLOCK):
+                yield data
 
     def loaded(self) -> "Source":
         """The same source with all its bytes in memory.
@@ -168,7 +162,7 @@ def files_below(folder: Path, most: int | None = None) -> Listing:
 
     def fail(error: OSError) -> None:
         if error.filename is None or Path(error.filename) == folder:
-            raise CorpusError(f"{folder}: cannot read: {error.strerror or error}")
+            raise CorpusError(f"{folder}: cannot be read ({error.strerror or error})")
         found.unreadable.append(f"{error.filename}: {error.strerror or error}")
 
     for place, folders, names in os.walk(folder, onerror=fail):
@@ -207,10 +201,8 @@ def find_sources(
             found.append(Source.from_stdin(stdin))
             continue
         path = find_text(source)
-        try:
+        with _reading(source):
             status = path.stat()
-        except OSError as error:
-            raise _unreadable(str(source), error) from None
         if stat.S_ISREG(status.st_mode) and not status.st_size and len(sources) > 1:
             # It stays unopened: a checkpoint may have named it, and its content may be endless (see provenance.py).
             notes.append(f"{source} is empty and left out")
@@ -247,5 +239,5 @@ def _is_terminal(path: Path) -> bool:
         return file.isatty()
 
 
-def _unreadable(name: str, error: OSError) -> CorpusError:
-    return CorpusError(f"{name}: cannot read: {error.strerror or error}")
+def _reading(name: str | Path) -> AbstractContextManager[None]:
+    return os_errors_as(CorpusError, f"{name}: cannot be read")

@@ -77,7 +77,7 @@ def test_a_malformed_catalog_is_refused(tmp_path, name, changes, message):
 def test_an_unreadable_catalog_is_refused(tmp_path):
     (tmp_path / "c.toml").write_text("[a", encoding="utf-8")
     for path in (tmp_path / "c.toml", tmp_path / "missing.toml"):
-        with pytest.raises(CorpusError, match="cannot read the catalog"):
+        with pytest.raises(CorpusError, match=r"the catalog .* cannot be read"):
             load_catalog(path)
     (tmp_path / "c.toml").write_text("a = 1", encoding="utf-8")
     with pytest.raises(CorpusError, match="must be a table"):
@@ -161,8 +161,8 @@ def test_the_sources_are_written_whole(library, tmp_path):
     assert write_python_sources(path) == 10
     assert path.read_bytes() == b"import os\n"
     assert list(path.parent.iterdir()) == [path]
-    with pytest.raises(CorpusError, match="cannot write"):
+    with pytest.raises(CorpusError, match="cannot be written"):
         write_python_sources(path / "below.txt")
-    with pytest.raises(CorpusError, match="cannot write"):
+    with pytest.raises(CorpusError, match="cannot be written"):
         write_python_sources(tmp_path)
     assert not list(tmp_path.glob("*.part"))

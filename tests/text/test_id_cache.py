@@ -246,5 +246,7 @@ def test_a_failing_disk_is_an_error_of_one_line(tmp_path, monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("charrnn.text.id_file._OpenFile._read_once", fail)
-    with pytest.raises(CorpusError, match="ids: cannot read: Input/output error"):
+    with pytest.raises(
+        CorpusError, match=r"ids: delete this file and try again, it cannot be read \(Input/output error\)"
+    ):
         ids[3]

@@ -80,7 +80,7 @@ def test_the_error_about_a_missing_file_has_the_nearest_name(tmp_path):
 def test_unreadable_files(tmp_path):
     path = write(tmp_path / "texts" / "a.txt", "a")
     path.chmod(0)
-    assert "cannot read" in failure([path])
+    assert "cannot be read" in failure([path])
     assert "1 unreadable file or folder (" in failure([path.parent])
 
 
@@ -126,8 +126,8 @@ def test_unreadable_files_in_a_folder_are_left_out_with_a_note(tmp_path, monkeyp
     found = files_below(folder)
     assert [path.name for path in found.texts(wide=True)] == ["a.txt", "e.bin"]
     assert len(found.unreadable) == 2
-    assert failure([folder / "b.txt"]).endswith("b.txt: cannot read: Permission denied")
-    assert failure([folder / "c"]).endswith("c: cannot read: Permission denied")
+    assert failure([folder / "b.txt"]).endswith("b.txt: cannot be read (Permission denied)")
+    assert failure([folder / "c"]).endswith("c: cannot be read (Permission denied)")
 
 
 def test_catalog_names(tmp_path, monkeypatch):

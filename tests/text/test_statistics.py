@@ -65,5 +65,5 @@ def test_statistics_of_empty_files_and_of_utf_16(tmp_path):
     assert found.problem.offset == 8
     with pytest.raises(CorpusError, match="folder"):
         text_statistics(tmp_path)
-    with pytest.raises(CorpusError, match="cannot read"):
+    with pytest.raises(CorpusError, match="cannot be read"):
         text_statistics(tmp_path / "missing")
