@@ -119,21 +119,19 @@ class Entry:
         The id file is read once, to compare its checksum.  Encoding would take ten times as long.
         """
         content = self._content()
+        path = self._ids_path(content)
+        if path is None or content.get("files") != self._stamps:
+            return None
         try:
             vocabulary = Vocabulary.from_list(content.get("vocabulary"))
-            path = self._ids_path(content)
-            size = path.stat().st_size if path else 0
-            is_current = content.get("files") == self._stamps
-            is_intact = is_current and path is not None and content.get("crc32") == checksum(path)
-            ids = IdFile(path, vocabulary.dtype) if is_intact else None
+            ids, size, crc32 = IdFile(path, vocabulary.dtype), path.stat().st_size, checksum(path)
         except (OSError, CheckpointError):
             return None  # missing or damaged; the caller encodes the text again
         sha256, notes = content.get("sha256"), content.get("notes")
         sound = (
-            is_intact
+            content.get("crc32") == crc32
             and content.get("dtype") == vocabulary.dtype.str
-            and 0 < size == content.get("bytes")
-            and size % vocabulary.dtype.itemsize == 0
+            and 0 < ids.nbytes == size == content.get("bytes")
             and isinstance(sha256, str)
             and _SHA256.fullmatch(sha256)
             and isinstance(notes, list)

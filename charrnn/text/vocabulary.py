@@ -118,7 +118,7 @@ class Vocabulary:
     @property
     def dtype(self) -> np.dtype:
         """The smallest unsigned integer type that holds every id."""
-        return np.dtype(np.uint8 if len(self) <= 1 << 8 else np.uint16 if len(self) <= 1 << 16 else np.uint32)
+        return np.min_scalar_type(len(self) - 1)
 
     @property
     def line_start(self) -> int:
