@@ -1,6 +1,6 @@
-"""Windows: how a text is cut into B batch rows and T steps, so that rows are computed side by side.
+"""Cuts a text into windows of B batch rows and T steps; the rows are computed side by side.
 
-The text is cut into B contiguous rows.  A window is T columns of them, and the next window continues every row, so a
+The text is cut into B contiguous rows.  A window is T columns of the rows, and the next window continues every row, so a
 row's state is carried from window to window::
 
                  window 0      window 1      window 2
@@ -34,6 +34,10 @@ class TrainingWindows:
         batch: B, at most N.
         steps: T; the last window of an epoch may be shorter.
         seed: together with the number of an epoch it decides where the epoch begins.
+
+    Attributes:
+        row_length: characters of the longest row, ceil(N/B).
+        count: windows in an epoch.
     """
 
     def __init__(self, ids: np.ndarray, batch: int, steps: int, seed: int):
