@@ -1,7 +1,7 @@
 """Cuts a text into windows of B batch rows and T steps; the rows are computed side by side.
 
-The text is cut into B contiguous rows.  A window is T columns of the rows, and the next window continues every row, so a
-row's state is carried from window to window::
+The text is cut into B contiguous rows.  A window is T columns of the rows.  The next window continues every row,
+so a row's state is carried from window to window::
 
                  window 0      window 1      window 2
               |<- T steps ->|<- T steps ->|<- the rest
