@@ -1,37 +1,52 @@
-"""The errors a user can meet. Each message is one line: what is wrong, where, and what to do."""
+"""The errors that users see. Each message is one line: what is wrong, where, and what to do."""
 
+import contextlib
 import reprlib
+from collections.abc import Iterator
 
 
 class CharRNNError(Exception):
-    """A problem with the data, a file or a request that the user can put right."""
+    """A problem with the data, a file or a request. The user can solve it."""
 
 
 class ConfigError(CharRNNError):
-    """A setting that cannot be used: an absurd size, an unknown name, two settings that contradict."""
+    """A setting is unusable: an absurd size, an unknown name, or two settings that contradict each other."""
 
 
 class CorpusError(CharRNNError):
-    """A text that cannot be read, decoded or trained on."""
+    """A text cannot be read, decoded or trained on."""
 
 
 class VocabularyError(CharRNNError):
-    """Characters that a model does not know."""
+    """A text has characters that a model does not know."""
 
 
 class CheckpointError(CharRNNError):
-    """A checkpoint that is missing, damaged or of another kind."""
+    """A checkpoint is missing, damaged or of another kind."""
+
+
+@contextlib.contextmanager
+def os_errors_as(kind: type[CharRNNError], what: str) -> Iterator[None]:
+    """Turn an OSError of the block into an error of ``kind`` with the message ``what (reason)``.
+
+    Raises:
+        CharRNNError: of the class ``kind``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what} ({error.strerror or error})") from None
 
 
 _LONGEST_SHOWN = 80  # characters
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = _LONGEST_SHOWN
 _REPR.maxlevel = 2
-_LARGEST_SHOWN = 256  # bits; Python refuses to spell out whole numbers beyond some thousand digits
+_LARGEST_SHOWN = 256  # bits; Python refuses to print integers of more than some thousand digits
 
 
 def brief(value: object) -> str:
-    """``repr`` for a message, cut in the middle: what a stranger's file says may be megabytes long."""
+    """``repr`` for a message, shortened, because a value from a stranger's file may be megabytes long."""
     if isinstance(value, int) and value.bit_length() > _LARGEST_SHOWN:
         return "a huge number"
     shown = _REPR.repr(value)

@@ -1,4 +1,4 @@
-"""Where a run stands."""
+"""The counters of a run."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,10 +6,25 @@ from typing import Any
 
 @dataclass
 class Counters:
-    """The counters of a run: what, with weights, moments and state, a resume needs.
+    """How far a run is.  A resume needs the counters, the weights, the optimiser's moments and the state.
 
-    ``setbacks`` are those in a row, ``unscored`` the evaluations in a row that gave no number: many good steps may lie
-    between these.
+    Attributes:
+        step: steps done, rolled-back ones included.
+        epoch: complete passes over the training part.
+        window: windows done in this epoch.
+        characters: characters trained on.
+        elapsed_s: seconds of training.
+        loss: smoothed training loss.
+        val_loss: the last validation loss.
+        best_val_loss: the best validation loss.
+        best_step: its step, None before the first one.
+        updates: updates of the optimiser.
+        rate_scale: factor of the learning rate; every rollback halves it.
+        setbacks: rollbacks in a row, without a kept step between them.
+        unscored: evaluations in a row whose loss was not finite; good steps may lie between them.
+        kept_step: the step of the weights that a rollback returns to.
+        kept_updates: the optimiser's updates at that step.
+        history: one dictionary an evaluation.
     """
 
     step: int = 0

@@ -1,4 +1,7 @@
-"""What a checkpoint says of itself, in JSON: written by us, or by anybody, and checked before anything counts on it."""
+"""The JSON description in a checkpoint: settings, vocabulary, counters, text. Any stranger may have written it.
+
+So every value is checked here, once, before other modules rely on it.  docs/FORMAT.md describes the keys.
+"""
 
 import json
 from dataclasses import dataclass, field, fields
@@ -14,18 +17,18 @@ from charrnn.version import __version__
 
 FORMAT = 1
 
-_LONGEST_STRING = 32_768  # characters: the longest path of any system
+_LONGEST_STRING = 32_768  # characters, as in the longest path of any system
 _COUNTER_TYPES = {each.name: each.type for each in fields(Counters) if each.name != "history"}
-_EVALUATION = {"step": int, "epoch": float, "loss": float | None, "val_loss": float, "elapsed_s": float}
-_CORPUS = {
-    **{"sources": list, "paths": list, "sha256": str, "characters": int},
-    **{"as_bytes": bool, "encoding": str, "min_count": int, "max_vocab": int},
+_EVALUATION_TYPES = {"step": int, "epoch": float, "loss": float | None, "val_loss": float, "elapsed_s": float}
+_CORPUS_TYPES = {
+    **{"sources": list, "paths": list, "sha256": str, "characters": int, "bytes": int, "as_bytes": bool},
+    **{"encoding": str, "min_count": int, "max_vocab": int, "init_from": str | None},
 }
 
 
 @dataclass(frozen=True)
 class Description:
-    """The parts of a :class:`charrnn.checkpoints.checkpoint.Checkpoint` that are no tensors, under the same names."""
+    """The fields of a :class:`charrnn.checkpoints.checkpoint.Checkpoint` that are not tensors, under the same names."""
 
     model: ModelConfig
     vocabulary: Vocabulary
@@ -36,7 +39,7 @@ class Description:
     program: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """The description as ASCII.
+        """The description as JSON in ASCII.
 
         Raises:
             ValueError: a number is not finite.
@@ -59,7 +62,7 @@ class Description:
         """The description that ``to_json`` wrote.
 
         Raises:
-            CharRNNError: it is malformed, of another format, or contradicts itself.
+            CharRNNError: the text is malformed, of another format, or contradicts itself.
         """
         try:
             about = strict_json.parse(text)
@@ -90,7 +93,7 @@ class Description:
 
 
 def _values(what: Any, name: str) -> dict[str, Any]:
-    """An object whose values are plain: null, true, false, numbers, and strings of a bearable length."""
+    """Check that ``what`` is an object whose values are null, booleans, numbers or strings of limited length."""
     if not isinstance(what, dict):
         raise CheckpointError(f"malformed: {name} must be an object, not {brief(what)}")
     for key, value in what.items():
@@ -102,12 +105,15 @@ def _values(what: Any, name: str) -> dict[str, Any]:
 
 
 def _numbers(what: Any, name: str, kinds: dict[str, Any]) -> dict[str, Any]:
-    """An object that has these keys at least, and numbers of these kinds: whole ones count, so they are 0 or more."""
+    """Check that ``what`` is an object with all keys of ``kinds``, and that their values have these types.
+
+    Further keys may have numbers and null.  Integers are counts, so they must be 0 or more.
+    """
     for key, value in _values(what, name).items():
         wanted = get_args(kinds.get(key, float | None)) or (kinds[key],)
         fits = type(value) in wanted or (type(value) is int and float in wanted)
         if not fits or (float not in wanted and value is not None and value < 0):
-            raise CheckpointError(f"malformed: {name} has {brief(key)} = {brief(value)}, which is not such a number")
+            raise CheckpointError(f"malformed: {name} has {brief(key)} = {brief(value)}, not an allowed number")
     missing = kinds.keys() - what.keys()
     if missing:
         raise CheckpointError(f"malformed: {name} has no {', '.join(sorted(missing))}")
@@ -115,21 +121,21 @@ def _numbers(what: Any, name: str, kinds: dict[str, Any]) -> dict[str, Any]:
 
 
 def _program(what: Any) -> dict[str, str]:
-    """The versions of the program that wrote the checkpoint; the first ones did not say them."""
+    """The versions of the program that wrote the checkpoint. The first checkpoints do not have them."""
     if not all(isinstance(value, str) for value in _values(what, "program").values()):
         raise CheckpointError("malformed: program has a version that is not a string")
     return what
 
 
 def _counters(what: Any) -> dict[str, Any]:
-    """A run's counters, all of them or none."""
+    """The counters of a run: all of them or none."""
     if what == {}:
         return what
     what = _values(what, "progress")
-    # The first checkpoints held no older weights to go back to: those of their own step are the good ones.
-    own = {"kept_step": "step", "kept_updates": "updates"}
-    first = {name: what[of] for name, of in own.items() if of in what} | {"unscored": 0}
-    what = _numbers(first | what, "progress", _COUNTER_TYPES)
+    # The first checkpoints lack three counters. They have no older weights, so their own step is the kept one.
+    substitutes = {"kept_step": "step", "kept_updates": "updates"}
+    defaults = {name: what[other] for name, other in substitutes.items() if other in what} | {"unscored": 0}
+    what = _numbers(defaults | what, "progress", _COUNTER_TYPES)
     if not 0 < what["rate_scale"] <= 1:
         raise CheckpointError(f"malformed: progress has 'rate_scale' = {what['rate_scale']}, not above 0 and up to 1")
     return what
@@ -138,27 +144,23 @@ def _counters(what: Any) -> dict[str, Any]:
 def _history(what: Any) -> list[dict[str, Any]]:
     if not isinstance(what, list):
         raise CheckpointError(f"malformed: history must be a list, not {brief(what)}")
-    return [_numbers(entry, "history", _EVALUATION) for entry in what]
+    return [_numbers(entry, "history", _EVALUATION_TYPES) for entry in what]
 
 
 def _corpus(what: Any, vocabulary: Vocabulary) -> dict[str, Any]:
-    """What is said of the text must have the types that those who read it count on."""
+    """Where the text came from and how it was read, with the types that its readers rely on."""
     if what == {}:
         return what
     if not isinstance(what, dict):
         raise CheckpointError(f"malformed: corpus must be an object, not {brief(what)}")
-    for name, kind in _CORPUS.items():
-        if type(what.get(name)) is not kind or (kind is int and what[name] < 0):
-            raise CheckpointError(f"what it says of its text is malformed ({name})")
-    lists = {"sources": what["sources"], "paths": what["paths"]}
-    for name, strings in lists.items():
-        if not strings or not all(isinstance(each, str) and 0 < len(each) <= _LONGEST_STRING for each in strings):
-            raise CheckpointError(f"what it says of its text is malformed ({name})")
-    if type(what.get("bytes", 0)) is not int or what.get("bytes", 0) < 0:  # the first checkpoints did not say it
-        raise CheckpointError("what it says of its text is malformed (bytes)")
-    others = _values({key: value for key, value in what.items() if key not in lists}, "corpus")
-    if not isinstance(others.get("init_from"), str | None):
-        raise CheckpointError("what it says of its text is malformed (init_from)")
-    if others["as_bytes"] != vocabulary.is_bytes:
-        raise CheckpointError("what it says of its text is malformed (as_bytes): its vocabulary is of the other kind")
+    for name, kind in _CORPUS_TYPES.items():
+        value = what.get(name, 0 if name == "bytes" else None)  # the first checkpoints lack ``bytes``
+        fits = type(value) in (get_args(kind) or (kind,))
+        if fits and kind is list:
+            fits = value != [] and all(isinstance(each, str) and 0 < len(each) <= _LONGEST_STRING for each in value)
+        if not fits or (kind is int and value < 0):
+            raise CheckpointError(f"malformed: corpus has {brief(name)} = {brief(value)}")
+    _values({name: value for name, value in what.items() if _CORPUS_TYPES.get(name) is not list}, "corpus")
+    if what["as_bytes"] != vocabulary.is_bytes:
+        raise CheckpointError(f"malformed: corpus has 'as_bytes' = {what['as_bytes']}, but its vocabulary is not so")
     return what

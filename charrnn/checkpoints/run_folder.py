@@ -1,8 +1,8 @@
-"""A run's folder: ``last``, ``previous`` and ``best.safetensors``, and ``metrics.jsonl``.
+"""The folder of a run: ``last``, ``previous`` and ``best.safetensors``, ``metrics.jsonl`` and snapshots.
 
-The order of writing makes a kill harmless at any moment.  The log is on the disk before a checkpoint that says how far
-the run is; the best checkpoint before the last one that knows of it.  What a dead run wrote after its last checkpoint
-is written again by the one that goes on from there.
+The order of writing makes a kill harmless at any moment.  The log is on the disk before a checkpoint that counts its
+steps; the best checkpoint is on the disk before a last checkpoint that knows of it.  Records that a killed run wrote
+after its last checkpoint are removed when the run resumes from there, and written again.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.snapshots import Snapshots
-from charrnn.errors import CheckpointError
+from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.records import Record
 from charrnn.system.files import flush_file, lock_file, remove_temporaries, write_durably
 
@@ -21,56 +21,40 @@ LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safeten
 METRICS, LOCK = "metrics.jsonl", ".lock"
 
 Warn = Callable[[str], None]
+"""Called with one line for the user."""
 
 
 class RunFolder:
-    """Where a run keeps its checkpoints and its log.
+    """The folder in which a run keeps its checkpoints and its log.
 
-    Args:
+    Attributes:
         path: the folder.
+        last: the checkpoint to resume from.
+        previous: the last checkpoint before it, for the case that ``last`` is damaged.
+        best: the weights with the best validation loss.
+        log: every record of the run, one JSON object a line.
+        snapshots: weights along the run.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self._last_is_good = False  # read or written by this run, and so worth a place as the previous one
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint to resume from."""
-        return self.path / LAST
-
-    @property
-    def previous(self) -> Path:
-        """The one before, for when the last is damaged."""
-        return self.path / PREVIOUS
-
-    @property
-    def best(self) -> Path:
-        """The weights with the best validation loss."""
-        return self.path / BEST
-
-    @property
-    def snapshots(self) -> Snapshots:
-        """Weights along the way."""
-        return Snapshots(self.path)
-
-    @property
-    def log(self) -> Path:
-        """Every record of the run."""
-        return self.path / METRICS
+        self.last, self.previous, self.best = path / LAST, path / PREVIOUS, path / BEST
+        self.log = path / METRICS
+        self.snapshots = Snapshots(path)
+        self._last_is_good = False  # this run has read or written it, so it may become the previous one
 
     def exists(self) -> bool:
-        """Whether a model is there already; a run that was stopped before it saved one is none."""
-        return any((self.path / name).exists() for name in (LAST, PREVIOUS, BEST))
+        """Whether the folder has a model. A run that was stopped before it saved one does not count."""
+        return any(path.exists() for path in (self.last, self.previous, self.best))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out of the folder, and clear away what dead ones left half written.
+        """Lock the folder against other runs, and remove the temporary files of killed ones.
 
-        The lock dies with the process that holds it.
+        The lock ends with the block, or with the process.
 
         Raises:
-            CheckpointError: another run has it.
+            CheckpointError: another run has locked the folder, or it cannot be written.
         """
         with self._writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -81,35 +65,30 @@ class RunFolder:
             except OSError:
                 raise CheckpointError(f"{self.path}: another run is writing there; choose another --name") from None
             with self._writing(self.path):
-                for place in (self.path, self.snapshots.folder):
-                    if place.is_dir():
-                        remove_temporaries(place)
+                for folder in (self.path, self.snapshots.folder):
+                    if folder.is_dir():
+                        remove_temporaries(folder)
             try:
                 yield
             finally:
-                self._leave_nothing()
+                self._remove_if_empty()
 
-    def _leave_nothing(self) -> None:
-        """Remove the folder if nothing but the lock came to be in it."""
+    def _remove_if_empty(self) -> None:
+        """Remove the folder if it has nothing but the lock."""
         with contextlib.suppress(OSError):
             if [path.name for path in self.path.iterdir()] == [LOCK]:
                 (self.path / LOCK).unlink()
                 self.path.rmdir()
 
-    @contextlib.contextmanager
-    def _writing(self, path: Path) -> Iterator[None]:
-        """Say what could not be written."""
-        try:
-            yield
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from None
+    def _writing(self, path: Path) -> contextlib.AbstractContextManager[None]:
+        return os_errors_as(CheckpointError, f"{path}: cannot be written")
 
     # ---- a run's life ---------------------------------------------------------------------------------
 
     def begin(self, checkpoint: Checkpoint) -> None:
-        """Make the folder that of a new run, which ``checkpoint`` can start.
+        """Save the first checkpoint of a new run, and remove an older run from the folder.
 
-        An older run there is replaced in one moment, by the new last checkpoint; what else it left is then removed.
+        The new last checkpoint replaces the older run in one moment; after that its other files are removed.
 
         Raises:
             CheckpointError: the folder cannot be made or written.
@@ -121,25 +100,25 @@ class RunFolder:
         self.rewind(checkpoint)
 
     def load_last(self, warn: Warn) -> tuple[Path, Checkpoint]:
-        """The checkpoint to resume from and where it was: the last one, or if that is damaged or lost the one before.
+        """The path and the checkpoint to resume from: the last one, or the previous one if the last is damaged or lost.
 
         Raises:
-            CheckpointError: there is none that is whole.
+            CheckpointError: both are damaged or lost.
         """
         if not self.last.is_file() and not self.previous.is_file():
             advice = "leave --resume out to start the run"
             if self.best.is_file():
                 advice = f"{BEST} has weights only: start a run of another --name from them with --init-from"
             raise CheckpointError(f"{self.last}: nothing to resume; {advice}")
-        path, checkpoint = _first_whole([self.last, self.previous], warn)
+        path, checkpoint = _first_readable([self.last, self.previous], warn)
         self._last_is_good = path == self.last
         return path, checkpoint
 
     def rewind(self, checkpoint: Checkpoint) -> None:
-        """Have nothing in the folder from after ``checkpoint``, so that the run that goes on has every step once.
+        """Remove everything from after ``checkpoint``, so that a run that resumes from it records every step once.
 
         Raises:
-            CheckpointError: the log cannot be written.
+            CheckpointError: the log cannot be written, or a file cannot be removed.
         """
         if checkpoint.counters["best_step"] is None:
             self._remove(self.best)
@@ -154,7 +133,7 @@ class RunFolder:
         """Replace the last checkpoint, which becomes the previous one.
 
         Raises:
-            CheckpointError: the disk refuses; both are as they were.
+            CheckpointError: the disk refuses; both files are unchanged.
         """
         with self._writing(self.log):
             flush_file(self.log)
@@ -165,7 +144,7 @@ class RunFolder:
         """Replace the best checkpoint.
 
         Raises:
-            CheckpointError: the disk refuses; it is as it was.
+            CheckpointError: the disk refuses; the file is unchanged.
         """
         checkpoint.save(self.best)
 
@@ -180,14 +159,12 @@ class RunFolder:
             log.write(f"{line}\n")
 
     def _remove(self, path: Path) -> None:
-        try:
+        with os_errors_as(CheckpointError, f"{path}: cannot be removed"):
             path.unlink(missing_ok=True)
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot be removed ({error.strerror or error})") from None
 
 
 def _recorded_step(line: bytes) -> float:
-    """The step of a line of the log; a line cut short by a crash counts as after everything."""
+    """The step of a line of the log. It is infinite for the line of the end, and for a line that a crash cut short."""
     try:
         record = json.loads(line)
         return float("inf") if record["event"] == "finished" else float(record["step"])
@@ -199,54 +176,62 @@ def _recorded_step(line: bytes) -> float:
 
 
 def open_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) -> tuple[Path, Checkpoint]:
-    """The checkpoint meant by ``path`` and where it was; if that is damaged another of the run, which ``warn`` is told.
+    """Load the checkpoint that a path names.
+
+    Args:
+        path: a checkpoint file, or the folder of a run.
+        prefer: in a folder, the file to take.  If it is missing or damaged, another one of the run is taken.
+        warn: called if a damaged file is passed over.
+
+    Returns:
+        The path of the file, and the checkpoint.
 
     Raises:
-        CheckpointError: there is none that is whole.
+        CheckpointError: there is no checkpoint, or all are damaged.
     """
-    return _first_whole(_meant(path, prefer), warn)
+    return _first_readable(_candidates(path, prefer), warn)
 
 
 def load_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) -> Checkpoint:
-    """The checkpoint of :func:`open_checkpoint`."""
+    """The checkpoint of :func:`open_checkpoint`, without its path."""
     return open_checkpoint(path, prefer, warn)[1]
 
 
-def _meant(path: Path, prefer: str) -> list[Path]:
-    """The files that ``path`` can mean, at least one, the one to take first."""
+def _candidates(path: Path, prefer: str) -> list[Path]:
+    """The files that ``path`` can mean, at least one, in the order in which to try them."""
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise CheckpointError(f"{path}: no such checkpoint{_runs_in(path.parent)}")
+        raise CheckpointError(f"{path}: no such checkpoint{_known_runs(path.parent)}")
     names = dict.fromkeys((prefer, *((BEST, LAST, PREVIOUS) if prefer == BEST else (LAST, PREVIOUS, BEST))))
-    places = [path / name for name in names if (path / name).is_file()]
-    if not places:
-        raise CheckpointError(f"{path}: no checkpoint in this folder{_runs_in(path)}")
-    return places
+    found = [path / name for name in names if (path / name).is_file()]
+    if not found:
+        raise CheckpointError(f"{path}: no checkpoint in this folder{_known_runs(path)}")
+    return found
 
 
-def _first_whole(places: list[Path], warn: Warn) -> tuple[Path, Checkpoint]:
-    """The first of ``places`` that can be read, with a warning if it is not the very first.
+def _first_readable(paths: list[Path], warn: Warn) -> tuple[Path, Checkpoint]:
+    """The first of ``paths`` that can be read, and its checkpoint, with a warning if others before it cannot.
 
     Raises:
-        CheckpointError: none can; what is wrong with the first.
+        CheckpointError: none can be read; the message is about the first.
     """
     failures = []
-    for place in places:
+    for path in paths:
         try:
-            checkpoint = Checkpoint.load(place)
+            checkpoint = Checkpoint.load(path)
         except CheckpointError as error:
             failures.append(error)
             continue
         if failures:
             step = checkpoint.counters.get("step")
-            warn(f"{failures[0]}; {place.name}{'' if step is None else f', of step {step:,},'} is taken instead")
-        return place, checkpoint
+            warn(f"{failures[0]}; {path.name}{'' if step is None else f', of step {step:,},'} is taken instead")
+        return path, checkpoint
     raise failures[0]
 
 
-def _runs_in(folder: Path) -> str:
-    """A hint at the runs that a folder holds."""
+def _known_runs(folder: Path) -> str:
+    """The end of a message: the runs in a folder, or advice if there are none."""
     try:
         runs = sorted(child.name for child in folder.iterdir() if (child / LAST).is_file())
     except OSError:

@@ -1,8 +1,9 @@
-"""A safetensors file: eight bytes of length, a JSON header, the tensors' bytes.
+"""Reads and writes safetensors files: eight bytes with the length of the header, a JSON header, the tensors' bytes.
 
-It is read here rather than by the library, because it may come from anybody.  Every claim of the header is held against
-the file's size before memory is asked for, a key that comes twice is refused, and the tensors are views of one buffer.
-Reading takes no more memory than the tensors' bytes, twenty times the header's, which has a limit, and 100 MB.
+The reader is our own and not the library's, because the file may come from a stranger.  It compares every claim of the
+header with the size of the file before it allocates memory, and refuses a key that comes twice.  The tensors are views
+of one buffer.  Reading takes at most the tensors' bytes, plus twenty times the header's bytes (limited to 64 MiB), plus
+100 MB.
 """
 
 import math
@@ -17,14 +18,20 @@ import safetensors.numpy
 from charrnn.errors import CheckpointError, brief
 from charrnn.system import memory, strict_json
 
-LARGEST_HEADER = 64 * 2**20
+LARGEST_HEADER = 64 * 2**20  # bytes
 _MOST_DIMENSIONS = 3
 _LENGTH = 8  # bytes of the header's length
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself: ``metadata``, ``tensors``, unchecked as yet, and ``size``, the bytes for these."""
+    """The header of a file.
+
+    Attributes:
+        metadata: strings by name.
+        tensors: JSON values by the tensors' names, not yet checked.
+        size: bytes of the file after the header.
+    """
 
     metadata: dict[str, str]
     tensors: dict[str, Any]
@@ -34,8 +41,8 @@ class Header:
         """The tensors' shapes, by name and in the order of their bytes.
 
         Raises:
-            CheckpointError: a tensor is not float32, has an impossible shape, or its bytes do not begin where those of
-                the tensor before it end; or the last does not end with the file.
+            CheckpointError: a tensor is not float32 or has an impossible shape, there is a gap or an overlap between
+                two tensors, or the last one does not end with the file.
         """
         for name, entry in self.tensors.items():
             _check_entry(name, entry)
@@ -52,10 +59,10 @@ class Header:
 
 
 def serialise(tensors: Mapping[str, np.ndarray], metadata: dict[str, str]) -> bytes:
-    """The bytes of a file of C-contiguous float32 ``tensors``.
+    """The bytes of a file with ``tensors``, which must be C-contiguous float32 arrays.
 
     Raises:
-        CheckpointError: the header would be longer than `read_header` accepts.
+        CheckpointError: the header would be longer than ``read_header`` accepts.
     """
     data = safetensors.numpy.save(dict(tensors), metadata)
     length = int.from_bytes(data[:_LENGTH], "little")
@@ -67,18 +74,18 @@ def serialise(tensors: Mapping[str, np.ndarray], metadata: dict[str, str]) -> by
 
 
 def read_header(file: BinaryIO) -> Header:
-    """The header of ``file``, which is left where the tensors' bytes begin.
+    """Read the header of ``file``. The file's position is then where the tensors' bytes begin.
 
     Raises:
-        CheckpointError: it is not a safetensors file, or a damaged one.
-        OSError: it cannot be read.
+        CheckpointError: the file is not a safetensors file, or is damaged.
+        OSError: the file cannot be read.
     """
     size = file.seek(0, os.SEEK_END) - _LENGTH
     file.seek(0)
     length = int.from_bytes(file.read(_LENGTH), "little")
     if size < 0 or length > min(size, LARGEST_HEADER):
         raise CheckpointError("not a checkpoint, or a damaged one (it is shorter than its header, or that is too long)")
-    text = file.read(length).rstrip(b" ")  # the library fills up with spaces, and with nothing else
+    text = file.read(length).rstrip(b" ")  # the library pads the header with spaces
     try:
         if not (text.startswith(b"{") and text.endswith(b"}")):
             raise ValueError("no JSON object")
@@ -92,11 +99,11 @@ def read_header(file: BinaryIO) -> Header:
 
 
 def read_tensors(file: BinaryIO, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """The tensors of these shapes, float32, that stand in ``file`` one after another from where it is.
+    """Read float32 tensors of these shapes, one after another, from the position of ``file``.
 
     Raises:
-        CheckpointError: the file ends before them, or they are larger than this machine's memory.
-        OSError: it cannot be read.
+        CheckpointError: the file ends too early, or the tensors are larger than this machine's memory.
+        OSError: the file cannot be read.
     """
     total, have = sum(map(math.prod, shapes.values())), memory.installed()
     if have is not None and 4 * total > have:
@@ -113,14 +120,13 @@ def read_tensors(file: BinaryIO, shapes: Mapping[str, tuple[int, ...]]) -> dict[
 
 
 def _check_entry(name: str, entry: Any) -> None:
-    """One tensor's entry in a header must be ``{"dtype": "F32", "shape": […], "data_offsets": [begin, end]}``."""
+    """Check a tensor's entry in a header: ``{"dtype": "F32", "shape": […], "data_offsets": [begin, end]}``."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise CheckpointError(f"damaged (the entry of the tensor {brief(name)})")
     if entry["dtype"] != "F32":
         raise CheckpointError(f"the tensor {brief(name)} is {brief(entry['dtype'])}, not float32 ('F32')")
     for key, least, lengths in (("shape", 1, range(1, _MOST_DIMENSIONS + 1)), ("data_offsets", 0, (2,))):
         numbers = entry[key]
-        if not isinstance(numbers, list) or len(numbers) not in lengths:
-            raise CheckpointError(f"the tensor {brief(name)} has an impossible {key}: {brief(numbers)}")
-        if not all(type(number) is int and number >= least for number in numbers):
+        fits = isinstance(numbers, list) and len(numbers) in lengths
+        if not fits or not all(type(number) is int and number >= least for number in numbers):
             raise CheckpointError(f"the tensor {brief(name)} has an impossible {key}: {brief(numbers)}")

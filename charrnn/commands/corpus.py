@@ -34,8 +34,7 @@ def list_texts(as_json: bool) -> None:
     from charrnn.display.terminal import numbers
     from charrnn.display.terminal.console import Terminal
     from charrnn.display.terminal.tables import table
-    from charrnn.text import load_catalog
-    from charrnn.text.catalog import exists
+    from charrnn.text.catalog import exists, load_catalog
 
     terminal = Terminal(json=as_json)
     entries = [(entry, exists(entry.path())) for entry in load_catalog().values()]
@@ -64,9 +63,9 @@ def get(name: str, quiet: bool) -> None:
     from charrnn.display.terminal.console import Terminal
     from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.errors import CorpusError
-    from charrnn.text import load_catalog, write_python_sources
-    from charrnn.text.catalog import exists
+    from charrnn.text.catalog import exists, load_catalog
     from charrnn.text.download import download
+    from charrnn.text.python_source import write_python_sources
 
     terminal = Terminal(quiet)
     catalog = load_catalog()
@@ -95,8 +94,10 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
     With --json come the counts of all characters.
     """
     from charrnn.display.terminal.console import Terminal
-    from charrnn.text import Source, find_text, text_statistics
+    from charrnn.text.catalog import find_text
     from charrnn.text.decoding import marked_encoding
+    from charrnn.text.sources import Source
+    from charrnn.text.statistics import text_statistics
 
     terminal = Terminal(json=as_json)
     source = Source.from_stdin() if file == "-" else Source.from_path(find_text(file), file)
@@ -128,8 +129,8 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
     """
     from charrnn.display.terminal.console import Terminal
     from charrnn.errors import CorpusError
-    from charrnn.text import load_catalog, python_sources, write_python_sources
-    from charrnn.text.catalog import exists
+    from charrnn.text.catalog import exists, load_catalog
+    from charrnn.text.python_source import python_sources, write_python_sources
 
     terminal = Terminal(quiet)
     if output == "-":

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.errors import CharRNNError, ConfigError, CorpusError
-from charrnn.text.provenance import can_be
+from charrnn.text.provenance import may_match
 
 _CONTEXT = 5000  # characters before a part: context for n-grams and for the memory of `inspect errors`
 
@@ -132,7 +132,7 @@ class Texts:
     def _may_be_opened(self, sources: list[str]) -> bool:
         """Whether to open the sources that a checkpoint names: files that can be its text by their size, or names."""
         return "-" not in sources and (
-            can_be(sources, self._facts) or not any(Path(source).exists() for source in sources)
+            may_match(sources, self._facts) or not any(Path(source).exists() for source in sources)
         )
 
     def _open(self, sources: tuple[str, ...]):

@@ -85,7 +85,7 @@ def losses(
     text = scorable(ids, before)
     result = np.empty(len(text) - 1, np.float32)
     for places, found in _windows(network, text, batch, steps, progress):
-        result[places.at[places.own]] = found[places.own]
+        result[places.at[places.counted]] = found[places.counted]
     return result
 
 
@@ -94,7 +94,7 @@ def _windows(network, text, batch, steps, progress) -> Iterator[tuple[Places, np
     windows = ReadingWindows(len(text) - 1, batch, steps)
     state, done = network.initial_state(windows.batch), 0
     for places in windows:
-        y = np.where(places.own, text[places.at + 1].astype(np.int32), np.int32(-1))
+        y = np.where(places.counted, text[places.at + 1].astype(np.int32), np.int32(-1))
         yield places, network.losses(text[places.at].astype(np.int32), y, state)
         done += len(places.at)
         if progress is not None:

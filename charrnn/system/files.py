@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old one or the new one, whole."""
+"""Durable and locked files: after a crash, a file has either its old content or its new one, complete."""
 
 import contextlib
 import errno
@@ -13,12 +13,13 @@ TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 
 
 def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None:
-    """Write beside ``path``, flush to the disk, read back, and rename over it: at no moment is ``path`` half written.
+    """Replace the content of ``path`` by ``data``, so that a crash at any moment leaves the old file or the new one.
 
-    With ``previous`` the file that was at ``path`` has that name from then on; at no moment is there none at ``path``.
+    The data is written to a temporary file in the same folder, flushed to the disk and read back.  Then the file is
+    renamed to ``path``.  If ``previous`` is given, the old file keeps existing under this name.
 
     Raises:
-        OSError: it could not be written, or not be read back as it was; ``path`` is as it was.
+        OSError: the data could not be written, or reads back differently; ``path`` is unchanged.
     """
     temporary = _beside(path)
     try:
@@ -38,13 +39,14 @@ def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None
 
 
 def _beside(path: Path) -> Path:
-    """A name in the folder of ``path`` that nobody else has."""
+    """A unique name for a temporary file in the folder of ``path``."""
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def _verify(path: Path, data: bytes) -> None:
+    """Raise OSError unless the file reads back as ``data``."""
     with path.open("rb") as file:
-        if hasattr(os, "posix_fadvise"):  # have the disk asked, not the memory of what was written
+        if hasattr(os, "posix_fadvise"):  # drop the page cache, so that the bytes are read from the disk
             with contextlib.suppress(OSError):
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         for start in range(0, len(data) + 1, CHUNK):
@@ -53,28 +55,28 @@ def _verify(path: Path, data: bytes) -> None:
 
 
 def _keep(path: Path, previous: Path) -> None:
-    """Have the content of ``path`` under the name ``previous`` too."""
+    """Give the file ``path`` a second name, ``previous``, which replaces the file of this name."""
     temporary = _beside(previous)
     try:
         os.link(path, temporary)
-    except OSError:  # FAT and some network drives have no second names
+    except OSError:  # FAT and some network drives have no hard links
         write_durably(previous, path.read_bytes())
         return
     try:
         temporary.replace(previous)
     finally:
-        temporary.unlink(missing_ok=True)  # still there if both were the same file before
+        temporary.unlink(missing_ok=True)  # rename does nothing if both names are of the same file
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what writes that were killed left in ``folder``; only for who has the folder to themselves."""
+    """Remove the temporary files of killed writes. The caller must be the only process that writes in ``folder``."""
     for path in folder.iterdir():
         if TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
 
 def flush_file(path: Path) -> None:
-    """Have what was appended to ``path`` on the disk; a file that is not there needs nothing.
+    """Flush to the disk what was appended to ``path``, if the file exists.
 
     Raises:
         OSError: it cannot be flushed.
@@ -84,7 +86,7 @@ def flush_file(path: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make renames in ``folder`` durable, where the system can (Windows cannot open folders)."""
+    """Make renames in ``folder`` durable. Windows cannot open folders, so nothing happens there."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -95,10 +97,10 @@ def flush_folder(folder: Path) -> None:
 
 
 def lock_file(file: IO) -> None:
-    """Take the lock of an open file, which ends with the process at the latest.
+    """Lock an open file against other processes, until it is closed or the process ends.
 
     Raises:
-        OSError: another process has it.
+        OSError: another process has locked it.
     """
     if os.name == "nt":
         import msvcrt

@@ -1,4 +1,4 @@
-"""Where things that belong to the user, not to a project, are kept."""
+"""The user's folders: for data that belongs to a user and not to a project."""
 
 import contextlib
 import os
@@ -9,22 +9,25 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """Compiled kernels and encoded corpora: may be deleted at any time. ``CHARRNN_CACHE`` overrides it."""
+    """The folder of compiled kernels and encoded corpora, which may be deleted. ``CHARRNN_CACHE`` overrides it."""
     return _folder("CHARRNN_CACHE", platformdirs.user_cache_dir)
 
 
 def corpora_folder() -> Path:
-    """Downloaded texts. ``CHARRNN_CORPORA`` overrides it."""
+    """The folder of downloaded texts. ``CHARRNN_CORPORA`` overrides it."""
     return _folder("CHARRNN_CORPORA", platformdirs.user_data_dir, "corpora")
 
 
 def _folder(variable: str, usual: Callable[..., str], below: str = "") -> Path:
-    """The folder that the environment names, or the usual one; for a user without a home one that cannot be made."""
+    """The folder that the environment variable names, or the usual one.
+
+    For a user without a home folder it is a path that cannot be created.  A folder for temporary files would be unsafe:
+    others can write there, and code that is read from the cache is trusted.
+    """
     override = os.environ.get(variable)
     if override:
         return Path(override)
-    # Nothing may say what ~ is. One among temporary files would be no way out: code that is read from here is trusted.
-    with contextlib.suppress(RuntimeError):
+    with contextlib.suppress(RuntimeError):  # there is no home folder
         folder = Path(usual("charrnn", appauthor=False), below)
         if folder.is_absolute():
             return folder

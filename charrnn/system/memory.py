@@ -1,4 +1,4 @@
-"""How much memory the machine has, and the refusal of what cannot fit."""
+"""How much memory the machine has, and errors for work that needs more."""
 
 import os
 
@@ -6,7 +6,7 @@ from charrnn.errors import ConfigError
 
 
 def installed() -> int | None:
-    """Bytes of memory that the machine has, where the system tells."""
+    """Bytes of memory that the machine has, or None if the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -14,13 +14,12 @@ def installed() -> int | None:
 
 
 def check_texts(count: int, length: int) -> None:
-    """Refuse so many texts at once, of so many characters each, if they cannot be kept.
+    """Refuse to generate ``count`` texts of ``length`` characters at once if they need more memory than there is.
 
     Raises:
-        ConfigError: with what they would need and what there is.
+        ConfigError: the message has the memory needed and the memory of the machine.
     """
-    # A text is copied when a piece is appended.
-    need = 2 * count * length
+    need = 2 * count * length  # a text is copied when a piece is appended
     require(need, f"{count:,} texts of {length:,} characters at once need", "ask for a smaller --count or --length")
 
 
@@ -28,7 +27,7 @@ def require(need: int, what: str, advice: str) -> None:
     """Refuse work that needs more bytes than the machine has; ``what`` begins the message, ``advice`` ends it.
 
     Raises:
-        ConfigError: with both figures.
+        ConfigError: the message has both figures.
     """
     have = installed()
     if have is not None and need > have:

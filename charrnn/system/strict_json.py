@@ -1,7 +1,7 @@
-"""JSON that may come from anybody: read strictly, or refused.
+"""Reads JSON from strangers strictly.
 
-Python's own reader takes the last of two equal keys, NaN and infinities, 1e999 for an infinity, and whole numbers of
-thousands of digits; and a thousand brackets end in a RecursionError.  Here all that is a ValueError.
+Python's own reader accepts a key twice (the last one wins), NaN and infinities, 1e999 as an infinity, and integers of
+thousands of digits; a thousand brackets end in a RecursionError.  Here each of these is a ValueError.
 """
 
 import json
@@ -11,16 +11,16 @@ from typing import Any
 from charrnn.errors import brief
 
 _MOST_CONTAINERS = 1_000_000  # each takes thirty times the memory of its two brackets
-_MOST_VALUES = 4_000_000  # commas: what is read in some seconds
-_LONGEST_WHOLE = 20  # digits and a sign: what 64 bits hold
+_MOST_VALUES = 4_000_000  # commas; so many are read in some seconds
+_LONGEST_INTEGER = 20  # digits and sign of the longest integer of 64 bits
 
 
 def parse(text: str | bytes) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: it is not JSON in UTF-8, an object has a key twice, it is nested too deeply or has millions of
-            values, a number is not finite, or a whole number has more digits than 64 bits hold.
+        ValueError: the text is not JSON in UTF-8, an object has a key twice, the nesting is too deep, there are
+            millions of values, a number is not finite, or an integer has more digits than 64 bits hold.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8")
@@ -28,7 +28,7 @@ def parse(text: str | bytes) -> Any:
         raise ValueError("it has too many values")
     try:
         return json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number, parse_int=_whole
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number, parse_int=_integer
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -54,7 +54,7 @@ def _number(text: str) -> float:
     return number
 
 
-def _whole(text: str) -> int:
-    if len(text) > _LONGEST_WHOLE:
+def _integer(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER:
         raise ValueError(f"the number {brief(text)} is too large")
     return int(text)

@@ -1,7 +1,7 @@
-"""A team of threads that share out the tasks of one phase, the calling thread among them.
+"""A team of threads that share the tasks of one phase; the calling thread is one of them.
 
-Kernels release the GIL, so Python threads are real threads here; they are asleep between phases, need no
-threading layer of Numba's, and their number is free.
+Kernels release the GIL, so Python threads run in parallel.  They need no threading layer of Numba, any number of them
+can be made, and they sleep between phases.
 """
 
 import itertools
@@ -14,18 +14,18 @@ from typing import Any
 from charrnn.errors import ConfigError
 
 OWN = object()
-"""In arguments of :meth:`Team.share_out`: what the worker has to itself."""
+"""In the arguments of :meth:`Team.share_out`: stands for the object that the worker has for itself."""
 
 
 def available_threads() -> int:
-    """How many processors this process may use."""
+    """The number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class Team:
-    """``threads`` workers, numbered from 0; worker 0 is whoever calls :meth:`run`."""
+    """``threads`` workers, numbered from 0; worker 0 is the thread that calls :meth:`run`."""
 
     def __init__(self, threads: int):
         if threads < 1:
@@ -42,29 +42,32 @@ class Team:
         while (work := queue.get()) is not None:
             try:
                 work(worker)
-            except BaseException as error:  # handed to the caller of run, which raises it
+            except BaseException as error:  # ``run`` raises it in the calling thread
                 self._done.put(error)
             else:
                 self._done.put(None)
-            work = None  # what was worked on must not live as long as the thread
+            work = None  # free its arrays now, not when the thread gets more work
 
     def run(
         self, function: Callable[..., Any], tasks: Sequence[tuple], abandon: Callable[[], Any] | None = None
     ) -> None:
-        """Call ``function(worker, *task)`` for every task, each worker taking the next task when it is free.
+        """Call ``function(worker, *task)`` for every task. A worker takes the next task when it is free.
 
-        Tasks that wait for one another must not be more than the workers; ``abandon`` is then what frees those who wait
-        for a task that has failed, or was never begun because of a signal.
+        Args:
+            function: gets the number of the worker and the elements of a task.
+            tasks: one tuple a task.  Tasks that wait for each other must not be more than the workers.
+            abandon: needed if tasks wait for each other.  It is called when a task has failed, or was not begun because
+                of a signal, and must release the tasks that wait for it.
 
         Raises:
-            BaseException: whatever a task raised first, after all workers have stopped.
+            BaseException: the exception of a task that failed, after all workers have stopped.
         """
-        helpers = self._work[: len(tasks) - 1]
-        if not helpers:
+        queues = self._work[: len(tasks) - 1]
+        if not queues:
             for task in tasks:
                 function(0, *task)
             return
-        take = itertools.count().__next__  # atomic: one bytecode of C
+        take = itertools.count().__next__  # atomic, because it is one call of C code
 
         def work(worker: int) -> None:
             try:
@@ -75,9 +78,9 @@ class Team:
                     abandon()
                 raise
 
-        sent, errors = 0, []
+        sent = 0
         try:
-            for queue in helpers:
+            for queue in queues:
                 queue.put(work)
                 sent += 1
             work(0)
@@ -91,9 +94,9 @@ class Team:
             raise errors[0]
 
     def share_out(self, calls: Sequence[tuple[Callable[..., Any], tuple]], own: Sequence[Any] = ()) -> None:
-        """Make calls, each (function, arguments), as workers are free for them; the long ones had better come first.
+        """Make ``calls``, each (function, arguments), on the workers. Calls that take long should come first.
 
-        An argument ``OWN`` stands for the worker's element of ``own``.
+        An argument ``OWN`` is replaced by the worker's element of ``own``.
         """
 
         def call(worker: int, function: Callable[..., Any], arguments: tuple) -> None:
@@ -102,7 +105,7 @@ class Team:
         self.run(call, calls)
 
     def close(self) -> None:
-        """Send the helpers home."""
+        """Stop the threads of the team."""
         for queue in self._work:
             queue.put(None)
         self._work.clear()

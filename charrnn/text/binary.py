@@ -1,17 +1,17 @@
-"""Files that are no texts, told by how they begin."""
+"""Recognises, by their first bytes, files that are not texts, and says what to do about them."""
 
 import codecs
 
-SNIFFED = 8192  # bytes at the start of a file in which a NUL says that it is no text
+SNIFFED = 8192  # bytes; a NUL among the first ones of a file means that it is not a text
 
-BYTE_ORDER_MARKS = (  # the first that fits counts: UTF-32's begins with UTF-16's
+BYTE_ORDER_MARKS = (  # in this order: the mark of UTF-32-LE begins with the mark of UTF-16-LE
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _UNPACK, _EXPORT, _OTHER = "unpack it first", "export its text first", "name a text"
-_KINDS = (
+_KINDS = (  # first bytes, kind, advice
     (b"\x1f\x8b", "a gzip file", _UNPACK),
     (b"BZh", "a bzip2 file", _UNPACK),
     (b"\xfd7zXZ\0", "an xz file", _UNPACK),
@@ -31,14 +31,14 @@ _KINDS = (
 
 
 def is_wide(codec: str) -> bool:
-    """Whether an encoding has NUL bytes in every text, as UTF-16 and UTF-32 do."""
+    """Whether texts in this encoding, given by its canonical name, contain NUL bytes: UTF-16 and UTF-32."""
     return codec.startswith(("utf-16", "utf-32"))
 
 
 def describe_binary(start: bytes) -> tuple[str, str] | None:
-    """What a file is that begins so, and what to do about it, or None if nothing says that it is no text.
+    """The kind of a file that begins with these bytes, and advice to the user; None if it may be a text.
 
-    Not everything that is none is known here: this is for whoever finds a NUL or cannot decode a file.
+    The list of kinds is not complete: this explains a NUL or a decoding error, and does not replace looking for them.
     """
     start = start[:SNIFFED]
     for mark, encoding in BYTE_ORDER_MARKS:

@@ -1,4 +1,4 @@
-"""The catalog: texts worth training on, known by a name, and where the one that somebody names lies."""
+"""The catalog of texts worth training on, and the way from a name or a path to a file."""
 
 import difflib
 import importlib.resources
@@ -13,21 +13,22 @@ from charrnn.system.folders import corpora_folder
 from charrnn.text.python_source import write_python_sources
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")  # no files on Windows, whatever follows a dot
+_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")  # devices on Windows, also with an extension
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TEXTS = ("title", "licence", "note")
-_MOST_LISTED = 1000  # files of a folder looked at for a "did you mean"
+_MOST_LISTED = 1000  # files of a folder compared for a "did you mean"
 
 
 @dataclass(frozen=True)
 class CatalogEntry:
     """A text of the catalog.
 
-    A download has an ``address`` (https), its size in ``bytes`` and its ``sha256`` in lower-case hex; a text
-    that is built in has None for all three.
+    A download has an ``address`` (https), its size in ``bytes`` and its ``sha256`` in lower-case hex.  A built-in text
+    has None for all three.
 
     Raises:
-        CorpusError: the name is not of a-z, 0-9 and hyphens: as it makes a file's name, no other may exist.
+        CorpusError: ``name`` has characters other than a-z, 0-9 and hyphens.  It becomes the name of a file, so it must
+            not lead to another folder or to a device.
     """
 
     name: str
@@ -46,7 +47,7 @@ class CatalogEntry:
             )
 
     def path(self, folder: Path | None = None) -> Path:
-        """Where the text lies once it is there: ``NAME.txt`` in the folder, by default the user's own."""
+        """The file that the text has or will have: ``NAME.txt`` in ``folder``, by default the user's corpora folder."""
         return (folder or corpora_folder()) / f"{self.name}.txt"
 
 
@@ -54,7 +55,7 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
     """The catalog's entries by name, in the file's order.
 
     Args:
-        path: a catalog to read instead of the package's own.
+        path: a TOML file to read instead of the package's own catalog.
 
     Raises:
         CorpusError: the file cannot be read, is not TOML, or an entry is incomplete or malformed.
@@ -63,19 +64,19 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CorpusError(f"cannot read the catalog {file}: {error}") from None
+        raise CorpusError(f"the catalog {file} cannot be read ({error})") from None
     return {name: _entry(name, table) for name, table in tables.items()}
 
 
 def find_text(source: str | Path) -> Path:
-    """The file or folder that a source names.
+    """The file or folder that ``source`` names.
 
-    An existing path wins; otherwise it is a name in the catalog, whose file lies in the user's corpora
-    folder.  ``python`` is built there when it is first asked for.
+    If ``source`` is an existing path, it is that path.  Otherwise it must be a name in the catalog, and the file is in
+    the user's corpora folder; ``python`` is built there on first use.
 
     Raises:
-        CorpusError: there is no such file and no such name (with the nearest one), the text is not downloaded
-            yet, or ``python`` cannot be built.
+        CorpusError: there is no such file and no such name (the message has the nearest one), the text is not
+            downloaded yet, or ``python`` cannot be built.
     """
     if not str(source):
         raise CorpusError("an empty name was given for a text: give a file, a folder, or a name from the catalog")
@@ -95,6 +96,8 @@ def find_text(source: str | Path) -> Path:
 
 
 def _entry(name: str, table: Any) -> CatalogEntry:
+    """The entry of a TOML table, which may be malformed."""
+
     def require(condition: bool, what: str) -> None:
         if not condition:
             raise CorpusError(f"catalog entry {brief(name)}: {what}")
@@ -118,17 +121,17 @@ def _entry(name: str, table: Any) -> CatalogEntry:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is something at a path, whatever the path is: this never fails."""
+    """Whether something is at ``path``. This never raises, even if the path is impossible."""
     try:
         return path.exists()
     except PermissionError:
-        return True  # it is there, behind a closed door: reading it will say so
+        return True  # it may be there, in a folder that cannot be entered; reading it raises a clear error
     except OSError:
-        return False  # not even a possible name, for example too long
+        return False  # an impossible path, for example too long
 
 
 def _not_found(path: Path, catalog: dict[str, CatalogEntry]) -> str:
-    """What to say about a source that does not exist, with the nearest name of the catalog or its folder."""
+    """The message for a source that does not exist, with the nearest name in its folder or in the catalog."""
     near = difflib.get_close_matches(path.name, _names_in(path.parent), 1)
     guess = str(path.parent / near[0]) if near else next(iter(difflib.get_close_matches(str(path), catalog, 1)), None)
     ending = f"did you mean {guess}?" if guess else "give a file, a folder, or a name from charrnn corpus list"
@@ -139,4 +142,4 @@ def _names_in(folder: Path) -> list[str]:
     try:
         return [entry.name for entry, _ in zip(folder.iterdir(), range(_MOST_LISTED), strict=False)]
     except (OSError, ValueError):
-        return []  # there is nothing to suggest from a folder that cannot be listed
+        return []  # without a list of the folder there is no name to suggest

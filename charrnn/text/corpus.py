@@ -1,9 +1,7 @@
-"""From files, folders and pipes to the ids of one long text, and to its training, validation and test parts.
+"""Turns files, folders and pipes into the ids of one long text, and cuts it into training, validation and test parts.
 
-A text is read in blocks, twice: once to count its characters, once to encode them.  Small ones are encoded
-in memory, large ones on disk.
-
-A text cut into what a model learns from and what it is judged by.
+A text is read in blocks, twice: once to count its characters, once to encode them.  Small texts are encoded in memory,
+large ones into a file (``id_cache``).
 """
 
 import re
@@ -16,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from charrnn.errors import ConfigError, CorpusError, brief
+from charrnn.records import ProgressCallback
 from charrnn.text import id_cache
 from charrnn.text.decoding import Pass, check_encoding
 from charrnn.text.id_file import IdFile
@@ -29,13 +28,13 @@ _PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A text, encoded; its ``len`` is its length in symbols.
+    """An encoded text; its ``len`` is its length in symbols.
 
     Attributes:
         ids: (length,) of ``vocabulary.dtype``, read-only: an array, or an ``IdFile`` if the text is large.
         vocabulary: what the ids mean.
-        sha256: hash in hex over the raw bytes of all sources in order.
-        sources: the sources as they were given.
+        sha256: hash in hex of the raw bytes of all sources in order.
+        sources: the sources as the user named them.
         notes: sentences for the user about what was found or done: a byte-order mark dropped, CRLF kept, …
         size: bytes of all sources.
     """
@@ -62,35 +61,34 @@ def open_corpus(
     grow: bool = False,
     unknown: Unknown | None = None,
     stdin: BinaryIO | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Corpus:
-    """Read some texts, join them, encode them.
+    """Read texts, join them and encode them.
 
-    A source is a file; a folder, which stands for all files below it in the order of their paths, save
-    hidden, unreadable and binary ones (a NUL byte in the first 8 KB); ``-`` for standard input; or a name in the
-    catalog.  The texts are joined as they are, with a newline between two of which the first doesn't end with one.  A
-    byte-order mark at the start of a file is dropped (not with ``as_bytes``).  Nothing else is changed.
+    A source is a file; a folder; ``-`` for standard input; or a name in the catalog.  A folder stands for all files
+    below it, sorted by their paths, except hidden, unreadable and binary ones (with a NUL byte in the first 8 KB).
+    Between two texts comes a newline if the first does not end with one.  A byte-order mark at the start of a file is
+    dropped (not with ``as_bytes``).  Nothing else is changed.
 
     Args:
         sources: at least one.
         as_bytes: model the raw bytes instead of characters.
         encoding: how to decode the files, strictly; not used with ``as_bytes``.
-        min_count: rarer characters become U+FFFD.
-        max_vocab: the most distinct symbols that are accepted.
-        vocabulary: encode with this one (to resume, to evaluate) instead of making one from the text.  It
+        min_count: characters that occur fewer times become U+FFFD.
+        max_vocab: the largest number of distinct symbols that is accepted.
+        vocabulary: encode with this vocabulary (to resume, to evaluate) instead of making one from the text.  It then
             decides between characters and bytes; ``min_count`` and ``max_vocab`` are not used.
-        grow: append to ``vocabulary`` what the text has beyond it; ``min_count`` is for these symbols, ``max_vocab``
-            for all of them.
-        unknown: what to do with symbols that ``vocabulary`` doesn't have, as in ``Vocabulary.encode``.  By
-            default they become U+FFFD if that is in the vocabulary, and are an error otherwise.
+        grow: append to ``vocabulary`` the symbols of the text that it lacks.  ``min_count`` then applies to these
+            symbols, ``max_vocab`` to all.
+        unknown: what to do with symbols that ``vocabulary`` lacks, as in ``Vocabulary.encode``.  By default they become
+            U+FFFD if it is in the vocabulary, and are an error otherwise.
         stdin: the stream that ``-`` reads, by default the process's own.
         progress: called with the bytes read so far and the bytes to read, over all passes.
 
     Raises:
         ConfigError: the settings are unusable or contradict each other.
-        CorpusError: a source is missing, unreadable, empty, not in the encoding, or has too many distinct
-            symbols.
-        VocabularyError: the text has symbols that ``vocabulary`` doesn't have.
+        CorpusError: a source is missing, unreadable, empty, not in the encoding, or has too many distinct symbols.
+        VocabularyError: the text has symbols that ``vocabulary`` lacks.
     """
     sources = [sources] if isinstance(sources, str | Path) else list(sources)
     if vocabulary is not None:
@@ -100,32 +98,32 @@ def open_corpus(
         unknown = unknown or ("replace" if REPLACEMENT in vocabulary else "error")
     learnt = vocabulary.to_list() if grow and vocabulary is not None else []
     if grow:
-        vocabulary = None  # one is made from the text, as for a new model
+        vocabulary = None  # a new vocabulary is made from the text; it begins with the learnt symbols
     codec = None if as_bytes else check_encoding(encoding)
     found, skipped = find_sources(sources, codec, stdin)
     names = tuple(str(source) for source in sources)
     label = found[0].name if len(found) == 1 else f"{found[0].name} and {len(found) - 1:,} more"
 
-    def corpus(result: id_cache.Encoded, *notes: str) -> Corpus:
-        notes = (*skipped, *result.notes, *notes)
-        return Corpus(result.ids, result.vocabulary, result.sha256, names, notes, sum(each.size for each in found))
+    def corpus(encoded: id_cache.EncodedText, *notes: str) -> Corpus:
+        notes = (*skipped, *encoded.notes, *notes)
+        return Corpus(encoded.ids, encoded.vocabulary, encoded.sha256, names, notes, sum(each.size for each in found))
 
-    # What came through a pipe is in memory already, and would never be looked up in the cache.
+    # Piped texts are in memory already. They have no path to find them by in the cache.
     streamed = sum(source.size for source in found if source.path is not None) >= STREAM_FROM
-    side = None
+    entry = None
     if streamed and all(source.path is not None for source in found):
         symbols = None if vocabulary is None else vocabulary.to_list()
-        side = id_cache.SideFile(found, [codec, min_count, max_vocab, symbols, unknown, *([learnt] if grow else [])])
-        known = side.load()
-        if known is not None:
-            return corpus(known)
+        entry = id_cache.Entry(found, [codec, min_count, max_vocab, symbols, unknown, *([learnt] if grow else [])])
+        cached = entry.load()
+        if cached is not None:
+            return corpus(cached)
     if not streamed:
         found = [source.loaded() for source in found]
 
-    report = _total_progress(progress, found, passes=2 if vocabulary is None else 1)
+    report = _report_to(progress, found, passes=2 if vocabulary is None else 1)
     counted = None
     if vocabulary is None:
-        counted = Pass(found, codec, report, not grow)
+        counted = Pass(found, codec, report, offer_bytes=not grow)
         counts = counted.counts()
         if not counts:
             raise CorpusError(f"{label}: there is no text in it")
@@ -133,63 +131,34 @@ def open_corpus(
             vocabulary = Vocabulary.from_counts(counts, min_count, max_vocab, learnt)
         except CorpusError as error:
             raise CorpusError(f"{label}: {error}") from None
-        unknown = "replace"  # what is rare; what is new, if the text changes meanwhile, is told by its hash below
+        # Only rare symbols are missing from it. If the text changes between the passes, its hash tells.
+        unknown = "replace"
 
     def write_ids(file: BinaryIO) -> Pass:
-        reading = Pass(found, codec, report, counted is not None and not grow)
-        for ids in reading.ids(vocabulary, unknown, "unknown" if counted is None else "rare"):
+        encoded = Pass(found, codec, report, offer_bytes=counted is not None and not grow)
+        for ids in encoded.ids(vocabulary, unknown, "unknown" if counted is None else "rare"):
             file.write(ids.data)
-        if counted is not None and reading.sha256.digest() != counted.sha256.digest():
+        if counted is not None and encoded.sha256.digest() != counted.sha256.digest():
             raise CorpusError(f"{label}: changed while it was read: try again")
         if not file.tell():
             raise CorpusError(f"{label}: there is no text in it")
-        return reading
+        return encoded
 
     if not streamed:
         return corpus(id_cache.in_memory(write_ids, vocabulary))
     try:
-        result = id_cache.on_disk(write_ids, vocabulary, [codec, unknown, [source.size for source in found]])
-        if side is not None:
-            side.save(result)
-        return corpus(result)
-    except OSError as error:  # of the cache: those of the sources are CorpusErrors already
+        encoded = id_cache.on_disk(write_ids, vocabulary, [codec, unknown, [source.size for source in found]])
+        if entry is not None:
+            entry.save(encoded)
+        return corpus(encoded)
+    except OSError as error:  # an error of the cache; errors of the sources are CorpusErrors
         reason = error.strerror or error
     note = f"the cache folder {id_cache.folder()} cannot be used ({reason}), so the text is kept in memory"
     return corpus(id_cache.in_memory(write_ids, vocabulary), note)
 
 
-def split(length: int, fractions: str | Sequence[float | str]) -> tuple[slice, slice, slice]:
-    """Cut a text into training, validation and test parts, in this order and without a gap.
-
-    Args:
-        length: of the text, in symbols.
-        fractions: percentages for training, validation and, if wanted, test: "90/10/0", "90/10", or a tuple.
-
-    Returns:
-        Three slices; borders are rounded down.
-
-    Raises:
-        ConfigError: they are not two or three percentages that sum to 100, the first above 0.
-    """
-    parts = fractions.split("/") if isinstance(fractions, str) else fractions
-    parts = [str(part).strip() for part in parts]
-    shown = brief("/".join(parts))
-    if len(parts) not in (2, 3) or not all(_PERCENT.fullmatch(part) for part in parts):
-        raise ConfigError(f"the split {shown} must be percentages like 90/10/0: training/validation/test")
-    percentages = [Fraction(part) for part in parts]
-    if sum(percentages) != 100:
-        raise ConfigError(f"the split {shown} must sum to 100, not {float(sum(percentages)):g}")
-    if not percentages[0]:
-        raise ConfigError(f"the split {shown} leaves nothing to train on: the first part must be above 0")
-    # Fractions, because floor(length * 0.9) can miss by one.
-    first = int(length * percentages[0] / 100)
-    second = int(length * (percentages[0] + percentages[1]) / 100)
-    return slice(0, first), slice(first, second), slice(second, length)
-
-
-def _total_progress(
-    progress: Callable[[int, int], None] | None, sources: list[Source], passes: int
-) -> Callable[[int], None]:
+def _report_to(progress: ProgressCallback | None, sources: list[Source], passes: int) -> Callable[[int], None]:
+    """A function to be called with the bytes of each block; it calls ``progress`` with the sum and the total."""
     total = passes * sum(source.size for source in sources)
     done = 0
 
@@ -202,9 +171,38 @@ def _total_progress(
     return report
 
 
+def split(length: int, fractions: str | Sequence[float | str]) -> tuple[slice, slice, slice]:
+    """Cut a text into training, validation and test parts, in this order and without a gap.
+
+    Args:
+        length: of the text, in symbols.
+        fractions: percentages for training, validation and, optionally, test: "90/10/0", "90/10", or a tuple.
+
+    Returns:
+        Three slices; borders are rounded down.
+
+    Raises:
+        ConfigError: ``fractions`` are not two or three percentages that sum to 100, the first above 0.
+    """
+    parts = fractions.split("/") if isinstance(fractions, str) else fractions
+    parts = [str(part).strip() for part in parts]
+    shown = brief("/".join(parts))
+    if len(parts) not in (2, 3) or not all(_PERCENT.fullmatch(part) for part in parts):
+        raise ConfigError(f"the split {shown} must be percentages like 90/10/0: training/validation/test")
+    percentages = [Fraction(part) for part in parts]
+    if sum(percentages) != 100:
+        raise ConfigError(f"the split {shown} must sum to 100, not {float(sum(percentages)):g}")
+    if not percentages[0]:
+        raise ConfigError(f"the split {shown} leaves nothing to train on: the first part must be above 0")
+    # With floats, floor(length * 0.9) can miss by one.
+    first = int(length * percentages[0] / 100)
+    second = int(length * (percentages[0] + percentages[1]) / 100)
+    return slice(0, first), slice(first, second), slice(second, length)
+
+
 @dataclass
 class Parts:
-    """The texts of a run, as ids: train (N,), validation and test, either may be empty."""
+    """The parts of a text, as ids: ``train`` (N,), ``validation`` and ``test``; the last two may be empty."""
 
     train: np.ndarray
     validation: np.ndarray
@@ -212,7 +210,7 @@ class Parts:
 
     @classmethod
     def of(cls, ids: np.ndarray, fractions: str) -> "Parts":
-        """Cut ids by fractions like "90/10/0"; a text that leaves nothing to train on is not cut.
+        """Cut ids by fractions like "90/10/0". If fewer than 2 symbols were left to train on, all are for training.
 
         Raises:
             ConfigError: the fractions are not usable.

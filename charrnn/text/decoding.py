@@ -1,4 +1,4 @@
-"""A pass over texts: decoded, joined, and on the way counted or turned into ids."""
+"""Decodes and joins texts in one pass over them, and counts their symbols or turns them into ids on the way."""
 
 import codecs
 import difflib
@@ -16,22 +16,22 @@ from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Unknown, Vocabulary, code_points
 
 _NEWLINE = 10
-# Python's names for how hosts and literals are written; what they cannot decode they tell in ways of their own.
-_NO_TEXTS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
+# Codecs of Python for host names and literals. Their decoders report errors in other ways than text encodings.
+_NOT_FOR_TEXTS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
 
 
 def check_encoding(name: str) -> str:
     """The canonical name of a text encoding.
 
     Raises:
-        CorpusError: there is no such encoding (with the nearest one).
+        CorpusError: there is no such encoding; the message has the nearest one.
     """
     if _is_text_encoding(name):
         return codecs.lookup(name).name
     known = {*encodings.aliases.aliases, *encodings.aliases.aliases.values(), "latin-1"}
     known = sorted(alias.replace("_", "-") for alias in known)
     near = difflib.get_close_matches(name.lower().replace("_", "-"), known, len(known))
-    # Python's list also has what is no text encoding: base64, zip.
+    # Python's list also has codecs that are not text encodings: base64, zip.
     near = next(filter(_is_text_encoding, near), None)
     guess = f"did you mean {near}?" if near else "for example utf-8, utf-16, latin-1, cp1252"
     raise CorpusError(f"unknown encoding {brief(name)}: {guess}")
@@ -41,40 +41,43 @@ def _is_text_encoding(name: str) -> bool:
     try:
         "".encode(name)
         codecs.getincrementaldecoder(name)
-        return codecs.lookup(name).name not in _NO_TEXTS
+        return codecs.lookup(name).name not in _NOT_FOR_TEXTS
     except (LookupError, ValueError):
         return False
 
 
 def marked_encoding(source: Source) -> str | None:
-    """The encoding, ``utf-16`` or ``utf-32``, whose byte-order mark a source begins with, or None."""
+    """``utf-16`` or ``utf-32`` if a source begins with the byte-order mark of this encoding, else None."""
     start = next(source.blocks(), b"")
     return next((encoding for mark, encoding in BYTE_ORDER_MARKS if start.startswith(mark)), None)
 
 
 class Pass:
-    """One pass over some sources, by ``counts`` or by ``ids``, whichever is called, and once only.
+    """One pass over some sources: call either ``counts`` or ``ids``, once.
 
-    The texts are joined as they are, with a newline between two of which the first doesn't end with one.
-    After the pass, ``sha256`` is the hash object over the raw bytes of all sources in order, ``notes`` are
-    sentences for the user about what was met.
+    The texts are joined; between two of them comes a newline if the first does not end with one.
 
     Args:
-        sources: what to read.
+        sources: the texts.
         codec: the canonical name of their encoding, or None to read bytes.
-        report: called with the number of bytes in each block.
-        choice: whether messages may advise to read bytes, where a model does not settle that.
+        report: called with the number of bytes of each block.
+        offer_bytes: whether messages may advise to pass ``--bytes``.  It is False if a model decides between bytes and
+            characters.
+
+    Attributes:
+        sha256: after the pass, the hash object over the raw bytes of all sources in order.
+        notes: after the pass, sentences for the user about what was found.
     """
 
     def __init__(
-        self, sources: Sequence[Source], codec: str | None, report: Callable[[int], None], choice: bool = True
+        self, sources: Sequence[Source], codec: str | None, report: Callable[[int], None], offer_bytes: bool = True
     ):
         self.sha256 = hashlib.sha256()
         self.notes: list[str] = []
         self._sources = sources
         self._codec = codec
         self._report = report
-        self._choice = choice
+        self._offer_bytes = offer_bytes
         self._with_mark: list[str] = []
         self._with_crlf: list[str] = []
 
@@ -94,13 +97,16 @@ class Pass:
         return dict(zip(symbols, totals[used].tolist(), strict=True))
 
     def ids(self, vocabulary: Vocabulary, unknown: Unknown, kind: str) -> Iterator[np.ndarray]:
-        """The text's ids in blocks of ``vocabulary.dtype``.
+        """The text's ids, in blocks (n,) of ``vocabulary.dtype``.
 
-        Symbols that are not in the vocabulary are treated as ``unknown`` says; a note calls them ``kind``.
+        Args:
+            vocabulary: the symbols.
+            unknown: what to do with a symbol that is not in the vocabulary, as in ``Vocabulary.encode``.
+            kind: "unknown" or "rare", as a note calls the symbols that were left out or replaced.
 
         Raises:
             CorpusError: a source cannot be read, or is not in the encoding.
-            VocabularyError: there is such a symbol, and ``unknown`` says that it is an error.
+            VocabularyError: a symbol is not in the vocabulary and ``unknown`` is "error".
         """
         changed = 0
         distinct: set[int] = set()
@@ -128,7 +134,7 @@ class Pass:
             self.notes.append(f"{changed:,} {kind} {noun} ({len(distinct):,} distinct) {done}")
 
     def _points(self) -> Iterator[tuple[Source, np.ndarray]]:
-        """The joined text as code points or bytes: unsigned arrays, none of them empty, each with its source."""
+        """The joined text in blocks: the source, and code points or bytes as an unsigned array, never empty."""
         last_source, last = None, _NEWLINE
         for source in self._sources:
             at_start = True
@@ -146,13 +152,14 @@ class Pass:
             self.notes.append(f"CRLF line ends were found, and kept, in {_some(self._with_crlf)}")
 
     def _decode(self, source: Source) -> Iterator[np.ndarray]:
+        """The code points, or the bytes, of one source in blocks, which may be empty."""
         if self._codec is None:
             for data in self._raw(source):
                 yield np.frombuffer(data, np.uint8)
             return
         decoder = codecs.getincrementaldecoder(self._codec)()
         position = 0
-        before, crlf = "", False  # the last character so far
+        before, crlf = "", False  # the last character of the blocks before; whether a CRLF was found
         for data in itertools.chain(self._raw(source), [b""]):  # the empty block flushes the decoder
             if not position and b"\0" in data[:SNIFFED] and not is_wide(self._codec):
                 raise CorpusError(self._refusal(source, *describe_binary(data)))
@@ -174,19 +181,20 @@ class Pass:
             self._with_crlf.append(source.name)
 
     def _raw(self, source: Source) -> Iterator[bytes]:
+        """The blocks of a source, hashed and reported."""
         for data in source.blocks():
             self.sha256.update(data)
             self._report(len(data))
             yield data
 
     def _undecodable(self, source: Source, error: UnicodeError, position: int) -> str:
-        """What to say about bytes that cannot be decoded; ``position`` is where the bytes read so far end."""
+        """The message about bytes that cannot be decoded; ``position`` is the number of bytes given to the decoder."""
         codec = self._codec
         encoding = codec.upper() if codec.startswith("utf") else codec
         advice = "pass --encoding latin-1 (or another)" if codec == "utf-8" else "pass another --encoding"
         if not isinstance(error, UnicodeDecodeError):
             return self._refusal(source, f"this is not {encoding} ({error})", advice)
-        # The decoder's index is into what it held back and was given last: bytes that end where the reading does.
+        # error.object is the end of the bytes read so far: those that the decoder had kept, and the last block.
         offset = position - len(error.object) + error.start
         known = describe_binary(next(source.blocks(), b""))
         if known and (offset == 0 or not is_wide(codec)):
@@ -195,11 +203,11 @@ class Pass:
         return self._refusal(source, f"byte 0x{byte:02X} at offset {offset} (line {line}) is not {encoding}", advice)
 
     def _refusal(self, source: Source, what: str, advice: str) -> str:
-        if self._choice:
+        if self._offer_bytes:
             advice += ", or --bytes" if advice.startswith("pass") else ", or pass --bytes"
         return f"{source.name}: {what}; {advice}"
 
 
 def _some(names: list[str]) -> str:
-    """Names for a sentence: all of them if they are few."""
+    """Names for a sentence: all if they are at most three, else their number and the first."""
     return ", ".join(names) if len(names) <= 3 else f"{len(names):,} files, first {names[0]}"

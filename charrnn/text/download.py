@@ -1,6 +1,6 @@
-"""A text of the catalog on this machine: fetched, continued where it broke off, and verified by its SHA-256.
+"""Downloads a text of the catalog: over https only, resumed where it broke off, verified by its SHA-256.
 
-Bytes from a server: over https and no other way, from where a broken transfer ended, without waiting for ever.
+``download`` looks after the files on the disk; ``Transfer`` talks to the server.
 """
 
 import hashlib
@@ -13,36 +13,48 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from charrnn.errors import CorpusError
+from charrnn.records import ProgressCallback
 from charrnn.system.files import flush_folder, lock_file
 from charrnn.text.catalog import CatalogEntry
 
-Report = Callable[[int, int], None]
+TIMEOUT = 30.0  # seconds without a byte
+STALL_SECONDS, STALL_BYTES = 60.0, 20_000  # a transfer fails if fewer bytes come in so many seconds
+
+_BLOCK = 1 << 16
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_VALIDATOR = re.compile(r'"[!#-~]{0,200}"|[A-Za-z]{3}, [A-Za-z0-9: ]{1,40}')  # a strong ETag, or a date
 
 
 def download(
-    entry: CatalogEntry, folder: Path | None = None, progress: Report | None = None, *, loopback_http: bool = False
+    entry: CatalogEntry,
+    folder: Path | None = None,
+    progress: ProgressCallback | None = None,
+    *,
+    loopback_http: bool = False,
 ) -> Path:
-    """Fetch a text and return its path, ``NAME.txt`` in the folder; a good one that is there already is kept.
+    """Fetch a text and return its path, ``NAME.txt`` in the folder. A file that already is this text is kept.
 
-    What has arrived is kept in ``NAME.txt.part`` until it is whole, so that a broken download is continued; what the
-    server knows it by is kept beside it, so that a text that has changed meanwhile comes from its start at once.  When
-    the whole that was continued is not the text of the catalog all the same, it is fetched once from the start.
+    Until the text is complete, its bytes are in ``NAME.txt.part``, so that a broken download can be resumed.  Beside it
+    ``NAME.txt.part.validator`` has the validator of the server (ETag or date), so that the server sends the text from
+    its start if it has changed since.  If a resumed download nevertheless has the wrong SHA-256, it is fetched once
+    more from the start.
 
     Args:
         entry: which text; not a built-in one.
-        folder: where to, by default the user's corpora folder; it is made if need be.
-        progress: called with the bytes that are there and the bytes to be had.
-        loopback_http: allow plain http to this very machine, for tests.
+        folder: the folder for the file, by default the user's corpora folder; it is made if it is missing.
+        progress: called with the bytes that have arrived and the bytes of the text.
+        loopback_http: allow plain http to this machine itself, for tests.
 
     Raises:
-        CorpusError: the address is not https, the network or the disk fails, another process is at it, or what came has
-            another size or SHA-256 than the catalog says (then it is deleted).
+        CorpusError: the address is not https, the network or the disk fails, another process downloads the same text,
+            or the bytes have another size or SHA-256 than the catalog says (then they are deleted).
     """
     if entry.kind != "download":
         raise CorpusError(f"{entry.name} is not a download: it is built on this machine")
@@ -51,8 +63,10 @@ def download(
     report = progress or (lambda done, total: None)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file() and _is_the_text(entry, path):
-            return path
+        if path.is_file():
+            with path.open("rb") as file:
+                if _digest(file) == entry.sha256:
+                    return path
         for place in (path, part, _validator_of(part)):
             _require_plain(place)
         with _locked(part) as file:
@@ -60,26 +74,26 @@ def download(
         _validator_of(part).unlink(missing_ok=True)
         part.replace(path)
         flush_folder(path.parent)
-    except _NotTheTextError as error:
+    except _WrongTextError as error:
         for place in (part, _validator_of(part)):
             place.unlink(missing_ok=True)
         raise CorpusError(str(error)) from None
-    except OSError as error:  # of the disk: those of the network are CorpusErrors already
+    except OSError as error:  # an error of the disk; errors of the network are CorpusErrors
         raise CorpusError(f"{error.filename or part}: {error.strerror or error}") from None
     return path
 
 
-class _NotTheTextError(Exception):
-    """What arrived can never become the text."""
+class _WrongTextError(Exception):
+    """The bytes that arrived cannot become the text, whatever is appended."""
 
 
 def _validator_of(part: Path) -> Path:
-    """The file with what the server knows a part by."""
+    """The file with the validator of a part file."""
     return part.with_name(part.name + ".validator")
 
 
-def _complete(entry: CatalogEntry, file: BinaryIO, part: Path, report: Report, loopback_http: bool) -> None:
-    """Add what is missing to the part file, or begin anew; it is the text when this returns."""
+def _complete(entry: CatalogEntry, file: BinaryIO, part: Path, report: ProgressCallback, loopback_http: bool) -> None:
+    """Append the missing bytes to the part file, or fetch it anew; it is the verified text when this returns."""
     done = file.seek(0, os.SEEK_END)
     if done > entry.bytes:
         done = file.truncate(0)
@@ -93,17 +107,19 @@ def _complete(entry: CatalogEntry, file: BinaryIO, part: Path, report: Report, l
             f"{entry.name}: the download ended after {size:,} of {entry.bytes:,} bytes; try again to continue"
         )
     if size > entry.bytes:
-        raise _NotTheTextError(f"{entry.name}: the server sent more than the {entry.bytes:,} bytes of the catalog")
+        raise _WrongTextError(f"{entry.name}: the server sent more than the {entry.bytes:,} bytes of the catalog")
     digest = _digest(file)
     if digest != entry.sha256:
-        raise _NotTheTextError(
-            f"{entry.name}: the SHA-256 of what arrived begins with {digest[:12]}, that of the catalog with "
-            f"{entry.sha256[:12]}; it was deleted, try again"
+        raise _WrongTextError(
+            f"{entry.name}: the download has the SHA-256 {digest[:12]}…, but the catalog says {entry.sha256[:12]}…; "
+            "it was deleted, try again"
         )
 
 
-def _fetch(entry: CatalogEntry, file: BinaryIO, part: Path, done: int, report: Report, loopback_http: bool) -> None:
-    """Append the text from the byte ``done`` on; from the start, if the server cannot continue."""
+def _fetch(
+    entry: CatalogEntry, file: BinaryIO, part: Path, done: int, report: ProgressCallback, loopback_http: bool
+) -> None:
+    """Append the text from byte ``done`` on to the part file; write it anew if the server cannot resume."""
     place = _validator_of(part)
     known = place.read_bytes()[:1000].decode("ascii", "replace") if place.exists() else ""
     with Transfer(entry.name, entry.address, done, entry.bytes, known, loopback_http) as transfer:
@@ -120,12 +136,12 @@ def _fetch(entry: CatalogEntry, file: BinaryIO, part: Path, done: int, report: R
 
 @contextmanager
 def _locked(part: Path) -> Iterator[BinaryIO]:
-    """The part file, open to be read and appended to, while no other process has it."""
+    """The part file, open for reading and appending, and locked against other processes."""
     with part.open("a+b") as file:
         try:
             file.seek(0)
             lock_file(file)
-            # Whoever had it may just have finished: then it has got another name.
+            # The process that had the lock may just have finished the download and renamed the file.
             mine = os.path.samestat(os.fstat(file.fileno()), part.stat())
         except OSError:
             mine = False
@@ -135,14 +151,9 @@ def _locked(part: Path) -> Iterator[BinaryIO]:
 
 
 def _require_plain(path: Path) -> None:
-    """Refuse a link, which may lead elsewhere, a pipe, which may never end, and a folder in a file's place."""
+    """Refuse a link, which may lead elsewhere, a pipe, which may never end, and a folder."""
     if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
         raise CorpusError(f"{path}: not a plain file: remove it or move it away")
-
-
-def _is_the_text(entry: CatalogEntry, path: Path) -> bool:
-    with path.open("rb") as file:
-        return _digest(file) == entry.sha256
 
 
 def _digest(file: BinaryIO) -> str:
@@ -150,33 +161,26 @@ def _digest(file: BinaryIO) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-TIMEOUT = 30.0  # seconds without a byte
-SPAN, LEAST = 60.0, 20_000  # in so many seconds at least so many bytes: a server that drips is one that stalls
-
-_BLOCK = 1 << 16
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-_AGAIN = "try again to continue"
-_VALIDATOR = re.compile(r'"[!#-~]{0,200}"|[A-Za-z]{3}, [A-Za-z0-9: ]{1,40}')  # a strong ETag, or a date
-
-
 class Transfer:
-    """A text of a known size on its way, from an offset on; a context manager that is iterated over its blocks.
+    """The transfer of a text of known size from a server: a context manager, and an iterator over blocks of bytes.
 
-    ``start`` is where the bytes that come begin: at the offset asked for, or at 0 if the server cannot continue, or has
-    another text there now.  No more than one byte beyond the announced size is read.  ``validator`` is what the server
-    knows this state of the text by, its ETag or else the time of its last change, "" if it says neither.
+    At most one byte more than ``total`` is read.
 
     Args:
-        name: what messages call it.
-        address: https, or with ``loopback_http`` plain http to this very machine (for tests).
-        offset: bytes that are there already.
-        total: its size in bytes.
-        validator: that of the bytes that are there already, "" if it is not known.
+        name: what messages call the text.
+        address: https, or with ``loopback_http`` plain http to this machine itself (for tests).
+        offset: number of bytes that are on the disk already.
+        total: size of the text in bytes.
+        validator: the validator of the bytes on the disk, "" if it is not known.
+
+    Attributes:
+        start: position in the text of the first byte that comes: ``offset``, or 0 if the server cannot resume or has
+            another text now.
+        validator: the server's ETag of the text, or else the date of its last change, "" if it sends neither.
 
     Raises:
-        CorpusError: the address or one that it leads to is not https, the certificate is not trusted, the server
-            refuses, stalls, drips, or offers a text of another size.
+        CorpusError: the address or a redirection is not https, the certificate is not trusted, the server refuses,
+            stalls, sends too slowly, or offers a text of another size.
     """
 
     def __init__(
@@ -192,7 +196,7 @@ class Transfer:
                 error.close()
                 if not offset or error.code != 416:
                     raise
-                # It has nothing to add, so what is there is not its text.
+                # It has no bytes after the offset, so the bytes on the disk are not its text.
                 offset = 0
                 self._response = _ask(opener, address)
         except urllib.error.HTTPError as error:
@@ -219,7 +223,7 @@ class Transfer:
         done, begun, before = self.start, time.monotonic(), self.start
         while done <= self._total:
             try:
-                # One byte more than announced is enough to know that it is too much.
+                # One byte more than announced is enough to detect a text that is too long.
                 data = self._response.read1(min(_BLOCK, self._total + 1 - done))
             except (OSError, http.client.HTTPException) as error:
                 raise self._failed(error) from None
@@ -228,13 +232,13 @@ class Transfer:
             done += len(data)
             yield data
             now = time.monotonic()
-            if now - begun > SPAN:
-                if done - before < LEAST and done < self._total:
+            if now - begun > STALL_SECONDS:
+                if done - before < STALL_BYTES and done < self._total:
                     raise self._failed(f"only {done - before:,} bytes came in {now - begun:.0f} seconds")
                 begun, before = now, done
 
     def _begin(self, offset: int) -> int:
-        """Where the answer's bytes begin, if it is one of the text."""
+        """The position in the text of the answer's first byte, after checks of the answer's headers."""
         status, headers = self._response.status, self._response.headers
         coding = headers.get("Content-Encoding", "identity")
         if status not in (200, 206) or coding != "identity":
@@ -246,12 +250,12 @@ class Transfer:
                 raise self._failed("the server sent another part than was asked for")
             start, size = offset, match[2]
         else:
-            start = 0  # it sends the whole text instead of the rest
+            start = 0  # the server sends the whole text instead of the rest
         if size is not None and size.isdecimal() and int(size) != self._total:
             raise self._failed(f"the server has {int(size):,} bytes there, the catalog says {self._total:,}", "")
         return start
 
-    def _failed(self, reason: object, advice: str = _AGAIN) -> CorpusError:
+    def _failed(self, reason: object, advice: str = "try again to continue") -> CorpusError:
         if isinstance(reason, ssl.SSLCertVerificationError):
             reason = f"the server's certificate is not trusted ({reason.verify_message})"
             advice = "check this machine's clock and network"
@@ -271,7 +275,7 @@ def _ask(
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirections to https only: urllib's own would go to http and ftp as well."""
+    """Follows redirections to https only. The handler of urllib would also follow them to http and ftp."""
 
     def __init__(self, name: str, loopback_http: bool):
         self._name, self._loopback_http = name, loopback_http
@@ -279,7 +283,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     def http_error_302(self, request: Any, file: Any, code: int, message: str, headers: Any) -> Any:
         try:
             return super().http_error_302(request, file, code, message, headers)
-        except (CorpusError, ValueError):  # not https, or no address at all: urllib leaves the answer open then
+        except (CorpusError, ValueError):  # not https, or not an address; urllib leaves the answer open then
             file.close()
             raise
 

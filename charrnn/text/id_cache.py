@@ -1,7 +1,7 @@
-"""Encoded texts, in memory or on disk.
+"""Encodes texts in memory or into files of ids, and finds these files again at the next start.
 
-Those on disk are files of ids in the user's cache folder (``corpora`` there, which may be deleted at any time).  A
-side file remembers what was made of which files, so that the next start reads nothing.
+The files are in ``corpora`` in the user's cache folder, which may be deleted at any time.  An id file has ids
+alone.  Beside it a JSON file records which text files it was made from, so that the next start need not read them.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ from charrnn.text.id_file import IdFile, checksum
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Vocabulary
 
-_FORMAT = 2  # of the id and side files; raise it when the meaning of either changes
+_FORMAT = 2  # of id files and JSON files; raise it when the meaning of either changes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID_FILE = re.compile(r"[0-9a-f]{64}\.ids")
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
-    """The ids of a text, read-only, with their vocabulary, the text's SHA-256, and notes for the user."""
+class EncodedText:
+    """The ids of a text, read-only, with their vocabulary, the SHA-256 of its bytes in hex, and notes for the user."""
 
     ids: np.ndarray | IdFile
     vocabulary: Vocabulary
@@ -42,25 +42,25 @@ class Encoded:
 
 
 def folder() -> Path:
-    """Where the files are."""
+    """The folder of the cache."""
     return cache_folder() / "corpora"
 
 
-def in_memory(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary) -> Encoded:
-    """Encode a text into memory. ``write_ids`` reads the text and writes its ids into a file."""
+def in_memory(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary) -> EncodedText:
+    """Encode a text into memory. ``write_ids`` reads the text and writes its ids into a file object."""
     buffer = io.BytesIO()
-    reading = write_ids(buffer)
+    done = write_ids(buffer)
     ids = np.frombuffer(buffer.getbuffer().toreadonly(), vocabulary.dtype)
-    return Encoded(ids, vocabulary, reading.sha256.hexdigest(), reading.notes)
+    return EncodedText(ids, vocabulary, done.sha256.hexdigest(), done.notes)
 
 
-def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, options: list[Any]) -> Encoded:
+def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, options: list[Any]) -> EncodedText:
     """Encode a text into an id file, whole or not at all.
 
     Args:
-        write_ids: reads the text and writes its ids into a file.
+        write_ids: reads the text and writes its ids into a file object.
         vocabulary: what the ids mean.
-        options: JSON values: whatever else the ids depend on, the bytes of the text apart.
+        options: JSON values of everything else that the ids depend on, except the bytes of the text.
 
     Raises:
         OSError: the folder cannot be written.
@@ -72,77 +72,75 @@ def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, optio
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            lock_file(file)  # as long as this process lives, others leave it alone
-            reading = write_ids(file)
+            lock_file(file)  # while this process lives, the others do not remove the file
+            done = write_ids(file)
             size = file.tell()
             file.flush()
             os.fsync(file.fileno())
-        sha256 = reading.sha256.hexdigest()
+        sha256 = done.sha256.hexdigest()
         path = place / f"{_digest(sha256, vocabulary.to_list(), options)}.ids"
         try:
             temporary.replace(path)
         except PermissionError:
-            # Windows does not replace a file that another process has open; then it is the one we want.
+            # Windows does not replace a file that another process has open. That file has the same ids then.
             if not path.is_file() or path.stat().st_size != size:
                 raise
     finally:
         temporary.unlink(missing_ok=True)
-    return Encoded(IdFile(path, vocabulary.dtype), vocabulary, sha256, reading.notes)
+    return EncodedText(IdFile(path, vocabulary.dtype), vocabulary, sha256, done.notes)
 
 
 def _remove_stale(place: Path) -> None:
-    """Remove what killed processes left half written."""
+    """Remove files that killed processes left half written."""
     for path in place.glob("*.part"):
-        with contextlib.suppress(OSError):  # a living one has it, or it is gone
+        with contextlib.suppress(OSError):  # a living process has locked it, or it is gone
             with path.open("r+b") as file:
                 lock_file(file)
             path.unlink()
 
 
-class SideFile:
-    """What is known about the id file that was made of some files, so that a later start need not read them.
+class Entry:
+    """The JSON file that records which id file was made from some text files.
 
-    Its name stands for the files and the options; the files' sizes and times are inside.
+    Its name is a hash of the text files' paths and the options; their sizes and times are inside.
 
     Args:
-        sources: the files.
-        options: JSON values: whatever else the outcome depends on.
+        sources: the text files.
+        options: JSON values of everything else that the ids depend on.
     """
 
     def __init__(self, sources: Sequence[Source], options: list[Any]):
         self._path = folder() / f"{_digest([[source.name, str(source.path)] for source in sources], *options)}.json"
         self._stamps = [[source.size, *source.times_ns] for source in sources]
 
-    def load(self) -> Encoded | None:
-        """What was saved, or None if there is nothing, the files have changed, or it is damaged.
+    def load(self) -> EncodedText | None:
+        """The encoded text, or None if none was saved, the text files have changed, or the cache is damaged.
 
-        The ids are read once, to be sure of them: ten times as fast as making them.
+        The id file is read once, to compare its checksum.  Encoding would take ten times as long.
         """
         content = self._content()
+        path = self._ids_path(content)
+        if path is None or content.get("files") != self._stamps:
+            return None
         try:
             vocabulary = Vocabulary.from_list(content.get("vocabulary"))
-            path = self._ids_path(content)
-            size = path.stat().st_size if path else 0
-            is_current = content.get("files") == self._stamps
-            is_intact = is_current and path is not None and content.get("crc32") == checksum(path)
-            ids = IdFile(path, vocabulary.dtype) if is_intact else None
+            ids, size, crc32 = IdFile(path, vocabulary.dtype), path.stat().st_size, checksum(path)
         except (OSError, CheckpointError):
-            return None  # missing or damaged: it is made anew
+            return None  # missing or damaged; the caller encodes the text again
         sha256, notes = content.get("sha256"), content.get("notes")
         sound = (
-            is_intact
+            content.get("crc32") == crc32
             and content.get("dtype") == vocabulary.dtype.str
-            and 0 < size == content.get("bytes")
-            and size % vocabulary.dtype.itemsize == 0
+            and 0 < ids.nbytes == size == content.get("bytes")
             and isinstance(sha256, str)
             and _SHA256.fullmatch(sha256)
             and isinstance(notes, list)
             and all(isinstance(note, str) for note in notes)
         )
-        return Encoded(ids, vocabulary, sha256, notes) if sound else None
+        return EncodedText(ids, vocabulary, sha256, notes) if sound else None
 
-    def save(self, encoded: Encoded) -> None:
-        """Record what ``on_disk`` made, and delete the id file of an earlier state of the same files.
+    def save(self, encoded: EncodedText) -> None:
+        """Record the result of ``on_disk``, and delete the id file of an earlier state of the same text files.
 
         Raises:
             OSError: the folder cannot be written.
@@ -167,15 +165,15 @@ class SideFile:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
-            return {}  # missing or damaged: as if nothing were known
+            return {}  # missing or damaged
         return content if isinstance(content, dict) else {}
 
     def _ids_path(self, content: dict[str, Any]) -> Path | None:
         name = content.get("ids")
-        # Only a name of our own making: whatever it points to may be deleted later.
+        # Accept only names of id files: ``save`` deletes this file later.
         return self._path.with_name(name) if isinstance(name, str) and _ID_FILE.fullmatch(name) else None
 
 
-def _digest(*what: Any) -> str:
-    """SHA-256, in hex, that tells apart whatever differs in these JSON values."""
-    return hashlib.sha256(json.dumps([_FORMAT, *what]).encode()).hexdigest()
+def _digest(*values: Any) -> str:
+    """SHA-256, in hex, of JSON values."""
+    return hashlib.sha256(json.dumps([_FORMAT, *values]).encode()).hexdigest()

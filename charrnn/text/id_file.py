@@ -1,6 +1,7 @@
-"""Ids of a text in a file, read where they are needed.
+"""A vector of ids in a file, of which only the parts that are needed are read.
 
-Not memory-mapped: a process dies of SIGBUS where a mapped file is cut short or its disk fails, but reading raises.
+The file is not memory-mapped: if a mapped file is cut short or its disk fails, SIGBUS kills the process; a failed read
+raises an exception.
 """
 
 import itertools
@@ -12,30 +13,30 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, os_errors_as
 
 _BLOCK = 1 << 20
 
 
 class IdFile:
-    """A read-only vector of ids (N,), like an array in what readers of texts do with one.
+    """A read-only vector of ids (N,) that can be indexed like an array.
 
-    Slices are again such vectors and read nothing; an array of places gives the ids there as an array of its shape, in
-    as few reads as there are stretches in its columns; ``np.asarray`` reads everything.
+    A slice of step 1 is again an ``IdFile`` and reads nothing.  An array of positions gives an array of ids of the same
+    shape; consecutive positions in a column of it take one read.  ``np.asarray`` reads everything.
 
     Args:
-        path: the file; it is kept open, and so may be deleted.
+        path: the file.  It is kept open, so it may be deleted.
         dtype: of an id.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
     """
 
     ndim = 1
 
     def __init__(self, path: Path, dtype: np.dtype):
         self.path, self.dtype = path, dtype
-        self._file = _Open(path)
+        self._file = _OpenFile(path)
         self._start, self._length = 0, os.fstat(self._file.handle).st_size // dtype.itemsize
 
     def __len__(self) -> int:
@@ -58,7 +59,7 @@ class IdFile:
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         if copy is False:
-            raise ValueError("ids in a file cannot be had without reading them")
+            raise ValueError("ids in a file cannot become an array without a copy")
         return self._read(0, self._length).astype(dtype or self.dtype, copy=False)
 
     def astype(self, dtype, **how) -> np.ndarray:
@@ -69,13 +70,13 @@ class IdFile:
         if isinstance(where, slice):
             start, stop, step = where.indices(self._length)
             return self._part(start, max(stop - start, 0)) if step == 1 else np.asarray(self)[where]
-        places = np.asarray(where)
-        if places.dtype == bool:
-            return np.asarray(self)[places]
-        if places.size and not -self._length <= places.min() <= places.max() < self._length:
+        positions = np.asarray(where)
+        if positions.dtype == bool:
+            return np.asarray(self)[positions]
+        if positions.size and not -self._length <= positions.min() <= positions.max() < self._length:
             raise IndexError(f"there are {self._length:,} ids: none at {where}")
-        found = self._gather(np.where(places < 0, places + self._length, places))
-        return found[0] if places.ndim == 0 else found
+        found = self._gather(np.where(positions < 0, positions + self._length, positions))
+        return found[0] if positions.ndim == 0 else found
 
     def _part(self, start: int, length: int) -> "IdFile":
         part = object.__new__(IdFile)
@@ -83,29 +84,27 @@ class IdFile:
         part._start, part._length = self._start + start, length
         return part
 
-    def _gather(self, places: np.ndarray) -> np.ndarray:
-        """The ids at places (…), column by column: batch rows of a text are stretches of it."""
-        columns = np.atleast_1d(places).T.reshape(-1)
+    def _gather(self, positions: np.ndarray) -> np.ndarray:
+        """The ids at positions (…), read column by column: a column of a window (T, B) is contiguous in the text."""
+        columns = np.atleast_1d(positions).T.reshape(-1)
         found = np.empty(columns.shape, self.dtype)
         bounds = [0, *(np.flatnonzero(np.diff(columns) != 1) + 1).tolist(), len(columns)]
         for first, stop in itertools.pairwise(bounds):
             if stop > first:
                 found[first:stop] = self._read(int(columns[first]), stop - first)
-        return np.ascontiguousarray(found.reshape(places.T.shape).T)
+        return np.ascontiguousarray(found.reshape(positions.T.shape).T)
 
     def _read(self, start: int, count: int) -> np.ndarray:
         size = count * self.dtype.itemsize
-        try:
+        with os_errors_as(CorpusError, f"{self.path}: delete this file and try again, it cannot be read"):
             data = self._file.read((self._start + start) * self.dtype.itemsize, size)
-        except OSError as error:
-            raise CorpusError(f"{self.path}: cannot read: {error.strerror or error}; delete it and try again") from None
         if len(data) < size:
             raise CorpusError(f"{self.path}: was cut short while it was in use; start again, and it is made anew")
         return np.frombuffer(data, self.dtype)
 
 
-class _Open:
-    """A file that is open as long as somebody needs it."""
+class _OpenFile:
+    """A file that stays open until the last ``IdFile`` on it is deleted."""
 
     def __init__(self, path: Path):
         self.handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -113,9 +112,9 @@ class _Open:
         self._lock = threading.Lock()
 
     def read(self, offset: int, size: int) -> bytes | bytearray:
-        """``size`` bytes from ``offset`` on, fewer only where the file ends."""
+        """``size`` bytes from ``offset`` on, or fewer if the file ends before."""
         data = self._read_once(offset, size)
-        while 0 < len(data) < size:  # a system reads no more than 2 GB at a time
+        while 0 < len(data) < size:  # one call reads at most 2 GB
             more = self._read_once(offset + len(data), size - len(data))
             if not more:
                 break
@@ -126,16 +125,16 @@ class _Open:
     def _read_once(self, offset: int, size: int) -> bytes:
         if hasattr(os, "pread"):
             return os.pread(self.handle, size, offset)
-        with self._lock:  # Windows
+        with self._lock:  # Windows has no pread
             os.lseek(self.handle, offset, os.SEEK_SET)
             return os.read(self.handle, size)
 
 
 def checksum(path: Path) -> int:
-    """The CRC-32 of a file: against accidents, not against people.
+    """The CRC-32 of a file. It finds accidental damage, not forgery.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     crc = 0
     with path.open("rb") as file:

@@ -1,7 +1,8 @@
-"""What a checkpoint says of its text, held against what is there before any of it is read.
+"""Checks cheaply whether files can still be the text that a checkpoint was trained on.
 
-The checkpoint may be anybody's.  A pipe or a device may never end, nor may what the system makes up as it is read
-(/proc: files of 0 bytes); a folder may be the whole disk; and any number of characters is soon written down.
+The check looks at sizes and reads almost nothing, because the checkpoint that names the files may come from a stranger.
+A pipe or a device may never end, nor may a file that the system generates while it is read (/proc: files of 0 bytes); a
+folder may be a whole disk; and a checkpoint may claim any number of characters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,44 +16,48 @@ from charrnn.text.decoding import check_encoding
 from charrnn.text.sources import files_below
 
 MOST_FILES = 20_000  # below the folders that a checkpoint names
-MOST_BYTES = 16  # for a character: more than any encoding takes, and none takes less than one; some may be skipped
+MOST_BYTES = 16  # a character: no encoding takes more; the rest allows for characters that were skipped
 
 
-def can_be(sources: Sequence[str], facts: Mapping[str, Any]) -> bool:
-    """Whether these files and folders together can be the text of which a checkpoint says ``facts``.
+def may_match(sources: Sequence[str], corpus: Mapping[str, Any]) -> bool:
+    """Whether files and folders together can be the text of a checkpoint, by their sizes.
 
-    Their sizes decide: exactly the bytes that the checkpoint says, or, if there is no folder among them, one to
-    MOST_BYTES bytes for a character, since a file may have been edited.  Of a folder the beginnings of files are read,
-    to know the binary ones, until there are more bytes than that.
+    They can if they have exactly the bytes that the checkpoint recorded.  Files without a folder among them also can if
+    they have one to ``MOST_BYTES`` bytes for each recorded character, because a file may have been edited since.  In
+    folders the first 8 KB of each file are read, to leave out binary files, until more bytes than recorded are found.
+
+    Args:
+        sources: paths and names of the catalog.
+        corpus: what the checkpoint says of its text: ``characters``, ``as_bytes``, ``encoding`` and perhaps ``bytes``.
     """
     try:
-        return _can_be([_place(source) for source in sources], facts)
+        return _may_match([_path(source) for source in sources], corpus)
     except (OSError, CorpusError):
         return False
 
 
-def _can_be(places: list[Path], facts: Mapping[str, Any]) -> bool:
-    named = [(place, place.stat().st_size) for place in places if place.is_file()]
-    listings = [files_below(place, MOST_FILES) for place in places if place.is_dir()]
-    if len(named) + len(listings) < len(places):
+def _may_match(paths: list[Path], corpus: Mapping[str, Any]) -> bool:
+    sizes = [path.stat().st_size for path in paths if path.is_file()]
+    listings = [files_below(path, MOST_FILES) for path in paths if path.is_dir()]
+    if len(sizes) + len(listings) < len(paths):
         return False
-    files = [(listing, *file) for listing in listings for file in listing.files]
-    # Where files are joined, there may be a newline that none of them has.
-    least, most = facts["characters"] - len(named), MOST_BYTES * facts["characters"]
-    size = sum(size for _, size in named)
-    if listings or size == facts.get("bytes"):
-        least = most = facts.get("bytes", -1)
-    if len(files) > MOST_FILES or size + sum(size for *_, size in files) < least:
+    below = [(listing, path, size) for listing in listings for path, size in listing.files]
+    size = sum(sizes)
+    # Joining adds at most one newline a file, which is a character without a byte in any file.
+    least, most = corpus["characters"] - len(sizes), MOST_BYTES * corpus["characters"]
+    if listings or size == corpus.get("bytes"):
+        least = most = corpus.get("bytes", -1)
+    if len(below) > MOST_FILES or size + sum(each for *_, each in below) < least:
         return False
-    wide = not facts["as_bytes"] and is_wide(check_encoding(facts["encoding"]))
-    for listing, path, bytes_of_it in files:
+    wide = not corpus["as_bytes"] and is_wide(check_encoding(corpus["encoding"]))
+    for listing, path, size_below in below:
         if size > most:
             return False
-        size += bytes_of_it if listing.is_text(path, wide) else 0
+        size += size_below if listing.is_text(path, wide) else 0
     return size > 0 and least <= size <= most
 
 
-def _place(source: str) -> Path:
-    """Where a source is: itself, or the file of a name in the catalog."""
+def _path(source: str) -> Path:
+    """The path of a source: itself if it exists, or else the file of this name in the catalog."""
     entry = None if exists(Path(source)) else load_catalog().get(source)
     return Path(source) if entry is None else entry.path()

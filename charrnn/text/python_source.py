@@ -1,4 +1,4 @@
-"""A corpus that every user already has: the sources of Python's own standard library."""
+"""Builds a corpus that every user already has: the sources of Python's standard library."""
 
 import hashlib
 import os
@@ -6,9 +6,10 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, os_errors_as
+from charrnn.system.files import write_durably
 
-# Not the library itself (installed packages, tests, bundled wheels), or tables rather than code.
+# Folders that are not the library itself (installed packages, tests, bundled wheels) or hold tables, not code.
 _SKIPPED_FOLDERS = {
     "__pycache__",
     "_bundled",
@@ -23,19 +24,19 @@ _SKIPPED_FOLDERS = {
     "tests",
     "turtledemo",
 }
-_SKIPPED_PREFIX = "_sysconfigdata"  # how this Python was compiled, paths of the building machine included
+_SKIPPED_PREFIX = "_sysconfigdata"  # generated files: they have paths of the machine that compiled this Python
 _ALLOWED = frozenset(b"\n\t") | frozenset(range(0x20, 0x7F))
 
 
 def python_sources(limit: int = 2_000_000) -> str:
     """Files of this Python's standard library, joined by an empty line, at most ``limit`` characters in all.
 
-    Only whole files of printable ASCII, tabs and newlines are taken (line ends of Windows become newlines),
-    so that the vocabulary stays below 98 characters.  Their order is that of the hashes of their names: the
-    same on every machine with the same Python, and a mixture of all packages however low the limit.
+    Only whole files of printable ASCII, tabs and newlines are taken (CRLF becomes a newline), so that the vocabulary
+    has at most 97 characters.  Files are sorted by the hashes of their names.  So the order is the same on every
+    machine with the same Python, and even a low limit gives a mixture of all packages.
 
     Raises:
-        CorpusError: no sources are installed, or none is as short as the limit.
+        CorpusError: no sources are installed, or every file is longer than the limit.
     """
     folder = Path(sysconfig.get_paths()["stdlib"])
     texts: list[str] = []
@@ -60,33 +61,23 @@ def python_sources(limit: int = 2_000_000) -> str:
 def write_python_sources(path: Path, limit: int = 2_000_000) -> int:
     """Write ``python_sources`` to a file, whole or not at all, and return its length in characters.
 
-    Folders on the way are made; a file in the way is replaced.
+    Missing folders are made; an existing file is replaced.
 
     Raises:
         CorpusError: there are no sources, or the file cannot be written.
     """
     text = python_sources(limit)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with os_errors_as(CorpusError, f"{path}: cannot be written"):
         try:
-            with temporary.open("wb") as file:
-                file.write(text.encode("ascii"))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except FileExistsError:
-        raise CorpusError(f"{path}: cannot write: {path.parent} is not a folder") from None
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot write: {error.strerror or error}") from None
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise CorpusError(f"{path}: cannot be written ({path.parent} is not a folder)") from None
+        write_durably(path, text.encode("ascii"))
     return len(text)
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The library's files in the order of the hashes of their names."""
+    """The library's files, sorted by the hashes of their names."""
     names = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name not in _SKIPPED_FOLDERS]
@@ -100,11 +91,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> bytes | None:
-    """A file's bytes with plain newlines and one at the end, or None if it does not suit."""
+    """A file's bytes with plain newlines and one of them at the end, or None if the file is not taken."""
     try:
         data = path.read_bytes().replace(b"\r\n", b"\n").rstrip(b"\n")
     except OSError:
-        return None  # a file of the library that this user may not read is as good as not installed
+        return None  # a file that this user may not read counts as not installed
     if not data or not _ALLOWED.issuperset(data):
         return None
     return data + b"\n"

@@ -1,18 +1,16 @@
-"""Where texts come from: files, folders and pipes, found by what the user calls them, read as blocks of bytes.
-
-The files of a folder: those that may be texts, and what there is beside them.
-"""
+"""Finds the files behind what the user named (files, folders, pipes, names of the catalog) and reads them in blocks."""
 
 import codecs
 import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, os_errors_as
 from charrnn.text.binary import SNIFFED, is_wide
 from charrnn.text.catalog import find_text
 
@@ -21,9 +19,14 @@ BLOCK = 1 << 20  # bytes read at a time
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read, or bytes that were read already (then ``path`` is None); messages call it ``name``.
+    """A file to read, or bytes that have been read already.
 
-    ``times_ns`` are those of its last change: of the content, and of anything about it.
+    Attributes:
+        name: what messages call it.
+        size: in bytes.
+        path: the file, or None if the bytes are in ``data``.
+        times_ns: when the file's content changed last, and when anything about the file changed last.
+        data: the bytes, if there is no ``path``.
     """
 
     name: str
@@ -34,13 +37,13 @@ class Source:
 
     @classmethod
     def from_path(cls, path: Path, name: str | None = None) -> "Source":
-        """A source for a file. A pipe or a device is read at once, because it can be read only once.
+        """A source for a file. A pipe or a terminal is read at once, because it can be read only once.
 
         Raises:
-            CorpusError: it cannot be read.
+            CorpusError: ``path`` is a folder or another device, or cannot be read.
         """
         name = name or str(path)
-        try:
+        with _reading(name):
             status = path.stat()
             if stat.S_ISDIR(status.st_mode):
                 raise CorpusError(f"{name}: this is a folder: name one of its files")
@@ -48,9 +51,7 @@ class Source:
                 raise CorpusError(f"{name}: this is a device: name a file, or pipe its content in and name it with -")
             if not stat.S_ISREG(status.st_mode):
                 return cls.from_data(path.read_bytes(), name)
-        except OSError as error:
-            raise _unreadable(name, error) from None
-        # The second cannot be set back by hand, and tells of changes within one tick of the first.
+        # Nobody can set st_ctime back by hand. It also shows a second change within one tick of st_mtime.
         return cls(name, status.st_size, path.absolute(), (status.st_mtime_ns, status.st_ctime_ns))
 
     @classmethod
@@ -60,18 +61,16 @@ class Source:
 
     @classmethod
     def from_stdin(cls, stream: BinaryIO | None = None) -> "Source":
-        """A source for all that standard input, or another stream, has to give.
+        """A source for everything that standard input, or another stream, still contains.
 
         Raises:
-            CorpusError: it is closed, or cannot be read.
+            CorpusError: the stream is closed or cannot be read.
         """
         stream = stream or getattr(sys.stdin, "buffer", None)
         if stream is None:
             raise CorpusError("standard input is closed: give a file, or pipe a text in")
-        try:
+        with _reading("standard input"):
             return cls.from_data(stream.read(), "standard input")
-        except OSError as error:
-            raise _unreadable("standard input", error) from None
 
     def blocks(self) -> Iterator[bytes]:
         """The raw bytes, ``BLOCK`` at a time.
@@ -83,12 +82,9 @@ class Source:
             for start in range(0, len(self.data), BLOCK):
                 yield self.data[start : start + BLOCK]
             return
-        try:
-            with self.path.open("rb") as file:
-                while data := file.read(BLOCK):
-                    yield data
-        except OSError as error:
-            raise _unreadable(self.name, error) from None
+        with _reading(self.name), self.path.open("rb") as file:
+            while data := file.read(BLOCK):
+                yield data
 
     def loaded(self) -> "Source":
         """The same source with all its bytes in memory.
@@ -99,29 +95,96 @@ class Source:
         return self if self.path is None else Source.from_data(b"".join(self.blocks()), self.name)
 
     def line_at(self, offset: int, encoding: str) -> int:
-        """The line, counted from 1, that the byte at ``offset`` is in; all before it must be decodable."""
+        """The number, from 1, of the line with the byte at ``offset``. All bytes before it must be decodable."""
         decoder = codecs.getincrementaldecoder(encoding)()
         lines = 1
         for data in self.blocks():
             try:
                 lines += decoder.decode(data[:offset]).count("\n")
             except UnicodeError:
-                break  # UTF-32 misses its mark only after so many bytes: there is no line before
+                break  # UTF-32 reports a missing byte-order mark only after some bytes: no line has ended before
             offset -= len(data)
             if offset <= 0:
                 break
         return lines
 
 
+@dataclass
+class Listing:
+    """The content of a folder and of the folders below it, without hidden files and folders.
+
+    Attributes:
+        files: paths and sizes (bytes) of the regular files, sorted by their paths.  Files of 0 bytes are left out: they
+            add nothing to a text, and the system may generate their content without end while it is read (/proc).
+        others: number of pipes, devices, sockets and dead links.
+        unreadable: files and folders that cannot be read, each with the reason.
+    """
+
+    files: list[tuple[Path, int]] = field(default_factory=list)
+    others: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+    def add(self, path: Path) -> None:
+        """Sort in one more path, without opening it."""
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            self.others += 1
+        except OSError as error:
+            self.unreadable.append(f"{path}: {error.strerror or error}")
+        else:
+            if not stat.S_ISREG(status.st_mode):
+                self.others += 1
+            elif status.st_size:
+                self.files.append((path, status.st_size))
+
+    def texts(self, wide: bool) -> list[Path]:
+        """The files that may be texts. A file that cannot be opened is added to ``unreadable``."""
+        return [path for path, _ in self.files if self.is_text(path, wide)]
+
+    def is_text(self, path: Path, wide: bool) -> bool:
+        """Whether a file can be read and has no NUL in its first 8 KB, which the ``wide`` encodings may have."""
+        try:
+            with path.open("rb") as file:
+                return b"\0" not in file.read(SNIFFED) or wide
+        except OSError as error:
+            self.unreadable.append(f"{path}: {error.strerror or error}")
+            return False
+
+
+def files_below(folder: Path, most: int | None = None) -> Listing:
+    """List a folder and the folders below it. No file is opened.
+
+    Raises:
+        CorpusError: ``folder`` cannot be read, or there are more than ``most`` files.
+    """
+    found = Listing()
+
+    def fail(error: OSError) -> None:
+        if error.filename is None or Path(error.filename) == folder:
+            raise CorpusError(f"{folder}: cannot be read ({error.strerror or error})")
+        found.unreadable.append(f"{error.filename}: {error.strerror or error}")
+
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                found.add(Path(place, name))
+        if most is not None and len(found.files) > most:
+            raise CorpusError(f"{folder}: more than {most:,} files")
+    found.files.sort(key=lambda file: file[0].parts)
+    return found
+
+
 def find_sources(
     sources: Sequence[str | Path], codec: str | None, stdin: BinaryIO | None = None
 ) -> tuple[list[Source], list[str]]:
-    """The files behind what the user named, in order, and notes about those left out.
+    """The files behind the names that the user gave, in order, and notes about files that were left out.
 
     Args:
-        sources: files; folders, for all files below them that are neither hidden nor binary and can be read;
-            names in the catalog; ``-`` for standard input.  Of several, empty files are left out.
-        codec: the canonical name of the encoding the files are in, or None if they are to be read as bytes.
+        sources: files; folders (all files below them that are not hidden, not binary and can be read); names in the
+            catalog; ``-`` for standard input.  If there are several, empty files are left out.
+        codec: the canonical name of the files' encoding, or None to read bytes.
         stdin: the stream that ``-`` reads, by default the process's own.
 
     Raises:
@@ -138,40 +201,37 @@ def find_sources(
             found.append(Source.from_stdin(stdin))
             continue
         path = find_text(source)
-        try:
+        with _reading(source):
             status = path.stat()
-        except OSError as error:
-            raise _unreadable(str(source), error) from None
         if stat.S_ISREG(status.st_mode) and not status.st_size and len(sources) > 1:
-            notes.append(f"{source} is empty and left out")  # unopened: a checkpoint may have named it, see claims.py
-            continue
-        if not stat.S_ISDIR(status.st_mode):
+            # It stays unopened: a checkpoint may have named it, and its content may be endless (see provenance.py).
+            notes.append(f"{source} is empty and left out")
+        elif not stat.S_ISDIR(status.st_mode):
             found.append(Source.from_path(path, str(source)))
-            continue
-        texts, skipped = _texts_below(path, wide)
-        if not texts:
-            raise CorpusError("; ".join([f"{source}: there are no text files in this folder", *skipped]))
-        found += [Source.from_path(file) for file in texts]
-        notes += [f"{what} skipped in {source}" for what in skipped]
+        else:
+            texts, skipped = _texts_below(path, wide)
+            if not texts:
+                raise CorpusError("; ".join([f"{source}: there are no text files in this folder", *skipped]))
+            found += [Source.from_path(file) for file in texts]
+            notes += [f"{what} skipped in {source}" for what in skipped]
     if not found:
         raise CorpusError(f"{sources[0]} and {len(sources) - 1:,} more: there is no text in them")
     return found, notes
 
 
 def _texts_below(folder: Path, wide: bool) -> tuple[list[Path], list[str]]:
-    """The texts below a folder in order, and in words how much else is there."""
+    """The texts below a folder in order, and phrases that count the files left out."""
     listing = files_below(folder)
-    before = len(listing.unreadable)
+    closed = len(listing.unreadable)
     texts = listing.texts(wide)
-    closed = listing.unreadable
-    binary = len(listing.files) - len(texts) - len(closed) + before
+    unreadable = listing.unreadable  # texts() may have added files to it
     left_out = [
-        (binary, "binary file", "binary files"),
+        (len(listing.files) - len(texts) - (len(unreadable) - closed), "binary file", "binary files"),
         (listing.others, "pipe, device or dead link", "pipes, devices or dead links"),
-        (len(closed), "unreadable file or folder", "unreadable files or folders"),
+        (len(unreadable), "unreadable file or folder", "unreadable files or folders"),
     ]
     skipped = [f"{count:,} {one if count == 1 else many}" for count, one, many in left_out if count]
-    return texts, [*skipped[:-1], f"{skipped[-1]} ({closed[0]})"] if closed else skipped
+    return texts, [*skipped[:-1], f"{skipped[-1]} ({unreadable[0]})"] if unreadable else skipped
 
 
 def _is_terminal(path: Path) -> bool:
@@ -179,72 +239,5 @@ def _is_terminal(path: Path) -> bool:
         return file.isatty()
 
 
-def _unreadable(name: str, error: OSError) -> CorpusError:
-    return CorpusError(f"{name}: cannot read: {error.strerror or error}")
-
-
-@dataclass
-class Listing:
-    """What is below a folder, but for what is hidden.
-
-    Attributes:
-        files: plain files that are not empty, in the order of their paths, with their sizes in bytes.  What is empty
-            adds nothing to a text, and may be what the system makes up as it is read, without end.
-        others: how many pipes, devices, sockets, and links that lead nowhere.
-        unreadable: files and folders that cannot be looked into, with the reason.
-    """
-
-    files: list[tuple[Path, int]] = field(default_factory=list)
-    others: int = 0
-    unreadable: list[str] = field(default_factory=list)
-
-    def texts(self, wide: bool) -> list[Path]:
-        """The files that may be texts; one that cannot be opened becomes ``unreadable``."""
-        return [path for path, _ in self.files if self.is_text(path, wide)]
-
-    def is_text(self, path: Path, wide: bool) -> bool:
-        """Whether a file can be read and, unless the encoding is ``wide``, has no NUL in its first 8 KB."""
-        try:
-            with path.open("rb") as file:
-                return b"\0" not in file.read(SNIFFED) or wide
-        except OSError as error:
-            self.unreadable.append(f"{path}: {error.strerror or error}")
-            return False
-
-
-def files_below(folder: Path, most: int | None = None) -> Listing:
-    """What is below a folder; no file is opened.
-
-    Raises:
-        CorpusError: the folder cannot be read, or there are more than ``most`` files.
-    """
-    found = Listing()
-
-    def fail(error: OSError) -> None:
-        if error.filename is None or Path(error.filename) == folder:
-            raise CorpusError(f"{folder}: cannot read: {error.strerror or error}")
-        found.unreadable.append(f"{error.filename}: {error.strerror or error}")
-
-    for place, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith("."):
-                _add(found, Path(place, name))
-        if most is not None and len(found.files) > most:
-            raise CorpusError(f"{folder}: more than {most:,} files")
-    found.files.sort(key=lambda file: file[0].parts)
-    return found
-
-
-def _add(found: Listing, path: Path) -> None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        found.others += 1
-    except OSError as error:
-        found.unreadable.append(f"{path}: {error.strerror or error}")
-    else:
-        if not stat.S_ISREG(status.st_mode):
-            found.others += 1
-        elif status.st_size:
-            found.files.append((path, status.st_size))
+def _reading(name: str | Path) -> AbstractContextManager[None]:
+    return os_errors_as(CorpusError, f"{name}: cannot be read")

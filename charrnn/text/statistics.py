@@ -1,4 +1,4 @@
-"""What a text is made of: sizes, lines, characters, and what may be wrong with it."""
+"""Counts the characters and lines of a text, and finds what may be wrong with it."""
 
 import codecs
 import itertools
@@ -15,7 +15,7 @@ from charrnn.text.decoding import check_encoding
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import REPLACEMENT, code_points
 
-RARE = 10  # a character seen fewer times than this can hardly be learned
+RARE = 10  # a model can hardly learn a character that occurs fewer times
 
 _NEWLINE = 10
 _CODE_POINTS = 0x110000
@@ -25,7 +25,7 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_
 
 @dataclass(frozen=True)
 class BadByte:
-    """The first byte of a file that is not in the encoding.
+    """The first byte of a file that cannot be decoded.
 
     ``offset`` counts from 0, ``line`` from 1; ``count`` is the number of bad bytes in the whole file.
     """
@@ -40,22 +40,22 @@ class BadByte:
 class TextStatistics:
     """What ``text_statistics`` found in a file.
 
-    A byte-order mark at the start is not counted among the characters.  A line ends with a newline, which its
-    length does not count, or with the text.
+    A byte-order mark at the start is not counted as a character.  A line ends with a newline, which does not count for
+    its length, or with the end of the text.  A sequence of bad bytes counts as one U+FFFD.
 
     Attributes:
         bytes: size of the file.
-        characters: its length in characters.
-        distinct: how many different ones there are.
-        lines: how many lines.
-        longest_line: length in characters and number, from 1, of the first of the longest lines.
+        characters: length of the text.
+        distinct: number of distinct characters.
+        lines: number of lines.
+        longest_line: length in characters, and number from 1, of the first of the longest lines.
         counts: how often each character occurs.
         rare: the characters that occur fewer than ``RARE`` times, the rarest first.
-        crlf_lines: lines that end with CRLF.
+        crlf_lines: number of lines that end with CRLF.
         has_bom: whether the file begins with a byte-order mark.
-        controls: how often each control character occurs, newline, CR and tab apart; bidi controls included.
+        controls: how often each control character occurs, with bidirectional controls, without newline, CR and tab.
         encoding: the encoding's canonical name.
-        problem: the first bad byte, or None; bad bytes count as U+FFFD everywhere here.
+        problem: the first bad byte, or None.
     """
 
     bytes: int
@@ -73,39 +73,40 @@ class TextStatistics:
 
 
 def text_statistics(path: str | Path | Source, encoding: str = "utf-8") -> TextStatistics:
-    """Read a text once, in blocks, and describe it. Bad bytes are described too, not refused.
+    """Read a text in blocks and describe it. Bad bytes are counted, not refused.
 
     Args:
-        path: the file, or a source that is open already.
+        path: the file, or a source.
         encoding: how to decode it.
 
     Raises:
-        CorpusError: the file cannot be read, is not in that encoding at all, or there is no such encoding.
+        CorpusError: the file cannot be read, has no byte-order mark although the encoding requires one, or there is no
+            such encoding.
     """
     codec = check_encoding(encoding)
     source = path if isinstance(path, Source) else Source.from_path(Path(path))
-    tally = _Tally()
-    token = _BAD_BYTES.set(tally)
+    totals = _Totals()
+    token = _BAD_BYTES.set(totals)
     try:
-        decoder = codecs.getincrementaldecoder(codec)("charrnn.tally")
+        decoder = codecs.getincrementaldecoder(codec)("charrnn.count")
         for data in itertools.chain(source.blocks(), [b""]):
-            tally.position += len(data)
-            tally.add(decoder.decode(data, final=not data))
-    except UnicodeError as error:  # of no one byte: the mark that UTF-16 and UTF-32 begin with is missing
+            totals.position += len(data)
+            totals.add(decoder.decode(data, final=not data))
+    except UnicodeError as error:  # not about one byte: the byte-order mark of UTF-16 or UTF-32 is missing
         raise CorpusError(f"{source.name}: this is not {codec} ({error}); pass another --encoding") from None
     finally:
         _BAD_BYTES.reset(token)
-    return tally.result(source, codec)
+    return totals.result(source, codec)
 
 
-class _Tally:
+class _Totals:
     """Running totals over the blocks of a text."""
 
     def __init__(self) -> None:
         self.position = 0  # bytes given to the decoder so far
         self.bad = 0
         self.first_bad: tuple[int, int] | None = None  # offset, byte
-        self.totals = np.zeros(_CODE_POINTS, np.int64)
+        self.counts = np.zeros(_CODE_POINTS, np.int64)
         self.characters = 0
         self.newlines = 0
         self.crlf = 0
@@ -122,7 +123,7 @@ class _Tally:
             self.last, text = text[0], text[1:]
         points = code_points(text)
         counts = np.bincount(points)
-        self.totals[: len(counts)] += counts
+        self.counts[: len(counts)] += counts
         self.crlf += text.count("\r\n") + (self.last == "\r" and text[:1] == "\n")
         ends = np.flatnonzero(points == _NEWLINE) + self.characters
         if len(ends):
@@ -139,8 +140,8 @@ class _Tally:
         unfinished = self.characters - self.line_start
         if unfinished > self.longest[0]:
             self.longest = (unfinished, self.newlines + 1)
-        used = np.flatnonzero(self.totals)
-        counts = Counter(dict(zip(map(chr, used.tolist()), self.totals[used].tolist(), strict=True)))
+        used = np.flatnonzero(self.counts)
+        counts = Counter(dict(zip(map(chr, used.tolist()), self.counts[used].tolist(), strict=True)))
         problem = None
         if self.first_bad is not None:
             offset, byte = self.first_bad
@@ -161,22 +162,25 @@ class _Tally:
         )
 
 
-_BAD_BYTES: ContextVar[_Tally] = ContextVar("_BAD_BYTES")
+_BAD_BYTES: ContextVar[_Totals] = ContextVar("_BAD_BYTES")
 
 
 def _replace_and_count(error: UnicodeError) -> tuple[str, int]:
-    """An error handler for decoders: U+FFFD for what is bad, and a note of it in the tally of the caller."""
+    """An error handler for decoders: put U+FFFD in the place of bad bytes, and count them.
+
+    A handler is registered once for the process, so it finds the counts of its caller in a context variable.
+    """
     if not isinstance(error, UnicodeDecodeError):
         raise error
-    tally = _BAD_BYTES.get()
-    if tally.first_bad is None:
-        # As in a corpus: the index is into bytes that end where the reading does.
-        tally.first_bad = (tally.position - len(error.object) + error.start, error.object[error.start])
-    tally.bad += error.end - error.start
+    totals = _BAD_BYTES.get()
+    if totals.first_bad is None:
+        # error.object is the end of the bytes read so far: those that the decoder had kept, and the last block.
+        totals.first_bad = (totals.position - len(error.object) + error.start, error.object[error.start])
+    totals.bad += error.end - error.start
     return REPLACEMENT, error.end
 
 
-codecs.register_error("charrnn.tally", _replace_and_count)
+codecs.register_error("charrnn.count", _replace_and_count)
 
 
 def _is_control(character: str) -> bool:

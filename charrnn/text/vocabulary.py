@@ -1,6 +1,6 @@
-"""The symbols a model knows, and the way from a text to ids and back.
+"""The symbols that a model knows, and the conversion of texts to ids and back.
 
-A symbol is a character (a Unicode code point) or, in bytes mode, a byte; its id is its position.
+A symbol is a character (a Unicode code point) or, in bytes mode, a byte.  Its id is its position in the vocabulary.
 """
 
 import math
@@ -17,20 +17,20 @@ from charrnn.errors import CheckpointError, ConfigError, CorpusError, Vocabulary
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 Unknown = Literal["error", "skip", "replace"]
 
-_MOST_NAMED = 5  # unknown characters spelled out in one message
-_BLOCK = 1 << 18  # symbols looked up at a time: their indices, cast to 8 bytes each, stay in the cache
+_MOST_NAMED = 5  # unknown characters that one message names
+_BLOCK = 1 << 18  # symbols looked up at a time; their indices, of 8 bytes each, fit in the processor's cache
 
 
 @dataclass(frozen=True)
 class Vocabulary:
     """Distinct symbols in a fixed order: one-character strings, or integers 0 to 255 (bytes mode).
 
-    The symbols are sorted, save in a vocabulary that ``from_list`` read from a file: there the file's order
-    counts, because a model's weights are laid out by it.  Vocabularies are equal if symbols and order are.
+    The symbols are sorted, except in a vocabulary that ``from_list`` read: it keeps the order of the list, because the
+    rows of a model's weights have this order.  Two vocabularies are equal if their symbols and the order are equal.
 
     Raises:
-        TypeError: the symbols are not all one-character strings, nor all integers.
-        ValueError: there are none, one comes twice, is a lone surrogate, or is no byte.
+        TypeError: the symbols are neither all one-character strings nor all integers.
+        ValueError: there are no symbols, or one comes twice, is a lone surrogate, or is an integer but not a byte.
     """
 
     symbols: tuple[str, ...] | tuple[int, ...]
@@ -44,15 +44,18 @@ class Vocabulary:
     def from_counts(
         cls, counts: Mapping[Any, int], min_count: int = 1, max_size: int = 1000, known: Sequence[Any] = ()
     ) -> Self:
-        """The vocabulary of a text, given how often each of its symbols occurs.
+        """The vocabulary of a text.
 
-        Characters that occur fewer than ``min_count`` times are left out, and one symbol, U+FFFD, stands for
-        all of them.  ``known`` symbols come first and in their order, however often they occur: so a vocabulary grows.
+        Args:
+            counts: how often each symbol occurs in the text.
+            min_count: characters that occur fewer times are left out; one symbol, U+FFFD, stands for all of them.
+            max_size: the largest number of symbols.
+            known: symbols of a vocabulary to extend.  They come first, in their order, however often they occur.
 
         Raises:
-            ConfigError: ``min_count`` or ``max_size`` is below 1, or ``min_count`` is used with bytes (none
-                could stand for the rare ones).
-            CorpusError: there are no symbols, only rare ones, lone surrogates, or more than ``max_size``.
+            ConfigError: ``min_count`` or ``max_size`` is below 1, or ``min_count`` is used with bytes, where no byte
+                could stand for the rare ones.
+            CorpusError: there are no symbols, only rare ones, lone surrogates, or more than ``max_size`` symbols.
         """
         for option, value in (("--min-count", min_count), ("--max-vocab", max_size)):
             if value < 1:
@@ -82,10 +85,11 @@ class Vocabulary:
     def from_list(cls, symbols: Any) -> Self:
         """The vocabulary that ``to_list`` wrote, in the list's own order.
 
-        Nothing about the list is trusted: it may come from anybody's file.
+        Args:
+            symbols: a JSON value; every property is checked, because it may come from a stranger's file.
 
         Raises:
-            CheckpointError: it is not a list of distinct one-character strings, or of distinct bytes.
+            CheckpointError: ``symbols`` is not a list of distinct one-character strings, or of distinct bytes.
         """
         if not isinstance(symbols, list):
             raise CheckpointError(f"damaged vocabulary: a list was expected, not {type(symbols).__name__}")
@@ -114,18 +118,18 @@ class Vocabulary:
     @property
     def dtype(self) -> np.dtype:
         """The smallest unsigned integer type that holds every id."""
-        return np.dtype(np.uint8 if len(self) <= 1 << 8 else np.uint16 if len(self) <= 1 << 16 else np.uint32)
+        return np.min_scalar_type(len(self) - 1)
 
     @property
     def line_start(self) -> int:
-        """The id after which a line begins: the line feed's, or the first if there is none."""
+        """The id after which a line begins: the id of the newline, or 0 if there is no newline."""
         return self._ids.get(10 if self.is_bytes else "\n", 0)
 
     @cached_property
     def replacement(self) -> int:
-        """The id that stands in for an unknown symbol.
+        """The id that replaces an unknown symbol.
 
-        That of U+FFFD if the model has it, else of a question mark, a space, a newline, else 0.
+        It is the id of the first of U+FFFD, question mark, space and newline that the vocabulary has, or else 0.
         """
         wanted = b"? \n" if self.is_bytes else REPLACEMENT + "? \n"
         return next((self._ids[symbol] for symbol in wanted if symbol in self._ids), 0)
@@ -133,11 +137,9 @@ class Vocabulary:
     def encode(self, text: str | bytes, unknown: Unknown = "error") -> np.ndarray:
         """The ids of a text.
 
-        In bytes mode a string is encoded as UTF-8 first.
-
         Args:
-            text: the text; for a vocabulary of characters, a string.
-            unknown: what to do with a symbol that is not in the vocabulary: fail ("error"), leave it out
+            text: a string.  In bytes mode also bytes; a string is encoded as UTF-8 first.
+            unknown: what to do with a symbol that is not in the vocabulary: raise an error ("error"), leave it out
                 ("skip"), or put ``replacement`` in its place ("replace").
 
         Returns:
@@ -145,8 +147,8 @@ class Vocabulary:
 
         Raises:
             TypeError: bytes were given to a vocabulary of characters.
-            ValueError: ``unknown`` is none of the three.
-            VocabularyError: a symbol is unknown, or in bytes mode a lone surrogate has no bytes.
+            ValueError: ``unknown`` is not one of the three.
+            VocabularyError: a symbol is unknown, or in bytes mode a lone surrogate cannot be encoded.
         """
         if unknown not in ("error", "skip", "replace"):
             raise ValueError(f"unknown must be 'error', 'skip' or 'replace', not {unknown!r}")
@@ -179,7 +181,7 @@ class Vocabulary:
         return data if self.is_bytes else data.decode("utf-32-le")
 
     def name(self, index: int) -> str:
-        """How messages spell the symbol of an id, whatever it does on a terminal: ``'é' (U+00E9)``."""
+        """The symbol of an id as messages write it, with control characters escaped: ``'é' (U+00E9)``."""
         return _describe(int(self._symbol_points[index]), self.is_bytes)
 
     def look_up(self, points: np.ndarray) -> np.ndarray:
@@ -194,15 +196,15 @@ class Vocabulary:
         ids = np.empty(len(points), np.int32)
         for start in range(0, len(points), _BLOCK):
             block = slice(start, start + _BLOCK)
-            # Whatever lies beyond the table is clipped to its last entry, which says "unknown".
+            # Points beyond the table are clipped to its last entry, which is -1: unknown.
             np.take(self._table, points[block], out=ids[block], mode="clip")
         return ids
 
     def describe_unknown(self, points: np.ndarray) -> str:
-        """One line about symbols that are not in the vocabulary: which, and what to do.
+        """The message about symbols that are not in the vocabulary, in one line.
 
         Args:
-            points: their code points or bytes, in the order of the text, repeats included.
+            points: (n,) code points or bytes of these symbols in the order of the text; they may repeat.
         """
         distinct = list(dict.fromkeys(points[: 1 << 16].tolist()))
         named = ", ".join(_describe(point, self.is_bytes) for point in distinct[:_MOST_NAMED])
@@ -216,6 +218,7 @@ class Vocabulary:
         )
 
     def _points(self, text: str | bytes) -> np.ndarray:
+        """The code points of a text, or in bytes mode its bytes."""
         if not self.is_bytes:
             if not isinstance(text, str):
                 raise TypeError(f"a vocabulary of characters encodes str, not {type(text).__name__}")
@@ -240,6 +243,7 @@ class Vocabulary:
 
     @cached_property
     def _table(self) -> np.ndarray:
+        """The id of every code point or byte up to the largest known one and the next one; -1 if unknown."""
         points = self._symbol_points.astype(np.intp)
         table = np.full(points.max() + 2, -1, np.int32)
         table[points] = np.arange(len(points), dtype=np.int32)
@@ -247,7 +251,7 @@ class Vocabulary:
 
 
 def code_points(text: str) -> np.ndarray:
-    """The code points of a string, shape (length,): uint8 if all are ASCII, else uint32. Surrogates pass."""
+    """The code points of a string, (length,): uint8 if all are ASCII, else uint32. Lone surrogates are allowed."""
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), np.uint8)
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
@@ -262,12 +266,12 @@ def _is_surrogate(symbol: str) -> bool:
 
 
 def _check(symbols: tuple[Any, ...]) -> None:
-    """Raise TypeError or ValueError unless these are distinct characters, or distinct bytes."""
+    """Raise TypeError or ValueError unless the symbols are distinct characters, or distinct bytes."""
     if not symbols:
         raise ValueError("there are no symbols")
     kind = str if isinstance(symbols[0], str) else int
     for symbol in symbols:
-        # type() rather than isinstance(): True is an int, but not a byte
+        # type() instead of isinstance(), because True is an int, but not a byte
         if type(symbol) is not kind:
             raise TypeError(f"all symbols must be {kind.__name__}, found {type(symbol).__name__}")
         if kind is int and not 0 <= symbol <= 255:
@@ -281,6 +285,10 @@ def _check(symbols: tuple[Any, ...]) -> None:
 
 
 def _too_many(counts: Mapping[Any, int], size: int, max_size: int, known: int) -> str:
+    """The message about ``size`` symbols, ``known`` of them from before, where ``max_size`` are allowed.
+
+    ``counts`` says how often each new symbol occurs.  The message advises the smallest ``--min-count`` that is enough.
+    """
     message = f"{size:,} distinct symbols are more than {max_size:,}, which often means a wrong encoding: "
     if known:
         message = f"{size:,} symbols, {known:,} of which the model knows already, are more than {max_size:,}: "
@@ -288,7 +296,7 @@ def _too_many(counts: Mapping[Any, int], size: int, max_size: int, known: int) -
         return message + f"pass --max-vocab {size}"
     advice = f"pass --max-vocab {size}" if known else f"check --encoding, or pass --bytes, --max-vocab {size}"
     others = sorted((count for symbol, count in counts.items() if symbol != REPLACEMENT), reverse=True)
-    # All but the room - 1 most frequent must be rare, since U+FFFD takes a place of its own.
+    # All but the room - 1 most frequent symbols must become rare, because U+FFFD needs a place, too.
     room = max_size - known
     enough = operator.index(others[room - 1]) + 1 if room > 0 else math.inf
     if enough <= others[0]:

@@ -1,14 +1,16 @@
-"""Windows of a text for training: B batch rows side by side, T steps at a time.
+"""Cuts a text into windows of B batch rows and T steps; the rows are computed side by side.
 
-The text is taken as a ring of N characters, entered at a place that is different in every epoch, and cut into B
-batch rows of N/B (or one more).  Each batch row is read from its start to its end, so the state is carried from window
-to window.  Every character is a target exactly once an epoch, except the first of the text, which nothing
-precedes.  Places without a target have y = -1: where the ring closes, and beyond the end of the shorter batch rows.
+The text is cut into B contiguous rows.  A window is T columns of the rows.  The next window continues every row,
+so a row's state is carried from window to window::
 
-Reading a long text in several batch rows at once, as if it were read in one go.
+                 window 0      window 1      window 2
+              |<- T steps ->|<- T steps ->|<- the rest
+    row 0      a b c d e f g h i j k l m n o p
+    row 1      q r s t u v w x y z ...
+    row B-1    ...
 
-A batch row starts ``WARM_UP`` characters before the first one that is its own, so that its state is what it would be
-had it read from the beginning, to well below the fourth decimal of a loss.
+``TrainingWindows`` cuts the text anew for every epoch; ``ReadingWindows`` reads a text once, from its start.  Arrays
+are time-major: (T, B).
 """
 
 from collections.abc import Iterator
@@ -16,67 +18,96 @@ from typing import NamedTuple
 
 import numpy as np
 
+WARM_UP = 256  # characters; their influence on the state is then gone, to well below the fourth decimal of a loss
+ROW_LENGTH = 1024  # characters; in a shorter row the warm-up would take too large a share of the time
+
 
 class TrainingWindows:
-    """Epochs over ``ids`` (N,), as windows x, y (T, B) int32; the last of an epoch may be shorter."""
+    """Windows of training epochs over ``ids`` (N,).
+
+    An epoch reads the text as a ring: it begins at a different character each time, and the first character follows
+    the last.  The B rows have floor(N/B) or ceil(N/B) characters.  Every character is a target exactly once an epoch,
+    except the first one of the text, which has no predecessor.
+
+    Args:
+        ids: the text.
+        batch: B, at most N.
+        steps: T; the last window of an epoch may be shorter.
+        seed: together with the number of an epoch it decides where the epoch begins.
+
+    Attributes:
+        row_length: characters of the longest row, ceil(N/B).
+        count: windows in an epoch.
+    """
 
     def __init__(self, ids: np.ndarray, batch: int, steps: int, seed: int):
         self.ids, self.batch, self.steps, self.seed = ids, batch, steps, seed
         self.row_length = -(-len(ids) // batch)
         self.count = -(-self.row_length // steps)
-        bounds = np.array([len(ids) * b // batch for b in range(batch + 1)])
+        bounds = _row_bounds(len(ids), batch)
         self._starts, self._lengths = bounds[:-1], np.diff(bounds)
 
-    def entry(self, epoch: int) -> int:
-        """Where epoch ``epoch`` enters the ring: a function of the seed and the epoch alone."""
+    def offset(self, epoch: int) -> int:
+        """The position in the text where row 0 of ``epoch`` begins. It depends on the seed and the epoch alone."""
         return int(np.random.default_rng([self.seed, epoch]).integers(len(self.ids)))
 
     def window(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Window ``number`` (from 0) of epoch ``epoch``: y is x one character later, or -1."""
+        """Window ``number`` (from 0) of ``epoch``: x and y (T, B), int32.
+
+        y is x one character later.  It is -1 where there is no target: after the last character of the text, and beyond
+        the end of a shorter row.
+        """
         size, first = len(self.ids), number * self.steps
         last = min(first + self.steps, self.row_length)
-        places = (self.entry(epoch) + self._starts + np.arange(first, last + 1)[:, None]) % size
-        text = self.ids[places].astype(np.int32)
+        positions = (self.offset(epoch) + self._starts + np.arange(first, last + 1)[:, None]) % size
+        text = self.ids[positions].astype(np.int32)
         beyond = np.arange(first, last)[:, None] >= self._lengths
-        y = np.where(beyond | (places[:-1] == size - 1), np.int32(-1), text[1:])
+        y = np.where(beyond | (positions[:-1] == size - 1), np.int32(-1), text[1:])
         return text[:-1], y
 
 
 def fitting_window(length: int, batch: int, steps: int) -> tuple[int, int]:
-    """How many batch rows and steps a text of ``length`` characters fills: no more than asked for, at least 1 and 1."""
+    """The batch rows and steps, at least 1 and at most as many as asked for, that ``length`` characters can fill."""
     steps = max(1, min(steps, length - 1))
     return max(1, min(batch, length // steps)), steps
 
 
-WARM_UP = 256
-ROW_LENGTH = 1024  # a batch row shorter than this would spend too much on its warm-up
-
-
 class Places(NamedTuple):
-    """A window of T steps: ``at`` (T, B) says which characters the batch rows read, ``own`` (T, B) which of them count.
+    """One window of ``ReadingWindows``.
 
-    Every character counts once; the others are warm-up, or stand in for a batch row that has come to its end.
+    Attributes:
+        at: (T, B) positions in the text of the characters to read.
+        counted: (T, B) bool, which of them count.  Over all windows every character counts once.  The others are
+            warm-up, or fill a row that has ended.
     """
 
     at: np.ndarray
-    own: np.ndarray
+    counted: np.ndarray
 
 
 class ReadingWindows:
-    """How ``characters`` are shared out.
+    """Windows that read a text once, in several batch rows at once, with the result of one row from start to end.
+
+    A row begins ``WARM_UP`` characters before the first one that it counts, so that its state there is practically the
+    state of a network that has read the text from the beginning.
 
     Args:
-        characters: how many there are to read, 1 or more.
-        batch: at most so many batch rows; short texts get fewer.
-        steps: of a window.
-        most: how many count, if not all: each batch row has a stretch of these, so they are spread over the whole.
+        characters: length of the text, 1 or more.
+        batch: the largest number of rows; short texts get fewer.
+        steps: T.
+        most: the largest number of characters to count, if not all.  Each row counts its first ones, so that they are
+            spread over the whole text.
+
+    Attributes:
+        batch: B, the number of rows.
+        length: steps of all windows together.
     """
 
     def __init__(self, characters: int, batch: int = 32, steps: int = 64, most: int | None = None):
         self.batch = max(1, min(batch, characters // ROW_LENGTH))
         self.steps = steps
         self._characters = characters
-        bounds = np.array([characters * b // self.batch for b in range(self.batch + 1)])
+        bounds = _row_bounds(characters, self.batch)
         self._firsts, self._ends = bounds[:-1], bounds[1:]
         if most is not None and most < characters:
             self._ends = np.minimum(self._ends, self._firsts + max(1, most // self.batch))
@@ -84,8 +115,13 @@ class ReadingWindows:
         self.length = int((self._ends - self._starts).max())
 
     def __iter__(self) -> Iterator[Places]:
-        """The windows in order; a state of ``batch`` rows is carried from one to the next."""
+        """The windows in order. The caller carries a state of ``batch`` rows from one to the next."""
         for begin in range(0, self.length, self.steps):
             at = self._starts + np.arange(begin, min(begin + self.steps, self.length))[:, None]
-            own = (at >= self._firsts) & (at < self._ends)
-            yield Places(np.minimum(at, self._characters - 1), own)
+            counted = (at >= self._firsts) & (at < self._ends)
+            yield Places(np.minimum(at, self._characters - 1), counted)
+
+
+def _row_bounds(length: int, batch: int) -> np.ndarray:
+    """Where the rows begin and end in a text: (B + 1,)."""
+    return np.array([length * b // batch for b in range(batch + 1)])

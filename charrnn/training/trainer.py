@@ -12,7 +12,7 @@ import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder
-from charrnn.checkpoints.snapshots import A_DOUBLING, most
+from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
 from charrnn.config import TrainConfig
 from charrnn.network.network import Network
 from charrnn.records import Diagnosed, Finished, Record, RolledBack, Sampled, Saved, Started, bits
@@ -237,6 +237,6 @@ def _snapshot_notes(run: Run) -> list[str]:
         return []
     each, total = 4 * run.network.parameters.size / 1e6, run.plan.total_steps  # MB
     if total is None:
-        return [f"keeps up to {A_DOUBLING} snapshots for each doubling of the steps, of {each:,.1f} MB each"]
-    count = most(run.config.sample_every or EARLY_SAMPLES[0], total)
+        return [f"keeps up to {PER_DOUBLING} snapshots for each doubling of the steps, of {each:,.1f} MB each"]
+    count = most_snapshots(run.config.sample_every or EARLY_SAMPLES[0], total)
     return [f"keeps up to {count} snapshots of {each:,.1f} MB, {count * each:,.0f} MB in all"]

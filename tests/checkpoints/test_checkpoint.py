@@ -1,4 +1,4 @@
-"""Checkpoints: round trips, names and layout, writing."""
+"""Tests of checkpoint files: round trips, names and layout of tensors, writing."""
 
 import os
 import stat

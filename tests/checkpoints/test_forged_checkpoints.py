@@ -1,4 +1,4 @@
-"""Checkpoints of which the checksum is right and the content is not: one line each, and commands that end in it."""
+"""Tests of checkpoints with a right checksum and wrong content: each is refused in one line, by every command."""
 
 import json
 import re
@@ -89,14 +89,14 @@ MEGABYTE = "x" * 2**20
         (changed("progress", 3), "progress must be an object"),
         (changed("progress", None), "progress must be an object"),
         (changed("progress", {"step": 3}), "progress has no "),
-        (changed("progress.step", "x"), "not such a number"),
-        (changed("progress.step", -1), "not such a number"),
-        (changed("progress.step", 2.5), "not such a number"),
-        (changed("progress.step", None), "not such a number"),
-        (changed("progress.step", True), "not such a number"),
-        (changed("progress.best_step", -4), "not such a number"),
-        (changed("progress.loss", "low"), "not such a number"),
-        (changed("progress.elapsed_s", None), "not such a number"),
+        (changed("progress.step", "x"), "not an allowed number"),
+        (changed("progress.step", -1), "not an allowed number"),
+        (changed("progress.step", 2.5), "not an allowed number"),
+        (changed("progress.step", None), "not an allowed number"),
+        (changed("progress.step", True), "not an allowed number"),
+        (changed("progress.best_step", -4), "not an allowed number"),
+        (changed("progress.loss", "low"), "not an allowed number"),
+        (changed("progress.elapsed_s", None), "not an allowed number"),
         (changed("progress.rate_scale", 1e308), "rate_scale"),
         (changed("progress.rate_scale", -0.5), "rate_scale"),
         (changed("progress.rate_scale", 0), "rate_scale"),
@@ -106,9 +106,9 @@ MEGABYTE = "x" * 2**20
         (changed("history", [[]]), "history must be an object"),
         (changed("history", [{}]), "history has no "),
         (without("history.0.val_loss"), "history has no val_loss"),
-        (changed("history.0.val_loss", None), "not such a number"),
-        (changed("history.0.step", "1"), "not such a number"),
-        (changed("history.0.more", "text"), "not such a number"),
+        (changed("history.0.val_loss", None), "not an allowed number"),
+        (changed("history.0.step", "1"), "not an allowed number"),
+        (changed("history.0.more", "text"), "not an allowed number"),
         (changed("corpus", []), "corpus must be an object"),
         (changed("corpus", None), "corpus must be an object"),
         (changed("corpus", {"sha256": "00"}), "sources"),
@@ -170,7 +170,7 @@ def test_deep_nesting_is_refused(healthy, text):
     refusal(with_header(healthy, (header[:-1] + f', "x": {text}' + "}").encode()))
     nested = json.dumps(description_of(healthy)).replace('"progress": {', f'"corpus2": {text}, "progress": {{')
     if text.endswith("]"):
-        load(forged(healthy, nested))  # well formed, and nobody asks for it
+        load(forged(healthy, nested))  # well formed, under a key that is not read
         refusal(forged(healthy, json.dumps(description_of(healthy)).replace('"hidden": 5', f'"hidden": {text}')))
     else:
         refusal(forged(healthy, nested))
@@ -191,7 +191,7 @@ def test_a_description_without_a_run_or_a_text_is_whole(healthy):
         load(rewritten(healthy, change))
 
 
-def test_an_older_reader_s_file_is_still_read(healthy):
+def test_a_file_of_an_older_version_is_still_read(healthy):
     assert load(rewritten(healthy, changed("version", "0.0.1"))).model == make().model
 
 

@@ -1,4 +1,4 @@
-"""A run's folder: what is kept, what is cleared away, and what is taken when a checkpoint is damaged."""
+"""Tests of a run's folder: what it keeps, what it removes, and which checkpoint replaces a damaged one."""
 
 import os
 from functools import partial
@@ -37,7 +37,7 @@ def damage(path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A run that has saved at 0, 5 and 9, with a best checkpoint of 5."""
+    """The folder of a run that has saved at steps 0, 5 and 9, with a best checkpoint of step 5."""
     made = RunFolder(tmp_path / "run")
     made.begin(make(0, None))
     made.save_last(make(5))
@@ -131,7 +131,7 @@ def test_a_library_user_is_warned(folder):
         open_checkpoint(folder.path)
 
 
-def test_what_dead_runs_left_is_cleared_away_with_the_lock(folder):
+def test_temporary_files_of_killed_runs_are_removed_under_the_lock(folder):
     stale = [folder.path / ".last.safetensors.4711-0a1b2c3d.tmp", folder.path / ".metrics.jsonl.1-ffffffff.tmp"]
     own = [folder.path / ".notes.tmp", folder.path / "thesis.tmp"]
     for path in stale + own:
@@ -141,7 +141,7 @@ def test_what_dead_runs_left_is_cleared_away_with_the_lock(folder):
         assert all(path.exists() for path in own)
 
 
-def test_every_temporary_name_is_known_as_one(tmp_path, monkeypatch):
+def test_every_temporary_file_is_recognised_by_its_name(tmp_path, monkeypatch):
     def killed(path, data):
         raise SystemExit
 
@@ -191,7 +191,7 @@ def test_the_log_is_on_the_disk_before_the_checkpoint(folder, monkeypatch):
     assert order[-2:] == [LAST, str(folder.path)]
 
 
-def test_rewinding_drops_what_came_after(folder):
+def test_rewinding_removes_later_records_and_a_later_best(folder):
     lines = [b'{"event": "step", "step": %d}' % number for number in range(1, 10)]
     after = [b'{"event": "step", "step": 6}', b'{"event": "finished", "step": 4}', b'{"event": "st', b"\xff\xfe"]
     folder.log.write_bytes(b"\n".join(lines + after))

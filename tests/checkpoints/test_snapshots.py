@@ -1,4 +1,4 @@
-"""Weights along a run: which steps are kept, and that they are those of the run."""
+"""Tests of snapshots: which steps are kept, and that they have the weights of the run."""
 
 import dataclasses
 import shutil
@@ -9,7 +9,7 @@ from training_runs import CONFIG, contents, outcome, resume, run, trainer
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder
-from charrnn.checkpoints.snapshots import Snapshots, most
+from charrnn.checkpoints.snapshots import Snapshots, most_snapshots
 from charrnn.errors import CheckpointError, ConfigError
 
 KEEPING = dataclasses.replace(CONFIG, snapshots=True, sample_every=2, steps=40, sample_length=5)
@@ -25,8 +25,8 @@ def files(path):
 def test_two_are_kept_for_each_doubling(tmp_path):
     run(trainer(tmp_path, KEEPING))
     assert Snapshots(tmp_path).steps() == KEPT
-    assert len(KEPT) <= most(2, 40) == 9
-    assert [most(1, last) for last in (0, 1, 2, 4, 1000)] == [0, 1, 3, 5, 20]
+    assert len(KEPT) <= most_snapshots(2, 40) == 9
+    assert [most_snapshots(1, last) for last in (0, 1, 2, 4, 1000)] == [0, 1, 3, 5, 20]
 
 
 def test_a_snapshot_has_the_weights_of_its_step_and_no_more(tmp_path):
@@ -42,7 +42,7 @@ def test_a_snapshot_has_the_weights_of_its_step_and_no_more(tmp_path):
     assert not (tmp_path / "part" / "steps").exists()
 
 
-def test_they_change_nothing_of_the_run(tmp_path):
+def test_snapshots_do_not_change_the_run(tmp_path):
     run(trainer(tmp_path / "with", KEEPING))
     run(trainer(tmp_path / "without", dataclasses.replace(KEEPING, snapshots=False)))
     kept, plain = (contents(tmp_path / name / "last.safetensors") for name in ("with", "without"))
@@ -50,13 +50,13 @@ def test_they_change_nothing_of_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("stop", [1, 7, 8, 9, 31])
-def test_a_resumed_run_has_the_same(tmp_path, stop):
+def test_a_resumed_run_has_the_same_snapshots(tmp_path, stop):
     run(trainer(tmp_path / "whole", KEEPING))
     path = tmp_path / "parts"
     run(trainer(path, KEEPING), stop_after=stop)
     early = shutil.copytree(path, tmp_path / "early")
     run(resume(path, KEEPING))
-    # A run that is killed at its end has written what the last checkpoint knows nothing of.
+    # A run that is killed at its end has written snapshots and records from after its last checkpoint.
     shutil.copy(early / "last.safetensors", path)
     (path / "previous.safetensors").unlink()
     run(resume(path, KEEPING))
@@ -64,7 +64,7 @@ def test_a_resumed_run_has_the_same(tmp_path, stop):
     assert outcome(path) == outcome(tmp_path / "whole")
 
 
-def test_a_new_run_starts_without_those_of_the_old_one(tmp_path):
+def test_a_new_run_removes_the_snapshots_of_the_old_one(tmp_path):
     run(trainer(tmp_path, KEEPING))
     (tmp_path / "steps" / "notes.txt").write_text("mine")
     run(trainer(tmp_path, dataclasses.replace(KEEPING, steps=5)))
@@ -75,7 +75,7 @@ def test_a_new_run_starts_without_those_of_the_old_one(tmp_path):
         assert not list((tmp_path / "steps").glob("*.tmp"))
 
 
-def test_what_they_take_is_said(tmp_path):
+def test_the_run_tells_their_size(tmp_path):
     made = trainer(tmp_path, KEEPING)
     size = 4 * made.network.parameters.size / 1e6
     assert f"keeps up to 9 snapshots of {size:.1f} MB, {9 * size:.0f} MB in all" in made.notes
@@ -83,7 +83,7 @@ def test_what_they_take_is_said(tmp_path):
     assert f"keeps up to 2 snapshots for each doubling of the steps, of {size:.1f} MB each" in timed.notes
 
 
-def test_trouble_with_files(tmp_path):
+def test_errors_of_files_are_checkpoint_errors(tmp_path):
     with pytest.raises(CheckpointError, match="cannot be read"):
         Snapshots(tmp_path).load(3)
     (tmp_path / "steps").write_text("a file")

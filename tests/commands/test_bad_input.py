@@ -294,7 +294,7 @@ def test_output_that_cannot_be_written(here):
     write("file", "x")
     assert "'--out': Directory 'file' is a file" in refused("train", "ok.txt", "--out", "file", status=2)
     assert refused("train", "ok.txt", "--out", "file/below") == "file/below/ok: cannot be written (Not a directory)"
-    assert "file/x: cannot write: file is not a folder" in refused("corpus", "python", "-o", "file/x")
+    assert "file/x: cannot be written (file is not a folder)" in refused("corpus", "python", "-o", "file/x")
     (here / "folder").mkdir()
     for name in ("folder", ""):
         assert "this is a folder: name a file in it with --output" in refused("corpus", "python", "-o", name)

@@ -7,7 +7,7 @@ import sys
 import pytest
 from command_line import invoke, succeed
 
-from charrnn.text import CatalogEntry, load_catalog
+from charrnn.text.catalog import CatalogEntry, load_catalog
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +164,7 @@ def test_python_to_standard_output():
 
 
 def test_one_character_is_singular(tmp_path, monkeypatch):
-    monkeypatch.setattr("charrnn.text.write_python_sources", lambda path, limit: 1)
+    monkeypatch.setattr("charrnn.text.python_source.write_python_sources", lambda path, limit: 1)
     assert run("python", "-o", str(tmp_path / "out.txt")).stderr.startswith("1 character written to ")
     assert facts_of(run("stats", "-", input="a"))["longest line"] == "1 character, line 1"
     assert facts_of(run("stats", "-", input="ab"))["longest line"] == "2 characters, line 1"

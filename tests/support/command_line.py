@@ -1,4 +1,4 @@
-"""Running commands in tests: in this process, or in one of their own."""
+"""Runs commands in tests: in this process, or in a process of their own."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A file system that fails: the k-th call of this process that changes files below a folder raises an OSError."""
+"""Simulates a failing file system: the k-th call that changes files below a folder raises an OSError."""
 
 import builtins
 import contextlib
@@ -10,11 +10,11 @@ _CALLS = ("mkdir", "link", "replace", "rename", "unlink", "rmdir", "fsync")
 
 
 class Faults:
-    """Counts the calls that change what is below ``folder``, and fails those that it is told to.
+    """Counts the calls that change files below ``folder``, and lets chosen ones fail.
 
     Args:
-        folder: elsewhere nothing fails.
-        at: the first call to fail, from 1; with 0 none does.
+        folder: calls on other files do not fail.
+        at: the number of the first call that fails, from 1; with 0 none fails.
         error: the errno.
         lasting: whether all later calls fail too, as on a disk that stays full.
     """
@@ -24,11 +24,11 @@ class Faults:
         self.calls = []
 
     def happened(self):
-        """Whether there was a call to fail."""
+        """Whether a call has failed."""
         return 0 < self._at <= len(self.calls)
 
     def check(self, name, path):
-        """Count a call; raise if it is one to fail."""
+        """Count a call, and raise OSError if it must fail."""
         if not os.path.realpath(os.fspath(path)).startswith(self._folder):
             return
         self.calls.append(f"{name} {Path(path).name}")
@@ -38,7 +38,7 @@ class Faults:
 
     @contextlib.contextmanager
     def injected(self, monkeypatch):
-        """Meanwhile calls are counted and fail."""
+        """A context in which calls are counted and fail."""
         with monkeypatch.context() as patch:
             for name in _CALLS:
                 patch.setattr(os, name, self._failing(name, getattr(os, name)))
@@ -73,7 +73,7 @@ class Faults:
 
 
 class _File:
-    """An open file whose writing may fail."""
+    """An open file whose ``write``, ``flush`` and ``close`` may fail."""
 
     def __init__(self, file, path, faults):
         self._file, self._path, self._faults, self._written = file, path, faults, False
@@ -100,5 +100,5 @@ class _File:
         if self._file.closed:
             return
         self._file.close()
-        if self._written:  # a disk may refuse it only now
+        if self._written:  # some disks report a failed write only now
             self._faults.check("close", self._path)

@@ -1,4 +1,4 @@
-"""Small checkpoints for tests, healthy and forged."""
+"""Small checkpoints for tests: valid ones and forged ones."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def load(data):
 
 
 def refusal(data):
-    """The line that refuses ``data``; it is short, whatever they are."""
+    """The error message about ``data``; it must be one short line."""
     with pytest.raises(CharRNNError) as caught:
         load(data)
     message = str(caught.value)
@@ -60,28 +60,28 @@ def refusal(data):
 
 
 def header_size(data):
-    """Bytes before those of the tensors."""
+    """The number of bytes before the tensors' bytes."""
     return 8 + int.from_bytes(data[:8], "little")
 
 
 def with_header(data, header):
-    """The file with another header: text, or a value for JSON; the tensors' bytes stay."""
+    """The file with another header, given as bytes or as a JSON value; the tensors' bytes stay."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data[header_size(data) :]
 
 
 def header_of(data):
-    """The header, as JSON says."""
+    """The header as a JSON value."""
     return json.loads(data[8 : header_size(data)])
 
 
 def description_of(data):
-    """What the file says of itself, as JSON says."""
+    """The description in the file as a JSON value."""
     return json.loads(header_of(data)["__metadata__"]["charrnn"])
 
 
 def forged(data, description):
-    """The file with another description, a value for JSON or its text, and a checksum that is right."""
+    """The file with another description, given as text or as a JSON value, and with the right checksum."""
     text = description if isinstance(description, str) else json.dumps(description)
     metadata = {"charrnn": text, "sha256": checksum(text, _tensors(data))}
     return with_header(data, header_of(data) | {"__metadata__": metadata})
@@ -93,7 +93,7 @@ def _tensors(data):
 
 
 def rewritten(data, change):
-    """The file after ``change(description, tensors)``, and a checksum that is right."""
+    """The file after ``change(description, tensors)``, with the right checksum."""
     description, tensors = description_of(data), safetensors.numpy.load(data)
     change(description, tensors)
     text = json.dumps(description)
@@ -105,7 +105,7 @@ def _steps(place):
 
 
 def changed(place, value):
-    """A change for `rewritten`: ``value`` at a place like "config.hidden" or "history.0.step"."""
+    """A change for ``rewritten``: ``value`` at a place like "config.hidden" or "history.0.step"."""
 
     def change(description, tensors):
         *path, last = _steps(place)
@@ -118,7 +118,7 @@ def changed(place, value):
 
 
 def without(place):
-    """A change for `rewritten` that removes a key."""
+    """A change for ``rewritten`` that removes a key."""
 
     def change(description, tensors):
         *path, last = _steps(place)
@@ -131,5 +131,5 @@ def without(place):
 
 
 def tensor(name, value):
-    """A change for `rewritten` of a tensor."""
+    """A change for ``rewritten`` that sets a tensor."""
     return lambda description, tensors: tensors.update({name: value})

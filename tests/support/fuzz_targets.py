@@ -1,6 +1,6 @@
-"""What is fuzzed: functions of bytes that may refuse them in one short line, and may do nothing else but accept them.
+"""The functions that are fuzzed. Each accepts its bytes or refuses them in one short line.
 
-tests/test_fuzz.py gives them a few hundred inputs each, benchmarks/fuzz.py millions.
+tests/test_fuzz.py gives each a few hundred inputs, benchmarks/fuzz.py millions.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ from charrnn.system import strict_json
 from charrnn.text.catalog import load_catalog
 from charrnn.text.corpus import split
 from charrnn.text.decoding import Pass, check_encoding
-from charrnn.text.id_cache import SideFile
+from charrnn.text.id_cache import Entry
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Vocabulary
 
-__all__ = ["TARGETS"]  # all that are below
+__all__ = ["TARGETS"]  # every target below registers itself there
 
 
 def npy(values: np.ndarray) -> bytes:
@@ -60,19 +60,19 @@ def checkpoint(data: bytes) -> None:
 
 @target(lambda: healthy()[8 : header_size(healthy())], b'{"__metadata__": {}}')
 def header(data: bytes) -> None:
-    """Any header on a body that fits the healthy one."""
+    """Any header before the tensors of a valid checkpoint."""
     show(len(data).to_bytes(8, "little") + data + healthy()[header_size(healthy()) :])
 
 
 @target(lambda: json.dumps(description_of(healthy())).encode(), lambda: b"[" * 5000)
 def description(data: bytes) -> None:
-    """Any description, with a checksum that is right: text, of which lone surrogates may be a part."""
+    """Any text as a description, with the right checksum."""
     show(forged(healthy(), data.decode("utf-8", "replace")))
 
 
 @target(b"config hidden 6", b"progress step -1", b"history 0 val_loss null", b"vocabulary 0 [1]", b"training lr 1e999")
 def content(data: bytes) -> None:
-    """Forgeries of one or several values: lines of a place and a value in JSON."""
+    """A description with changed values. Each line of ``data`` has the path of a key and a JSON value."""
     about = description_of(healthy())
     for line in data.decode("utf-8", "replace").splitlines():
         *path, value = line.split(" ")
@@ -91,7 +91,7 @@ def content(data: bytes) -> None:
             inner[:1] = [value]
     if about == description_of(healthy()):
         raise CharRNNError("nothing is forged")
-    with contextlib.suppress(RecursionError):  # of json.dumps: nobody can write such a file
+    with contextlib.suppress(RecursionError):  # from json.dumps: such a file cannot be written
         show(forged(healthy(), json.dumps(about)))
 
 
@@ -114,7 +114,7 @@ def vocabulary(data: bytes) -> None:
 
 @target(b"utf-8\0caf\xc3\xa9\r\n", b"utf-16\0\xff\xfea\0b\0", b"cp1252\0caf\xe9", b"utf-7\0+AGE-", b"idna\0xn--a.b")
 def decoder(data: bytes) -> None:
-    """A text in some encoding: its name, a zero byte, the bytes; counted, encoded, and decoded again."""
+    """The name of an encoding, a zero byte, and a text, which is counted, encoded and decoded again."""
     name, _, text = data.partition(b"\0")
     codec = check_encoding(name.decode("utf-8", "surrogateescape"))
     sources = [Source.from_data(text, "one"), Source.from_data(text + b"\n", "two")]
@@ -160,9 +160,9 @@ def fractions(data: bytes) -> None:
     repeats=True,
 )
 def options(data: bytes) -> None:
-    """A command line, taken apart and checked but not run."""
+    """A command line, which is parsed but not run."""
     arguments = [part.decode("utf-8", "surrogateescape") for part in data.split(b"\0")]
-    # Files are somebody else's task.
+    # Options that read files have their own targets.
     arguments = [each for each in arguments if not each.startswith(("--config", "--prime-f", "-h", "--help"))]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         name, found, rest = command.resolve_command(click.Context(command), arguments or [""])
@@ -203,10 +203,10 @@ def catalog(data: bytes) -> None:
 
 @target(b'{"files": [], "ids": "x", "vocabulary": ["a"]}', b"{", b"[" * 5000)
 def cache_file(data: bytes) -> None:
-    """The side file of an encoded text."""
-    side = SideFile([], [])
-    side._path = in_file(data)
-    assert side.load() is None  # it has no id file that would be its own
+    """The JSON file of an entry in the id cache."""
+    entry = Entry([], [])
+    entry._path = in_file(data)
+    assert entry.load() is None  # no id file belongs to it
 
 
 @target(b'{"event": "step", "step": 3}', b'{"event": "step", "step": 1e999}', b"[" * 5000, b"9" * 5000)

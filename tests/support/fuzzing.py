@@ -1,4 +1,4 @@
-"""What a target of fuzzing is: a function of bytes that may refuse them in one short line, and nothing worse."""
+"""Targets of fuzzing: functions of bytes that accept them or refuse them in one short line."""
 
 import json
 import os
@@ -21,14 +21,17 @@ TARGETS: dict[str, "Target"] = {}
 
 @dataclass(frozen=True)
 class Target:
-    """A function to fuzz, and inputs to start from. One that ``repeats`` what it was given may need more words."""
+    """A function to fuzz, and inputs to start from.
+
+    If ``repeats``, its messages quote the input, and so may be longer.
+    """
 
     run: Callable[[bytes], None]
     seeds: Callable[[], list[bytes]]
     repeats: bool = False
 
     def __call__(self, data: bytes) -> bool:
-        """Whether ``data`` were accepted; whatever is raised but a refusal of one line is a bug."""
+        """Whether ``data`` was accepted. An exception other than a refusal in one line is a bug."""
         try:
             self.run(data)
         except REFUSALS as error:
@@ -52,25 +55,25 @@ def target(*seeds, repeats=False):
 
 @cache
 def healthy(**options) -> bytes:
-    """The bytes of a healthy checkpoint."""
+    """The bytes of a valid checkpoint."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a")
         make(**options).save(path)
         data = path.read_bytes()
-    # The library writes metadata in an order of its own, another one in each process.
+    # The library writes the metadata in an order that differs between processes.
     return with_header(data, json.dumps(header_of(data), sort_keys=True).encode())
 
 
 @cache
 def scratch() -> Path:
-    """A file that a target may write, in memory where the system has such a folder."""
+    """The path of a file for a target, in /dev/shm if the system has it."""
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     folder = tempfile.TemporaryDirectory(dir=place)
-    scratch.folder = folder  # it goes with the process
+    scratch.folder = folder  # this keeps the folder until the process ends
     return Path(folder.name, "input")
 
 
 def in_file(data: bytes) -> Path:
-    """A file of these bytes."""
+    """The path of a file with these bytes."""
     scratch().write_bytes(data)
     return scratch()

@@ -1,4 +1,4 @@
-"""A server of texts on this machine, which misbehaves as it is told."""
+"""A web server on this machine that misbehaves on request."""
 
 import http.server
 import ssl
@@ -18,15 +18,15 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, tls: bool = False):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.content = TEXT
-        self.ranges = True  # whether it can continue
-        self.cut: int | None = None  # where it breaks off
-        self.length: int | str | None = "right"  # what it says the length is
-        self.content_range: str | None = None  # what it says of a part, instead of the truth
+        self.ranges = True  # whether it supports Range requests
+        self.cut: int | None = None  # the number of bytes after which it breaks off
+        self.length: int | str | None = "right"  # the Content-Length it sends
+        self.content_range: str | None = None  # the Content-Range it sends instead of the right one
         self.redirect: str | None = None  # where /moved.txt leads
-        self.headers: dict[str, str] = {}  # more of them
+        self.headers: dict[str, str] = {}  # further headers
         self.status = 200
-        self.silent_at: int | None = None  # the byte before which it falls silent; -1: before it answers
-        self.drip = False  # a byte now and then
+        self.silent_at: int | None = None  # the byte before which it stops sending; -1: before it answers
+        self.drip = False  # whether it sends single bytes with pauses
         self.go_on = threading.Event()
         self.asked: list[str | None] = []
         self.conditions: list[str | None] = []  # the If-Range headers
@@ -41,7 +41,7 @@ class Server(http.server.ThreadingHTTPServer):
         return f"{self.scheme}://127.0.0.1:{self.server_port}/a.txt"
 
     def handle_error(self, request, client_address):
-        pass  # clients that leave are what is tested
+        pass  # tests make clients close connections
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -94,7 +94,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(tls: bool = False):
-    """A server that runs while the block does."""
+    """A context in which a server runs."""
     with Server(tls) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

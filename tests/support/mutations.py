@@ -1,4 +1,4 @@
-"""Inputs for fuzzing made of others: what stands where no guidance by coverage is to be had."""
+"""Makes inputs for fuzzing by changing others. It is used where no fuzzer with coverage is installed."""
 
 import random
 
@@ -50,7 +50,7 @@ _WORDS = (
 
 
 def mutated(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
-    """``data`` after one to four changes: bits, bytes, words, numbers, pieces doubled, cut out, or from ``others``."""
+    """``data`` after one to four changes: bits, bytes, words, numbers, pieces doubled, removed, or from ``others``."""
     result = bytearray(data)
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(result) + 1)
@@ -80,7 +80,7 @@ def mutated(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
 
 
 def _change_number(data: bytearray, rng: random.Random, at: int) -> None:
-    """Another number for the first one at or after ``at``."""
+    """Replace the first number at or after ``at``."""
     digits = b"0123456789"
     start = next((place for place in range(at, min(at + 200, len(data))) if data[place] in digits), None)
     if start is None:

@@ -1,4 +1,4 @@
-"""Texts for tests: written, opened, read back, refused."""
+"""Helpers of tests that write texts, read them back, or expect an error."""
 
 import pytest
 

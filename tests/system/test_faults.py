@@ -1,4 +1,4 @@
-"""Disks that are full, fail or refuse, at every call; files that change behind a command's back."""
+"""Tests with disks that are full, fail or refuse at every single call, and with files that change during a command."""
 
 import errno
 import hashlib
@@ -40,7 +40,7 @@ def without_waiting_for_disks(monkeypatch):
 
 @pytest.fixture
 def id_cache(tmp_path, monkeypatch):
-    """Every text, however small, goes through files of ids in a cache of the test's own; the kernels' stays."""
+    """Send every text, even a small one, through an id cache in the test's folder. The cache of kernels stays."""
     monkeypatch.setattr(corpus_module, "STREAM_FROM", 0)
     monkeypatch.setattr("charrnn.text.id_cache.cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache" / "corpora"
@@ -49,7 +49,7 @@ def id_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def small(tmp_path):
     path = tmp_path / "text.txt"
-    path.write_text("the fox said to the heron, and the heron listened\n" * 12)
+    path.write_text("the fox error_line to the heron, and the heron listened\n" * 12)
     return path
 
 
@@ -57,8 +57,8 @@ def train(out, text, *more):
     return invoke("train", text, "--out", out, "--name", "run", *more)
 
 
-def go_on(out, text):
-    """To the end of the run, from wherever it is."""
+def finish(out, text):
+    """Start the run or resume it, until its end."""
     if (out / "run" / "last.safetensors").exists():
         done = Checkpoint.load(out / "run" / "last.safetensors").counters["step"] == 4
         if not done:
@@ -67,13 +67,13 @@ def go_on(out, text):
         assert train(out, text, *STARTED).exit_code == 0
 
 
-def whole(folder):
-    """That whatever has the name of a checkpoint is one."""
+def load_all(folder):
+    """Load every file that has the name of a checkpoint; this fails if one is damaged."""
     return [Checkpoint.load(path) for path in folder.rglob("*.safetensors")]
 
 
-def said(result):
-    """The one line of a failure."""
+def error_line(result):
+    """The error message of a command that failed; it must be one line."""
     assert result.exit_code == 1, (result.exit_code, result.stderr, result.exception)
     assert isinstance(result.exception, SystemExit), "".join(traceback.format_exception(result.exception))
     (line,) = result.stderr.splitlines()
@@ -81,8 +81,8 @@ def said(result):
     return line
 
 
-def broken_off(out, text, monkeypatch):
-    """Start the run, and end it in its fourth step."""
+def interrupted(out, text, monkeypatch):
+    """Start the run, and interrupt it in its fourth step."""
     updates = itertools.count(1)
 
     def update(self, *arguments):
@@ -98,9 +98,10 @@ def broken_off(out, text, monkeypatch):
 
 
 def after_failures(tmp_path, text, id_cache, monkeypatch, error, lasting, start, command):
-    """For every k: the k-th call fails, what is there is whole, and the run is gone on with to the same end.
+    """For every k, let the k-th call fail; check that the files are load_all and that the run can be finished as usual.
 
-    How many calls there were, and how many of them the command could not do without.
+    Returns:
+        The number of calls, and the number of calls whose failure ended the command.
     """
     assert train(tmp_path / "usual", text, *STARTED).exit_code == 0
     expected, needed = outcome(tmp_path / "usual" / "run"), 0
@@ -115,9 +116,9 @@ def after_failures(tmp_path, text, id_cache, monkeypatch, error, lasting, start,
             return k - 1, needed
         if result.exit_code:
             needed += 1
-            assert os.strerror(error) in said(result), faults.calls[k - 1]
-        whole(tmp_path)
-        go_on(out, text)
+            assert os.strerror(error) in error_line(result), faults.calls[k - 1]
+        load_all(tmp_path)
+        finish(out, text)
         assert outcome(out / "run") == expected, faults.calls[k - 1]
         assert not [path.name for path in (out / "run").iterdir() if path.name.endswith(".tmp")]
         shutil.rmtree(out)
@@ -132,7 +133,7 @@ def test_a_run_survives_a_failure_of_any_write(tmp_path, small, id_cache, monkey
 
 def test_a_resumed_run_survives_a_failure_of_any_write(tmp_path, small, id_cache, monkeypatch):
     def start(out):
-        broken_off(out, small, monkeypatch)
+        interrupted(out, small, monkeypatch)
 
     arguments = tmp_path, small, id_cache, monkeypatch, errno.EIO, False
     calls, needed = after_failures(*arguments, start, ["--resume", "-q"])
@@ -189,14 +190,14 @@ def test_a_page_is_whole_or_not_there(tmp_path, model, small, monkeypatch, error
         if not faults.happened():
             break
         if result.exit_code:
-            assert os.strerror(error) in said(result)
+            assert os.strerror(error) in error_line(result)
         assert not path.exists() or path.read_text().rstrip().endswith("</html>")
     assert k >= 6
 
 
 @pytest.fixture
 def at_step(monkeypatch):
-    """Have something happen in the second step of the next run."""
+    """A function that makes ``happen`` be called in the second step of the next run."""
 
     def arrange(happen):
         updates, usual = itertools.count(1), Optimizer.update
@@ -217,7 +218,7 @@ def at_step(monkeypatch):
     [lambda path: path.unlink(), lambda path: path.write_text("short"), lambda path: path.write_text("b" * 600)],
     ids=["removed", "shortened", "replaced"],
 )
-def test_a_run_does_not_notice_what_becomes_of_its_text(tmp_path, small, request, at_step, streamed, harm):
+def test_a_run_does_not_notice_changes_of_its_text(tmp_path, small, request, at_step, streamed, harm):
     if streamed:
         request.getfixturevalue("id_cache")
     assert train(tmp_path / "usual", small, *STARTED).exit_code == 0
@@ -225,19 +226,19 @@ def test_a_run_does_not_notice_what_becomes_of_its_text(tmp_path, small, request
     assert train(tmp_path / "harmed", small, *STARTED).exit_code == 0
     assert outcome(tmp_path / "harmed" / "run") == outcome(tmp_path / "usual" / "run")
     result = train(tmp_path / "harmed", small, "--resume", "--steps", 6, "-q")
-    assert "short" not in said(result)  # but who resumes is told, and not in the words of the text
-    whole(tmp_path)
+    assert "short" not in error_line(result)  # the error tells that the text changed, and quotes none of it
+    load_all(tmp_path)
 
 
-def test_ids_that_are_removed_while_a_run_trains_are_there_to_its_end(tmp_path, small, id_cache, at_step):
+def test_a_run_keeps_ids_that_are_removed_meanwhile(tmp_path, small, id_cache, at_step):
     assert train(tmp_path / "usual", small, *STARTED).exit_code == 0
     at_step(lambda: [path.unlink() for path in id_cache.iterdir()])
     assert train(tmp_path / "harmed", small, *STARTED).exit_code == 0
     assert outcome(tmp_path / "harmed" / "run") == outcome(tmp_path / "usual" / "run")
 
 
-def test_ids_that_are_cut_short_while_a_run_trains_end_it_in_one_line(tmp_path, small, id_cache, at_step):
-    """With a memory-mapped file this would be the end of the process."""
+def test_ids_that_are_cut_short_end_the_run_with_one_line(tmp_path, small, id_cache, at_step):
+    """With a memory-mapped file, SIGBUS would kill the process here."""
     assert train(tmp_path / "usual", small, *STARTED).exit_code == 0
 
     def cut():
@@ -245,14 +246,14 @@ def test_ids_that_are_cut_short_while_a_run_trains_end_it_in_one_line(tmp_path, 
             os.truncate(path, 0)
 
     at_step(cut)
-    assert "was cut short" in said(train(tmp_path / "harmed", small, *STARTED))
-    whole(tmp_path)
-    go_on(tmp_path / "harmed", small)
+    assert "was cut short" in error_line(train(tmp_path / "harmed", small, *STARTED))
+    load_all(tmp_path)
+    finish(tmp_path / "harmed", small)
     assert outcome(tmp_path / "harmed" / "run") == outcome(tmp_path / "usual" / "run")
 
 
 @pytest.mark.parametrize("place", ["/dev/null/out", "/proc/out", "/dev/full"])
-def test_places_where_nothing_can_be_written(model, small, place):
+def test_unwritable_places_are_one_line(model, small, place):
     for arguments in (
         ["train", small, "--out", place, *STARTED],
         ["corpus", "python", "--output", f"{place}/python.txt"],
@@ -273,7 +274,7 @@ def test_a_read_only_folder(tmp_path, small, monkeypatch):
     run.chmod(0o500)
     try:
         for more in (["--resume", "--steps", 6], [*STARTED, "--force"]):
-            assert "cannot be" in said(train(tmp_path, small, *more))
+            assert "cannot be" in error_line(train(tmp_path, small, *more))
         assert invoke("sample", run, "--length", 10).exit_code == 0
     finally:
         run.chmod(0o700)

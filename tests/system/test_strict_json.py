@@ -1,4 +1,4 @@
-"""JSON from strangers: what it may be, and what is shown of it."""
+"""Tests of reading JSON from strangers, and of showing values from it in messages."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""From files to ids, small texts and large ones alike: options, vocabularies, progress, splits."""
+"""Tests of reading files into ids, in memory and streamed: options, vocabularies, progress, splits."""
 
 import codecs
 import hashlib
@@ -20,7 +20,7 @@ from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
 @pytest.fixture
 def streamed(tmp_path, monkeypatch):
-    """Every text, however small, goes through the id cache in tiny blocks."""
+    """Send every text, even a small one, through the id cache in tiny blocks."""
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(module, "STREAM_FROM", 0)
     monkeypatch.setattr(sources, "BLOCK", 7)
@@ -57,7 +57,7 @@ def test_a_large_vocabulary_takes_two_bytes_an_id(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", codecs.BOM_UTF8])
-def test_nothing_to_learn_from(tmp_path, content, streamed):
+def test_an_empty_text_is_refused(tmp_path, content, streamed):
     assert "no text" in failure([write(tmp_path / "a.txt", content)])
     given_one = failure([write(tmp_path / "a.txt", content)], vocabulary=Vocabulary("a"))
     assert "no text" in given_one
@@ -66,7 +66,7 @@ def test_nothing_to_learn_from(tmp_path, content, streamed):
 
 
 @pytest.mark.parametrize("change", ["same text", "some TEXT", "some text and more", ""])
-def test_a_file_that_changes_while_it_is_read(tmp_path, streamed, monkeypatch, change):
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, streamed, monkeypatch, change):
     path = write(tmp_path / "a.txt", "some text")
     counts = Pass.counts
 
@@ -105,7 +105,7 @@ def test_rare_characters_become_one(tmp_path):
     assert "U+FFFD" in note
 
 
-def test_too_many_characters_name_the_file_and_the_way_out(tmp_path):
+def test_the_error_about_too_many_characters_names_the_file_and_the_options(tmp_path):
     path = write(tmp_path / "a.txt", "".join(map(chr, range(0x4E00, 0x4E00 + 1100))) + "\u4e00" * 5)
     message = failure([path])
     assert message.startswith(f"{path}: 1,100 distinct symbols are more than 1,000")
@@ -127,7 +127,7 @@ def test_a_given_vocabulary_is_used_in_its_order(tmp_path, streamed):
     assert np.asarray(open_corpus([path], vocabulary=Vocabulary("abc")).ids).tolist() == [0, 1, 2] * 4
 
 
-def test_unknown_characters_become_the_model_s_own_symbol_for_them(tmp_path):
+def test_unknown_characters_become_the_replacement_character_of_the_model(tmp_path):
     path = write(tmp_path / "a.txt", "abz")
     vocabulary = Vocabulary("ab" + REPLACEMENT)
     corpus = open_corpus([path], vocabulary=vocabulary)
@@ -144,7 +144,7 @@ def test_a_vocabulary_decides_between_characters_and_bytes(tmp_path):
     assert "line 1" in failure([path], vocabulary=Vocabulary(b"abc"), error=VocabularyError)
 
 
-def test_bytes_have_no_rare_ones(tmp_path):
+def test_min_count_is_refused_for_bytes(tmp_path):
     failure([write(tmp_path / "a.txt", "ab")], as_bytes=True, min_count=2, error=ConfigError)
 
 
@@ -190,6 +190,6 @@ def test_splits_are_contiguous_and_exact(length, first, second):
         "９０/10",
     ],
 )
-def test_bad_splits(fractions):
+def test_bad_splits_are_refused(fractions):
     with pytest.raises(ConfigError, match="split"):
         split(100, fractions)

@@ -1,4 +1,4 @@
-"""Downloads against a server of our own: continued, verified, refused, never somewhere else."""
+"""Tests of downloads from a server of our own: they are resumed, verified or refused, and stay in their folder."""
 
 import hashlib
 import os
@@ -76,7 +76,7 @@ def test_a_download(entry, server, tmp_path):
     assert server.asked == [None]
 
 
-def test_what_is_there_is_kept_or_replaced(entry, server, tmp_path):
+def test_an_existing_file_is_kept_if_it_is_the_text_and_else_replaced(entry, server, tmp_path):
     path = fetch(entry, tmp_path)
     fetch(entry, tmp_path)
     assert len(server.asked) == 1
@@ -88,7 +88,7 @@ def test_the_user_s_folder_is_the_default(entry, corpora):
     assert download(entry, loopback_http=True) == corpora / "a-text.txt"
 
 
-def test_what_is_built_in_is_not_downloaded(tmp_path):
+def test_a_built_in_text_is_not_downloaded(tmp_path):
     with pytest.raises(CorpusError, match="not a download"):
         download(load_catalog()["python"], tmp_path)
 
@@ -105,14 +105,14 @@ def test_a_download_is_resumed(entry, server, tmp_path, part, have):
     assert calls[0] == (have, len(TEXT))
 
 
-def test_a_whole_part_needs_no_server(entry, server, tmp_path, part):
+def test_a_complete_part_file_needs_no_server(entry, server, tmp_path, part):
     part.write_bytes(TEXT)
     assert fetch(entry, tmp_path).read_bytes() == TEXT
     assert server.asked == []
 
 
 @pytest.mark.parametrize("have", [TEXT[:-1] + b"x", TEXT + b"too much"])
-def test_a_wrong_part_is_fetched_anew(entry, server, tmp_path, part, have):
+def test_a_wrong_part_file_is_fetched_anew(entry, server, tmp_path, part, have):
     part.write_bytes(have)
     assert fetch(entry, tmp_path).read_bytes() == TEXT
     assert server.asked == [None]
@@ -124,14 +124,14 @@ def test_a_text_that_changed_since_it_broke_off_is_fetched_anew(entry, server, t
     assert server.asked == ["bytes=17-", None]
 
 
-def test_a_server_that_cannot_continue(entry, server, tmp_path, part):
+def test_a_server_that_cannot_resume_sends_the_whole_text(entry, server, tmp_path, part):
     server.ranges = False
     part.write_bytes(b"something else")
     assert fetch(entry, tmp_path).read_bytes() == TEXT
     assert server.asked == ["bytes=14-"]
 
 
-def test_a_server_that_has_nothing_to_add(entry, server, tmp_path, part):
+def test_a_server_whose_text_is_too_short_is_refused(entry, server, tmp_path, part):
     server.content = TEXT[:100]
     part.write_bytes(TEXT[:100])
     assert f"the server has 100 bytes there, the catalog says {len(TEXT):,}" in failure(entry, tmp_path)
@@ -139,14 +139,14 @@ def test_a_server_that_has_nothing_to_add(entry, server, tmp_path, part):
 
 
 @pytest.mark.parametrize("shown", ["bytes 101-88889/88890", "bytes */88890", "nonsense"])
-def test_a_server_that_continues_elsewhere(entry, server, tmp_path, part, shown):
+def test_a_server_that_resumes_at_another_offset_is_refused(entry, server, tmp_path, part, shown):
     server.content_range = shown
     part.write_bytes(TEXT[:100])
     assert "another part" in failure(entry, tmp_path)
     assert part.read_bytes() == TEXT[:100]
 
 
-def test_a_server_that_continues_another_text(entry, server, tmp_path, part):
+def test_a_server_that_resumes_another_text_is_refused(entry, server, tmp_path, part):
     server.content_range = "bytes 100-200/201"
     part.write_bytes(TEXT[:100])
     assert "the server has 201 bytes there" in failure(entry, tmp_path)
@@ -187,7 +187,7 @@ def test_a_text_that_changed_is_fetched_anew_at_once(entry, server, tmp_path, pa
     failure(entry, tmp_path)
     server.headers, server.content = {"ETag": '"new"'}, TEXT
     failure(entry, tmp_path)
-    assert part.read_bytes() == TEXT[:2000]  # not the rest of another state
+    assert part.read_bytes() == TEXT[:2000]  # the rest of another version is not appended
     server.cut = None
     assert fetch(entry, tmp_path).read_bytes() == TEXT
     assert server.asked == [None, "bytes=2000-", "bytes=2000-"]
@@ -195,7 +195,7 @@ def test_a_text_that_changed_is_fetched_anew_at_once(entry, server, tmp_path, pa
 
 
 @pytest.mark.parametrize("known", [b"", b"\xff\xfe", b"a: b\r\nHost: x", b'"old"', b"x" * 100_000])
-def test_any_validator_that_lies_there_is_borne(entry, server, tmp_path, part, known):
+def test_any_validator_file_is_tolerated(entry, server, tmp_path, part, known):
     part.write_bytes(TEXT[:100])
     part.with_name(part.name + ".validator").write_bytes(known)
     assert fetch(entry, tmp_path).read_bytes() == TEXT
@@ -203,7 +203,7 @@ def test_any_validator_that_lies_there_is_borne(entry, server, tmp_path, part, k
     assert list(tmp_path.iterdir()) == [tmp_path / "a-text.txt"]
 
 
-def test_what_arrived_before_ctrl_c_is_continued(entry, server, tmp_path, part):
+def test_a_download_is_resumed_after_ctrl_c(entry, server, tmp_path, part):
     def interrupt(done, total):
         if done:
             raise KeyboardInterrupt
@@ -230,7 +230,7 @@ def test_a_wrong_text_is_deleted(entry, server, tmp_path, part):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_more_is_read_than_announced(entry, server, tmp_path):
+def test_no_more_bytes_are_read_than_announced(entry, server, tmp_path):
     server.content, server.length = TEXT + b"x" * 1_000_000, None
     calls, sizes = [], []
 
@@ -257,7 +257,7 @@ def test_a_compressed_answer_is_refused(entry, server, tmp_path):
     assert "encoded as gzip" in failure(entry, tmp_path)
 
 
-def test_answers_that_are_no_text(entry, server, tmp_path):
+def test_answers_without_a_text_are_refused(entry, server, tmp_path):
     gone = replace(entry, address=entry.address.replace("a.txt", "b.txt"))
     assert "the server answers 404" in failure(gone, tmp_path)
     server.status = 203
@@ -272,18 +272,18 @@ def test_a_missing_server_keeps_the_part(entry, server, tmp_path, part):
 
 
 @pytest.mark.parametrize("silent_at", [-1, 0, 1000])
-def test_a_silent_server(entry, server, tmp_path, part, monkeypatch, silent_at):
+def test_a_silent_server_is_a_timeout(entry, server, tmp_path, part, monkeypatch, silent_at):
     monkeypatch.setattr(module, "TIMEOUT", 0.2)
     server.silent_at = silent_at
-    for _ in range(50):  # on a loaded machine it may be taken for silent before it is
+    for _ in range(50):  # on a busy machine the timeout may come before the server has sent its bytes
         assert "timed out; try again to continue" in failure(entry, tmp_path)
         if part.read_bytes() == TEXT[: max(silent_at, 0)]:
             return
     pytest.fail(f"{part.stat().st_size} bytes came")
 
 
-def test_a_server_that_drips(entry, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SPAN", 0.2)
+def test_a_server_that_is_too_slow_is_given_up(entry, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "STALL_SECONDS", 0.2)
     server.drip = True
     assert re.search(r"only [\d,]+ bytes came in \d+ seconds; try again", failure(entry, tmp_path))
 
@@ -291,7 +291,7 @@ def test_a_server_that_drips(entry, server, tmp_path, monkeypatch):
 # Only https
 
 
-def test_only_https(entry, server, tmp_path):
+def test_other_schemes_than_https_are_refused(entry, server, tmp_path):
     with pytest.raises(CorpusError, match="https only"):
         download(entry, tmp_path)
     for address in ("http://example.org/a.txt", "ftp://127.0.0.1/a.txt", "file:///etc/passwd", "https://[bad"):
@@ -303,14 +303,14 @@ def test_only_https(entry, server, tmp_path):
     "address",
     ["http://example.org/a.txt", "ftp://127.0.0.1/a.txt", "file:///etc/passwd", "https://[bad"],
 )
-def test_redirections_elsewhere(entry, server, tmp_path, address):
+def test_redirections_to_other_schemes_are_refused(entry, server, tmp_path, address):
     server.redirect = address
     message = failure(replace(entry, address=entry.address.replace("a.txt", "moved.txt")), tmp_path)
     assert message.startswith("a-text: ")
     assert len(server.asked) == 1
 
 
-def test_redirections(entry, server, tmp_path, part):
+def test_redirections_to_https_are_followed(entry, server, tmp_path, part):
     moved = replace(entry, address=entry.address.replace("a.txt", "moved.txt"))
     server.redirect = moved.address
     assert "the server answers 302" in failure(moved, tmp_path)  # in a circle
@@ -365,7 +365,7 @@ def test_nothing_is_written_through_a_link(entry, tmp_path, which):
 
 @pytest.mark.parametrize("which", ["a-text.txt", "a-text.txt.part"])
 @pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", os.mkdir)])
-def test_what_is_no_file_is_in_the_way(entry, tmp_path, which, make):
+def test_a_folder_or_a_pipe_in_the_way_is_refused(entry, tmp_path, which, make):
     make(tmp_path / which)
     with pytest.raises(CorpusError, match=rf"{which}: not a plain file"):
         fetch(entry, tmp_path)
@@ -389,7 +389,7 @@ def test_two_downloads_of_one_text_exclude_each_other(entry, tmp_path, part):
 
 def test_corpus_get(tls_server, corpora, monkeypatch, tmp_path):
     entry = entry_at(tls_server.address)
-    monkeypatch.setattr("charrnn.text.load_catalog", lambda: {entry.name: entry})
+    monkeypatch.setattr("charrnn.text.catalog.load_catalog", lambda: {entry.name: entry})
     result = invoke("corpus", "get", "a-text")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: a-text: cannot download: the server's certificate is not trusted")

@@ -1,4 +1,4 @@
-"""The id cache: what is kept on disk, when it is used again, and what happens without it."""
+"""Tests of the id cache: its files, when they are used again, and what happens without a usable cache."""
 
 import codecs
 import io
@@ -28,14 +28,14 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def streamed(monkeypatch):
-    """Every text, however small, goes through the id cache in tiny blocks."""
+    """Send every text, even a small one, through the id cache in tiny blocks."""
     monkeypatch.setattr(module, "STREAM_FROM", 0)
     monkeypatch.setattr(sources, "BLOCK", 7)
 
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Names of the sources that are read, in order."""
+    """The names of the sources that are read, in order."""
     names = []
     blocks = Source.blocks
     monkeypatch.setattr(Source, "blocks", lambda self: names.append(self.name) or blocks(self))
@@ -75,7 +75,7 @@ def test_the_second_start_reads_nothing(tmp_path, opened):
 
 
 @pytest.mark.usefixtures("streamed")
-def test_other_options_are_not_mixed_up(tmp_path):
+def test_other_options_have_other_entries(tmp_path):
     path = write(tmp_path / "a.txt", "aab\n")
     assert read_back(open_corpus([path])) == "aab\n"
     assert read_back(open_corpus([path], as_bytes=True)) == b"aab\n"
@@ -87,7 +87,7 @@ def test_other_options_are_not_mixed_up(tmp_path):
 
 
 @pytest.mark.usefixtures("streamed")
-def test_where_files_end_is_not_mixed_up(tmp_path):
+def test_texts_with_the_same_bytes_but_other_file_borders_are_not_mixed_up(tmp_path):
     one, rest = write(tmp_path / "1.txt", "a"), write(tmp_path / "2.txt", "bc\n")
     assert read_back(open_corpus([one, rest])) == "a\nbc\n"
     write(one, "ab")
@@ -113,57 +113,57 @@ def test_a_touched_file_keeps_its_ids(tmp_path, cache, streamed):
     assert sorted(file.suffix for file in cache.iterdir()) == [".ids", ".json"]
 
 
-def damage_side(content):
-    return lambda ids, side: side.write_text(content)
+def json_becomes(content):
+    return lambda ids, json_file: json_file.write_text(content)
 
 
-def change_side(**changes):
-    return lambda ids, side: side.write_text(json.dumps({**json.loads(side.read_text()), **changes}))
+def json_with(**changes):
+    return lambda ids, json_file: json_file.write_text(json.dumps({**json.loads(json_file.read_text()), **changes}))
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        damage_side(""),
-        damage_side("{"),
-        damage_side("[]"),
-        damage_side("null"),
-        damage_side("[" * 100_000),
-        lambda ids, side: side.write_bytes(b"\xff\xfe"),
-        change_side(vocabulary=None),
-        change_side(vocabulary=["a", "a"]),
-        change_side(ids=None),
-        change_side(ids="../../a.txt"),
-        change_side(ids="0" * 64 + ".ids"),
-        change_side(bytes=1),
-        change_side(bytes="many"),
-        change_side(dtype="<f8"),
-        change_side(sha256=7),
-        change_side(sha256="x"),
-        change_side(notes="none"),
-        change_side(notes=[1]),
-        change_side(files=[]),
-        lambda ids, side: ids.write_bytes(b""),
-        lambda ids, side: ids.write_bytes(ids.read_bytes()[::-1]),
-        lambda ids, side: ids.write_bytes(b"\xff" + ids.read_bytes()[1:]),
-        lambda ids, side: ids.write_bytes(ids.read_bytes()[:-1]),
-        lambda ids, side: ids.unlink(),
+        json_becomes(""),
+        json_becomes("{"),
+        json_becomes("[]"),
+        json_becomes("null"),
+        json_becomes("[" * 100_000),
+        lambda ids, json_file: json_file.write_bytes(b"\xff\xfe"),
+        json_with(vocabulary=None),
+        json_with(vocabulary=["a", "a"]),
+        json_with(ids=None),
+        json_with(ids="../../a.txt"),
+        json_with(ids="0" * 64 + ".ids"),
+        json_with(bytes=1),
+        json_with(bytes="many"),
+        json_with(dtype="<f8"),
+        json_with(sha256=7),
+        json_with(sha256="x"),
+        json_with(notes="none"),
+        json_with(notes=[1]),
+        json_with(files=[]),
+        lambda ids, json_file: ids.write_bytes(b""),
+        lambda ids, json_file: ids.write_bytes(ids.read_bytes()[::-1]),
+        lambda ids, json_file: ids.write_bytes(b"\xff" + ids.read_bytes()[1:]),
+        lambda ids, json_file: ids.write_bytes(ids.read_bytes()[:-1]),
+        lambda ids, json_file: ids.unlink(),
     ],
 )
 def test_a_damaged_cache_is_rebuilt(tmp_path, cache, streamed, opened, damage):
     path = write(tmp_path / "a.txt", "some text")
     open_corpus([path])
-    (ids,), (side,) = cache.glob("*.ids"), cache.glob("*.json")
-    sound = side.read_bytes()
-    damage(ids, side)
+    (ids,), (json_file,) = cache.glob("*.ids"), cache.glob("*.json")
+    sound = json_file.read_bytes()
+    damage(ids, json_file)
     opened.clear()
     assert read_back(open_corpus([path])) == "some text"
     assert opened == [str(path)] * 2
-    assert side.read_bytes() == sound
+    assert json_file.read_bytes() == sound
     assert path.read_bytes() == b"some text"
 
 
-def test_an_unusable_cache_is_done_without(tmp_path, cache, streamed):
+def test_without_a_usable_cache_the_text_is_kept_in_memory(tmp_path, cache, streamed):
     write(cache.parent, "a file in the way")
     path = write(tmp_path / "a.txt", "some text")
     for vocabulary in (None, Vocabulary("some tx")):
@@ -173,7 +173,7 @@ def test_an_unusable_cache_is_done_without(tmp_path, cache, streamed):
         assert "kept in memory" in note
 
 
-def test_a_full_disk_is_done_without(tmp_path, cache, streamed, monkeypatch):
+def test_on_a_full_disk_the_text_is_kept_in_memory(tmp_path, cache, streamed, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
@@ -184,19 +184,19 @@ def test_a_full_disk_is_done_without(tmp_path, cache, streamed, monkeypatch):
     assert list(cache.iterdir()) == []
 
 
-def test_a_failure_leaves_nothing_behind(tmp_path, cache, streamed):
+def test_after_an_error_no_file_is_left(tmp_path, cache, streamed):
     path = write(tmp_path / "a.txt", "some text é")
     failure([path], vocabulary=Vocabulary("some tx"), error=VocabularyError)
     assert list(cache.iterdir()) == []
 
 
-def test_what_is_piped_is_not_cached(cache, monkeypatch):
+def test_a_piped_text_is_not_cached(cache, monkeypatch):
     monkeypatch.setattr(module, "STREAM_FROM", 1)
     assert read_back(open_corpus(["-"], stdin=io.BytesIO(b"some text"))) == "some text"
     assert not cache.exists()
 
 
-def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path, cache, streamed):
+def test_temporary_files_of_killed_processes_are_removed_and_of_living_ones_are_not(tmp_path, cache, streamed):
     dead, living = write(cache / "tmpdead.part", "half"), write(cache / "tmpliving.part", "half")
     with living.open("r+b") as file:
         lock_file(file)
@@ -206,7 +206,7 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_n
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no time of the last change of anything")
-def test_a_file_that_pretends_not_to_have_changed_is_read_anew(tmp_path, streamed):
+def test_a_changed_file_with_its_old_times_is_read_anew(tmp_path, streamed):
     path = write(tmp_path / "a.txt", "old text")
     open_corpus([path])
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
@@ -221,16 +221,16 @@ def test_ids_in_a_file_are_like_an_array(tmp_path, dtype, rng):
     array = rng.integers(0, 200, 1000).astype(dtype)
     write(tmp_path / "ids", array.tobytes())
     ids = IdFile(tmp_path / "ids", np.dtype(dtype))
-    stretches = rng.integers(0, 990, 5) + np.arange(9)[:, None]
+    columns = rng.integers(0, 990, 5) + np.arange(9)[:, None]
     cases = [slice(None), slice(10, 20), slice(-5, None), slice(20, 10), slice(0, 99, 7), slice(2000, 3000)]
-    cases += [0, -1, np.int64(7), stretches, stretches[:, :0], rng.integers(-1000, 1000, (3, 4, 2)), array < 100]
+    cases += [0, -1, np.int64(7), columns, columns[:, :0], rng.integers(-1000, 1000, (3, 4, 2)), array < 100]
     for where in cases:
         found = np.asarray(ids[where])
         assert found.dtype == dtype
         assert np.array_equal(found, array[where])
         assert found.flags.c_contiguous or isinstance(where, slice)
     assert np.array_equal(np.asarray(ids[100:900][50:])[5:10], array[155:160])
-    assert np.array_equal(ids[100:900][stretches % 700], array[100:900][stretches % 700])
+    assert np.array_equal(ids[100:900][columns % 700], array[100:900][columns % 700])
     assert (len(ids), ids.shape, ids.size, ids.nbytes) == (1000, (1000,), 1000, array.nbytes)
     assert np.array_equal(ids.astype(np.int32), array)
     for beyond in (1000, -1001, np.array([5, 1000])):
@@ -238,13 +238,15 @@ def test_ids_in_a_file_are_like_an_array(tmp_path, dtype, rng):
             ids[beyond]
 
 
-def test_a_disk_that_fails_is_one_line(tmp_path, monkeypatch):
+def test_a_failing_disk_is_an_error_of_one_line(tmp_path, monkeypatch):
     write(tmp_path / "ids", bytes(100))
     ids = IdFile(tmp_path / "ids", np.dtype(np.uint8))
 
     def fail(*arguments):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("charrnn.text.id_file._Open._read_once", fail)
-    with pytest.raises(CorpusError, match="ids: cannot read: Input/output error"):
+    monkeypatch.setattr("charrnn.text.id_file._OpenFile._read_once", fail)
+    with pytest.raises(
+        CorpusError, match=r"ids: delete this file and try again, it cannot be read \(Input/output error\)"
+    ):
         ids[3]

@@ -1,4 +1,4 @@
-"""Where texts come from: files, folders, pipes, names of the catalog."""
+"""Tests of finding and reading sources: files, folders, pipes, names of the catalog."""
 
 import io
 import os
@@ -65,7 +65,7 @@ def test_a_pipe_is_read_once():
         os.close(reader)
 
 
-def test_missing_files_get_a_guess(tmp_path):
+def test_the_error_about_a_missing_file_has_the_nearest_name(tmp_path):
     write(tmp_path / "letters.txt", "a")
     assert failure([tmp_path / "leters.txt"]).endswith(f"did you mean {tmp_path / 'letters.txt'}?")
     assert failure(["tinyshakespear"]).endswith("did you mean tinyshakespeare?")
@@ -80,16 +80,16 @@ def test_missing_files_get_a_guess(tmp_path):
 def test_unreadable_files(tmp_path):
     path = write(tmp_path / "texts" / "a.txt", "a")
     path.chmod(0)
-    assert "cannot read" in failure([path])
+    assert "cannot be read" in failure([path])
     assert "1 unreadable file or folder (" in failure([path.parent])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_what_is_no_file_in_a_folder_is_left_out_and_said(tmp_path):
+def test_pipes_devices_and_dead_links_in_a_folder_are_left_out_with_a_note(tmp_path):
     folder = tmp_path / "texts"
     write(folder / "a.txt", "a")
     write(folder / "b.txt", b"")
-    os.mkfifo(folder / "c.txt")  # to open it would be to wait for ever
+    os.mkfifo(folder / "c.txt")  # opening it would wait for ever
     (folder / "d.txt").symlink_to("nowhere")
     (folder / "e.txt").symlink_to("/dev/zero")
     corpus = open_corpus([folder])
@@ -99,7 +99,7 @@ def test_what_is_no_file_in_a_folder_is_left_out_and_said(tmp_path):
     assert failure([folder]) == f"{folder}: there are no text files in this folder; 3 pipes, devices or dead links"
 
 
-def test_what_cannot_be_read_in_a_folder_is_left_out_and_said(tmp_path, monkeypatch):
+def test_unreadable_files_in_a_folder_are_left_out_with_a_note(tmp_path, monkeypatch):
     folder = tmp_path / "texts"
     for name in ("a.txt", "b.txt", "c/d.txt", "e.bin"):
         write(folder / name, b"\0" if name == "e.bin" else name.encode())
@@ -126,8 +126,8 @@ def test_what_cannot_be_read_in_a_folder_is_left_out_and_said(tmp_path, monkeypa
     found = files_below(folder)
     assert [path.name for path in found.texts(wide=True)] == ["a.txt", "e.bin"]
     assert len(found.unreadable) == 2
-    assert failure([folder / "b.txt"]).endswith("b.txt: cannot read: Permission denied")
-    assert failure([folder / "c"]).endswith("c: cannot read: Permission denied")
+    assert failure([folder / "b.txt"]).endswith("b.txt: cannot be read (Permission denied)")
+    assert failure([folder / "c"]).endswith("c: cannot be read (Permission denied)")
 
 
 def test_catalog_names(tmp_path, monkeypatch):

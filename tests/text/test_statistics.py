@@ -1,4 +1,4 @@
-"""What a text is made of, bad bytes included."""
+"""Tests of the statistics of a text, also with bad bytes."""
 
 import codecs
 
@@ -56,7 +56,7 @@ def test_statistics_of_a_file_with_bad_bytes(tmp_path, monkeypatch, block):
     assert found.characters == len("ok\nbad ?t?, ? end")
 
 
-def test_statistics_of_nothing_and_of_wide_files(tmp_path):
+def test_statistics_of_empty_files_and_of_utf_16(tmp_path):
     found = text_statistics(write(tmp_path / "a.txt", b""))
     assert (found.bytes, found.characters, found.lines, found.longest_line) == (0, 0, 0, (0, 1))
     found = text_statistics(write(tmp_path / "a.txt", "abc".encode("utf-16") + b"\x00"), "utf-16")
@@ -65,5 +65,5 @@ def test_statistics_of_nothing_and_of_wide_files(tmp_path):
     assert found.problem.offset == 8
     with pytest.raises(CorpusError, match="folder"):
         text_statistics(tmp_path)
-    with pytest.raises(CorpusError, match="cannot read"):
+    with pytest.raises(CorpusError, match="cannot be read"):
         text_statistics(tmp_path / "missing")

@@ -1,4 +1,4 @@
-"""The vocabulary: symbols to ids and back, and what it says about those it does not know."""
+"""Tests of the vocabulary: symbols to ids and back, and its messages about unknown symbols."""
 
 import json
 
@@ -14,7 +14,7 @@ CHARACTERS = st.characters(exclude_categories=["Cs"])
 
 
 @given(st.text(CHARACTERS, min_size=1))
-def test_characters_survive_the_way_there_and_back(text):
+def test_decoding_gives_back_the_encoded_characters(text):
     vocabulary = Vocabulary(set(text))
     ids = vocabulary.encode(text)
     assert ids.dtype == np.int32
@@ -25,7 +25,7 @@ def test_characters_survive_the_way_there_and_back(text):
 
 
 @given(st.binary(min_size=1))
-def test_bytes_survive_the_way_there_and_back(data):
+def test_decoding_gives_back_the_encoded_bytes(data):
     vocabulary = Vocabulary(set(data))
     assert vocabulary.is_bytes
     assert vocabulary.decode(vocabulary.encode(data)) == data
@@ -130,7 +130,7 @@ def test_unknown_bytes_are_named():
         (b"ab", b"cd", "learned 2 other bytes; remove them from"),
     ],
 )
-def test_one_is_singular(symbols, text, expected):
+def test_messages_about_one_symbol_use_the_singular(symbols, text, expected):
     with pytest.raises(VocabularyError, match=expected):
         Vocabulary(symbols).encode(text)
 
@@ -150,7 +150,7 @@ def test_unknown_symbols_are_skipped_or_replaced():
     ("symbols", "expected"),
     [(REPLACEMENT + "? \na", REPLACEMENT), ("a? \n", "?"), ("a \n", " "), ("a\n", "\n"), ("ab", "a")],
 )
-def test_what_stands_for_an_unknown_character(symbols, expected):
+def test_the_replacement_of_an_unknown_character(symbols, expected):
     vocabulary = Vocabulary(symbols)
     assert vocabulary.symbols[vocabulary.replacement] == expected
     if REPLACEMENT not in symbols:
@@ -203,7 +203,7 @@ def test_rare_characters_share_one_symbol():
         ({65: 2, 66: 1}, {"max_size": 1}, CorpusError, "--max-vocab 2"),
     ],
 )
-def test_counts_that_make_no_vocabulary(counts, options, error, message):
+def test_counts_without_a_vocabulary_are_refused(counts, options, error, message):
     with pytest.raises(error, match=message):
         Vocabulary.from_counts(counts, **options)
 

@@ -1,4 +1,4 @@
-"""Windows on the corpus 0, 1, 2, …: y is x one later, batch rows continue, nothing is skipped or seen twice."""
+"""Tests of training windows: y is x one character later, rows continue, every character is a target once."""
 
 import numpy as np
 import pytest
@@ -9,16 +9,16 @@ from charrnn.text.windows import TrainingWindows, fitting_window
 
 
 @given(length=st.integers(2, 400), batch=st.integers(1, 12), steps=st.integers(1, 30), epoch=st.integers(0, 5))
-def test_an_epoch_has_every_target_once_in_lanes_that_continue(length, batch, steps, epoch):
+def test_an_epoch_has_every_target_once_in_rows_that_continue(length, batch, steps, epoch):
     batch = min(batch, length)
-    batches = TrainingWindows(np.arange(length), batch, steps, seed=3)
-    windows = [batches.window(epoch, number) for number in range(batches.count)]
+    epochs = TrainingWindows(np.arange(length), batch, steps, seed=3)
+    windows = [epochs.window(epoch, number) for number in range(epochs.count)]
     targets = []
     for number, (x, y) in enumerate(windows):
         assert x.shape == y.shape
         assert x.dtype == y.dtype == np.int32
         assert x.flags.c_contiguous
-        assert x.shape == (steps if number < batches.count - 1 else (batches.row_length - 1) % steps + 1, batch)
+        assert x.shape == (steps if number < epochs.count - 1 else (epochs.row_length - 1) % steps + 1, batch)
         there = y >= 0
         np.testing.assert_array_equal(y[there], x[there] + 1)
         targets.append(y[there])
@@ -27,12 +27,12 @@ def test_an_epoch_has_every_target_once_in_lanes_that_continue(length, batch, st
     np.testing.assert_array_equal(x[1:], (x[:-1] + 1) % length)
 
 
-def test_epochs_enter_at_different_places_but_the_same_ones_again():
-    batches = TrainingWindows(np.arange(1000), 4, 10, seed=5)
-    entries = [batches.entry(epoch) for epoch in range(20)]
-    assert len(set(entries)) > 15
-    assert entries == [TrainingWindows(np.arange(1000), 4, 10, seed=5).entry(epoch) for epoch in range(20)]
-    assert entries != [TrainingWindows(np.arange(1000), 4, 10, seed=6).entry(epoch) for epoch in range(20)]
+def test_epochs_begin_at_different_places_that_depend_on_the_seed_alone():
+    epochs = TrainingWindows(np.arange(1000), 4, 10, seed=5)
+    offsets = [epochs.offset(epoch) for epoch in range(20)]
+    assert len(set(offsets)) > 15
+    assert offsets == [TrainingWindows(np.arange(1000), 4, 10, seed=5).offset(epoch) for epoch in range(20)]
+    assert offsets != [TrainingWindows(np.arange(1000), 4, 10, seed=6).offset(epoch) for epoch in range(20)]
 
 
 @pytest.mark.parametrize(
@@ -45,5 +45,5 @@ def test_epochs_enter_at_different_places_but_the_same_ones_again():
         (10, 3, 1, (3, 1)),
     ],
 )
-def test_small_texts_get_fewer_lanes(length, batch, steps, expected):
+def test_small_texts_get_fewer_rows(length, batch, steps, expected):
     assert fitting_window(length, batch, steps) == expected

@@ -179,14 +179,14 @@ def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:
     Raises:
         ConfigError: the text is not there any more.
     """
-    from charrnn.text.provenance import can_be
+    from charrnn.text.provenance import may_match
 
     sources, paths = text or tuple(facts["sources"]), tuple(facts["paths"])
     if not text and "-" in sources:
         raise ConfigError("the run's text came from standard input: pipe it in again and name it with -")
-    if text or can_be(sources, facts):
+    if text or may_match(sources, facts):
         return sources
-    if can_be(paths, facts):
+    if may_match(paths, facts):
         return paths
     missing = [path for path in paths if not Path(path).exists()]
     name = Path(sources[0])
