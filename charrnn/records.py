@@ -5,6 +5,7 @@ Losses are mean negative log-likelihoods in nats per character, ``bpc`` the same
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -168,3 +169,7 @@ class Finished(Record):
     best_val_loss: float | None
     elapsed_s: float
     verdict: str | None = None
+
+
+ProgressCallback = Callable[[int, int], None]
+"""Called with the work done and the work there is."""

@@ -9,8 +9,8 @@ from command_line import succeed
 from planted import LINE, plant
 
 from charrnn.inspection.ablation import ablate
-from charrnn.inspection.hypotheses import HYPOTHESES, Hypothesis, hypothesis, labels
-from charrnn.inspection.passage import Script
+from charrnn.inspection.hypotheses import HYPOTHESES, Hypothesis, hypothesis, label_text
+from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.search import find
 from charrnn.model import load
 
@@ -33,9 +33,9 @@ def given(name, values):
 
 
 def test_the_language_is_what_the_hypotheses_say_of_it():
-    script = Script(*vocabulary_and_ids(TEXT.text))
+    encoded = EncodedText(*vocabulary_and_ids(TEXT.text))
     for name, planted in (("quotes", TEXT.quoted), ("brackets", TEXT.depth), ("column", TEXT.column)):
-        np.testing.assert_array_equal(labels(script, hypothesis(name)), planted, name)
+        np.testing.assert_array_equal(label_text(encoded, hypothesis(name)), planted, name)
     assert TEXT.text[LINE] == "\n"
     assert TEXT.owed.max() == 5
 
@@ -90,8 +90,8 @@ def test_without_the_cell_that_was_found_the_model_loses_inside(speaker):
     ids = speaker.encode(TEXT.text)
     (found,) = find(speaker, ids, [hypothesis("quotes")], with_probe=False).found
     cell = found.ranked(1)[0]
-    off = ablate(speaker.network, ids, [cell], 0.0, TEXT.quoted, rivals=0).off[cell]
-    held = ablate(speaker.network, ids, [cell], off, TEXT.quoted, rivals=8)
+    off = ablate(speaker.network, ids, [cell], 0.0, TEXT.quoted, controls=0).mean_outside[cell]
+    held = ablate(speaker.network, ids, [cell], off, TEXT.quoted, controls=8)
     assert held.inside.low > 0.05
     assert held.contrast.low > 0.05  # inside minus outside, its interval of 95 %
     assert held.rank == 1

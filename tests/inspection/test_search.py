@@ -10,8 +10,8 @@ from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inspection import search as finding
 from charrnn.inspection import sweep as sweeping
-from charrnn.inspection.hypotheses import Hypothesis, hypothesis, labels
-from charrnn.inspection.passage import Script
+from charrnn.inspection.hypotheses import Hypothesis, hypothesis, label_text
+from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.permutation import autocorrelation_time, block_length, permute
 from charrnn.inspection.probe import probe
 from charrnn.inspection.ranks import Ranks, auc, rank_score, spearman
@@ -70,7 +70,7 @@ def test_every_score_is_that_of_the_values(small, signal, characters):
         parts.append(model.network.trace(ids[start : start + 64], state)[signal])
     values = np.concatenate(parts).reshape(len(ids), -1)
     for each, of in zip(found, wanted, strict=True):
-        truth = labels(Script(model.vocabulary, ids), of)
+        truth = label_text(EncodedText(model.vocabulary, ids), of)
         for cell in (0, 7, 31):
             score = each.scores.ravel()[cell]
             if each.is_mask:
@@ -89,7 +89,7 @@ def test_the_same_bits_for_any_threads_and_parts_that_add_up(small, monkeypatch)
         np.testing.assert_array_equal(one.scores, other.scores)
         np.testing.assert_array_equal(one.p, other.p)
         assert one.probe == other.probe
-    monkeypatch.setattr(Script, "parts", lambda self: [(0, 2500), (2500, 5100), (5100, len(self))])
+    monkeypatch.setattr(EncodedText, "parts", lambda self: [(0, 2500), (2500, 5100), (5100, len(self))])
     monkeypatch.setattr(sweeping, "KEPT_BYTES", 32 * 2 * 3000)
     monkeypatch.setattr(finding, "_REFERENCE", 3000)
     parted = find(model, ids, wanted, permutations=19)
@@ -100,9 +100,9 @@ def test_the_same_bits_for_any_threads_and_parts_that_add_up(small, monkeypatch)
 
 def test_what_is_kept_is_what_was_counted(small):
     model, ids = small
-    script = Script(model.vocabulary, ids)
+    encoded = EncodedText(model.vocabulary, ids)
     numbers = (np.arange(len(ids)) / len(ids)).astype(np.float32)
-    swept = sweeping.sweep(model.network, script, lambda start, stop: numbers[start:stop, None], 1)
+    swept = sweeping.sweep(model.network, encoded, lambda start, stop: numbers[start:stop, None], 1)
     assert swept.counts.sum(axis=1).tolist() == [len(ids)] * 40
     np.testing.assert_array_equal(swept.labels[:, 0], numbers[:: swept.stride])
     for cell in (0, 39):

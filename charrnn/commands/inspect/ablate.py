@@ -73,7 +73,7 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
     with progress_bar(terminal, "Holding cells") as progress:
         found = ablate(
             model.network, ids, options["ablate"], options["clamp"], mask,
-            rivals=options["others"], seed=seed, progress=progress,
+            controls=options["others"], seed=seed, progress=progress,
         )  # fmt: skip
     about = _record(model, found, hypothesis)
     if options["as_json"]:
@@ -103,10 +103,10 @@ def _mask(terminal, model, ids, hypothesis):
     """Where the hypothesis holds (N,); numbers count as so where they are above their median."""
     import numpy as np
 
-    from charrnn.inspection.hypotheses import labels
-    from charrnn.inspection.passage import Script
+    from charrnn.inspection.hypotheses import label_text
+    from charrnn.inspection.passage import EncodedText
 
-    found = labels(Script(model.vocabulary, ids), hypothesis)
+    found = label_text(EncodedText(model.vocabulary, ids), hypothesis)
     if found.dtype != bool:
         middle = float(np.median(found))
         terminal.note(f"inside is where {hypothesis.name} is above its median, {middle:g}")
@@ -118,13 +118,13 @@ def _mask(terminal, model, ids, hypothesis):
 
 def _samples(model, found, hypothesis, seed, options: dict[str, Any], progress):
     """Records of texts written free, with the cells off and on as the mask says, or else as they were held."""
-    from charrnn.inspection.generation import write_held
+    from charrnn.inspection.generation import write_clamped
     from charrnn.inspection.reading import symbol_text
 
     askable = hypothesis if hypothesis is not None and hypothesis.is_mask and not options.get("mask") else None
     settings = {"free": {}}
     if found.masked:
-        settings |= {"off": found.off, "on": found.on}
+        settings |= {"off": found.mean_outside, "on": found.mean_inside}
     else:
         settings["held"] = found.values
     counted = [each.id for each in found.symbols if each.inside == found.masked][:_COUNTED]
@@ -137,7 +137,7 @@ def _samples(model, found, hypothesis, seed, options: dict[str, Any], progress):
         def report(done: int, all_of_it: int, before: int = number) -> None:
             progress(before * all_of_it + done, len(settings) * all_of_it)
 
-        written = write_held(
+        written = write_clamped(
             model, held, prime, texts=options["samples"], length=_TEXT, choice=sampling_options.choice(options),
             seed=seed, hypothesis=askable, progress=report,
         )  # fmt: skip
@@ -148,9 +148,9 @@ def _samples(model, found, hypothesis, seed, options: dict[str, Any], progress):
             "seed": seed,
             "prime": options["prime"],
             "characters": written.ids.size,
-            "share_inside": written.share,
-            "runs_per_1000": written.runs,
-            "run_length": written.length,
+            "share_inside": written.share_inside,
+            "runs_per_1000": written.runs_per_1000,
+            "run_length": written.run_length,
             "per_1000": {symbols[index]: written.rate(index) for index in counted},
             "text": "".join(symbols[index] for index in written.ids[0]),
         }
@@ -173,18 +173,18 @@ def _record(model, found, hypothesis) -> dict[str, Any]:
         "loss": found.loss,
         "change": {part: asdict(getattr(found, part)) for part in ("overall", "inside", "outside", "contrast")},
         "block": found.block,
-        "mean_inside": {name(cell): value for cell, value in found.on.items()},
-        "mean_outside": {name(cell): value for cell, value in found.off.items()},
+        "mean_inside": {name(cell): value for cell, value in found.mean_inside.items()},
+        "mean_outside": {name(cell): value for cell, value in found.mean_outside.items()},
         "others": [
-            {"cells": list(map(name, rival.cells)), "overall": rival.overall, "contrast": rival.contrast}
-            for rival in found.rivals
+            {"cells": list(map(name, control.cells)), "overall": control.overall, "contrast": control.contrast}
+            for control in found.controls
         ],
         "compared": {
             "characters": found.compared_characters,
             "overall": found.compared.overall,
             "contrast": found.compared.contrast,
         },
-        "rank": found.rank if found.rivals else None,
+        "rank": found.rank if found.controls else None,
         "symbols": [
             {
                 "symbol": symbols[each.id],

@@ -106,11 +106,13 @@ def _chosen(model, ids, options: dict[str, Any], count: int) -> list[tuple[int, 
 def _page(terminal, model, ids, options: dict[str, Any]) -> None:
     from charrnn.display.page.page import Page
     from charrnn.display.terminal.progress_bar import progress_bar
-    from charrnn.inspection.reading import track
+    from charrnn.inspection.reading import read_cells
 
     cells, config = _finds(model, ids, options, options["cells"]), model.network.config
     with progress_bar(terminal, "Reading") as progress:
-        tracks = track(model, ids, list(cells), options["signal"], options["offset"], _length(options), 5, progress)
+        tracks = read_cells(
+            model, ids, list(cells), options["signal"], options["offset"], _length(options), 5, progress
+        )
     # A page is given away: it says the file's name, not where it was.
     source = Path(options["text"]).name if options["text"] else "a text" if options["literal"] else "the part held out"
     page = Page(

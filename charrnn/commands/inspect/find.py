@@ -98,14 +98,16 @@ def asked_hypotheses(options: dict[str, Any], characters: int):
     """What the options name; two of them at once are refused."""
     from charrnn.inspection.hypotheses import HYPOTHESES, hypothesis
     from charrnn.inspection.masks import read_mask
-    from charrnn.inspection.patterns import where
+    from charrnn.inspection.patterns import inside_match
 
     given = [each for each in ("find", "where", "mask") if options[each] is not None]
     if len(given) > 1:
         raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other.")
     if options["find"] is not None:
         return HYPOTHESES if options["find"] == "all" else (hypothesis(options["find"]),)
-    return (where(options["where"]),) if options["where"] is not None else (read_mask(options["mask"], characters),)
+    return (
+        (inside_match(options["where"]),) if options["where"] is not None else (read_mask(options["mask"], characters),)
+    )
 
 
 def _record(found, finding, count: int) -> dict[str, Any]:
@@ -141,16 +143,16 @@ def _example(terminal, model, ids, of, finding, options: dict[str, Any]):
     import numpy as np
 
     from charrnn.display.reports.findings import stretch_width
-    from charrnn.inspection.gallery import lines, liveliest
-    from charrnn.inspection.passage import Script
+    from charrnn.inspection.gallery import line_bounds, most_varied
+    from charrnn.inspection.passage import EncodedText
     from charrnn.inspection.reading import read
 
-    script, width = Script(model.vocabulary, ids), stretch_width(terminal.width)
+    encoded, width = EncodedText(model.vocabulary, ids), stretch_width(terminal.width)
     limit = min(len(ids), _EXAMPLE)
-    label = script.labels(of.of, 0, limit).astype(float)
+    label = encoded.label(of.label, 0, limit).astype(float)
     label = (label - label.min()) / max(float(np.ptp(label)), 1e-12)
-    begins = [begin for begin in lines(script.passage(0, limit).string) if begin + width <= limit] or [0]
-    start, stop = liveliest(label[:, None], [(begin, min(begin + width, limit)) for begin in begins])
+    begins = [begin for begin in line_bounds(encoded.passage(0, limit).string) if begin + width <= limit] or [0]
+    start, stop = most_varied(label[:, None], [(begin, min(begin + width, limit)) for begin in begins])
     reading = read(model, ids, options["signal"], start, stop - start)
     values = {name(cell): reading.cell(*cell) for cell in finding.ranked(options["cells"])}
     return start, reading.text, label[start:stop], values

@@ -35,12 +35,12 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
     """Show or print every moment of the run's log, and what cells did at its snapshots."""
     from charrnn.display.terminal.pager import page
     from charrnn.errors import ConfigError
-    from charrnn.inspection.history import moments
+    from charrnn.inspection.history import logged_samples
 
     run = options["checkpoint"]
     if not run.is_dir():
         raise ConfigError(f"{run}: --history is for the folder of a run, which has its log")
-    found = moments(run)
+    found = logged_samples(run)
     if not found:
         raise ConfigError(f"{run}: the run wrote no sample (--sample-every) that could be shown")
     reading, growth = _growth(terminal, model, options)
@@ -58,7 +58,7 @@ def _growth(terminal, model, options: dict[str, Any]):
     from charrnn.checkpoints.snapshots import Snapshots
     from charrnn.commands.texts import inspected_ids
     from charrnn.display.terminal.progress_bar import progress_bar
-    from charrnn.inspection.history import growth
+    from charrnn.inspection.history import cells_at_snapshots
 
     if not Snapshots(options["checkpoint"]).steps():
         return None, []
@@ -69,7 +69,7 @@ def _growth(terminal, model, options: dict[str, Any]):
         cells = list(dict.fromkeys([*cells, *find.best(terminal, model, ids, options, count)]))
     ids = ids[options["offset"] :][: options["length"]]
     with progress_bar(terminal, "Reading with every snapshot") as progress:
-        return growth(options["checkpoint"], ids, cells, count, signal, threads, progress)
+        return cells_at_snapshots(options["checkpoint"], ids, cells, count, signal, threads, progress)
 
 
 def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> Iterator:
@@ -77,7 +77,7 @@ def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> It
 
     from charrnn.display.reports.gallery import stretch_width
     from charrnn.display.reports.history import growth_lines, loss_lines, moment_lines
-    from charrnn.inspection.gallery import lines, liveliest
+    from charrnn.inspection.gallery import line_bounds, most_varied
     from charrnn.inspection.history import losses
 
     yield from loss_lines(*losses(run), terminal.width)
@@ -87,8 +87,8 @@ def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> It
         return
     # Where the cells, as they have become, are most at work: a stretch that begins with a line.
     width, length = stretch_width(terminal.width), len(reading.text)
-    stretches = [(start, start + width) for start in lines(reading.text) if start + width <= length]
-    start, stop = liveliest(growth[-1].values.T.astype(np.float64), stretches or [(0, min(width, length))])
+    stretches = [(start, start + width) for start in line_bounds(reading.text) if start + width <= length]
+    start, stop = most_varied(growth[-1].values.T.astype(np.float64), stretches or [(0, min(width, length))])
     rows = [(each.step, each.values[:, start:stop], each.scores) for each in growth]
     yield from growth_lines(
         reading.text[start:stop],

@@ -51,15 +51,15 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
 def _span(model, ids, options: dict[str, Any]) -> tuple[int, int]:
     """The characters that are selected."""
     from charrnn.errors import ConfigError
-    from charrnn.inspection.passage import Script
+    from charrnn.inspection.passage import EncodedText
     from charrnn.inspection.patterns import spans
 
     wish = options["moments"]
     if offsets := re.fullmatch(r"(\d{1,15}):(\d{1,15})", wish):
         return int(offsets[1]), int(offsets[2])
-    script, left = Script(model.vocabulary, ids), options["match"]
-    for start, stop in script.parts():
-        found = spans(wish, script.passage(start, stop).string)
+    encoded, left = EncodedText(model.vocabulary, ids), options["match"]
+    for start, stop in encoded.parts():
+        found = spans(wish, encoded.passage(start, stop).string)
         if len(found) >= left:
             first, last = found[left - 1].tolist()
             return start + first, start + last
