@@ -1,4 +1,4 @@
-"""The chain of oracles, against the plainest way to ask each of them."""
+"""The chain of oracles, against asking each oracle about one character after the other."""
 
 import re
 
@@ -25,7 +25,7 @@ def halves(reader, text):
 
 
 def first_oracles(reader, training, scored):
-    """By group and name, the places that each oracle takes, one character after the other."""
+    """By group and name, the places that each oracle removes; also the losses (M,)."""
     text = reader.vocabulary.decode(np.concatenate([training, scored]))
     known = re.findall(r"\w+", text[: len(training)])
     spans = {k: match.span() for match in re.finditer(r"\w+", text) for k in range(*match.span())}
@@ -77,7 +77,7 @@ def test_every_error_is_taken_by_the_first_oracle_that_would_fix_it(reader, halv
     assert found.error_loss == pytest.approx(sum(share.loss for share in found.shares))
     for share in found.shares:
         places = expected.pop((share.group, share.name), [])
-        # The batch rows of the one and the single batch row of the other differ a little in their first states.
+        # One reads in several batch rows and the other in a single row: their first states differ a little.
         assert abs(share.errors - len(places)) <= 3, share
         assert share.loss == pytest.approx(loss[places].sum(), rel=0.02, abs=5)
     assert not expected

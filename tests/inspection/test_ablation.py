@@ -1,4 +1,4 @@
-"""What is lost when cells are held, checked on networks in which we know what they do."""
+"""What a model loses when cells are clamped, checked on a network whose cells are known."""
 
 import numpy as np
 import pytest
@@ -15,10 +15,10 @@ OPEN, CLOSE, WORD = 0, 1, 2  # the characters of the planted language
 
 @pytest.fixture
 def planted(rng):
-    """A network of 8 units of which unit 3 alone knows whether a bracket is open, a text for it, and the mask.
+    """A network of 8 units, a text, and the mask of its brackets; only unit 3 knows whether a bracket is open.
 
-    Unit 3 is set to 1 by the open bracket and back to 0 by the closing one; the output layer expects the closing
-    bracket only while the unit is up.
+    The opening bracket sets unit 3 to 1, the closing bracket sets it back to 0. The output layer expects the closing
+    bracket only while the unit is 1.
     """
     network = CharLSTM(ModelConfig(4, 8, 1), seed=None, threads=1)
     w, b, out = network.parameters["w_ih_l0"], network.parameters["b_l0"], network.parameters["w_out"]
@@ -41,7 +41,7 @@ def planted(rng):
     return network, ids, mask
 
 
-def test_the_tally_is_the_evaluation(planted):
+def test_the_sums_of_losses_are_the_evaluation(planted):
     network, ids, mask = planted
     found, cells = sum_losses(network, ids, mask, 500, [(0, 3), (0, 0)])
     assert found.count.sum() == found.symbol_count.sum() == len(ids) - 1
@@ -74,7 +74,7 @@ def test_the_planted_cell_costs_inside_what_it_knows(planted):
     assert found.mean_outside[0, 3] == pytest.approx(0, abs=1e-3)
 
 
-def test_held_at_its_mean_or_without_a_mask(planted):
+def test_clamped_at_its_mean_or_without_a_mask(planted):
     network, ids, mask = planted
     found = ablate(network, ids, [(0, 3)], "mean", mask, controls=0)
     assert found.values[0, 3] == pytest.approx(mask[:-1].mean(), abs=1e-3)
@@ -126,7 +126,7 @@ def test_too_few_blocks_give_no_interval(planted):
 
 
 def test_intervals_hold_what_they_promise(rng):
-    """Losses that depend on each other within 30 characters: the interval of 95 % covers the truth about so often."""
+    """Losses that are equal within 30 characters: the interval of 95 % contains the true value about so often."""
     covered = 0
     for _ in range(100):
         noise = np.repeat(rng.normal(0.1, 1, 1000), 30)

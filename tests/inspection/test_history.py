@@ -24,25 +24,25 @@ def run(tmp_path_factory, text):
     return out / "fables"
 
 
-def test_moments_are_those_of_the_log(run):
+def test_samples_are_read_from_the_log(run):
     found = logged_samples(run)
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     samples = {record["step"]: record["text"] for record in log if record["event"] == "sampled"}
-    assert {moment.step: moment.sample for moment in found} == samples
+    assert {each.step: each.sample for each in found} == samples
     assert list(samples) == [10, 20, 30, 40, 50, 60]
     validation = {record["step"]: record["val_loss"] for record in log if record["event"] == "evaluated"}
     expected = [None, None, validation[25], validation[25], validation[50], validation[60]]
-    assert [moment.val_loss for moment in found] == expected
+    assert [each.val_loss for each in found] == expected
     training, scored = losses(run)
     assert training.shape == (60, 2)
     assert scored[:, 0].tolist() == [25, 50, 60]
     assert found[0].loss > found[-1].loss > training[:, 1].min()
 
 
-def test_growth_is_what_each_snapshot_s_model_does(run):
+def test_the_model_of_each_snapshot_reads_the_text(run):
     ids = load(run).encode("the fox said to the heron that he was not amused")
     reading, found = cells_at_snapshots(run, ids, [(1, 3), (0, 7)])
-    assert [each.step for each in found] == [10, 20, 30, 40, 50]  # 60 is of the doubling that 50 is of
+    assert [each.step for each in found] == [10, 20, 30, 40, 50]  # 60 is in the same half of a doubling as 50
     for each in found:
         alone = read(load(run / "steps" / f"{each.step:08}.safetensors"), ids)
         np.testing.assert_array_equal(each.values, [alone.cell(1, 3), alone.cell(0, 7)])
@@ -72,7 +72,7 @@ def test_json(run):
     assert (found[-1]["text"], cell["layer"], cell["unit"], len(cell["values"])) == ("the fox and", 0, 1, 11)
 
 
-def test_the_cells_that_a_hypothesis_is_tracked_by(run):
+def test_the_cells_that_track_a_hypothesis_best(run):
     wish = ("inspect", run, "--find", "word", "--json")
     best = json.loads(succeed(*wish, "--permutations", 19, "--no-probe", "--cells", 2).stdout)["cells"]
     shown = [json.loads(line) for line in succeed(*wish, "--history", "--cells", 2).stdout.splitlines()]

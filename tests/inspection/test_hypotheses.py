@@ -16,7 +16,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 
 def signs(name, text):
-    """The labels of ``text`` as a string: 1 and . of a mask, digits of numbers below ten."""
+    """The labels of ``text`` as a string: 1 and . for a mask, digits for numbers below ten."""
     values = hypothesis(name).label(Passage.from_string(text))
     return "".join(("1" if value else ".") if values.dtype == bool else str(int(value)) for value in values)
 
@@ -111,18 +111,18 @@ def test_a_pattern_that_would_never_end_is_stopped():
     begun = time.monotonic()
     with pytest.raises(ConfigError, match=r"did not finish in 0\.5 s"):
         spans("(a+)+$", "a" * 40 + "b", seconds=0.5)
-    assert time.monotonic() - begun < 60  # of some 10**12 seconds
+    assert time.monotonic() - begun < 60  # it would need about 10**12 seconds
 
 
 @pytest.mark.parametrize("pattern", ["(", "a{99999999999}", "(?P<a>b)(?P<a>c)", "[z-a]"])
-def test_what_is_no_pattern(pattern):
+def test_an_invalid_pattern_is_refused(pattern):
     with pytest.raises(ConfigError, match="not a regular expression") as raised:
         inside_match(pattern)
     assert "\n" not in str(raised.value)
 
 
 def npy(header):
-    """A .npy file that consists of a header."""
+    """A .npy file with a header and no data."""
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
 
 
@@ -180,7 +180,7 @@ def test_a_mask_that_does_not_fit(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("of", [inside_match(r'"[^"]*"'), hypothesis("quotes")])
-def test_many_short_texts_are_labelled_each_for_itself(of):
+def test_many_short_texts_are_labelled_separately(of):
     passages = [Passage.from_string(text) for text in ('"open', "", 'a "b" c', '"')]
     for found, passage in zip(label_passages(passages, of), passages, strict=True):
         np.testing.assert_array_equal(found, of.label(passage))
