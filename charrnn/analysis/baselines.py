@@ -76,7 +76,7 @@ def _compressed_size(name: str, parts: Iterable[np.ndarray], vocabulary: Vocabul
 
 
 def _compressor(name: str, symbols: int):
-    """A compressor object for a text of so many ``symbols``."""
+    """A compressor object for a text with this number of ``symbols``."""
     if name == "gzip":
         return zlib.compressobj(9, wbits=31)
     if name == "bzip2":

@@ -22,7 +22,7 @@ StageCallback = Callable[[str, int, int], None]
 def scored_losses(
     model: Model, ids: np.ndarray, training: np.ndarray, before: np.ndarray | None, progress: StageCallback | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Losses (M,) float32 in nats of ids (M,), then these ids, then the ids (B,) before them, B >= 1.
+    """The losses (M,) float32 in nats, the ids (M,) they belong to, and the ids (B,) before these, B >= 1.
 
     Where ``before`` is missing or empty, the first character of the text becomes it and is not scored.
 

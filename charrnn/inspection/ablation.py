@@ -21,7 +21,6 @@ from charrnn.text.windows import ReadingWindows
 
 MOST, MOST_COMPARED = 1 << 20, 100_000  # characters read for the cells themselves, and for each comparison
 ENOUGH = 0.01  # share of a comparison's characters that must be inside, and outside: fewer would rank cells by chance
-OUTSIDE, INSIDE = 0, 1
 
 BLOCK, LEAST_BLOCKS = 500, 20  # characters in a block; with fewer blocks there is no interval
 CONFIDENCE = 0.95
@@ -192,7 +191,7 @@ def ablate(
         inside=inside,
         outside=outside,
         contrast=contrast,
-        share=float(weight[INSIDE]),
+        share=float(weight[1]),
         symbols=_symbol_losses(free, after),
         mean_inside=inside_means,
         mean_outside=outside_means,

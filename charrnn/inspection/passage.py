@@ -73,7 +73,7 @@ class Passage:
 
 
 def latest(marks: np.ndarray) -> np.ndarray:
-    """For every place the last place up to it where ``marks`` (N,) holds (N,), -1 before the first."""
+    """For every place the last place up to it that ``marks`` (N,) marks: (N,), -1 before the first."""
     return np.maximum.accumulate(np.where(marks, np.arange(len(marks)), -1))
 
 

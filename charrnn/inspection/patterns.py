@@ -43,7 +43,7 @@ def spans(pattern: str, *texts: str, seconds: float = SECONDS) -> np.ndarray:
     Several texts are matched separately; characters are counted from the beginning of the first text.
 
     Raises:
-        ConfigError: ``pattern`` is not a regular expression, or it needs more than so many ``seconds``.
+        ConfigError: ``pattern`` is not a regular expression, or the matches need more than ``seconds``.
     """
     _require_regex(pattern)
     parts = pattern, *texts

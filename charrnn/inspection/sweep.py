@@ -31,14 +31,13 @@ Labels = Callable[[int, int], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What was counted over N = ``characters`` characters, for C = L·H cells and K labels.
+    """What was counted over all characters of a text, for C = L·H cells and K labels.
 
     ``counts`` (C, BINS) are the numbers of values in each bin, ``sums`` (C, BINS, K) the sums of the labels there.
     ``bins`` (M, C) uint8 and ``labels`` (M, K) float32 are kept at every ``stride``-th character, ``states`` (S, 2C)
     float16, h and tanh(c) of all cells, at every ``state_stride``-th.
     """
 
-    characters: int
     counts: np.ndarray
     sums: np.ndarray
     bins: np.ndarray
@@ -171,12 +170,12 @@ class _Counter:
         bins = self._bins if len(own) == self._bins.shape[1] else np.ascontiguousarray(self._bins[:, own])
         totals = self._sums.totals[own]
         kept = bins, self._kept_labels, self.stride, self._states, self.state_stride
-        return Sweep(len(self._text), totals[:, :, 0], totals[:, :, 1:], *kept)
+        return Sweep(totals[:, :, 0], totals[:, :, 1:], *kept)
 
 
 _COUNT = 42  # a word counts places from this bit on; the bits below hold the sum of the labels
 _UNIT = 1 << 20  # a label of 1 in this sum: there is room for 2^21 places with labels up to 3/2
-_SHIFT = 0.5  # is added to labels, which begin at -1/2: a word holds nothing negative
+_SHIFT = 0.5  # is added to labels, which are -1/2 or more, because a word has no negative numbers
 
 
 class _OneLabel:

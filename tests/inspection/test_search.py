@@ -136,7 +136,7 @@ def binned(cells):
     order = np.argsort(np.argsort(cells, axis=0), axis=0) * BINS // len(cells)
     counts = np.stack([np.bincount(column, minlength=BINS) for column in order.T])
     nothing, bins = np.zeros((len(cells), 0), np.float32), order.astype(np.uint8)
-    return Sweep(len(cells), counts, np.zeros((*counts.shape, 0)), bins, nothing, 1, np.zeros((0, 2), np.float16), 1)
+    return Sweep(counts, np.zeros((*counts.shape, 0)), bins, nothing, 1, np.zeros((0, 2), np.float16), 1)
 
 
 def permuted(swept, label, block, permutations, seed=0):

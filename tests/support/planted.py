@@ -1,7 +1,7 @@
 """A language with planted structure, for which it is known what a model must remember.
 
-A text has words of consonants and vowels, and pairs of runs of equal length (``xxxyyy``). Some stand in quotation marks,
-some in up to three brackets. Lines of ``LINE`` characters break anywhere:
+A text has words of consonants and vowels, and pairs of runs of equal length (``xxxyyy``). Some stand in quotation
+marks, some in up to three brackets. Lines of ``LINE`` characters break anywhere:
 
 - the vowels are e and i inside quotation marks, o and u outside;
 - the consonants show how many brackets are open: b d for none, k l, m n, s t;
