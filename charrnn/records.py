@@ -184,3 +184,7 @@ class Finished(Record):
     best_val_loss: float | None
     elapsed_s: float
     verdict: str | None = None
+
+
+ProgressCallback = Callable[[int, int], None]
+"""Called with the work done and the work there is."""

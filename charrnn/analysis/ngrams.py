@@ -1,35 +1,36 @@
 """Interpolated n-grams with modified Kneser-Ney smoothing: the strongest simple model of a text, for comparison.
 
 Chen & Goodman (1999), "An empirical study of smoothing techniques for language modeling", section 3 and equation 26.
-The grams of a text are numbered order by order: a gram of order n is its context's number, one of order n - 1, and
-its last symbol, which make one exact integer; so sorting integers counts grams of any length.  What is as long as a
-text is kept in small types or made block by block: that is where the memory goes.
+The grams of a text are numbered order by order. The number of a gram's context (a gram of order n - 1) and the gram's
+last symbol make one exact integer, so sorting integers counts grams of any length. Arrays as long as a text take most
+of the memory: they have small types, or are computed block by block, and are deleted early.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.errors import ConfigError
+from charrnn.records import ProgressCallback
 from charrnn.system import memory
 
 ORDERS = 12
 
-BYTES_A_SYMBOL, BYTES_A_SCORED_SYMBOL = 45, 48  # at the peak, as tracemalloc counts them
+BYTES_A_SYMBOL, BYTES_A_SCORED_SYMBOL = 45, 48  # at the peak, measured with tracemalloc
 _BLOCK = 1 << 18
 
 
 @dataclass(eq=False)
 class _Grams:
-    """The distinct grams of one order in the training text, numbered from 0; where there is none, a number is -1.
+    """The G distinct grams of one order in the training text, numbered from 0. The number -1 is an unknown gram.
 
     Attributes:
         contexts: (G,) the number of each gram's context among the grams of the order below, ascending.
-        known_contexts: how many of those there are.
-        counts: (G,) how often each occurs; in a lower order, how many different symbols it is preceded by.
-        scored: (B + M,) the gram that ends at each place of the scored text.
-        scored_contexts: (B + M,) the same of the contexts that end before each place.
+        known_contexts: the number of grams of the order below.
+        counts: (G,) how often each gram occurs; in a lower order, how many different symbols stand before it.
+        scored: (B + M,) the number of the gram that ends at each place of the scored text.
+        scored_contexts: (B + M,) the number of the context that ends before each place of the scored text.
     """
 
     contexts: np.ndarray
@@ -45,20 +46,20 @@ def probabilities(
     before: np.ndarray,
     vocabulary: int,
     orders: int = ORDERS,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Iterator[np.ndarray]:
-    """For order 0, 1, … the probability (M,) float64 that the model of this order gives each scored symbol.
+    """Yield for order 0, 1, … the probability (M,) float64 that the model of this order gives each scored symbol.
 
-    Order 0 is uniform.  Order n looks at n - 1 symbols; where fewer stand before, or they are nowhere in the training
-    text, it is the order below.
+    Order 0 is uniform. Order n looks at the n - 1 symbols before. Where fewer symbols stand before, or the training
+    text does not have them, the probability of the order below is used.
 
     Args:
         training: ids (N,), N >= 1, that are counted.
         scored: ids (M,).
-        before: ids (B,) that stand before the scored ones and are context only; may be empty.
+        before: ids (B,) that stand before the scored ids and are context only; may be empty.
         vocabulary: V, above every id.
-        orders: the highest order; those above N are left out.
-        progress: called with the orders done and their number.
+        orders: the highest order. Orders above N are left out.
+        progress: called with the orders done and the number of orders.
 
     Raises:
         ConfigError: the counts would not fit into this machine's memory.
@@ -81,7 +82,7 @@ def probabilities(
         below = grams
         grams, above, one_place = _number(training[order - 1 :], at[:-1], size, followed, scored_at[:-1], vocabulary)
         if below is not None:
-            # How many different symbols stand before a gram: the counts that a lower order has in Kneser-Ney.
+            # In Kneser-Ney the count of a gram of a lower order is how many different symbols stand before it.
             below.counts = np.zeros(size, kind)
             for block in _blocks(len(one_place)):
                 np.add.at(below.counts, at[1 + one_place[block]], 1)
@@ -95,11 +96,10 @@ def probabilities(
 
 
 def discounts(counts: np.ndarray) -> np.ndarray:
-    """What is taken off a count of 0, 1, 2 and 3 or more: (4,) float64, the last three in (0, 1], (0, 2], (0, 3].
+    """The discount of a count of 0, 1, 2 and 3 or more: (4,) float64, the last three in (0, 1], (0, 2], (0, 3].
 
     D_k = k - (k + 1) Y n_{k+1} / n_k with Y = n_1 / (n_1 + 2 n_2), where n_k grams have the count k (Chen & Goodman
-    1999, equation 26); Y itself (Ney, Essen & Kneser 1994) where that has no value, and 1/2 where that has none
-    either.
+    1999, equation 26). Where D_k has no value, it is Y (Ney, Essen & Kneser 1994); where Y has no value, it is 1/2.
     """
     grams = sum(np.bincount(np.minimum(counts[block], 5), minlength=6) for block in _blocks(len(counts)))
     share = grams[1] / (grams[1] + 2 * grams[2]) if grams[1] else 0.5
@@ -119,9 +119,9 @@ def _number_type(count: int) -> type:
 
 
 def _number(symbols, contexts, size, followed, scored_contexts, vocabulary) -> tuple[_Grams, np.ndarray, np.ndarray]:
-    """Number the grams ``contexts`` (N,) + ``symbols`` (N,), and find those of the scored text among them.
+    """Number the grams ``contexts`` (N,) + ``symbols`` (N,), and find the grams of the scored text among them.
 
-    Also the number of the gram at each place (N,), and a place (G,) where each gram is found.
+    Returns the grams, the number of the gram at each place (N,), and one place of each gram (G,).
     """
     keys = contexts * np.int64(vocabulary)
     keys += symbols
@@ -152,14 +152,14 @@ def _number(symbols, contexts, size, followed, scored_contexts, vocabulary) -> t
 
 
 def _sort(keys: np.ndarray, limit: int) -> np.ndarray:
-    """Sort keys (N,) int64 below ``limit`` in place; where each of them stood (N,)."""
+    """Sort keys (N,) int64 below ``limit`` in place; return where each of them stood (N,)."""
     count = len(keys)
     bits = max(count - 1, 1).bit_length()
     if limit.bit_length() + bits > 63:
         order = np.argsort(keys)
         keys[:] = keys[order]
         return order
-    # Sorted together with their places, in one word, they need half the memory and a fraction of the time.
+    # A key and its place share one word: sorting these words needs half the memory and a fraction of the time.
     order = np.arange(count, dtype=_number_type(count))
     keys <<= bits
     keys |= order
@@ -171,9 +171,10 @@ def _sort(keys: np.ndarray, limit: int) -> np.ndarray:
 
 
 def _interpolate(grams: _Grams, first: int, lower: np.ndarray, into: np.ndarray) -> np.ndarray:
-    """(c - D(c) + Σ D · lower) / Σ c, both sums over the symbols that follow the context; ``lower`` if none does.
+    """Compute (c - D(c) + Σ D · lower) / Σ c, both sums over the symbols that follow the context.
 
-    Written to ``into`` (M,), which may be ``lower``, and returned.
+    Where no symbol follows the context, the result is ``lower``. It is written to ``into`` (M,), which may be the same
+    array as ``lower``, and returned.
     """
     taken, counts = discounts(grams.counts), grams.counts
     followers, left_over = np.zeros((2, grams.known_contexts))

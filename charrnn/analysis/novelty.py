@@ -1,6 +1,5 @@
-"""How much of a text stands in another one: what a model that writes has learnt by heart."""
+"""How much of a written text is copied from the training text: what the model has learnt by heart."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,25 +7,25 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
 from charrnn.kernels.suffix_automaton import build, read, settle
+from charrnn.records import ProgressCallback
 from charrnn.system import memory
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 
-BYTES_A_STATE = 32  # of the automaton, besides 4 for each symbol
-
+BYTES_A_STATE = 32  # of the automaton, plus 4 for each distinct symbol
 _BLOCK = 1 << 20  # symbols of the training text read at a time
 
 
 @dataclass(frozen=True)
 class Novelty:
-    """What of a text of ``characters`` is new, and the longest stretch of it that is not.
+    """How much of a text is new, and its longest stretch that stands in the training text.
 
     Attributes:
         characters: the length of the text.
-        shares: for each n, the share (0 to 1) of its n-grams, repeats included, that do not stand in the training text;
-            None for an n above its length.
+        shares: for each n, the share (0 to 1) of the text's n-grams, repeats included, that the training text does not
+            have; None for an n above the length of the text.
         longest: the length of the longest stretch that stands in the training text.
-        start: where that begins in the text.
+        start: where this stretch begins in the text.
         place: a place where it begins in the training text.
     """
 
@@ -41,12 +40,12 @@ def novelty(
     text: np.ndarray,
     training: np.ndarray,
     lengths: tuple[int, ...] = LENGTHS,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Novelty:
-    """Compare ids ``text`` (M,), M >= 1, with ids ``training`` (N,): exactly, in M·A + N steps for A symbols in the
-    text.
+    """Compare ids ``text`` (M,), M >= 1, with ids ``training`` (N,), exactly.
 
-    ``progress`` is called with the symbols of the training text read and their number.
+    This takes M·A + N steps for A distinct symbols in the text. ``progress`` is called with the symbols of the training
+    text that were read and the number of all.
 
     Raises:
         ConfigError: there is no text.
@@ -63,12 +62,12 @@ def novelty(
 
 
 def matches(
-    text: np.ndarray, training: np.ndarray, progress: Callable[[int, int], None] | None = None
+    text: np.ndarray, training: np.ndarray, progress: ProgressCallback | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each k, how long a stretch of ``training`` (N,) at most ends text[: k + 1], for ``text`` (M,).
+    """For each place k of ``text`` (M,), find the longest end of text[: k + 1] that stands in ``training`` (N,).
 
     Returns:
-        (M,) int32 lengths, and (M,) int64 the places behind the stretch in ``training``.
+        (M,) int32 the lengths, and (M,) int64 where in ``training`` the stretch ends (the place after its last symbol).
 
     Raises:
         ConfigError: there is no text, or its automaton would not fit into this machine's memory.
@@ -81,8 +80,8 @@ def matches(
     need, have = states * (4 * len(symbols) + BYTES_A_STATE), memory.installed()
     if have is not None and need > have:
         raise ConfigError(
-            f"to find {len(text):,} characters, {len(symbols):,} of them different, needs about {need / 1e9:,.1f} GB, "
-            f"and this machine has {have / 1e9:,.1f}: choose a smaller --length"
+            f"comparing {len(text):,} characters, {len(symbols):,} of them different, needs about {need / 1e9:,.1f} GB "
+            f"of memory, and this machine has {have / 1e9:,.1f}: choose a smaller --length"
         )
     following = np.zeros((states, len(symbols)), np.int32)
     link, length = np.zeros(states, np.int32), np.zeros(states, np.int32)

@@ -1,7 +1,4 @@
-"""What the symbols of a text are, and its words.
-
-What every analysis of losses begins with: the text, what stands before it, and the model's losses on it.
-"""
+"""What the analyses of errors and of distance share: the model's losses on a text, and the kinds of symbols in it."""
 
 import enum
 import unicodedata
@@ -12,14 +9,46 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import losses
 from charrnn.model import Model
+from charrnn.records import ProgressCallback
 from charrnn.text.vocabulary import Vocabulary
 
 QUOTES = "\"'`“”„‟‘’‚‛«»‹›"  # straight, curly, low, angled
 LINE_ENDS = "\n\r\v\f\x85\u2028\u2029"
 
+StageCallback = Callable[[str, int, int], None]
+"""Called with the name of a stage of the work, the work done in it and the work there is."""
+
+
+def scored_losses(
+    model: Model, ids: np.ndarray, training: np.ndarray, before: np.ndarray | None, progress: StageCallback | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The losses (M,) float32 in nats, the ids (M,) they belong to, and the ids (B,) before these, B >= 1.
+
+    Where ``before`` is missing or empty, the first character of the text becomes it and is not scored.
+
+    Raises:
+        ConfigError: there is nothing to score, or no ``training`` text.
+    """
+    if before is None or not len(before):
+        before, ids = ids[:1], ids[1:]
+    if not len(training):
+        raise ConfigError("there is no training text to fit n-grams on")
+    return losses(model.network, ids, int(before[-1]), progress=stage("Reading", progress)), ids, before
+
+
+def stage(name: str, progress: StageCallback | None) -> ProgressCallback | None:
+    """A callback that reports to ``progress`` under the name of one stage."""
+    return None if progress is None else lambda done, total: progress(name, done, total)
+
+
+def characters(vocabulary: Vocabulary, ids: np.ndarray) -> str:
+    """The text of ids (N,) as N characters. A byte becomes the character with its number."""
+    text = vocabulary.decode(ids)
+    return text.decode("latin-1") if isinstance(text, bytes) else text
+
 
 class Kind(enum.IntEnum):
-    """What a symbol is. WORD: letters, digits, marks and the underscore; PUNCTUATION: other visible signs."""
+    """The kind of a symbol. WORD: letters, digits, marks and the underscore; PUNCTUATION: other visible signs."""
 
     OTHER = 0
     WORD = 1
@@ -30,7 +59,7 @@ class Kind(enum.IntEnum):
 
 
 def kinds(vocabulary: Vocabulary) -> np.ndarray:
-    """The kind (V,) int8 of each symbol. Of bytes, those above 127 count as parts of letters, as in UTF-8."""
+    """The kind (V,) int8 of each symbol. Bytes above 127 count as WORD, since in UTF-8 they are parts of letters."""
     return np.array([_kind(symbol) for symbol in vocabulary.symbols], np.int8)
 
 
@@ -55,35 +84,3 @@ def words(is_word: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the longest runs of True in ``is_word`` (N,) begin and end: starts (W,) and stops (W,)."""
     edges = np.flatnonzero(np.diff(is_word.astype(np.int8), prepend=0, append=0))
     return edges[::2], edges[1::2]
-
-
-def decoded(vocabulary: Vocabulary, ids: np.ndarray) -> str:
-    """The text of ids (N,), one character for each; a byte is the character of its number."""
-    text = vocabulary.decode(ids)
-    return text.decode("latin-1") if isinstance(text, bytes) else text
-
-
-Progress = Callable[[str, int, int], None] | None
-"""Called with what is being done, how much of it is, and how much there is."""
-
-
-def surprises(
-    model: Model, ids: np.ndarray, training: np.ndarray, before: np.ndarray | None, progress: Progress
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Losses (M,) float32 in nats of ids (M,), with these ids and the ids (B,) before them, B from 1.
-
-    Where ``before`` is missing or empty, the text's first character takes its place.
-
-    Raises:
-        ConfigError: there is nothing to score, or no ``training`` text.
-    """
-    if before is None or not len(before):
-        before, ids = ids[:1], ids[1:]
-    if not len(training):
-        raise ConfigError("there is no training text to fit n-grams on")
-    return losses(model.network, ids, int(before[-1]), progress=named("Reading", progress)), ids, before
-
-
-def named(name: str, progress: Progress) -> Callable[[int, int], None] | None:
-    """The same progress for one thing that is being done."""
-    return None if progress is None else lambda done, total: progress(name, done, total)

@@ -1,27 +1,26 @@
-"""A reading as arrays for a notebook, in NumPy's own format and without pickles."""
+"""A reading as arrays for a notebook, in NumPy's own file format and without pickles."""
 
 import io
 from collections.abc import Sequence
 
 import numpy as np
 
+from charrnn.inspection.clamping import Cell
 from charrnn.inspection.reading import Reading, symbol_text
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, code_points
 
 
-def as_npz(
-    reading: Reading, vocabulary: Vocabulary, cells: Sequence[tuple[int, int]] | None = None, offset: int = 0
-) -> bytes:
+def as_npz(reading: Reading, vocabulary: Vocabulary, cells: Sequence[Cell] | None = None, offset: int = 0) -> bytes:
     """The bytes of a compressed .npz file, which ``numpy.load`` opens.
 
-    It has ``text`` (N,) and ``symbols`` (V,), code points (or bytes) as uint32; ``ids`` (N,) int32; ``cells`` (K, 2),
-    layers and units, and ``values`` (N, K) float32 of the ``signal``; ``log_probabilities`` (N, V) float32 of the next
-    character in nats; ``surprise`` (N,) float32 in bits; ``offset`` of the first character.
+    The file has ``text`` (N,) and ``symbols`` (V,), code points (or bytes) as uint32; ``ids`` (N,) int32; ``cells``
+    (K, 2), layers and units; ``values`` (N, K) float32 of the ``signal``; ``log_probabilities`` (N, V) float32 of the
+    next character in nats; ``surprise`` (N,) float32 in bits; ``offset`` of the first character.
 
     Args:
-        reading: of N characters.
-        vocabulary: of the V symbols that the model knows.
-        cells: the K cells (layer, unit) to keep; None for all, layer by layer.
+        reading: a reading of N characters.
+        vocabulary: the V symbols that the model knows.
+        cells: the K cells (layer, unit) to write; None for all, layer by layer.
         offset: where in the text the reading begins.
 
     Raises:
@@ -33,8 +32,8 @@ def as_npz(
     stream = io.BytesIO()
     np.savez_compressed(
         stream,
-        text=_code_points(reading.text),
-        symbols=_code_points("".join(map(symbol_text, vocabulary.symbols))),
+        text=code_points(reading.text).astype(np.uint32),
+        symbols=code_points("".join(map(symbol_text, vocabulary.symbols))).astype(np.uint32),
         ids=reading.ids.astype(np.int32),
         cells=np.array(cells, np.int32).reshape(-1, 2),
         values=np.stack([reading.cell(*cell) for cell in cells], axis=1).astype(np.float32),
@@ -44,7 +43,3 @@ def as_npz(
         offset=np.array(offset),
     )
     return stream.getvalue()
-
-
-def _code_points(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)

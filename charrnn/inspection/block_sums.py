@@ -1,4 +1,7 @@
-"""Sums of products over many places, by the kernel of the weights' gradients: Σ xᵀ y on the network's own threads."""
+"""Sums Σ xᵀ y over many characters, added up block by block on several threads.
+
+The kernel of the weight gradients multiplies a block. Permutation tests and the probe need such sums.
+"""
 
 import numpy as np
 
@@ -9,8 +12,8 @@ from charrnn.network.workspace import in_order, weight_calls
 from charrnn.system.threads import Team
 
 
-class Products:
-    """Σ xᵀ y (K, N) float64, added up block by block; the order, and so every bit, is the same for any threads."""
+class ProductSums:
+    """``total`` (K, N) float64 = Σ xᵀ y. The sum has one order, so it is the same bits for any number of threads."""
 
     def __init__(self, team: Team, depth: int, columns: int):
         compiler.prepare(weight_gradient)
@@ -20,7 +23,7 @@ class Products:
         self.total = np.zeros((depth, columns))
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
-        """Add places x and y, whose K and N columns are in panels (panels, n, 64)."""
+        """Add xᵀ y for n characters; x and y have K and N columns, stored in panels (panels, n, 64) float32."""
         calls = weight_calls(x, y, in_order(x.shape[1]), self._block, None, self._team.threads, gated=False)
         self._team.share_out(calls, self._scratch)
         self.total += self._block

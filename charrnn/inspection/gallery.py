@@ -1,12 +1,13 @@
-"""Which cells are worth looking at, without a hypothesis.
+"""Which cells are worth looking at when there is no hypothesis.
 
-A cell that only echoes the character just read teaches nothing, nor does one that hardly moves or only flickers.
-The score of a cell's values s (N,) multiplies what an interesting cell has:
+A cell that only repeats the last character, hardly moves, or only flickers teaches nothing. The score of a cell's
+values s (N,) is a product of three properties that an interesting cell has:
 
     std(s) · (1 - R²) · max(0, ρ₅)
 
-R² is the part of the variance that the current character explains, ρ₅ the autocorrelation at a distance of five
-characters: the score is high for a cell that swings, holds, and depends on more than the last character.
+R² is the part of the variance that the current character explains; ρ₅ is the autocorrelation at a lag of five
+characters. The score is high for a cell that changes much, keeps its value, and depends on more than the last
+character.
 """
 
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ import numpy as np
 
 from charrnn.inspection.reading import Reading
 
-DISTANCE = 5
-ALIKE = 0.9  # cells whose correlation is beyond this show the same thing
+LAG = 5
+ALIKE = 0.9  # cells with a larger correlation, of either sign, show the same thing
 
 
 @dataclass(frozen=True)
-class Find:
+class ScoredCell:
     """A cell and its score."""
 
     layer: int
@@ -39,43 +40,43 @@ def scores(reading: Reading) -> np.ndarray:
         of_symbol = centred[reading.ids == symbol]
         explained += len(of_symbol) * of_symbol.mean(axis=0) ** 2
     explained /= len(centred) * safe
-    if len(centred) <= DISTANCE:
+    if len(centred) <= LAG:
         return np.zeros_like(variance)
-    persistence = (centred[DISTANCE:] * centred[:-DISTANCE]).mean(axis=0) / safe
+    persistence = (centred[LAG:] * centred[:-LAG]).mean(axis=0) / safe
     return np.sqrt(variance) * np.clip(1 - explained, 0, 1) * np.clip(persistence, 0, 1)
 
 
-def gallery(reading: Reading, count: int) -> list[Find]:
-    """The ``count`` best cells, best first, without those that do what a better one does."""
+def gallery(reading: Reading, count: int) -> list[ScoredCell]:
+    """The ``count`` best cells, best first, without cells that are ``ALIKE`` a better one."""
     ranked = scores(reading)
     _layers, units = ranked.shape
     flat = reading.values.reshape(len(reading.values), -1).astype(np.float64)
     flat = flat - flat.mean(axis=0)
     flat /= np.maximum(np.linalg.norm(flat, axis=0), 1e-12)
     chosen: list[int] = []
-    for index in np.argsort(-ranked.ravel(), kind="stable"):
+    for index in np.argsort(-ranked.ravel(), kind="stable").tolist():
         if len(chosen) == count:
             break
         if chosen and np.abs(flat[:, chosen].T @ flat[:, index]).max() > ALIKE:
             continue
-        chosen.append(int(index))
-    return [Find(index // units, index % units, float(ranked.flat[index])) for index in chosen]
+        chosen.append(index)
+    return [ScoredCell(index // units, index % units, float(ranked.flat[index])) for index in chosen]
 
 
-def liveliest(values: np.ndarray, stretches: list[tuple[int, int]]) -> tuple[int, int]:
-    """Of ``stretches`` (start, stop), the one in which values (N, K) swing most: the largest mean of variances."""
+def most_varied(values: np.ndarray, stretches: list[tuple[int, int]]) -> tuple[int, int]:
+    """The stretch (start, stop) in which values (N, K) vary most: the one with the largest mean of K variances."""
     sums = np.cumsum(np.vstack([np.zeros(values.shape[1]), values]), axis=0)
     squares = np.cumsum(np.vstack([np.zeros(values.shape[1]), values**2]), axis=0)
 
-    def swing(stretch: tuple[int, int]) -> float:
+    def variance(stretch: tuple[int, int]) -> float:
         start, stop = stretch
         mean = (sums[stop] - sums[start]) / (stop - start)
         return float(((squares[stop] - squares[start]) / (stop - start) - mean**2).mean())
 
-    return max(stretches, key=swing)
+    return max(stretches, key=variance)
 
 
-def lines(text: str) -> list[int]:
-    """Where the lines of ``text`` begin, and its length."""
+def line_bounds(text: str) -> list[int]:
+    """Where the lines of ``text`` begin, and at the end of the list the length of ``text``."""
     begins = [0, *(place + 1 for place, sign in enumerate(text) if sign == "\n")]
     return begins if begins[-1] == len(text) else [*begins, len(text)]

@@ -1,46 +1,48 @@
-"""Text written while cells are held, and what of a hypothesis is to be seen in it.
+"""Text that the model writes: with clamped cells, or with its cells read along.
 
-Watching the cells while the model writes.
+:func:`write_clamped` writes many texts while cells are clamped and counts how often a hypothesis holds in them.
+:func:`follow` writes one text and yields what all cells do at each character.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.inference.sampler import Choice, Sampler
 from charrnn.inspection.clamping import Cell, clamp
-from charrnn.inspection.hypotheses import Hypothesis, labels_of_all
-from charrnn.inspection.passage import Script
+from charrnn.inspection.hypotheses import Hypothesis, label_passages
+from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.reading import Reader, Reading
 from charrnn.model import Model
+from charrnn.records import ProgressCallback
 
-Progress = Callable[[int, int], None]
 _CHUNK = 50  # characters between reports
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Texts ``ids`` (B, N) written with the cells ``held``, all from the same random numbers.
+class ClampedSamples:
+    """Texts ``ids`` (B, N) int32 written with the cells of ``clamped`` at their values, from the same random numbers.
 
-    ``share`` is the part of the characters after which the hypothesis holds, ``runs`` how often in 1,000 characters it
-    begins to, ``length`` for how many characters on the mean; NaN without a hypothesis that can be asked of any text.
+    ``share_inside`` is the part of the characters at which the hypothesis holds, ``runs_per_1000`` how often in 1,000
+    characters it begins to hold, ``run_length`` for how many characters it then holds on average. They are NaN if no
+    hypothesis was given.
     """
 
-    held: dict[Cell, float]
+    clamped: dict[Cell, float]
     ids: np.ndarray
-    share: float
-    runs: float
-    length: float
+    share_inside: float
+    runs_per_1000: float
+    run_length: float
 
     def rate(self, symbol: int) -> float:
-        """How often the character ``symbol`` comes in 1,000."""
+        """How often the character with id ``symbol`` stands in 1,000 characters."""
         return 1000 * float((self.ids == symbol).mean())
 
 
-def write_held(
+def write_clamped(
     model: Model,
-    held: Mapping[Cell, float],
+    clamped: Mapping[Cell, float],
     prime: np.ndarray,
     *,
     texts: int = 32,
@@ -48,16 +50,17 @@ def write_held(
     choice: Choice | None = None,
     seed: int = 0,
     hypothesis: Hypothesis | None = None,
-    progress: Progress | None = None,
-) -> Samples:
-    """Write ``texts`` of ``length`` characters that go on from ids ``prime`` (P,), P >= 1, with c of cells held.
+    progress: ProgressCallback | None = None,
+) -> ClampedSamples:
+    """Write ``texts`` of ``length`` characters that continue ids ``prime`` (P,), P >= 1, with c of some cells clamped.
 
-    ``progress`` is called with the characters that each text has, and will have.
+    ``hypothesis`` must be able to label any text: a mask from a file cannot. ``progress`` is called with the number of
+    characters that each text has, and with ``length``.
 
     Raises:
         ConfigError: there is no such cell.
     """
-    network = clamp(model.network, held) if held else model.network
+    network = clamp(model.network, clamped) if clamped else model.network
     sampler, ids = Sampler(network, prime, texts, choice, seed), np.empty((texts, length), np.int32)
     for start in range(0, length, _CHUNK):
         stop = min(start + _CHUNK, length)
@@ -65,19 +68,15 @@ def write_held(
         if progress is not None:
             progress(stop, length)
     if hypothesis is None:
-        return Samples(dict(held), ids, np.nan, np.nan, np.nan)
+        return ClampedSamples(dict(clamped), ids, np.nan, np.nan, np.nan)
     whole = np.concatenate([np.tile(prime, (texts, 1)), ids], axis=1)
-    passages = [Script(model.vocabulary, row).passage(0, len(row)) for row in whole]
-    inside = np.stack(labels_of_all(passages, hypothesis))[:, len(prime) :]
-    return Samples(dict(held), ids, *_runs(inside.astype(bool)))
-
-
-def _runs(inside: np.ndarray) -> tuple[float, float, float]:
-    """Of (B, N): share inside, runs in 1,000 characters, their mean length (as far as the texts go)."""
-    begun = inside.copy()
-    begun[:, 1:] &= ~inside[:, :-1]
-    count = int(begun.sum())
-    return float(inside.mean()), 1000 * count / inside.size, float(inside.sum()) / count if count else np.nan
+    passages = [EncodedText(model.vocabulary, row).passage(0, len(row)) for row in whole]
+    inside = np.stack(label_passages(passages, hypothesis))[:, len(prime) :].astype(bool)
+    begins = inside.copy()
+    begins[:, 1:] &= ~inside[:, :-1]
+    runs = int(begins.sum())
+    run_length = float(inside.sum()) / runs if runs else np.nan
+    return ClampedSamples(dict(clamped), ids, float(inside.mean()), 1000 * runs / inside.size, run_length)
 
 
 def follow(
@@ -90,10 +89,11 @@ def follow(
     seed: int = 0,
     chunk: int = 1,
 ) -> Iterator[Reading]:
-    """Write ``length`` characters that go on from ids ``prime`` (P,), P >= 1; a reading of every ``chunk`` of them.
+    """Write ``length`` characters that continue ids ``prime`` (P,), P >= 1; yield a reading of every ``chunk`` of them.
 
-    The text is that of :meth:`charrnn.model.Model.sample` with the same seed. Each character is read once more beside
-    the sampler, which keeps no gates: that costs what reading costs, and shows every signal and every probability.
+    The text is the same as from :meth:`charrnn.model.Model.sample` with the same seed. The sampler keeps no gates, so
+    each character is also read by a :class:`Reader`. That costs as much as reading a text, and gives every signal and
+    every probability.
 
     Raises:
         ConfigError: there is no such signal.

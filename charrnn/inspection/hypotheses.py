@@ -1,8 +1,9 @@
-"""What a cell might keep track of: labels for every character of a text.
+"""Hypotheses about what a cell keeps track of: each gives a label to every character of a text.
 
-A label says what is so *after* character n was read, since that is when the cell's n-th value is taken: after an
-opening quotation mark one is inside, after the closing one no more.  A stray mark must not turn round all that
-follows: an empty line ends quotations and brackets, and a quotation is at most ``LIMIT`` characters long.
+The label of character n describes the text *after* n was read, because the cell's value n is taken then: after an
+opening quotation mark the text is inside a quotation, after the closing mark it is not. A stray mark must not invert
+the labels of the rest of the text. So an empty line ends quotations and brackets, and a quotation is at most ``LIMIT``
+characters long.
 """
 
 import difflib
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.inspection.passage import Passage, Script, latest
+from charrnn.inspection.passage import EncodedText, Passage, latest
 
 LIMIT = 1000
 _TAB = 4  # spaces of indentation
@@ -21,16 +22,16 @@ _TAB = 4  # spaces of indentation
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """``of(passage)`` is (N,) bool, or numbers if not ``is_mask``: what is so after each character was read.
+    """``label(passage)`` is (N,) bool if ``is_mask``, else numbers: what holds after each character was read.
 
-    ``of_all(passages)`` is the same for many passages, where that is quicker than one by one.
+    ``label_many(passages)`` gives the same labels for many passages, where that is faster than one by one.
     """
 
     name: str
     summary: str
-    of: Callable[[Passage], np.ndarray]
+    label: Callable[[Passage], np.ndarray]
     is_mask: bool = True
-    of_all: Callable[[Sequence[Passage]], list[np.ndarray]] | None = None
+    label_many: Callable[[Sequence[Passage]], list[np.ndarray]] | None = None
 
 
 def quotes(passage: Passage) -> np.ndarray:
@@ -41,11 +42,14 @@ def quotes(passage: Passage) -> np.ndarray:
 
 
 def _between(passage: Passage, marks: np.ndarray, opening: Callable[..., np.ndarray]) -> np.ndarray:
-    """From each mark (M of them) that ``opening(codes (M,), fresh (M,))`` says opens, to the next mark or end."""
+    """Inside (N,) bool: from each of the M ``marks`` (N,) that opens to the next mark, or to the end of the quotation.
+
+    ``opening(codes (M,), fresh (M,))`` says which marks open; nothing can be open before a mark that is ``fresh``.
+    """
     at = np.flatnonzero(marks)
     if not len(at):
         return marks
-    fresh = np.ones(len(at), bool)  # nothing can be open there
+    fresh = np.ones(len(at), bool)
     fresh[1:] = (passage.paragraph_start[at[1:]] > at[:-1]) | (np.diff(at) > LIMIT)
     opens = opening(passage.codes[at], fresh)
     last = np.cumsum(marks) - 1
@@ -64,12 +68,13 @@ def _typographic(codes: np.ndarray, fresh: np.ndarray) -> np.ndarray:
 
 
 def brackets(passage: Passage) -> np.ndarray:
-    """How many of ( [ { are open."""
+    """How many of ( [ { are open (N,)."""
     change = passage.among("([{").astype(np.int64) - passage.among(")]}")
     depth = np.cumsum(change)
     start = passage.paragraph_start
     depth -= np.where(start >= 0, depth[start], 0)
-    # What closes more than is open counts for nothing. Each paragraph is lowered, so that minima do not reach over.
+    # A closing bracket without an open one does not count: the depth is measured from the lowest depth so far in the
+    # paragraph. Each paragraph is lowered by 2 N, so that one running minimum serves all paragraphs.
     paragraph = np.cumsum(start == np.arange(len(passage))) * (2 * len(passage))
     lowest = np.minimum.accumulate(np.minimum(depth, 0) - paragraph) + paragraph
     return depth - lowest
@@ -81,15 +86,15 @@ def column(passage: Passage) -> np.ndarray:
 
 
 def line(passage: Passage) -> np.ndarray:
-    """The part of the line that has been read, 0 to 1."""
+    """The part of the line that has been read, from 0 to 1."""
     count = len(passage)
     ends = np.append(np.flatnonzero(passage.newline), count)
-    following = ends[np.searchsorted(ends, np.arange(count), side="right").clip(max=len(ends) - 1)]
-    return column(passage) / np.maximum(following - passage.line_start, 1)
+    line_end = ends[np.searchsorted(ends, np.arange(count), side="right").clip(max=len(ends) - 1)]
+    return column(passage) / np.maximum(line_end - passage.line_start, 1)
 
 
 def indent(passage: Passage) -> np.ndarray:
-    """Width of the white space that the line began with, as far as it has been read; a tab is four."""
+    """The width of the white space at the beginning of the line, as far as it has been read; a tab counts as four."""
     white = passage.among(" \t")
     leading = white & (latest(~white) == passage.line_start)
     width = np.cumsum(np.where(leading, np.where(passage.codes == ord("\t"), _TAB, 1), 0))
@@ -105,7 +110,7 @@ def word(passage: Passage) -> np.ndarray:
 
 
 def word_position(passage: Passage) -> np.ndarray:
-    """Characters of the word that have been read; 0 outside of words."""
+    """How many characters of the word have been read; 0 outside of words."""
     return np.arange(len(passage)) - latest(~word(passage))
 
 
@@ -120,23 +125,23 @@ def digit(passage: Passage) -> np.ndarray:
 
 
 def sentence_end(passage: Passage) -> np.ndarray:
-    """After . ! ? … and the closing signs and white space that follow, up to the next sentence."""
+    """After . ! ? … and after the closing signs and white space that follow it, up to the next sentence."""
     ends = passage.among(".!?…")
-    passing = passage.among(" \t\r\n\"'”’»)]}")
-    return latest(ends) > latest(~(ends | passing))
+    between = passage.among(" \t\r\n\"'”’»)]}")
+    return latest(ends) > latest(~(ends | between))
 
 
 def _matches(pattern: str, closed: bool = False, flags: int = 0) -> Callable[[Passage], np.ndarray]:
-    """Inside matches of a pattern that needs linear time; if ``closed``, their last character is outside."""
+    """Labels: inside a match of a pattern that needs linear time. If ``closed``, its last character is outside."""
     compiled = re.compile(pattern, flags)
 
-    def of(passage: Passage) -> np.ndarray:
+    def label(passage: Passage) -> np.ndarray:
         inside = np.zeros(len(passage), bool)
         for match in compiled.finditer(passage.string):
             inside[match.start() : match.end() - closed] = True
         return inside
 
-    return of
+    return label
 
 
 _COMMENT = (
@@ -163,7 +168,7 @@ NAMES = tuple(each.name for each in HYPOTHESES)
 
 
 def hypothesis(name: str) -> Hypothesis:
-    """The built-in hypothesis of that name.
+    """The built-in hypothesis called ``name``.
 
     Raises:
         ConfigError: there is none.
@@ -176,15 +181,16 @@ def hypothesis(name: str) -> Hypothesis:
     raise ConfigError(f"there is no hypothesis {name!r}: {hint}")
 
 
-def labels_of_all(passages: Sequence[Passage], of: Hypothesis) -> list[np.ndarray]:
-    """The labels (N,) of short texts, each for itself."""
-    return [of.of(passage) for passage in passages] if of.of_all is None else of.of_all(passages)
+def label_passages(passages: Sequence[Passage], hypothesis: Hypothesis) -> list[np.ndarray]:
+    """The labels (N,) of each of many short texts, which have nothing to do with each other."""
+    if hypothesis.label_many is not None:
+        return hypothesis.label_many(passages)
+    return [hypothesis.label(passage) for passage in passages]
 
 
-def labels(script: Script, of: Hypothesis) -> np.ndarray:
+def label_text(text: EncodedText, hypothesis: Hypothesis) -> np.ndarray:
     """The labels (N,) of a whole text: bool, or float32 if they are numbers."""
-    kind = bool if of.is_mask else np.float32
-    found = np.zeros(len(script), kind)
-    for start, stop in script.parts():
-        found[start:stop] = script.labels(of.of, start, stop)
-    return found
+    labels = np.zeros(len(text), bool if hypothesis.is_mask else np.float32)
+    for start, stop in text.parts():
+        labels[start:stop] = text.label(hypothesis.label, start, stop)
+    return labels

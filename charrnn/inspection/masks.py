@@ -1,4 +1,4 @@
-"""A hypothesis from a file: one number for every character of the text, from elsewhere."""
+"""A hypothesis from a file that another program wrote: one number for every character of the text."""
 
 import io
 import warnings
@@ -19,12 +19,13 @@ _HEADERS = {(1, 0): format.read_array_header_1_0, (2, 0): format.read_array_head
 
 
 def read_mask(path: str | Path, characters: int) -> Hypothesis:
-    """The hypothesis that the file at ``path`` writes down for a text of so many ``characters``.
+    """The hypothesis whose labels are in the file at ``path``, for a text of N = ``characters``.
 
-    The file is a ``.npy`` of shape (N,), or text: numbers with white space between them, or the signs 0 and 1.
+    The file is a ``.npy`` of shape (N,), or text: N numbers with white space between them, or N signs 0 and 1. If all
+    numbers are 0 or 1, the hypothesis is a mask.
 
     Raises:
-        ConfigError: it cannot be read, has another length, or numbers that are not finite in float32.
+        ConfigError: the file cannot be read, has another length, or numbers that are not finite in float32.
     """
     path = Path(path)
     try:
@@ -42,17 +43,17 @@ def read_mask(path: str | Path, characters: int) -> Hypothesis:
     is_mask = bool(np.isin(values, (0, 1)).all())
     values = values.astype(bool) if is_mask else values.astype(np.float32)
 
-    def of(passage: Passage) -> np.ndarray:
+    def label(passage: Passage) -> np.ndarray:
         return values[passage.start : passage.start + len(passage)]
 
-    return Hypothesis(path.name, f"the mask {path.name}", of, is_mask)
+    return Hypothesis(path.name, f"the mask {path.name}", label, is_mask)
 
 
 def _array(path: Path, content: bytes, characters: int) -> np.ndarray:
-    """The array in a .npy file, of whose header nothing is believed before it is held against the text."""
+    """The array in a .npy file. Its header is compared with the text before any memory is allocated for it."""
     file = io.BytesIO(content)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of headers that Python 2 wrote
+        with warnings.catch_warnings(action="ignore"):  # about headers that Python 2 wrote
             shape, _, kind = _HEADERS[format.read_magic(file)](file)
     except (ValueError, TypeError, KeyError, EOFError, SyntaxError, RecursionError, MemoryError, TokenError):
         raise ConfigError(f"{path}: is not a whole .npy file of numbers") from None
@@ -71,6 +72,7 @@ def _other_shape(path: Path, shape: tuple[int, ...], characters: int) -> ConfigE
 
 
 def _numbers(path: Path, content: bytes, characters: int) -> np.ndarray:
+    """The numbers in a text file."""
     words = content.split()
     signs = b"".join(words)
     if len(words) != characters and not signs.strip(b"01"):

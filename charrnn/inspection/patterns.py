@@ -1,7 +1,8 @@
-"""Where a regular expression of the user's matches, in bounded time.
+"""Where a regular expression from the user matches, in bounded time.
 
-Python's ``re`` may need exponential time and cannot be stopped from within, so it works in a process of its own that
-is ended when its time is up.  The expression goes there and back as numbers; nothing is imported there but ``re``.
+Python's ``re`` may need exponential time for a match and cannot be interrupted. So it runs in a process of its own,
+which is killed when its time is up. The process imports ``re`` only. It receives the expression and the texts as code
+points, and writes back the places of the matches as numbers.
 """
 
 import re
@@ -16,7 +17,7 @@ from charrnn.errors import ConfigError
 from charrnn.inspection.hypotheses import Hypothesis
 from charrnn.inspection.passage import Passage
 
-SECONDS = 20.0  # for one passage
+SECONDS = 20.0  # for one call of the process
 
 _CHILD = r"""
 import re, struct, sys
@@ -36,28 +37,16 @@ for text in parts[1:]:
 """
 
 
-def checked(pattern: str) -> str:
-    """``pattern`` itself.
-
-    Raises:
-        ConfigError: it is no regular expression.
-    """
-    try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ConfigError(f"{pattern!r} is not a regular expression: {error}") from error
-    return pattern
-
-
 def spans(pattern: str, *texts: str, seconds: float = SECONDS) -> np.ndarray:
-    """Where ``pattern`` matches more than nothing: (M, 2) int64, the first character of each and the one behind.
+    """Find where ``pattern`` matches at least one character: (M, 2) int64, start and stop of each match.
 
-    Of several texts, each is matched for itself, and characters are counted from the beginning of the first.
+    Several texts are matched separately; characters are counted from the beginning of the first text.
 
     Raises:
-        ConfigError: it is no regular expression, or it needs more than so many ``seconds``.
+        ConfigError: ``pattern`` is not a regular expression, or the matches need more than ``seconds``.
     """
-    parts = checked(pattern), *texts
+    _require_regex(pattern)
+    parts = pattern, *texts
     given = struct.pack(f"<{1 + len(parts)}Q", len(parts), *map(len, parts))
     given += "".join(parts).encode("utf-32-le", "surrogatepass")
     command = [sys.executable, "-I", "-S", "-c", _CHILD]
@@ -74,23 +63,30 @@ def spans(pattern: str, *texts: str, seconds: float = SECONDS) -> np.ndarray:
     return np.frombuffer(done.stdout, "<u8").reshape(-1, 2).astype(np.int64)
 
 
-def where(pattern: str, seconds: float = SECONDS) -> Hypothesis:
-    """The hypothesis of being inside a match of ``pattern``.
+def inside_match(pattern: str, seconds: float = SECONDS) -> Hypothesis:
+    """The hypothesis that a cell keeps track of being inside a match of ``pattern``.
 
     Raises:
-        ConfigError: it is no regular expression.
+        ConfigError: ``pattern`` is not a regular expression.
     """
-    checked(pattern)
+    _require_regex(pattern)
 
-    def of_all(passages: Sequence[Passage]) -> list[np.ndarray]:
+    def label_many(passages: Sequence[Passage]) -> list[np.ndarray]:
         lengths = [len(passage) for passage in passages]
         change = np.zeros(sum(lengths) + 1, np.int8)
-        first, behind = spans(pattern, *(passage.string for passage in passages), seconds=seconds).T
-        change[first] += 1  # matches never overlap
-        change[behind] -= 1
+        starts, stops = spans(pattern, *(passage.string for passage in passages), seconds=seconds).T
+        change[starts] += 1  # matches never overlap
+        change[stops] -= 1
         return np.split(np.cumsum(change[:-1]) > 0, np.cumsum(lengths)[:-1])
 
-    def of(passage: Passage) -> np.ndarray:
-        return of_all([passage])[0]
+    def label(passage: Passage) -> np.ndarray:
+        return label_many([passage])[0]
 
-    return Hypothesis(pattern, f"inside a match of {pattern}", of, of_all=of_all)
+    return Hypothesis(pattern, f"inside a match of {pattern}", label, label_many=label_many)
+
+
+def _require_regex(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ConfigError(f"{pattern!r} is not a regular expression: {error}") from error

@@ -1,18 +1,21 @@
-"""How surely a score is no accident, when neighbours resemble each other and many cells were tried.
+"""How likely a cell's score is by chance, when neighbouring characters resemble each other and many cells were tried.
 
-The label is cut into blocks of consecutive characters, and these are put in another order against the cells: what
-hangs together within a block stays together, any relation of label and cells is broken (blocks as in Künsch 1989; the
-text is made a circle and turned by a random amount first, as in Politis & Romano 1992, so that cuts fall anywhere).
-Every permutation gives a score to every cell.  Divided by each cell's own spread, the largest over all cells is what
-the best of so many cells reaches by accident; the share of permutations in which it is as large as a cell's own score
-is that cell's p, right for all cells together (maxT of Westfall & Young 1993).
+The label is cut into blocks of consecutive characters, and the blocks are put in another order against the cells.
+Within a block everything stays together, but every relation between label and cells is broken (blocks as in Künsch
+1989). Before the cut, the text is closed to a circle and rotated by a random amount, so that cuts fall anywhere
+(Politis & Romano 1992).
+
+Every permutation gives a score to every cell. Each score is divided by the cell's own spread over the permutations;
+the largest over all cells is what the best of so many cells reaches by chance. The p of a cell is the share of
+permutations whose largest score is at least as large as the cell's own. This p accounts for all cells together (maxT,
+Westfall & Young 1993).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.inspection.block_sums import Products
+from charrnn.inspection.block_sums import ProductSums
 from charrnn.inspection.ranks import mid_ranks
 from charrnn.inspection.sweep import Sweep
 from charrnn.kernels import compiler
@@ -25,28 +28,34 @@ from charrnn.system.threads import Team
 
 LEAST_BLOCK, LEAST_BLOCKS = 500, 40
 _TIMES = 10  # autocorrelation times in a block
-_ROWS = 2048
+_ROWS = 2048  # places of the text that are multiplied at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Permuted:
-    """Strengths over each cell's spread: ``observed`` (C,), and ``largest`` (P + 1,) over cells, the first observed."""
+    """Scores divided by each cell's spread: ``observed`` (C,), and the ``largest`` over cells in each order (P + 1,).
+
+    The first of ``largest`` is from the order that was observed, the others from P permutations.
+    """
 
     observed: np.ndarray
     largest: np.ndarray
 
     def p(self, largest: np.ndarray | None = None) -> np.ndarray:
-        """p of every cell (C,) against these maxima, or others that take in more: 1 / (P + 1) at the least."""
+        """p of every cell (C,), 1 / (P + 1) at the least.
+
+        ``largest`` (P + 1,) replaces ``self.largest``, to account for the cells of several hypotheses.
+        """
         among = np.sort(self.largest if largest is None else largest)
-        # A hair below, so that the observed maximum counts as one of them.
+        # The factor makes the observed maximum count as one of them in spite of rounding.
         above = len(among) - np.searchsorted(among, self.observed * (1 - 1e-9))
         return above / len(among)
 
 
 def autocorrelation_time(values: np.ndarray) -> float:
-    """1 + 2 Σ ρ_k of values (N,), in steps: N of them are worth N over this many independent ones.
+    """The autocorrelation time τ = 1 + 2 Σ ρ_k of values (N,), in steps: they are worth N / τ independent values.
 
-    The sum ends at the first k that is beyond five times itself (Sokal 1997).
+    The sum ends at the first k that is at least five times the sum so far (Sokal 1997).
     """
     centred = np.asarray(values, np.float64) - np.mean(values)
     count = len(centred)
@@ -60,15 +69,15 @@ def autocorrelation_time(values: np.ndarray) -> float:
 
 
 def block_length(times: list[float], characters: int) -> int:
-    """Characters of a block, for labels of these autocorrelation times, in characters."""
+    """The length of a block in characters, for labels with these autocorrelation ``times``, also in characters."""
     wanted = max(LEAST_BLOCK, int(_TIMES * max(times)))
     return max(1, min(wanted, characters // LEAST_BLOCKS))
 
 
 def permute(team: Team, sweep: Sweep, block: int, permutations: int, seed: int = 0) -> list[Permuted]:
-    """Test each label at the places whose bins were kept, in blocks of ``block`` characters.
+    """Test each label against all cells at the places whose bins ``sweep`` kept, in blocks of ``block`` characters.
 
-    All labels are permuted alike, so that maxima over several of them mean something.
+    All labels are permuted alike, so that the largest score over several labels can be taken.
     """
     compiler.prepare(look_up_bins)
     size = max(1, round(block / sweep.stride))
@@ -79,11 +88,10 @@ def permute(team: Team, sweep: Sweep, block: int, permutations: int, seed: int =
     turn = np.append(0, generator.integers(0, rows, permutations))
     begins = (order * size + turn[:, None]) % rows
     table = (mid_ranks(sweep.counts) - 0.5).astype(np.float32)
-    circles = [
-        np.lib.stride_tricks.sliding_window_view(np.append(each, each[:size]), size)
-        for each in _centred(sweep.labels, rows)
-    ]
-    sums = [Products(team, cells, permutations + 1) for _ in circles]
+    labels = sweep.labels[:rows].astype(np.float32)
+    labels -= labels.mean(axis=0)
+    circles = [np.lib.stride_tricks.sliding_window_view(np.append(each, each[:size]), size) for each in labels.T]
+    sums = [ProductSums(team, cells, permutations + 1) for _ in circles]
     together = max(1, _ROWS // size)
     for first in range(0, blocks, together):
         last = min(first + together, blocks)
@@ -95,21 +103,17 @@ def permute(team: Team, sweep: Sweep, block: int, permutations: int, seed: int =
     return [_standardised(total.total) for total in sums]
 
 
-def _centred(labels: np.ndarray, rows: int) -> list[np.ndarray]:
-    values = labels[:rows].astype(np.float32)
-    return list((values - values.mean(axis=0)).T)
-
-
 def _look_up(team: Team, bins: np.ndarray, table: np.ndarray, ranks: np.ndarray) -> None:
+    """Write the rank of every bin (n, C) into ``ranks`` (panels, n, 64); ``table`` (C, BINS) has the ranks."""
     rows, step = len(bins), -(-len(bins) // team.threads)
     calls = [(look_up_bins, (bins, table, k, min(k + step, rows), ranks)) for k in range(0, rows, step)]
     team.share_out(calls)
 
 
 def _standardised(sums: np.ndarray) -> Permuted:
-    """From Σ r g (C, P + 1), the first of what was observed.
+    """From Σ r g (C, P + 1), whose first column is in the observed order.
 
-    The spread takes in what was observed too: then all P + 1 are treated alike, and p is exact.
+    The spread includes the observed order: so all P + 1 orders are treated alike, and p is exact.
     """
     strength = np.abs(sums)
     strength /= np.maximum(np.sqrt((sums**2).mean(axis=1, keepdims=True)), 1e-12)

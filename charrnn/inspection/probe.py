@@ -1,27 +1,28 @@
-"""A linear probe: what the whole state knows of a label, where no cell alone need know it (Alain & Bengio 2016).
+"""A linear probe: how much the whole state knows about a label that no cell alone may know (Alain & Bengio 2016).
 
-Least squares with a penalty (ridge regression, Hoerl & Kennard 1970) from h and tanh(c) of all cells to the label,
-fitted on every other block of the text and scored on the blocks between, beside the best cell on those same blocks.
+Ridge regression (least squares with a penalty, Hoerl & Kennard 1970) predicts the label from h and tanh(c) of all
+cells. It is fitted on every other block of the text and scored on the blocks between. The best cell is scored on those
+same blocks.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.inspection.block_sums import Products
+from charrnn.inspection.block_sums import ProductSums
 from charrnn.inspection.ranks import rank_score
 from charrnn.network.packed_weights import as_panels
 from charrnn.system.threads import Team
 
-PENALTY = 0.01  # for each place and standardised feature: a tenth or ten times as much changes little
-_ROWS = 2048
+PENALTY = 0.01  # for each place and standardised feature; ten times more or less changes little
+_ROWS = 2048  # places that are multiplied at a time
 
 
 @dataclass(frozen=True)
 class Probe:
-    """AUC or Spearman's ρ of the probe, ``score``, and of the best ``cell``, on the same held-back blocks.
+    """AUC or Spearman's ρ of the probe (``score``) and of the best ``cell``, on the same held-back ``places``.
 
-    NaN where the label never changes in the blocks that it is fitted on, or in those held back.
+    Both are NaN if the label never changes in the blocks for fitting or in the held-back blocks.
     """
 
     score: float
@@ -35,18 +36,18 @@ def probe(
     """Fit and score a probe for each of K labels.
 
     Args:
-        team: threads that multiply.
-        states: (S, F), places in the order of the text.
-        labels: (S, K), 0 and 1 or centred ranks.
-        masks: which labels are yes or no.
-        cells: (S, K) values of each label's best cell.
-        block: places in a block.
+        team: threads for the products.
+        states: (S, F), F features at S places in the order of the text.
+        labels: (S, K), 0 and 1 for masks, else centred ranks.
+        masks: (K,) which labels are masks.
+        cells: (S, K) the values of each label's best cell.
+        block: how many places a block has.
     """
     held_back = np.arange(len(states)) // max(block, 1) % 2 == 1
     fitted, scored = np.flatnonzero(~held_back), np.flatnonzero(held_back)
     predict = _fit(team, states, labels, fitted)
-    found = []
     predicted = np.concatenate([predict(states[scored[k : k + _ROWS]]) for k in range(0, len(scored), _ROWS)])
+    found = []
     for k, is_mask in enumerate(masks):
         truth = labels[scored, k]
         if np.ptp(truth) == 0 or np.ptp(labels[fitted, k]) == 0:
@@ -61,15 +62,15 @@ def _fit(team: Team, states: np.ndarray, labels: np.ndarray, places: np.ndarray)
     """A function from states (n, F) to predictions (n, K), fitted on ``places``."""
     features, count = states.shape[1], len(places)
     mean = states[places].mean(axis=0, dtype=np.float64)
-    sums = Products(team, features, features + labels.shape[1])
+    sums = ProductSums(team, features, features + labels.shape[1])
     centre = labels[places].mean(axis=0, dtype=np.float64)
     for k in range(0, count, _ROWS):
         at = places[k : k + _ROWS]
         x = states[at] - mean
         y = np.concatenate([x, labels[at] - centre], axis=1)
         sums.add(as_panels(x), as_panels(y))
-    gram, moments = sums.total[:, :features], sums.total[:, features:]
-    # A feature's variance in front of the penalty is what standardising it would come to.
+    gram, products = sums.total[:, :features], sums.total[:, features:]
+    # Multiplying the penalty by a feature's variance has the same effect as standardising the feature.
     spread = np.maximum(np.diag(gram) / count, 1e-9)
-    weights = np.linalg.solve(gram + np.diag(PENALTY * count * spread), moments)
+    weights = np.linalg.solve(gram + np.diag(PENALTY * count * spread), products)
     return lambda some: (some - mean) @ weights

@@ -1,34 +1,36 @@
-"""Scores that depend on ranks alone: AUC for a yes or no, Spearman's correlation for numbers.
+"""Scores that depend on ranks alone: AUC if the label is a mask, Spearman's correlation if it is a number.
 
-Legend: C cells, BINS bins of a cell's values with n_b values each, N = Σ n_b.  The mid-rank of bin b, as a part of all,
-is r_b = (Σ_{a<b} n_a + n_b / 2) / N; its mean over all values is 1/2.
+Legend: C cells; a cell's values fall into BINS bins, n_b values into bin b; N = Σ n_b. The mid-rank of bin b, as a part
+of N, is r_b = (Σ_{a<b} n_a + n_b / 2) / N. Its mean over all values is 1/2.
 """
 
 import numpy as np
 
 
 def mid_ranks(counts: np.ndarray) -> np.ndarray:
-    """r_b of bins (..., BINS), 0 to 1."""
+    """The mid-ranks r_b (..., BINS), from 0 to 1, of bins with ``counts`` (..., BINS)."""
     total = np.maximum(counts.sum(axis=-1, keepdims=True), 1)
     return (np.cumsum(counts, axis=-1) - counts / 2) / total
 
 
 def auc(counts: np.ndarray, positives: np.ndarray) -> np.ndarray:
-    """How likely a value where the label holds is above one where it does not, ties half: (C,) from (C, BINS) each.
+    """AUC (C,) from counts (C, BINS) of all values and ``positives`` (C, BINS), of the values where the label holds.
 
-    AUC = 1/2 + (mean of r where it holds - 1/2) / (1 - p), for a label that holds with frequency p: the statistic of
-    Mann & Whitney (1947) as an area (Hanley & McNeil 1982).  NaN where p is 0 or 1.
+    AUC is the probability that a value where the label holds is larger than one where it does not; ties count half.
+    AUC = 1/2 + (mean of r where the label holds - 1/2) / (1 - p), if it holds with frequency p: the statistic of Mann &
+    Whitney (1947) as an area (Hanley & McNeil 1982). NaN where p is 0 or 1.
     """
-    held, total = positives.sum(axis=-1), counts.sum(axis=-1)
+    positive, total = positives.sum(axis=-1), counts.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        above = (mid_ranks(counts) * positives).sum(axis=-1) / held - 0.5
-        return 0.5 + above / (1 - held / total)
+        above = (mid_ranks(counts) * positives).sum(axis=-1) / positive - 0.5
+        return 0.5 + above / (1 - positive / total)
 
 
 def spearman(counts: np.ndarray, sums: np.ndarray, squares: float) -> np.ndarray:
     """Spearman's ρ (C,) from counts (C, BINS) and sums (C, BINS) of the label's centred ranks g; ``squares`` is Σ g².
 
-    ρ = Σ (r - 1/2) g / sqrt(Σ (r - 1/2)² Σ g²): Pearson's correlation of mid-ranks.  NaN where either is constant.
+    ρ = Σ (r - 1/2) g / sqrt(Σ (r - 1/2)² Σ g²), which is Pearson's correlation of mid-ranks. NaN where the cell or the
+    label is constant.
     """
     centred = mid_ranks(counts) - 0.5
     spread = (counts * centred**2).sum(axis=-1) * squares
@@ -37,7 +39,10 @@ def spearman(counts: np.ndarray, sums: np.ndarray, squares: float) -> np.ndarray
 
 
 class Ranks:
-    """Centred mid-ranks, -1/2 to 1/2, of numbers among reference values (M,); exact if all values are among these."""
+    """Centred mid-ranks, from -1/2 to 1/2, of numbers among reference values (M,).
+
+    They are exact for numbers that are among the reference values, and interpolated for others.
+    """
 
     def __init__(self, reference: np.ndarray):
         self._values, counts = np.unique(reference, return_counts=True)
@@ -50,7 +55,7 @@ class Ranks:
 
 
 def rank_score(prediction: np.ndarray, label: np.ndarray, is_mask: bool) -> float:
-    """AUC or Spearman's ρ of predictions (N,) against a label (N,): bool, or centred ranks."""
+    """The AUC of predictions (N,) for a ``label`` (N,) bool if ``is_mask``, else Spearman's ρ for its centred ranks."""
     values, place, counts = np.unique(prediction, return_inverse=True, return_counts=True)
     sums = np.bincount(place, weights=label, minlength=len(values))
     if is_mask:

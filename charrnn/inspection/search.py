@@ -1,4 +1,4 @@
-"""Which cells keep track of something: all cells ranked against hypotheses, with confidence, and a probe beside."""
+"""Which cells keep track of something: all cells ranked by each hypothesis, with p values and a linear probe."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,24 +8,26 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inspection.hypotheses import Hypothesis
-from charrnn.inspection.passage import Script
+from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.permutation import autocorrelation_time, block_length, permute
 from charrnn.inspection.probe import Probe, probe
 from charrnn.inspection.ranks import Ranks, auc, spearman
-from charrnn.inspection.sweep import Progress, Sweep, sweep
+from charrnn.inspection.sweep import Sweep, sweep
 from charrnn.model import Model
+from charrnn.records import ProgressCallback
 
-SHORTEST = 1000  # characters in which blocks can be told apart
-_REFERENCE = 1 << 20  # numbers that ranks are taken among
+SHORTEST = 1000  # characters: a shorter text has too few blocks for a test
+_REFERENCE = 1 << 20  # numbers among which ranks are taken
 
 
 @dataclass(frozen=True, eq=False)
 class Finding:
     """How well every cell tracks one hypothesis, over all characters.
 
-    ``scores`` (L, H): AUC if ``is_mask``, else Spearman's ρ. ``p`` (L, H) accounts for the cells tried, ``p_of_all``
-    for the other hypotheses too. ``base`` is how often the mask holds, or NaN; ``effective`` how many independent
-    characters the text is worth for this label. ``probe`` is None where it was not wanted.
+    ``scores`` (L, H) are AUC if ``is_mask``, else Spearman's ρ. ``p`` (L, H) accounts for all cells, ``p_of_all``
+    (L, H) for all cells and all hypotheses. ``base`` is the share of the characters where the mask holds, NaN if the
+    labels are numbers. ``effective`` is how many independent characters the text is worth for this label. ``probe`` is
+    None if it was not wanted.
     """
 
     name: str
@@ -40,7 +42,7 @@ class Finding:
 
     @property
     def strengths(self) -> np.ndarray:
-        """(L, H) distance from what knows nothing, 0 to 1: |2 AUC - 1| or |ρ|; 0 for a cell that never moves."""
+        """How much each cell knows (L, H), from 0 to 1: |2 AUC - 1| or |ρ|; 0 for a cell that never moves."""
         return np.nan_to_num(np.abs(2 * self.scores - 1 if self.is_mask else self.scores))
 
     def ranked(self, count: int) -> list[tuple[int, int]]:
@@ -52,10 +54,10 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """The hypotheses ``found``, over so many ``characters``.
+    """A finding for each hypothesis that could be tested (``found``); ``absent`` names the others.
 
-    They were tested with ``permutations`` of blocks of ``block`` characters, at every ``stride``-th character; scores
-    are of all. ``absent`` names those that hold nowhere in the text or everywhere.
+    An absent hypothesis has the same label at all characters of the text. The scores are over all ``characters``. The
+    tests used ``permutations`` of blocks of ``block`` characters, at every ``stride``-th character.
     """
 
     found: list[Finding]
@@ -75,20 +77,20 @@ def find(
     permutations: int = 199,
     with_probe: bool = True,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Findings:
     """Rank all cells by how well they track each of ``hypotheses`` while the model reads ids (N,).
 
     Raises:
-        ConfigError: the model is an ensemble, the text is too short, or no hypothesis holds in some places and not in
-            others.
+        ConfigError: the model is an ensemble, the text is too short, or the label of every hypothesis is the same at
+            all characters.
     """
     if isinstance(model.network, Ensemble):
         raise ConfigError("an ensemble has no cells of its own: look into its models one by one")
     if len(ids) < SHORTEST:
         raise ConfigError(f"{len(ids):,} characters are too few to test a hypothesis on: give {SHORTEST:,} or more")
-    script, network = Script(model.vocabulary, ids), model.network
-    targets = [_Target(script, each) for each in hypotheses]
+    text, network = EncodedText(model.vocabulary, ids), model.network
+    targets = [_Target(text, each) for each in hypotheses]
     absent = [target.hypothesis.name for target in targets if target.is_constant]
     targets = [target for target in targets if not target.is_constant]
     if not targets:
@@ -97,11 +99,11 @@ def find(
     def labels(start: int, stop: int) -> np.ndarray:
         return np.stack([target.part(start, stop) for target in targets], axis=1)
 
-    counted = sweep(network, script, labels, len(targets), signal, with_probe, progress)
+    counted = sweep(network, text, labels, len(targets), signal, with_probe, progress)
     times = [counted.stride * autocorrelation_time(column) for column in counted.labels.T]
     block = block_length(times, len(ids))
     tested = permute(network.team, counted, block, permutations, seed)
-    of_all = np.max([each.largest for each in tested], axis=0)
+    largest_of_all = np.max([each.largest for each in tested], axis=0)
     shape = network.config.layers, network.config.hidden
     scores = [target.score(counted, k) for k, target in enumerate(targets)]
     probes = _probes(network.team, counted, targets, scores, block) if with_probe else [None] * len(scores)
@@ -112,57 +114,61 @@ def find(
             target.hypothesis.is_mask,
             score.reshape(shape),
             test.p().reshape(shape),
-            test.p(of_all).reshape(shape),
+            test.p(largest_of_all).reshape(shape),
             target.base,
             len(ids) / time,
-            its_probe,
+            probe_or_none,
         )
-        for target, score, test, time, its_probe in zip(targets, scores, tested, times, probes, strict=True)
+        for target, score, test, time, probe_or_none in zip(targets, scores, tested, times, probes, strict=True)
     ]
     return Findings(found, absent, len(ids), block, permutations, counted.stride)
 
 
 class _Target:
-    """A hypothesis as a column of numbers: 0 and 1, or centred ranks."""
+    """The labels of a hypothesis as numbers: 0 and 1, or centred ranks.
 
-    def __init__(self, script: Script, hypothesis: Hypothesis):
-        self.hypothesis, self._script = hypothesis, script
+    ``squares`` is the sum of the squared ranks that :meth:`part` has returned.
+    """
+
+    def __init__(self, text: EncodedText, hypothesis: Hypothesis):
+        self.hypothesis, self._text = hypothesis, text
         self._last: tuple = (None, None)
         self.squares, self.base, self._ranks = 0.0, np.nan, None
         if hypothesis.is_mask:
-            held = sum(int(self._values(*part).sum()) for part in script.parts())
-            self.base, self.is_constant = held / len(script), held in (0, len(script))
+            inside = sum(int(self._labels(*part).sum()) for part in text.parts())
+            self.base, self.is_constant = inside / len(text), inside in (0, len(text))
             return
-        step = -(-len(script) // _REFERENCE)
-        self._ranks = Ranks(np.concatenate([self._values(*part)[::step] for part in script.parts()]))
+        step = -(-len(text) // _REFERENCE)
+        self._ranks = Ranks(np.concatenate([self._labels(*part)[::step] for part in text.parts()]))
         self.is_constant = self._ranks.is_constant
 
-    def _values(self, start: int, stop: int) -> np.ndarray:
-        # A text of one part is labelled once.
+    def _labels(self, start: int, stop: int) -> np.ndarray:
+        # The last part is kept, so that a text of one part is labelled only once.
         if self._last[0] != (start, stop):
-            self._last = (start, stop), self._script.labels(self.hypothesis.of, start, stop)
+            self._last = (start, stop), self._text.label(self.hypothesis.label, start, stop)
         return self._last[1]
 
     def part(self, start: int, stop: int) -> np.ndarray:
-        """The column for characters start to stop, each asked for once."""
-        values = self._values(start, stop)
+        """The numbers (stop - start,) float32 for characters ``start`` to ``stop`` - 1; call it once for each part."""
+        labels = self._labels(start, stop)
         if self._ranks is None:
-            return values.astype(np.float32)
-        ranks = self._ranks(values)
+            return labels.astype(np.float32)
+        ranks = self._ranks(labels)
         self.squares += float((ranks.astype(np.float64) ** 2).sum())
         return ranks
 
     def score(self, counted: Sweep, column: int) -> np.ndarray:
-        """AUC or ρ of every cell (C,)."""
+        """AUC or ρ of every cell (C,), from the sums of label number ``column``."""
         sums = counted.sums[:, :, column]
         return auc(counted.counts, sums) if self._ranks is None else spearman(counted.counts, sums, self.squares)
 
 
 def _probes(team, counted: Sweep, targets: list[_Target], scores: list[np.ndarray], block: int) -> list[Probe]:
+    """A probe for each target, compared with the cell that has the best score."""
     every = counted.state_stride // counted.stride
     masks = [target.hypothesis.is_mask for target in targets]
     strengths = [np.abs(score - is_mask / 2) for score, is_mask in zip(scores, masks, strict=True)]
     best = [int(np.argmax(np.nan_to_num(strength))) for strength in strengths]
-    # Of the cells the bins: tanh(c) in 16 bits is the same for all that is far from zero.
+    # The cells' bins are scored, not their states: float16 rounds tanh(c) of all large |c| to the same number.
     cells = counted.bins[::every, best]
     return probe(team, counted.states, counted.labels[::every], masks, cells, max(1, block // counted.state_stride))

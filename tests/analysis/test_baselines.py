@@ -1,4 +1,4 @@
-"""Compressors and losses, against the standard library's one-shot functions."""
+"""Compressors against the standard library's one-shot functions, and losses of n-grams."""
 
 import bz2
 import gzip
@@ -18,7 +18,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("vocabulary", [Vocabulary("aäß☃ \n"), Vocabulary(range(6))], ids=["characters", "bytes"])
-def test_sizes_are_those_of_the_whole_text(rng, vocabulary):
+def test_sizes_are_as_if_the_whole_text_were_compressed_at_once(rng, vocabulary):
     ids = rng.choice(6, p=[0.5, 0.2, 0.1, 0.1, 0.05, 0.05], size=12_000).astype(np.uint8)
     training, scored = ids[:9000], ids[9000:]
 
@@ -28,12 +28,12 @@ def test_sizes_are_those_of_the_whole_text(rng, vocabulary):
 
     for found in compressions(training, scored, vocabulary):
         size = {name: len(WHOLE[found.name](data(part))) for name, part in (("all", ids), ("one", training))}
-        # Less than a header apart: xz has a smaller dictionary here.
+        # They differ by less than a header, because xz has a smaller dictionary here.
         assert found.alone * 3000 / 8 == pytest.approx(len(WHOLE[found.name](data(scored))), abs=8)
         assert found.after * 3000 / 8 == pytest.approx(size["all"] - size["one"], abs=8)
 
 
-def test_what_was_seen_before_costs_next_to_nothing(rng):
+def test_a_text_that_was_read_before_costs_next_to_nothing(rng):
     vocabulary, ids = Vocabulary("abcd"), rng.integers(4, size=5000).astype(np.uint8)
     calls = []
     found = {each.name: each for each in compressions(ids, ids[-2000:], vocabulary, lambda *call: calls.append(call))}

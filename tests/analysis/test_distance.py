@@ -1,4 +1,4 @@
-"""Losses at closing signs, by the distance to the opening ones."""
+"""Losses at closing signs, by the distance to the opening signs."""
 
 import numpy as np
 import pytest

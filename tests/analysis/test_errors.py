@@ -1,4 +1,4 @@
-"""The chain of oracles, against the plainest way to ask each of them."""
+"""The chain of oracles, against asking each oracle about one character after the other."""
 
 import re
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn import load
-from charrnn.analysis.errors import MEMORIES, count_words, mistakes
+from charrnn.analysis.errors import MEMORIES, analyse_errors, count_words
 from charrnn.analysis.ngrams import probabilities
 from charrnn.analysis.surprise import Kind, kinds, words
 from charrnn.errors import ConfigError
@@ -25,7 +25,7 @@ def halves(reader, text):
 
 
 def first_oracles(reader, training, scored):
-    """By group and name, the places that each oracle takes, one character after the other."""
+    """By group and name, the places that each oracle removes; also the losses (M,)."""
     text = reader.vocabulary.decode(np.concatenate([training, scored]))
     known = re.findall(r"\w+", text[: len(training)])
     spans = {k: match.span() for match in re.finditer(r"\w+", text) for k in range(*match.span())}
@@ -69,7 +69,7 @@ def first_oracles(reader, training, scored):
 
 def test_every_error_is_taken_by_the_first_oracle_that_would_fix_it(reader, halves):
     training, scored = halves
-    found = mistakes(reader, scored, training, training)
+    found = analyse_errors(reader, scored, training, training)
     expected, loss = first_oracles(reader, training, scored)
     assert found.characters == len(scored)
     assert found.loss == pytest.approx(loss.sum(), rel=1e-3)
@@ -77,7 +77,7 @@ def test_every_error_is_taken_by_the_first_oracle_that_would_fix_it(reader, halv
     assert found.error_loss == pytest.approx(sum(share.loss for share in found.shares))
     for share in found.shares:
         places = expected.pop((share.group, share.name), [])
-        # The batch rows of the one and the single batch row of the other differ a little in their first states.
+        # One reads in several batch rows and the other in a single row: their first states differ a little.
         assert abs(share.errors - len(places)) <= 3, share
         assert share.loss == pytest.approx(loss[places].sum(), rel=0.02, abs=5)
     assert not expected
@@ -88,7 +88,7 @@ def test_memory_reaches_back_before_the_text(reader, halves):
     training, scored = halves
     groups = []
     for before in (training, training[-1:]):
-        shares = mistakes(reader, scored[:1000], training, before).shares
+        shares = analyse_errors(reader, scored[:1000], training, before).shares
         groups.append(sum(share.errors for share in shares if share.group == "memory"))
     assert groups[0] > groups[1]
 
@@ -119,4 +119,4 @@ def test_symbols_are_told_apart():
 
 def test_without_a_training_text(reader, halves):
     with pytest.raises(ConfigError, match="no training text"):
-        mistakes(reader, halves[1], halves[0][:0])
+        analyse_errors(reader, halves[1], halves[0][:0])

@@ -21,7 +21,7 @@ class Dictionaries:
         self.counts = [
             Counter(text[k : k + order] for k in range(len(text) - order + 1)) for order in range(orders + 2)
         ]
-        # N1+(· w): of how many different symbols a gram is preceded.
+        # N1+(· w): how many different symbols stand before a gram.
         self.preceded = [Counter(gram[1:] for gram in counts) for counts in self.counts[1:]]
 
     @staticmethod
@@ -70,14 +70,14 @@ def test_every_probability_is_the_textbook_s(rng, size, symbols):
 def test_probabilities_sum_to_one_and_none_is_zero(rng, size):
     training = (rng.integers(7, size=size) * rng.integers(2, size=size)).astype(np.uint8)
     for _ in range(5):
-        before = rng.integers(9, size=8)  # 7 and 8 stand nowhere in the training text
+        before = rng.integers(9, size=8)  # 7 and 8 are not in the training text
         chances = [by_order(training, np.array([symbol]), before, 9, 6)[:, 0] for symbol in range(9)]
         assert len(chances[0]) == min(size, 6) + 1
         np.testing.assert_allclose(np.sum(chances, axis=0), 1, rtol=1e-12)
         assert np.min(chances) > 0
 
 
-def test_a_context_that_is_cut_short_is_that_of_a_lower_order(rng):
+def test_a_context_that_is_cut_short_uses_a_lower_order(rng):
     training, scored = rng.integers(4, size=(2, 200))
     found, reference = by_order(training, scored, scored[:0], 4, 5), Dictionaries(training.tolist(), 4, 5)
     first, second = scored[:2].tolist()
@@ -105,7 +105,7 @@ def test_discounts_are_positive_and_at_most_the_count():
         assert (found[1:] > 0).all() and (found[1:] <= [1, 2, 3]).all()
 
 
-def test_what_does_not_fit_into_memory_is_refused_at_once(monkeypatch):
+def test_a_text_too_large_for_memory_is_refused_at_once(monkeypatch):
     monkeypatch.setattr(memory, "installed", lambda: 10**6)
     with pytest.raises(ConfigError, match="--fit"):
         by_order(np.zeros(100_000, np.uint8), np.zeros(9, np.uint8), np.zeros(0, np.uint8), 2)
@@ -116,14 +116,14 @@ def test_blocks_and_sorting_apart_change_no_bit(rng, monkeypatch):
     expected = by_order(text[:2000], text[2000:], text[:2000], 5, 6)
     monkeypatch.setattr(ngrams, "_BLOCK", 37)
     np.testing.assert_array_equal(by_order(text[:2000], text[2000:], text[:2000], 5, 6), expected)
-    # As of a text so long that a gram and its place do not fit into one word.
+    # As if the text were so long that a gram and its place do not fit into one word.
     sort = ngrams._sort
     monkeypatch.setattr(ngrams, "_sort", lambda keys, limit: sort(keys, 2**62))
     np.testing.assert_array_equal(by_order(text[:2000], text[2000:], text[:2000], 5, 6), expected)
 
 
 @pytest.mark.parametrize("sizes", [(200_000, 1000), (1000, 200_000)])
-def test_they_need_no_more_memory_than_they_say(rng, sizes):
+def test_ngrams_need_no_more_memory_than_they_say(rng, sizes):
     text = rng.choice(60, sum(sizes), p=rng.dirichlet(np.ones(60) / 5)).astype(np.uint8)
     tracemalloc.start()
     for _ in probabilities(text[: sizes[0]], text[sizes[0] :], text[:0], 60):

@@ -1,4 +1,4 @@
-"""What of a text stands in another one: exact, against searching for every stretch."""
+"""How much of a text stands in another text, against a search for every stretch."""
 
 import numpy as np
 import pytest
@@ -17,12 +17,12 @@ def ids(symbols):
 
 
 def longest_known(text, training, last):
-    """The longest suffix of text[: last + 1] that is in the training text, by looking for each."""
+    """The length of the longest end of text[: last + 1] that is in the training text, by searching for each."""
     return next(n for n in range(last + 1, -1, -1) if bytes(text[last + 1 - n : last + 1]) in bytes(training))
 
 
 @given(SYMBOLS.filter(len), SYMBOLS)
-def test_every_match_is_the_longest_and_stands_where_it_is_said_to(text, training):
+def test_every_match_is_the_longest_and_stands_where_reported(text, training):
     text, training = ids(text), ids(training)
     known, end = matches(text, training)
     assert list(known) == [longest_known(text, training, last) for last in range(len(text))]
@@ -31,7 +31,7 @@ def test_every_match_is_the_longest_and_stands_where_it_is_said_to(text, trainin
 
 
 @given(SYMBOLS.filter(len), SYMBOLS)
-def test_shares_are_those_of_a_search(text, training):
+def test_shares_agree_with_a_search(text, training):
     text, training = ids(text), ids(training)
     found = novelty(text, training, (1, 2, 3, 7))
     for n, share in found.shares.items():
@@ -43,7 +43,7 @@ def test_shares_are_those_of_a_search(text, training):
 
 
 def test_a_copy_a_new_text_and_a_long_training_text(rng):
-    training = rng.integers(4, size=2_500_000).astype(np.uint8)  # more than two blocks are read
+    training = rng.integers(4, size=2_500_000).astype(np.uint8)  # more than two blocks
     for place in (0, 2**20 - 150, 2_499_700):
         copy = novelty(training[place : place + 300], training)
         assert set(copy.shares.values()) == {0.0}
@@ -56,7 +56,7 @@ def test_a_copy_a_new_text_and_a_long_training_text(rng):
     assert novelty(ids([7, 8, 9]), training).shares[1] == 1
 
 
-def test_what_does_not_fit_into_memory_is_refused_at_once(monkeypatch):
+def test_a_text_too_large_for_memory_is_refused_at_once(monkeypatch):
     monkeypatch.setattr(memory, "installed", lambda: 10**6)
     with pytest.raises(ConfigError, match="--length"):
         novelty(np.arange(5000), np.arange(9))

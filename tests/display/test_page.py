@@ -13,7 +13,7 @@ import pytest
 import charrnn
 from charrnn.display.page.page import Page, eight_bits, eight_bits_of_surprise
 from charrnn.errors import ConfigError
-from charrnn.inspection.reading import Tracks, read, read_all, track
+from charrnn.inspection.reading import CellReading, read, read_all, read_cells
 
 HOSTILE = [
     "<",
@@ -52,7 +52,7 @@ class Elements(HTMLParser):
 def tracks(symbols=5, characters=50, cells=((0, 1), (1, 2)), signal="c"):
     rng = np.random.default_rng(3)
     low = 0.0 if signal == "f" else -1.0
-    return Tracks(
+    return CellReading(
         ids=rng.integers(0, symbols, characters).astype(np.int32),
         signal=signal,
         cells=cells,
@@ -128,7 +128,7 @@ def network(model):
 def test_tracks_are_what_a_reading_has(network, text):
     ids = network.encode(text.read_text())
     reading = read(network, ids, "h", 700, 5000)
-    found = track(network, ids, [(0, 3), (1, 7)], "h", 700, 5000, guesses=4)
+    found = read_cells(network, ids, [(0, 3), (1, 7)], "h", 700, 5000, guesses=4)
     assert np.array_equal(found.ids, reading.ids)
     assert np.allclose(found.values, reading.values[:, [0, 1], [3, 7]], atol=1e-3)
     assert np.allclose(found.surprise, reading.surprise(), atol=5e-3)
@@ -146,19 +146,19 @@ def test_reading_all_in_lanes_is_reading_in_one(network, text):
 
 def test_the_first_of_a_text_has_no_surprise_and_later_ones_do(network, text):
     ids = network.encode(text.read_text())
-    assert np.isnan(track(network, ids, [(0, 0)], length=40).surprise).tolist() == [True, *[False] * 39]
-    assert not np.isnan(track(network, ids, [(0, 0)], offset=1, length=40).surprise).any()
+    assert np.isnan(read_cells(network, ids, [(0, 0)], length=40).surprise).tolist() == [True, *[False] * 39]
+    assert not np.isnan(read_cells(network, ids, [(0, 0)], offset=1, length=40).surprise).any()
 
 
 def test_what_is_not_there_is_refused(network, text, monkeypatch):
     ids = network.encode(text.read_text())
     for cell in ((2, 0), (0, 20), (-1, 0)):
         with pytest.raises(ConfigError, match="there is no cell"):
-            track(network, ids, [cell])
+            read_cells(network, ids, [cell])
     with pytest.raises(ConfigError, match="nothing at offset"):
-        track(network, ids, [(0, 0)], offset=len(ids))
+        read_cells(network, ids, [(0, 0)], offset=len(ids))
     with pytest.raises(ConfigError, match="signal must be"):
-        track(network, ids, [(0, 0)], signal="z")
+        read_cells(network, ids, [(0, 0)], signal="z")
     monkeypatch.setattr("charrnn.inspection.reading.LARGEST", 1000)
     with pytest.raises(ConfigError, match="give a --length up to"):
         read_all(network, ids)

@@ -1,4 +1,4 @@
-"""What is lost when cells are held, checked on networks in which we know what they do."""
+"""What a model loses when cells are clamped, checked on a network whose cells are known."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import evaluate
-from charrnn.inspection.ablation import Tally, ablate, changes, tally
+from charrnn.inspection.ablation import LossSums, ablate, changes, sum_losses
 from charrnn.inspection.clamping import clamp
 from charrnn.network.network import Network
 
@@ -15,10 +15,10 @@ OPEN, CLOSE, WORD = 0, 1, 2  # the characters of the planted language
 
 @pytest.fixture
 def planted(rng):
-    """A network of 8 units of which unit 3 alone knows whether a bracket is open, a text for it, and the mask.
+    """A network of 8 units, a text, and the mask of its brackets; only unit 3 knows whether a bracket is open.
 
-    Unit 3 is set to 1 by the open bracket and back to 0 by the closing one; the output layer expects the closing
-    bracket only while the unit is up.
+    The opening bracket sets unit 3 to 1, the closing bracket sets it back to 0. The output layer expects the closing
+    bracket only while the unit is 1.
     """
     network = Network(ModelConfig(4, 8, 1), seed=None, threads=1)
     w, b, out = network.parameters["w_ih_l0"], network.parameters["b_l0"], network.parameters["w_out"]
@@ -41,9 +41,9 @@ def planted(rng):
     return network, ids, mask
 
 
-def test_the_tally_is_the_evaluation(planted):
+def test_the_sums_of_losses_are_the_evaluation(planted):
     network, ids, mask = planted
-    found, cells = tally(network, ids, mask, 500, [(0, 3), (0, 0)])
+    found, cells = sum_losses(network, ids, mask, 500, [(0, 3), (0, 0)])
     assert found.count.sum() == found.symbol_count.sum() == len(ids) - 1
     assert found.mean == pytest.approx(evaluate(network, ids).loss, rel=1e-6)
     assert found.symbol_loss.sum() == pytest.approx(found.loss.sum())
@@ -54,7 +54,7 @@ def test_the_tally_is_the_evaluation(planted):
 
 def test_the_planted_cell_costs_inside_what_it_knows(planted):
     network, ids, mask = planted
-    found = ablate(network, ids, [(0, 3)], 0.0, mask, rivals=5)
+    found = ablate(network, ids, [(0, 3)], 0.0, mask, controls=5)
     assert found.masked
     assert found.inside.low > 0.3
     assert abs(found.outside.value) < 1e-3
@@ -67,31 +67,31 @@ def test_the_planted_cell_costs_inside_what_it_knows(planted):
     dearest = found.symbols[0]
     assert (dearest.id, dearest.inside) == (CLOSE, True)
     assert dearest.after - dearest.before > 3
-    assert len(found.rivals) == 5
+    assert len(found.controls) == 5
     assert found.rank == 1
-    assert all(abs(rival.contrast) < 1e-6 for rival in found.rivals)
-    assert found.on[0, 3] == pytest.approx(1, abs=1e-3)
-    assert found.off[0, 3] == pytest.approx(0, abs=1e-3)
+    assert all(abs(control.contrast) < 1e-6 for control in found.controls)
+    assert found.mean_inside[0, 3] == pytest.approx(1, abs=1e-3)
+    assert found.mean_outside[0, 3] == pytest.approx(0, abs=1e-3)
 
 
-def test_held_at_its_mean_or_without_a_mask(planted):
+def test_clamped_at_its_mean_or_without_a_mask(planted):
     network, ids, mask = planted
-    found = ablate(network, ids, [(0, 3)], "mean", mask, rivals=0)
+    found = ablate(network, ids, [(0, 3)], "mean", mask, controls=0)
     assert found.values[0, 3] == pytest.approx(mask[:-1].mean(), abs=1e-3)
     assert found.rank == 1
-    plain = ablate(network, ids[:5000], [(0, 3), (0, 1)], 0.0, rivals=3)
+    plain = ablate(network, ids[:5000], [(0, 3), (0, 1)], 0.0, controls=3)
     assert not plain.masked
     assert np.isnan(plain.inside.value)
     assert plain.outside == plain.overall
-    assert [len(rival.cells) for rival in plain.rivals] == [2, 2, 2]
+    assert [len(control.cells) for control in plain.controls] == [2, 2, 2]
 
 
 def test_a_long_text_is_read_in_stretches(planted):
     network, ids, mask = planted
-    whole = ablate(network, ids, [(0, 3)], 0.0, mask, rivals=2)
+    whole = ablate(network, ids, [(0, 3)], 0.0, mask, controls=2)
     calls = []
     some = ablate(
-        network, ids, [(0, 3)], 0.0, mask, rivals=2, most=20_000, most_compared=3000,
+        network, ids, [(0, 3)], 0.0, mask, controls=2, most=20_000, most_compared=3000,
         progress=lambda *call: calls.append(call),
     )  # fmt: skip
     assert (whole.characters, whole.text_characters) == (29_999, 29_999)
@@ -103,7 +103,7 @@ def test_a_long_text_is_read_in_stretches(planted):
     assert some.compared.contrast == pytest.approx(whole.contrast.value, rel=0.3)
     assert some.compared.contrast != some.contrast.value
     assert some.rank == 1
-    assert all(abs(rival.contrast) < 1e-6 for rival in some.rivals)
+    assert all(abs(control.contrast) < 1e-6 for control in some.controls)
     done, total = zip(*calls, strict=True)
     assert list(done) == sorted(done)
     assert set(total) == {2 * 20_000 + 4 * 3000}
@@ -113,27 +113,27 @@ def test_a_long_text_is_read_in_stretches(planted):
 def test_where_a_sample_has_nothing_inside_others_are_compared_on_all(planted):
     network, ids, mask = planted
     rare = mask & (np.arange(len(ids)) > len(ids) - 100)
-    found = ablate(network, ids, [(0, 3)], 0.0, rare, rivals=1, most_compared=3000)
+    found = ablate(network, ids, [(0, 3)], 0.0, rare, controls=1, most_compared=3000)
     assert found.compared_characters == found.characters
     assert found.rank == 1
 
 
 def test_too_few_blocks_give_no_interval(planted):
     network, ids, mask = planted
-    found = ablate(network, ids[:900], [(0, 3)], 0.0, mask[:900], rivals=0)
+    found = ablate(network, ids[:900], [(0, 3)], 0.0, mask[:900], controls=0)
     assert np.isfinite(found.inside.value)
     assert np.isnan(found.inside.low)
 
 
 def test_intervals_hold_what_they_promise(rng):
-    """Losses that depend on each other within 30 characters: the interval of 95 % covers the truth about so often."""
+    """Losses that are equal within 30 characters: the interval of 95 % contains the true value about so often."""
     covered = 0
     for _ in range(100):
         noise = np.repeat(rng.normal(0.1, 1, 1000), 30)
         lost = noise.reshape(60, 500)
         count = np.tile([200.0, 300.0], (60, 1))
-        after = Tally(np.stack([lost[:, :200].sum(1), lost[:, 200:].sum(1)], 1), count, np.zeros(0), np.zeros(0))
-        before = Tally(np.zeros((60, 2)), count, np.zeros(0), np.zeros(0))
+        after = LossSums(np.stack([lost[:, :200].sum(1), lost[:, 200:].sum(1)], 1), count, np.zeros(0), np.zeros(0))
+        before = LossSums(np.zeros((60, 2)), count, np.zeros(0), np.zeros(0))
         overall, *_, contrast = changes(before, after, rng)
         covered += (overall.low < 0.1 < overall.high) + (contrast.low < 0 < contrast.high)
     assert 175 <= covered <= 199
@@ -146,7 +146,7 @@ def test_what_cannot_be_ablated(planted):
         ([(0, 8)], {}),
         ([(0, 3), (0, 3)], {}),
         ([(0, 3)], {"mask": mask[:5]}),
-        ([(0, 3)], {"held": "max"}),
+        ([(0, 3)], {"value": "max"}),
     ):
         with pytest.raises(ConfigError):
             ablate(network, ids, cells, **options)

@@ -5,14 +5,14 @@ import pytest
 
 from charrnn import load
 from charrnn.errors import ConfigError
-from charrnn.inspection.gallery import gallery, lines, liveliest, scores
+from charrnn.inspection.gallery import gallery, line_bounds, most_varied, scores
 from charrnn.inspection.reading import Reading, read
 
 TEXT = 'He told us "come in out of the rain, all of you" and then he left.\n' * 12
 
 
 def reading_of(cells):
-    """A reading whose layer 0 has the given cells."""
+    """A reading of one layer with the given ``cells``, each (N,)."""
     ids = np.array([ord(sign) for sign in TEXT], np.int32)
     return Reading(TEXT, ids, "c", np.stack(cells, axis=1)[:, None], np.zeros((len(TEXT), 1)), None)
 
@@ -26,34 +26,34 @@ def planted(rng):
     return reading_of([echo, flicker, quote, still, -quote])
 
 
-def test_a_cell_that_holds_something_comes_first_and_echo_noise_and_stillness_do_not(planted):
+def test_a_cell_that_keeps_a_value_comes_first_and_echo_noise_and_stillness_do_not(planted):
     ranked = scores(planted)[0]
     assert ranked.argmax() in (2, 4)
     assert ranked[2] > 0.3
     assert max(ranked[0], ranked[1], ranked[3]) < 0.1
 
 
-def test_the_gallery_leaves_out_what_shows_the_same(planted):
-    finds = gallery(planted, 5)
-    units = [find.unit for find in finds]
+def test_the_gallery_leaves_out_cells_that_show_the_same(planted):
+    cells = gallery(planted, 5)
+    units = [cell.unit for cell in cells]
     assert len({2, 4} & set(units)) == 1
-    assert [find.score for find in finds] == sorted((find.score for find in finds), reverse=True)
+    assert [cell.score for cell in cells] == sorted((cell.score for cell in cells), reverse=True)
     assert len(gallery(planted, 2)) == 2
 
 
-def test_the_liveliest_stretch_is_where_values_swing():
+def test_the_most_varied_stretch_is_where_values_change():
     values = np.zeros((100, 2))
     values[40:60:2, 0] = 1
-    assert liveliest(values, [(0, 20), (30, 50), (40, 60), (80, 100)]) == (40, 60)
+    assert most_varied(values, [(0, 20), (30, 50), (40, 60), (80, 100)]) == (40, 60)
 
 
-def test_lines():
-    assert lines("ab\nc\n\nd") == [0, 3, 5, 6, 7]
-    assert lines("ab\n") == [0, 3]
-    assert lines("ab") == [0, 2]
+def test_line_bounds():
+    assert line_bounds("ab\nc\n\nd") == [0, 3, 5, 6, 7]
+    assert line_bounds("ab\n") == [0, 3]
+    assert line_bounds("ab") == [0, 2]
 
 
-def test_a_reading_is_what_the_activations_are(model, text):
+def test_a_reading_has_the_activations(model, text):
     found = load(model)
     part = text.read_text()[:300]
     whole = found.activations(part)

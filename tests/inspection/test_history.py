@@ -9,7 +9,7 @@ from command_line import SMALL, invoke, succeed
 
 from charrnn import load
 from charrnn.errors import CheckpointError
-from charrnn.inspection.history import growth, losses, moments
+from charrnn.inspection.history import cells_at_snapshots, logged_samples, losses
 from charrnn.inspection.reading import read
 
 
@@ -25,7 +25,7 @@ def run(tmp_path_factory, text):
 
 
 def test_moments_are_those_of_the_log(run):
-    found = moments(run)
+    found = logged_samples(run)
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     samples = {record["step"]: record["text"] for record in log if record["event"] == "sampled"}
     assert {moment.step: moment.sample for moment in found} == samples
@@ -41,14 +41,14 @@ def test_moments_are_those_of_the_log(run):
 
 def test_growth_is_what_each_snapshot_s_model_does(run):
     ids = load(run).encode("the fox said to the heron that he was not amused")
-    reading, found = growth(run, ids, [(1, 3), (0, 7)])
+    reading, found = cells_at_snapshots(run, ids, [(1, 3), (0, 7)])
     assert [each.step for each in found] == [10, 20, 30, 40, 50]  # 60 is of the doubling that 50 is of
     for each in found:
         alone = read(load(run / "steps" / f"{each.step:08}.safetensors"), ids)
         np.testing.assert_array_equal(each.values, [alone.cell(1, 3), alone.cell(0, 7)])
         assert each.scores.shape == (2,)
     np.testing.assert_array_equal(reading.values, alone.values)
-    assert growth(run, ids, count=2)[1][0].cells == growth(run, ids, count=5)[1][-1].cells[:2]
+    assert cells_at_snapshots(run, ids, count=2)[1][0].cells == cells_at_snapshots(run, ids, count=5)[1][-1].cells[:2]
 
 
 def test_it_is_shown(run, text):

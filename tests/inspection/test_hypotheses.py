@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import ConfigError
-from charrnn.inspection.hypotheses import HYPOTHESES, LIMIT, hypothesis, labels, labels_of_all
+from charrnn.inspection.hypotheses import HYPOTHESES, LIMIT, hypothesis, label_passages, label_text
 from charrnn.inspection.masks import read_mask
-from charrnn.inspection.passage import Passage, Script
-from charrnn.inspection.patterns import spans, where
+from charrnn.inspection.passage import EncodedText, Passage
+from charrnn.inspection.patterns import inside_match, spans
 from charrnn.text.vocabulary import Vocabulary
 
 
 def signs(name, text):
-    """The labels of ``text`` as a string: 1 and . of a mask, digits of numbers below ten."""
-    values = hypothesis(name).of(Passage.of(text))
+    """The labels of ``text`` as a string: 1 and . for a mask, digits for numbers below ten."""
+    values = hypothesis(name).label(Passage.from_string(text))
     return "".join(("1" if value else ".") if values.dtype == bool else str(int(value)) for value in values)
 
 
@@ -48,7 +48,8 @@ def test_labels(name, text, expected):
 
 
 def test_the_part_of_a_line():
-    np.testing.assert_allclose(hypothesis("line").of(Passage.of("ab\nc\nde")), np.array([2, 4, 0, 3, 0, 2, 4]) / 6)
+    found = hypothesis("line").label(Passage.from_string("ab\nc\nde"))
+    np.testing.assert_allclose(found, np.array([2, 4, 0, 3, 0, 2, 4]) / 6)
 
 
 def test_a_stray_quotation_mark_does_not_turn_round_the_rest():
@@ -60,7 +61,7 @@ def test_a_stray_quotation_mark_does_not_turn_round_the_rest():
 @given(st.text(st.sampled_from('a "“”„([)]\n.é<>/#'), max_size=60))
 def test_every_hypothesis_labels_every_character(text):
     for each in HYPOTHESES:
-        values = each.of(Passage.of(text))
+        values = each.label(Passage.from_string(text))
         assert values.shape == (len(text),)
         assert (values.dtype == bool) == each.is_mask
         assert np.isfinite(values).all()
@@ -74,23 +75,23 @@ def test_bracket_depth_is_what_counting_gives(text):
         depth = 0 if text[max(place - 1, 0) : place + 1] == "\n\n" else depth
         depth = max(depth + (sign in "([") - (sign in ")]"), 0)
         expected.append(depth)
-    assert hypothesis("brackets").of(Passage.of(text)).tolist() == expected
+    assert hypothesis("brackets").label(Passage.from_string(text)).tolist() == expected
 
 
 def test_parts_are_labelled_as_the_whole(monkeypatch):
     text = 'He (she) said: "no [so]."\n  # a <b>\n' * 400
     vocabulary = Vocabulary(sorted(set(text)))
     ids = vocabulary.encode(text)
-    whole = [labels(Script(vocabulary, ids), each) for each in HYPOTHESES]
-    script = Script(vocabulary, ids)
-    monkeypatch.setattr(script, "parts", lambda: Script.parts(script, 1111))
+    whole = [label_text(EncodedText(vocabulary, ids), each) for each in HYPOTHESES]
+    encoded = EncodedText(vocabulary, ids)
+    monkeypatch.setattr(encoded, "parts", lambda: EncodedText.parts(encoded, 1111))
     for each, expected in zip(HYPOTHESES, whole, strict=True):
-        np.testing.assert_array_equal(labels(script, each), expected, each.name)
+        np.testing.assert_array_equal(label_text(encoded, each), expected, each.name)
 
 
 def test_bytes_are_the_characters_of_their_numbers():
-    script = Script(Vocabulary(range(256)), np.frombuffer(b'\xff "a" b', np.uint8))
-    assert labels(script, hypothesis("quotes")).tolist() == [False, False, True, True, False, False, False]
+    encoded = EncodedText(Vocabulary(range(256)), np.frombuffer(b'\xff "a" b', np.uint8))
+    assert label_text(encoded, hypothesis("quotes")).tolist() == [False, False, True, True, False, False, False]
 
 
 def test_an_unknown_name():
@@ -101,7 +102,7 @@ def test_an_unknown_name():
 
 
 def test_where_a_pattern_matches():
-    assert where("b+|x*").of(Passage.of("abba")).tolist() == [False, True, True, False]
+    assert inside_match("b+|x*").label(Passage.from_string("abba")).tolist() == [False, True, True, False]
     assert spans("(?s)a.", "a\ud800 a☃").tolist() == [[0, 2], [3, 5]]
     assert spans(r"\([^()]*\)|$", "a (b", "", "c) (☃)").tolist() == [[7, 10]]
 
@@ -110,18 +111,18 @@ def test_a_pattern_that_would_never_end_is_stopped():
     begun = time.monotonic()
     with pytest.raises(ConfigError, match=r"did not finish in 0\.5 s"):
         spans("(a+)+$", "a" * 40 + "b", seconds=0.5)
-    assert time.monotonic() - begun < 60  # of some 10**12 seconds
+    assert time.monotonic() - begun < 60  # it would need about 10**12 seconds
 
 
 @pytest.mark.parametrize("pattern", ["(", "a{99999999999}", "(?P<a>b)(?P<a>c)", "[z-a]"])
-def test_what_is_no_pattern(pattern):
+def test_an_invalid_pattern_is_refused(pattern):
     with pytest.raises(ConfigError, match="not a regular expression") as raised:
-        where(pattern)
+        inside_match(pattern)
     assert "\n" not in str(raised.value)
 
 
 def npy(header):
-    """A .npy file that consists of a header."""
+    """A .npy file with a header and no data."""
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
 
 
@@ -135,7 +136,7 @@ def test_a_mask_as_text(tmp_path, content):
     path.write_bytes(content)
     mask = read_mask(path, 4)
     assert mask.is_mask
-    assert mask.of(Passage.of("abc", start=1)).tolist() == [True, True, False]
+    assert mask.label(Passage.from_string("abc", start=1)).tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("kind", ["f8", ">f4", "f2"])
@@ -143,7 +144,7 @@ def test_a_mask_of_numbers(tmp_path, kind):
     np.save(tmp_path / "mask.npy", np.array([0.5, 2, 1], kind))
     mask = read_mask(tmp_path / "mask.npy", 3)
     assert not mask.is_mask
-    assert mask.of(Passage.of("abc")).tolist() == [0.5, 2, 1]
+    assert mask.label(Passage.from_string("abc")).tolist() == [0.5, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -178,8 +179,8 @@ def test_a_mask_that_does_not_fit(tmp_path, content, message):
     assert str(caught.value).isprintable() and len(str(caught.value)) < len(str(path)) + 200
 
 
-@pytest.mark.parametrize("of", [where(r'"[^"]*"'), hypothesis("quotes")])
-def test_many_short_texts_are_labelled_each_for_itself(of):
-    passages = [Passage.of(text) for text in ('"open', "", 'a "b" c', '"')]
-    for found, passage in zip(labels_of_all(passages, of), passages, strict=True):
-        np.testing.assert_array_equal(found, of.of(passage))
+@pytest.mark.parametrize("of", [inside_match(r'"[^"]*"'), hypothesis("quotes")])
+def test_many_short_texts_are_labelled_separately(of):
+    passages = [Passage.from_string(text) for text in ('"open', "", 'a "b" c', '"')]
+    for found, passage in zip(label_passages(passages, of), passages, strict=True):
+        np.testing.assert_array_equal(found, of.label(passage))

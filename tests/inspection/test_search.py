@@ -1,4 +1,4 @@
-"""Cells ranked against hypotheses: kernels, ranks, permutations and probe against plain computations."""
+"""Cells ranked by hypotheses: kernels, ranks, permutations and probe against plain computations."""
 
 from dataclasses import replace
 
@@ -10,8 +10,8 @@ from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inspection import search as finding
 from charrnn.inspection import sweep as sweeping
-from charrnn.inspection.hypotheses import Hypothesis, hypothesis, labels
-from charrnn.inspection.passage import Script
+from charrnn.inspection.hypotheses import Hypothesis, hypothesis, label_text
+from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.permutation import autocorrelation_time, block_length, permute
 from charrnn.inspection.probe import probe
 from charrnn.inspection.ranks import Ranks, auc, rank_score, spearman
@@ -36,7 +36,7 @@ def plain_auc(values, label):
 
 @pytest.fixture(scope="module")
 def small(text):
-    """A network that was not trained, and a text."""
+    """An untrained network, and a text."""
     text = text.read_text()[:6000]
     vocabulary = Vocabulary(sorted(set(text)))
     network = Network(ModelConfig(len(vocabulary), 20, 2), seed=3, threads=2)
@@ -45,8 +45,8 @@ def small(text):
 
 def test_scores_of_ranks(rng):
     values, label = rng.integers(0, 9, 300), rng.random(300) < 0.3
-    counts, held = np.bincount(values, minlength=9), np.bincount(values, weights=label, minlength=9)
-    assert auc(counts, held) == pytest.approx(plain_auc(values, label))
+    counts, positives = np.bincount(values, minlength=9), np.bincount(values, weights=label, minlength=9)
+    assert auc(counts, positives) == pytest.approx(plain_auc(values, label))
     numbers = rng.integers(0, 5, 300) + (values > 4)
     g = Ranks(numbers)(numbers)
     np.testing.assert_allclose(g, ranks_of(numbers) - 0.5, atol=1e-6)
@@ -70,7 +70,7 @@ def test_every_score_is_that_of_the_values(small, signal, characters):
         parts.append(model.network.trace(ids[start : start + 64], state)[signal])
     values = np.concatenate(parts).reshape(len(ids), -1)
     for each, of in zip(found, wanted, strict=True):
-        truth = labels(Script(model.vocabulary, ids), of)
+        truth = label_text(EncodedText(model.vocabulary, ids), of)
         for cell in (0, 7, 31):
             score = each.scores.ravel()[cell]
             if each.is_mask:
@@ -89,7 +89,7 @@ def test_the_same_bits_for_any_threads_and_parts_that_add_up(small, monkeypatch)
         np.testing.assert_array_equal(one.scores, other.scores)
         np.testing.assert_array_equal(one.p, other.p)
         assert one.probe == other.probe
-    monkeypatch.setattr(Script, "parts", lambda self: [(0, 2500), (2500, 5100), (5100, len(self))])
+    monkeypatch.setattr(EncodedText, "parts", lambda self: [(0, 2500), (2500, 5100), (5100, len(self))])
     monkeypatch.setattr(sweeping, "KEPT_BYTES", 32 * 2 * 3000)
     monkeypatch.setattr(finding, "_REFERENCE", 3000)
     parted = find(model, ids, wanted, permutations=19)
@@ -100,9 +100,9 @@ def test_the_same_bits_for_any_threads_and_parts_that_add_up(small, monkeypatch)
 
 def test_what_is_kept_is_what_was_counted(small):
     model, ids = small
-    script = Script(model.vocabulary, ids)
+    encoded = EncodedText(model.vocabulary, ids)
     numbers = (np.arange(len(ids)) / len(ids)).astype(np.float32)
-    swept = sweeping.sweep(model.network, script, lambda start, stop: numbers[start:stop, None], 1)
+    swept = sweeping.sweep(model.network, encoded, lambda start, stop: numbers[start:stop, None], 1)
     assert swept.counts.sum(axis=1).tolist() == [len(ids)] * 40
     np.testing.assert_array_equal(swept.labels[:, 0], numbers[:: swept.stride])
     for cell in (0, 39):
@@ -115,14 +115,14 @@ def test_what_is_kept_is_what_was_counted(small):
 
 
 def drifting(rng, count, columns, memory):
-    """Noise (count, columns) whose autocorrelation falls by ``memory`` at every step."""
+    """Noise (count, columns) whose autocorrelation is multiplied by ``memory`` at every step."""
     values = rng.normal(size=(count, columns))
     for k in range(1, count):
         values[k] = memory * values[k - 1] + np.sqrt(1 - memory**2) * values[k]
     return values
 
 
-def test_the_time_after_which_characters_are_independent(rng):
+def test_autocorrelation_times_and_block_lengths(rng):
     values = drifting(rng, 40_000, 1, 0.9)[:, 0]
     assert autocorrelation_time(values) == pytest.approx(1.9 / 0.1, rel=0.2)
     assert autocorrelation_time(rng.normal(size=10_000)) == pytest.approx(1, abs=0.2)
@@ -136,7 +136,7 @@ def binned(cells):
     order = np.argsort(np.argsort(cells, axis=0), axis=0) * BINS // len(cells)
     counts = np.stack([np.bincount(column, minlength=BINS) for column in order.T])
     nothing, bins = np.zeros((len(cells), 0), np.float32), order.astype(np.uint8)
-    return Sweep(len(cells), counts, np.zeros((*counts.shape, 0)), bins, nothing, 1, np.zeros((0, 2), np.float16), 1)
+    return Sweep(counts, np.zeros((*counts.shape, 0)), bins, nothing, 1, np.zeros((0, 2), np.float16), 1)
 
 
 def permuted(swept, label, block, permutations, seed=0):
@@ -145,7 +145,7 @@ def permuted(swept, label, block, permutations, seed=0):
 
 
 def test_random_labels_are_found_no_more_often_than_stated(rng):
-    """Labels and cells that each remember, and have nothing to do with each other, at p <= 0.1 and 0.025."""
+    """Labels and cells with autocorrelation, independent of each other, at p <= 0.1 and 0.025."""
     cells = np.hstack([drifting(rng, 6000, 12, memory) for memory in (0.98, 0.9, 0.3)])
     cells[:, :4] += cells[:, 4:8]  # some resemble each other
     swept, random = binned(cells), drifting(rng, 6000, 160, 0.98) > 0.7
@@ -155,7 +155,7 @@ def test_random_labels_are_found_no_more_often_than_stated(rng):
 
 
 def test_short_blocks_would_deceive(rng):
-    """What the blocks are for: cut to single characters, the same labels look like finds."""
+    """Why there are blocks: with blocks of single characters, the same labels look like findings."""
     swept, random = binned(drifting(rng, 6000, 12, 0.98)), drifting(rng, 6000, 10, 0.98) > 0.7
     least = [permuted(swept, label, 1, 39).p().min() for label in random.T]
     assert np.mean(np.array(least) <= 0.05) > 0.8
@@ -170,7 +170,7 @@ def test_a_label_that_a_cell_knows_is_found(rng):
     assert found.p(found.largest + 100)[5] == 1
 
 
-def test_a_probe_finds_what_is_spread(rng):
+def test_a_probe_finds_a_label_that_is_spread_over_cells(rng):
     states = rng.normal(size=(4000, 30)).astype(np.float16)
     label = (states @ rng.normal(size=30) > 0).astype(np.float32)
     noise = (rng.random(4000) < 0.5).astype(np.float32)
@@ -179,7 +179,7 @@ def test_a_probe_finds_what_is_spread(rng):
     assert spread.cell < 0.75
     assert abs(nothing.score - 0.5) < 0.06
     assert spread.places == 2000
-    rare = (np.arange(4000) < 50).astype(np.float32)  # in a block that is fitted on, in none that is held back
+    rare = (np.arange(4000) < 50).astype(np.float32)  # in a block for fitting, in no held-back block
     (unknown,) = probe(Team(1), states, rare[:, None], [True], states[:, [3]], 100)
     assert np.isnan(unknown.score)
     expected = plain_auc(states[np.arange(4000) // 100 % 2 == 1, 3], label[np.arange(4000) // 100 % 2 == 1] > 0)

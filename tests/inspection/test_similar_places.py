@@ -1,4 +1,4 @@
-"""Similar moments: which cells are on during a span, and where else they are."""
+"""Similar places: which cells are on during a span, and where else they are on."""
 
 import json
 
@@ -39,24 +39,24 @@ def planted():
     return network, np.array(text + plain, np.int32)
 
 
-def test_the_on_set_is_what_is_on_throughout_and_off_around(planted):
+def test_the_on_set_has_the_cells_on_throughout_and_off_around(planted):
     network, ids = planted
     found = on_set(network, ids, 40, 54)
     assert sorted(found.cells) == [(0, 2), (0, 5)]
     assert found.above.tolist() == [cell == (0, 2) for cell in found.cells]
     np.testing.assert_allclose(np.abs(found.values), np.tanh(1), atol=1e-3)
-    assert on_set(network, ids, 43, 50).cells == []  # they are on around it, too
+    assert on_set(network, ids, 43, 50).cells == []  # they are on around this span, too
     assert on_set(network, ids, 40, 54, threshold=0.9).cells == []
 
 
-def test_similar_moments_are_the_other_stretches(planted):
+def test_similar_places_are_the_other_stretches(planted):
     network, ids = planted
     starts = np.flatnonzero(ids == OPEN)
     found = similar(network, ids, on_set(network, ids, 40, 54), 20)
-    assert sorted(moment.start for moment in found) == starts[1:].tolist()
-    assert all(moment.stop - moment.start == 14 for moment in found)
-    assert [moment.shared for moment in found] == [2] * 9
-    assert [moment.score for moment in found[:8]] == [1.0] * 8
+    assert sorted(place.start for place in found) == starts[1:].tolist()
+    assert all(place.stop - place.start == 14 for place in found)
+    assert [place.shared for place in found] == [2] * 9
+    assert [place.score for place in found[:8]] == [1.0] * 8
     assert len(similar(network, ids, on_set(network, ids, 40, 54), 3)) == 3
     other = int(np.flatnonzero(ids == UP)[1])
     both = similar(network, ids, on_set(network, ids, other, other + 14), 20)

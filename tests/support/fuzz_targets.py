@@ -135,7 +135,7 @@ def decoder(data: bytes) -> None:
 )
 def mask(data: bytes) -> None:
     """A file of numbers, one for each character of a text."""
-    values = read_mask(in_file(data), 5).of(Passage.of("abcde"))
+    values = read_mask(in_file(data), 5).label(Passage.from_string("abcde"))
     assert values.shape == (5,)
     assert np.isfinite(values).all()
 

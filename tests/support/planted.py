@@ -1,11 +1,11 @@
-"""A language with planted structure, in which we know what a model must remember.
+"""A language with planted structure, for which it is known what a model must remember.
 
-Words of consonants and vowels, some of them in quotation marks or within up to three brackets, and pairs of runs of
-equal length, ``xxxyyy``, in lines of ``LINE`` characters that break anywhere:
+A text has words of consonants and vowels, and pairs of runs of equal length (``xxxyyy``). Some stand in quotation
+marks, some in up to three brackets. Lines of ``LINE`` characters break anywhere:
 
-- inside quotation marks the vowels are e and i, outside o and u;
-- the consonants say how many brackets are open: b d, k l, m n, s t;
-- after a run of x there come as many y;
+- the vowels are e and i inside quotation marks, o and u outside;
+- the consonants show how many brackets are open: b d for none, k l, m n, s t;
+- after a run of x as many y follow;
 - after every ``LINE`` characters there is a newline.
 """
 
@@ -20,9 +20,10 @@ CONSONANTS = ("bd", "kl", "mn", "st")  # by open brackets
 
 @dataclass(frozen=True)
 class Planted:
-    """A ``text`` of N characters; what is so after each of them: ``quoted``, ``depth``, ``column``, ``owed`` (N,).
+    """A ``text`` of N characters, and labels (N,) for the text after each of them.
 
-    ``owed`` is how many y are still to come.
+    ``quoted`` bool: inside quotation marks; ``depth``: open brackets; ``column``: characters of the line; ``owed``: how
+    many y must still follow.
     """
 
     text: str
@@ -33,7 +34,7 @@ class Planted:
 
 
 def plant(characters: int, seed: int) -> Planted:
-    """``characters`` of the language."""
+    """A text of ``characters`` characters, chosen by ``seed``."""
     generator = np.random.default_rng(seed)
     text, states = [], []
     quoted = depth = owed = column = 0

@@ -31,7 +31,7 @@ import numpy as np
 import charrnn.network.network as home_of_small_window
 from charrnn.analysis.baselines import compressions, ngram_losses
 from charrnn.analysis.distance import distances
-from charrnn.analysis.errors import mistakes
+from charrnn.analysis.errors import analyse_errors
 from charrnn.analysis.ngrams import probabilities
 from charrnn.analysis.novelty import novelty
 from charrnn.checkpoints.checkpoint import Checkpoint
@@ -49,11 +49,11 @@ from charrnn.inspection import history
 from charrnn.inspection.ablation import ablate
 from charrnn.inspection.arrays import as_npz
 from charrnn.inspection.gallery import gallery, scores
-from charrnn.inspection.generation import write_held
-from charrnn.inspection.hypotheses import HYPOTHESES, hypothesis, labels
-from charrnn.inspection.passage import Script
-from charrnn.inspection.patterns import where
-from charrnn.inspection.reading import read, read_all, read_in_parts, track
+from charrnn.inspection.generation import write_clamped
+from charrnn.inspection.hypotheses import HYPOTHESES, hypothesis, label_text
+from charrnn.inspection.passage import EncodedText
+from charrnn.inspection.patterns import inside_match
+from charrnn.inspection.reading import read, read_all, read_cells, read_in_parts
 from charrnn.inspection.search import find
 from charrnn.inspection.similar_places import on_set, similar
 from charrnn.model import Model, load
@@ -677,7 +677,7 @@ def _readings():
     model, ids = looked_into(), VOCABULARY.encode(text(5000, 8))
     whole, batch = read(model, ids, "o", 1200, 900), read_all(model, ids, "c", 100, 4000)
     parts = list(read_in_parts(model, ids, "h", 10, 2500, part=700))
-    followed = track(model, ids, [(0, 3), (1, 7)], "f", 300, 1500)
+    followed = read_cells(model, ids, [(0, 3), (1, 7)], "f", 300, 1500)
     order, chances = whole.guesses(3)
     return {
         "text": written(whole.text),
@@ -707,9 +707,9 @@ def _gallery():
 
 @entry("hypotheses")
 def _hypotheses():
-    script = Script(VOCABULARY, VOCABULARY.encode(text(6000, 10)))
-    named = {each.name: sha(labels(script, each)) for each in HYPOTHESES}
-    return named | {"an expression": sha(labels(script, where("[a-z]+_[a-z]+")))}
+    encoded = EncodedText(VOCABULARY, VOCABULARY.encode(text(6000, 10)))
+    named = {each.name: sha(label_text(encoded, each)) for each in HYPOTHESES}
+    return named | {"an expression": sha(label_text(encoded, inside_match("[a-z]+_[a-z]+")))}
 
 
 def _findings(found, count=3):
@@ -739,7 +739,7 @@ def _find():
 
 def _find_python(threads=1):
     model = python_model(threads)
-    asked = [hypothesis("quotes"), hypothesis("brackets"), hypothesis("indent"), where("[0-9]+")]
+    asked = [hypothesis("quotes"), hypothesis("brackets"), hypothesis("indent"), inside_match("[0-9]+")]
     return _findings(find(model, model.encode(text(5000, 12)), asked, permutations=19, signal="h", with_probe=False))
 
 
@@ -750,7 +750,7 @@ ENTRIES["find: in the model of Python"] = _find_python
 def _find_long():
     """Long enough for blocks that last as long as the labels do."""
     model = looked_into()
-    asked = [hypothesis("quotes"), where("(?s)class.{100}")]
+    asked = [hypothesis("quotes"), inside_match("(?s)class.{100}")]
     return _findings(find(model, model.encode(text(60_000, 23)), asked, permutations=9, with_probe=False))
 
 
@@ -761,8 +761,8 @@ ENTRIES["find: in the model of Python; two threads"] = in_two_threads(lambda: _f
 def _ablate_masked():
     model = looked_into()
     ids = model.encode(text(6000, 13))
-    mask = labels(Script(model.vocabulary, ids), hypothesis("quotes"))
-    found = ablate(model.network, ids, [(0, 3), (1, 7)], "mean", mask, rivals=3, seed=1)
+    mask = label_text(EncodedText(model.vocabulary, ids), hypothesis("quotes"))
+    found = ablate(model.network, ids, [(0, 3), (1, 7)], "mean", mask, controls=3, seed=1)
     return _ablation(found)
 
 
@@ -770,19 +770,20 @@ def _ablate_masked():
 def _ablate():
     model = looked_into()
     ids = model.encode(text(4000, 14))
-    return [_ablation(ablate(model.network, ids, [(1, 5)], held, rivals=4, seed=2)) for held in (0.0, -1.5, "mean")]
+    return [_ablation(ablate(model.network, ids, [(1, 5)], held, controls=4, seed=2)) for held in (0.0, -1.5, "mean")]
 
 
 @entry("ablation: in the model of Python")
 def _ablate_python():
     model = python_model()
     ids = model.encode(text(3000, 15))
-    mask = labels(Script(model.vocabulary, ids), hypothesis("comment"))
-    return _ablation(ablate(model.network, ids, [(1, 37), (1, 5)], 0.0, mask, rivals=2, most=1200, most_compared=600))
+    mask = label_text(EncodedText(model.vocabulary, ids), hypothesis("comment"))
+    return _ablation(ablate(model.network, ids, [(1, 37), (1, 5)], 0.0, mask, controls=2, most=1200, most_compared=600))
 
 
 def _ablation(found):
-    whole = plain(found)
+    recorded_as = {"mean_inside": "on", "mean_outside": "off", "controls": "rivals"}
+    whole = {recorded_as.get(name, name): value for name, value in plain(found).items()}
     whole["rank"], whole["masked"] = found.rank, found.masked
     whole["symbols"] = [sorted([s.id, s.inside, s.count] for s in found.symbols), whole["symbols"][:4]]
     return whole
@@ -797,14 +798,16 @@ def _held():
         (looked_into(), {}),
     ):
         prime = model.encode("def ")
-        samples = write_held(
+        samples = write_clamped(
             model, held, prime, texts=3, length=200, choice=Choice(0.8), seed=4, hypothesis=hypothesis("quotes")
         )
         found.append(
             {
                 "ids": sha(samples.ids),
                 "begins": model.vocabulary.decode(samples.ids[0][:40].copy()),
-                **{name: plain(getattr(samples, name)) for name in ("share", "runs", "length")},
+                "share": plain(samples.share_inside),
+                "runs": plain(samples.runs_per_1000),
+                "length": plain(samples.run_length),
                 "rate": plain(samples.rate(3)),
             }
         )
@@ -848,10 +851,10 @@ def _history():
         records(trainer(folder, network((20, 2), len(VOCABULARY)), config, VOCABULARY, TEXT))
         training, validation = history.losses(Path(folder))
         ids = VOCABULARY.encode(text(1500, 18))
-        reading, grown = history.growth(Path(folder), ids, count=3, threads=1)
-        named, of_gate = history.growth(Path(folder), ids, [(0, 3), (1, 7)], signal="f", threads=1)
+        reading, grown = history.cells_at_snapshots(Path(folder), ids, count=3, threads=1)
+        named, of_gate = history.cells_at_snapshots(Path(folder), ids, [(0, 3), (1, 7)], signal="f", threads=1)
         return {
-            "moments": plain(history.moments(Path(folder))),
+            "moments": plain(history.logged_samples(Path(folder))),
             "losses": [summary(training), plain(validation)],
             "text": written(reading.text),
             "gallery": [[each.step, plain(each.cells), summary(each.values), plain(each.scores)] for each in grown],
@@ -873,7 +876,7 @@ def _grow():
 def _mistakes(model):
     _, scored = _counted(model.vocabulary)
     training = model.encode(text(4000, 6, 9))
-    found = mistakes(model, scored, training, training[-500:])
+    found = analyse_errors(model, scored, training, training[-500:])
     return found, {
         "characters": found.characters,
         "errors": found.errors,
@@ -944,7 +947,7 @@ def _page():
     ids = model.encode(text(900, 21))
     found = {}
     for signal in ("h", "f"):
-        tracks = track(model, ids, [(0, 3), (1, 7), (1, 0)], signal, 100, 500)
+        tracks = read_cells(model, ids, [(0, 3), (1, 7), (1, 0)], signal, 100, 500)
         page = Page("small", "a text", model.vocabulary.symbols, tracks, ["0.5", ""], 100, signal == "f")
         found[signal] = sha_of_text(page.html())
     return found

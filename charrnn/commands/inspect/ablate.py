@@ -88,7 +88,7 @@ def ablate(checkpoint: Path, **options: Any) -> None:
     with progress_bar(terminal, "Holding cells") as progress:
         found = measure(
             model.network, ids, options["cell"], options["at"], mask,
-            rivals=options["others"], seed=seed, progress=progress,
+            controls=options["others"], seed=seed, progress=progress,
         )  # fmt: skip
     about = _record(model, found, hypothesis)
     if options["as_json"]:
@@ -110,10 +110,10 @@ def _mask(terminal, model, ids, hypothesis):
     """Where the hypothesis holds (N,). A hypothesis with numbers holds where they are above their median."""
     import numpy as np
 
-    from charrnn.inspection.hypotheses import labels
-    from charrnn.inspection.passage import Script
+    from charrnn.inspection.hypotheses import label_text
+    from charrnn.inspection.passage import EncodedText
 
-    found = labels(Script(model.vocabulary, ids), hypothesis)
+    found = label_text(EncodedText(model.vocabulary, ids), hypothesis)
     if found.dtype != bool:
         middle = float(np.median(found))
         terminal.note(f"inside is where {hypothesis.name} is above its median, {middle:g}")
@@ -125,14 +125,14 @@ def _mask(terminal, model, ids, hypothesis):
 
 def _samples(model, found, hypothesis, seed, options: dict[str, Any], progress):
     """Records of texts written with the cells free, then off and on as the mask says, or else held as before."""
-    from charrnn.inspection.generation import write_held
+    from charrnn.inspection.generation import write_clamped
     from charrnn.inspection.reading import symbol_text
 
     # A written text can be asked a yes-or-no question. A --mask is about the text that was read.
     can_ask = hypothesis is not None and hypothesis.is_mask and options["hypothesis"].option != "--mask"
     settings = {"free": {}}
     if found.masked:
-        settings |= {"off": found.off, "on": found.on}
+        settings |= {"off": found.mean_outside, "on": found.mean_inside}
     else:
         settings["held"] = found.values
     counted = [each.id for each in found.symbols if each.inside == found.masked][:_COUNTED]
@@ -142,7 +142,7 @@ def _samples(model, found, hypothesis, seed, options: dict[str, Any], progress):
         def report(done: int, all_of_it: int, before: int = number) -> None:
             progress(before * all_of_it + done, len(settings) * all_of_it)
 
-        written = write_held(
+        written = write_clamped(
             model, held, prime, texts=options["samples"], length=_TEXT, choice=choice(options),
             seed=seed, hypothesis=hypothesis if can_ask else None, progress=report,
         )  # fmt: skip
@@ -153,9 +153,9 @@ def _samples(model, found, hypothesis, seed, options: dict[str, Any], progress):
             "seed": seed,
             "prime": options["prime"],
             "characters": written.ids.size,
-            "share_inside": written.share,
-            "runs_per_1000": written.runs,
-            "run_length": written.length,
+            "share_inside": written.share_inside,
+            "runs_per_1000": written.runs_per_1000,
+            "run_length": written.run_length,
             "per_1000": {symbols[index]: written.rate(index) for index in counted},
             "text": "".join(symbols[index] for index in written.ids[0]),
         }
@@ -178,18 +178,18 @@ def _record(model, found, hypothesis) -> dict[str, Any]:
         "loss": found.loss,
         "change": {part: asdict(getattr(found, part)) for part in ("overall", "inside", "outside", "contrast")},
         "block": found.block,
-        "mean_inside": {name(cell): value for cell, value in found.on.items()},
-        "mean_outside": {name(cell): value for cell, value in found.off.items()},
+        "mean_inside": {name(cell): value for cell, value in found.mean_inside.items()},
+        "mean_outside": {name(cell): value for cell, value in found.mean_outside.items()},
         "others": [
-            {"cells": list(map(name, rival.cells)), "overall": rival.overall, "contrast": rival.contrast}
-            for rival in found.rivals
+            {"cells": list(map(name, control.cells)), "overall": control.overall, "contrast": control.contrast}
+            for control in found.controls
         ],
         "compared": {
             "characters": found.compared_characters,
             "overall": found.compared.overall,
             "contrast": found.compared.contrast,
         },
-        "rank": found.rank if found.rivals else None,
+        "rank": found.rank if found.controls else None,
         "symbols": [
             {
                 "symbol": symbols[each.id],

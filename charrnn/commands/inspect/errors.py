@@ -28,14 +28,14 @@ def errors(checkpoint: Path, **options: Any) -> None:
     --json writes one object: part, characters, loss (nats per character), errors, share (of the characters),
     loss_share, oracles (group, name, errors, share of the errors, loss_share of all loss).
     """
-    from charrnn.analysis.errors import mistakes
+    from charrnn.analysis.errors import analyse_errors
     from charrnn.display.figures.analyses import mistakes_figure
     from charrnn.display.reports.errors import mistakes_lines
 
     work = Work(checkpoint, options)
     training = work.training()
     with work.progress() as progress:
-        found = mistakes(work.model, work.part.ids, training, work.part.before, progress)
+        found = analyse_errors(work.model, work.part.ids, training, work.part.before, progress)
     report = {
         "part": work.part.name,
         "characters": found.characters,

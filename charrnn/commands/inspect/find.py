@@ -109,16 +109,16 @@ def _example(terminal, model, ids, hypothesis, finding, options: dict[str, Any])
     import numpy as np
 
     from charrnn.display.reports.findings import stretch_width
-    from charrnn.inspection.gallery import lines, liveliest
-    from charrnn.inspection.passage import Script
+    from charrnn.inspection.gallery import line_bounds, most_varied
+    from charrnn.inspection.passage import EncodedText
     from charrnn.inspection.reading import read
 
-    script, width = Script(model.vocabulary, ids), stretch_width(terminal.width)
+    encoded, width = EncodedText(model.vocabulary, ids), stretch_width(terminal.width)
     limit = min(len(ids), _EXAMPLE)
-    label = script.labels(hypothesis.of, 0, limit).astype(float)
+    label = encoded.label(hypothesis.label, 0, limit).astype(float)
     label = (label - label.min()) / max(float(np.ptp(label)), 1e-12)
-    begins = [begin for begin in lines(script.passage(0, limit).string) if begin + width <= limit] or [0]
-    start, stop = liveliest(label[:, None], [(begin, min(begin + width, limit)) for begin in begins])
+    begins = [begin for begin in line_bounds(encoded.passage(0, limit).string) if begin + width <= limit] or [0]
+    start, stop = most_varied(label[:, None], [(begin, min(begin + width, limit)) for begin in begins])
     reading = read(model, ids, options["signal"], start, stop - start)
     values = {name(cell): reading.cell(*cell) for cell in finding.ranked(options["cells"])}
     return start, reading.text, label[start:stop], values

@@ -46,14 +46,14 @@ def history(run: Path, **options: Any) -> None:
     from charrnn.display.terminal.console import Terminal
     from charrnn.display.terminal.pager import page
     from charrnn.errors import ConfigError
-    from charrnn.inspection.history import moments
+    from charrnn.inspection.history import logged_samples
 
     check_one_text(options)
     terminal = Terminal(options["quiet"], options["as_json"])
     model = load_model(run, options["threads"], terminal)
     if not run.is_dir():
         raise ConfigError(f"{run}: not the folder of a run; give the folder, which has the run's log")
-    found = moments(run)
+    found = logged_samples(run)
     if not found:
         raise ConfigError(f"{run}: the run wrote no sample that could be shown; train with --sample-every above 0")
     reading, growth = _growth(terminal, model, run, options)
@@ -70,7 +70,7 @@ def _growth(terminal, model, run: Path, options: dict[str, Any]):
     """The reading of the text, and the values of cells at every snapshot; (None, []) if the run kept none."""
     from charrnn.checkpoints.snapshots import Snapshots
     from charrnn.display.terminal.progress_bar import progress_bar
-    from charrnn.inspection.history import growth
+    from charrnn.inspection.history import cells_at_snapshots
 
     if not Snapshots(run).steps():
         return None, []
@@ -80,7 +80,7 @@ def _growth(terminal, model, run: Path, options: dict[str, Any]):
         cells = list(dict.fromkeys([*cells, *tracking(terminal, model, ids, options["hypothesis"], signal, count)]))
     ids = ids[options["offset"] :][: options["length"]]
     with progress_bar(terminal, "Reading with every snapshot") as progress:
-        return growth(run, ids, cells, count, signal, threads, progress)
+        return cells_at_snapshots(run, ids, cells, count, signal, threads, progress)
 
 
 def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> Iterator:
@@ -88,7 +88,7 @@ def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> It
 
     from charrnn.display.reports.gallery import stretch_width
     from charrnn.display.reports.history import growth_lines, loss_lines, moment_lines
-    from charrnn.inspection.gallery import lines, liveliest
+    from charrnn.inspection.gallery import line_bounds, most_varied
     from charrnn.inspection.history import losses
 
     yield from loss_lines(*losses(run), terminal.width)
@@ -98,8 +98,8 @@ def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> It
         return
     # Show a stretch that begins with a line, where the values of the last snapshot vary most.
     width, length = stretch_width(terminal.width), len(reading.text)
-    stretches = [(start, start + width) for start in lines(reading.text) if start + width <= length]
-    start, stop = liveliest(growth[-1].values.T.astype(np.float64), stretches or [(0, min(width, length))])
+    stretches = [(start, start + width) for start in line_bounds(reading.text) if start + width <= length]
+    start, stop = most_varied(growth[-1].values.T.astype(np.float64), stretches or [(0, min(width, length))])
     rows = [(each.step, each.values[:, start:stop], each.scores) for each in growth]
     yield from growth_lines(
         reading.text[start:stop],

@@ -29,10 +29,10 @@ class Wish(NamedTuple):
         """
         from charrnn.inspection.hypotheses import hypothesis
         from charrnn.inspection.masks import read_mask
-        from charrnn.inspection.patterns import where
+        from charrnn.inspection.patterns import inside_match
 
         if self.option == "--where":
-            return where(self.value)
+            return inside_match(self.value)
         if self.option == "--mask":
             return read_mask(self.value, characters)
         if self.value == ALL:

@@ -42,12 +42,14 @@ def page(checkpoint: Path, **options: Any) -> None:
     """
     from charrnn.display.page.page import Page
     from charrnn.display.terminal.progress_bar import progress_bar
-    from charrnn.inspection.reading import track
+    from charrnn.inspection.reading import read_cells
 
     terminal, model, ids = opened(checkpoint, options)
     cells, config = with_scores(terminal, model, ids, options, options["cells"]), model.network.config
     with progress_bar(terminal, "Reading") as progress:
-        tracks = track(model, ids, list(cells), options["signal"], options["offset"], options["length"], 5, progress)
+        tracks = read_cells(
+            model, ids, list(cells), options["signal"], options["offset"], options["length"], 5, progress
+        )
     count = f"{len(tracks.ids):,}"
     made = Page(
         title=_model_name(checkpoint),

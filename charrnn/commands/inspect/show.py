@@ -138,17 +138,17 @@ def _gallery(terminal, reading, options: dict[str, Any]) -> list:
     from charrnn.display.reports.gallery import gallery_rows, stretch_width
     from charrnn.display.terminal.colours import Depth
     from charrnn.display.terminal.heatmap import heat_text, legend
-    from charrnn.inspection.gallery import gallery, lines, liveliest
+    from charrnn.inspection.gallery import gallery, line_bounds, most_varied
 
     look = {"scale": scale_of(reading.signal), "depth": terminal.depth, "width": terminal.width}
     finds = gallery(reading, options["cells"])
     values = np.stack([reading.cell(find.layer, find.unit) for find in finds]).astype(float)
-    begins, length, offset = lines(reading.text), len(reading.text), options["offset"]
+    begins, length, offset = line_bounds(reading.text), len(reading.text), options["offset"]
 
     # First a stretch that begins with a line and in which these cells vary most …
     width = stretch_width(terminal.width)
     stretches = [(begin, begin + width) for begin in begins if begin + width <= length] or [(0, min(width, length))]
-    start, stop = liveliest(values.T, stretches)
+    start, stop = most_varied(values.T, stretches)
     shown: list = [f"The cells most worth a look, by {MEANINGS[reading.signal]}"]
     shown += [legend(look["scale"], depth=look["depth"]), ""]
     names, scores = [f"{find.layer}:{find.unit}" for find in finds], [find.score for find in finds]
@@ -158,7 +158,7 @@ def _gallery(terminal, reading, options: dict[str, Any]) -> list:
     # … then some whole lines for the best of them.
     last = len(begins) - 1
     groups = [(begins[k], begins[min(k + _LINES_OF_BEST, last)]) for k in range(max(1, last - _LINES_OF_BEST + 1))]
-    start, stop = liveliest(values[:1].T, groups)
+    start, stop = most_varied(values[:1].T, groups)
     shown += ["", f"cell {names[0]} from character {offset + start:,}"]
     rows = heat_text(reading.text[start:stop], values[0, start:stop], **look)
     shown += rows[: _LINES_OF_BEST * (2 if terminal.depth == Depth.NONE else 1)]

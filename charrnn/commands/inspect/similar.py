@@ -65,15 +65,15 @@ def similar(checkpoint: Path, **options: Any) -> None:
 def _span(model, ids, options: dict[str, Any]) -> tuple[int, int]:
     """The first character of the selected span, and the one behind its last."""
     from charrnn.errors import ConfigError
-    from charrnn.inspection.passage import Script
+    from charrnn.inspection.passage import EncodedText
     from charrnn.inspection.patterns import spans
 
     wish = options["span"]
     if offsets := re.fullmatch(r"(\d{1,15}):(\d{1,15})", wish):
         return int(offsets[1]), int(offsets[2])
-    script, left = Script(model.vocabulary, ids), options["match"]
-    for start, stop in script.parts():
-        found = spans(wish, script.passage(start, stop).string)
+    encoded, left = EncodedText(model.vocabulary, ids), options["match"]
+    for start, stop in encoded.parts():
+        found = spans(wish, encoded.passage(start, stop).string)
         if len(found) >= left:
             first, last = found[left - 1].tolist()
             return start + first, start + last

@@ -27,7 +27,7 @@ from charrnn.display.palette import (
     sequential,
 )
 from charrnn.display.sanitise import visible
-from charrnn.inspection.reading import UNIT_SIGNALS, Tracks, symbol_text
+from charrnn.inspection.reading import UNIT_SIGNALS, CellReading, symbol_text
 
 SCRIPTS = ("data.js", "text.js", "panel.js", "controls.js")
 STEPS = 33  # colours of each scale
@@ -47,7 +47,7 @@ class Page:
     title: str
     subtitle: str
     symbols: Sequence[str | int]
-    tracks: Tracks
+    tracks: CellReading
     notes: Sequence[str] = ()
     offset: int = 0
     by_surprise: bool = False
