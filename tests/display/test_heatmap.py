@@ -11,7 +11,7 @@ from rich.console import Console
 from charrnn.display.palette import contrast, foreground, linear_light, luminance
 from charrnn.display.reports.predictions import prediction_legend, prediction_rows
 from charrnn.display.sanitise import visible
-from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, cube_rgb, ramp
+from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, cube_rgb
 from charrnn.display.terminal.heatmap import heat_text, legend, strip
 from charrnn.display.terminal.text_width import text_width
 
@@ -98,7 +98,7 @@ def test_signs_are_told_apart_without_red_or_green_cones(eyes, table):
 def test_text_is_readable_on_every_colour(scale, faint):
     for background in scale.colours:
         assert contrast(foreground(background, faint), background) >= 4.5
-    for style in scale.styles(ramp(scale, len(scale.cube)), Depth.ANSI256, faint):
+    for style in scale.styles(scale.ramp(len(scale.cube)), Depth.ANSI256, faint):
         assert contrast(cube_rgb(style.color.number), cube_rgb(style.bgcolor.number)) >= 4.5
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn.display.sanitise import escaped, visible
-from charrnn.display.terminal.text_width import CARRIER, clip, clusters, glyph, plain, text_width, width, wrap
+from charrnn.display.terminal.text_width import CARRIER, clip, clusters, glyph, plain, text_width, wrap
 
 EVERY_CHARACTER = "".join(map(chr, range(0x110000)))
 ANY_TEXT = st.text(st.characters(codec=None) | st.sampled_from("\x1b\x9b\r\n\t\x07\u202e\u200b\ud800 漢\u0301"))
@@ -81,7 +81,7 @@ def test_escaped_json_is_the_same_value_and_harmless(text):
 
 
 def test_widths():
-    assert [width(c) for c in "aé漢😀\u0301\x1b\u200b"] == [1, 1, 2, 2, 0, 1, 1]
+    assert [text_width(c) for c in "aé漢😀\u0301\x1b\u200b"] == [1, 1, 2, 2, 0, 1, 1]
     assert text_width("a漢\u0301\n") == 4  # a line feed is shown as one cell
 
 

@@ -10,7 +10,7 @@ from charrnn import load
 from charrnn.display.reports.stacked import stacked_rows
 from charrnn.display.terminal.colours import Depth
 from charrnn.display.terminal.console import Terminal
-from charrnn.display.terminal.pager import page
+from charrnn.display.terminal.pager import show_paged
 from charrnn.inspection.reading import read, read_in_parts
 
 
@@ -69,6 +69,6 @@ def test_a_pager_gets_no_more_than_it_takes(monkeypatch, capfd, pager, least, mo
         for made in range(1, 9001):
             yield f"line {made} {'x' * 100}"
 
-    page(terminal, lines())
+    show_paged(terminal, lines())
     assert least <= made <= most
     assert capfd.readouterr().out.startswith("line 1 ")

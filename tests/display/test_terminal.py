@@ -18,10 +18,10 @@ from charrnn.display.terminal.columns import side_by_side
 from charrnn.display.terminal.console import Terminal
 from charrnn.display.terminal.tables import key_values, table
 from charrnn.display.terminal.text_width import text_width
-from charrnn.display.training.area import Area
 from charrnn.display.training.displays import Display, JsonDisplay, PlainDisplay, training_display
 from charrnn.display.training.live import LiveDisplay
-from charrnn.display.training.run_state import Run, next_commands
+from charrnn.display.training.live_area import LiveArea
+from charrnn.display.training.run_state import RunState, next_commands
 from charrnn.records import Diagnosed, Evaluated, Finished, Sampled, Saved, Started, Step, bits
 
 HOSTILE = (
@@ -398,7 +398,7 @@ def test_without_colours_the_live_display_sends_none(pty, environment):
 
 
 def observed(records):
-    run = Run()
+    run = RunState()
     for record in records:
         run.observe(record)
     return run
@@ -407,14 +407,14 @@ def observed(records):
 @given(st.integers(1, 160), st.integers(1, 60), st.integers(0, 560))
 def test_the_live_area_fits_every_size_at_every_moment(width, height, count):
     records = list(a_run())[:count]
-    lines = Area(observed(records)).lines(width, height, now=1.0)
+    lines = LiveArea(observed(records)).lines(width, height, now=1.0)
     assert len(lines) <= height
     if width >= 40:
         assert all(text_width(line.plain) <= width for line in lines)
 
 
 def test_the_live_area_shows_everything_that_counts():
-    area = "\n".join(line.plain for line in Area(observed(list(a_run())[:-2])).lines(99, 28, now=1.0))
+    area = "\n".join(line.plain for line in LiveArea(observed(list(a_run())[:-2])).lines(99, 28, now=1.0))
     for words in (
         "── fables ──", "LSTM 2 × 256, 865 k parameters", "65 characters · trains on 903 k", "100 % ━",
         "step   epoch     loss  bits/char  validation", "500   10.00", "34.2 k", "● validation", "training",
@@ -427,14 +427,14 @@ def test_a_loss_that_is_not_a_number_is_shown():
     records = list(a_run())[:20]
     nan = math.nan
     run = observed([*records, Step(20, 0.4, 1, nan, nan, 0.002, nan, 1.0, 2.0, None, 0.1)])
-    assert "nan" in "\n".join(line.plain for line in Area(run).lines(99, 28, now=1.0))
+    assert "nan" in "\n".join(line.plain for line in LiveArea(run).lines(99, 28, now=1.0))
     assert len(run.curve.training.points()) == 19
     assert "nan" in shown([*records[:1], Step(1, 0.0, 1, nan, nan, 0.002, nan, 1.0, 2.0, None, 0.1)])[1]
 
 
 def test_the_clock_goes_on_between_steps():
     records = [record for record in a_run() if isinstance(record, (Started, Step))]
-    area = Area(observed(records[:301]))
+    area = LiveArea(observed(records[:301]))
     area.seen_at = 10.0
     assert "18 s · 12 s left" in "\n".join(line.plain for line in area.lines(99, 28, now=10.0))
     assert "28 s · 2 s left" in "\n".join(line.plain for line in area.lines(99, 28, now=20.0))

@@ -146,7 +146,7 @@ def _pictures(terminal, model, ids, options: dict[str, Any]) -> None:
 
     from charrnn.commands.inspect.read import MEANINGS, MOST_SURPRISE
     from charrnn.display.figures import save
-    from charrnn.display.figures.reading import heat_map
+    from charrnn.display.figures.heat_map import heat_map
     from charrnn.inspection.reading import UNIT_SIGNALS, read_all
 
     cells = _chosen(model, ids, options, 1)

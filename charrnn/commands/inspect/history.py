@@ -33,7 +33,7 @@ def wanted(options: dict[str, Any]) -> str | None:
 
 def show(terminal, model, ids, options: dict[str, Any]) -> None:
     """Show or print every moment of the run's log, and what cells did at its snapshots."""
-    from charrnn.display.terminal.pager import page
+    from charrnn.display.terminal.pager import show_paged
     from charrnn.errors import ConfigError
     from charrnn.inspection.history import moments
 
@@ -48,7 +48,7 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
         for value in _numbers(found, reading, growth):
             terminal.json(value)
         return
-    page(terminal, _lines(terminal, run, found, reading, growth, options), paged=options["pager"])
+    show_paged(terminal, _lines(terminal, run, found, reading, growth, options), paged=options["pager"])
     if reading is None:
         terminal.note("no snapshots: `charrnn train --snapshots` keeps weights along the way, and then cells show here")
 
@@ -76,13 +76,13 @@ def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> It
     import numpy as np
 
     from charrnn.display.reports.gallery import stretch_width
-    from charrnn.display.reports.history import growth_lines, loss_lines, moment_lines
+    from charrnn.display.reports.history import log_sample_lines, loss_lines, snapshot_lines
     from charrnn.inspection.gallery import lines, liveliest
     from charrnn.inspection.history import losses
 
     yield from loss_lines(*losses(run), terminal.width)
     for moment in found:
-        yield from moment_lines(asdict(moment), terminal.width)
+        yield from log_sample_lines(asdict(moment), terminal.width)
     if reading is None:
         return
     # Where the cells, as they have become, are most at work: a stretch that begins with a line.
@@ -90,7 +90,7 @@ def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> It
     stretches = [(start, start + width) for start in lines(reading.text) if start + width <= length]
     start, stop = liveliest(growth[-1].values.T.astype(np.float64), stretches or [(0, min(width, length))])
     rows = [(each.step, each.values[:, start:stop], each.scores) for each in growth]
-    yield from growth_lines(
+    yield from snapshot_lines(
         reading.text[start:stop],
         options["offset"] + start,
         [name(cell) for cell in growth[-1].cells],

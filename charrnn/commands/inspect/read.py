@@ -54,7 +54,7 @@ def idle(options: dict[str, Any]) -> tuple[str, ...]:
 
 def show(terminal, model, ids, options: dict[str, Any]) -> None:
     """Read the part of ids (N,) that is asked for, and show or print it."""
-    from charrnn.display.terminal.pager import page
+    from charrnn.display.terminal.pager import show_paged
     from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.inspection.clamping import require_cells
     from charrnn.inspection.reading import read, read_in_parts
@@ -73,7 +73,7 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
             for found in _gallery_numbers(reading, options):
                 terminal.json(found)
         else:
-            page(terminal, _gallery(terminal, reading, options), paged=options["pager"])
+            show_paged(terminal, _gallery(terminal, reading, options), paged=options["pager"])
         return
     # Part by part: of a text of megabytes only so much is read as the pager asks for.
     readings = read_in_parts(model, ids, options["signal"], offset, length)
@@ -81,7 +81,7 @@ def show(terminal, model, ids, options: dict[str, Any]) -> None:
         for found in _numbers(model, readings, options):
             terminal.json(found)
     else:
-        page(terminal, _lines(terminal, model, readings, options), paged=options["pager"])
+        show_paged(terminal, _lines(terminal, model, readings, options), paged=options["pager"])
 
 
 def scale_of(signal: str):

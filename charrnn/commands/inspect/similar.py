@@ -112,7 +112,7 @@ def _show(terminal, model, ids, selected, moments) -> None:
     import numpy as np
 
     from charrnn.commands.inspect.read import MEANINGS, scale_of
-    from charrnn.display.reports.similar_places import moment_rows
+    from charrnn.display.reports.similar_places import place_rows
     from charrnn.display.reports.stacked import stacked_rows, text_room
     from charrnn.display.terminal.heatmap import legend
     from charrnn.display.terminal.text_width import wrap
@@ -146,4 +146,4 @@ def _show(terminal, model, ids, selected, moments) -> None:
     places += [(f"{m.score:5.2f} {m.shared:>3}+{m.extra:<3} {m.start:>10,}", m) for m in moments]
     contexts = [_context(model, ids, place.start, place.stop) for _, place in places]
     terminal.show("like it, the same cells + others, from character")
-    terminal.show(*moment_rows([label for label, _ in places], contexts, **look))
+    terminal.show(*place_rows([label for label, _ in places], contexts, **look))
