@@ -1,4 +1,4 @@
-"""Several cells in rows under the text they read."""
+"""Several cells in rows under the text that the model reads; long output in a pager."""
 
 import json
 
@@ -44,7 +44,7 @@ def test_several_cells_on_the_command_line(model, text):
     assert "one --cell" in refused.stderr
 
 
-def test_parts_together_are_the_whole(model, text):
+def test_readings_in_parts_equal_one_reading(model, text):
     found = load(model)
     ids = found.encode(text.read_text()[:5000])
     whole = read(found, ids, "h", 300, 4000)
@@ -57,7 +57,7 @@ def test_parts_together_are_the_whole(model, text):
 
 
 @pytest.mark.parametrize(("pager", "least", "most"), [("cat", 9000, 9000), ("head -n 3", 24, 8000)])
-def test_a_pager_gets_no_more_than_it_takes(monkeypatch, capfd, pager, least, most):
+def test_lines_are_made_no_faster_than_the_pager_takes_them(monkeypatch, capfd, pager, least, most):
     monkeypatch.setenv("PAGER", pager)
     terminal = Terminal()
     terminal.stdout_is_terminal = True

@@ -1,4 +1,4 @@
-"""A command's two streams and the displays of a run, down to the bytes that reach a terminal."""
+"""The two streams of a command and the displays of a run, down to the bytes that reach a terminal."""
 
 import io
 import json
@@ -28,7 +28,7 @@ HOSTILE = (
     "\x1b[31mred\x1b]8;;http://evil\x1b\\link\x1b]52;c;cm0gLXJm\x07\x1bP+q\x1b\\\x9b2J\x85\x90x\x9c"
     "\u202egpj\u2066[red]markup[/] [/nothing] :skull:\r\b\x7f\ud800\U000e0041 漢字"
 )
-# What rich itself sends: styles, the live area's cursor moves and erasures, the cursor's visibility.
+# Escape sequences that rich sends: styles, cursor moves and erasures of the live area, visibility of the cursor.
 RICHS_OWN = re.compile(r"\x1b\[(?:[\d;]*m|\d*[ABGK]|\?25[lh])|\r")
 
 
@@ -66,7 +66,7 @@ def a_run(
 
 
 class Pty:
-    """Both streams of a terminal, and what has arrived on its other side."""
+    """A pseudo-terminal: the stream that a command writes to, and the bytes that the terminal has received."""
 
     def __init__(self, encoding="utf-8"):
         self._master, slave = os.openpty()
@@ -79,7 +79,7 @@ class Pty:
         while True:
             try:
                 chunk = os.read(self._master, 65536)
-            except OSError:  # how Linux says that the other side is closed
+            except OSError:  # on Linux: the other side is closed
                 return
             if not chunk:
                 return
@@ -94,7 +94,7 @@ class Pty:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """A terminal of 100 x 30 with all colours, whatever the tests are started from."""
+    """The environment of a terminal of 100 x 30 with all colours, wherever the tests are started."""
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "JPY_PARENT_PID"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -126,7 +126,7 @@ def content(stream):
 
 
 def assert_harmless(sent):
-    """Nothing of ``sent`` (bytes of a terminal) acts, but for what rich sends on purpose."""
+    """No character of ``sent`` (bytes) acts on a terminal, except the escape sequences of rich."""
     rest = RICHS_OWN.sub("", sent.decode("utf-8"))
     assert visible(rest, "\n\t") == rest
 
@@ -134,7 +134,7 @@ def assert_harmless(sent):
 # Streams
 
 
-def test_text_on_a_terminal_is_harmless_and_streams_as_it_is(pty):
+def test_text_on_a_terminal_is_harmless_and_sent_at_once(pty):
     terminal = Terminal(stdout=pty.stream, stderr=pty.stream)
     terminal.write(HOSTILE)
     terminal.write("one\n\ttwo")
@@ -155,7 +155,7 @@ def test_text_is_harmless_however_the_stream_is_cut(pty, size):
     assert RICHS_OWN.sub("", sent.decode()) == visible(HOSTILE)
 
 
-def test_bytes_on_a_terminal_are_text_even_if_cut_inside_a_character(pty):
+def test_bytes_on_a_terminal_are_text_even_if_a_piece_ends_within_a_character(pty):
     terminal = Terminal(stdout=pty.stream, stderr=pty.stream)
     data = "漢é\x1b".encode() + b"\xff"
     for byte in data:
@@ -178,7 +178,7 @@ def test_messages_tables_and_columns_on_a_terminal_are_harmless(pty):
     assert sent.decode().count("[red]markup[/] [/nothing] :skull:") >= 6
 
 
-def test_an_encoding_that_lacks_characters_gets_one_sign_for_each(environment):
+def test_a_character_that_the_encoding_lacks_becomes_one_ascii_character(environment):
     if not hasattr(os, "openpty"):
         pytest.skip("needs a pseudo-terminal")
     pty = Pty("ascii")
@@ -300,7 +300,7 @@ def test_quiet_shows_nothing():
     assert shown(a_run(), quiet=True) == ("", "")
 
 
-def test_plain_lines_tell_a_run_without_escape_codes():
+def test_plain_lines_describe_a_run_without_escape_codes():
     out, err = shown(a_run())
     assert out == ""
     assert "\x1b" not in err and "\r" not in err
@@ -316,7 +316,7 @@ def test_plain_lines_tell_a_run_without_escape_codes():
         lines[2],
     )
     steps = [line for line in lines if "chars/s" in line]
-    assert len(steps) == 6  # at 0.06 s a step, 30 s are the first line and one for every 5 s
+    assert len(steps) == 6  # the run takes 30 s: the first line, and one for every 5 s
     assert sum("validation" in line and line.startswith("step") for line in lines) == 10
     assert [line for line in lines if line.startswith("saved")] == ["saved checkpoints/fables"]
     assert "sample at step 50, temperature 0.8:" in lines
@@ -346,7 +346,7 @@ def test_the_live_display_of_hostile_records_is_harmless(pty):
     assert sent.decode().count("[red]markup[/] [/nothing] :skull:") >= 2
 
 
-def test_the_live_display_leaves_history_and_a_summary(pty):
+def test_the_live_display_leaves_evaluations_and_a_summary(pty):
     sent = live(pty, a_run()).decode()
     assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h") == 1  # the cursor comes back
     after = RICHS_OWN.sub("", sent[sent.index("\x1b[?25h") :])
@@ -366,7 +366,7 @@ def test_a_diagnosis_stays_above_the_live_area(pty):
     records = list(a_run(60))
     place = next(number for number, record in enumerate(records) if isinstance(record, Evaluated)) + 1
     sent = RICHS_OWN.sub("", live(pty, [*records[:place], diagnosed, *records[place:]]).decode())
-    # Between its lines the live area is drawn anew.
+    # The live area is redrawn between the lines of the diagnosis.
     places = [sent.index(words) for words in ("★ best", "halves in", "█▇ 1 to 0.5", "w_out 1.0e-03", "✓ All is well")]
     assert places == sorted(places)
 
@@ -405,7 +405,7 @@ def observed(records):
 
 
 @given(st.integers(1, 160), st.integers(1, 60), st.integers(0, 560))
-def test_the_live_area_fits_every_size_at_every_moment(width, height, count):
+def test_the_live_area_fits_every_size_at_every_point_of_a_run(width, height, count):
     records = list(a_run())[:count]
     lines = LiveArea(observed(records)).lines(width, height, now=1.0)
     assert len(lines) <= height
@@ -413,7 +413,7 @@ def test_the_live_area_fits_every_size_at_every_moment(width, height, count):
         assert all(text_width(line.plain) <= width for line in lines)
 
 
-def test_the_live_area_shows_everything_that_counts():
+def test_the_live_area_shows_the_important_numbers():
     area = "\n".join(line.plain for line in LiveArea(observed(list(a_run())[:-2])).lines(99, 28, now=1.0))
     for words in (
         "── fables ──", "LSTM 2 × 256, 865 k parameters", "65 characters · trains on 903 k", "100 % ━",

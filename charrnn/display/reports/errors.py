@@ -16,20 +16,10 @@ _BESIDE = 63  # terminal columns of the table before the bars
 
 def errors_lines(report: Mapping[str, Any], width: int) -> list[Text]:
     """The object that ``analyse errors --json`` writes: totals, then each oracle with its share of them."""
-    lines = key_values(
-        [
-            (
-                "characters",
-                f"{report['characters']:,} ({PARTS[report['part']]}), {report['loss']:.4f} nats each",
-            ),
-            (
-                "errors",
-                f"{report['errors']:,} ({_percent(report['share'])} of them): the right one had less than 1/2",
-            ),
-            ("their loss", f"{_percent(report['loss_share'])} of all loss"),
-        ],
-        width,
-    )
+    characters = f"{report['characters']:,} ({PARTS[report['part']]}), {report['loss']:.4f} nats each"
+    errors = f"{report['errors']:,} ({_percent(report['share'])} of them): the right one had less than 1/2"
+    loss = f"{_percent(report['loss_share'])} of all loss"
+    lines = key_values([("characters", characters), ("errors", errors), ("their loss", loss)], width)
     most = max((oracle["share"] for oracle in report["oracles"]), default=0) or 1
     room = min(max(width - _BESIDE, 8), _WIDEST)
     rows, group = [], None

@@ -35,14 +35,18 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("charrnn.plain", _plain)
 
 
-class FallbackStream:
-    """A text stream that writes an ASCII character for each character that its encoding lacks."""
+class _Stream:
+    """A text stream that passes to another one whatever it does not do itself."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+class FallbackStream(_Stream):
+    """A text stream that writes an ASCII character for each character that its encoding lacks."""
 
     def write(self, text: str) -> int:
         """Write ``text``. It never raises UnicodeEncodeError."""
@@ -50,16 +54,10 @@ class FallbackStream:
         return self._stream.write(text.encode(encoding, "charrnn.plain").decode(encoding))
 
 
-class ExactStream:
+class ExactStream(_Stream):
     """A text stream that writes UTF-8, whatever the locale says, and does not translate line feeds."""
 
     encoding = "utf-8"
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
         """Write ``text``. Lone surrogates that stand for bytes become those bytes; the others become ``?``."""
