@@ -1,9 +1,9 @@
 """Untrusted text made harmless for a terminal.
 
 Text from a model, a corpus, a file name or a checkpoint may hold escape sequences, which retitle the window, write the
-clipboard or send input in the user's name, and bidi controls, which make one line look like another. None of these
-characters is sent. Each is *shown* as one visible character: columns do not shift, and the reader sees that something
-was there. Each character is judged alone, so the result does not depend on how a stream is cut into pieces.
+clipboard or send input in the user's name, and bidi controls, which make one line look like another. A terminal never
+receives these characters. Each is *shown* as one visible character: columns do not shift, and the reader sees that
+something was there. Each character is judged alone, so the result does not depend on where a stream is cut.
 """
 
 import json

@@ -1,16 +1,13 @@
-"""Several cells in rows under the text that the model reads; long output in a pager."""
+"""Several cells in rows under the text that the model reads."""
 
 import json
 
 import numpy as np
-import pytest
 from command_line import invoke, succeed
 
 from charrnn import load
 from charrnn.display.reports.stacked import stacked_rows
 from charrnn.display.terminal.colours import Depth
-from charrnn.display.terminal.console import Terminal
-from charrnn.display.terminal.pager import show_paged
 from charrnn.inspection.reading import read, read_in_parts
 
 
@@ -54,21 +51,3 @@ def test_readings_in_parts_equal_one_reading(model, text):
     assert "".join(part.text for part in parts) == whole.text
     np.testing.assert_allclose(np.concatenate([part.values for part in parts]), whole.values, atol=1e-6)
     np.testing.assert_allclose(np.concatenate([part.surprise() for part in parts]), whole.surprise(), atol=1e-4)
-
-
-@pytest.mark.parametrize(("pager", "least", "most"), [("cat", 9000, 9000), ("head -n 3", 24, 8000)])
-def test_lines_are_made_no_faster_than_the_pager_takes_them(monkeypatch, capfd, pager, least, most):
-    monkeypatch.setenv("PAGER", pager)
-    terminal = Terminal()
-    terminal.stdout_is_terminal = True
-    terminal.out._height = 24
-    made = 0
-
-    def lines():
-        nonlocal made
-        for made in range(1, 9001):
-            yield f"line {made} {'x' * 100}"
-
-    show_paged(terminal, lines())
-    assert least <= made <= most
-    assert capfd.readouterr().out.startswith("line 1 ")

@@ -16,6 +16,7 @@ from charrnn.display.sanitise import visible
 from charrnn.display.terminal.colours import Depth
 from charrnn.display.terminal.columns import side_by_side
 from charrnn.display.terminal.console import Terminal
+from charrnn.display.terminal.pager import show_paged
 from charrnn.display.terminal.tables import key_values, table
 from charrnn.display.terminal.text_width import text_width
 from charrnn.display.training.displays import Display, JsonDisplay, PlainDisplay, training_display
@@ -264,6 +265,24 @@ def test_the_width_off_a_terminal_can_be_set(environment):
     assert piped()[0].width == 60
     environment.delenv("COLUMNS")
     assert piped()[0].width == 100
+
+
+@pytest.mark.parametrize(("pager", "least", "most"), [("cat", 9000, 9000), ("head -n 3", 24, 8000)])
+def test_lines_are_made_no_faster_than_the_pager_takes_them(monkeypatch, capfd, pager, least, most):
+    monkeypatch.setenv("PAGER", pager)
+    terminal = Terminal()
+    terminal.stdout_is_terminal = True
+    terminal.out._height = 24
+    made = 0
+
+    def lines():
+        nonlocal made
+        for made in range(1, 9001):
+            yield f"line {made} {'x' * 100}"
+
+    show_paged(terminal, lines())
+    assert least <= made <= most
+    assert capfd.readouterr().out.startswith("line 1 ")
 
 
 # Displays

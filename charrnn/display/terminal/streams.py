@@ -36,7 +36,7 @@ codecs.register_error("charrnn.plain", _plain)
 
 
 class _Stream:
-    """A text stream that passes to another one whatever it does not do itself."""
+    """A text stream on top of another one, which does everything except writing."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
