@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from charrnn.display.reports import gallery
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth
-from charrnn.display.terminal.heatmap import labelled_rows
+from charrnn.display.terminal.heatmap import labelled_rows, room_beside
 from charrnn.display.terminal.tables import table
 from charrnn.display.terminal.text_width import clip, plain, wrap
 
@@ -23,7 +22,7 @@ _NAMES = {"auc": "AUC", "spearman": "ρ"}
 
 def stretch_width(width: int) -> int:
     """How many characters of the example a row has in a terminal ``width`` columns wide."""
-    return gallery.stretch_width(width, _LABEL)
+    return room_beside(_LABEL, width)
 
 
 def finding_lines(
@@ -47,16 +46,16 @@ def finding_lines(
         f"p: {record['permutations']} permutations of blocks of {record['block']:,}, for all "
         f"{record['cells_tried']:,} cells tried",
     )
+    title = f"from character {start:,}"
     rows = [("the label itself", "dim", SEQUENTIAL, label)]
     for cell in record["cells"]:
-        title = f"{_name(cell):>7} {_score(cell['score'], record):>9} {cell['p']:.3f}"
-        rows.append((title, "bold" if cell["p"] <= SURE else "", DIVERGING, values[_name(cell)]))
+        found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {cell['p']:.3f}"
+        rows.append((found, "bold" if cell["p"] <= SURE else "", DIVERGING, values[_name(cell)]))
     return [
         Text(plain(f"{record['hypothesis']}: {record['summary']}"), style="bold"),
         *(Text(clip(sentence, width), style="dim") for sentence in tested),
         Text(),
-        Text(f"{f'   cell {score:>9} p':<{_LABEL}}from character {start:,}", style="dim"),
-        *labelled_rows(text, rows, _LABEL, width=stretch_width(width), depth=depth),
+        *labelled_rows(text, title, f"   cell {score:>9} p", rows, _LABEL, width=width, depth=depth),
         Text(),
         *(Text(line) for sentence in verdict(record) for line in wrap(sentence, width)),
     ]

@@ -6,15 +6,14 @@ import numpy as np
 from rich.text import Text
 
 from charrnn.display.terminal.colours import DIVERGING, Depth, Scale
-from charrnn.display.terminal.heatmap import labelled_rows
+from charrnn.display.terminal.heatmap import labelled_rows, room_beside
 
 LABEL = 15  # terminal columns left of the text
-LEAST = 20  # terminal columns of text, even in a narrower terminal
 
 
-def stretch_width(width: int, label: int = LABEL) -> int:
-    """How many characters of text a row has, right of ``label`` columns, in a terminal ``width`` columns wide."""
-    return max(width - label, LEAST)
+def stretch_width(width: int) -> int:
+    """How many characters of text a row has in a terminal ``width`` columns wide."""
+    return room_beside(LABEL, width)
 
 
 def gallery_rows(
@@ -37,5 +36,4 @@ def gallery_rows(
         (f"{name:>7} {score:.3f}", "" if number else "bold", scale, of_cell)
         for number, (name, score, of_cell) in enumerate(zip(names, scores, values, strict=True))
     ]
-    coloured = labelled_rows(text, rows, LABEL, width=stretch_width(width), depth=depth)
-    return [Text(f"{head:<{LABEL}}{title}", style="dim"), *coloured]
+    return labelled_rows(text, title, head, rows, LABEL, width=width, depth=depth)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from charrnn.display.terminal.colours import Depth
+from charrnn.display.terminal.heatmap import room_beside
 from charrnn.display.terminal.text_width import glyph, text_width
 
 _BEFORE = 0.4  # of the room beside the span, for the text before it
@@ -22,7 +23,7 @@ def place_rows(
     The span is highlighted, and loses its middle if it does not fit. Without colours, a line of ^ underlines it.
     """
     margin = max(map(text_width, labels), default=0) + 2
-    room = max(width - margin, 20)
+    room = room_beside(margin, width)
     longest = max((_width(_glyphs(span)) for _, span, _ in contexts), default=0)
     span_room = min(longest, max(room // 2, 10))
     before_room = int(_BEFORE * (room - span_room))

@@ -6,15 +6,14 @@ import numpy as np
 from rich.text import Text
 
 from charrnn.display.terminal.colours import DIVERGING, Depth, Scale
-from charrnn.display.terminal.heatmap import heat_row, text_rows
+from charrnn.display.terminal.heatmap import heat_row, room_beside, text_rows
 
 _GAP = 2
-_LEAST = 20  # terminal columns of text, even in a narrower terminal
 
 
 def text_room(names: Sequence[str], width: int) -> int:
     """How many terminal columns remain for text beside the names of cells."""
-    return max(width - _margin(names), _LEAST)
+    return room_beside(_margin(names), width)
 
 
 def stacked_rows(

@@ -14,6 +14,8 @@ from rich.text import Text
 from charrnn.display.terminal.colours import DIVERGING, Depth, Scale
 from charrnn.display.terminal.text_width import TAB, Cluster, clusters
 
+LEAST = 20  # columns of text beside a margin, even in a narrower terminal
+
 Place = tuple[Cluster, int]
 """A cluster of characters and the number of terminal columns that it fills."""
 
@@ -75,24 +77,32 @@ def row_ends(text: str, width: int) -> list[int]:
     return [row[-1][0].stop for row in text_rows(text, width)]
 
 
+def room_beside(margin: int, width: int) -> int:
+    """How many columns remain for text beside a margin, in a terminal ``width`` columns wide: at least 20."""
+    return max(width - margin, LEAST)
+
+
 def labelled_rows(
     text: str,
+    title: str,
+    head: str,
     rows: Sequence[tuple[str, str, Scale, np.ndarray]],
     margin: int,
     *,
     width: int,
     depth: Depth,
 ) -> list[Text]:
-    """One line for each of ``rows``: a label in ``margin`` columns, then ``text`` (n,) in the colours of its values.
+    """``head`` and ``title`` in one line; then for each of ``rows`` a label, and ``text`` in the colours of its values.
 
-    A row is its label, the style of the label, a scale and values (n,). Line feeds and tabs take one column. Without
-    colours the text stands once, above the symbols of all rows.
+    Head and labels take ``margin`` columns. A row is its label, the style of the label, a scale, and values (n,) for
+    the n characters of ``text``. Line feeds and tabs take one column. Without colours the text stands once, above the
+    symbols of all rows.
     """
     flat = text.replace("\n", "↵").replace("\t", "→")
-    lines = []
+    lines = [Text(f"{head:<{margin}}{title}", style="dim")]
     for label, style, scale, values in rows:
-        row = heat_text(flat, values, scale, width=width, depth=depth)
-        if depth == Depth.NONE and not lines:
+        row = heat_text(flat, values, scale, width=room_beside(margin, width), depth=depth)
+        if depth == Depth.NONE and len(lines) == 1:
             lines.append(Text.assemble(" " * margin, row[0]))
         lines.append(Text.assemble((label.ljust(margin), style), row[depth == Depth.NONE]))
     return lines
