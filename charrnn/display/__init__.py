@@ -1,12 +1,8 @@
-"""The terminal: everything that people see. The only package that imports rich.
+"""Everything people see: terminal text, live displays, figures and pages.
 
-It knows records, strings and arrays, never the network. Import its modules one by one, so that a command
-pays for what it shows:
-
-    console                 a command's two streams
-    training, live          displays of a training run; made of run, area and curve
-    heatmap, predictions    texts coloured by numbers; colours has the scales
-    tables, columns         what is aligned
-    sanitise, cells         untrusted text, and how wide text is; streams writes it
-    figures                 numbers for people
+It knows records, strings and arrays, never the network: it imports version, errors, records, config, system and
+inspection, and only terminal, reports and training import rich.
+Begin with terminal/console.py and then reports/gallery.py: sanitise makes untrusted text harmless, palette mixes
+colours, terminal lays out lines, reports turns records into lines, training shows a run, figures draws SVG and PNG,
+page writes HTML.
 """

@@ -1,10 +1,10 @@
-"""The arithmetic of colour, and the colours that values have, on the night of a screen and on paper.
+"""Colour arithmetic, and the colours of values on a dark and on a light ground.
 
-The diverging scale goes to blue for negative and to orange for positive values. That pair lies along the
-blue–yellow axis, which people with red–green blindness (protanopia, deuteranopia) see undiminished. Colours
-are mixed *in linear light* between the neutral and two ends of equal luminance, therefore luminance is the
-same for +v and -v and goes one way with the distance from zero: the scale reads rightly in grey, too. The mixture
-follows perceived lightness, the cube root of luminance: equal steps of the value look equal.
+The diverging scale runs to blue for negative and to orange for positive values. People with red–green blindness
+(protanopia, deuteranopia) see the blue–yellow axis undiminished. Both ends have the same luminance and colours are
+mixed *in linear light*, so +v and -v have the same luminance, and luminance changes monotonically with the distance
+from zero: the scale can be read in grey. Equal steps of the value look equal, because the mixture is linear in
+lightness (the cube root of luminance).
 """
 
 from collections.abc import Sequence
@@ -19,22 +19,10 @@ ORANGE: RGB = (255, 140, 40)
 PAPER: RGB = (255, 255, 255)
 PAPER_BLUE: RGB = (70, 152, 255)
 PAPER_ORANGE: RGB = (242, 118, 0)
-NIGHT_TO_CREAM: tuple[RGB, ...] = (
-    NEUTRAL,
-    (92, 20, 118),
-    (182, 40, 122),
-    (246, 108, 92),
-    (254, 178, 110),
-    (255, 236, 184),
-)
-PAPER_TO_PLUM: tuple[RGB, ...] = (
-    PAPER,
-    (255, 232, 186),
-    (253, 186, 128),
-    (238, 124, 112),
-    (186, 62, 128),
-    (96, 24, 116),
-)
+
+# Anchors of the sequential scale, from zero to one, on a dark and on a light ground.
+_DARK: tuple[RGB, ...] = (NEUTRAL, (92, 20, 118), (182, 40, 122), (246, 108, 92), (254, 178, 110), (255, 236, 184))
+_LIGHT: tuple[RGB, ...] = (PAPER, (255, 232, 186), (253, 186, 128), (238, 124, 112), (186, 62, 128), (96, 24, 116))
 
 _BLACK: RGB = (0, 0, 0)
 _WHITE: RGB = (255, 255, 255)
@@ -60,7 +48,7 @@ def contrast(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def foreground(background: RGB, faint: bool = False) -> RGB:
-    """A colour for text on ``background``, of a contrast of at least 4.5 and no harsher than it need be."""
+    """A colour for text on ``background``: a contrast of at least 4.5, and as soft as that allows."""
     if faint and contrast(_FAINT, background) >= 4.5:
         return _FAINT
     if contrast(_SOFT, background) >= 7:
@@ -68,8 +56,9 @@ def foreground(background: RGB, faint: bool = False) -> RGB:
     return max(_BLACK, _WHITE, key=lambda colour: contrast(colour, background))
 
 
-def diverging(steps: int, neutral: RGB = NEUTRAL, low: RGB = BLUE, high: RGB = ORANGE) -> tuple[RGB, ...]:
-    """2 · ``steps`` - 1 colours from ``low`` over ``neutral`` to ``high``."""
+def diverging(steps: int, dark: bool = True) -> tuple[RGB, ...]:
+    """2 · ``steps`` - 1 colours from blue (-1) to orange (+1), with the ground's own colour for 0 in the middle."""
+    neutral, low, high = (NEUTRAL, BLUE, ORANGE) if dark else (PAPER, PAPER_BLUE, PAPER_ORANGE)
     start, end = luminance(neutral), luminance([low, high]).mean()
     lightness = np.linspace(np.cbrt(start), np.cbrt(end), steps)
     parts = np.clip((lightness**3 - start) / (end - start), 0, 1)
@@ -77,9 +66,12 @@ def diverging(steps: int, neutral: RGB = NEUTRAL, low: RGB = BLUE, high: RGB = O
     return tuple(map(tuple, np.concatenate([below[:0:-1], above]).tolist()))
 
 
-def sequential(steps: int, anchors: Sequence[RGB] = NIGHT_TO_CREAM) -> tuple[RGB, ...]:
-    """``steps`` colours along ``anchors``, mixed by the square root of light, nearly lightness."""
-    roots = np.sqrt(linear_light(anchors))
+def sequential(steps: int, dark: bool = True) -> tuple[RGB, ...]:
+    """``steps`` colours from 0 to 1; the first is the ground's own colour.
+
+    The anchors are interpolated in the square root of light, which is nearly lightness.
+    """
+    roots = np.sqrt(linear_light(_DARK if dark else _LIGHT))
     place = np.linspace(0, len(roots) - 1, steps)
     channels = [np.interp(place, range(len(roots)), channel) ** 2 for channel in roots.T]
     return tuple(map(tuple, _srgb(np.stack(channels, axis=1)).tolist()))

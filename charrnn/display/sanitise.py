@@ -1,9 +1,9 @@
 """Untrusted text made harmless for a terminal.
 
-Text from a model, a corpus, a file name or a checkpoint may hold escape sequences that retitle the window,
-write the clipboard or answer in the user's name, and bidi controls that make a line read as another one.
-None of it is sent; each such character is *shown* as one visible character, so columns do not shift and
-nothing is lost from sight. It looks at single characters only: it is the same however a stream is cut.
+Text from a model, a corpus, a file name or a checkpoint may hold escape sequences, which retitle the window, write the
+clipboard or send input in the user's name, and bidi controls, which make one line look like another. A terminal never
+receives these characters. Each is *shown* as one visible character: columns do not shift, and the reader sees that
+something was there. Each character is judged alone, so the result does not depend on where a stream is cut.
 """
 
 import json
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-# Arabic, Syriac and Kaithi signs are format characters (Cf) too, but visible ones: they stay.
+# Invisible characters. Arabic, Syriac and Kaithi signs, which are format characters (Cf) too, are visible and stay.
 _INVISIBLE = (
     (0x00AD, 0x00AD),  # soft hyphen
     (0x034F, 0x034F),  # combining grapheme joiner
@@ -45,7 +45,7 @@ _CONTROL_PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)} | {"
 
 @lru_cache(maxsize=16)
 def _hostile(keep: str) -> re.Pattern[str]:
-    """The pattern of one character that must not reach a terminal; ``keep`` lists exceptions."""
+    """A pattern for one character that must not reach a terminal; ``keep`` lists exceptions."""
     ranges = ((0x00, 0x1F), (0x7F, 0x7F), _C1, _SURROGATES, *_INVISIBLE, *_NONCHARACTERS)
     members = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
     kept = "".join(f"(?!\\U{ord(character):08x})" for character in keep)
@@ -59,14 +59,14 @@ def _picture(match: re.Match[str]) -> str:
 def visible(text: str, keep: str = "\n\t") -> str:
     """Replace every character that could act on a terminal, or hide in it, by a visible one.
 
-    Those are the controls C0, DEL and C1, bidi controls, zero-width and other invisible format characters,
-    line and paragraph separators, lone surrogates and noncharacters. C0 and DEL become their control pictures
-    (ESC is shown as ␛), the others U+FFFD. The result has as many characters as ``text``. Characters in
-    ``keep`` pass: a caller that keeps ``"\\r"`` has thought about overwriting.
+    It replaces the controls C0, DEL and C1, bidi controls, zero-width and other invisible format characters, line and
+    paragraph separators, lone surrogates and noncharacters. C0 and DEL become their control pictures (ESC is shown as
+    ␛), the others U+FFFD. The result has as many characters as ``text``. Characters in ``keep`` pass: whoever keeps
+    ``"\\r"`` must make sure that overwriting is harmless.
     """
     return _hostile(keep).sub(_picture, text)
 
 
 def escaped(line: str) -> str:
-    r"""Write what `visible` would replace in a JSON ``line`` as ``\uXXXX``: the same value, and harmless."""
+    r"""A JSON ``line`` with ``\uXXXX`` for each character that `visible` would replace: harmless, same value."""
     return _hostile("").sub(lambda match: json.dumps(match[0])[1:-1], line)

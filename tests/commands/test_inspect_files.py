@@ -11,7 +11,7 @@ from command_line import invoke, succeed
 
 import charrnn
 from charrnn.display.figures.drawing import Label, Rectangle
-from charrnn.display.figures.reading import heat_map
+from charrnn.display.figures.heat_map import heat_map
 from charrnn.display.figures.svg import to_svg
 from charrnn.display.palette import NEUTRAL, PAPER, PAPER_BLUE, PAPER_ORANGE
 from charrnn.inspection.arrays import as_npz

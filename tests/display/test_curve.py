@@ -1,4 +1,4 @@
-"""The curve of a run."""
+"""The curve of the losses of a run."""
 
 import math
 
@@ -10,7 +10,7 @@ from charrnn.display.terminal.curve import Curve, Series
 from charrnn.display.terminal.text_width import text_width
 
 
-def test_a_series_of_any_length_stays_small_and_true():
+def test_a_long_series_stays_small_and_keeps_its_shape():
     series = Series(16)
     for step in range(1000):
         series.add(step / 1000, step)
@@ -26,7 +26,7 @@ def drawn(curve, width=60, height=8, margin=0):
     return [line.plain for line in curve.lines(width, height, margin)]
 
 
-def test_the_first_losses_do_not_squash_the_rest():
+def test_high_first_losses_leave_the_axis_to_the_later_ones():
     curve = Curve()
     for step in range(1, 1001):
         curve.add(step / 1000, 1.5 + 20 * math.exp(-step / 8) + 0.5 * math.exp(-step / 300))
@@ -36,14 +36,14 @@ def test_the_first_losses_do_not_squash_the_rest():
     assert len(labels) >= 2 and labels == sorted(labels, reverse=True) and max(labels) < 3
 
 
-def test_a_falling_loss_falls_and_ends_where_the_run_is():
+def test_a_falling_loss_is_drawn_falling_and_ends_at_the_progress_of_the_run():
     curve = Curve()
     for step in range(1, 101):
         curve.add(step / 400, 3 - step / 100)
     rows = drawn(curve)
     columns = [min(place for place, cell in enumerate(row[7:]) if cell != " ") for row in rows[:-1] if row[7:].strip()]
     assert columns == sorted(columns)
-    assert rows[-1].endswith("25 % of the run")  # zoomed: a quarter of the run fills the width
+    assert rows[-1].endswith("25 % of the run")  # the axis shows the first quarter of the run only
     assert max(len(row.rstrip()) for row in rows[:-1]) == 60
 
 

@@ -1,4 +1,4 @@
-"""Drawings: as SVG, where text stays text, and as PNG, which needs matplotlib."""
+"""Drawings as SVG, in which text stays text, and as PNG, which needs matplotlib."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""Texts coloured by numbers: colours that everyone can tell apart, and places that stay in line."""
+"""Texts coloured by numbers: everyone can tell the colours apart, and characters stay aligned."""
 
 import io
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from charrnn.display.palette import contrast, foreground, linear_light, luminance
 from charrnn.display.reports.predictions import prediction_legend, prediction_rows
 from charrnn.display.sanitise import visible
-from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, cube_rgb, ramp
+from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, cube_rgb
 from charrnn.display.terminal.heatmap import heat_text, legend, strip
 from charrnn.display.terminal.text_width import text_width
 
@@ -21,7 +21,7 @@ SYSTEMS = {Depth.ANSI16: "standard", Depth.ANSI256: "256", Depth.TRUECOLOUR: "tr
 HOSTILE = "a\x1b]52;c;x\x07b\x9b31m\u202ec[red]d[/] :skull:\r\x1bPq\x1b\\\x7f"
 ANY_TEXT = st.text(st.characters(codec=None) | st.sampled_from("ab \n\t漢\u0301\x1b"), max_size=60)
 
-# Viénot, Brettel and Mollon (1999): what is left of linear light to people without one kind of cones.
+# Viénot, Brettel and Mollon (1999): linear light as people who lack one kind of cones see it.
 PROTANOPIA = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]])
 DEUTERANOPIA = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
 
@@ -86,7 +86,7 @@ def test_equal_steps_of_the_diverging_scale_look_equal():
 
 @pytest.mark.parametrize("eyes", [np.eye(3), PROTANOPIA, DEUTERANOPIA], ids=["all", "protan", "deutan"])
 @pytest.mark.parametrize("table", ["colours", "cube"])
-def test_signs_are_told_apart_without_red_or_green_cones(eyes, table):
+def test_positive_and_negative_can_be_told_apart_without_red_or_green_cones(eyes, table):
     colours = DIVERGING.colours if table == "colours" else [cube_rgb(number) for number in DIVERGING.cube]
     seen = [lab(linear_light(colour) @ eyes.T) for colour in colours]
     for place in range(len(seen) // 4 + 1):
@@ -98,11 +98,11 @@ def test_signs_are_told_apart_without_red_or_green_cones(eyes, table):
 def test_text_is_readable_on_every_colour(scale, faint):
     for background in scale.colours:
         assert contrast(foreground(background, faint), background) >= 4.5
-    for style in scale.styles(ramp(scale, len(scale.cube)), Depth.ANSI256, faint):
+    for style in scale.styles(scale.ramp(len(scale.cube)), Depth.ANSI256, faint):
         assert contrast(cube_rgb(style.color.number), cube_rgb(style.bgcolor.number)) >= 4.5
 
 
-def test_foreground_serves_any_background():
+def test_foreground_is_readable_on_any_background():
     for background in np.random.default_rng(5).integers(0, 256, (500, 3)).tolist():
         assert contrast(foreground(tuple(background)), background) >= 4.5
 
@@ -137,7 +137,7 @@ def test_a_heat_map_without_colour_has_a_line_of_symbols_under_each_line():
     assert plain_lines(lines) == ["wo漢lf↵", '=:  "##', "ab", "'="]
 
 
-def test_tabs_reach_their_stop_and_wide_characters_keep_the_columns():
+def test_tabs_reach_their_stop_and_wide_characters_stay_aligned():
     lines = heat_text("ab\tc\n漢\td\n", np.ones(9), width=40, depth=Depth.NONE)
     assert plain_lines(lines) == ["ab→     c↵", "#" * 10, "漢→     d↵", "#" * 10]
 
@@ -152,7 +152,7 @@ def test_lines_break_at_the_width_and_wide_characters_are_not_cut():
     assert plain_lines(lines) == ["abc", "###", "漢d", "###"]
 
 
-def test_every_character_stands_on_its_colour():
+def test_every_character_has_the_background_of_its_value():
     (line,) = heat_text("abc", [-1, 0, 1], depth=Depth.TRUECOLOUR)
     backgrounds = [span.style.bgcolor.triplet for span in line.spans]
     assert [tuple(colour) for colour in backgrounds] == [
@@ -217,7 +217,7 @@ def test_strips_fit(values, width, depth):
     assert len(shown.plain) == min(width, len(values))
 
 
-def test_two_values_share_a_cell_where_colours_allow():
+def test_two_values_share_a_column_where_colours_allow():
     text = strip([-1, 1], 1)
     assert text.plain == "▌"
     assert tuple(text.spans[0].style.color.triplet) == DIVERGING.colours[0]
@@ -236,7 +236,7 @@ def test_guesses_stand_under_their_character():
     assert plain_lines(lines) == ["wol", "olf", "↵␣k", "xal", "ybm", "zcn"]
 
 
-def test_predictions_without_colour_tell_the_certainty_in_tenths():
+def test_predictions_without_colour_give_the_first_probability_in_tenths():
     lines = prediction_rows("wol", GUESSES, CHANCES, depth=Depth.NONE)
     assert plain_lines(lines) == ["wol", "95", "ol", "↵␣", " a", " b", " c"]
 
@@ -254,7 +254,7 @@ def test_blocks_end_at_line_feeds_and_at_the_width():
     assert [line for line in plain_lines(lines) if "x" not in line] == ["ab", "", "↵", "", "cd", "", "e"]
 
 
-def test_a_guess_that_comes_true_is_marked():
+def test_a_correct_guess_is_marked():
     line = prediction_rows("wol", GUESSES, CHANCES)[1]
     assert [bool(span.style.underline) for span in line.spans if line.plain[span.start : span.end]] == [
         True,
@@ -269,7 +269,7 @@ def test_the_text_above_predictions_takes_its_values_colours():
 
 
 @given(ANY_TEXT, st.integers(2, 30), st.sampled_from([*COLOURED, Depth.NONE]))
-def test_predictions_of_any_text_stay_in_line(text, width, depth):
+def test_predictions_of_any_text_stay_aligned(text, width, depth):
     guesses = [[character, text[0], "漢"] for character in text]
     lines = prediction_rows(text, guesses, np.full((len(text), 3), 0.3), width=width, depth=depth)
     for line in lines:

@@ -1,4 +1,4 @@
-"""The page of a reading: what is in the file, and that no text gets out of its place."""
+"""The page of a read text: the contents of the file, and that no text becomes markup."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ HOSTILE = [
 
 
 class Elements(HTMLParser):
-    """The elements of a page with their attributes, and the text of those with an id."""
+    """The elements of a page with their attributes, and the texts of elements by id."""
 
     def __init__(self, page):
         super().__init__(convert_charrefs=True)
@@ -68,7 +68,7 @@ def block(elements, name, kind):
 
 
 @pytest.mark.parametrize(("signal", "kind", "steps"), [("c", np.int8, 127), ("f", np.uint8, 255)])
-def test_the_data_are_those_of_the_tracks(signal, kind, steps):
+def test_the_page_holds_the_data_of_the_tracks(signal, kind, steps):
     given = tracks(signal=signal)
     elements = Elements(Page("fables", "a text", list("ab\ncd"), given, ["0.5"], offset=7).html())
     about = json.loads(elements.texts["data-about"])
@@ -88,14 +88,14 @@ def test_more_than_256_symbols_take_two_bytes():
     assert block(elements, "ids", "<u2").max() > 255
 
 
-def test_values_keep_their_ends():
+def test_eight_bits_keep_the_ends_of_a_scale():
     assert eight_bits(np.array([-1, 0, 1.0]), unit=False).tolist() == [-127, 0, 127]
     assert eight_bits(np.array([0, 1.0]), unit=True).tolist() == [0, 255]
     assert eight_bits_of_surprise(np.array([np.nan, 0, 100.0])).tolist() == [255, 0, 254]
 
 
 def test_hostile_text_stays_text():
-    """Symbols, names and notes that try to become markup: the page has the same elements as a peaceful one."""
+    """With symbols, names and notes that look like markup, the page has the same elements as without them."""
     peaceful = Page("name", "about", list("abcdefghijklm"), tracks(symbols=13), ["note", "note"]).html()
     evil = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>javascript:alert(1)\u202e\x00"
     hostile = Page(evil, evil, HOSTILE, tracks(symbols=13), [evil, evil]).html()
@@ -125,7 +125,7 @@ def network(model):
     return charrnn.load(model, threads=1)
 
 
-def test_tracks_are_what_a_reading_has(network, text):
+def test_tracks_equal_a_reading(network, text):
     ids = network.encode(text.read_text())
     reading = read(network, ids, "h", 700, 5000)
     found = read_cells(network, ids, [(0, 3), (1, 7)], "h", 700, 5000, guesses=4)
@@ -135,7 +135,7 @@ def test_tracks_are_what_a_reading_has(network, text):
     assert np.allclose(found.chances, reading.guesses(4)[1], atol=1e-3)
 
 
-def test_reading_all_in_lanes_is_reading_in_one(network, text):
+def test_reading_in_many_batch_rows_equals_reading_in_one(network, text):
     ids = network.encode(text.read_text())
     one, batch = read(network, ids, "c", 0, 5000), read_all(network, ids, "c", 0, 5000)
     assert batch.text == one.text
@@ -144,13 +144,13 @@ def test_reading_all_in_lanes_is_reading_in_one(network, text):
     assert np.allclose(batch.log_probabilities, one.log_probabilities, atol=5e-3)
 
 
-def test_the_first_of_a_text_has_no_surprise_and_later_ones_do(network, text):
+def test_only_the_first_character_of_a_text_has_no_surprise(network, text):
     ids = network.encode(text.read_text())
     assert np.isnan(read_cells(network, ids, [(0, 0)], length=40).surprise).tolist() == [True, *[False] * 39]
     assert not np.isnan(read_cells(network, ids, [(0, 0)], offset=1, length=40).surprise).any()
 
 
-def test_what_is_not_there_is_refused(network, text, monkeypatch):
+def test_missing_cells_places_and_signals_are_refused(network, text, monkeypatch):
     ids = network.encode(text.read_text())
     for cell in ((2, 0), (0, 20), (-1, 0)):
         with pytest.raises(ConfigError, match="there is no cell"):

@@ -1,4 +1,4 @@
-"""The page in a browser: looked at, pointed at, driven by keys. Skipped where there is no Chromium to drive."""
+"""The page in a browser, used by mouse, touch and keys. Skipped where Chromium is not installed."""
 
 import json
 import shutil
@@ -52,7 +52,7 @@ def chromium():
 
 @pytest.fixture
 def opened(chromium, tmp_path):
-    """A function that opens a page; when the test ends, no error may have been said and nothing been asked for."""
+    """A function that opens a page. In the whole test, it may report no error and request no file."""
     complaints, contexts = [], []
 
     def open_page(html, **options):
@@ -91,7 +91,7 @@ def test_the_text_is_there_and_coloured(page):
     assert page.evaluate("chunks.filter((chunk) => chunk.built).length") < page.evaluate("chunks.length")
 
 
-def test_pointing_shows_what_is_there_and_leaving_shows_the_chosen_place(page):
+def test_pointing_shows_a_character_and_leaving_shows_the_chosen_one(page):
     page.hover(".chunk span:nth-child(5)")
     assert page.inner_text("#letter") == "f"
     assert value(page).split() == ["1:0", f"+{np.sin(4 / 3):.2f}"]
@@ -210,7 +210,7 @@ def test_a_hundred_thousand_characters_do_not_stall(opened):
     page.keyboard.press("Control+End")
     assert page.evaluate("place") == len(TEXT) * 15 - 1
     assert page.evaluate("chunks.filter((chunk) => chunk.built).length") < 40
-    # Generous for slow machines; building all of it would take many times as long.
+    # The limit is generous for slow machines; building every chunk would take many times as long.
     assert (
         page.evaluate("(() => { const start = performance.now(); stepCell(1); return performance.now() - start })()")
         < 500

@@ -1,4 +1,4 @@
-"""Untrusted text: what may reach a terminal and what is only shown."""
+"""Untrusted text: harmful characters are replaced before they reach a terminal, and widths are right."""
 
 import json
 import unicodedata
@@ -8,19 +8,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn.display.sanitise import escaped, visible
-from charrnn.display.terminal.text_width import CARRIER, clip, clusters, glyph, plain, text_width, width, wrap
+from charrnn.display.terminal.text_width import CARRIER, clip, clusters, glyph, plain, text_width, wrap
 
 EVERY_CHARACTER = "".join(map(chr, range(0x110000)))
 ANY_TEXT = st.text(st.characters(codec=None) | st.sampled_from("\x1b\x9b\r\n\t\x07\u202e\u200b\ud800 漢\u0301"))
 
-# Format characters that are signs of a script and have a shape of their own.
+# Format characters that are visible signs of a script.
 VISIBLE_FORMAT = {
     *range(0x600, 0x606),
     *(0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD),
 }
 
 
-def test_no_character_of_unicode_gets_through_that_acts_or_hides():
+def test_no_character_that_acts_or_hides_passes():
     shown = visible(EVERY_CHARACTER, keep="")
     assert len(shown) == len(EVERY_CHARACTER)
     for character in set(shown):
@@ -49,7 +49,7 @@ def test_letters_of_every_script_pass_unchanged():
         ("line\n\tindented", "line\n\tindented"),
     ],
 )
-def test_what_is_shown(hostile, shown):
+def test_harmful_characters_are_replaced(hostile, shown):
     assert visible(hostile) == shown
 
 
@@ -59,7 +59,7 @@ def test_keep_decides_about_line_feeds_tabs_and_returns():
 
 
 @given(ANY_TEXT)
-def test_it_is_idempotent_and_keeps_the_number_of_characters(text):
+def test_visible_is_idempotent_and_keeps_the_number_of_characters(text):
     shown = visible(text)
     assert visible(shown) == shown
     assert len(shown) == len(text)
@@ -76,13 +76,13 @@ def test_a_stream_may_be_cut_anywhere(text, cut):
 def test_escaped_json_is_the_same_value_and_harmless(text):
     line = escaped(json.dumps(text, ensure_ascii=False))
     assert visible(line, keep="") == line
-    # A pair of surrogates is one character in JSON, whoever wrote it.
+    # JSON reads a pair of surrogates as one character, whoever wrote it.
     assert json.loads(line) == json.loads(json.dumps(text))
 
 
 def test_widths():
-    assert [width(c) for c in "aé漢😀\u0301\x1b\u200b"] == [1, 1, 2, 2, 0, 1, 1]
-    assert text_width("a漢\u0301\n") == 4  # a line feed is shown as one cell
+    assert [text_width(c) for c in "aé漢😀\u0301\x1b\u200b"] == [1, 1, 2, 2, 0, 1, 1]
+    assert text_width("a漢\u0301\n") == 4  # a line feed is shown in one column
 
 
 def test_presentation_selectors_are_left_out_of_layouts():

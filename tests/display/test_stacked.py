@@ -1,16 +1,13 @@
-"""Several cells in rows under the text they read."""
+"""Several cells in rows under the text that the model reads."""
 
 import json
 
 import numpy as np
-import pytest
 from command_line import invoke, succeed
 
 from charrnn import load
 from charrnn.display.reports.stacked import stacked_rows
 from charrnn.display.terminal.colours import Depth
-from charrnn.display.terminal.console import Terminal
-from charrnn.display.terminal.pager import page
 from charrnn.inspection.reading import read, read_in_parts
 
 
@@ -44,7 +41,7 @@ def test_several_cells_on_the_command_line(model, text):
     assert "one --cell" in refused.stderr
 
 
-def test_parts_together_are_the_whole(model, text):
+def test_readings_in_parts_equal_one_reading(model, text):
     found = load(model)
     ids = found.encode(text.read_text()[:5000])
     whole = read(found, ids, "h", 300, 4000)
@@ -54,21 +51,3 @@ def test_parts_together_are_the_whole(model, text):
     assert "".join(part.text for part in parts) == whole.text
     np.testing.assert_allclose(np.concatenate([part.values for part in parts]), whole.values, atol=1e-6)
     np.testing.assert_allclose(np.concatenate([part.surprise() for part in parts]), whole.surprise(), atol=1e-4)
-
-
-@pytest.mark.parametrize(("pager", "least", "most"), [("cat", 9000, 9000), ("head -n 3", 24, 8000)])
-def test_a_pager_gets_no_more_than_it_takes(monkeypatch, capfd, pager, least, most):
-    monkeypatch.setenv("PAGER", pager)
-    terminal = Terminal()
-    terminal.stdout_is_terminal = True
-    terminal.out._height = 24
-    made = 0
-
-    def lines():
-        nonlocal made
-        for made in range(1, 9001):
-            yield f"line {made} {'x' * 100}"
-
-    page(terminal, lines())
-    assert least <= made <= most
-    assert capfd.readouterr().out.startswith("line 1 ")

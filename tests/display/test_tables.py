@@ -1,4 +1,4 @@
-"""Tables, columns, and numbers as they are written for people."""
+"""Tables, columns, and numbers for people."""
 
 import math
 
@@ -28,7 +28,7 @@ def test_a_strip_in_a_table_keeps_its_coloured_cells():
     assert [(span.start, span.end) for span in row.spans] == [(6, 9)]
 
 
-def test_long_values_wrap_beneath_themselves():
+def test_long_values_wrap_within_their_column():
     assert [line.plain for line in key_values([("name", "one two three four"), ("n", 1234)], 20)] == [
         "name  one two three",
         "      four",
@@ -38,7 +38,7 @@ def test_long_values_wrap_beneath_themselves():
     assert [line.plain for line in lines[2:]] == ["x  one two three", "   four five"]
 
 
-def test_columns_stand_beside_each_other_where_there_is_room():
+def test_columns_stand_side_by_side_where_there_is_room():
     lines = side_by_side(["cold", "hot"], ["one\ntwo\n", "漢字 " * 12], 57)
     assert [line.plain for line in lines] == [
         "cold" + " " * 23 + " │ hot",
@@ -49,7 +49,7 @@ def test_columns_stand_beside_each_other_where_there_is_room():
     ]
 
 
-def test_columns_follow_each_other_where_there_is_none():
+def test_texts_follow_each_other_where_there_is_no_room():
     lines = [line.plain for line in side_by_side(["cold", "hot"], ["one", "two"], 50)]
     assert lines == ["cold", "─" * 50, "one", "", "hot", "─" * 50, "two"]
 
@@ -82,5 +82,5 @@ def test_columns_follow_each_other_where_there_is_none():
         (numbers.percent(0.29), "29 %"),
     ],
 )
-def test_figures(written, expected):
+def test_numbers(written, expected):
     assert written == expected

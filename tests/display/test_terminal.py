@@ -1,4 +1,4 @@
-"""A command's two streams and the displays of a run, down to the bytes that reach a terminal."""
+"""The two streams of a command and the displays of a run, down to the bytes that reach a terminal."""
 
 import io
 import json
@@ -16,19 +16,20 @@ from charrnn.display.sanitise import visible
 from charrnn.display.terminal.colours import Depth
 from charrnn.display.terminal.columns import side_by_side
 from charrnn.display.terminal.console import Terminal
+from charrnn.display.terminal.pager import show_paged
 from charrnn.display.terminal.tables import key_values, table
 from charrnn.display.terminal.text_width import text_width
-from charrnn.display.training.area import Area
 from charrnn.display.training.displays import Display, JsonDisplay, PlainDisplay, training_display
 from charrnn.display.training.live import LiveDisplay
-from charrnn.display.training.run_state import Run, next_commands
+from charrnn.display.training.live_area import LiveArea
+from charrnn.display.training.run_state import RunState, next_commands
 from charrnn.records import Diagnosed, Evaluated, Finished, Sampled, Saved, Started, Step, bits
 
 HOSTILE = (
     "\x1b[31mred\x1b]8;;http://evil\x1b\\link\x1b]52;c;cm0gLXJm\x07\x1bP+q\x1b\\\x9b2J\x85\x90x\x9c"
     "\u202egpj\u2066[red]markup[/] [/nothing] :skull:\r\b\x7f\ud800\U000e0041 漢字"
 )
-# What rich itself sends: styles, the live area's cursor moves and erasures, the cursor's visibility.
+# Escape sequences that rich sends: styles, cursor moves and erasures of the live area, visibility of the cursor.
 RICHS_OWN = re.compile(r"\x1b\[(?:[\d;]*m|\d*[ABGK]|\?25[lh])|\r")
 
 
@@ -66,7 +67,7 @@ def a_run(
 
 
 class Pty:
-    """Both streams of a terminal, and what has arrived on its other side."""
+    """A pseudo-terminal: the stream that a command writes to, and the bytes that the terminal has received."""
 
     def __init__(self, encoding="utf-8"):
         self._master, slave = os.openpty()
@@ -79,7 +80,7 @@ class Pty:
         while True:
             try:
                 chunk = os.read(self._master, 65536)
-            except OSError:  # how Linux says that the other side is closed
+            except OSError:  # on Linux: the other side is closed
                 return
             if not chunk:
                 return
@@ -94,7 +95,7 @@ class Pty:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """A terminal of 100 x 30 with all colours, whatever the tests are started from."""
+    """The environment of a terminal of 100 x 30 with all colours, wherever the tests are started."""
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "JPY_PARENT_PID"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -126,7 +127,7 @@ def content(stream):
 
 
 def assert_harmless(sent):
-    """Nothing of ``sent`` (bytes of a terminal) acts, but for what rich sends on purpose."""
+    """No character of ``sent`` (bytes) acts on a terminal, except the escape sequences of rich."""
     rest = RICHS_OWN.sub("", sent.decode("utf-8"))
     assert visible(rest, "\n\t") == rest
 
@@ -134,7 +135,7 @@ def assert_harmless(sent):
 # Streams
 
 
-def test_text_on_a_terminal_is_harmless_and_streams_as_it_is(pty):
+def test_text_on_a_terminal_is_harmless_and_sent_at_once(pty):
     terminal = Terminal(stdout=pty.stream, stderr=pty.stream)
     terminal.write(HOSTILE)
     terminal.write("one\n\ttwo")
@@ -155,7 +156,7 @@ def test_text_is_harmless_however_the_stream_is_cut(pty, size):
     assert RICHS_OWN.sub("", sent.decode()) == visible(HOSTILE)
 
 
-def test_bytes_on_a_terminal_are_text_even_if_cut_inside_a_character(pty):
+def test_bytes_on_a_terminal_are_text_even_if_a_piece_ends_within_a_character(pty):
     terminal = Terminal(stdout=pty.stream, stderr=pty.stream)
     data = "漢é\x1b".encode() + b"\xff"
     for byte in data:
@@ -178,7 +179,7 @@ def test_messages_tables_and_columns_on_a_terminal_are_harmless(pty):
     assert sent.decode().count("[red]markup[/] [/nothing] :skull:") >= 6
 
 
-def test_an_encoding_that_lacks_characters_gets_one_sign_for_each(environment):
+def test_a_character_that_the_encoding_lacks_becomes_one_ascii_character(environment):
     if not hasattr(os, "openpty"):
         pytest.skip("needs a pseudo-terminal")
     pty = Pty("ascii")
@@ -266,6 +267,24 @@ def test_the_width_off_a_terminal_can_be_set(environment):
     assert piped()[0].width == 100
 
 
+@pytest.mark.parametrize(("pager", "least", "most"), [("cat", 9000, 9000), ("head -n 3", 24, 8000)])
+def test_lines_are_made_no_faster_than_the_pager_takes_them(monkeypatch, capfd, pager, least, most):
+    monkeypatch.setenv("PAGER", pager)
+    terminal = Terminal()
+    terminal.stdout_is_terminal = True
+    terminal.out._height = 24
+    made = 0
+
+    def lines():
+        nonlocal made
+        for made in range(1, 9001):
+            yield f"line {made} {'x' * 100}"
+
+    show_paged(terminal, lines())
+    assert least <= made <= most
+    assert capfd.readouterr().out.startswith("line 1 ")
+
+
 # Displays
 
 
@@ -300,7 +319,7 @@ def test_quiet_shows_nothing():
     assert shown(a_run(), quiet=True) == ("", "")
 
 
-def test_plain_lines_tell_a_run_without_escape_codes():
+def test_plain_lines_describe_a_run_without_escape_codes():
     out, err = shown(a_run())
     assert out == ""
     assert "\x1b" not in err and "\r" not in err
@@ -316,7 +335,7 @@ def test_plain_lines_tell_a_run_without_escape_codes():
         lines[2],
     )
     steps = [line for line in lines if "chars/s" in line]
-    assert len(steps) == 6  # at 0.06 s a step, 30 s are the first line and one for every 5 s
+    assert len(steps) == 6  # the run takes 30 s: the first line, and one for every 5 s
     assert sum("validation" in line and line.startswith("step") for line in lines) == 10
     assert [line for line in lines if line.startswith("saved")] == ["saved checkpoints/fables"]
     assert "sample at step 50, temperature 0.8:" in lines
@@ -346,7 +365,7 @@ def test_the_live_display_of_hostile_records_is_harmless(pty):
     assert sent.decode().count("[red]markup[/] [/nothing] :skull:") >= 2
 
 
-def test_the_live_display_leaves_history_and_a_summary(pty):
+def test_the_live_display_leaves_evaluations_and_a_summary(pty):
     sent = live(pty, a_run()).decode()
     assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h") == 1  # the cursor comes back
     after = RICHS_OWN.sub("", sent[sent.index("\x1b[?25h") :])
@@ -366,7 +385,7 @@ def test_a_diagnosis_stays_above_the_live_area(pty):
     records = list(a_run(60))
     place = next(number for number, record in enumerate(records) if isinstance(record, Evaluated)) + 1
     sent = RICHS_OWN.sub("", live(pty, [*records[:place], diagnosed, *records[place:]]).decode())
-    # Between its lines the live area is drawn anew.
+    # The live area is redrawn between the lines of the diagnosis.
     places = [sent.index(words) for words in ("★ best", "halves in", "█▇ 1 to 0.5", "w_out 1.0e-03", "✓ All is well")]
     assert places == sorted(places)
 
@@ -398,23 +417,23 @@ def test_without_colours_the_live_display_sends_none(pty, environment):
 
 
 def observed(records):
-    run = Run()
+    run = RunState()
     for record in records:
         run.observe(record)
     return run
 
 
 @given(st.integers(1, 160), st.integers(1, 60), st.integers(0, 560))
-def test_the_live_area_fits_every_size_at_every_moment(width, height, count):
+def test_the_live_area_fits_every_size_at_every_point_of_a_run(width, height, count):
     records = list(a_run())[:count]
-    lines = Area(observed(records)).lines(width, height, now=1.0)
+    lines = LiveArea(observed(records)).lines(width, height, now=1.0)
     assert len(lines) <= height
     if width >= 40:
         assert all(text_width(line.plain) <= width for line in lines)
 
 
-def test_the_live_area_shows_everything_that_counts():
-    area = "\n".join(line.plain for line in Area(observed(list(a_run())[:-2])).lines(99, 28, now=1.0))
+def test_the_live_area_shows_the_important_numbers():
+    area = "\n".join(line.plain for line in LiveArea(observed(list(a_run())[:-2])).lines(99, 28, now=1.0))
     for words in (
         "── fables ──", "LSTM 2 × 256, 865 k parameters", "65 characters · trains on 903 k", "100 % ━",
         "step   epoch     loss  bits/char  validation", "500   10.00", "34.2 k", "● validation", "training",
@@ -427,14 +446,14 @@ def test_a_loss_that_is_not_a_number_is_shown():
     records = list(a_run())[:20]
     nan = math.nan
     run = observed([*records, Step(20, 0.4, 1, nan, nan, 0.002, nan, 1.0, 2.0, None, 0.1)])
-    assert "nan" in "\n".join(line.plain for line in Area(run).lines(99, 28, now=1.0))
+    assert "nan" in "\n".join(line.plain for line in LiveArea(run).lines(99, 28, now=1.0))
     assert len(run.curve.training.points()) == 19
     assert "nan" in shown([*records[:1], Step(1, 0.0, 1, nan, nan, 0.002, nan, 1.0, 2.0, None, 0.1)])[1]
 
 
 def test_the_clock_goes_on_between_steps():
     records = [record for record in a_run() if isinstance(record, (Started, Step))]
-    area = Area(observed(records[:301]))
+    area = LiveArea(observed(records[:301]))
     area.seen_at = 10.0
     assert "18 s · 12 s left" in "\n".join(line.plain for line in area.lines(99, 28, now=10.0))
     assert "28 s · 2 s left" in "\n".join(line.plain for line in area.lines(99, 28, now=20.0))

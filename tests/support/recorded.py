@@ -38,8 +38,8 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.vocabulary_growth import grow
 from charrnn.config import DynamicEvaluationConfig, ModelConfig, TrainConfig
-from charrnn.display.figures.analyses import distance_figure, mistakes_figure, saturation_figure
-from charrnn.display.figures.reading import heat_map
+from charrnn.display.figures.analyses import distance_figure, errors_figure, saturation_figure
+from charrnn.display.figures.heat_map import heat_map
 from charrnn.display.figures.svg import to_svg
 from charrnn.display.page.page import Page
 from charrnn.inference.ensemble import Ensemble
@@ -902,7 +902,7 @@ def _distances(model):
 @entry("analyses: errors")
 def _errors():
     found, report = _mistakes(python_model())
-    return {"numbers": plain(found), "figure": sha_of_text(to_svg(mistakes_figure(report)))}
+    return {"numbers": plain(found), "figure": sha_of_text(to_svg(errors_figure(report)))}
 
 
 @entry("analyses: distance")

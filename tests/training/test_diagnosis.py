@@ -185,12 +185,12 @@ def test_bars_are_logarithmic():
 
 
 def test_a_healthy_network_is_told_its_numbers():
-    assert diagnosis.findings(HEALTHY) == []
+    assert diagnosis.problems(HEALTHY) == []
     assert diagnosis.summary(HEALTHY) == (
         "All is well: on its way back the gradient halves, that of layer 0 every 3.8 steps and that of layer 1 every "
         "9.0 steps; the largest update is 0.26 % of its weights (w_hh_l0)."
     )
-    shown = [line.plain for line in diagnosis.lines(HEALTHY, 99)]
+    shown = [line.plain for line in diagnosis.diagnosis_lines(HEALTHY, 99)]
     assert "gradient 0 to 63 back" in shown[0] and "|tanh c|>.9" in shown[0]
     assert shown[2].split() == [
         *("0", "███▇▆▅▃▁", "0.44", "to", "4.9e-06", "3.8", "steps"),
@@ -217,26 +217,26 @@ def test_a_healthy_network_is_told_its_numbers():
     ],
 )  # fmt: skip
 def test_every_trouble_has_its_sentence(fields, words):
-    (sentence,) = diagnosis.findings(changed(**fields))
+    (sentence,) = diagnosis.problems(changed(**fields))
     assert words in sentence
-    shown = "\n".join(line.plain for line in diagnosis.lines(changed(**fields), 200))
+    shown = "\n".join(line.plain for line in diagnosis.diagnosis_lines(changed(**fields), 200))
     assert f"! {sentence}" in shown
     assert "All is well" not in shown
 
 
 def test_thresholds_are_on_the_healthy_side():
-    assert diagnosis.findings(changed(half_lengths=(2.0, None))) == []
-    assert diagnosis.findings(changed(half_lengths=(-4.0, -5.0), gradient_norms=((0.1,) * 7 + (1.0,),) * 2)) == []
-    assert diagnosis.findings(changed(update_ratios={"w_out": 0.05})) == []
-    assert diagnosis.findings(changed(update_ratios={"w_out": 1e-5})) == []
+    assert diagnosis.problems(changed(half_lengths=(2.0, None))) == []
+    assert diagnosis.problems(changed(half_lengths=(-4.0, -5.0), gradient_norms=((0.1,) * 7 + (1.0,),) * 2)) == []
+    assert diagnosis.problems(changed(update_ratios={"w_out": 0.05})) == []
+    assert diagnosis.problems(changed(update_ratios={"w_out": 1e-5})) == []
     assert "does not fade" in diagnosis.summary(changed(half_lengths=(-4.0, None)))
-    assert "grows" in diagnosis.lines(changed(half_lengths=(-4.0, None)), 99)[2].plain
+    assert "grows" in diagnosis.diagnosis_lines(changed(half_lengths=(-4.0, None)), 99)[2].plain
 
 
 @given(st.integers(40, 200))
 def test_the_lines_fit_every_width(width):
     for record in (HEALTHY, changed(half_lengths=(1.0, 1.0))):
-        shown = [line.plain for line in diagnosis.lines(record, width)]
+        shown = [line.plain for line in diagnosis.diagnosis_lines(record, width)]
         assert all(text_width(line) <= width for line in shown)
         assert "gradient 0 to 63 back" in shown[0]
 
@@ -258,6 +258,6 @@ def test_off_a_terminal_it_is_plain_lines():
         display.handle(HEALTHY)
     err.flush()
     shown = err.buffer.getvalue().decode("ascii").splitlines()
-    assert shown == [line.plain.translate(ASCII) for line in diagnosis.lines(HEALTHY, 100)]
+    assert shown == [line.plain.translate(ASCII) for line in diagnosis.diagnosis_lines(HEALTHY, 100)]
     assert "###*+=:_" in shown[2]
     assert out.buffer.getvalue() == b""

@@ -45,7 +45,7 @@ def draw(checkpoint: Path, **options: Any) -> None:
     import numpy as np
 
     from charrnn.display.figures import save
-    from charrnn.display.figures.reading import heat_map
+    from charrnn.display.figures.heat_map import heat_map
     from charrnn.inspection.reading import UNIT_SIGNALS, read_all
 
     if options["cell"] and options["surprise"]:

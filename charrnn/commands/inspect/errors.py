@@ -29,8 +29,8 @@ def errors(checkpoint: Path, **options: Any) -> None:
     loss_share, oracles (group, name, errors, share of the errors, loss_share of all loss).
     """
     from charrnn.analysis.errors import analyse_errors
-    from charrnn.display.figures.analyses import mistakes_figure
-    from charrnn.display.reports.errors import mistakes_lines
+    from charrnn.display.figures.analyses import errors_figure
+    from charrnn.display.reports.errors import errors_lines
 
     work = Work(checkpoint, options)
     training = work.training()
@@ -54,4 +54,4 @@ def errors(checkpoint: Path, **options: Any) -> None:
             for each in found.shares
         ],
     }
-    work.finish([report], mistakes_lines(report, work.terminal.width), lambda: mistakes_figure(report))
+    work.finish([report], errors_lines(report, work.terminal.width), lambda: errors_figure(report))

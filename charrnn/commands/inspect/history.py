@@ -44,7 +44,7 @@ def history(run: Path, **options: Any) -> None:
     """
     from charrnn.commands.loading import load_model
     from charrnn.display.terminal.console import Terminal
-    from charrnn.display.terminal.pager import page
+    from charrnn.display.terminal.pager import show_paged
     from charrnn.errors import ConfigError
     from charrnn.inspection.history import logged_samples
 
@@ -61,7 +61,7 @@ def history(run: Path, **options: Any) -> None:
         for value in _numbers(found, reading, growth):
             terminal.json(value)
         return
-    page(terminal, _lines(terminal, run, found, reading, growth, options), paged=options["pager"])
+    show_paged(terminal, _lines(terminal, run, found, reading, growth, options), paged=options["pager"])
     if reading is None:
         terminal.note("no snapshots: `charrnn train --snapshots` keeps weights along the way, and then cells show here")
 
@@ -87,13 +87,13 @@ def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> It
     import numpy as np
 
     from charrnn.display.reports.gallery import stretch_width
-    from charrnn.display.reports.history import growth_lines, loss_lines, moment_lines
+    from charrnn.display.reports.history import log_sample_lines, loss_lines, snapshot_lines
     from charrnn.inspection.gallery import line_bounds, most_varied
     from charrnn.inspection.history import losses
 
     yield from loss_lines(*losses(run), terminal.width)
     for moment in found:
-        yield from moment_lines(asdict(moment), terminal.width)
+        yield from log_sample_lines(asdict(moment), terminal.width)
     if reading is None:
         return
     # Show a stretch that begins with a line, where the values of the last snapshot vary most.
@@ -101,7 +101,7 @@ def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> It
     stretches = [(start, start + width) for start in line_bounds(reading.text) if start + width <= length]
     start, stop = most_varied(growth[-1].values.T.astype(np.float64), stretches or [(0, min(width, length))])
     rows = [(each.step, each.values[:, start:stop], each.scores) for each in growth]
-    yield from growth_lines(
+    yield from snapshot_lines(
         reading.text[start:stop],
         options["offset"] + start,
         [name(cell) for cell in growth[-1].cells],

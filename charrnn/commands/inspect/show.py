@@ -49,7 +49,7 @@ def show(checkpoint: Path, **options: Any) -> None:
     --json writes an object for each cell: text, offset, signal, layer, unit, values, in the gallery also score; with
     --predictions and --surprise also these. Without cells it is one object.
     """
-    from charrnn.display.terminal.pager import page
+    from charrnn.display.terminal.pager import show_paged
     from charrnn.inspection.clamping import require_cells
     from charrnn.inspection.reading import read_in_parts
 
@@ -72,12 +72,12 @@ def show(checkpoint: Path, **options: Any) -> None:
         for found in _numbers(model, readings, options):
             terminal.json(found)
     else:
-        page(terminal, _lines(terminal, model, readings, options), paged=options["pager"])
+        show_paged(terminal, _lines(terminal, model, readings, options), paged=options["pager"])
 
 
 def _show_gallery(terminal, model, ids, options: dict[str, Any]) -> None:
     """Read the text, and show the cells with the most structure."""
-    from charrnn.display.terminal.pager import page
+    from charrnn.display.terminal.pager import show_paged
     from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.inspection.reading import read
 
@@ -87,7 +87,7 @@ def _show_gallery(terminal, model, ids, options: dict[str, Any]) -> None:
         for found in _gallery_numbers(reading, options):
             terminal.json(found)
     else:
-        page(terminal, _gallery(terminal, reading, options), paged=options["pager"])
+        show_paged(terminal, _gallery(terminal, reading, options), paged=options["pager"])
 
 
 def _lines(terminal, model, readings, options: dict[str, Any]) -> Iterator:

@@ -125,7 +125,7 @@ def _as_json(terminal, model, ids, selected, places) -> None:
 def _show(terminal, model, ids, selected, places) -> None:
     import numpy as np
 
-    from charrnn.display.reports.similar_places import moment_rows
+    from charrnn.display.reports.similar_places import place_rows
     from charrnn.display.reports.stacked import stacked_rows, text_room
     from charrnn.display.terminal.heatmap import legend
     from charrnn.display.terminal.text_width import wrap
@@ -159,4 +159,4 @@ def _show(terminal, model, ids, selected, places) -> None:
     labels += [f"{each.score:5.2f} {each.shared:>3}+{each.extra:<3} {each.start:>10,}" for each in places]
     contexts = [_context(model, ids, each.start, each.stop) for each in (selected, *places)]
     terminal.show("like it, the same cells + others, from character")
-    terminal.show(*moment_rows(labels, contexts, **look))
+    terminal.show(*place_rows(labels, contexts, **look))

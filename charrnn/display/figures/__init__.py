@@ -1,4 +1,8 @@
-"""Pictures for papers: drawings made of a few shapes, written as SVG or PNG."""
+"""Figures for papers: drawings of a few shapes, written as SVG or PNG.
+
+They import palette, sanitise, terminal.text_width and system.files; png imports matplotlib when it is asked for.
+Begin with drawing.py, the shapes; heat_map.py and analyses.py draw with them.
+"""
 
 from pathlib import Path
 
@@ -8,10 +12,10 @@ from charrnn.system.files import write_durably
 
 
 def save(drawing: Drawing, path: Path) -> None:
-    """Write ``drawing`` durably, as what the name says: ``.svg`` or ``.png``.
+    """Write ``drawing`` durably, in the format that the file name ends in: ``.svg`` or ``.png``.
 
     Raises:
-        ConfigError: the name ends otherwise, PNG is asked for without matplotlib, or the file cannot be written.
+        ConfigError: the name ends otherwise, matplotlib is missing for PNG, or the file cannot be written.
     """
     from charrnn.display.figures.png import to_png
     from charrnn.display.figures.svg import to_svg

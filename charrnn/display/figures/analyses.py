@@ -7,36 +7,36 @@ from charrnn.display.figures.axes import SMALL, Axes
 from charrnn.display.figures.drawing import FAINT_INK, INK, Circle, Drawing, Label, Line, Rectangle
 from charrnn.display.palette import PAPER_BLUE, PAPER_ORANGE, RGB
 
-_GATES = {"i": "input gate", "f": "forget gate", "o": "output gate"}
-_SIDE, _GAP = 170.0, 52.0  # of a scatter
-_BARS, _ROW = 300.0, 19.0  # the longest bar, and what a bar takes from top to bottom
+GATES = {"i": "input gate", "f": "forget gate", "o": "output gate"}
+_SIDE, _GAP = 170.0, 52.0  # side of a scatter plot, and the gap between two
+_BARS, _ROW = 300.0, 19.0  # length of the longest bar, and height of a row
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
 def saturation_figure(layers: Sequence[Mapping[str, Any]]) -> Drawing:
-    """For each layer and gate its units: x the share of time over 0.9, y that under 0.1.
+    """A scatter plot of the units for each layer and gate: x is the share of time over 0.9, y the share under 0.1.
 
-    Like figure 2 of Karpathy, Johnson & Li (2015). No unit is above the broken line: shares add up to 1 at most.
+    As figure 2 of Karpathy, Johnson & Li (2015). No unit is above the broken line, because x + y is at most 1.
     """
     step = _SIDE + _GAP
     height = step * len(layers) - _GAP
-    sheet = Drawing(40 + step * len(_GATES), height + 86, "saturation of gates, by layer and unit")
+    sheet = Drawing(40 + step * len(GATES), height + 86, "saturation of gates, by layer and unit")
     ends = [(0, "0"), (0.5, "0.5"), (1, "1")]
     for row, layer in enumerate(layers):
-        for column, (gate, name) in enumerate(_GATES.items()):
+        for column, (gate, name) in enumerate(GATES.items()):
             axes = Axes(62 + column * step, 34 + row * step, _SIDE, _SIDE)
             axes.draw(sheet, f"layer {layer['layer']}, {name}", ends, ends)
             sheet.add(Line([(axes.x(0), axes.y(1)), (axes.x(1), axes.y(0))], FAINT_INK, 0.7, (3, 3)))
             for high, low in zip(layer["high"][gate], layer["low"][gate], strict=True):
                 sheet.add(Circle(axes.x(high), axes.y(low), 2.4, PAPER_BLUE, 0.45))
-    middle = 62 + (step * len(_GATES) - _GAP) / 2
+    middle = 62 + (step * len(GATES) - _GAP) / 2
     sheet.add(Label(middle, sheet.height - 10, "share of time over 0.9", 11, INK, "middle"))
     sheet.add(Label(18, 34 + height / 2, "share of time under 0.1", 11, INK, "middle", turned=True))
     return sheet
 
 
-def mistakes_figure(report: Mapping[str, Any]) -> Drawing:
-    """A bar for each oracle: its part of all errors, and thinner its part of all loss."""
+def errors_figure(report: Mapping[str, Any]) -> Drawing:
+    """Two bars for each oracle: its share of all errors, and below it, thinner, its share of all loss."""
     oracles = report["oracles"]
     sheet = Drawing(250 + _BARS + 110, 74 + _ROW * len(oracles) + 16, "errors by what would have fixed them")
     sheet.add(Label(20, 24, f"{report['errors']:,} errors of {report['characters']:,} characters", 12, bold=True))
@@ -58,7 +58,7 @@ def mistakes_figure(report: Mapping[str, Any]) -> Drawing:
 
 
 def distance_figure(report: Mapping[str, Any]) -> Drawing:
-    """For each kind of sign both losses by distance, with their standard errors."""
+    """For each kind of sign the losses of the model and of the n-gram by distance, with standard errors."""
     width, height, step = 420.0, 150.0, 218.0
     sheet = Drawing(62 + width + 130, 20 + step * max(len(report["kinds"]), 1), "loss at closing signs, by distance")
     for row, (kind, bins) in enumerate(report["kinds"].items()):

@@ -1,4 +1,4 @@
-"""Axes of a panel: a frame, ticks with their numbers, and the way from values to places on the sheet."""
+"""Axes of a plot: a frame, ticks with their labels, and the positions of values on the sheet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SMALL = 10.0
 
 @dataclass(frozen=True)
 class Axes:
-    """A panel with its upper left corner at ``left``, ``top``; values go from 0 to ``across`` and 0 to ``high``."""
+    """A plot with its upper left corner at ``left``, ``top``. Values go from 0 to ``across`` and from 0 to ``high``."""
 
     left: float
     top: float
@@ -23,17 +23,17 @@ class Axes:
     high: float = 1.0
 
     def x(self, value: float) -> float:
-        """Where a value stands from left to right."""
+        """The horizontal position of a value, in pixels."""
         return self.left + value / self.across * self.width
 
     def y(self, value: float) -> float:
-        """Where a value stands, the higher the larger."""
+        """The vertical position of a value, in pixels from the top."""
         return self.top + (1 - value / self.high) * self.height
 
     def draw(
         self, sheet: Drawing, title: str, ticks_x: Sequence[tuple[float, str]], ticks_y: Sequence[tuple[float, str]]
     ) -> None:
-        """The frame with ``title`` above it; a tick is a value and what is written there."""
+        """Add the frame, with ``title`` above it. A tick is a value and its label."""
         right, bottom = self.left + self.width, self.top + self.height
         for value, text in ticks_y:
             place = self.y(value)

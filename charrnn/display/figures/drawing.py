@@ -1,6 +1,6 @@
-"""A drawing: a size, a background and shapes, the later over the earlier.
+"""A drawing: a size, a background and shapes; later shapes cover earlier ones.
 
-Lengths are pixels of CSS (96 to the inch), y goes down, colours are (red, green, blue) from 0 to 255.
+Lengths are CSS pixels (96 to the inch), y goes down, colours are (red, green, blue) from 0 to 255.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from charrnn.display.palette import PAPER, RGB
 
 INK: RGB = (24, 24, 27)
 FAINT_INK: RGB = (92, 92, 100)
-ADVANCE = 0.602  # of a monospaced letter, in its size
+ADVANCE = 0.602  # width of a monospaced letter, relative to its size
 
 
 @dataclass(frozen=True)
 class Rectangle:
-    """A filled rectangle with its corner at x, y."""
+    """A filled rectangle with its upper left corner at x, y."""
 
     x: float
     y: float
@@ -26,7 +26,7 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class Circle:
-    """A filled disc around x, y; ``opacity`` 0 to 1."""
+    """A filled disc with its centre at x, y; ``opacity`` 0 to 1."""
 
     x: float
     y: float
@@ -37,7 +37,7 @@ class Circle:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through ``points`` (x, y), ``width`` wide; ``dashes`` are lengths on and off."""
+    """A line through ``points`` (x, y); ``dashes`` are lengths of strokes and gaps in turn."""
 
     points: Sequence[tuple[float, float]]
     stroke: RGB
@@ -47,10 +47,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Label:
-    """Words set in monospace with the baseline at y.
+    """A monospaced text with its baseline at y.
 
-    ``anchor`` says which part of them is at x: start, middle or end. ``turned`` writes upwards. With ``grid`` there is
-    one letter every so many pixels, whatever the font that is found.
+    ``anchor`` is the part of the text at x: start, middle or end. ``turned`` writes upwards. ``grid`` is the distance
+    in pixels from letter to letter; without it, the font of the viewer decides.
     """
 
     x: float
@@ -69,7 +69,7 @@ Shape = Rectangle | Circle | Line | Label
 
 @dataclass
 class Drawing:
-    """Shapes on a sheet of ``width`` times ``height``; ``title`` is told to those who cannot see it."""
+    """Shapes on a sheet of ``width`` times ``height``; screen readers read the ``title``."""
 
     width: float
     height: float
@@ -78,5 +78,5 @@ class Drawing:
     shapes: list[Shape] = field(default_factory=list)
 
     def add(self, *shapes: Shape) -> None:
-        """Put ``shapes`` on top."""
+        """Add ``shapes`` on top of the others."""
         self.shapes += shapes

@@ -1,4 +1,4 @@
-"""Drawings as PNG, by matplotlib: it brings a monospaced font of its own, so the picture is the same everywhere."""
+"""Drawings as PNG, by matplotlib, whose own monospaced font makes the picture the same on every machine."""
 
 import io
 import itertools
@@ -10,12 +10,12 @@ from charrnn.display.figures.drawing import ADVANCE, Circle, Drawing, Label, Rec
 from charrnn.display.sanitise import visible
 from charrnn.errors import ConfigError
 
-SCALE = 2  # pixels of the file to one of the drawing: sharp in print
-LARGEST = 32_000  # pixels of a side; the rasteriser ends at 65,536
+SCALE = 2  # pixels of the file for one pixel of the drawing, so that print is sharp
+LARGEST = 32_000  # pixels of a side; the rasteriser fails above 65,536
 
 
 def to_png(drawing: Drawing, scale: float = SCALE) -> bytes:
-    """The file's bytes. Letters that the font (DejaVu Sans Mono) has not are boxes.
+    """The bytes of the file. A letter that the font (DejaVu Sans Mono) lacks is shown as a box.
 
     Raises:
         ConfigError: matplotlib is not installed, or the picture would be too large.
@@ -42,7 +42,7 @@ def to_png(drawing: Drawing, scale: float = SCALE) -> bytes:
 
 
 def _patches(drawing: Drawing, pixels: float):
-    """matplotlib's shapes; letters of one colour that follow each other are one, or long texts would take minutes."""
+    """matplotlib's shapes. Labels of one colour in a row become one shape; otherwise a long text would take minutes."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
@@ -65,14 +65,14 @@ def _patch(shape: Shape, pixels: float):
     if isinstance(shape, Circle):
         look = {"facecolor": _rgb(shape.fill), "alpha": shape.opacity, "linewidth": 0}
         return patches.Circle((shape.x, shape.y), shape.radius, **look)
-    # matplotlib counts dashes in widths of the line.
+    # matplotlib measures dashes in line widths.
     style = (0, [length / shape.width for length in shape.dashes]) if shape.dashes else "-"
     points = zip(*shape.points, strict=True)
     return lines.Line2D(*points, color=_rgb(shape.stroke), linewidth=shape.width * pixels, linestyle=style)
 
 
 def _outlines(label: Label) -> list:
-    """The outlines of a label's letters where they stand."""
+    """The outlines of the letters of a label, in their places."""
     from matplotlib.transforms import Affine2D
 
     text = visible(label.text, "")
@@ -89,13 +89,13 @@ def _outlines(label: Label) -> list:
 
 @lru_cache(maxsize=4096)
 def _outline(letter: str, bold: bool):
-    """A letter's outline, 100 units to its size."""
+    """The outline of a letter of size 100."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
     font = FontProperties(family=["DejaVu Sans Mono", "DejaVu Sans"], weight="bold" if bold else "normal")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box is drawn for it
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # matplotlib draws a box
         return TextPath((0, 0), letter, size=100, prop=font, usetex=False)
 
 

@@ -1,4 +1,4 @@
-"""Drawings as SVG 1.1: text stays text, and nothing is loaded from anywhere."""
+"""Drawings as SVG 1.1: text stays text, and the file loads no other file."""
 
 from functools import singledispatch
 from xml.sax.saxutils import escape, quoteattr
@@ -11,7 +11,7 @@ FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 
 def to_svg(drawing: Drawing) -> str:
-    """The file's text, pure ASCII: other characters are written as references."""
+    """The text of the file, in ASCII; other characters become character references."""
     width, height = number(drawing.width), number(drawing.height)
     sheet = Rectangle(0, 0, drawing.width, drawing.height, drawing.background)
     head = element(
@@ -29,7 +29,7 @@ def to_svg(drawing: Drawing) -> str:
 
 
 def element(name: str, text: str | None = None, **attributes: str | float | None) -> str:
-    """One element with its attributes and text escaped; ``_`` in a name stands for ``-``, None leaves one out."""
+    """One element, with text and attributes escaped. ``_`` in a name means ``-``; an attribute of None is left out."""
     pairs = {key.replace("_", "-"): value for key, value in attributes.items() if value is not None}
     inside = "".join(
         f" {key}={quoteattr(value if isinstance(value, str) else number(value))}" for key, value in pairs.items()
@@ -38,12 +38,12 @@ def element(name: str, text: str | None = None, **attributes: str | float | None
 
 
 def number(value: float) -> str:
-    """Without more digits than are seen."""
+    """A number with at most two decimals, which is finer than the eye sees."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def colour(rgb: RGB) -> str:
-    """As ``#rrggbb``."""
+    """A colour as ``#rrggbb``."""
     return "#{:02x}{:02x}{:02x}".format(*rgb)
 
 
@@ -79,7 +79,7 @@ def _(shape: Line) -> str:
 
 @_shape.register
 def _(shape: Label) -> str:
-    # Line feeds and controls would be lost or not be XML.
+    # A viewer would drop line feeds, and XML does not allow other controls.
     text = visible(shape.text, "")
     if shape.grid:
         x: str = " ".join(number(shape.x + shape.grid * place) for place in range(len(text)))

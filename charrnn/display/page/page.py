@@ -1,7 +1,7 @@
-"""The page: its data in base64, eight bits a value, with the style and the scripts that show them.
+"""The HTML page of a read text: its data in base64, eight bits a value, with the style and the scripts.
 
-No text of the model or the corpus is ever markup: symbols travel as JSON in ASCII, the page puts them into text nodes,
-and a content security policy allows the page's own script and style by their hashes and nothing else.
+No text of a model or a corpus becomes markup: symbols are stored as JSON in ASCII, the scripts put them into text nodes
+only, and a content security policy allows nothing but the page's own script and style, by their hashes.
 """
 
 import base64
@@ -16,32 +16,23 @@ from string import Template
 import numpy as np
 
 from charrnn.display.figures.svg import colour
-from charrnn.display.palette import (
-    NEUTRAL,
-    PAPER,
-    PAPER_BLUE,
-    PAPER_ORANGE,
-    PAPER_TO_PLUM,
-    diverging,
-    foreground,
-    sequential,
-)
+from charrnn.display.palette import diverging, foreground, sequential
 from charrnn.display.sanitise import visible
 from charrnn.inspection.reading import UNIT_SIGNALS, CellReading, symbol_text
 
 SCRIPTS = ("data.js", "text.js", "panel.js", "controls.js")
 STEPS = 33  # colours of each scale
-BITS = 16  # steps to a bit of surprise
-UNKNOWN = 255  # no surprise is known
+BITS = 16  # steps for each bit of surprise
+UNKNOWN = 255  # the surprise is not known
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a page shows.
+    """The contents of a page.
 
-    ``title`` and ``subtitle`` head it; ``symbols`` are the model's, in the order of their ids; ``notes`` (K,) say
-    something of each cell of ``tracks``, or nothing; ``offset`` is where in the text it begins; ``by_surprise`` says
-    how it opens.
+    ``title`` and ``subtitle`` stand at its top. ``symbols`` are the model's symbols by id. ``tracks`` are the values of
+    K cells; ``notes`` (K,) has a short text for each of them, or "". ``offset`` is the position of the first character
+    in the whole text. With ``by_surprise`` the page opens coloured by surprise.
     """
 
     title: str
@@ -53,7 +44,7 @@ class Page:
     by_surprise: bool = False
 
     def html(self) -> str:
-        """The file's text, pure ASCII."""
+        """The text of the file, in ASCII."""
         style = _file("page.css") + _colours()
         script = "".join(map(_file, SCRIPTS))
         policy = (
@@ -71,7 +62,7 @@ class Page:
         return page.encode("ascii", "xmlcharrefreplace").decode()
 
     def _data(self) -> str:
-        """Data blocks, which browsers do not run."""
+        """The data, in script elements of types that browsers do not run."""
         tracks, wide = self.tracks, len(self.symbols) > 256
         kind = "<u2" if wide else "u1"
         symbols = [symbol_text(symbol) for symbol in self.symbols]
@@ -106,18 +97,18 @@ class Page:
 
 
 def eight_bits(values: np.ndarray, unit: bool) -> np.ndarray:
-    """Values from -1 to 1 as int8 of 1/127, or from 0 to 1 as uint8 of 1/255."""
+    """Values from -1 to 1 as int8 in steps of 1/127; with ``unit``, values from 0 to 1 as uint8 in steps of 1/255."""
     return np.rint(values * 255).astype(np.uint8) if unit else np.rint(values * 127).astype(np.int8)
 
 
 def eight_bits_of_surprise(bits: np.ndarray) -> np.ndarray:
-    """Surprise in sixteenths of a bit, at most 254; 255 where it is not known."""
+    """Surprise as uint8 in sixteenths of a bit, at most 254; 255 where it is not known."""
     steps = np.minimum(np.rint(np.nan_to_num(bits) * BITS), UNKNOWN - 1)
     return np.where(np.isnan(bits), UNKNOWN, steps).astype(np.uint8)
 
 
 def _json(value: object) -> str:
-    """JSON in which no markup can begin."""
+    """JSON without the characters that begin markup."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -131,16 +122,10 @@ def _hash(text: str) -> str:
 
 
 def _colours() -> str:
-    """A class for every step of the diverging (d) and the sequential scale (s), by day and by night."""
-    half = STEPS // 2 + 1
-    scales = {
-        ("light", "d"): diverging(half, PAPER, PAPER_BLUE, PAPER_ORANGE),
-        ("light", "s"): sequential(STEPS, PAPER_TO_PLUM),
-        ("dark", "d"): diverging(half, NEUTRAL),
-        ("dark", "s"): sequential(STEPS),
-    }
+    """A CSS class for every step of the diverging (d) and the sequential scale (s), in the light and the dark theme."""
     return "".join(
         f'[data-theme="{theme}"] .{letter}{step}{{background:{colour(rgb)};color:{colour(foreground(rgb))}}}\n'
-        for (theme, letter), colours in scales.items()
-        for step, rgb in enumerate(colours)
+        for theme in ("light", "dark")
+        for letter, scale, steps in (("d", diverging, STEPS // 2 + 1), ("s", sequential, STEPS))
+        for step, rgb in enumerate(scale(steps, theme == "dark"))
     )

@@ -1,4 +1,4 @@
-"""Cells above each other over the same stretch of text."""
+"""Several model cells, one row each, over the same stretch of text."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,14 @@ import numpy as np
 from rich.text import Text
 
 from charrnn.display.terminal.colours import DIVERGING, Depth, Scale
-from charrnn.display.terminal.heatmap import heat_text
+from charrnn.display.terminal.heatmap import labelled_rows, room_beside
 
-LABEL = 15  # cells of the terminal left of the text
-LEAST = 20  # and right of it, however narrow the terminal
+LABEL = 15  # terminal columns left of the text
 
 
 def stretch_width(width: int) -> int:
-    """How many characters of text a row has in a terminal ``width`` cells wide."""
-    return max(width - LABEL, LEAST)
+    """How many characters of text a row has in a terminal ``width`` columns wide."""
+    return room_beside(LABEL, width)
 
 
 def gallery_rows(
@@ -29,16 +28,12 @@ def gallery_rows(
     depth: Depth = Depth.TRUECOLOUR,
     head: str = " cell   score",
 ) -> list[Text]:
-    """A ``head`` with ``title``, and for every cell its name, its score and ``text`` coloured by its ``values`` (n,).
+    """A line of ``head`` and ``title``, then for each cell its name, score, and ``text`` in its colours.
 
-    Line feeds and tabs are shown in one cell of the terminal. Without colour the text stands once above the rows.
+    ``text`` has n characters, and ``values`` an array (n,) for each cell.
     """
-    flat = text.replace("\n", "↵").replace("\t", "→")
-    lines = [Text(f"{head:<{LABEL}}{title}", style="dim")]
-    for number, (name, score, of_cell) in enumerate(zip(names, scores, values, strict=True)):
-        row = heat_text(flat, of_cell, scale, width=stretch_width(width), depth=depth)
-        if depth == Depth.NONE and number == 0:
-            lines.append(Text.assemble(" " * LABEL, row[0]))
-        label = f"{name:>7} {score:.3f}".ljust(LABEL)
-        lines.append(Text.assemble((label, "bold" if number == 0 else ""), row[depth == Depth.NONE]))
-    return lines
+    rows = [
+        (f"{name:>7} {score:.3f}", "" if number else "bold", scale, of_cell)
+        for number, (name, score, of_cell) in enumerate(zip(names, scores, values, strict=True))
+    ]
+    return labelled_rows(text, title, head, rows, LABEL, width=width, depth=depth)

@@ -1,4 +1,4 @@
-"""What a model expects after each character of a text: rows of guesses beneath it, the likeliest first."""
+"""The model's predictions after each character of a text: rows of guesses under the text, the likeliest first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from rich.style import Style
 from rich.text import Text
 
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, Scale
-from charrnn.display.terminal.heatmap import legend
-from charrnn.display.terminal.text_width import glyph, text_width
+from charrnn.display.terminal.heatmap import coloured, legend
+from charrnn.display.terminal.text_width import glyph, pad, text_width
 
 SPACE = "␣"
 
@@ -19,12 +19,12 @@ _SHOWN_FROM = 0.05
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One character of the text and what stands beneath it."""
+    """The character at ``position`` of the text, with its guesses under it, in ``width`` terminal columns."""
 
     position: int
     shown: str
     guesses: tuple[str, ...]
-    cells: int
+    width: int
 
 
 def prediction_rows(
@@ -37,35 +37,44 @@ def prediction_rows(
     width: int = 80,
     depth: Depth = Depth.TRUECOLOUR,
 ) -> list[Text]:
-    """Blocks of lines: the text, and under each character the guesses for the one that comes *next*.
+    """Blocks of lines: the text, and under each character the guesses for the character *after* it.
 
-    ``guesses`` (n, k) are characters and ``probabilities`` (n, k) theirs, the likeliest first. A guess stands
-    on the colour of its probability; one that comes true is bold and underlined. With ``values`` (n,) the
-    text itself is coloured. Spaces among the guesses are ␣, line feeds ↵. A block ends at a line feed or
-    at ``width`` cells, an empty line parts the blocks.
+    ``guesses`` (n, k) are characters and ``probabilities`` (n, k) their probabilities, the likeliest first. A guess has
+    the colour of its probability; a correct guess is bold and underlined. With ``values`` (n,) the text itself is
+    coloured. Spaces among the guesses are shown as ␣, line feeds as ↵. A block ends at a line feed or at ``width``; an
+    empty line separates blocks.
 
-    Without colour, the line under the text tells the probability of the first guess in tenths (a digit; blank
-    below 0.1), and only guesses of 0.05 and more are shown.
+    Without colours, the line under the text gives the probability of the first guess in tenths (a digit, blank below
+    0.1), and only guesses of 0.05 and more are shown.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     if len(guesses) != len(text) or probabilities.shape[:1] != (len(text),):
         raise ValueError(f"{len(text)} characters need as many rows of guesses and probabilities")
     lines: list[Text] = []
     for block in _blocks(text, guesses, width):
+        positions = [column.position for column in block]
+        own = None if values is None else np.asarray(values)[positions]
+        glyphs = [pad(column.shown, column.width) for column in block]
         if lines:
             lines.append(Text())
-        lines.append(_text_line(block, values, scale, depth))
-        if depth == Depth.NONE:
-            if values is not None:
-                lines.append(_symbols(block, values, scale))
-            lines += _plain_rows(block, probabilities)
+        if own is None or depth == Depth.NONE:
+            lines.append(Text("".join(glyphs), style="bold"))
         else:
-            lines += _coloured_rows(block, text, guesses, probabilities, depth)
+            lines.append(coloured(glyphs, scale.styles(own, depth)))
+        if depth != Depth.NONE:
+            following = [text[position + 1 : position + 2] for position in positions]
+            correct = [[guess == true for guess in guesses[n]] for n, true in zip(positions, following, strict=True)]
+            lines += _coloured_rows(block, probabilities[positions], correct, depth)
+            continue
+        if own is not None:
+            symbols = zip(scale.symbols_for(own), block, strict=True)
+            lines.append(Text("".join(symbol * column.width for symbol, column in symbols).rstrip()))
+        lines += _plain_rows(block, probabilities[positions])
     return lines
 
 
 def prediction_legend(depth: Depth = Depth.TRUECOLOUR) -> Text:
-    """What the rows beneath a text mean, in one line."""
+    """The meaning of the rows under a text, in one line."""
     if depth == Depth.NONE:
         return Text("digits: probability of the first guess in tenths; beneath: guesses of 0.05 and more")
     line = Text("guesses for the next character, probability ", style="dim")
@@ -73,84 +82,49 @@ def prediction_legend(depth: Depth = Depth.TRUECOLOUR) -> Text:
 
 
 def _blocks(text: str, guesses: Sequence[Sequence[str]], width: int) -> list[list[_Column]]:
-    blocks: list[list[_Column]] = []
-    block: list[_Column] = []
+    blocks: list[list[_Column]] = [[]]
     used = 0
     for position, character in enumerate(text):
         shown = glyph(character)
         row = tuple(glyph(str(guess), SPACE) for guess in guesses[position])
-        # A wide guess widens its column: everything stays under its character.
+        # A wide guess widens the column of its character, so that all guesses stay under it.
         column = _Column(position, shown, row, max(map(text_width, (shown, *row))))
-        if block and used + column.cells > width:
-            blocks.append(block)
-            block, used = [], 0
-        block.append(column)
-        used += column.cells
+        if blocks[-1] and used + column.width > width:
+            blocks.append([])
+            used = 0
+        blocks[-1].append(column)
+        used += column.width
         if character == "\n":
-            blocks.append(block)
-            block, used = [], 0
-    return [*blocks, block] if block else blocks
-
-
-def _text_line(block: list[_Column], values: np.ndarray | None, scale: Scale, depth: Depth) -> Text:
-    glyphs = [_filled(column.shown, column.cells) for column in block]
-    if values is None or depth == Depth.NONE:
-        return Text("".join(glyphs), style="bold")
-    styles = scale.styles(np.asarray(values)[[column.position for column in block]], depth)
-    return Text.assemble(*zip(glyphs, styles, strict=True))
+            blocks.append([])
+            used = 0
+    return blocks if blocks[-1] else blocks[:-1]
 
 
 def _coloured_rows(
-    block: list[_Column],
-    text: str,
-    guesses: Sequence[Sequence[str]],
-    probabilities: np.ndarray,
-    depth: Depth,
+    block: list[_Column], probabilities: np.ndarray, correct: Sequence[Sequence[bool]], depth: Depth
 ) -> list[Text]:
-    positions = [column.position for column in block]
-    following = [text[position + 1 : position + 2] for position in positions]
     rows = []
-    for rank in range(probabilities.shape[1]):
-        chances = probabilities[positions, rank]
+    for rank, chances in enumerate(probabilities.T):
         vivid, faint = SEQUENTIAL.styles(chances, depth), SEQUENTIAL.styles(chances, depth, faint=True)
         row = Text()
         for place, column in enumerate(block):
             style = faint[place] if chances[place] < _FAINT_BELOW else vivid[place]
-            if guesses[column.position][rank] == following[place]:
+            if correct[place][rank]:
                 style = vivid[place] + Style(bold=True, underline=True)
-            row.append(column.guesses[rank], style=style)
-            fill = column.cells - text_width(column.guesses[rank])
-            row.append(" " * fill, style=vivid[place])
+            guess = column.guesses[rank]
+            row.append(guess, style=style).append(" " * (column.width - text_width(guess)), style=vivid[place])
         rows.append(row)
     return rows
 
 
-def _symbols(block: list[_Column], values: np.ndarray, scale: Scale) -> Text:
-    """Without colour: what the text's own colours would say."""
-    symbols = scale.symbols_for(np.asarray(values)[[column.position for column in block]])
-    cells = [symbol * column.cells for symbol, column in zip(symbols, block, strict=True)]
-    return Text("".join(cells).rstrip())
-
-
 def _plain_rows(block: list[_Column], probabilities: np.ndarray) -> list[Text]:
-    first = probabilities[[column.position for column in block], 0]
-    tenths = np.clip(np.floor(np.nan_to_num(first) * 10 + 1e-9), 0, 9).astype(int)
-    digits = [_filled(str(tenth) if tenth else "", column.cells) for tenth, column in zip(tenths, block, strict=True)]
-    rows = ["".join(digits)]
-    for rank in range(probabilities.shape[1]):
-        row = [
-            _filled(
-                column.guesses[rank] if probabilities[column.position, rank] >= _SHOWN_FROM else "",
-                column.cells,
-            )
-            for column in block
-        ]
-        rows.append("".join(row))
-    rows = [row.rstrip() for row in rows]
+    tenths = np.clip(np.floor(np.nan_to_num(probabilities[:, 0]) * 10 + 1e-9), 0, 9).astype(int)
+    digits = [pad(str(tenth) if tenth else "", column.width) for tenth, column in zip(tenths, block, strict=True)]
+    rows = ["".join(digits).rstrip()]
+    for rank, chances in enumerate(probabilities.T):
+        columns = zip(block, chances, strict=True)
+        row = [pad(each.guesses[rank] if p >= _SHOWN_FROM else "", each.width) for each, p in columns]
+        rows.append("".join(row).rstrip())
     while len(rows) > 1 and not rows[-1]:
         rows.pop()
     return [Text(row) for row in rows]
-
-
-def _filled(shown: str, cells: int) -> str:
-    return shown + " " * (cells - text_width(shown))

@@ -1,4 +1,4 @@
-"""How well a text was predicted, beside what simpler models make of it, and how much of what is written was copied.
+"""How well a model predicts a text, beside simpler models, and how much of its own text is copied.
 
 It lays out the objects that ``evaluate``, ``baselines`` and ``novelty`` write with ``--json``; docs/COMMANDS.md names
 their fields.
@@ -15,7 +15,7 @@ PARTS = {"train": "the training part", "validation": "the validation part", "tes
 
 
 def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
-    """All that a report has, one table below the other."""
+    """The scores, then a table for each other part that the report has."""
     lines = key_values(
         [
             ("loss", f"{report['loss']:.4f} nats per character"),
@@ -24,19 +24,16 @@ def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
             ("characters", f"{report['characters']:,} ({PARTS[report['part']]})"),
         ]
     )
-    for name, lay_out in (("online", _online), ("baselines", _baselines), ("novelty", _novelty)):
+    for name, part_lines in (("online", _online), ("baselines", _baselines), ("novelty", _novelty)):
         if name in report:
-            lines += [Text(), *lay_out(report, width)]
+            lines += [Text(), *part_lines(report, width)]
     return lines
 
 
 def _online(report: Mapping[str, Any], width: int) -> list[Text]:
     online = report["online"]
     how = f"lr {online['lr']:g}, {online['steps']} characters a segment, decay {online['decay']:g}"
-    rows = [
-        ("as it was", report["loss"], report["bpc"], ""),
-        ("learning on", online["loss"], online["bpc"], how),
-    ]
+    rows = [("as it was", report["loss"], report["bpc"], ""), ("learning on", online["loss"], online["bpc"], how)]
     return table(("the model", "nats", "bits/char", ""), rows, width)
 
 
@@ -76,5 +73,5 @@ def _novelty(report: Mapping[str, Any], width: int) -> list[Text]:
 
 
 def _percent(share: float | None) -> str:
-    """A share to a hundredth of a percent, its points below each other."""
+    """A share to a hundredth of a percent, of constant width, so that decimal points are aligned."""
     return f"{100 * share:6.2f} %" if share is not None else "–"

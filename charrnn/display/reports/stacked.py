@@ -1,4 +1,4 @@
-"""A text, and under each of its lines a row for every cell: what several cells do at once."""
+"""A text with a row for each of several model cells under each of its lines."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,14 @@ import numpy as np
 from rich.text import Text
 
 from charrnn.display.terminal.colours import DIVERGING, Depth, Scale
-from charrnn.display.terminal.heatmap import breaks, heat_text
+from charrnn.display.terminal.heatmap import heat_row, room_beside, text_rows
 
 _GAP = 2
-_LEAST = 20  # cells of the terminal for text, however narrow it is
 
 
 def text_room(names: Sequence[str], width: int) -> int:
-    """How many cells of the terminal are left for text beside the names of cells."""
-    return max(width - _margin(names), _LEAST)
+    """How many terminal columns remain for text beside the names of cells."""
+    return room_beside(_margin(names), width)
 
 
 def stacked_rows(
@@ -26,24 +25,22 @@ def stacked_rows(
     scale: Scale = DIVERGING,
     depth: Depth = Depth.TRUECOLOUR,
 ) -> list[list[Text]]:
-    """Blocks of lines, one for each line of the text as it breaks: the text, then a row for each cell.
+    """A block of lines for each row of the text as it wraps: the text, then a line for each cell.
 
-    ``values`` (n, K) are those of the cells ``names`` at each of the n characters. A row repeats the text in the
-    colours of its cell, so that a character is read where it is judged; without colour it has symbols instead.
+    ``values`` (n, K) has a column for each of the K cells in ``names``. The line of a cell repeats the text in its
+    colours, so a character and its value are read in one place; without colours it has symbols instead.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.shape != (len(text), len(names)):
         raise ValueError(f"{len(text)} characters of {len(names)} cells need values of that shape, not {values.shape}")
-    room, margin = text_room(names, width), _margin(names)
-    look = {"scale": scale, "width": room, "depth": depth}
-    blocks, start = [], 0
-    for stop in breaks(text, room):
-        rows = [heat_text(text[start:stop], column, **look) for column in values[start:stop].T]
-        labels = [name.rjust(margin - _GAP).ljust(margin) for name in names]
-        block = [Text.assemble(" " * margin, (rows[0][0].plain, "bold"))]
-        block += [Text.assemble((label, "dim"), row[-1]) for label, row in zip(labels, rows, strict=True)]
+    margin = _margin(names)
+    blocks = []
+    for row in text_rows(text, text_room(names, width)):
+        cells = [heat_row(row, column, scale, depth) for column in values.T]
+        block = [Text.assemble(" " * margin, (cells[0][0].plain, "bold"))]
+        for name, lines in zip(names, cells, strict=True):
+            block.append(Text.assemble((name.rjust(margin - _GAP).ljust(margin), "dim"), lines[-1]))
         blocks.append(block)
-        start = stop
     return blocks
 
 

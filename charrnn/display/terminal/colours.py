@@ -1,14 +1,12 @@
-"""Colour scales for numbers, on terminals of every kind.
+"""Colour scales for numbers, on terminals with any number of colours.
 
-Both scales begin in a near-black, so that what is far from zero glows, and carry their own background and
-foreground: they look the same on dark and on light terminals. Four depths are served. Each has its own table;
-the coarser ones are chosen by hand rather than rounded, since rounding does not keep the order of luminance.
-
-How the colours are mixed is in :mod:`charrnn.display.palette`.
+Both scales begin near black, so a value far from zero is bright. A style sets background and foreground, so it looks
+the same on dark and on light terminals. Each of the four depths has its own table of colours: the coarse tables are
+chosen by hand, because rounding the fine one would not keep the order of luminance. :mod:`charrnn.display.palette`
+mixes the colours.
 """
 
 import enum
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,9 +17,14 @@ from rich.style import Style
 
 from charrnn.display.palette import RGB, diverging, foreground, sequential
 
+# Accents of equal luminance, halfway between black and white: legible on dark and on light terminals.
+BLUE = "#3d8fe0"
+ORANGE = "#d9701f"
+GREEN = "#2f9e5f"
+
 
 class Depth(enum.IntEnum):
-    """How many colours a terminal has; NONE asks for the form by symbols."""
+    """How many colours a terminal has; with NONE, symbols stand for the values."""
 
     NONE = 0
     ANSI16 = 16
@@ -33,9 +36,9 @@ class Depth(enum.IntEnum):
 class Scale:
     """Colours and symbols for values from ``low`` (-1 or 0) to 1.
 
-    ``colours`` are backgrounds for true colour, ``cube`` for 256 colours, ``basic`` pairs of background and
-    foreground for 16 (None: the terminal's own), ``symbols`` stand for them where there is no colour.
-    All have an odd number of steps, so that zero of a diverging scale is a step of its own.
+    ``colours`` are backgrounds for true colour. ``cube`` are backgrounds from the table of 256 colours. ``basic`` are
+    pairs of background and foreground for 16 colours; None means the terminal's own colours. ``symbols`` stand for the
+    values where there is no colour. Each has an odd number of steps, so that zero of a diverging scale has a step.
     """
 
     name: str
@@ -46,16 +49,16 @@ class Scale:
     symbols: str
 
     def levels(self, values: Sequence[float] | np.ndarray, steps: int) -> np.ndarray:
-        """The step, 0 to ``steps`` - 1, of each value. Values outside are clipped, NaN counts as 0."""
+        """The step of each value, 0 to ``steps`` - 1. Values out of range are clipped; NaN counts as 0."""
         filled = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0, posinf=1.0, neginf=self.low)
         unit = (np.clip(filled, self.low, 1.0) - self.low) / (1.0 - self.low)
-        # Half away from zero, not half to even: +v and -v take steps of the same size.
+        # Round half away from zero, not half to even: +v and -v then lie equally far from the middle step.
         centre = (steps - 1) / 2 if self.low < 0 else 0.0
         offset = unit * (steps - 1) - centre
         return (centre + np.sign(offset) * np.floor(np.abs(offset) + 0.5)).astype(int)
 
     def styles(self, values: Sequence[float] | np.ndarray, depth: Depth, faint: bool = False) -> list[Style]:
-        """A style for each value; ``faint`` asks for the least readable foreground that still is."""
+        """A style for each value. With ``faint`` the text has the lowest contrast that is still readable."""
         steps = {Depth.NONE: 1, Depth.ANSI16: len(self.basic), Depth.ANSI256: len(self.cube)}
         levels = self.levels(values, steps.get(depth, len(self.colours)))
         return [_style(self.name, depth, int(level), faint) for level in levels.ravel()]
@@ -63,6 +66,10 @@ class Scale:
     def symbols_for(self, values: Sequence[float] | np.ndarray) -> str:
         """A symbol for each value."""
         return "".join(self.symbols[level] for level in self.levels(values, len(self.symbols)).ravel())
+
+    def ramp(self, steps: int) -> np.ndarray:
+        """Values (steps,) from one end of the scale to the other, for a legend."""
+        return np.linspace(self.low, 1.0, steps)
 
 
 @lru_cache(maxsize=1024)
@@ -82,7 +89,7 @@ def _style(name: str, depth: Depth, level: int, faint: bool) -> Style:
 
 
 def cube_rgb(number: int) -> RGB:
-    """The colour of the 256-colour table's ``number``, 16 to 255; those below depend on the user's theme."""
+    """The colour of ``number``, 16 to 255, in the table of 256 colours. Colours 0 to 15 depend on the user's theme."""
     if number >= 232:
         return (8 + 10 * (number - 232),) * 3
     levels = (0, 95, 135, 175, 215, 255)
@@ -100,7 +107,7 @@ DIVERGING = Scale(
     colours=diverging(33),
     cube=(39, 32, 25, 19, 234, 52, 94, 166, 208),
     basic=((4, 15), (14, 0), None, (11, 0), (1, 15)),
-    # Low dots and minus signs against high ticks and plus signs: the sign is seen, more ink is more.
+    # Low dots and minus signs are negative, high ticks and plus signs positive; more ink is further from zero.
     symbols="=-:. '\"+#",
 )
 SEQUENTIAL = Scale(
@@ -112,13 +119,3 @@ SEQUENTIAL = Scale(
     symbols=" .:-=+*#@",
 )
 SCALES = {scale.name: scale for scale in (DIVERGING, SEQUENTIAL)}
-
-
-def ramp(scale: Scale, steps: int) -> np.ndarray:
-    """Values (steps,) from one end of ``scale`` to the other, for legends."""
-    return np.linspace(scale.low, 1.0, steps)
-
-
-def runs(styles: Sequence[Style]) -> list[tuple[Style, int]]:
-    """Neighbours of the same style counted together: fewer escape codes for a long text."""
-    return [(style, len(list(group))) for style, group in itertools.groupby(styles)]

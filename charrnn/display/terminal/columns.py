@@ -1,20 +1,21 @@
-"""Several texts beside each other, to be compared."""
+"""Texts as they are: side by side in columns, for comparison, or behind a bar."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
 
 from rich.text import Text
 
+from charrnn.display.terminal.colours import ORANGE
 from charrnn.display.terminal.text_width import clip, pad, wrap
 
 LEAST = 24
-"""Narrower columns than this cannot be read; the texts follow one another instead."""
+"""Below this width a column is unreadable, and the texts follow one another instead."""
 
 _GAP = " │ "
 
 
 def side_by_side(titles: Sequence[str], texts: Sequence[str], width: int) -> list[Text]:
-    """Untrusted ``texts`` in columns under their ``titles``, each wrapped to its column's width."""
+    """Untrusted ``texts`` in columns under their ``titles``, each wrapped to the width of its column."""
     if len(titles) != len(texts):
         raise ValueError(f"{len(titles)} titles for {len(texts)} texts")
     if not texts:
@@ -22,22 +23,18 @@ def side_by_side(titles: Sequence[str], texts: Sequence[str], width: int) -> lis
     size = (width - len(_GAP) * (len(texts) - 1)) // len(texts)
     if len(texts) == 1 or size < LEAST:
         return _one_after_another(titles, texts, width)
-    wrapped = [wrap(text.rstrip("\n"), size) for text in texts]
     lines = [
-        _line([pad(clip(title, size), size) for title in titles], "bold"),
+        _line([clip(title, size) for title in titles], size, "bold"),
         Text("─┼─".join("─" * size for _ in titles), style="dim"),
     ]
-    for row in zip_longest(*wrapped, fillvalue=""):
-        lines.append(_line([pad(cell, size) for cell in row], ""))
-    return lines
+    wrapped = [wrap(text.rstrip("\n"), size) for text in texts]
+    return lines + [_line(row, size) for row in zip_longest(*wrapped, fillvalue="")]
 
 
-def _line(row: list[str], style: str) -> Text:
+def _line(row: Sequence[str], size: int, style: str | None = None) -> Text:
     line = Text()
-    for place, cell in enumerate(row):
-        if place:
-            line.append(_GAP, style="dim")
-        line.append(cell, style=style or None)
+    for place, text in enumerate(row):
+        line.append(_GAP if place else "", style="dim").append(pad(text, size), style=style)
     line.rstrip()
     return line
 
@@ -45,9 +42,12 @@ def _line(row: list[str], style: str) -> Text:
 def _one_after_another(titles: Sequence[str], texts: Sequence[str], width: int) -> list[Text]:
     lines: list[Text] = []
     for title, text in zip(titles, texts, strict=True):
-        if lines:
-            lines.append(Text())
-        shown = clip(title, width)
-        lines += [Text(shown, style="bold"), Text("─" * width, style="dim")]
-        lines += [Text(line) for line in wrap(text.rstrip("\n"), width)]
+        shown = [Text(clip(title, width), style="bold"), Text("─" * width, style="dim")]
+        shown += [Text(line) for line in wrap(text.rstrip("\n"), width)]
+        lines += [Text(), *shown] if lines else shown
     return lines
+
+
+def quoted_lines(text: str, width: int, most: int) -> list[Text]:
+    """At most ``most`` lines of an untrusted ``text``, each behind a bar."""
+    return [Text.assemble((" ▏ ", ORANGE), line) for line in wrap(text.strip("\n"), width - 3, most)]

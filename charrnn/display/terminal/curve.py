@@ -1,21 +1,21 @@
-"""The loss drawn in a terminal: braille dots (2 x 4 in a cell) for training, marks for validation."""
+"""Curves in a terminal: the losses of a run, drawn with braille dots (2 x 4 a character) and marks."""
 
 import itertools
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from rich.text import Text
 
-# Accents of equal luminance, halfway between black and white: legible on dark and on light terminals.
-BLUE = "#3d8fe0"
-ORANGE = "#d9701f"
+from charrnn.display.terminal.colours import BLUE, ORANGE
 
 LABELS = 7
-"""Cells taken by the vertical axis and its labels, left of the plot."""
+"""Terminal columns left of a plot, taken by the vertical axis and its labels."""
 
 _ZOOMS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-# The part of the shown line whose heights do not count for the vertical axis: losses fall fast at first.
-_FIRST_MOMENTS = 0.08
+# Losses fall fast at first: this part of the line, at its left end, does not count for the range of the vertical axis.
+_FIRST_PART = 0.08
+# The bit of each dot in the code of a braille character.
 _DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 
 
@@ -29,7 +29,7 @@ class Series:
         self._each = 1
 
     def add(self, progress: float, value: float) -> None:
-        """Append a point. One that is not finite is left out."""
+        """Append a point. A point that is not finite is left out."""
         if not (math.isfinite(progress) and math.isfinite(value)):
             return
         last = self._used - 1
@@ -50,7 +50,7 @@ class Series:
         self._each *= 2
 
     def points(self) -> np.ndarray:
-        """The points (n, 2) of progress and value, each the mean of what was merged into it."""
+        """The points (n, 2) of progress and value; each is the mean of the points merged into it."""
         return self._sums[: self._used] / self._counts[: self._used, None]
 
 
@@ -64,7 +64,7 @@ class Curve:
         self.validation = Series(256)
 
     def add(self, progress: float, value: float) -> None:
-        """Add a training loss, smoothed by the caller."""
+        """Add a training loss, which the caller has smoothed."""
         self.progress = max(self.progress, progress)
         self.training.add(progress, value)
 
@@ -73,41 +73,32 @@ class Curve:
         self.validation.add(self.progress, value)
 
     def lines(self, width: int, height: int, margin: int = 0) -> list[Text]:
-        """``height`` rows of plot and one of axis, ``width`` cells wide with their labels.
+        """``height`` rows of plot and one of axis, ``width`` columns wide with their labels.
 
-        While less than half of the run is done, the horizontal axis is zoomed to the part that is (1/16, 1/8,
-        1/4, 1/2); its end is written there. The vertical axis spans what came after the first moments. In a
-        ``margin`` of that many cells at the right, the ends of both series are named.
+        Until half of the run is done, the horizontal axis shows only its first 1/16, 1/8, 1/4 or 1/2 and says where it
+        ends. The vertical axis ignores the first losses. In a ``margin`` of that many columns at the right, each series
+        is named beside its end.
         """
-        zoom = self._zoom()
+        done = (self.progress - self.start) / max(1.0 - self.start, 1e-9)
+        zoom = next((zoom for zoom in _ZOOMS if done <= zoom), 1.0)
         end = self.start + (1.0 - self.start) * zoom
         columns = max(width - LABELS - margin, 4)
         line = _dot_columns(self.training.points(), self.start, end, columns * 2)
         marks = self.validation.points()
         low, high = _span(line, marks[:, 1])
-        ticks = ticks_of(low, high, height)
 
-        cells = draw_line(line, low, high, height)
-        styles = np.full(cells.shape, BLUE, dtype=object)
+        glyphs = draw_line(line, low, high, height)
+        styles = np.full(glyphs.shape, BLUE, dtype=object)
         for progress, value in marks:
             row = row_of(value, low, high, height)
             if row is not None:
                 column = math.floor((progress - self.start) / (end - self.start) * columns)
                 column = min(max(column, 0), columns - 1)
-                cells[row, column], styles[row, column] = "●", ORANGE
+                glyphs[row, column], styles[row, column] = "●", ORANGE
+        rows = plot_rows(glyphs, styles, ticks_of(low, high, height))
+        for row, name in (self._names(low, high, height) if margin else {}).items():
+            rows[row].append(" ").append(*name)
 
-        names = self._names(low, high, height) if margin else {}
-        rows = []
-        for row in range(height):
-            text = Text(f"{ticks.get(row, ''):>{LABELS - 2}} ")
-            text.append("┤" if row in ticks else "│")
-            text.stylize("dim")
-            styled = zip(styles[row], cells[row], strict=True)
-            for style, group in itertools.groupby(styled, key=lambda pair: pair[0]):
-                text.append("".join(cell for _, cell in group), style=style)
-            if row in names:
-                text.append(" ").append(*names[row])
-            rows.append(text)
         label = f" {end * 100:.3g} %" if zoom < 1 else ""
         if label and columns >= 40:
             label += " of the run"
@@ -116,12 +107,8 @@ class Curve:
         axis = " " * (LABELS - 1) + "└" + "─" * (columns - len(label)) + label
         return [*rows, Text(axis, style="dim")]
 
-    def _zoom(self) -> float:
-        done = (self.progress - self.start) / max(1.0 - self.start, 1e-9)
-        return next((zoom for zoom in _ZOOMS if done <= zoom), 1.0)
-
     def _names(self, low: float, high: float, height: int) -> dict[int, tuple[str, str]]:
-        """What to write beside which row: each series at the height of its end, on a row of its own."""
+        """The name and style of each series by row: beside the end of the series, and no two on one row."""
         names: dict[int, tuple[str, str]] = {}
         for series, name, style in (
             (self.training.points(), "training", BLUE),
@@ -130,7 +117,7 @@ class Curve:
             if len(series):
                 value = min(max(series[-1, 1], low), high)
                 row = row_of(value, low, high, height) or 0
-                # Validation is nearly always the higher loss, so it steps up where there is room.
+                # Validation loss is nearly always the higher one, so its name moves up where there is room.
                 while row in names:
                     row = row - 1 if row > 0 else height - 1
                 names[row] = (name, style)
@@ -138,7 +125,7 @@ class Curve:
 
 
 def _dot_columns(points: np.ndarray, start: float, end: float, count: int) -> np.ndarray:
-    """The line's height at each of ``count`` columns of dots; NaN where there is no line."""
+    """The value (count,) of the line at each column of dots; NaN where there is no line."""
     line = np.full(count, np.nan)
     if len(points):
         place = np.clip((points[:, 0] - start) / (end - start) * count, 0, count - 1).astype(int)
@@ -150,9 +137,9 @@ def _dot_columns(points: np.ndarray, start: float, end: float, count: int) -> np
 
 
 def _span(line: np.ndarray, marks: np.ndarray) -> tuple[float, float]:
-    """Lower and upper end of the vertical axis. The first moments and rare spikes may leave it at the top."""
+    """Lower and upper end of the vertical axis. The first losses and rare spikes may be above it."""
     drawn = line[np.isfinite(line)]
-    settled = drawn[int(len(drawn) * _FIRST_MOMENTS) :]
+    settled = drawn[int(len(drawn) * _FIRST_PART) :]
     values = np.concatenate([settled, marks])
     if len(values) == 0:
         return 0.0, 1.0
@@ -163,13 +150,13 @@ def _span(line: np.ndarray, marks: np.ndarray) -> tuple[float, float]:
 
 
 def row_of(value: float, low: float, high: float, height: int) -> int | None:
-    """Which of ``height`` rows, 0 the highest, a value from ``low`` to ``high`` is in; None outside."""
+    """The row, 0 (the highest) to ``height`` - 1, of a value on an axis from ``low`` to ``high``; None off the axis."""
     row = math.floor((high - value) / (high - low) * height)
     return row if 0 <= row < height else None
 
 
 def ticks_of(low: float, high: float, height: int) -> dict[int, str]:
-    """Labels of round numbers by row, one for every two rows at most."""
+    """Labels of round numbers by row, at most one for every two rows."""
     rough = (high - low) / max(height / 2, 1)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
@@ -179,19 +166,33 @@ def ticks_of(low: float, high: float, height: int) -> dict[int, str]:
         row = row_of(number * step, low, high, height)
         if row is not None:
             label = f"{number * step:.{digits}f}"
-            ticks[row] = label if len(label) <= LABELS - 2 else f"{number * step:.0e}"
+            ticks[row] = f"{label} " if len(label) <= LABELS - 2 else f"{number * step:.0e} "
     return ticks
 
 
+def plot_rows(glyphs: np.ndarray, styles: np.ndarray, ticks: Mapping[int, str], margin: int = LABELS) -> list[Text]:
+    """A line for each row of ``glyphs`` (height, columns) in their ``styles``, right of the vertical axis.
+
+    The axis has labels by row, ``ticks``, and takes ``margin`` terminal columns.
+    """
+    rows = []
+    for row, pairs in enumerate(zip(styles, glyphs, strict=True)):
+        line = Text.assemble((f"{ticks.get(row, ''):>{margin - 1}}{'┤' if row in ticks else '│'}", "dim"))
+        for style, same in itertools.groupby(zip(*pairs, strict=True), key=lambda pair: pair[0]):
+            line.append("".join(glyph for _, glyph in same), style=style or None)
+        rows.append(line)
+    return rows
+
+
 def draw_line(line: np.ndarray, low: float, high: float, height: int) -> np.ndarray:
-    """The line as characters (height, columns / 2)."""
+    """A line, given by its value (2 columns,) at each column of dots, as characters (height, columns)."""
     down = len(_DOTS)
     dots = np.zeros((height * down, len(line)), dtype=bool)
     level = (high - line) / (high - low) * height * down
     for column in np.flatnonzero(np.isfinite(level)):
         here = level[column]
         after = level[column + 1] if column + 1 < len(level) and np.isfinite(level[column + 1]) else here
-        # Down to the next column's height, exclusive: a steep line has no holes.
+        # Fill down or up to the level of the next column, exclusive, so that a steep line has no holes.
         first, last = sorted((math.floor(here), math.floor(after)))
         if first != last:
             first, last = (first, last - 1) if here < after else (first + 1, last)
@@ -200,7 +201,7 @@ def draw_line(line: np.ndarray, low: float, high: float, height: int) -> np.ndar
 
 
 def braille(dots: np.ndarray) -> np.ndarray:
-    """Dots (4 height, 2 width) as characters (height, width), spaces where there are none."""
+    """Dots (4 height, 2 width) as characters (height, width), with spaces where there are no dots."""
     down, across = _DOTS.shape
     blocks = dots.reshape(len(dots) // down, down, -1, across)
     codes = np.einsum("rdca,da->rc", blocks, _DOTS)

@@ -1,17 +1,23 @@
-"""A text on a background coloured by one number for each of its characters.
+"""A text coloured by one number for each of its characters.
 
-Where there is colour, a text is coloured. Where there is none, each of its lines is followed by a line of
-symbols, one under each character, and the legend says what they stand for.
+Where there are colours, each character stands on its colour. Where there are none, a line of symbols follows each line
+of the text, one symbol under each character, and the legend explains the symbols.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 from rich.style import Style
 from rich.text import Text
 
-from charrnn.display.terminal.colours import DIVERGING, Depth, Scale, ramp, runs
+from charrnn.display.terminal.colours import DIVERGING, Depth, Scale
 from charrnn.display.terminal.text_width import TAB, Cluster, clusters
+
+LEAST = 20  # columns of text beside a margin, even in a narrower terminal
+
+Place = tuple[Cluster, int]
+"""A cluster of characters and the number of terminal columns that it fills."""
 
 
 def heat_text(
@@ -22,28 +28,84 @@ def heat_text(
     width: int = 80,
     depth: Depth = Depth.TRUECOLOUR,
 ) -> list[Text]:
-    """Lines of ``text``, every character on the colour of its value in ``values`` (n,).
+    """Lines of ``text``, each character on the colour of its value in ``values`` (n,).
 
-    Line feeds are shown as ↵ and end the line, tabs as → up to the next tab stop; a combining mark joins the
-    character before it, and the place takes the value that is furthest from zero. Lines break at ``width``.
+    Line feeds are shown as ↵ and end the line; tabs are shown as → up to the next tab stop. A combining mark joins the
+    character before it, and their place takes the value furthest from zero. Lines break at ``width``.
     """
-    values = _checked(text, values)
-    lines = []
-    for row in _rows(text, width):
-        strongest = [_strongest(values[cluster.start : cluster.stop]) for cluster, _ in row]
-        glyphs = [cluster.glyph + " " * (size - cluster.cells) for cluster, size in row]
-        if depth == Depth.NONE:
-            symbols = scale.symbols_for(strongest)
-            beneath = "".join(symbol * size for symbol, (_, size) in zip(symbols, row, strict=True))
-            lines += [Text("".join(glyphs)), Text(beneath.rstrip())]
-        else:
-            lines.append(_coloured(glyphs, scale, strongest, depth))
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != (len(text),):
+        raise ValueError(f"{len(text)} characters need values of shape ({len(text)},), not {values.shape}")
+    return [line for row in text_rows(text, width) for line in heat_row(row, values, scale, depth)]
+
+
+def heat_row(row: Sequence[Place], values: np.ndarray, scale: Scale, depth: Depth) -> list[Text]:
+    """One row of a text in the colours of ``values``, one for each character of the whole text.
+
+    Without colours there are two lines: the text, and the symbols.
+    """
+    strongest = [_strongest(values[cluster.start : cluster.stop]) for cluster, _ in row]
+    glyphs = [cluster.glyph + " " * (size - cluster.width) for cluster, size in row]
+    if depth != Depth.NONE:
+        return [coloured(glyphs, scale.styles(strongest, depth))]
+    symbols = scale.symbols_for(strongest)
+    beneath = "".join(symbol * size for symbol, (_, size) in zip(symbols, row, strict=True))
+    return [Text("".join(glyphs)), Text(beneath.rstrip())]
+
+
+def text_rows(text: str, width: int) -> list[list[Place]]:
+    """The text in rows of at most ``width`` columns; a line feed ends a row."""
+    rows: list[list[Place]] = [[]]
+    used = 0
+    for cluster in clusters(text):
+        size = cluster.width
+        if text[cluster.start] == "\t":
+            size = min(TAB - used % TAB, max(width - used, 1))
+        if rows[-1] and used + size > width:
+            rows.append([])
+            used = 0
+        rows[-1].append((cluster, size))
+        used += size
+        if cluster.ends_line:
+            rows.append([])
+            used = 0
+    return rows if rows[-1] else rows[:-1]
+
+
+def row_ends(text: str, width: int) -> list[int]:
+    """The position in ``text`` after each of its rows; the last one is the length of the text."""
+    return [row[-1][0].stop for row in text_rows(text, width)]
+
+
+def room_beside(margin: int, width: int) -> int:
+    """How many columns remain for text beside a margin, in a terminal ``width`` columns wide: at least 20."""
+    return max(width - margin, LEAST)
+
+
+def labelled_rows(
+    text: str,
+    title: str,
+    head: str,
+    rows: Sequence[tuple[str, str, Scale, np.ndarray]],
+    margin: int,
+    *,
+    width: int,
+    depth: Depth,
+) -> list[Text]:
+    """``head`` and ``title`` in one line; then for each of ``rows`` a label, and ``text`` in the colours of its values.
+
+    Head and labels take ``margin`` columns. A row is its label, the style of the label, a scale, and values (n,) for
+    the n characters of ``text``. Line feeds and tabs take one column. Without colours the text stands once, above the
+    symbols of all rows.
+    """
+    flat = text.replace("\n", "↵").replace("\t", "→")
+    lines = [Text(f"{head:<{margin}}{title}", style="dim")]
+    for label, style, scale, values in rows:
+        row = heat_text(flat, values, scale, width=room_beside(margin, width), depth=depth)
+        if depth == Depth.NONE and len(lines) == 1:
+            lines.append(Text.assemble(" " * margin, row[0]))
+        lines.append(Text.assemble((label.ljust(margin), style), row[depth == Depth.NONE]))
     return lines
-
-
-def breaks(text: str, width: int) -> list[int]:
-    """Where the lines of :func:`heat_text` end: a position after each, the last is the length of the text."""
-    return [row[-1][0].stop for row in _rows(text, width)]
 
 
 def legend(
@@ -54,16 +116,15 @@ def legend(
     depth: Depth = Depth.TRUECOLOUR,
     width: int = 24,
 ) -> Text:
-    """The scale in one line between what its ends stand for: ``-1 [colours] +1``."""
+    """The scale in one line between the meanings of its ends: ``-1 [colours] +1``."""
     low, high = low or f"{scale.low:+g}".replace("+0", "0"), high or ("+1" if scale.low < 0 else "1")
     if depth == Depth.NONE:
         middle = Text("  ".join(scale.symbols))
-    elif depth == Depth.TRUECOLOUR:
-        middle = _coloured([" "] * width, scale, ramp(scale, width), depth)
     else:
-        steps = len(scale.cube if depth == Depth.ANSI256 else scale.basic)
+        coarse = {Depth.ANSI256: len(scale.cube), Depth.ANSI16: len(scale.basic)}
+        steps = coarse.get(depth, width)
         each = max(width // steps, 1)
-        middle = _coloured([" " * each] * steps, scale, ramp(scale, steps), depth)
+        middle = coloured([" " * each] * steps, scale.styles(scale.ramp(steps), depth))
     return Text.assemble((f"{low}  ", "dim"), middle, (f"  {high}", "dim"))
 
 
@@ -74,67 +135,35 @@ def strip(
     *,
     depth: Depth = Depth.TRUECOLOUR,
 ) -> Text:
-    """A row of ``values`` (n,) in ``width`` cells: two values to a cell where colours allow, else one.
+    """A row of ``values`` (n,) in ``width`` columns: two values a column where colours allow, else one.
 
-    Of values that share a place the one furthest from zero is shown: a cell that fires rarely is not averaged
-    away.
+    Of the values that share a place the one furthest from zero is shown: an average would hide a rare peak.
     """
     values = np.nan_to_num(np.asarray(values, dtype=np.float64).ravel())
     halves = depth >= Depth.ANSI256
-    places = min(width * (2 if halves else 1), max(len(values), 1) * (2 if halves else 1))
-    shown = _resample(values, places)
+    shown = _resample(values, min(width, max(len(values), 1)) * (2 if halves else 1))
     if depth == Depth.NONE:
         return Text(scale.symbols_for(shown))
-    if not halves:
-        return _coloured([" "] * len(shown), scale, shown, depth)
-    if len(shown) % 2:
-        shown = np.append(shown, shown[-1])
     styles = scale.styles(shown, depth)
+    if not halves:
+        return coloured([" "] * len(shown), styles)
     text = Text()
     for left, right in zip(styles[::2], styles[1::2], strict=True):
         text.append("▌", style=Style(color=left.bgcolor, bgcolor=right.bgcolor))
     return text
 
 
-def _checked(text: str, values: np.ndarray | Sequence[float]) -> np.ndarray:
-    values = np.asarray(values, dtype=np.float64)
-    if values.shape != (len(text),):
-        raise ValueError(f"{len(text)} characters need values of shape ({len(text)},), not {values.shape}")
-    return values
-
-
-def _rows(text: str, width: int) -> list[list[tuple[Cluster, int]]]:
-    """The text in rows of clusters with the cells that each fills."""
-    rows: list[list[tuple[Cluster, int]]] = []
-    row: list[tuple[Cluster, int]] = []
-    used = 0
-    for cluster in clusters(text):
-        size = cluster.cells
-        if text[cluster.start] == "\t":
-            size = min(TAB - used % TAB, max(width - used, 1))
-        if row and used + size > width:
-            rows.append(row)
-            row, used = [], 0
-        row.append((cluster, size))
-        used += size
-        if cluster.ends_line:
-            rows.append(row)
-            row, used = [], 0
-    return [*rows, row] if row else rows
+def coloured(glyphs: Sequence[str], styles: Sequence[Style]) -> Text:
+    """``glyphs`` in their ``styles``; neighbours of one style share a span, so a long text has few escape codes."""
+    text = Text()
+    for style, same in itertools.groupby(zip(glyphs, styles, strict=True), key=lambda pair: pair[1]):
+        text.append("".join(glyph for glyph, _ in same), style=style)
+    return text
 
 
 def _strongest(values: np.ndarray) -> float:
     filled = np.nan_to_num(values)
     return float(filled[np.argmax(np.abs(filled))])
-
-
-def _coloured(glyphs: Sequence[str], scale: Scale, values: Sequence[float] | np.ndarray, depth: Depth) -> Text:
-    text = Text()
-    place = 0
-    for style, length in runs(scale.styles(values, depth)):
-        text.append("".join(glyphs[place : place + length]), style=style)
-        place += length
-    return text
 
 
 def _resample(values: np.ndarray, places: int) -> np.ndarray:

@@ -9,14 +9,14 @@ def count(number: int) -> str:
 
 
 def short(number: float) -> str:
-    """A number to three digits with its unit: 87, 4.35 k, 865 k, 1.02 M."""
+    """A number to three digits with its unit prefix: 87, 4.35 k, 865 k, 1.02 M."""
     if not math.isfinite(number):
         return str(number)
     if number < 1000 and float(number).is_integer():
         return str(int(number))
     for unit in ("", " k", " M", " G"):
         digits = f"{number:#.3g}".rstrip(".")
-        # 999.6 is "1.00e+03" to three digits: it belongs to the next unit.
+        # 999.6 is "1.00e+03" to three digits: use the next prefix.
         if float(digits) < 1000:
             return digits + unit
         number /= 1000
@@ -27,14 +27,11 @@ def duration(seconds: float) -> str:
     """A time span: 0.8 s, 12.3 s, 3 m 12 s, 2 h 05 m, 3 d 04 h."""
     if not math.isfinite(seconds):
         return str(seconds)
-    seconds = max(seconds, 0.0)
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    return clock(seconds)
+    return f"{max(seconds, 0.0):.1f} s" if seconds < 59.95 else clock(seconds)
 
 
 def clock(seconds: float) -> str:
-    """A time span for a running clock, in whole seconds: 12 s, 3 m 12 s, 2 h 05 m."""
+    """A time span in whole seconds, for a clock that runs: 12 s, 3 m 12 s, 2 h 05 m."""
     whole = round(max(seconds, 0.0))
     minutes, second = divmod(whole, 60)
     hours, minute = divmod(minutes, 60)
@@ -47,25 +44,25 @@ def clock(seconds: float) -> str:
 
 
 def loss(nats: float | None) -> str:
-    """A loss in nats: 1.7342; a dash if there is none."""
+    """A loss in nats: 1.7342; a dash for None."""
     return "–" if nats is None else f"{nats:.4f}"
 
 
 def bpc(bits: float | None) -> str:
-    """Bits per character: 2.502; a dash if there are none."""
+    """Bits per character: 2.502; a dash for None."""
     return "–" if bits is None else f"{bits:.3f}"
 
 
 def learning_rate(rate: float) -> str:
-    """A learning rate in few characters: 0.002, 1.25e-04."""
+    """A learning rate in at most eight characters: 0.002, 1.25e-04."""
     return f"{rate:.3g}" if rate == 0 or rate >= 1e-4 else f"{rate:.2e}"
 
 
 def percent(part: float) -> str:
-    """A part of a whole: 52 %. Never 100 % before the end."""
+    """A part (0 to 1) of a whole: 52 %. It rounds down: 100 % means the end."""
     return f"{min(max(math.floor(part * 100 + 1e-9), 0), 100)} %"
 
 
 def memory(size: int) -> str:
-    """Bytes as people write them: 12.3 MB."""
+    """A number of bytes: 12.3 MB."""
     return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"

@@ -1,4 +1,4 @@
-"""A bar for work whose length is known: reading a large text, a download, an evaluation."""
+"""A bar for work of known length: reading a large text, a download, an evaluation."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,13 +8,13 @@ from charrnn.display.sanitise import visible
 from charrnn.display.terminal.console import Terminal
 from charrnn.display.terminal.numbers import clock
 
-_PATIENCE = 0.7  # seconds: quicker work needs no bar
-_BETWEEN_LINES = 5.0
+_PATIENCE = 0.7  # seconds; shorter work needs no bar
+_BETWEEN_LINES = 5.0  # seconds
 
 
 @contextmanager
 def progress_bar(terminal: Terminal, message: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields ``report(done, total)``: a bar on a terminal, a line every few seconds elsewhere, nothing when quiet."""
+    """Yield ``report(done, total)``: a bar on a terminal, a line every few seconds elsewhere, nothing when quiet."""
     message = visible(message, "")
     begun = time.monotonic()
     if terminal.quiet:
@@ -33,12 +33,7 @@ def progress_bar(terminal: Terminal, message: str) -> Iterator[Callable[[int, in
     else:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        columns = (
-            TextColumn(message, markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-        )
+        columns = TextColumn(message, markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
         bar = Progress(*columns, console=terminal.err, transient=True, redirect_stdout=False, refresh_per_second=4)
         task = bar.add_task(message, total=None)
         started = False

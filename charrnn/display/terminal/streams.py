@@ -1,4 +1,4 @@
-"""The two ways of writing text: exactly, into a file or a pipe, or as well as an encoding allows."""
+"""Text streams: one writes exactly, for files and pipes; the other replaces characters that its encoding lacks."""
 
 import codecs
 from typing import Any, TextIO
@@ -25,7 +25,7 @@ _PLAIN = str.maketrans(
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Replace what an encoding does not have by one ASCII character each: columns do not shift."""
+    """Replace each character that an encoding lacks by one ASCII character, so columns do not shift."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end].translate(_PLAIN)
@@ -35,8 +35,8 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("charrnn.plain", _plain)
 
 
-class Degrading:
-    """A text stream that shows what its encoding has and an ASCII stand-in for what it has not."""
+class _Stream:
+    """A text stream on top of another one, which does everything except writing."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -44,27 +44,25 @@ class Degrading:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+
+class FallbackStream(_Stream):
+    """A text stream that writes an ASCII character for each character that its encoding lacks."""
+
     def write(self, text: str) -> int:
-        """Write ``text``; never a UnicodeEncodeError."""
+        """Write ``text``. It never raises UnicodeEncodeError."""
         encoding = self._stream.encoding or "utf-8"
         return self._stream.write(text.encode(encoding, "charrnn.plain").decode(encoding))
 
 
-class Exact:
-    """A text stream that is UTF-8 whatever the locale says, and leaves line feeds alone."""
+class ExactStream(_Stream):
+    """A text stream that writes UTF-8, whatever the locale says, and does not translate line feeds."""
 
     encoding = "utf-8"
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
     def write(self, text: str) -> int:
-        """Write ``text``. Lone surrogates that stand for bytes become those bytes, others ``?``."""
+        """Write ``text``. Lone surrogates that stand for bytes become those bytes; the others become ``?``."""
         try:
-            # Bytes of a file name or an argument that are not UTF-8 come out as they came in.
+            # Python reads bytes of file names and arguments that are not UTF-8 as surrogates: write the same bytes.
             data = text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
             data = text.encode("utf-8", "replace")
@@ -72,11 +70,11 @@ class Exact:
         return len(text)
 
     def write_bytes(self, data: bytes) -> None:
-        """Write ``data`` as they are."""
+        """Write ``data`` unchanged."""
         binary = getattr(self._stream, "buffer", None)
-        if binary is None:  # a stream in memory that knows text only
+        if binary is None:  # a text-only stream in memory
             self._stream.write(data.decode("utf-8", "replace"))
         else:
-            # What was printed before stands before.
+            # Text printed earlier must come first.
             self._stream.flush()
             binary.write(data)

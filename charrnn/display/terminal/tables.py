@@ -1,4 +1,4 @@
-"""Aligned names and values, and tables, of untrusted cells."""
+"""Names beside values, and tables: aligned lines of untrusted text and numbers."""
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
@@ -8,26 +8,30 @@ from rich.text import Text
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.text_width import pad, plain, text_width, wrap
 
-Cell = str | int | float | Text | None
+TableCell = str | int | float | Text | None
+"""What a table shows in one place. None is shown as a dash."""
 
 _GAP = "  "
 _LEAST = 16
 
 
-def key_values(pairs: Iterable[tuple[str, Cell]], width: int | None = None) -> list[Text]:
-    """Lines of a dim name and its value, values below each other. Long values wrap within ``width``."""
-    named = [(plain(name), _cell(value)) for name, value in pairs]
+def key_values(pairs: Iterable[tuple[str, TableCell]], width: int | None = None) -> list[Text]:
+    """Lines of a dim name and its value, the values in one column. Long values wrap within ``width``."""
+    named = [(plain(name), _text(value)) for name, value in pairs]
     indent = max((text_width(name) for name, _ in named), default=0) + len(_GAP)
-    lines = []
-    for name, value in named:
-        first, *others = _folded(value, None if width is None else width - indent)
-        lines.append(Text.assemble((pad(name, indent), "dim"), first))
-        lines += [Text.assemble(" " * indent, other) for other in others]
-    return lines
+    room = None if width is None else width - indent
+    return [line for name, value in named for line in hanging(pad(name, indent), _folded(value, room), "dim")]
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], width: int | None = None) -> list[Text]:
-    """A header, a rule and a line for each row. Numbers stand right: integers as 12,345, floats as 1.2345.
+def hanging(label: str, lines: Sequence[Text | str], style: str = "") -> list[Text]:
+    """``label`` in ``style`` before the first of ``lines``, and an indent of the same width before the others."""
+    first, *others = lines
+    indent = " " * text_width(label)
+    return [Text.assemble((label, style), first), *(Text.assemble(indent, other) for other in others)]
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[TableCell]], width: int | None = None) -> list[Text]:
+    """A header, a rule and a line for each row. Numbers are right-aligned: integers as 12,345, floats as 1.2345.
 
     A `Text` keeps its styles (a strip of a heat map). The last column wraps if the lines exceed ``width``.
     """
@@ -37,8 +41,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], width: int | N
         for place in range(len(columns))
     ]
     header = [Text(plain(column)) for column in columns]
-    body = [[_cell(value) for value in row] for row in rows]
-    sizes = [max(_width(row[place]) for row in [header, *body]) for place in range(len(columns))]
+    body = [[_text(value) for value in row] for row in rows]
+    sizes = [max(text_width(row[place].plain) for row in [header, *body]) for place in range(len(columns))]
     if width is not None:
         before = sum(sizes[:-1]) + len(_GAP) * (len(sizes) - 1)
         sizes[-1] = min(sizes[-1], max(width - before, _LEAST))
@@ -52,7 +56,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], width: int | N
     return lines
 
 
-def _cell(value: Cell) -> Text:
+def _text(value: TableCell) -> Text:
     if isinstance(value, Text):
         return value
     if value is None:
@@ -64,13 +68,9 @@ def _cell(value: Cell) -> Text:
     return Text(plain(str(value)))
 
 
-def _width(text: Text) -> int:
-    return text_width(text.plain)
-
-
 def _folded(text: Text, width: int | None) -> list[Text]:
-    # A styled cell was made to its width by the caller.
-    if width is None or _width(text) <= width or text.spans:
+    # A text with styles was made to fit by the caller.
+    if width is None or text_width(text.plain) <= width or text.spans:
         return [text]
     return [Text(line) for line in wrap(text.plain, max(width, _LEAST))]
 
@@ -78,9 +78,9 @@ def _folded(text: Text, width: int | None) -> list[Text]:
 def _line(cells: Sequence[Text], sizes: Sequence[int], right: Sequence[bool]) -> Text:
     line = Text()
     for place, (cell, size, is_right) in enumerate(zip(cells, sizes, right, strict=True)):
-        fill = " " * (size - _width(cell))
+        fill = " " * (size - text_width(cell.plain))
         line.append(_GAP if place else "")
         line = line.append(fill).append_text(cell) if is_right else line.append_text(cell).append(fill)
-    if not cells[-1].spans:  # spaces of a styled cell are colours
+    if not cells[-1].spans:  # in a text with styles, spaces carry colours
         line.rstrip()
     return line

@@ -1,7 +1,7 @@
-"""How wide text is on a terminal, and fitting it into a width.
+"""How many terminal columns a text takes, and fitting text into a width.
 
-A cell is the place of one Latin letter. Chinese, Japanese and Korean characters and emoji take two, combining
-marks none. Everything here makes its text harmless first, so what is measured is what is shown.
+A Latin letter takes one column. Chinese, Japanese and Korean characters and emoji take two, combining marks none.
+Every function first makes its text harmless, so the text that is measured is the text that is shown.
 """
 
 import re
@@ -15,28 +15,27 @@ from charrnn.display.sanitise import visible
 TAB = 8
 CARRIER = "\N{DOTTED CIRCLE}"
 
-# Terminals disagree about what these two do to the width of the character before them.
+# Terminals disagree about the width of a character that one of these two follows.
 _PRESENTATION = str.maketrans("", "", "\N{VARIATION SELECTOR-15}\N{VARIATION SELECTOR-16}")
 
 
 @lru_cache(maxsize=8192)
-def width(character: str) -> int:
-    """Cells taken by ``character`` (or by several) in its visible form."""
-    return sum(map(get_character_cell_size, visible(character, "")))
+def _character_width(character: str) -> int:
+    return get_character_cell_size(visible(character, ""))
 
 
 def text_width(text: str) -> int:
-    """Cells taken by one line of text in its visible form."""
-    return len(text) if text.isascii() else sum(map(width, text))
+    """Columns taken by one line of text in its visible form."""
+    return len(text) if text.isascii() else sum(map(_character_width, text))
 
 
 def plain(text: str, keep: str = "") -> str:
-    """The visible form of ``text`` without presentation selectors: what can be laid out in cells."""
+    """The visible form of ``text`` without presentation selectors, whose width is known."""
     return visible(text, keep).translate(_PRESENTATION)
 
 
 def clip(text: str, limit: int) -> str:
-    """One line of at most ``limit`` cells; a cut is marked by an ellipsis."""
+    """One line of at most ``limit`` columns; an ellipsis marks a cut."""
     text = plain(text)
     if text_width(text) <= limit:
         return text
@@ -44,20 +43,24 @@ def clip(text: str, limit: int) -> str:
 
 
 def pad(text: str, size: int, right: bool = False) -> str:
-    """``text`` filled up with spaces to ``size`` cells, on the left if it is to stand at the ``right``."""
+    """``text`` filled with spaces to ``size`` columns; with ``right`` the text stands at the right."""
     fill = " " * (size - text_width(text))
     return fill + text if right else text + fill
 
 
-def wrap(text: str, limit: int) -> list[str]:
-    """Lines of at most ``limit`` cells: line breaks stay, tabs become spaces, words are whole if they fit.
+def wrap(text: str, limit: int, most: int | None = None) -> list[str]:
+    """Lines of at most ``limit`` columns: line breaks stay, tabs become spaces, words that fit stay whole.
 
-    Spaces are part of the text and are kept, except those that a break falls on.
+    Spaces are part of the text and are kept, except at a break. Of more than ``most`` lines the rest is cut off, and an
+    ellipsis marks the cut.
     """
-    limit = max(limit, 2)  # a wide character needs two
+    width = max(limit, 2)  # a wide character needs two columns
     lines = []
     for paragraph in plain(text, "\n\t").split("\n"):
-        lines += _wrap_paragraph(_spaces_for_tabs(paragraph), limit)
+        lines += _wrap_paragraph(_spaces_for_tabs(paragraph), width)
+    if most is not None and len(lines) > most:
+        cut = lines[most - 1]
+        lines[most - 1 :] = [clip(f"{cut} …" if cut else "…", limit)]
     return lines
 
 
@@ -66,7 +69,7 @@ def _wrap_paragraph(paragraph: str, limit: int) -> list[str]:
     for word in re.findall(r" +|[^ ]+", paragraph):
         size = text_width(word)
         if used + size > limit:
-            # An indent that leaves no room for its word is given up.
+            # An indent that leaves no room for its word is dropped.
             if line.strip(" "):
                 lines.append(line.rstrip(" "))
             line, used = "", 0
@@ -82,59 +85,52 @@ def _wrap_paragraph(paragraph: str, limit: int) -> list[str]:
 
 
 def _head(text: str, limit: int) -> str:
-    """The longest beginning of ``text`` that fits, with the marks that belong to its last character."""
+    """The longest beginning of ``text`` that fits, with the combining marks of its last character."""
     used = 0
     for position, character in enumerate(text):
-        used += width(character)
+        used += _character_width(character)
         if used > limit:
             return text[:position]
     return text
 
 
 def _spaces_for_tabs(line: str) -> str:
-    if "\t" not in line:
-        return line
-    parts = line.split("\t")
-    result = parts[0]
-    for part in parts[1:]:
-        result += " " * (TAB - text_width(result) % TAB) + part
-    return result
+    first, *parts = line.split("\t")
+    for part in parts:
+        first += " " * (TAB - text_width(first) % TAB) + part
+    return first
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What is shown in one place, for the characters ``start`` to ``stop`` of a text.
+    """The characters ``start`` to ``stop`` of a text that share one place: a character and its combining marks.
 
-    ``glyph`` takes ``cells`` cells. ``ends_line`` is True for a line feed, shown as ↵.
+    ``glyph`` is shown for them and takes ``width`` columns. ``ends_line`` is True for a line feed, shown as ↵.
     """
 
     glyph: str
-    cells: int
+    width: int
     start: int
     stop: int
     ends_line: bool = False
 
 
 def glyph(character: str, space: str = " ") -> str:
-    """One character as it stands alone in a grid: ↵ a line feed, → a tab, a mark on a dotted circle."""
-    if character == "\n":
-        return "↵"
-    if character == "\t":
-        return "→"
-    if character == " ":
-        return space
+    """One character as it stands alone in a grid: ↵ for a line feed, → for a tab, a mark on a dotted circle."""
+    if character in ("\n", "\t", " "):
+        return {"\n": "↵", "\t": "→", " ": space}[character]
     shown = plain(character)
-    return shown if not shown or width(shown) else CARRIER + shown
+    return shown if not shown or text_width(shown) else CARRIER + shown
 
 
 def clusters(text: str) -> list[Cluster]:
-    """Cut ``text`` into what is shown in one place: a character and the zero-width marks after it."""
+    """Cut ``text`` into clusters: each character with the zero-width marks after it."""
     found: list[Cluster] = []
     for position, character in enumerate(text):
         follows = found and not found[-1].ends_line and text[position - 1] != "\t"
-        if follows and not width(character):
+        if follows and not _character_width(character):
             last = found[-1]
-            found[-1] = Cluster(last.glyph + plain(character), last.cells, last.start, position + 1)
+            found[-1] = Cluster(last.glyph + plain(character), last.width, last.start, position + 1)
         else:
             shown = glyph(character)
             found.append(Cluster(shown, text_width(shown), position, position + 1, character == "\n"))

@@ -1,31 +1,30 @@
-"""How a network is learning, as a table and a verdict in plain words. docs/DIAGNOSIS.md tells how to read it."""
+"""How a network is learning, as a table and a verdict in plain words. docs/DIAGNOSIS.md explains how to read it."""
 
 import math
 from collections.abc import Sequence
 
 from rich.text import Text
 
-from charrnn.display.terminal import text_width
-from charrnn.display.terminal.curve import BLUE, ORANGE
-from charrnn.display.terminal.tables import table
-from charrnn.display.training.area import GREEN
+from charrnn.display.terminal.colours import BLUE, GREEN, ORANGE
+from charrnn.display.terminal.tables import hanging, table
+from charrnn.display.terminal.text_width import text_width, wrap
 from charrnn.records import Diagnosed
 
 VANISHING_STEPS = 2.0
-"""A gradient that halves in fewer steps is vanishing: a thousandth is left after twenty characters."""
+"""A gradient that halves in fewer steps is vanishing: a thousandth remains after twenty characters."""
 EXPLODING_FACTOR = 10.0
-"""A gradient that is so many times as large some steps back is exploding."""
+"""A gradient is exploding if it is larger, some steps back, than the first one by more than this factor."""
 LARGE_UPDATE, SMALL_UPDATE = 0.05, 1e-5
-"""Parts of a weight matrix: an update beyond the one is large; if all are below the other, they are small."""
+"""Sizes of an update relative to the weights: above the first it is large; small if all are below the second."""
 STUCK_SHARE = 0.9
-"""Gates of which a larger share is closed, or open, are stuck."""
+"""Gates are stuck if a larger share of them is closed, or open."""
 
 _BARS = "▁▂▃▄▅▆▇█"
 _GATES = {"i": "input", "f": "forget", "o": "output"}
 
 
 def bars(norms: Sequence[float | None]) -> str:
-    """A bar for each norm: each height lower is √10 times less. The lowest is for all that is less still."""
+    """A bar for each norm: each height lower means √10 times less, and the lowest bar also stands for all below it."""
     largest = max((norm for norm in norms if norm), default=None)
     return "".join(_bar(norm, largest) for norm in norms)
 
@@ -39,8 +38,8 @@ def _bar(norm: float | None, largest: float | None) -> str:
     return _BARS[max(len(_BARS) - 1 - lower, 0)]
 
 
-def findings(record: Diagnosed) -> list[str]:
-    """What is wrong and what to do, a sentence each; nothing if all is well."""
+def problems(record: Diagnosed) -> list[str]:
+    """Each problem and its remedy in a sentence; an empty list if all is well."""
     found = []
     for layer, (norms, half) in enumerate(zip(record.gradient_norms, record.half_lengths, strict=True)):
         first, largest = norms[0], max(norms, key=lambda norm: norm or 0.0)
@@ -67,7 +66,7 @@ def findings(record: Diagnosed) -> list[str]:
 
 
 def summary(record: Diagnosed) -> str:
-    """The same numbers in a sentence when nothing is wrong with them."""
+    """The numbers in a sentence, for a record without problems."""
     halves = [(half, layer) for layer, half in enumerate(record.half_lengths) if half is not None and half > 0]
     extremes = sorted({min(halves), max(halves)}) if halves else []
     said = " and ".join(f"that of layer {layer} every {half:.1f} steps" for half, layer in extremes)
@@ -76,16 +75,16 @@ def summary(record: Diagnosed) -> str:
     return f"All is well: {gradient}; the largest update is {_percent(ratio)} of its weights ({name})."
 
 
-def lines(record: Diagnosed, width: int) -> list[Text]:
-    """The table of the layers, the updates' sizes and the verdict, in lines of ``width`` cells."""
+def diagnosis_lines(record: Diagnosed, width: int) -> list[Text]:
+    """The table of the layers, the sizes of the updates and the verdict, in lines of ``width`` terminal columns."""
     shown = _table(record, width - 1)
-    updates = "  ".join(f"{name} {_ratio(ratio)}" for name, ratio in record.update_ratios.items())
-    shown += [Text(line, style="dim") for line in text_width.wrap(f"update / weight  {updates}", width - 1)]
-    troubles = findings(record)
-    for sentence in troubles or [summary(record)]:
-        first, *others = text_width.wrap(sentence, width - 3)
-        shown.append(Text.assemble(("! " if troubles else "✓ ", ORANGE if troubles else GREEN), first))
-        shown += [Text("  " + other) for other in others]
+    ratios = {name: "–" if ratio is None else f"{ratio:.1e}" for name, ratio in record.update_ratios.items()}
+    updates = "  ".join(f"{name} {ratio}" for name, ratio in ratios.items())
+    shown += [Text(line, style="dim") for line in wrap(f"update / weight  {updates}", width - 1)]
+    found = problems(record)
+    mark, style = ("! ", ORANGE) if found else ("✓ ", GREEN)
+    for sentence in found or [summary(record)]:
+        shown += hanging(mark, wrap(sentence, width - 3), style)
     return [Text(" ").append_text(line) for line in shown]
 
 
@@ -102,13 +101,13 @@ def _table(record: Diagnosed, width: int) -> list[Text]:
         rows.append([str(layer), gradient, _half(half), *gates])
     while True:
         made = table(columns, rows)
-        if text_width.text_width(made[1].plain) <= width or len(columns) == 1:
+        if text_width(made[1].plain) <= width or len(columns) == 1:
             return made
         columns, rows = columns[:-1], [row[:-1] for row in rows]
 
 
 def _largest_update(record: Diagnosed) -> tuple[str, float]:
-    """The weight matrix that changes most; biases, which may begin at zero, do not count."""
+    """The weight matrix with the largest relative update. Biases do not count, because they may begin at zero."""
     ratios = {name: ratio for name, ratio in record.update_ratios.items() if ratio is not None and name[:2] != "b_"}
     return max(ratios.items(), key=lambda item: item[1], default=("nothing", 0.0))
 
@@ -121,10 +120,6 @@ def _half(half: float | None) -> str:
 
 def _norm(norm: float | None) -> str:
     return "inf" if norm is None else f"{norm:.2g}"
-
-
-def _ratio(ratio: float | None) -> str:
-    return "–" if ratio is None else f"{ratio:.1e}"
 
 
 def _percent(part: float) -> str:

@@ -1,25 +1,26 @@
-"""What shows a training run: live on a terminal, plain lines off it, JSON lines for programs, or nothing.
+"""Displays of a training run: live on a terminal, plain lines off it, JSON lines for programs, or nothing.
 
     with training_display(terminal) as display:
         for record in train(...):
             display.handle(record)
 
-The four look the same to the caller. The live one has a file of its own, ``live``.
+The caller uses all four in the same way. The live display is in ``live``.
 """
+
+from typing import Self
 
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.console import Terminal
 from charrnn.display.terminal.text_width import plain
 from charrnn.display.training import diagnosis, run_state
-from charrnn.display.training.display import Display
 from charrnn.records import Diagnosed, Evaluated, Finished, Record, RolledBack, Sampled, Saved, Started, Step, bits
 
 _SECONDS_BETWEEN_LINES = 5.0
 _LOG_WIDTH = 100
 
 
-def training_display(terminal: Terminal) -> Display:
-    """The display that fits ``terminal``: its options --json and --quiet, then what stderr is."""
+def training_display(terminal: Terminal) -> "Display":
+    """The display for ``terminal``: its options --json and --quiet decide first, then whether stderr can redraw."""
     if terminal.wants_json:
         return JsonDisplay(terminal)
     if terminal.quiet:
@@ -29,6 +30,22 @@ def training_display(terminal: Terminal) -> Display:
 
         return LiveDisplay(terminal)
     return PlainDisplay(terminal)
+
+
+class Display:
+    """Shows the records of a run. This base class is the display of a quiet run: it shows nothing."""
+
+    def handle(self, record: Record) -> None:
+        """Show one record."""
+
+    def stop(self) -> None:
+        """Restore the terminal, whether the run has ended or failed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
 
 
 class JsonDisplay(Display):
@@ -43,15 +60,15 @@ class JsonDisplay(Display):
 
 
 class PlainDisplay(Display):
-    """Lines for a log file: a step every few seconds and every event, without escape codes."""
+    """Lines for a log file, without escape codes: a step every few seconds, and every other event."""
 
     def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._run = run_state.Run()
+        self._say = terminal.note
+        self._run = run_state.RunState()
         self._last_line_s: float | None = None
 
     def handle(self, record: Record) -> None:
-        """Write the lines that ``record`` is worth."""
+        """Write the lines for ``record``, if any."""
         self._run.observe(record)
         match record:
             case Started():
@@ -60,7 +77,7 @@ class PlainDisplay(Display):
                 for note in record.notes:
                     self._say(note)
             case Step():
-                # By the run's own clock, so that a log can be made again from its records.
+                # Use the clock of the run, so that the records alone determine the log.
                 if self._last_line_s is None or record.elapsed_s - self._last_line_s >= _SECONDS_BETWEEN_LINES:
                     self._last_line_s = record.elapsed_s
                     self._say(self._step(record))
@@ -72,9 +89,9 @@ class PlainDisplay(Display):
                     f"{numbers.duration(record.elapsed_s)}"
                 )
             case RolledBack():
-                self._say(run_state.setback(record))
+                self._say(run_state.rollback(record))
             case Diagnosed():
-                for line in diagnosis.lines(record, _LOG_WIDTH):
+                for line in diagnosis.diagnosis_lines(record, _LOG_WIDTH):
                     self._say(line.plain)
             case Saved() if record.reason in ("interrupted", "finished"):
                 self._say(f"saved {plain(record.path)}")
@@ -89,9 +106,7 @@ class PlainDisplay(Display):
                 self._say("next: " + "  or  ".join(run_state.next_commands(record)))
 
     def _step(self, record: Step) -> str:
-        # A loss that is not a number is what the user must see, not the mean of those before it.
-        finite = record.loss == record.loss and self._run.loss is not None
-        loss = self._run.loss if finite else record.loss
+        loss = self._run.shown_loss
         parts = [
             f"step {numbers.count(record.step)}",
             f"epoch {record.epoch:.2f}",
@@ -104,6 +119,3 @@ class PlainDisplay(Display):
         if record.eta_s is not None:
             parts.append(f"{numbers.clock(record.eta_s)} left")
         return "  ".join(parts)
-
-    def _say(self, line: str) -> None:
-        self._terminal.note(line)

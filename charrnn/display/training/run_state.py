@@ -1,4 +1,4 @@
-"""What the displays of a training run have in common: its state, and how it is put into words."""
+"""The state of a training run, as its records tell it, and the words in which every display shows it."""
 
 import math
 import os
@@ -13,8 +13,8 @@ from charrnn.records import Evaluated, Finished, Record, RolledBack, Sampled, Sa
 _SMOOTHING_STEPS = 50
 
 
-class Run:
-    """The state of a run as its records tell it. The training loss is smoothed over about 50 steps."""
+class RunState:
+    """The latest record of each kind, the smoothed training loss in nats per character, and the curve of losses."""
 
     def __init__(self) -> None:
         self.started: Started | None = None
@@ -48,14 +48,19 @@ class Run:
         if not math.isfinite(record.loss):
             return
         self._steps += 1
-        # A window that grows to its full length with the run does not drag the first losses along.
+        # An exponential mean over about 50 steps. Its window is shorter at first, so that the first losses soon fade.
         weight = max(1 / _SMOOTHING_STEPS, 1 / (1 + self._steps / 5))
         self.loss = record.loss if self.loss is None else self.loss + weight * (record.loss - self.loss)
         self.curve.add(record.progress, self.loss)
 
+    @property
+    def shown_loss(self) -> float:
+        """The smoothed loss; but NaN after a step whose loss is NaN, because the user must see that."""
+        return self.step.loss if self.loss is None or math.isnan(self.step.loss) else self.loss
+
 
 def name(path: str) -> str:
-    """A run's name: its folder's."""
+    """The name of a run: the name of its folder."""
     pure = PurePath(path)
     return plain(pure.parent.name if pure.suffix == ".safetensors" else pure.name) or plain(path)
 
@@ -66,12 +71,12 @@ def model(started: Started) -> str:
 
 
 def parameters(started: Started) -> str:
-    """The network's size in a few words: 865 k parameters."""
+    """The size of the network in a few words: 865 k parameters."""
     return f"{numbers.short(started.parameters)} parameters"
 
 
 def description(started: Started) -> list[str]:
-    """The run in short phrases, the most telling ones first."""
+    """The run in short phrases, the most important ones first."""
     phrases = [f"{numbers.count(started.vocabulary)} characters"]
     if started.embedding is not None:
         phrases.append(f"embedding {started.embedding}")
@@ -94,12 +99,12 @@ def description(started: Started) -> list[str]:
 
 
 def sample_title(sampled: Sampled) -> str:
-    """Where a sample comes from."""
+    """The step and the temperature of a sample."""
     return f"sample at step {numbers.count(sampled.step)}, temperature {sampled.temperature:g}"
 
 
-def setback(record: RolledBack) -> str:
-    """What went wrong, and what was done about it."""
+def rollback(record: RolledBack) -> str:
+    """The reason for a rollback, and the new state of the run."""
     return (
         f"step {numbers.count(record.step)}: {plain(record.reason)}: back to the weights of step "
         f"{numbers.count(record.to_step)}, the learning rate times {record.rate_scale:g} from here on"
@@ -119,8 +124,8 @@ def headline(finished: Finished) -> str:
     return _REASONS.get(finished.reason, plain(finished.reason))
 
 
-def facts(finished: Finished, run: Run) -> list[tuple[str, str]]:
-    """A run's results as names and values."""
+def facts(finished: Finished, run: RunState) -> list[tuple[str, str]]:
+    """The results of a run as names and values."""
     found = [
         (
             "trained",
@@ -144,7 +149,7 @@ def facts(finished: Finished, run: Run) -> list[tuple[str, str]]:
 
 
 def next_commands(finished: Finished) -> list[str]:
-    """What can be done with the model now."""
+    """Commands that the user may want to run next with this model."""
     path = argument(finished.path)
     commands = [f"charrnn sample {path}", f"charrnn inspect {path} TEXT"]
     if finished.reason == "interrupted":
