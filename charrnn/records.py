@@ -41,6 +41,7 @@ class Started(Record):
 
     ``step`` is 0, or the step that a resumed run goes on from; ``total_steps`` is None under a time budget.
     ``notes`` are sentences that the user should read, for example about fewer batch rows than asked for.
+    ``cell`` is the kind of cell as people call it.
     """
 
     event = "started"
@@ -62,6 +63,7 @@ class Started(Record):
     threads: int
     resumed: bool
     notes: tuple[str, ...] = ()
+    cell: str = "LSTM"
 
 
 @dataclass(frozen=True)

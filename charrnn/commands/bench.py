@@ -54,6 +54,7 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
     from charrnn.display.terminal.console import Terminal
     from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.display.terminal.tables import key_values, table
+    from charrnn.network.cells import cell_of
     from charrnn.system.threads import available_threads
     from charrnn.training import memory
     from charrnn.training.speed import measure
@@ -80,7 +81,9 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
         for timing in timings:
             terminal.json(_as_dict(timing))
         return
-    name = f"LSTM, {model.layers} x {model.hidden}, {model.vocabulary} characters, windows of {seq_len}"
+    name = (
+        f"{cell_of(model).title}, {model.layers} x {model.hidden}, {model.vocabulary} characters, windows of {seq_len}"
+    )
     if sweep:
         rows = [
             (timing.batch_size, timing.threads, round(timing.training), f"{timing.flops / 1e9:.0f}",

@@ -51,7 +51,7 @@ def _as_dict(path: Path, found) -> dict:
 def _show(terminal, path: Path, found) -> None:
     from charrnn.display.terminal import numbers
     from charrnn.display.terminal.tables import key_values, table
-    from charrnn.network.cells import parameter_count
+    from charrnn.network.cells import cell_of, parameter_count
     from charrnn.records import bits
 
     model, training, counters, corpus = found.model, found.training, found.counters, found.corpus
@@ -62,7 +62,8 @@ def _show(terminal, path: Path, found) -> None:
         ("file", str(path)),
         (
             "model",
-            f"LSTM, {model.layers} x {model.hidden}" + (f", embedding {model.embedding}" if model.embedding else ""),
+            f"{cell_of(model).title}, {model.layers} x {model.hidden}"
+            + (f", embedding {model.embedding}" if model.embedding else ""),
         ),
         ("parameters", f"{parameter_count(model):,}"),
         ("vocabulary", f"{len(symbols)} {unit}: {' '.join(characters.split())}"),

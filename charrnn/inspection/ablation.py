@@ -275,7 +275,7 @@ def sum_losses(
     scored and the number of all that will be scored.
 
     Returns:
-        The sums, and the means of c (len(cells), 2) of ``cells`` outside and inside.
+        The sums, and the means of the signal that clamping holds, (len(cells), 2), of ``cells`` outside and inside.
     """
     scored = len(ids) - 1
     windows, symbols, blocks = ReadingWindows(scored, most=most), network.config.vocabulary, -(-scored // block)
@@ -290,7 +290,7 @@ def sum_losses(
         _add_losses(sums.loss, sums.count, places[own] // block, inside, losses)
         _add_losses(sums.symbol_loss, sums.symbol_count, y[own], inside, losses)
         if cells:
-            signal = network.signal("c")[own]
+            signal = network.signal(network.cell.clamped)[own]
             for number, (layer, unit) in enumerate(cells):
                 means[number] += np.bincount(inside, signal[:, layer, unit], 2)
         done += len(losses)

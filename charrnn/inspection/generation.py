@@ -83,7 +83,7 @@ def follow(
     model: Model,
     prime: np.ndarray,
     length: int,
-    signal: str = "c",
+    signal: str | None = None,
     *,
     choice: Choice | None = None,
     seed: int = 0,

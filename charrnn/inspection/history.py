@@ -125,7 +125,7 @@ def cells_at_snapshots(
     ids: np.ndarray,
     cells: Sequence[Cell] = (),
     count: int = 3,
-    signal: str = "c",
+    signal: str | None = None,
     threads: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> tuple[Reading | None, list[CellsAtSnapshot]]:
@@ -136,7 +136,7 @@ def cells_at_snapshots(
         ids: a text of some thousand characters; the signal of every cell is kept in memory.
         cells: (layer, unit); with none, the ``count`` best cells of the gallery at the last snapshot.
         count: see ``cells``.
-        signal: one of :data:`charrnn.inspection.reading.SIGNALS`.
+        signal: the name of a signal of the model's cell; None for the most telling one.
         threads: as for :func:`charrnn.load`.
         progress: called with the snapshots done and their number.
 

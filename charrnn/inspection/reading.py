@@ -13,30 +13,19 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell, require_cells
 from charrnn.model import Model
+from charrnn.network.cells import Signal
 from charrnn.records import ProgressCallback
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import ReadingWindows
 
-SIGNALS = ("c", "h", "i", "f", "g", "o")
-UNIT_SIGNALS = ("i", "f", "o")  # in [0, 1]; the others, c through tanh, are in [-1, 1]
 CONTEXT = 1000  # characters before the wanted part that are read first, so that the state has a history
 PART, STEPS = 4000, 64  # characters in a part of a long text, and in a window
 LARGEST = 2**28  # numbers in a Reading: a gigabyte
 
 
-def require_signal(signal: str) -> None:
-    """Check that there is a ``signal`` of this name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if signal not in SIGNALS:
-        raise ConfigError(f"signal must be one of {', '.join(SIGNALS)}, not {signal!r}")
-
-
-def shown_signal(signal: str, values: np.ndarray) -> np.ndarray:
-    """Values of a signal as they are shown: c through tanh, the others unchanged."""
-    return np.tanh(values) if signal == "c" else values
+def shown_values(signal: Signal, values: np.ndarray) -> np.ndarray:
+    """Values of a signal as they are shown: through tanh if the signal is unbounded, as an LSTM's c is."""
+    return np.tanh(values) if signal.unbounded else values
 
 
 def symbol_text(symbol: str | int) -> str:
@@ -99,16 +88,15 @@ class Reader:
 
     Args:
         model: the model whose network reads.
-        signal: one of ``SIGNALS``.
+        signal: the name of a signal of the model's cell; None for the most telling one.
         context: ids (N,) before the text. The last ``CONTEXT`` of them are read first and give no reading.
 
     Raises:
         ConfigError: there is no such signal.
     """
 
-    def __init__(self, model: Model, signal: str = "c", context: np.ndarray | None = None):
-        require_signal(signal)
-        self._model, self._signal = model, signal
+    def __init__(self, model: Model, signal: str | None = None, context: np.ndarray | None = None):
+        self._model, self._signal = model, model.network.cell.signal(signal)
         self._state, self._before = model.network.initial_state(1), None
         context = np.asarray([] if context is None else context[-CONTEXT:], np.int32)
         for start in range(0, len(context), STEPS):
@@ -120,12 +108,12 @@ class Reader:
         values, log_probabilities = [], []
         for start in range(0, len(ids), STEPS):
             trace = self._trace(ids[start : start + STEPS])
-            values.append(shown_signal(self._signal, trace[self._signal]))
+            values.append(shown_values(self._signal, trace[self._signal.name]))
             log_probabilities.append(trace["log_probabilities"])
             if progress is not None:
                 progress(min(start + STEPS, len(ids)), len(ids))
         text = _text(self._model.vocabulary, ids)
-        return Reading(text, ids, self._signal, np.concatenate(values), np.concatenate(log_probabilities), before)
+        return Reading(text, ids, self._signal.name, np.concatenate(values), np.concatenate(log_probabilities), before)
 
     def _trace(self, ids: np.ndarray) -> dict[str, np.ndarray]:
         trace = self._model.network.trace(ids, self._state)
@@ -136,7 +124,7 @@ class Reader:
 def read(
     model: Model,
     ids: np.ndarray,
-    signal: str = "c",
+    signal: str | None = None,
     offset: int = 0,
     length: int | None = None,
     progress: ProgressCallback | None = None,
@@ -151,7 +139,12 @@ def read(
 
 
 def read_in_parts(
-    model: Model, ids: np.ndarray, signal: str = "c", offset: int = 0, length: int | None = None, part: int = PART
+    model: Model,
+    ids: np.ndarray,
+    signal: str | None = None,
+    offset: int = 0,
+    length: int | None = None,
+    part: int = PART,
 ) -> Iterator[Reading]:
     """As :func:`read`, for texts of any length: readings of at most ``part`` characters, whole lines if they fit.
 
@@ -190,7 +183,7 @@ def _with_context(ids: np.ndarray, offset: int, length: int | None) -> tuple[np.
 def read_all(
     model: Model,
     ids: np.ndarray,
-    signal: str = "c",
+    signal: str | None = None,
     offset: int = 0,
     length: int | None = None,
     progress: ProgressCallback | None = None,
@@ -210,21 +203,22 @@ def read_all(
     part = np.asarray(part, np.int32)
     values = np.empty((len(part), config.layers, config.hidden), np.float32)
     log_probabilities = np.empty((len(part), config.vocabulary), np.float32)
-    for at, signals, expected in _windows(model, part, signal, progress):
+    found = model.network.cell.signal(signal)
+    for at, signals, expected in _windows(model, part, found, progress):
         values[at], log_probabilities[at] = signals, expected
     before = log_probabilities[lead - 1].copy() if lead else None
     text = _text(model.vocabulary, part[lead:])
-    return Reading(text, part[lead:], signal, values[lead:], log_probabilities[lead:], before)
+    return Reading(text, part[lead:], found.name, values[lead:], log_probabilities[lead:], before)
 
 
 @dataclass(frozen=True)
 class CellReading:
     """What K cells did while N characters were read, and what the model expected.
 
-    ``values`` (N, K) float32 are the signal of ``cells`` (layer, unit) after each character, c as tanh(c). ``surprise``
-    (N,) float32 is -log2 of the probability that each character had, NaN for the first of a text. ``guesses`` (N, G)
-    int32 are the ids of the most probable next characters, the most probable first, ``chances`` (N, G) float32 their
-    probabilities.
+    ``values`` (N, K) float32 are the signal of ``cells`` (layer, unit) after each character, an unbounded one through
+    tanh; ``low``, 0 or -1, is its least possible value. ``surprise`` (N,) float32 is -log2 of the probability that each
+    character had, NaN for the first of a text. ``guesses`` (N, G) int32 are the ids of the most probable next
+    characters, the most probable first, ``chances`` (N, G) float32 their probabilities.
     """
 
     ids: np.ndarray
@@ -234,13 +228,14 @@ class CellReading:
     surprise: np.ndarray
     guesses: np.ndarray
     chances: np.ndarray
+    low: float = -1
 
 
 def read_cells(
     model: Model,
     ids: np.ndarray,
     cells: Sequence[Cell],
-    signal: str = "c",
+    signal: str | None = None,
     offset: int = 0,
     length: int | None = None,
     guesses: int = 5,
@@ -259,7 +254,8 @@ def read_cells(
     values = np.empty((count, len(cells)), np.float32)
     surprise = np.full(count, np.nan, np.float32)
     likely, chances = np.empty((count, guesses), np.int32), np.empty((count, guesses), np.float32)
-    for at, signals, log_probabilities in _windows(model, part, signal, progress):
+    found = model.network.cell.signal(signal)
+    for at, signals, log_probabilities in _windows(model, part, found, progress):
         own = at >= lead
         places = at[own] - lead
         values[places] = signals[own][:, *where]
@@ -268,24 +264,23 @@ def read_cells(
         told = (at + 1 >= lead) & (at + 1 < len(part))
         following = at[told] + 1
         surprise[following - lead] = -log_probabilities[told, part[following]] / np.log(2)
-    return CellReading(part[lead:], signal, tuple(cells), values, surprise, likely, chances)
+    return CellReading(part[lead:], found.name, tuple(cells), values, surprise, likely, chances, found.low)
 
 
 def _windows(
-    model: Model, part: np.ndarray, signal: str, progress: ProgressCallback | None
+    model: Model, part: np.ndarray, signal: Signal, progress: ProgressCallback | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Read ``part`` in several batch rows at once; yield each place once.
 
     A window gives places (n,) of ``part``, the signal (n, L, H) and the log-probabilities (n, V) float64 there.
     """
-    require_signal(signal)
     windows, network, done = ReadingWindows(len(part)), model.network, 0
     state = network.initial_state(windows.batch)
     for at, own in windows:
         logits = network.forward(np.ascontiguousarray(part[at]), state)[own].astype(np.float64)
         logits -= logits.max(axis=1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        yield at[own], shown_signal(signal, network.signal(signal)[own]), logits
+        yield at[own], shown_values(signal, network.signal(signal.name)[own]), logits
         done += len(at)
         if progress is not None:
             progress(done, windows.length)

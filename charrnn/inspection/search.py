@@ -73,7 +73,7 @@ def find(
     ids: np.ndarray,
     hypotheses: Sequence[Hypothesis],
     *,
-    signal: str = "c",
+    signal: str | None = None,
     permutations: int = 199,
     with_probe: bool = True,
     seed: int = 0,

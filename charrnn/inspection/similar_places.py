@@ -15,7 +15,7 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell
-from charrnn.inspection.reading import require_signal, shown_signal
+from charrnn.inspection.reading import shown_values
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback
 from charrnn.text.windows import WARM_UP, ReadingWindows
@@ -55,7 +55,7 @@ class SimilarPlace:
 
 
 def on_set(
-    network: Network, ids: np.ndarray, start: int, stop: int, threshold: float = 0.5, signal: str = "c"
+    network: Network, ids: np.ndarray, start: int, stop: int, threshold: float = 0.5, signal: str | None = None
 ) -> OnSet:
     """Find the cells that are on at all characters ``start`` to ``stop`` - 1 of ids (N,), and off before and after.
 
@@ -64,7 +64,7 @@ def on_set(
     Raises:
         ConfigError: the span is not in the text or too long, there is no such signal, the threshold is out of range.
     """
-    require_signal(signal)
+    signal = network.cell.signal(signal).name
     if not 0 <= start < stop <= len(ids):
         raise ConfigError(f"characters {start:,} to {stop:,} are no span of a text of {len(ids):,}")
     if stop - start > LONGEST:
@@ -194,4 +194,4 @@ def _sign_and_mean(
 def _values(network: Network, signal: str) -> np.ndarray:
     """The signal (T, B, C) of the window that was read last, as it is shown."""
     values = network.signal(signal)
-    return shown_signal(signal, values.reshape(*values.shape[:2], -1))
+    return shown_values(network.cell.signal(signal), values.reshape(*values.shape[:2], -1))

@@ -52,7 +52,7 @@ def sweep(
     text: EncodedText,
     labels: Labels,
     count_of_labels: int,
-    signal: str = "c",
+    signal: str | None = None,
     with_states: bool = True,
     progress: ProgressCallback | None = None,
 ) -> Sweep:
@@ -70,7 +70,7 @@ class _Counter:
     """Counts part after part of a text. Cells are padded to P = L · (H rounded up to whole vectors)."""
 
     def __init__(self, network: Network, text: EncodedText, labels: int, signal: str, with_states: bool):
-        self._network, self._text, self._signal = network, text, signal
+        self._network, self._text, self._signal = network, text, network.cell.signal(signal).name
         config, characters = network.config, len(text)
         self._padded = -(-config.hidden // WIDTH) * WIDTH
         cells = config.layers * self._padded
@@ -79,7 +79,7 @@ class _Counter:
         self.stride = -(-characters // min(max(KEPT_BYTES // cells, 1), MOST_KEPT))
         self._bins = np.zeros((-(-characters // self.stride), cells), np.uint8)
         self._kept_labels = np.zeros((len(self._bins), labels), np.float32)
-        features = 2 * config.layers * config.hidden
+        features = len(network.cell.state) * config.layers * config.hidden
         most = min(MOST_STATES, STATES_BYTES // (2 * features)) if with_states else 0
         # A multiple of the other stride, so that wherever a state is kept, bins and labels are kept, too.
         self.state_stride = self.stride * -(-characters // max(most * self.stride, 1))
@@ -153,10 +153,10 @@ class _Counter:
             return
         rows, hidden = at[kept] // self.state_stride, self._network.config.hidden
         column = 0
-        for name in "hc":
-            for blocks in self._network.signal_blocks(name):
+        for signal in map(self._network.cell.signal, self._network.cell.state):
+            for blocks in self._network.signal_blocks(signal.name):
                 values = blocks[places[kept]].reshape(len(rows), -1)[:, :hidden]
-                self._states[rows, column : column + hidden] = np.tanh(values) if name == "c" else values
+                self._states[rows, column : column + hidden] = np.tanh(values) if signal.unbounded else values
                 column += hidden
 
     def result(self) -> Sweep:

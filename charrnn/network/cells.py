@@ -40,6 +40,7 @@ class Gate(NamedTuple):
     name: str
     signal: str
     low: float
+    title: str
 
 
 class Cell(ABC):
@@ -50,7 +51,8 @@ class Cell(ABC):
         title: as people call it.
         signals: what can be seen of a unit, the most telling first.
         gates: for which signals saturation is counted.
-        state: names of the arrays (B, H) that a layer remembers between characters.
+        state: names of the arrays (B, H) that a layer remembers between characters; each is a signal, too.
+        clamped: the signal that :meth:`clamp` holds.
         torch_module: PyTorch's name for a module with the same parameters, as a prefix in checkpoints.
     """
 
@@ -59,6 +61,7 @@ class Cell(ABC):
     signals: tuple[Signal, ...]
     gates: tuple[Gate, ...]
     state: tuple[str, ...]
+    clamped: str
     torch_module: str
 
     @abstractmethod
@@ -96,14 +99,14 @@ class Cell(ABC):
     def multiply_adds(self, config: ModelConfig, index: int) -> int:
         """Multiplications (each with an addition) that a character needs on its way forward; a look-up costs none."""
 
-    def signal(self, name: str) -> Signal:
-        """The signal ``name``.
+    def signal(self, name: str | None = None) -> Signal:
+        """The signal ``name``, or the most telling one.
 
         Raises:
             ConfigError: the cell has none of this name.
         """
         for signal in self.signals:
-            if signal.name == name:
+            if name is None or signal.name == name:
                 return signal
         names = ", ".join(signal.name for signal in self.signals)
         raise ConfigError(f"signal must be one of {names}, not {name!r}")
@@ -125,8 +128,14 @@ class LSTMCell(Cell):
         Signal("g", "g, the candidate", -1),
         Signal("o", "o, the output gate", 0),
     )
-    gates = (Gate("i", "i", 0), Gate("f", "f", 0), Gate("o", "o", 0), Gate("g", "g", -1), Gate("tanh_c", "c", -1))
-    state = ("h", "c")
+    gates = (
+        Gate("i", "i", 0, "input gate"),
+        Gate("f", "f", 0, "forget gate"),
+        Gate("o", "o", 0, "output gate"),
+        Gate("g", "g", -1, "candidate g"),
+        Gate("tanh_c", "c", -1, "tanh(c)"),
+    )
+    state, clamped = ("h", "c"), "c"
 
     # In c_t = f ⊙ c_{t-1} + i ⊙ g a unit whose columns of W_ih and W_hh are zero has gates that depend on its bias
     # only. # With b_f = 100 its forget gate is exactly 1 in float32; with b_g = 0 its candidate is exactly 0; its input

@@ -6,7 +6,8 @@ from charrnn.config import ModelConfig
 from charrnn.kernels.cross_entropy import cross_entropy
 from charrnn.kernels.linear import Head as Arguments
 from charrnn.kernels.linear import linear, linear_step
-from charrnn.kernels.packing import Group, pack_bias
+from charrnn.kernels.packing import Group, pack, pack_bias, pack_transposed
+from charrnn.kernels.weight_gradients import weight_gradient
 from charrnn.network.layers import Call, Window
 from charrnn.network.packed_weights import Matrix, padded
 from charrnn.network.parameters import Parameters, aligned_zeros
@@ -16,7 +17,7 @@ from charrnn.network.workspace import weight_calls
 class Head:
     """logits = h W_out + b_out, for V characters padded to Vp; padded logits are -inf."""
 
-    kernels = (linear, cross_entropy)
+    kernels = ((linear, cross_entropy, pack, pack_bias), (pack_transposed, weight_gradient))
     step = linear_step
 
     def __init__(self, config: ModelConfig, parameters: Parameters):

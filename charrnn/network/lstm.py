@@ -7,7 +7,6 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.kernels import lstm
-from charrnn.kernels.dropout import dropout
 from charrnn.kernels.linear import linear
 from charrnn.kernels.packing import Group, pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import WIDTH
@@ -27,7 +26,7 @@ class LSTM(Layer):
     step = lstm.step
     kernels = (
         (lstm.forward, linear, pack, pack_bias, pack_table),
-        (lstm.backward, weight_gradient, row_gradient, pack_transposed, dropout),
+        (lstm.backward, weight_gradient, row_gradient, pack_transposed),
     )
 
     def __init__(self, config: ModelConfig, index: int):

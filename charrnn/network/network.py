@@ -14,6 +14,7 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
+from charrnn.kernels.dropout import dropout
 from charrnn.kernels.packing import Group
 from charrnn.network.cells import cell_of
 from charrnn.network.head import Head
@@ -78,7 +79,7 @@ class Network:
     ):
         self.config, self.cell = config, cell_of(config)
         self.layers = [self.cell.layer(config, index) for index in range(config.layers)]
-        compiler.prepare(*Head.kernels, *self.layers[0].kernels[0])
+        compiler.prepare(*Head.kernels[0], *self.layers[0].kernels[0])
         self.parameters = Parameters(config)
         self.team = Team(available_threads() if threads is None else threads)
         self.alone = Team(1)
@@ -117,7 +118,7 @@ class Network:
         The first training step does this too.  Call it before a step is timed: the first compilation takes seconds.
         """
         if self.gradient is None:
-            compiler.prepare(*self.layers[0].kernels[1])
+            compiler.prepare(dropout, *Head.kernels[1], *self.layers[0].kernels[1])
             self.gradient = Parameters(self.config)
 
     def refresh(self, training: bool) -> None:
@@ -249,14 +250,14 @@ class Network:
         if self.workspace is None or not self.workspace.fits(steps, batch):
             self.workspace = None  # free the old arrays before the new ones are made
             self.workspace = Workspace(self.config, self.layers, steps, batch, self.team.threads)
-        dropout = regular is not None and regular.dropout > 0
-        self.workspace.prepare(training, dropout)
+        drops = regular is not None and regular.dropout > 0
+        self.workspace.prepare(training, drops)
         self.refresh(training)
         # The result is the same on any number of threads.
         team = self.alone if x.size * self.parameters.size < SMALL_WINDOW else self.team
         if self.layout is None or not self.layout.fits(steps, batch, team.threads):
             self.layout = Layout(steps, batch, team.threads)
-        return _WindowPass(self, x, state, team, regular if dropout else None)
+        return _WindowPass(self, x, state, team, regular if drops else None)
 
 
 class _WindowPass:

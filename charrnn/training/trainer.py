@@ -190,6 +190,7 @@ class Trainer:
             threads=self.network.team.threads,
             resumed=self._resume is not None,
             notes=self.notes,
+            cell=self.network.cell.title,
         )
 
     def _finished(self) -> Finished:

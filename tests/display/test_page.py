@@ -60,6 +60,7 @@ def tracks(symbols=5, characters=50, cells=((0, 1), (1, 2)), signal="c"):
         surprise=np.concatenate([[np.nan], rng.uniform(0, 30, characters - 1)]).astype(np.float32),
         guesses=rng.integers(0, symbols, (characters, 3)).astype(np.int32),
         chances=rng.uniform(0, 1, (characters, 3)).astype(np.float32),
+        low=low,
     )
 
 

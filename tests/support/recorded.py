@@ -923,7 +923,7 @@ def _saturation_figure():
         }
         for layer in range(2)
     ]
-    return sha_of_text(to_svg(saturation_figure(layers)))
+    return sha_of_text(to_svg(saturation_figure(layers, model.network.cell.gates)))
 
 
 @entry("figures: a reading")

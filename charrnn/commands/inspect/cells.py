@@ -10,15 +10,6 @@ from charrnn.commands.types import Whole
 
 Cell = tuple[int, int]
 
-MEANINGS = {
-    "c": "tanh(c), what the cell remembers",
-    "h": "h, what the cell tells",
-    "i": "i, the input gate",
-    "f": "f, the forget gate",
-    "g": "g, the candidate",
-    "o": "o, the output gate",
-}
-
 
 class Cells(click.ParamType):
     """Cells as ``1:37`` or ``1:37,0:4``: a list of (layer, unit), each once."""
@@ -58,9 +49,19 @@ def cells_option(default: int, text: str):
 
 
 signal_option = option(
-    "--signal", type=click.Choice(list(MEANINGS)), default="c", show_default=True,
-    help="tanh of the cell state, output, input gate, forget gate, candidate, output gate.",
+    "--signal", metavar="NAME",
+    help="What to look at. An LSTM has c (through tanh; the default), h, and its gates i, f, g, o.",
 )  # fmt: skip
+
+
+def signal_of(model, name: str | None):
+    """The signal ``name`` of the model's cell, or its most telling one; a usage error if there is none."""
+    from charrnn.errors import ConfigError
+
+    try:
+        return model.network.cell.signal(name)
+    except ConfigError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--signal") from None
 
 
 def name(cell: Cell) -> str:
@@ -68,9 +69,8 @@ def name(cell: Cell) -> str:
     return f"{cell[0]}:{cell[1]}"
 
 
-def scale_of(signal: str):
-    """The colours of a signal: a gate's begin at 0, the others are symmetric."""
+def scale_of(signal):
+    """The colours of a signal: from 0 to 1, or symmetric about 0."""
     from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL
-    from charrnn.inspection.reading import UNIT_SIGNALS
 
-    return SEQUENTIAL if signal in UNIT_SIGNALS else DIVERGING
+    return DIVERGING if signal.low < 0 else SEQUENTIAL

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from charrnn.commands.help import Command, option, section
-from charrnn.commands.inspect.cells import MEANINGS, cell_option, name, signal_option
+from charrnn.commands.inspect.cells import cell_option, name, signal_of, signal_option
 from charrnn.commands.inspect.choosing import chosen
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.output import output_option, tell
@@ -46,11 +46,12 @@ def draw(checkpoint: Path, **options: Any) -> None:
 
     from charrnn.display.figures import save
     from charrnn.display.figures.heat_map import heat_map
-    from charrnn.inspection.reading import UNIT_SIGNALS, read_all
+    from charrnn.inspection.reading import read_all
 
     if options["cell"] and options["surprise"]:
         raise click.UsageError("--cell and --surprise both colour the text: give one.")
     terminal, model, ids = opened(checkpoint, options)
+    signal = signal_of(model, options["signal"])
     cells = [] if options["surprise"] else chosen(terminal, model, ids, options, 1)
     reading = read_all(model, ids, options["signal"], options["offset"], options["length"])
     if options["surprise"]:
@@ -58,8 +59,8 @@ def draw(checkpoint: Path, **options: Any) -> None:
         names, values = ["surprise"], reading.surprise()[:, None] / MOST_SURPRISE
         title = "surprise of each character"
     else:
-        look = {"low": 0.0, "ends": ("0", "1")} if options["signal"] in UNIT_SIGNALS else {}
+        look = {"low": 0.0, "ends": ("0", "1")} if signal.low == 0 else {}
         names, values = [name(cell) for cell in cells], np.stack([reading.cell(*cell) for cell in cells], axis=1)
-        title = f"cell{'s' * (len(cells) > 1)} {', '.join(names)}   {MEANINGS[options['signal']]}"
+        title = f"cell{'s' * (len(cells) > 1)} {', '.join(names)}   {signal.meaning}"
     save(heat_map(reading.text, names, values, title, dark=options["dark"], **look), options["output"])
     tell(terminal, options["output"])

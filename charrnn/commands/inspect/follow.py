@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from charrnn.commands.help import Command, option, section
-from charrnn.commands.inspect.cells import MEANINGS, cell_option, name, scale_of, signal_option
+from charrnn.commands.inspect.cells import cell_option, name, scale_of, signal_of, signal_option
 from charrnn.commands.options import checkpoint_argument, general_options, unknown_option
 from charrnn.commands.sampling import choice, prime_ids, sampling_options
 from charrnn.commands.types import Number, Whole
@@ -55,25 +55,24 @@ def follow(checkpoint: Path, **options: Any) -> None:
 
     terminal = Terminal(options["quiet"], options["as_json"])
     model = load_model(checkpoint, options["threads"], terminal)
+    signal = signal_of(model, options["signal"])
     require_cells(model.network, options["cell"])
     seed = secrets.randbelow(2**31) if options["seed"] is None else options["seed"]
     prime, chosen = prime_ids(model, options), choice(options)
-    cells = options["cell"] or [_liveliest(model, prime, chosen, seed, options["signal"])]
-    terminal.note(
-        f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}, signal {options['signal']}, seed {seed}"
-    )
+    cells = options["cell"] or [_liveliest(model, prime, chosen, seed, signal.name)]
+    terminal.note(f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}, signal {signal.name}, seed {seed}")
     watched = terminal.stdout_is_terminal and not options["as_json"]
     pace = options["pace"] if watched else 0
     readings = write(
-        model, prime, options["length"], options["signal"], choice=chosen, seed=seed, chunk=1 if pace else _CHUNK
+        model, prime, options["length"], signal.name, choice=chosen, seed=seed, chunk=1 if pace else _CHUNK
     )
     readings = _paced(readings, pace)
     if options["as_json"]:
         _as_json(terminal, readings, cells)
     elif watched or terminal.depth != Depth.NONE:
         if options["prime"]:
-            readings = itertools.chain([Reader(model, options["signal"]).read(prime)], readings)
-        _coloured(terminal, readings, cells, options)
+            readings = itertools.chain([Reader(model, signal.name).read(prime)], readings)
+        _coloured(terminal, readings, cells, signal)
     else:
         for reading in readings:
             _plain(terminal, model, reading)
@@ -105,12 +104,12 @@ def _columns(reading, cells):
     return np.stack([reading.cell(*cell) for cell in cells], axis=1)
 
 
-def _coloured(terminal, readings, cells, options: dict[str, Any]) -> None:
+def _coloured(terminal, readings, cells, signal) -> None:
     from charrnn.display.reports.follower import Follower
     from charrnn.display.terminal.heatmap import legend
 
-    scale = scale_of(options["signal"])
-    terminal.show(MEANINGS[options["signal"]], legend(scale, depth=terminal.depth), "")
+    scale = scale_of(signal)
+    terminal.show(signal.meaning, legend(scale, depth=terminal.depth), "")
     with Follower(terminal, list(map(name, cells)), scale) as follower:
         for reading in readings:
             follower.write(reading.text, _columns(reading, cells))

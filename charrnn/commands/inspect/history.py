@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from charrnn.commands.help import Command, section
-from charrnn.commands.inspect.cells import MEANINGS, cell_option, cells_option, name, scale_of, signal_option
+from charrnn.commands.inspect.cells import cell_option, cells_option, name, scale_of, signal_of, signal_option
 from charrnn.commands.inspect.choosing import tracking
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.reading import check_one_text, pager_option, stretch_options, text_ids, text_options
@@ -51,6 +51,7 @@ def history(run: Path, **options: Any) -> None:
     check_one_text(options)
     terminal = Terminal(options["quiet"], options["as_json"])
     model = load_model(run, options["threads"], terminal)
+    signal = signal_of(model, options["signal"])
     if not run.is_dir():
         raise ConfigError(f"{run}: not the folder of a run; give the folder, which has the run's log")
     found = logged_samples(run)
@@ -61,7 +62,7 @@ def history(run: Path, **options: Any) -> None:
         for value in _numbers(found, reading, growth):
             terminal.json(value)
         return
-    show_paged(terminal, _lines(terminal, run, found, reading, growth, options), paged=options["pager"])
+    show_paged(terminal, _lines(terminal, run, found, reading, growth, signal, options), paged=options["pager"])
     if reading is None:
         terminal.note("no snapshots: `charrnn train --snapshots` keeps weights along the way, and then cells show here")
 
@@ -83,7 +84,7 @@ def _growth(terminal, model, run: Path, options: dict[str, Any]):
         return cells_at_snapshots(run, ids, cells, count, signal, threads, progress)
 
 
-def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> Iterator:
+def _lines(terminal, run, found, reading, growth, signal, options: dict[str, Any]) -> Iterator:
     import numpy as np
 
     from charrnn.display.reports.gallery import stretch_width
@@ -106,8 +107,8 @@ def _lines(terminal, run, found, reading, growth, options: dict[str, Any]) -> It
         options["offset"] + start,
         [name(cell) for cell in growth[-1].cells],
         rows,
-        meaning=MEANINGS[options["signal"]],
-        scale=scale_of(options["signal"]),
+        meaning=signal.meaning,
+        scale=scale_of(signal),
         width=terminal.width,
         depth=terminal.depth,
     )

@@ -50,10 +50,10 @@ def page(checkpoint: Path, **options: Any) -> None:
         tracks = read_cells(
             model, ids, list(cells), options["signal"], options["offset"], options["length"], 5, progress
         )
-    count = f"{len(tracks.ids):,}"
+    network = f"{model.network.cell.title} {config.layers} × {config.hidden}"
     made = Page(
         title=_model_name(checkpoint),
-        subtitle=f"LSTM {config.layers} × {config.hidden}, reading {count} characters of {_source(options)}",
+        subtitle=f"{network}, reading {len(tracks.ids):,} characters of {_source(options)}",
         symbols=model.vocabulary.symbols,
         tracks=tracks,
         notes=list(cells.values()),

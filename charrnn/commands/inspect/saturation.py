@@ -48,4 +48,5 @@ def saturation(checkpoint: Path, **options: Any) -> None:
         }
         for layer in range(work.model.network.config.layers)
     ]
-    work.finish(layers, saturation_lines(layers, work.terminal.width), lambda: saturation_figure(layers))
+    gates = work.model.network.cell.gates
+    work.finish(layers, saturation_lines(layers, gates, work.terminal.width), lambda: saturation_figure(layers, gates))

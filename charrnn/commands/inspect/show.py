@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from charrnn.commands.help import Command, option, section
-from charrnn.commands.inspect.cells import MEANINGS, cell_option, cells_option, name, scale_of, signal_option
+from charrnn.commands.inspect.cells import cell_option, cells_option, name, scale_of, signal_of, signal_option
 from charrnn.commands.inspect.draw import MOST_SURPRISE
 from charrnn.commands.inspect.reading import opened, pager_option, stretch_options, text_options
 from charrnn.commands.options import checkpoint_argument, general_options
@@ -56,6 +56,7 @@ def show(checkpoint: Path, **options: Any) -> None:
     if options["cell"] and options["surprise"] and not options["as_json"]:
         raise click.UsageError("--cell and --surprise both colour the text: give one.")
     terminal, model, ids = opened(checkpoint, options)
+    signal = signal_of(model, options["signal"])
     require_cells(model.network, options["cell"])  # before a heading is shown
     if len(options["cell"]) > 1 and options["predictions"] and not options["as_json"]:
         raise click.UsageError("--predictions has room for one --cell.")
@@ -64,18 +65,18 @@ def show(checkpoint: Path, **options: Any) -> None:
     if offset < last < len(ids) or 0 < offset < last:
         terminal.note(f"characters {offset:,} to {last:,} of {len(ids):,} (--offset, --length)")
     if not (options["cell"] or options["surprise"] or options["predictions"]):
-        _show_gallery(terminal, model, ids, options)
+        _show_gallery(terminal, model, ids, signal, options)
         return
     # A long text is read part by part, and only as far as the pager asks for it.
     readings = read_in_parts(model, ids, options["signal"], offset, length)
     if options["as_json"]:
-        for found in _numbers(model, readings, options):
+        for found in _numbers(model, readings, signal, options):
             terminal.json(found)
     else:
-        show_paged(terminal, _lines(terminal, model, readings, options), paged=options["pager"])
+        show_paged(terminal, _lines(terminal, model, readings, signal, options), paged=options["pager"])
 
 
-def _show_gallery(terminal, model, ids, options: dict[str, Any]) -> None:
+def _show_gallery(terminal, model, ids, signal, options: dict[str, Any]) -> None:
     """Read the text, and show the cells with the most structure."""
     from charrnn.display.terminal.pager import show_paged
     from charrnn.display.terminal.progress_bar import progress_bar
@@ -87,10 +88,10 @@ def _show_gallery(terminal, model, ids, options: dict[str, Any]) -> None:
         for found in _gallery_numbers(reading, options):
             terminal.json(found)
     else:
-        show_paged(terminal, _gallery(terminal, reading, options), paged=options["pager"])
+        show_paged(terminal, _gallery(terminal, reading, signal, options), paged=options["pager"])
 
 
-def _lines(terminal, model, readings, options: dict[str, Any]) -> Iterator:
+def _lines(terminal, model, readings, signal, options: dict[str, Any]) -> Iterator:
     """The legend, then the text of each reading, as lines of the terminal's width."""
     from charrnn.display.reports.predictions import prediction_legend, prediction_rows
     from charrnn.display.reports.stacked import stacked_rows
@@ -98,13 +99,13 @@ def _lines(terminal, model, readings, options: dict[str, Any]) -> Iterator:
     from charrnn.display.terminal.heatmap import heat_text, legend
 
     cells, symbols = options["cell"], _symbols(model)
-    scale = SEQUENTIAL if options["surprise"] else scale_of(options["signal"])
+    scale = SEQUENTIAL if options["surprise"] else scale_of(signal)
     look = {"scale": scale, "width": terminal.width, "depth": terminal.depth}
     if options["surprise"]:
         most = f"{MOST_SURPRISE:g} bits or more"
         yield from ("surprise of each character", legend(scale, "0 bits", most, depth=terminal.depth), "")
     elif cells:
-        title = f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}   {MEANINGS[options['signal']]}"
+        title = f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}   {signal.meaning}"
         yield from (title, legend(scale, depth=terminal.depth), "")
     if options["predictions"]:
         yield from (prediction_legend(terminal.depth), "")
@@ -131,7 +132,7 @@ def _columns(rows):
     return np.stack(rows, axis=1)
 
 
-def _gallery(terminal, reading, options: dict[str, Any]) -> list:
+def _gallery(terminal, reading, signal, options: dict[str, Any]) -> list:
     """The most structured cells over one stretch of text, then the best of them over some lines."""
     import numpy as np
 
@@ -140,7 +141,7 @@ def _gallery(terminal, reading, options: dict[str, Any]) -> list:
     from charrnn.display.terminal.heatmap import heat_text, legend
     from charrnn.inspection.gallery import gallery, line_bounds, most_varied
 
-    look = {"scale": scale_of(reading.signal), "depth": terminal.depth, "width": terminal.width}
+    look = {"scale": scale_of(signal), "depth": terminal.depth, "width": terminal.width}
     finds = gallery(reading, options["cells"])
     values = np.stack([reading.cell(find.layer, find.unit) for find in finds]).astype(float)
     begins, length, offset = line_bounds(reading.text), len(reading.text), options["offset"]
@@ -149,7 +150,7 @@ def _gallery(terminal, reading, options: dict[str, Any]) -> list:
     width = stretch_width(terminal.width)
     stretches = [(begin, begin + width) for begin in begins if begin + width <= length] or [(0, min(width, length))]
     start, stop = most_varied(values.T, stretches)
-    shown: list = [f"The cells most worth a look, by {MEANINGS[reading.signal]}"]
+    shown: list = [f"The cells most worth a look, by {signal.meaning}"]
     shown += [legend(look["scale"], depth=look["depth"]), ""]
     names, scores = [f"{find.layer}:{find.unit}" for find in finds], [find.score for find in finds]
     title = f"from character {offset + start:,}"
@@ -181,7 +182,7 @@ def _gallery_numbers(reading, options: dict[str, Any]) -> Iterator[dict[str, Any
         yield {**about, "layer": find.layer, "unit": find.unit, "score": find.score, "values": values}
 
 
-def _numbers(model, readings, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _numbers(model, readings, signal, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The readings as JSON objects: one for each cell, or one for the text."""
     import numpy as np
 
@@ -194,7 +195,7 @@ def _numbers(model, readings, options: dict[str, Any]) -> Iterator[dict[str, Any
         if options["predictions"]:
             for row, chances in zip(*reading.guesses(_GUESSES), strict=True):
                 predictions.append([[symbols[index], float(p)] for index, p in zip(row, chances, strict=True)])
-    about = {"text": "".join(texts), "offset": options["offset"], "signal": options["signal"]}
+    about = {"text": "".join(texts), "offset": options["offset"], "signal": signal.name}
     if options["surprise"]:
         about["surprise"] = np.concatenate(surprises)
     if options["predictions"]:

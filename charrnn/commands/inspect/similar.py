@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from charrnn.commands.help import Command, option, section
-from charrnn.commands.inspect.cells import MEANINGS, name, scale_of, signal_option
+from charrnn.commands.inspect.cells import name, scale_of, signal_of, signal_option
 from charrnn.commands.inspect.reading import opened, text_options
 from charrnn.commands.options import checkpoint_argument, general_options
 from charrnn.commands.types import Number, Whole
@@ -52,14 +52,15 @@ def similar(checkpoint: Path, **options: Any) -> None:
     from charrnn.inspection.similar_places import similar as similar_places
 
     terminal, model, ids = opened(checkpoint, options)
+    signal = signal_of(model, options["signal"])
     start, stop = _span(model, ids, options)
-    selected = on_set(model.network, ids, start, stop, options["threshold"], options["signal"])
+    selected = on_set(model.network, ids, start, stop, options["threshold"], signal.name)
     with progress_bar(terminal, "Looking for places") as progress:
         places = similar_places(model.network, ids, selected, options["places"], progress)
     if options["as_json"]:
         _as_json(terminal, model, ids, selected, places)
     else:
-        _show(terminal, model, ids, selected, places)
+        _show(terminal, model, ids, signal, selected, places)
 
 
 def _span(model, ids, options: dict[str, Any]) -> tuple[int, int]:
@@ -122,7 +123,7 @@ def _as_json(terminal, model, ids, selected, places) -> None:
         terminal.json({"record": "moment", **asdict(place), "before": before, "text": span, "behind": behind})
 
 
-def _show(terminal, model, ids, selected, places) -> None:
+def _show(terminal, model, ids, signal, selected, places) -> None:
     import numpy as np
 
     from charrnn.display.reports.similar_places import place_rows
@@ -141,8 +142,8 @@ def _show(terminal, model, ids, selected, places) -> None:
         *wrap(found, terminal.width),
         *wrap(", ".join(names[:20]) + (" …" if len(names) > 20 else ""), terminal.width),
         "",
-        MEANINGS[selected.signal],
-        legend(scale_of(selected.signal), depth=terminal.depth),
+        signal.meaning,
+        legend(scale_of(signal), depth=terminal.depth),
         "",
     )
     room = text_room(names[:_SHOWN], terminal.width)
@@ -150,7 +151,7 @@ def _show(terminal, model, ids, selected, places) -> None:
     reading = read(model, ids, selected.signal, begin, min(selected.stop - begin + room // 4, 4 * room))
     values = np.stack([reading.cell(*cell) for cell in cells], axis=1)
     look = {"width": terminal.width, "depth": terminal.depth}
-    for block in stacked_rows(reading.text, names[:_SHOWN], values, scale=scale_of(selected.signal), **look):
+    for block in stacked_rows(reading.text, names[:_SHOWN], values, scale=scale_of(signal), **look):
         terminal.show(*block, "")
     if not places:
         terminal.show("No other place has these cells on for a time like it.")

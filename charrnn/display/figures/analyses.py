@@ -1,35 +1,47 @@
 """The figures of ``inspect saturation``, ``errors`` and ``distance``: they draw the objects that ``--json`` writes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from charrnn.display.figures.axes import SMALL, Axes
 from charrnn.display.figures.drawing import FAINT_INK, INK, Circle, Drawing, Label, Line, Rectangle
 from charrnn.display.palette import PAPER_BLUE, PAPER_ORANGE, RGB
 
-GATES = {"i": "input gate", "f": "forget gate", "o": "output gate"}
 _SIDE, _GAP = 170.0, 52.0  # side of a scatter plot, and the gap between two
 _BARS, _ROW = 300.0, 19.0  # length of the longest bar, and height of a row
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
-def saturation_figure(layers: Sequence[Mapping[str, Any]]) -> Drawing:
+class GateLike(Protocol):
+    """A gate of a cell: its name in the objects, the least possible value (0 or -1), and a title for people."""
+
+    name: str
+    low: float
+    title: str
+
+
+def unit_gates(gates: Sequence[GateLike]) -> list[GateLike]:
+    """The gates whose values are from 0 to 1."""
+    return [gate for gate in gates if gate.low == 0]
+
+
+def saturation_figure(layers: Sequence[Mapping[str, Any]], gates: Sequence[GateLike]) -> Drawing:
     """A scatter plot of the units for each layer and gate: x is the share of time over 0.9, y the share under 0.1.
 
     As figure 2 of Karpathy, Johnson & Li (2015). No unit is above the broken line, because x + y is at most 1.
     """
-    step = _SIDE + _GAP
+    step, gates = _SIDE + _GAP, unit_gates(gates)
     height = step * len(layers) - _GAP
-    sheet = Drawing(40 + step * len(GATES), height + 86, "saturation of gates, by layer and unit")
+    sheet = Drawing(40 + step * len(gates), height + 86, "saturation of gates, by layer and unit")
     ends = [(0, "0"), (0.5, "0.5"), (1, "1")]
     for row, layer in enumerate(layers):
-        for column, (gate, name) in enumerate(GATES.items()):
+        for column, gate in enumerate(gates):
             axes = Axes(62 + column * step, 34 + row * step, _SIDE, _SIDE)
-            axes.draw(sheet, f"layer {layer['layer']}, {name}", ends, ends)
+            axes.draw(sheet, f"layer {layer['layer']}, {gate.title}", ends, ends)
             sheet.add(Line([(axes.x(0), axes.y(1)), (axes.x(1), axes.y(0))], FAINT_INK, 0.7, (3, 3)))
-            for high, low in zip(layer["high"][gate], layer["low"][gate], strict=True):
+            for high, low in zip(layer["high"][gate.name], layer["low"][gate.name], strict=True):
                 sheet.add(Circle(axes.x(high), axes.y(low), 2.4, PAPER_BLUE, 0.45))
-    middle = 62 + (step * len(GATES) - _GAP) / 2
+    middle = 62 + (step * len(gates) - _GAP) / 2
     sheet.add(Label(middle, sheet.height - 10, "share of time over 0.9", 11, INK, "middle"))
     sheet.add(Label(18, 34 + height / 2, "share of time under 0.1", 11, INK, "middle", turned=True))
     return sheet

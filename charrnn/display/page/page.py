@@ -18,7 +18,7 @@ import numpy as np
 from charrnn.display.figures.svg import colour
 from charrnn.display.palette import diverging, foreground, sequential
 from charrnn.display.sanitise import visible
-from charrnn.inspection.reading import UNIT_SIGNALS, CellReading, symbol_text
+from charrnn.inspection.reading import CellReading, symbol_text
 
 SCRIPTS = ("data.js", "text.js", "panel.js", "controls.js")
 STEPS = 33  # colours of each scale
@@ -71,7 +71,7 @@ class Page:
             "offset": self.offset,
             "signal": tracks.signal,
             "bySurprise": self.by_surprise,
-            "unit": tracks.signal in UNIT_SIGNALS,
+            "unit": tracks.low == 0,
             "wide": wide,
             "guesses": tracks.guesses.shape[1],
             "newline": symbols.index("\n") if "\n" in symbols else -1,

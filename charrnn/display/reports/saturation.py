@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from charrnn.display.figures.analyses import GATES
+from charrnn.display.figures.analyses import GateLike, unit_gates
 from charrnn.display.terminal.colours import BLUE
 from charrnn.display.terminal.curve import braille, plot_rows
 from charrnn.display.terminal.tables import table
@@ -17,49 +17,52 @@ from charrnn.display.terminal.text_width import pad
 
 NEARLY_ALWAYS = 0.9
 
-_NAMES = {**GATES, "g": "candidate g", "tanh_c": "tanh(c)"}
 _COLUMNS = ("layer", "", "", " mean", " quartiles", "> 90", " most")
 _ROWS = 9
 _MOST_COLUMNS = 36
 _MARGIN = 4
 
 
-def saturation_lines(layers: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
-    """A table of all layers, and below it for each layer and gate a scatter plot of its units."""
+def saturation_lines(layers: Sequence[Mapping[str, Any]], gates: Sequence[GateLike], width: int) -> list[Text]:
+    """A table of all layers, and below it for each layer and gate from 0 to 1 a scatter plot of its units."""
     title = f"percent of the time at the ends ({layers[0]['characters']:,} characters), over the units of a layer"
-    lines = [Text(title, style="dim"), *table(_COLUMNS, [row for layer in layers for row in _rows(layer)], width)]
+    lines = [
+        Text(title, style="dim"),
+        *table(_COLUMNS, [row for layer in layers for row in _rows(layer, gates)], width),
+    ]
+    unit = unit_gates(gates)
     for layer in layers:
-        panels = [_panel(layer, gate, min((width - 1) // len(GATES), _MOST_COLUMNS)) for gate in GATES]
+        panels = [_panel(layer, gate, min((width - 1) // len(unit), _MOST_COLUMNS)) for gate in unit]
         lines += [Text(), *(Text.assemble(*parts) for parts in zip(*panels, strict=True))]
     right, up = "right: time over 0.9", "up: time under 0.1"
     return [*lines, Text(f"{' ' * _MARGIN}a dot is a unit; {right}, {up}", style="dim")]
 
 
-def _rows(layer: Mapping[str, Any]) -> Iterator[tuple]:
+def _rows(layer: Mapping[str, Any], gates: Sequence[GateLike]) -> Iterator[tuple]:
     number = int(layer["layer"])
-    for name, title in _NAMES.items():
-        for side, end in (("low", "< 0.1" if name in GATES else "< -0.9"), ("high", "> 0.9")):
-            shares = np.asarray(layer[side][name], float)
+    for gate in gates:
+        for side, end in (("low", "< 0.1" if gate.low == 0 else "< -0.9"), ("high", "> 0.9")):
+            shares = np.asarray(layer[side][gate.name], float)
             quartiles = " ".join(map(_percent, np.quantile(shares, (0.25, 0.5, 0.75))))
             most = int(shares.argmax())
             above = int((shares > NEARLY_ALWAYS).sum())
             highest = f"{_percent(shares[most])} in {number}:{most}"
-            yield number, title, end, _percent(shares.mean()), quartiles, above, highest
+            yield number, gate.title, end, _percent(shares.mean()), quartiles, above, highest
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:5.1f}"
 
 
-def _panel(layer: Mapping[str, Any], gate: str, width: int) -> list[Text]:
+def _panel(layer: Mapping[str, Any], gate: GateLike, width: int) -> list[Text]:
     """A scatter plot (x: share over 0.9, y: share under 0.1) of ``_ROWS`` rows, with its title and axes."""
     columns = width - _MARGIN - 2
-    high, low = (np.asarray(layer[side][gate], float) for side in ("high", "low"))
+    high, low = (np.asarray(layer[side][gate.name], float) for side in ("high", "low"))
     dots = np.zeros((_ROWS * 4, columns * 2), bool)
     across = np.minimum((high * dots.shape[1]).astype(int), dots.shape[1] - 1)
     down = np.minimum(((1 - low) * dots.shape[0]).astype(int), dots.shape[0] - 1)
     dots[down, across] = True
-    lines = [Text(pad(f"{' ' * _MARGIN}layer {layer['layer']}, {GATES[gate]}"[:width], width))]
+    lines = [Text(pad(f"{' ' * _MARGIN}layer {layer['layer']}, {gate.title}"[:width], width))]
     glyphs = braille(dots)
     for line in plot_rows(glyphs, np.where(glyphs == " ", "", BLUE), {0: "1", _ROWS - 1: "0"}, _MARGIN):
         lines.append(line.append(" " * (width - _MARGIN - columns)))

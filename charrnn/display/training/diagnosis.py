@@ -20,7 +20,7 @@ STUCK_SHARE = 0.9
 """Gates are stuck if a larger share of them is closed, or open."""
 
 _BARS = "▁▂▃▄▅▆▇█"
-_GATES = {"i": "input", "f": "forget", "o": "output"}
+_TITLES = {"i": "input", "f": "forget", "o": "output", "tanh_c": "tanh c"}  # of gates; others go by their names
 
 
 def bars(norms: Sequence[float | None]) -> str:
@@ -58,10 +58,12 @@ def problems(record: Diagnosed) -> list[str]:
     elif ratio < SMALL_UPDATE:
         found.append(f"Updates are small (no weights change by more than {_percent(ratio)} in one): raise --lr.")
     for layer, shares in enumerate(record.gates):
-        for gate, label in _GATES.items():
+        for gate in _unit_gates(record):
             for share, state in zip(shares[gate], ("closed", "open"), strict=True):
                 if share > STUCK_SHARE:
-                    found.append(f"The {label} gates of layer {layer} are stuck: {100 * share:.0f} % {state}.")
+                    found.append(
+                        f"The {_TITLES.get(gate, gate)} gates of layer {layer} are stuck: {100 * share:.0f} % {state}."
+                    )
     return found
 
 
@@ -91,19 +93,26 @@ def diagnosis_lines(record: Diagnosed, width: int) -> list[Text]:
 def _table(record: Diagnosed, width: int) -> list[Text]:
     """A row for each layer; the last columns are left out where there is no room for them."""
     columns = ["layer", f"gradient 0 to {record.steps_back[-1]} back", "halves in"]
-    columns += [*(f"{gate} <.1|>.9" for gate in _GATES), "|g|>.9", "|tanh c|>.9"]
+    unit = _unit_gates(record)
+    signed = [gate for gate in record.gates[0] if gate not in unit]
+    columns += [f"{gate} <.1|>.9" for gate in unit] + [f"|{_TITLES.get(gate, gate)}|>.9" for gate in signed]
     rows = []
     for layer, (norms, half) in enumerate(zip(record.gradient_norms, record.half_lengths, strict=True)):
         shares = record.gates[layer]
         gradient = Text.assemble((bars(norms), BLUE), f" {_norm(norms[0])} to {_norm(norms[-1])}")
-        gates = ["|".join(f"{100 * share:3.0f}" for share in shares[gate]) + " %" for gate in _GATES]
-        gates += [f"{100 * shares[name]:3.0f} %" for name in ("g", "tanh_c")]
+        gates = ["|".join(f"{100 * share:3.0f}" for share in shares[gate]) + " %" for gate in unit]
+        gates += [f"{100 * shares[name]:3.0f} %" for name in signed]
         rows.append([str(layer), gradient, _half(half), *gates])
     while True:
         made = table(columns, rows)
         if text_width(made[1].plain) <= width or len(columns) == 1:
             return made
         columns, rows = columns[:-1], [row[:-1] for row in rows]
+
+
+def _unit_gates(record: Diagnosed) -> list[str]:
+    """The gates with values from 0 to 1: they have a share below 0.1 and one above 0.9, the others a single share."""
+    return [gate for gate, shares in record.gates[0].items() if isinstance(shares, Sequence)]
 
 
 def _largest_update(record: Diagnosed) -> tuple[str, float]:

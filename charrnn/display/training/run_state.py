@@ -66,8 +66,8 @@ def name(path: str) -> str:
 
 
 def model(started: Started) -> str:
-    """The network in a few words: LSTM 2 × 256."""
-    return f"LSTM {started.layers} × {started.hidden}"
+    """The network in a few words, such as LSTM 2 × 256."""
+    return f"{started.cell} {started.layers} × {started.hidden}"
 
 
 def parameters(started: Started) -> str:
