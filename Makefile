@@ -40,7 +40,7 @@ format: .venv/tested
 	@touch $@
 
 docs: .venv/installed
-	$(BIN)/python docs/make_commands.py
+	$(BIN)/python docs/make_docs.py
 
 clean:
 	rm -rf .venv .demo build dist *.egg-info

@@ -28,8 +28,14 @@ def words(text):
 
 
 def test_the_command_reference_is_what_help_says():
-    made = maker("make_commands")
-    assert words(made.PAGE.read_text("utf-8")) == words(made.page()), "run: python docs/make_commands.py"
+    made = maker("make_docs")
+    assert words(made.PAGE.read_text("utf-8")) == words(made.page()), "run: python docs/make_docs.py"
+
+
+def test_the_map_is_what_the_rooms_say():
+    made = maker("make_docs")
+    written = made.CONTRIBUTING.read_text("utf-8")
+    assert written == made.with_house(written), "run: python docs/make_docs.py"
 
 
 def test_the_tour_is_made_of_what_its_commands_write(monkeypatch):

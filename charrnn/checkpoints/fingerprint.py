@@ -7,13 +7,17 @@ from pathlib import Path
 from charrnn.version import __version__, hash_sources
 
 ARITHMETIC = ("kernels", "network", "training", "text/windows.py", "inference/loss.py", "config.py")
-"""Rooms and files of the package that can change a bit of a run: the kernels, the order of sums and the masks, the
-optimisers and schedules, the windows, the losses that a plateau is judged by, and the default settings."""
+"""Rooms and files of the package that can change a bit of a run: the kernels, the order of sums, the masks, the
+optimisers and schedules, the windows, the losses by which a plateau is judged, and the default settings."""
+
+
+def hash_arithmetic(package: Path) -> str:
+    """A hash of the sources in the folder ``package`` that can change a bit of a run."""
+    return hash_sources(*(package / place for place in ARITHMETIC))
 
 
 @functools.cache
 def fingerprint() -> dict[str, str]:
-    """The versions of charrnn, NumPy and Numba, and a hash of the sources that can change a bit of a run."""
-    package = Path(__file__).parent.parent
+    """The versions of charrnn, NumPy and Numba, and the hash of the sources that can change a bit of a run."""
     libraries = {name: importlib.metadata.version(name) for name in ("numpy", "numba")}
-    return {"charrnn": __version__, "sources": hash_sources(*(package / place for place in ARITHMETIC)), **libraries}
+    return {"charrnn": __version__, "sources": hash_arithmetic(Path(__file__).parent.parent), **libraries}

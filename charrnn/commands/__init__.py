@@ -1,7 +1,7 @@
-"""The command line: one file a command.
+"""The command line: one file a command; train and inspect are folders.
 
-This is the only package that imports click.  A command is imported when it is called for, and imports Numba, NumPy and
-rich only when it runs, so that ``--help`` answers at once.
+It may import every other room, and is the only room that imports click; a command is imported when it is called for,
+and imports Numba, NumPy and rich only when it runs, so that ``--help`` answers at once.  Begin with ``sample.py``.
 """
 
 import io

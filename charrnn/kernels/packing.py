@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from numba import njit, types
 
-from charrnn.kernels.compiler import Array1, Array2, Array3, intp, kernel, void
+from charrnn.kernels.compiler import Array1, Array2, Array3, Panels, intp, kernel, void
 from charrnn.kernels.simd import WIDTH, load, load_one, store, store_one, transpose
 from charrnn.kernels.tiles import PANEL
 
@@ -59,7 +59,7 @@ def copy_columns(source, source_at, target, target_at, size):
             store_one(target.ctypes.data, target_at + j, load_one(source.ctypes.data, source_at + j))
 
 
-@kernel(void(Array2, intp, intp, intp, Array3))
+@kernel(void(Array2, intp, intp, intp, Panels))
 def pack(weights, gated, first, last, packed):
     """Panels ``first`` to ``last`` of weights (K, N): packed (panels, K, 64); N = 4H if ``gated``."""
     depth, columns = weights.shape
@@ -68,7 +68,7 @@ def pack(weights, gated, first, last, packed):
         for block in range(4):
             for panel in range(first, last):  # innermost: panels are neighbours in a row, rows are often pages apart
                 start = block_start(panel, block, units, gated)
-                target = (panel * depth + k) * PANEL + WIDTH * block
+                target = panel * (packed.strides[0] // 4) + k * PANEL + WIDTH * block
                 copy_columns(weights, k * columns + start, packed, target, block_size(panel, block, units, gated))
 
 

@@ -57,6 +57,12 @@ class Head:
         """The step's arguments: from the top layer's output h (Q, 2 B, 64) to logits (B, Vp)."""
         w, bias = self.matrix.forward, self.packed_bias
         return Arguments(
-            *(h.ctypes.data, h.strides[0] // 4, w.ctypes.data, w.shape[0], w.shape[1]),
-            *(bias.ctypes.data, logits.ctypes.data, logits.shape[1]),
+            x_at=h.ctypes.data,
+            x_panel=h.strides[0] // 4,
+            w_at=w.ctypes.data,
+            panels=w.shape[0],
+            depth=w.shape[1],
+            bias_at=bias.ctypes.data,
+            logits_at=logits.ctypes.data,
+            width=logits.shape[1],
         )

@@ -49,17 +49,20 @@ class LSTM(Layer):
 
     def bind(self, parameters: Parameters) -> None:
         """Make room for the packed weights of these parameters."""
-        k, width = self.index, PANEL * self.blocks
-        self.recurrent = Matrix(parameters[f"w_hh_l{k}"], gated=True)
+        k, width, hidden = self.index, PANEL * self.blocks, self.config.hidden
+        inputs = hidden if k else 0
+        w = aligned_zeros(self.blocks, inputs + hidden, PANEL)
+        self.recurrent = Matrix(parameters[f"w_hh_l{k}"], gated=True, forward=w[:, inputs:])
         self.bias, self.packed_bias = parameters[f"b_l{k}"], aligned_zeros(width)
+        self.input = self.table = None
         if k:
-            self.input, self.table = Matrix(parameters[f"w_ih_l{k}"], gated=True), None
-            rows, w_ih = self.packed_bias.reshape(-1, 1, PANEL), (self.input.forward, self.input.transposed)
+            self.input = Matrix(parameters[f"w_ih_l{k}"], gated=True, forward=w[:, :inputs])
+            rows, w_ih_transposed = self.packed_bias.reshape(-1, 1, PANEL), self.input.transposed
         else:
-            self.input, self.table = None, CharacterTable(self.config, parameters, self.packed_bias)
-            rows, w_ih = self.table.rows, (aligned_zeros(self.blocks, 0, PANEL), aligned_zeros(0, width, PANEL))
-        self.weights = lstm.Weights(rows, w_ih[0], self.recurrent.forward)
-        self.transposed = lstm.Transposed(w_ih[1], self.recurrent.transposed)
+            self.table = CharacterTable(self.config, parameters, self.packed_bias)
+            rows, w_ih_transposed = self.table.rows, aligned_zeros(0, width, PANEL)
+        self.weights = lstm.Weights(rows, w)
+        self.transposed = lstm.Transposed(w_ih_transposed, self.recurrent.transposed)
 
     def packing(self, training: bool) -> list[Call]:
         """Calls that pack the matrices, the bias and the table."""
@@ -116,11 +119,22 @@ class LSTM(Layer):
 
     def step_arguments(self, arrays: Arrays, below: np.ndarray | None) -> tuple[int, ...]:
         """The fields of :class:`charrnn.kernels.lstm.Layer`."""
-        (table, w_ih, w_hh), below = self.weights, arrays["h"] if below is None else below
+        (table, w), below = self.weights, arrays["h"] if below is None else below
         gates, h, c = arrays["gates"], arrays["h"], arrays["c"]
         return lstm.Layer(
-            *(table.ctypes.data, table.strides[0] // 4, table.shape[1], below.ctypes.data, below.strides[0] // 4),
-            *(w_ih.ctypes.data, w_ih.shape[1], w_hh.ctypes.data, w_hh.shape[1]),
-            *(gates.ctypes.data, gates.strides[0] // 4, h.ctypes.data, h.strides[0] // 4),
-            *(c.ctypes.data, c.strides[0] // 4, self.blocks),
+            table_at=table.ctypes.data,
+            table_panel=table.strides[0] // 4,
+            table_rows=table.shape[1],
+            below_at=below.ctypes.data,
+            below_panel=below.strides[0] // 4,
+            w_at=w.ctypes.data,
+            inputs=w.shape[1] - self.config.hidden,
+            units=self.config.hidden,
+            gates_at=gates.ctypes.data,
+            gates_panel=gates.strides[0] // 4,
+            h_at=h.ctypes.data,
+            h_panel=h.strides[0] // 4,
+            c_at=c.ctypes.data,
+            c_panel=c.strides[0] // 4,
+            blocks=self.blocks,
         )

@@ -19,7 +19,7 @@ from charrnn.kernels.packing import Group
 from charrnn.network.cells import cell_of
 from charrnn.network.head import Head
 from charrnn.network.initialisation import initialise
-from charrnn.network.layers import Window
+from charrnn.network.layers import Call, Window
 from charrnn.network.packed_weights import as_rows
 from charrnn.network.parameters import Parameters
 from charrnn.network.regularisation import Regularisation
@@ -91,6 +91,7 @@ class Network:
         self.layout: Layout | None = None
         self.gradient: Parameters | None = None
         self._packed_for: str | None = None
+        self._pass: _WindowPass | None = None
         self.stopwatch: Stopwatch | None = None
         if seed is not None:
             initialise(self.parameters, config, seed, init, forget_bias)
@@ -248,34 +249,47 @@ class Network:
         steps, batch = x.shape
         _check_state(state, (self.config.layers, batch, self.config.hidden), self.cell.state)
         if self.workspace is None or not self.workspace.fits(steps, batch):
-            self.workspace = None  # free the old arrays before the new ones are made
+            self.workspace = self._pass = None  # free the old arrays before the new ones are made
             self.workspace = Workspace(self.config, self.layers, steps, batch, self.team.threads)
-        drops = regular is not None and regular.dropout > 0
-        self.workspace.prepare(training, drops)
+        if regular is not None and not regular.dropout:
+            regular = None
         self.refresh(training)
         # The result is the same on any number of threads.
         team = self.alone if x.size * self.parameters.size < SMALL_WINDOW else self.team
         if self.layout is None or not self.layout.fits(steps, batch, team.threads):
-            self.layout = Layout(steps, batch, team.threads)
-        return _WindowPass(self, x, state, team, regular if drops else None)
+            self.layout, self._pass = Layout(steps, batch, team.threads), None
+        if self.workspace.prepare(training, regular is not None) or self._pass is None:
+            self._pass = _WindowPass(self, team)
+        self._pass.begin(x, state, regular)
+        return self._pass
 
 
 class _WindowPass:
-    """A network's work on one window: views of the workspace, and the phases of the work."""
+    """A network's work on windows of one size: views of the workspace, and the phases of the work.
 
-    def __init__(self, network: Network, x: np.ndarray, state: State, team: Team, dropout: Regularisation | None):
-        space, size = network.workspace, network.layout.size
-        self._network, self._team, self._dropout, self._space = network, team, dropout, space
-        self._window = Window(x, network.layout, space.shared)
-        self._states = [state.layer(index) for index in range(len(network.layers))]
-        self._arrays = [_of_size(arrays, size) for arrays in space.layers]
-        self.logits, self.losses = space.logits[:, :size], space.losses[: len(x)]
-        self._dropped = [array[:, :size] for array in space.dropped]
-        self._dh = None if space.dh is None else space.dh[:, :size]
+    The views and the calls of the weight gradients are made once, because windows of a size come by the thousand.
+    """
+
+    def __init__(self, network: Network, team: Team):
+        space, layout = network.workspace, network.layout
+        self._network, self._team, self._space = network, team, space
+        self._window = Window(space.x[: layout.steps], layout, space.shared)
+        self._arrays = [_of_size(arrays, layout.size) for arrays in space.layers]
+        self.logits, self.losses = space.logits[:, : layout.size], space.losses[: layout.steps]
+        self._dropped = [array[:, : layout.size] for array in space.dropped]
+        self._dh = None if space.dh is None else space.dh[:, : layout.size]
+        self._groups = [(group,) for group in layout.groups]
+        self._gradient_calls: dict[bool, list[Call]] = {}
+
+    def begin(self, x: np.ndarray, state: State, dropout: Regularisation | None) -> None:
+        """Take the next window: its ids and state, and the dropout of its step, if there is any."""
+        self._window.x[:] = x
+        self._states = [state.layer(index) for index in range(len(self._arrays))]
+        self._dropout = dropout
 
     def each_group(self, work) -> None:
         """Call work(worker, group) for the window's groups of batch rows."""
-        self._team.run(work, [(group,) for group in self._window.layout.groups])
+        self._team.run(work, self._groups)
 
     def _output(self, index: int) -> np.ndarray | None:
         """What layer ``index`` passes on: h, or what dropout leaves of it (Q, R, 64); None for layer -1."""
@@ -314,15 +328,20 @@ class _WindowPass:
 
     def weight_gradients(self) -> None:
         """The gradient of all parameters, when all groups have come back."""
-        network, window, gradient = self._network, self._window, self._network.gradient
-        threads, scratch, calls = network.team.threads, self._space.scratch, []
+        network, scratch, drops = self._network, self._space.scratch, self._dropout is not None
+        if drops not in self._gradient_calls:
+            self._gradient_calls[drops] = self._calls_of_gradients()
+        self._team.share_out(self._gradient_calls[drops], scratch)
+        for layer in network.layers:
+            layer.finish_gradient(self._window, network.gradient, self._team, scratch)
+
+    def _calls_of_gradients(self) -> list[Call]:
+        network, window, gradient, calls = self._network, self._window, self._network.gradient, []
+        threads = network.team.threads
         for k, layer in enumerate(network.layers):
             calls += layer.gradient_calls(window, self._arrays[k], self._output(k - 1), gradient, threads)
         top = self._output(len(network.layers) - 1)
-        calls += network.head.gradient_calls(window, top, self.logits, gradient, threads)
-        self._team.share_out(calls, scratch)
-        for layer in network.layers:
-            layer.finish_gradient(window, gradient, self._team, scratch)
+        return calls + network.head.gradient_calls(window, top, self.logits, gradient, threads)
 
 
 def _of_size(arrays: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:

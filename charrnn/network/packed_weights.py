@@ -35,14 +35,15 @@ def as_rows(panelled: np.ndarray, width: int) -> np.ndarray:
 class Matrix:
     """A weight matrix (K, N) as panels, forward (panels over N, K, 64) and transposed (panels over K, Np, 64).
 
-    The columns of a ``gated`` matrix are interleaved as :mod:`charrnn.kernels.packing` says.
+    The columns of a ``gated`` matrix are interleaved as :mod:`charrnn.kernels.packing` says.  ``forward`` may be given,
+    as a part of a larger array.
     """
 
-    def __init__(self, weights: np.ndarray, gated: bool):
+    def __init__(self, weights: np.ndarray, gated: bool, forward: np.ndarray | None = None):
         depth, columns = weights.shape
         self.weights, self.gated = weights, gated
         width = 4 * padded(columns // 4) if gated else padded(columns)
-        self.forward = aligned_zeros(panels(width), depth, PANEL)
+        self.forward = aligned_zeros(panels(width), depth, PANEL) if forward is None else forward
         self.transposed = aligned_zeros(panels(depth), width, PANEL)
 
     def packing(self, training: bool) -> list[tuple]:

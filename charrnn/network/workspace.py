@@ -32,9 +32,9 @@ class Workspace:
     """Memory for the activations of every layer, in panels.
 
     With Q = ⌈H/64⌉ and R = B (T+1) rows in the order of a :class:`Layout`: ``layers[k]`` has the arrays of layer k by
-    name, ``logits`` (⌈V/64⌉, R, 64), ``losses`` (T, B); with dropout ``dropped[k]`` (Q, R, 64) is what it leaves of the
-    layer's output.  For training there are also ``dh`` (Q, R, 64), the arrays that layers share (``shared``), and in
-    ``scratch`` one array for each thread.
+    name, ``logits`` (⌈V/64⌉, R, 64), ``losses`` (T, B), the ids ``x`` (T, B); with dropout ``dropped[k]`` (Q, R, 64) is
+    what it leaves of the layer's output.  For training there are also ``dh`` (Q, R, 64), the arrays that layers share
+    (``shared``), and in ``scratch`` one array for each thread.
     """
 
     def __init__(self, config: ModelConfig, layers: Sequence, steps: int, batch: int, threads: int):
@@ -44,22 +44,25 @@ class Workspace:
         self.layers = [_arrays(layer.array_shapes(rows)) for layer in layers]
         self.logits = aligned_zeros(panels(config.vocabulary), rows, PANEL)
         self.losses = np.zeros((steps, batch), np.float32)
+        self.x = np.zeros((steps, batch), np.int32)
         self.shared: dict[str, np.ndarray] = {}
         self.scratch: list[np.ndarray] = []
         self.dropped: list[np.ndarray] = []
         self.dh: np.ndarray | None = None
 
-    def prepare(self, training: bool, dropout: bool) -> None:
-        """Make the arrays that training and dropout need, unless they are there."""
-        if training and self.dh is None:
+    def prepare(self, training: bool, dropout: bool) -> bool:
+        """Make the arrays that training and dropout need, unless they are there; returns whether it made any."""
+        lacks_training, lacks_dropout = training and self.dh is None, dropout and not self.dropped
+        if lacks_training:
             self.dh = aligned_zeros(*self._output)
             for layer in self._layers:
                 shapes = layer.scratch_shapes(self.batch)
                 self.shared |= _arrays({name: shapes[name] for name in shapes.keys() - self.shared.keys()})
             deepest = max(self._config.hidden, self._config.embedding or 0)
             self.scratch = [aligned_empty(scratch_size(deepest)) for _ in range(self._threads)]
-        if dropout and not self.dropped:
+        if lacks_dropout:
             self.dropped = [aligned_zeros(*self._output) for _ in self._layers]
+        return lacks_training or lacks_dropout
 
     def fits(self, steps: int, batch: int) -> bool:
         """Whether a window of this size can use these arrays."""
@@ -68,7 +71,7 @@ class Workspace:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        found = [self.logits, self.losses, *self.shared.values(), *self.scratch, *self.dropped]
+        found = [self.logits, self.losses, self.x, *self.shared.values(), *self.scratch, *self.dropped]
         found += [array for arrays in self.layers for array in arrays.values()]
         return sum(array.nbytes for array in found) + (0 if self.dh is None else self.dh.nbytes)
 

@@ -75,6 +75,6 @@ def test_the_workspace_is_as_large_as_the_documentation_says(dropout):
     h, wide, v = padded(hidden), 64 * panels(hidden), 64 * panels(vocabulary)
     rows = (steps + 1) * batch
     floats = layers * rows * (5 * h + wide + dropout * wide) + rows * (wide + v)
-    floats += steps * batch + batch * h  # losses and dc
+    floats += 2 * steps * batch + batch * h  # losses, ids and dc
     fixed = vocabulary * 4 * h + space.scratch[0].size
     assert space.nbytes == 4 * (floats + fixed)
