@@ -4,7 +4,6 @@ docs/COMMANDS.md has the whole help of every command; the map in CONTRIBUTING.md
 """
 
 import ast
-
 from pathlib import Path
 
 import click
