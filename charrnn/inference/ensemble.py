@@ -1,7 +1,8 @@
-"""Several networks as one: the mean of their probabilities, to score a text with and to write one.
+"""An ensemble: several networks whose probabilities are averaged, to score a text and to write one.
 
-They may differ in size, not in vocabulary.  By Jensen's inequality the loss of the mean is never above the mean of the
-losses; networks that err in different places do better together than each alone (Hansen & Salamon 1990).
+The networks may differ in size, but have one vocabulary.  By Jensen's inequality the loss of the mean is never above
+the mean of the losses; an ensemble of networks that err in different places is better than each of them (Hansen &
+Salamon 1990).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 
 class Ensemble:
-    """Networks that predict together: what :func:`charrnn.inference.loss.evaluate` asks of a network, of their mean.
+    """Networks whose mean probabilities :func:`charrnn.inference.loss.evaluate` can score like those of a network.
 
     Args:
         networks: one or more, of one vocabulary; one that is listed twice counts twice.
@@ -57,7 +58,7 @@ def evaluate(
     steps: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """As :func:`charrnn.inference.loss.evaluate`, by the mean of the networks' probabilities.
+    """The loss of a text under the mean of the networks' probabilities, as :func:`charrnn.inference.loss.evaluate`.
 
     Raises:
         ConfigError: nothing can be scored, or the networks are not of one vocabulary.
@@ -66,7 +67,7 @@ def evaluate(
 
 
 class EnsembleSampler(BaseSampler):
-    """As :class:`charrnn.inference.sampler.Sampler`, from the mean of the networks' probabilities.
+    """Like :class:`charrnn.inference.sampler.Sampler`, but draws from the mean of the networks' probabilities.
 
     The mean is taken at temperature 1; temperature and filters then act on its logarithm as on a network's logits.
 

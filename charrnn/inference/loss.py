@@ -1,4 +1,4 @@
-"""The loss of a text: every character is scored once, and the state is carried from window to window."""
+"""The loss of a text: each character is scored once, and the state is carried from window to window."""
 
 import math
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Evaluation:
 
     @property
     def perplexity(self) -> float:
-        """exp(loss): among how many equally likely characters a guess would be as hard."""
+        """exp(loss): the number of equally likely characters that would be as hard to guess."""
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
 

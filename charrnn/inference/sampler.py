@@ -48,7 +48,7 @@ class Choice:
 
 
 class Streams:
-    """What a network remembers of ``streams`` texts that begin alike: it has read all of ``prime`` but the last id.
+    """A network's state for each of ``streams`` texts, after it has read all of ``prime`` but the last id.
 
     ``steps`` are the network's layers and head for the kernels, ``logits`` (B, Vp) what the head writes.
     """
@@ -93,7 +93,7 @@ def _set_rows(array: np.ndarray, streams: int, values: np.ndarray) -> None:
 
 
 class BaseSampler(ABC):
-    """What samplers share: random numbers, the choice, and the sharing out of streams to threads.
+    """The parts that all samplers have: random numbers, the choice, and the distribution of streams over threads.
 
     A sampler says in :meth:`_write` how its streams are written.
     """
@@ -164,8 +164,8 @@ class Sampler(BaseSampler):
     ):
         compiler.prepare(write)
         super().__init__((network,), prime, streams, choice, seed)
-        # One text is written by one thread, or by all of them with several barriers a character.  All together are by
-        # far the faster where weights come from a shared cache, and by far the slower where a processor is busy.
+        # One text is written by one thread, or by all threads with several barriers a character. All threads are far
+        # faster where weights come from a shared cache, and far slower where another process uses a core.
         self._strategies = FastestStrategy(2 if streams == 1 < self._team.threads else 1)
         self._flags = np.zeros(FLAGS, np.int64)
 

@@ -1,8 +1,8 @@
 """A barrier for threads inside a kernel.
 
-Between two kernels threads wait for each other in Python, which takes a hundred microseconds.  Writing a text needs
-several barriers for every character, so its threads watch a counter in memory instead, which takes a tenth of one.  A
-thread that waits for longer yields the processor: the late thread may need just that one.
+Between two kernels threads wait for each other in Python, which takes about 100 µs.  Writing a text needs several
+barriers for every character, so its threads watch a counter in memory instead, which takes about 0.1 µs.  A thread that
+waits for long yields its core, because the late thread may need it.
 """
 
 import ctypes
@@ -20,8 +20,8 @@ SPINS = 2_000  # before the processor is yielded, about a nanosecond each
 
 FLAGS = 32
 ARRIVED, ABANDONED = 0, 16
-"""Elements of the flags (FLAGS,) int64, on cache lines of their own: how often threads have arrived, and whether one
-never will."""
+"""Indices into the flags (FLAGS,) int64, on different cache lines: the count of arrivals, and whether the barrier is
+abandoned because a thread failed."""
 
 
 def _system_yield():
@@ -40,7 +40,7 @@ def _element(builder, flags, index):
 
 @intrinsic
 def add_atomically(typing, flags, index):
-    """Add one to the int64 number ``index`` after address ``flags``; who sees it sees all writes made before it."""
+    """Add one to the int64 number ``index`` after address ``flags``, sequentially consistent."""
 
     def codegen(context, builder, signature, args):
         builder.atomic_rmw("add", _element(builder, *args), _I64(1), "seq_cst")
@@ -51,7 +51,7 @@ def add_atomically(typing, flags, index):
 
 @intrinsic
 def load_atomically(typing, flags, index):
-    """The int64 number ``index`` after address ``flags``, as it is in memory now."""
+    """The int64 number ``index`` after address ``flags``, sequentially consistent."""
 
     def codegen(context, builder, signature, args):
         return builder.load_atomic(_element(builder, *args), "seq_cst", 8, typ=_I64)
@@ -63,7 +63,7 @@ def load_atomically(typing, flags, index):
 def wait_at_barrier(flags, arrivals):
     """Arrive, and wait until all threads together have arrived ``arrivals`` times since the flags were cleared.
 
-    ``flags`` is their address.  When the barrier is abandoned nobody waits any more; results after that are useless.
+    ``flags`` is their address.  Once the barrier is abandoned no thread waits any more, and results are invalid.
     """
     add_atomically(flags, ARRIVED)
     spins = 0

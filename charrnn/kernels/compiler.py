@@ -1,10 +1,10 @@
-"""Compile kernels once a machine, and keep their machine code safely.
+"""Compile kernels once a machine, and keep their machine code.
 
 ``@kernel(signature)`` declares a function with one explicit signature; ``prepare`` compiles the kernels that are
-needed, or takes them from the cache.  The cache is ours rather than Numba's because Numba's raises on a damaged file
-and does not notice edits in other modules.  A kernel is one file with a SHA-256 in front, in a folder of the user's
-cache that is named after everything the machine code depends on: sources, versions, processor.  A file that does not
-verify is compiled anew; without a folder that can be written, every process compiles for itself.
+needed, or loads them from the cache.  The project has its own cache because Numba's raises on a damaged file and does
+not notice edits in other modules.  A kernel is one file that begins with its SHA-256.  Its folder, in the user's cache,
+is named after everything that the machine code depends on: sources, versions, processor.  A damaged file is compiled
+again; without a folder that can be written, every process compiles for itself.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ The command line puts its spinner here."""
 
 
 class KernelCache:
-    """Where one kernel's machine code is kept: the interface that Numba's dispatcher asks of a cache."""
+    """The stored machine code of one kernel, with the interface that Numba's dispatcher expects of a cache."""
 
     cache_path = ""
 
@@ -71,7 +71,7 @@ class KernelCache:
         return cache_folder() / "kernels" / _build_name(context.codegen().magic_tuple()) / self._name
 
     def payload(self, context):
-        """What is kept for the kernel, or None if there is nothing or it is damaged."""
+        """The kernel's stored bytes, or None if there are none or they are damaged."""
         try:
             content = self._file(context).read_bytes()
         except OSError:
@@ -83,20 +83,20 @@ class KernelCache:
         """The compiled kernel, or None.
 
         Raises:
-            RuntimeError: it is called before it was prepared: Numba would compile it for the types of that call.
+            RuntimeError: the kernel was called before :func:`prepare`; Numba would compile it for that call's types.
         """
         if sig != self._declared:
             raise RuntimeError(f"the kernel {self._name} was not prepared")
         payload = self.payload(target_context)
         if payload is None:
             return None
-        # What kernels call to have memory. Numba's own cache refreshes the context here, seventy modules that only a
-        # compilation needs, which sees to that itself.
+        # Kernels need Numba's allocator. Numba's own cache calls `target_context.refresh` here; that imports seventy
+        # modules which only a compilation needs.
         rtsys.initialize(target_context)
         return CompileResultCacheImpl.rebuild(None, target_context, pickle.loads(payload))
 
     def save_overload(self, sig, compiled):
-        """Keep the compiled kernel; a folder that cannot be written is not an error."""
+        """Store the compiled kernel; a folder that cannot be written is not an error."""
         payload = serialize.dumps(CompileResultCacheImpl.reduce(None, compiled))
         path = self._file(compiled.target_context)
         with contextlib.suppress(OSError):

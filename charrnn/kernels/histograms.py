@@ -18,7 +18,7 @@ GRID, BINS = 1024, 128
 _CHUNK = 256  # places at a time: their grid steps stay in the nearest cache
 _WHOLE = f32(2**23)  # a float of this size holds a rounded number in its low bits
 _WIDTH, _GRID, _BINS = np.uint64(WIDTH), np.uint64(GRID), np.uint64(BINS)
-_IN_GRID = np.uint32(GRID - 1)  # whatever a NaN makes of it, the index stays in the table
+_IN_GRID = np.uint32(GRID - 1)  # a mask that keeps the index inside the table even for a NaN
 
 Strided = types.Array(types.float32, 3, "A")
 Bytes2 = types.Array(types.uint8, 2, "C")

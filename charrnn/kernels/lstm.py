@@ -96,7 +96,7 @@ def fetch_row(address):
 
 @njit
 def look_up(layer, block, ids_at, rows, z_at):
-    """``rows`` rows of a panel at ``z_at`` become the table's: that of each character, or the bias."""
+    """Set ``rows`` rows of a panel at ``z_at`` to the table's row of each character, or to the bias."""
     table_at = layer.table_at + 4 * block * layer.table_panel
     for b in range(rows):
         source = load_id(ids_at, b) * PANEL if layer.table_rows > 1 else 0
@@ -125,8 +125,9 @@ def cell_forward(gates_at, before_at, after_at, h_at):
 def step_forward(layer, ids_at, before, place, rows, first_block, last_block):
     """One time step of ``rows`` batch rows, for blocks ``first_block`` to ``last_block`` of their units.
 
-    The state before the step is in rows ``before`` and on, what the layer beneath passes on in rows ``place`` and on;
-    there gates, h and c are written.  ``ids_at`` is the address of the characters (rows,) int32.
+    The state before the step is in the rows from ``before`` on, the output of the layer below in the rows from
+    ``place`` on.  Gates, h and c are written to the rows from ``place`` on.  ``ids_at`` is the address of the
+    characters (rows,) int32.
     """
     blocks = layer.blocks
     for block in range(first_block, last_block):
@@ -189,8 +190,8 @@ def copy_out(panelled, start, first, last, states):
 def forward(x, below, weights, group, state, gates, h, c):
     """All steps of a window for a group of batch rows: the activated gates, h and c are filled, and the state moves on.
 
-    x (T, B) are the characters; below (Q, R, 64) is what the layer beneath passes on.  A layer reads the one or the
-    other, as :class:`Weights` says.
+    x (T, B) are the characters; below (Q, R, 64) is the output of the layer below.  A layer reads the one or the other,
+    as :class:`Weights` says.
     """
     steps, rows, start = x.shape[0], group.last - group.first, first_row(group.first, x.shape[0])
     layer = Layer(
@@ -253,9 +254,9 @@ def cell_backward(gates_at, before_at, after_at, dh_at, dc_at):
 def backward(weights, group, gates, c, dh, dc):
     """Back through the steps of a window for a group of batch rows.
 
-    dh (Q, R, 64) holds the gradient of the loss with respect to each h_t by the way upwards, gains what comes back from
-    t+1, and then becomes dx, the gradient with respect to the layer beneath, if there is one; gates become dz.  dc
-    (U, B, 16) is scratch.
+    dh (Q, R, 64) comes in as the gradient of the loss with respect to each h_t through the layer above.  The gradient
+    through t+1 is added; then dh becomes dx, the gradient with respect to the output of the layer below, if there is
+    one.  gates become dz.  dc (U, B, 16) is scratch.
     """
     blocks, batch, _ = dc.shape
     w_hh, w_ih, first, rows = weights.w_hh, weights.w_ih, group.first, group.last - group.first

@@ -1,13 +1,13 @@
 """The matrix product over packed panels, in tiles whose sums stay in registers.
 
 Legend: C (m, n) += A (m, k) B (k, n).  Weights and activations are kept in panels of ``PANEL`` columns, each stored
-(rows, PANEL): the elements that one product reads lie together in memory, and its result is the operand of the next
-product as it is.  (Rows of full length would lie a power of two apart as a rule, and share the same few places of a
-cache.)
+(rows, PANEL).  So the elements that one product reads lie together in memory, and its result is an operand of the next
+product without a copy.  (Rows of full length would mostly lie a power of two apart, and so compete for the same few
+sets of a cache.)
 
-B is used in blocks of 64 rows, 16 KB, which stay in the first-level cache while all rows of A use them.  Meanwhile the
-block that is used next is prefetched into the second-level cache, because a model does not fit there.  In a sum over
-places, which a weight gradient is, A and B are both activations, and A is read across.
+B is used in blocks of 64 rows, 16 KB, which stay in the L1 cache while all rows of A use them.  Meanwhile the next
+block is prefetched into the L2 cache, because a whole model does not fit there.  A weight gradient is a sum over
+places: A and B are both activations, and A is used transposed.
 """
 
 from typing import NamedTuple
@@ -63,9 +63,9 @@ def even_tiles(rows):
 def multiply_block(a, a_row, b, c, c_row, size, ahead, further):
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors]; ``a``, ``b`` and ``c`` are addresses.
 
-    Four tiles, or three or two that fetch twice as much, prefetch as many bytes as B has from the address ``ahead`` on;
-    more tiles, if there are any, go on at ``further``.  (One tile alone would spend more time on prefetching than it
-    saves.)
+    The first four tiles together prefetch as many bytes as B has, from the address ``ahead`` on; two or three tiles
+    prefetch twice as much each.  Further tiles prefetch from ``further`` on.  (With a single tile, prefetching all of
+    it would cost more time than it saves.)
     """
     tiles, least, larger = even_tiles(size.rows)
     for first_vector in range(0, size.vectors, TILE_VECTORS):
@@ -87,8 +87,7 @@ def multiply_panel(a, a_row, panel_step, b, c, c_row, size, following):
     """C[rows, 16 vectors] += A[rows, depth] B[depth, 16 vectors]: a panel of C, any number of rows.
 
     ``a``, ``b`` and ``c`` are addresses, ``a_row`` and ``c_row`` the elements from row to row, ``panel_step`` those
-    from panel to panel of A.  With the last block of B the memory at ``following`` is prefetched: as a rule the panel
-    of B that is used next.
+    from panel to panel of A.  The last block of B prefetches the memory at ``following``, usually the next panel of B.
     """
     for k in range(0, size.depth, PANEL):
         depth = min(PANEL, size.depth - k)

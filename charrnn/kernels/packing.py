@@ -32,7 +32,7 @@ GROUP = types.NamedUniTuple(intp, len(Group._fields), Group)
 
 @njit
 def first_row(first, steps):
-    """The row of the arrays at which the group that begins with batch row ``first`` begins: a batch row takes T + 1."""
+    """The first row, in a window's arrays, of the group that begins with batch row ``first``; a batch row has T + 1."""
     return first * (steps + 1)
 
 
@@ -119,7 +119,7 @@ def pack_bias(bias, gated, packed):
 
 @njit
 def unpack(sums, start, panels, gated, gradient):
-    """Some ``panels`` of gradient (rows, N) = the panels (rows, 64) from sums[start] on."""
+    """Copy the panels (rows, 64) that begin at sums[start] to the columns ``panels`` of gradient (rows, N)."""
     rows, columns = gradient.shape
     units = columns // 4 if gated else columns
     for row in range(rows):

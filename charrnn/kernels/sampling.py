@@ -144,10 +144,10 @@ def choose(logits_at, weights, order, uniform, filters):
 
 @njit
 def read_character(steps, ids, turn, share, flags_at, barriers):
-    """Take some streams through all steps of a network; returns how many barriers there have been.
+    """Run all steps of a network for the streams of a share; returns how many barriers there have been.
 
-    The character ids[b] of each stream is read.  The state before it is in the half ``turn`` (0 or 1) of the rows of
-    the steps' arrays; the state after it goes to the other half.
+    The character ids[b] of each stream is read.  The state before it is in half ``turn`` (0 or 1) of the rows of the
+    steps' arrays; the state after it goes to the other half.
     """
     before, place = turn * ids.size, (1 - turn) * ids.size
     for k in range(len(steps.addresses)):
@@ -190,11 +190,12 @@ def write(steps, ids, turn, uniforms, filters, share, scratch, drawn):
 def average(logits, stream, count):
     """The first model's logits of a stream become the logits of the mean of all models' probabilities.
 
-    The other rows of logits (M, B, Vp) are left shifted.  With p_m = softmax(logits_m), z_m = log Σ exp(logits_m):
+    The other rows of logits (M, B, Vp) are shifted by a constant.  With p_m = softmax(logits_m), z_m = log Σ
+    exp(logits_m):
 
         log (Σ_m p_m / M) + z_0 = log (Σ_m exp(logits_m - z_m + z_0) / M)
 
-    A softmax does not see z_0; it is there so that models that agree change no bit.
+    A softmax is the same with and without z_0.  With it, models that agree change no bit.
     """
     models, streams, width = logits.shape
     first = f32(0.0)

@@ -1,12 +1,12 @@
 """Vectors of sixteen numbers as Numba types, so that kernels read like their equations.
 
 ``float32x16`` and ``uint32x16`` are LLVM vectors.  LLVM gives sixteen elements one register on AVX-512, two on
-AVX2, four on NEON; because every element goes through the same operations in the same order everywhere, results are the
-same bits on all of them.  Numba's own loops do not get there: LLVM cannot prove arrays apart, and ``exp`` and
-``tanh`` of the C library are scalar calls.
+AVX2, four on NEON.  Every element goes through the same operations in the same order everywhere, so results are the
+same bits on all of them.  Numba does not vectorise such loops by itself: LLVM cannot prove that arrays do not overlap,
+and ``exp`` and ``tanh`` of the C library are scalar calls.
 
-Memory is reached by address (``array.ctypes.data``) and offset in elements, with no bounds check.
-There is no fast-math: a NaN that goes in comes out.
+Memory is read and written by address (``array.ctypes.data``) and offset in elements, without a bounds check.
+There is no fast-math: a NaN propagates.
 """
 
 import operator
@@ -60,7 +60,7 @@ def llvm_call(builder, name, kind, values):
 
 
 def llvm_prefetch(builder, base, offset):
-    """Have the line ``offset`` elements after address ``base`` fetched into the second cache. Any address will do."""
+    """Prefetch the cache line ``offset`` elements after ``base`` into the L2 cache; any address is safe."""
     function = ir.FunctionType(ir.VoidType(), [ir.PointerType(), _I32, _I32, _I32])
     prefetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
     to_read, second_cache, data = _I32(0), _I32(2), _I32(1)
@@ -93,7 +93,7 @@ def store(typing, base, offset, value):
 
 @intrinsic
 def fetch(typing, base, offset):
-    """Have the line at ``base`` + ``offset`` elements come into the second cache, for later. Any address will do."""
+    """Prefetch the cache line at ``base`` + ``offset`` elements into the L2 cache; any address is safe."""
 
     def codegen(context, builder, signature, args):
         llvm_prefetch(builder, *args)
@@ -165,7 +165,7 @@ float_of_bits = _reinterpretation(uint32x16, float32x16)
 
 @intrinsic
 def transpose(typing, source, source_row, target, target_row):
-    """Sixteen rows of sixteen floats at ``source`` become columns at ``target``; rows are so many elements apart."""
+    """Write the transpose of 16 x 16 floats; ``source_row`` and ``target_row`` are strides in elements."""
 
     def codegen(context, builder, signature, args):
         source, source_row, target, target_row = args
@@ -177,8 +177,8 @@ def transpose(typing, source, source_row, target, target_row):
         half = WIDTH // 2
         zipped = [[element // 2 + start + element % 2 * WIDTH for element in range(WIDTH)] for start in (0, half)]
         masks = [ir.Constant(uint32x16.llvm, mask) for mask in zipped]
-        # Rows k and k + 8 are interleaved: that turns the eight bits of a place (row, column) by one. After four such
-        # turns row and column have changed places.
+        # Interleaving rows k and k + 8 rotates the eight bits of an element's index (row, column) by one. Four such
+        # rotations exchange row and column.
         for _ in range(4):
             rows = [builder.shuffle_vector(rows[k], rows[k + half], mask) for k in range(half) for mask in masks]
         for k, row in enumerate(rows):
@@ -305,4 +305,4 @@ def _larger(builder, x, y):
 total = _reduction(lambda builder, x, y: builder.fadd(x, y))
 """Sum of the elements: halves are added to halves, the same order on every machine."""
 largest = _reduction(_larger)
-"""Largest element; NaN if a NaN is met."""
+"""The largest element; NaN if any element is NaN."""

@@ -1,23 +1,21 @@
-"""The suffix automaton of a short text, and where its stretches stand in a long one.
+"""The suffix automaton of a short text, and where its substrings occur in a long text.
 
-Blumer et al. (1985), "The smallest automaton recognizing the subwords of a text".  Its states stand for the distinct
-stretches of the short text; reading the long text through it costs a step a character and no memory, so every
-match is found, and none is false.  State 0 is the empty stretch; as no transition leads there, 0 means "none".
+A state of the automaton stands for a set of substrings of the short text that end at the same places (Blumer et al.
+1985, "The smallest automaton recognizing the subwords of a text").  Reading the long text takes constant time a
+character on average and no memory; it finds every match, and no false one.  State 0 is the empty substring; no
+transition leads to it, so 0 in ``following`` means "none".
 """
 
-from numba import types
-
-from charrnn.kernels.compiler import Ids1, Ids2, intp, kernel, void
-
-Longs1 = types.Array(types.int64, 1, "C")
+from charrnn.kernels.compiler import Ids1, Ids2, Longs1, intp, kernel, void
 
 
 @kernel(intp(Ids1, Ids2, Ids1, Ids1, Ids1))
 def build(text, following, link, length, at):
-    """Make the automaton of ``text`` (M,) over A symbols in arrays of zeros for 2M states; the number of states.
+    """Build the automaton of ``text`` (M,) over A symbols, in arrays of zeros for 2M states; returns how many it has.
 
-    following (2M, A): the state after a symbol.  link (2M,): the state of the longest stretch that is a suffix of this
-    one's and stands in more places.  length (2M,): of a state's longest stretch.  at (M,): the state of text[: k + 1].
+    following (2M, A) has the state after each symbol.  link (2M,) has a state's suffix link: the state of the longest
+    suffix that occurs in more places.  length (2M,) has the length of a state's longest substring.  at (M,) has the
+    state of text[: k + 1].
     """
     states, last = 1, 0
     for k in range(len(text)):
@@ -56,10 +54,11 @@ def build(text, following, link, length, at):
 
 @kernel(void(Ids1, intp, Ids2, Ids1, Ids1, Longs1, Ids1, Longs1))
 def read(block, offset, following, link, length, reader, longest, end):
-    """Read the ids ``block`` (N,) that stand at ``offset`` of the long text; -1 is a symbol the short one lacks.
+    """Read the ids ``block`` (N,) at ``offset`` of the long text; -1 is a symbol that the short text lacks.
 
-    ``reader`` (2,), the state and how much of the text's end it has matched, moves on.  ``longest`` and ``end``
-    become, for each state, the longest of its stretches met so far and the place behind where that was first.
+    ``reader`` (2,) is the state after the last character and the length of the match that ends there; both are updated.
+    For each state, ``longest`` becomes the longest of its substrings that has occurred so far, and ``end`` the index
+    behind its first occurrence.
     """
     state, matched = reader[0], reader[1]
     for k in range(len(block)):
@@ -81,10 +80,10 @@ def read(block, offset, following, link, length, reader, longest, end):
 
 @kernel(void(Longs1, Ids1, Ids1, Ids1, Longs1))
 def settle(by_length, link, length, longest, end):
-    """Make ``longest`` and ``end`` true of whole stretches: of the longest suffix of a state's that the long text has.
+    """Complete ``longest`` and ``end``: for each state, the longest suffix of its substrings that the long text has.
 
-    ``by_length`` are the states, the shortest first.  Where a stretch was met, so were its suffixes; where none of a
-    state's was, its link's are the longest.
+    ``by_length`` are the states, the shortest first.  Where a substring occurs, so do its suffixes.  A state none of
+    whose substrings occurs takes the values of its suffix link.
     """
     for k in range(len(by_length) - 1, 0, -1):
         state = by_length[k]

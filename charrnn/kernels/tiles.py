@@ -14,7 +14,7 @@ from charrnn.kernels.simd import WIDTH, llvm_call, llvm_pointer, llvm_prefetch, 
 
 PANEL = 4 * WIDTH
 LINE = 16  # floats of a cache line
-RUN = 4  # numbers that describe a run of rows
+RUN = 4  # int64 numbers that describe a run of rows
 
 _F32, _I64 = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_F32, WIDTH)
@@ -33,11 +33,12 @@ TILE_VECTORS = 4 if has_wide_registers() else 1
 
 
 def _emit_tile(function, rows, vectors, c, c_row, run, begin, more):
-    """C[rows, 16 vectors] += Σ a_k b_k over the k of one run after the other, with all of C in registers.
+    """Emit C[rows, 16 vectors] += Σ a_k b_k over the k of every run, with all of C in registers.
 
-    ``run`` is the first one's address.  ``begin(builder, run)`` is called where a run begins and says how many k it has
-    and what is called in its loop, with k: a function that emits the fetching of other memory, and returns pointers to
-    the elements of a_k and the address of b_k.  ``more(builder, run)`` gives the run after, and whether there is one.
+    A run is a range of k whose rows are neighbours in memory; ``run`` is the address of the first run's description.
+    ``begin(builder, run)`` emits what happens once a run, and returns the number of its k and a function
+    ``operands(k)``.  ``operands(k)`` emits the prefetches of step k, and returns pointers to the elements of a_k and
+    the address of b_k.  ``more(builder, run)`` returns the next run's address and whether there is a next run.
     """
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     tiles = [(row, column) for row in range(rows) for column in range(vectors)]
@@ -95,7 +96,7 @@ def _emit_tile(function, rows, vectors, c, c_row, run, begin, more):
 
 
 def _emit_product(function, rows, vectors, lines):
-    """A's rows are ``a_row`` apart and read along, B's lie one after the other; so many lines are fetched for each."""
+    """Emit a product with rows of A ``a_row`` elements apart and B contiguous; each k prefetches ``lines`` lines."""
     a, a_row, b, c, c_row, depth, ahead = function.args
 
     def begin(builder, run):
@@ -113,7 +114,7 @@ def _emit_product(function, rows, vectors, lines):
 
 
 def _emit_gradient(function, rows, vectors, _):
-    """Rows of A and B stand in runs, and A is read across; a line is fetched for each."""
+    """Emit a product with the transpose of A, whose rows and B's stand in runs; each k prefetches one line."""
     a, b, c, runs, runs_end, ahead = function.args
 
     def begin(builder, run):
@@ -150,7 +151,7 @@ def _tile_function(module, emit, rows, vectors, lines, arguments):
 
 
 def _call_tile(context, builder, emit, sizes, rows, vectors, lines, arguments):
-    """Call the function for a tile of a size that is known when the kernel runs, one of ``sizes`` (vectors, lines)."""
+    """Emit a call of the function for a tile whose size, one of ``sizes`` (vectors, lines), is known at run time."""
     done = builder.append_basic_block("tiled")
     size = builder.add(builder.add(builder.mul(rows, _I64(16)), builder.mul(vectors, _I64(2))), lines)
     switch = builder.switch(size, done)
@@ -173,8 +174,9 @@ _ONE_LINE = [(vectors, 1) for vectors in range(1, TILE_VECTORS + 1)]
 def multiply_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth, ahead):
     """C += A B for one tile of 1 to TILE_ROWS rows and 1 to TILE_VECTORS vectors, and depth >= 1.
 
-    ``a``, ``b``, ``c`` are addresses; ``a_row``, ``c_row`` the strides from row to row.  Meanwhile ``lines`` (1 or, if
-    the tile has TILE_VECTORS, 2) times ``depth`` lines of memory from the address ``ahead`` on are fetched.
+    ``a``, ``b``, ``c`` are addresses; ``a_row``, ``c_row`` the strides from row to row.  The tile also
+    prefetches ``lines`` * ``depth`` cache lines from the address ``ahead`` on; ``lines`` is 1, or 2 if the tile has
+    TILE_VECTORS vectors.
     """
 
     def codegen(context, builder, signature, args):
@@ -186,11 +188,11 @@ def multiply_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth, ah
 
 @intrinsic
 def multiply_tile_of_runs(typing, rows, vectors, x, y, c, runs, runs_end, ahead):
-    """C += Σ xᵀ y over the rows of runs, for one tile of C: so many columns of x, 16 vectors of y.
+    """C += Σ xᵀ y over the rows of runs, for one tile of C: ``rows`` columns of x by 16 ``vectors`` columns of y.
 
-    ``x``, ``y`` and ``c`` are addresses in panels.  From the address ``runs`` to ``runs_end`` stand RUN int64 for each
-    run: X, Y, N and D, of N rows X bytes after x and Y bytes after y, with D rows in the runs before.  Meanwhile as
-    many lines as there are rows are fetched from the address ``ahead`` on.
+    ``x``, ``y`` and ``c`` are addresses in panels.  Between the addresses ``runs`` and ``runs_end`` each run has RUN
+    int64 numbers X, Y, N and D: its N rows begin X bytes after x and Y bytes after y, and the runs before it have D
+    rows.  The tile also prefetches one cache line a row, from the address ``ahead`` on.
     """
 
     def codegen(context, builder, signature, args):

@@ -55,7 +55,7 @@ def scratch_size(depth: int) -> int:
 
 
 def panel_ranges(count: int, threads: int) -> list[PanelRange]:
-    """Calls that make ``count`` panels: about as many panels each, and as many calls for every thread."""
+    """Split ``count`` panels into nearly equal calls of at most PANELS, an equal number of calls for every thread."""
     rounds = -(-count // (PANELS * threads))
     calls = min(count, rounds * threads)
     return [PanelRange(count * call // calls, count * (call + 1) // calls) for call in range(calls)]

@@ -97,7 +97,7 @@ class Cell(ABC):
 
     @abstractmethod
     def multiply_adds(self, config: ModelConfig, index: int) -> int:
-        """Multiplications (each with an addition) that a character needs on its way forward; a look-up costs none."""
+        """Multiply-adds of the forward pass for one character; a look-up in a table costs none."""
 
     def signal(self, name: str | None = None) -> Signal:
         """The signal ``name``, or the most telling one.
@@ -115,8 +115,8 @@ class Cell(ABC):
 class LSTMCell(Cell):
     """The LSTM: see :mod:`charrnn.kernels.lstm` for its equations.
 
-    A layer k has ``w_ih_l{k}`` (D, 4H), ``w_hh_l{k}`` (H, 4H) and ``b_l{k}`` (4H,), gates in PyTorch's order i, f, g,
-    o.
+    Layer k has ``w_ih_l{k}`` (D, 4H), ``w_hh_l{k}`` (H, 4H) and ``b_l{k}`` (4H,); the gates are in PyTorch's order
+    i, f, g, o.
     """
 
     name, title, torch_module = "lstm", "LSTM", "lstm"
@@ -137,9 +137,9 @@ class LSTMCell(Cell):
     )
     state, clamped = ("h", "c"), "c"
 
-    # In c_t = f ⊙ c_{t-1} + i ⊙ g a unit whose columns of W_ih and W_hh are zero has gates that depend on its bias
-    # only. # With b_f = 100 its forget gate is exactly 1 in float32; with b_g = 0 its candidate is exactly 0; its input
-    # gate is # below 1e-38.  So c keeps its first value to the bit, at full speed.
+    # A unit whose columns of W_ih and W_hh are zero has gates that depend on its bias only. With b_f = 100 its forget
+    # gate is exactly 1 in float32; with b_g = 0 its candidate is exactly 0; its input gate is below 1e-38. So in
+    # c_t = f ⊙ c_{t-1} + i ⊙ g the unit's c keeps its first value to the bit, at full speed.
     SHUT, OPEN = -100.0, 100.0
 
     def layer(self, config: ModelConfig, index: int) -> "Layer":

@@ -22,8 +22,7 @@ def initialise(
     - ``xavier``: sqrt(6 / (rows + columns)) for each gate's block of a matrix and for the output layer (Glorot & Bengio
       2010, equation 16).
     - ``orthogonal``: as ``unit``, but each gate's block of a recurrent matrix is a random orthogonal matrix (Saxe et
-    al.
-      2014).
+      al. 2014).
 
     Biases are 0 (``uniform``: as the weights), but for gates that remember: ``forget_bias``.  At 1 a cell remembers
     until it learns to forget (Gers et al. 2000, Jozefowicz et al. 2015).  An embedding is standard normal.

@@ -7,8 +7,8 @@ The network asks a layer for the shapes of its arrays, makes them, and hands the
 rows for their second axis, (panels, R, columns), and hold the columns of a row panel by panel.  Two rules connect a
 layer with the rest of the network:
 
-- the array ``h`` (Q, R, 64) is the layer's output, zero from column H on; what the layer beneath passes on comes in the
-  same form;
+- the array ``h`` (Q, R, 64) is the layer's output, zero from column H on; the next layer gets it in this form, as
+  ``below``;
 - each name of the cell's state is the name of an array whose rows begin, in each group, with the incoming state.
 """
 
@@ -31,7 +31,7 @@ Call = tuple[Any, tuple]
 
 @dataclass(frozen=True)
 class Window:
-    """Characters x (T, B) int32 to read, their places in the arrays, and arrays that layers share by name."""
+    """Characters ``x`` (T, B) int32 to read, the rows of their places, and by name the arrays that layers share."""
 
     x: np.ndarray
     layout: Layout
@@ -55,7 +55,7 @@ class Layer(ABC):
 
     @abstractmethod
     def scratch_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
-        """Arrays that :meth:`backward` and the gradients need beside; layers that name the same array share it."""
+        """Further arrays that :meth:`backward` and the gradients need; layers that name the same array share it."""
 
     @abstractmethod
     def bind(self, parameters: Parameters) -> None:
@@ -84,15 +84,15 @@ class Layer(ABC):
     def forward(self, window: Window, arrays: Arrays, below: np.ndarray | None, state: Arrays, group: Group) -> None:
         """All steps of a group of batch rows: ``arrays`` are filled, and ``state``, (B, H) by name, moves on.
 
-        ``below`` (Q, R, 64) is what the layer beneath passes on; None for the first layer, which reads ``window.x``.
+        ``below`` (Q, R, 64) is the output of the layer below; None for the first layer, which reads ``window.x``.
         """
 
     @abstractmethod
     def backward(self, window: Window, arrays: Arrays, dh: np.ndarray, group: Group) -> None:
         """Back through the steps of a group.
 
-        ``dh`` (Q, R, 64) is the gradient with respect to the output by the way upwards; it becomes the gradient with
-        respect to what the layer beneath passes on.
+        ``dh`` (Q, R, 64) comes in as the gradient of the loss with respect to the output through the layer above; it
+        becomes the gradient with respect to the output of the layer below.
         """
 
     @abstractmethod
@@ -108,14 +108,14 @@ class Layer(ABC):
 
     @abstractmethod
     def signal(self, arrays: Arrays, name: str) -> np.ndarray:
-        """A signal of the cell in blocks of units (R, H/16 rounded up, 16); what stands from unit H on means nothing.
+        """A signal of the cell in blocks of units (R, ⌈H/16⌉, 16), a view or a copy.
 
-        A view, or a copy.
+        Values from unit H on are padding.
         """
 
     @abstractmethod
     def preactivation_gradient(self, arrays: Arrays) -> np.ndarray:
-        """After :meth:`backward`: the gradient with respect to what goes into the cell's nonlinearities (R, …)."""
+        """After :meth:`backward`: the gradient with respect to the inputs of the cell's nonlinearities (R, …)."""
 
     # ---- one step for a few streams of text
 
@@ -126,4 +126,4 @@ class Layer(ABC):
 
     @abstractmethod
     def step_arguments(self, arrays: Arrays, below: np.ndarray | None) -> tuple[int, ...]:
-        """The step's arguments for ``arrays`` of 2 B rows, of this layer, and the output of the layer beneath."""
+        """The step's arguments for ``arrays`` of 2 B rows, of this layer, and the output of the layer below."""

@@ -90,7 +90,10 @@ class LSTM(Layer):
         lstm.backward(self.transposed, group, arrays["gates"], arrays["c"], dh, window.scratch["dc"])
 
     def gradient_calls(self, window, arrays, below, gradient, threads) -> list[Call]:
-        """The recurrent matrix meets the state before each step, the input matrix what came from beneath."""
+        """Calls that make the gradients of W_hh, of b, and of W_ih or the table.
+
+        The gradient of W_hh is a sum over the states before each step, that of W_ih over the output of the layer below.
+        """
         k, dz, layout = self.index, arrays["gates"], window.layout
         w_hh, bias = gradient[f"w_hh_l{k}"], gradient[f"b_l{k}"]
         calls = weight_calls(arrays["h"], dz, layout.portions_from_before, w_hh, bias, threads, gated=True)

@@ -32,7 +32,7 @@ SMALL_WINDOW, SMALL_MODEL = 20_000_000, 100_000
 
 
 class State:
-    """What the layers remember between windows: arrays (L, B, H) float32 by name, such as ``h`` and ``c``."""
+    """What the layers remember between windows: arrays (L, B, H) float32 by name; an LSTM has ``h`` and ``c``."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
         self.arrays = dict(arrays)
@@ -211,16 +211,15 @@ class Network:
         return np.stack([layer[:, :, : self.config.hidden] for layer in layers], axis=2)
 
     def signal_blocks(self, name: str) -> list[np.ndarray]:
-        """The same in blocks of units: for each layer (R, H/16 rounded up, 16).
+        """A signal in blocks of units: for each layer (R, ⌈H/16⌉, 16), a view or a copy, valid until the next call.
 
-        ``layout.rows`` has the row of each place; the rows of incoming states are among the others.  A view, or a copy:
-        valid until the next call.  The padding, from unit H on, means nothing.
+        ``layout.rows`` has the row of each place; other rows hold incoming states.  Values from unit H on are padding.
         """
         pairs = zip(self.layers, self.workspace.layers, strict=True)
         return [layer.signal(_of_size(arrays, self.layout.size), name) for layer, arrays in pairs]
 
     def preactivation_gradients(self) -> list[np.ndarray]:
-        """After :meth:`loss_and_gradient`: for each layer the gradient of what its nonlinearities get, (T, B, …)."""
+        """After :meth:`loss_and_gradient`: each layer's gradient with respect to its pre-activations, (T, B, …)."""
         pairs = zip(self.layers, self.workspace.layers, strict=True)
         return [layer.preactivation_gradient(arrays)[self.layout.rows] for layer, arrays in pairs]
 
@@ -237,7 +236,7 @@ class Network:
         return signals
 
     def lap(self, worker: int, name: str) -> None:
-        """Tell a stopwatch, if there is one, what worker 0 has just done."""
+        """If there is a stopwatch, count the time since the last lap of worker 0 as ``name``."""
         if self.stopwatch is not None and worker == 0:
             self.stopwatch.lap(name)
 
@@ -292,7 +291,7 @@ class _WindowPass:
         self._team.run(work, self._groups)
 
     def _output(self, index: int) -> np.ndarray | None:
-        """What layer ``index`` passes on: h, or what dropout leaves of it (Q, R, 64); None for layer -1."""
+        """The output of layer ``index``: h, or what dropout leaves of it (Q, R, 64); None for layer -1."""
         if index < 0:
             return None
         return self._arrays[index]["h"] if self._dropout is None else self._dropped[index]
@@ -327,7 +326,7 @@ class _WindowPass:
         network.lap(worker, "backward")
 
     def weight_gradients(self) -> None:
-        """The gradient of all parameters, when all groups have come back."""
+        """The gradient of all parameters, after :meth:`backward` of all groups."""
         network, scratch, drops = self._network, self._space.scratch, self._dropout is not None
         if drops not in self._gradient_calls:
             self._gradient_calls[drops] = self._calls_of_gradients()

@@ -1,4 +1,4 @@
-"""Weights as the kernels read them: packed, padded, and transposed for the way back."""
+"""Weights as the kernels read them: packed, padded, and transposed for the backward pass."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from charrnn.kernels.weight_gradients import panel_ranges, row_gradient
 from charrnn.network.parameters import Parameters, aligned_zeros
 from charrnn.network.workspace import in_order, padded, panels, weight_calls
 
-PACKED_AT_ONCE = 65_536  # weights of one call: many small calls would cost more than their work …
-NEIGHBOURS = 8  # … and at least this many panels: forward panels are neighbours in the rows that are read
+PACKED_AT_ONCE = 65_536  # weights of one call: smaller calls would cost more than their work
+NEIGHBOURS = 8  # panels of one call at least: `pack` reads rows, in which the columns of panels are neighbours
 TABLE_ROWS = 64  # characters of one call
 
 
@@ -63,7 +63,7 @@ class Matrix:
 
 
 class CharacterTable:
-    """What characters bring to the gates of the first layer: ``rows`` (U, V, 64) = x W_ih + b for every character x.
+    """The input of the first layer's gates for every character x: ``rows`` (U, V, 64) = x W_ih + b.
 
     Without an embedding x is one-hot and picks a row of W_ih; with one, of V rows and E columns, the table is the
     product embedding W_ih + b.

@@ -1,8 +1,8 @@
-"""What a training step leaves out at random, and how sure its targets are.
+"""Dropout of outputs, weights and characters in a training step, and label smoothing.
 
-All masks are functions of (seed, step, place), so they need no state, are the same for any number of threads, and come
-again after a resume.  Values that are kept are divided by the probability of keeping them, so a model is used without
-any change.
+All masks are functions of (seed, step, place), so they need no state, are the same for any number of threads, and are
+the same after a resume.  Values that are kept are divided by the probability of keeping them, so a trained model needs
+no rescaling.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from charrnn.kernels.packing import Group
 from charrnn.network.parameters import Parameters, aligned_zeros
 from charrnn.network.workspace import padded
 
-# What the keys of masks say beside (seed, step): the key of a layer's outputs has the layer alone.
+# A mask's key begins with (seed, step, layer); a further number tells masks of weights and characters from a layer's.
 _RECURRENT, _CHARACTERS = 1, 2
 _ONE_ROW = Group(0, 1)
 

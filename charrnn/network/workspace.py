@@ -1,6 +1,6 @@
 """The arrays of a window, and the order of their rows.
 
-Arrays are made once for T steps of B batch rows, and used for every window of at most this size.
+A workspace is made once for T steps of B batch rows, and used for every window of at most this size.
 """
 
 import itertools
