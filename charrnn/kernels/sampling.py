@@ -190,8 +190,8 @@ def write(steps, ids, turn, uniforms, filters, share, scratch, drawn):
 def average(logits, stream, count):
     """The first model's logits of a stream become the logits of the mean of all models' probabilities.
 
-    The other rows of logits (M, B, Vp) are shifted by a constant.  With p_m = softmax(logits_m), z_m = log Σ
-    exp(logits_m):
+    The other rows of logits (M, B, Vp) are shifted by a constant.  With p_m = softmax(logits_m) and
+    z_m = log Σ exp(logits_m):
 
         log (Σ_m p_m / M) + z_0 = log (Σ_m exp(logits_m - z_m + z_0) / M)
 
