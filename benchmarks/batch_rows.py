@@ -1,7 +1,6 @@
-"""What reading a text in batch rows costs in exactness: its loss in one pass, and in 32 batch rows by length of their
-warm-up.
+"""How much the loss of a text changes when it is read in 32 batch rows instead of one, by the length of their warm-up.
 
-python benchmarks/batch rows.py checkpoints/NAME TEXT
+    python benchmarks/batch_rows.py CHECKPOINT TEXT
 """
 
 import sys

@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 from numba import njit
 
-from charrnn.kernels.matmul import multiply_panel
+from charrnn.kernels.matmul import Size, multiply_panel
 from charrnn.kernels.tiles import PANEL
 from charrnn.network.parameters import aligned_zeros
 from charrnn.system.threads import Team
@@ -29,9 +29,8 @@ def multiply(a, b, c, panels, repeats):
     for _ in range(repeats):
         for panel in range(panels):
             b_at, c_at = b.ctypes.data + panel * b.strides[0], c.ctypes.data + panel * c.strides[0]
-            multiply_panel(
-                a.ctypes.data, PANEL, a.strides[0] // 4, b_at, c_at, PANEL, depth, rows, 4, b_at + b.strides[0]
-            )
+            size, following = Size(depth, rows, 4), b_at + b.strides[0]
+            multiply_panel(a.ctypes.data, PANEL, a.strides[0] // 4, b_at, c_at, PANEL, size, following)
 
 
 def main():
