@@ -159,7 +159,7 @@ def outcome(path):
 def tensors(checkpoint):
     """Every array of a checkpoint as bytes, by name."""
     slots = {f"{slot}.{name}": value for slot, named in checkpoint.optimizer.items() for name, value in named.items()}
-    state = dict(zip("hc", checkpoint.state or (), strict=False))
+    state = {f"state.{name}": value for name, value in (checkpoint.state or {}).items()}
     return {name: value.tobytes() for name, value in {**checkpoint.parameters, **slots, **state}.items()}
 
 
