@@ -21,19 +21,24 @@ _LONGEST_SPLIT = 60  # characters
 
 
 # ---- fields with a check ----------------------------------------------------------------------------------
-# Each function returns a dataclass field whose metadata holds the check of its value. None is a valid value of exactly
-# those fields whose default is None.
+# Each function returns a dataclass field. Its metadata hold the check of the value, and of what kind and in which range
+# the value is, so that the command line can make an option of the field. None is a valid value of exactly those fields
+# whose default is None.
 
 
-def _checked(default: Any, is_valid: Callable[[Any], bool], wanted: str) -> Any:
-    return field(default=default, metadata={"is_valid": is_valid, "wanted": wanted})
+def _checked(default: Any, is_valid: Callable[[Any], bool], wanted: str, kind: str, **about: Any) -> Any:
+    return field(default=default, metadata={"is_valid": is_valid, "wanted": wanted, "kind": kind, **about})
 
 
-def _whole(default: Any, least: int, most: int) -> Any:
+def _whole(default: Any, least: int, most: int | None = None) -> Any:
+    """A whole number; without ``most`` there is a bound only to have one."""
+    highest = 10**12 if most is None else most
+
     def is_valid(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= highest
 
-    return _checked(default, is_valid, f"a whole number from {least:,} to {most:,}")
+    wanted = f"a whole number from {least:,} to {highest:,}"
+    return _checked(default, is_valid, wanted, "whole", least=least, most=most)
 
 
 def _number(default: Any, least: float, most: float) -> Any:
@@ -41,15 +46,15 @@ def _number(default: Any, least: float, most: float) -> Any:
         # NaN and infinities fail the comparison.
         return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
-    return _checked(default, is_valid, f"a number from {least:g} to {most:g}")
+    return _checked(default, is_valid, f"a number from {least:g} to {most:g}", "number", least=least, most=most)
 
 
 def _flag() -> Any:
-    return _checked(False, lambda value: isinstance(value, bool), "true or false")
+    return _checked(False, lambda value: isinstance(value, bool), "true or false", "flag")
 
 
 def _choice(choices: Sequence[str], default: str) -> Any:
-    return _checked(default, lambda value: value in choices, f"one of {', '.join(choices)}")
+    return _checked(default, lambda value: value in choices, f"one of {', '.join(choices)}", "choice", choices=choices)
 
 
 def _split() -> Any:
@@ -58,6 +63,7 @@ def _split() -> Any:
         "90/10/0",
         lambda value: isinstance(value, str) and len(value) <= _LONGEST_SPLIT,
         "percentages like 90/10/0",
+        "text",
     )
 
 
@@ -108,7 +114,7 @@ class ModelConfig(_Config):
     hidden: int = _whole(256, 1, 65_536)
     layers: int = _whole(2, 1, 64)
     embedding: int | None = _whole(None, 1, 65_536)
-    cell: str = _checked(DEFAULT_CELL, lambda value: isinstance(value, str), "a name")
+    cell: str = _checked(DEFAULT_CELL, lambda value: isinstance(value, str), "a name", "text")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain JSON values; the default cell, which early versions had no word for, is left out."""
@@ -160,7 +166,7 @@ class TrainConfig(_Config):
     clip: float = _number(1.0, 0, 1e9)
     clip_value: float = _number(0.0, 0, 1e9)
     ema: float = _number(0.0, 0, 0.999999)
-    warmup: int = _whole(100, 0, 10**9)
+    warmup: int = _whole(100, 0)
     schedule: str = _choice(SCHEDULES, "cosine")
     final_lr: float = _number(0.02, 0, 1)
     decay_rate: float | None = _number(None, 1e-6, 1)
@@ -168,15 +174,15 @@ class TrainConfig(_Config):
     decay_every: float = _number(1, 1e-6, 1e6)
     plateau_patience: int = _whole(2, 1, 10**9)
     epochs: float | None = _number(None, 1e-6, 1e6)
-    steps: int | None = _whole(None, 1, 10**12)
+    steps: int | None = _whole(None, 1)
     time_budget: float | None = _number(None, 1e-6, 1e8)
     effort: float = _number(1.0, 0.01, 1000)
-    patience: int | None = _whole(None, 1, 10**9)
+    patience: int | None = _whole(None, 1)
     split: str = _split()
     seed: int = _whole(1, 0, 2**63 - 1)
-    eval_every: int | None = _whole(None, 1, 10**12)
-    save_every: int | None = _whole(None, 1, 10**12)
-    sample_every: int | None = _whole(None, 0, 10**12)
+    eval_every: int | None = _whole(None, 1)
+    save_every: int | None = _whole(None, 1)
+    sample_every: int | None = _whole(None, 0)
     sample_length: int = _whole(240, 1, 1_000_000)
     snapshots: bool = _flag()
 

@@ -1,38 +1,37 @@
 """``charrnn bench``: how fast this machine is at a model."""
 
+from collections.abc import Iterator
+
 import click
 
-from charrnn.commands.help import Command, option, section
-from charrnn.commands.options import json_option, threads_option
+from charrnn.commands.help import option, section
+from charrnn.commands.options import json_option, settings, threads_option
 from charrnn.commands.types import CheckpointPath, Number, Whole
-from charrnn.config import TrainConfig
+from charrnn.commands.work import Work, command, picked
+from charrnn.config import ModelConfig, TrainConfig
 
-_DEFAULTS = TrainConfig()
 
-
-@click.command(cls=Command)
-@click.argument("checkpoint", required=False, type=CheckpointPath())
-@section(
-    "The model",
-    option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer."),
-    option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers."),
-    option("--embedding", type=Whole(1, 65536), help="Size of a learned embedding.  [default: none]"),
-    option("--vocabulary", type=Whole(1, 100_000), default=65, show_default=True, help="Number of characters."),
-)
-@section(
-    "The measurement",
-    option(
-        "--batch-size", type=Whole(1, 1_000_000), default=_DEFAULTS.batch_size, show_default=True,
-        help="Rows of the batch.",
+@command(
+    Work,
+    click.argument("checkpoint", required=False, type=CheckpointPath()),
+    section(
+        "The model",
+        *settings(ModelConfig, {
+            "hidden": "Units of a layer.",
+            "layers": "Number of layers.",
+            "embedding": "Size of a learned embedding.  [default: none]",
+        }, rare=False),
+        option("--vocabulary", type=Whole(1, 100_000), default=65, show_default=True, help="Number of characters."),
     ),
-    option(
-        "--seq-len", type=Whole(1, 1_000_000), default=_DEFAULTS.seq_len, show_default=True, help="Steps of a window."
+    section(
+        "The measurement",
+        *settings(TrainConfig, {"batch_size": "Rows of the batch.", "seq_len": "Steps of a window."}, rare=False),
+        option("--seconds", type=Number(0.01, 600), default=1.0, show_default=True, help="Time for each measurement."),
+        option("--sweep", is_flag=True, help="Several batch sizes and numbers of threads, to choose from."),
     ),
-    option("--seconds", type=Number(0.01, 600), default=1.0, show_default=True, help="Time for each measurement."),
-    option("--sweep", is_flag=True, help="Several batch sizes and numbers of threads, to choose from."),
+    section("General", threads_option, json_option),
 )  # fmt: skip
-@section("General", threads_option, json_option)
-def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len, threads, **options):
+def bench(work: Work) -> None:
     """Measure how fast this machine is at the model in CHECKPOINT, or at a model of the sizes given.
 
     It shows characters a second in training, evaluation and writing one text; GFLOP/s, counting only the operations
@@ -48,77 +47,77 @@ def bench(checkpoint, hidden, layers, embedding, vocabulary, batch_size, seq_len
     evaluation_chars_per_s, sampling_chars_per_s, gflops, peak_gflops, share_of_peak, parts, memory_bytes.
     """
     from charrnn.checkpoints.run_folder import load_checkpoint
-    from charrnn.commands.loading import announced_compilation
-    from charrnn.config import ModelConfig
-    from charrnn.display.terminal import numbers
-    from charrnn.display.terminal.console import Terminal
-    from charrnn.display.terminal.progress_bar import progress_bar
-    from charrnn.display.terminal.tables import key_values, table
-    from charrnn.network.cells import cell_of
     from charrnn.system.threads import available_threads
     from charrnn.training import memory
     from charrnn.training.speed import measure
 
-    as_json, seconds, sweep = options["as_json"], options["seconds"], options["sweep"]
-    terminal = Terminal(json=as_json)
-    announced_compilation(terminal)
-    model = ModelConfig(vocabulary, hidden, layers, embedding)
-    if checkpoint:
-        model = load_checkpoint(checkpoint, warn=terminal.warn).model
+    options, threads, seq_len = work.options, work.options["threads"], work.options["seq_len"]
+    work.announce_compilation()
+    model = ModelConfig(*(options[name] for name in ("vocabulary", "hidden", "layers", "embedding")))
+    if options["checkpoint"]:
+        model = load_checkpoint(options["checkpoint"], warn=work.terminal.warn).model
     most = threads or available_threads()
-    cases = [(batch_size, most)]
-    if sweep:
+    cases = [(options["batch_size"], most)]
+    if options["sweep"]:
         counts = sorted({1, most}) if threads is None else [threads]
         cases = [(size, count) for size in (8, 16, 32, 64, 128) for count in counts]
     for size, _ in cases:
         memory.check(model, TrainConfig(batch_size=size, seq_len=seq_len))
     timings = []
-    with progress_bar(terminal, "Measuring") as report:
+    with work.bar("Measuring") as report:
         for size, count in cases:
             report(len(timings), len(cases))
-            timings.append(measure(model, size, seq_len, count, seconds))
-    if as_json:
-        for timing in timings:
-            terminal.json(_as_dict(timing))
-        return
-    name = (
-        f"{cell_of(model).title}, {model.layers} x {model.hidden}, {model.vocabulary} characters, windows of {seq_len}"
-    )
-    if sweep:
-        rows = [
-            (timing.batch_size, timing.threads, round(timing.training), f"{timing.flops / 1e9:.0f}",
-             f"{timing.flops / timing.peak:.0%}", numbers.memory(timing.memory))
-            for timing in timings
-        ]  # fmt: skip
-        columns = ("batch size", "threads", "training chars/s", "GFLOP/s", "of peak", "memory")
-        terminal.show(name, "", *table(columns, rows, terminal.width))
-        terminal.show("", "A larger batch takes fewer steps for an epoch: it may need a higher --lr or more epochs.")
-        return
+            timings.append(measure(model, size, seq_len, count, options["seconds"]))
+    lines = _sweep_lines if options["sweep"] else _lines
+    work.show(map(_as_dict, timings), lines(timings, work.terminal.width))
+
+
+def _model(timing) -> str:
+    from charrnn.network.cells import cell_of
+
+    config = timing.config
+    sizes = f"{config.layers} x {config.hidden}, {config.vocabulary} characters, windows of {timing.seq_len}"
+    return f"{cell_of(config).title}, {sizes}"
+
+
+def _sweep_lines(timings, width: int) -> Iterator:
+    from charrnn.display.terminal import numbers
+    from charrnn.display.terminal.tables import table
+
+    rows = [
+        (timing.batch_size, timing.threads, round(timing.training), f"{timing.flops / 1e9:.0f}",
+         f"{timing.flops / timing.peak:.0%}", numbers.memory(timing.memory))
+        for timing in timings
+    ]  # fmt: skip
+    columns = ("batch size", "threads", "training chars/s", "GFLOP/s", "of peak", "memory")
+    yield from (_model(timings[0]), "", *table(columns, rows, width), "")
+    yield "A larger batch takes fewer steps for an epoch: it may need a higher --lr or more epochs."
+
+
+def _lines(timings, width: int) -> list:
+    from charrnn.display.terminal import numbers
+    from charrnn.display.terminal.tables import key_values
+
     (timing,) = timings
     peak = f"{timing.flops / timing.peak:.0%} of the {timing.peak / 1e9:.0f} that its registers can do"
-    shares = ", ".join(f"{part} {share:.1%}" for part, share in timing.parts.items())
     pairs = [
-        ("model", f"{name}, batch of {timing.batch_size}"),
+        ("model", f"{_model(timing)}, batch of {timing.batch_size}"),
         ("threads", str(timing.threads)),
         ("training", f"{timing.training:,.0f} characters a second"),
         ("", f"{timing.flops / 1e9:.0f} GFLOP/s, {peak}"),
-        ("where it goes", shares),
+        ("where it goes", ", ".join(f"{part} {share:.1%}" for part, share in timing.parts.items())),
         ("evaluation", f"{timing.evaluation:,.0f} characters a second"),
         ("writing", f"{timing.sampling:,.0f} characters a second, one text"),
         ("memory", numbers.memory(timing.memory)),
     ]
-    terminal.show(*key_values(pairs, terminal.width))
+    return key_values(pairs, width)
 
 
 def _as_dict(timing) -> dict:
     return {
         "config": timing.config.to_dict(),
-        "batch_size": timing.batch_size,
-        "seq_len": timing.seq_len,
-        "threads": timing.threads,
-        "training_chars_per_s": timing.training,
-        "evaluation_chars_per_s": timing.evaluation,
-        "sampling_chars_per_s": timing.sampling,
+        **picked(timing, "batch_size", "seq_len", "threads"),
+        **{f"{what}_chars_per_s": getattr(timing, what) for what in ("training", "evaluation", "sampling")},
         "gflops": timing.flops / 1e9,
         "peak_gflops": timing.peak / 1e9,
         "share_of_peak": timing.flops / timing.peak,

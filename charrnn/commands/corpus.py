@@ -1,5 +1,6 @@
 """``charrnn corpus``: texts to train on, where to get them and what they are made of."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import click
 from charrnn.commands.help import Group, option
 from charrnn.commands.options import json_option, quiet_option
 from charrnn.commands.types import Whole
+from charrnn.commands.work import Work, picked
 
 _SHOWN = 20  # characters in the table of `stats`
 
@@ -31,22 +33,11 @@ def list_texts(as_json: bool) -> None:
 
     With --json also their licences and addresses, and what is worth knowing about each.
     """
-    from charrnn.display.terminal import numbers
-    from charrnn.display.terminal.console import Terminal
-    from charrnn.display.terminal.tables import table
     from charrnn.text.catalog import exists, load_catalog
 
-    terminal = Terminal(json=as_json)
+    work = Work({"as_json": as_json})
     entries = [(entry, exists(entry.path())) for entry in load_catalog().values()]
-    if as_json:
-        for entry, here in entries:
-            terminal.json(_entry_as_dict(entry, here))
-        return
-    rows = [
-        (entry.name, "yes" if here else "no", f"{numbers.memory(entry.bytes) if entry.bytes else '–':>6}", entry.title)
-        for entry, here in entries
-    ]
-    terminal.show(*table(("name", "here", "size", "text"), rows, terminal.width))
+    work.show((_entry_as_dict(*each) for each in entries), _catalog_lines(entries, work.terminal.width))
 
 
 @corpus.command()
@@ -60,14 +51,12 @@ def get(name: str, quiet: bool) -> None:
     """
     import difflib
 
-    from charrnn.display.terminal.console import Terminal
-    from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.errors import CorpusError
     from charrnn.text.catalog import exists, load_catalog
     from charrnn.text.download import download
     from charrnn.text.python_source import write_python_sources
 
-    terminal = Terminal(quiet)
+    work = Work({"quiet": quiet})
     catalog = load_catalog()
     entry = catalog.get(name)
     if entry is None:
@@ -76,11 +65,11 @@ def get(name: str, quiet: bool) -> None:
         raise CorpusError(f"{name!r} is not in the catalog: {guess}charrnn corpus list shows what there is")
     path = entry.path()
     if entry.kind == "download":
-        with progress_bar(terminal, f"Fetching {entry.name}") as progress:
+        with work.bar(f"Fetching {entry.name}") as progress:
             path = download(entry, progress=progress)
     elif not exists(path):
         write_python_sources(path)
-    terminal.note(f"{entry.name} is in {path}; train with: charrnn train {entry.name}")
+    work.terminal.note(f"{entry.name} is in {path}; train with: charrnn train {entry.name}")
 
 
 @corpus.command()
@@ -93,22 +82,20 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
     FILE is a file, a name from the catalog, or - for standard input. A file with bad bytes is described too.
     With --json come the counts of all characters.
     """
-    from charrnn.display.terminal.console import Terminal
     from charrnn.text.catalog import find_text
     from charrnn.text.decoding import marked_encoding
     from charrnn.text.sources import Source
     from charrnn.text.statistics import text_statistics
 
-    terminal = Terminal(json=as_json)
+    work = Work({"as_json": as_json})
     source = Source.from_stdin() if file == "-" else Source.from_path(find_text(file), file)
     found = text_statistics(source, encoding)
     marked = marked_encoding(source)
     if marked and not found.encoding.startswith(marked):
-        terminal.warn(f"{source.name}: begins with the byte-order mark of {marked.upper()}; pass --encoding {marked}")
-    if as_json:
-        terminal.json(_statistics_as_dict(file, found))
-    else:
-        _show(terminal, source.name, found, marked)
+        mark = f"begins with the byte-order mark of {marked.upper()}"
+        work.terminal.warn(f"{source.name}: {mark}; pass --encoding {marked}")
+    lines = _statistics_lines(source.name, found, marked, work.terminal.width)
+    work.show([_statistics_as_dict(file, found)], lines)
 
 
 @corpus.command()
@@ -127,12 +114,11 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
 
     It needs no network, and the same Python always gives the same text.
     """
-    from charrnn.display.terminal.console import Terminal
     from charrnn.errors import CorpusError
     from charrnn.text.catalog import exists, load_catalog
     from charrnn.text.python_source import python_sources, write_python_sources
 
-    terminal = Terminal(quiet)
+    terminal = Work({"quiet": quiet}).terminal
     if output == "-":
         text = python_sources(limit)
         terminal.write(text)
@@ -149,39 +135,35 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
 
 
 def _entry_as_dict(entry, here: bool) -> dict:
-    return {
-        "name": entry.name,
-        "kind": entry.kind,
-        "title": entry.title,
-        "bytes": entry.bytes,
-        "licence": entry.licence,
-        "note": entry.note,
-        "address": entry.address,
-        "sha256": entry.sha256,
-        "path": str(entry.path()) if here else None,
-    }
+    about = picked(entry, "name", "kind", "title", "bytes", "licence", "note", "address", "sha256")
+    return {**about, "path": str(entry.path()) if here else None}
+
+
+def _catalog_lines(entries: list[tuple], width: int) -> list:
+    from charrnn.display.terminal import numbers
+    from charrnn.display.terminal.tables import table
+
+    rows = [
+        (entry.name, "yes" if here else "no", f"{numbers.memory(entry.bytes) if entry.bytes else '–':>6}", entry.title)
+        for entry, here in entries
+    ]
+    return table(("name", "here", "size", "text"), rows, width)
 
 
 def _statistics_as_dict(file: str, found) -> dict:
     bad = found.problem
     return {
         "file": file,
-        "bytes": found.bytes,
-        "characters": found.characters,
-        "distinct": found.distinct,
-        "lines": found.lines,
-        "longest_line": {"length": found.longest_line[0], "line": found.longest_line[1]},
-        "crlf_lines": found.crlf_lines,
-        "has_bom": found.has_bom,
-        "encoding": found.encoding,
-        "problem": bad and {"offset": bad.offset, "line": bad.line, "byte": bad.byte, "bad_bytes": bad.count},
-        "controls": dict(found.controls),
-        "rare": list(found.rare),
+        **picked(found, "bytes", "characters", "distinct", "lines"),
+        "longest_line": dict(zip(("length", "line"), found.longest_line, strict=True)),
+        **picked(found, "crlf_lines", "has_bom", "encoding"),
+        "problem": bad and {**picked(bad, "offset", "line", "byte"), "bad_bytes": bad.count},
+        **picked(found, "controls", "rare"),
         "counts": dict(found.counts.most_common()),
     }
 
 
-def _show(terminal, name: str, found, marked: str | None) -> None:
+def _statistics_lines(name: str, found, marked: str | None, width: int) -> Iterator:
     from charrnn.display.terminal.tables import key_values, table
     from charrnn.text.statistics import RARE
 
@@ -200,20 +182,19 @@ def _show(terminal, name: str, found, marked: str | None) -> None:
         ("control characters", controls or "none"),
         ("encoding", found.encoding),
     ]
-    if found.problem is not None:
-        bad = found.problem
+    if bad := found.problem:
         first = "" if bad.count == 1 else "the first is "
         place = f"byte 0x{bad.byte:02X} at offset {bad.offset}, line {bad.line}"
         pairs.append(("bad bytes", f"{bad.count:,}: {first}{place}; try {_other_encoding(marked, found.encoding)}"))
-    terminal.show(*key_values(pairs, terminal.width))
+    yield from key_values(pairs, width)
     if found.counts:
         rows = [
             (_spelled(character), count, f"{100 * count / found.characters:5.2f} %")
             for character, count in found.counts.most_common(_SHOWN)
         ]
-        terminal.show("", *table(("character", "count", "share"), rows, terminal.width))
+        yield from ("", *table(("character", "count", "share"), rows, width))
     if found.distinct > _SHOWN:
-        terminal.show(f"and {found.distinct - _SHOWN:,} more: --json lists them all")
+        yield f"and {found.distinct - _SHOWN:,} more: --json lists them all"
 
 
 def _other_encoding(marked: str | None, encoding: str) -> str:

@@ -1,42 +1,40 @@
 """``charrnn evaluate``: how well a model predicts a text."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn.commands.help import Command, option, section
-from charrnn.commands.options import checkpoint_argument, general_options, part_option, scored_text, with_option
+from charrnn.commands.help import option, section
+from charrnn.commands.options import (
+    checkpoint_argument,
+    general_options,
+    part_option,
+    scored_text,
+    settings,
+    with_option,
+)
 from charrnn.commands.scoring import Scoring, as_dict
-from charrnn.commands.types import Number, Whole
+from charrnn.commands.work import command
 from charrnn.config import DynamicEvaluationConfig
 
-_ONLINE = DynamicEvaluationConfig()
 
-
-@click.command(cls=Command)
-@checkpoint_argument
-@section("What is scored", with_option, part_option("all; with --online validation"))
-@section(
-    "Learning while it reads",
-    option("--online", is_flag=True, help="Score a second time, learning from each segment after it is scored."),
-    option(
-        "--online-lr", type=Number(0, 1), rare=True,
-        help=f"--online with this learning rate.  [default: {_ONLINE.lr:g}]",
+@command(
+    Scoring,
+    checkpoint_argument,
+    section("What is scored", with_option, part_option("all; with --online validation")),
+    section(
+        "Learning while it reads",
+        option("--online", is_flag=True, help="Score a second time, learning from each segment after it is scored."),
+        *settings(DynamicEvaluationConfig, {
+            "lr": "--online with this learning rate.",
+            "steps": "--online with so many characters in a segment.",
+            "decay": "--online, going so much of the way back to the first weights after each segment.",
+        }, prefix="online-"),
     ),
-    option(
-        "--online-steps", type=Whole(1, 1_000_000), rare=True,
-        help=f"--online with so many characters in a segment.  [default: {_ONLINE.steps}]",
-    ),
-    option(
-        "--online-decay", type=Number(0, 1), rare=True,
-        help="--online, going so much of the way back to the first weights after each segment.  "
-        f"[default: {_ONLINE.decay:g}]",
-    ),
+    scored_text,
+    general_options,
 )  # fmt: skip
-@scored_text
-@general_options
-def evaluate(checkpoint: Path, **options: Any) -> None:
+def evaluate(work: Scoring) -> None:
     """Score TEXT with the model in CHECKPOINT: loss in nats and bits per character, and perplexity.
 
     The state is carried from the beginning, and every character is scored once; the first one is not scored, because
@@ -52,26 +50,24 @@ def evaluate(checkpoint: Path, **options: Any) -> None:
     --json writes one object: part, loss, bpc, perplexity, characters; and online: loss, bpc, perplexity, characters,
     lr, steps, decay.
     """
-    online = _online_config(options)
-    if online and options["others"]:
-        raise click.UsageError("--online teaches one model: leave --with out.")
-    scoring = Scoring(checkpoint, options, held_out=online is not None)
-    report = scoring.report()
-    if online:
-        report["online"] = _online(scoring, online)
-    scoring.show(report)
-
-
-def _online_config(options: dict[str, Any]) -> DynamicEvaluationConfig | None:
-    """How to learn while reading; None if no option of --online is given."""
+    options, online = work.options, None
     given = {name: options[f"online_{name}"] for name in ("lr", "steps", "decay")}
     given = {name: value for name, value in given.items() if value is not None}
-    return DynamicEvaluationConfig(**given) if given or options["online"] else None
+    if given or options["online"]:
+        online = DynamicEvaluationConfig(**given)
+        if options["others"]:
+            raise click.UsageError("--online teaches one model: leave --with out.")
+    work.open(held_out=online is not None)
+    report = work.score()
+    if online:
+        report["online"] = _online(work, online)
+    work.show_score(report)
 
 
-def _online(scoring: Scoring, config: DynamicEvaluationConfig) -> dict[str, Any]:
+def _online(work: Scoring, config: DynamicEvaluationConfig) -> dict[str, Any]:
+    """The score of a model that learns while it reads, as a JSON object."""
     from charrnn.training.dynamic_evaluation import evaluate_dynamically
 
-    with scoring.bar("Learning on") as progress:
-        found = evaluate_dynamically(scoring.model.network, scoring.part.ids, scoring.before, config, progress)
+    with work.bar("Learning on") as progress:
+        found = evaluate_dynamically(work.model.network, work.part.ids, work.before, config, progress)
     return as_dict(found) | config.to_dict()

@@ -4,16 +4,19 @@ from pathlib import Path
 
 import click
 
-from charrnn.commands.help import Command, option
+from charrnn.commands.help import option
 from charrnn.commands.options import checkpoint_argument, quiet_option
+from charrnn.commands.work import Work, command
 
 
-@click.command(cls=Command)
-@checkpoint_argument
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@option("--force", is_flag=True, help="Replace FILE if it is there.")
-@quiet_option
-def export(checkpoint: Path, file: Path, force: bool, quiet: bool) -> None:
+@command(
+    Work,
+    checkpoint_argument,
+    click.argument("file", type=click.Path(path_type=Path, dir_okay=False)),
+    option("--force", is_flag=True, help="Replace FILE if it is there."),
+    quiet_option,
+)
+def export(work: Work) -> None:
     """Write the best weights of CHECKPOINT to FILE, name.safetensors, with everything that sample, inspect and evaluate
     need. Data that only a resume needs is left out, and so are your folders: only the names of the text's files stay.
 
@@ -22,14 +25,13 @@ def export(checkpoint: Path, file: Path, force: bool, quiet: bool) -> None:
     charrnn sample fables.safetensors
     """
     from charrnn.checkpoints.run_folder import load_checkpoint
-    from charrnn.display.terminal.console import Terminal
     from charrnn.errors import ConfigError
 
+    file = work.options["file"]
     if file.suffix != ".safetensors":
         raise click.UsageError(f"{str(file)!r} does not end in .safetensors.")
-    if file.exists() and not force:
+    if file.exists() and not work.options["force"]:
         raise ConfigError(f"{file} is there already: give --force to replace it")
-    terminal = Terminal(quiet)
-    shared = load_checkpoint(checkpoint, warn=terminal.warn).shared()
+    shared = load_checkpoint(work.options["checkpoint"], warn=work.terminal.warn).shared()
     shared.save(file)
-    terminal.note(f"wrote {file} ({file.stat().st_size / 1e6:,.1f} MB)")
+    work.terminal.note(f"wrote {file} ({file.stat().st_size / 1e6:,.1f} MB)")

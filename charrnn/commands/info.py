@@ -1,17 +1,18 @@
 """``charrnn info``: what is in a checkpoint."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
-from charrnn.commands.help import Command
 from charrnn.commands.options import checkpoint_argument, json_option
+from charrnn.commands.work import Work, command
 
 
-@click.command(cls=Command)
-@checkpoint_argument
-@json_option
-def info(checkpoint: Path, as_json: bool) -> None:
+@command(
+    Work,
+    checkpoint_argument,
+    json_option,
+)
+def info(work: Work) -> None:
     """Show what is in CHECKPOINT: sizes, training, history, and the text it comes from.
 
     \b
@@ -22,14 +23,9 @@ def info(checkpoint: Path, as_json: bool) -> None:
     --json writes one object: path, parameters, config, vocabulary, training, progress, history, corpus, resumable.
     """
     from charrnn.checkpoints.run_folder import LAST, open_checkpoint
-    from charrnn.display.terminal.console import Terminal
 
-    terminal = Terminal(json=as_json)
-    path, found = open_checkpoint(checkpoint, LAST, terminal.warn)
-    if as_json:
-        terminal.json(_as_dict(path, found))
-    else:
-        _show(terminal, path, found)
+    path, found = open_checkpoint(work.options["checkpoint"], LAST, work.terminal.warn)
+    work.show([_as_dict(path, found)], _lines(path, found, work.terminal.width))
 
 
 def _as_dict(path: Path, found) -> dict:
@@ -48,7 +44,7 @@ def _as_dict(path: Path, found) -> dict:
     }
 
 
-def _show(terminal, path: Path, found) -> None:
+def _lines(path: Path, found, width: int) -> Iterator:
     from charrnn.display.terminal import numbers
     from charrnn.display.terminal.tables import key_values, table
     from charrnn.network.cells import cell_of, parameter_count
@@ -58,48 +54,36 @@ def _show(terminal, path: Path, found) -> None:
     symbols = found.vocabulary.to_list()
     unit = "bytes" if found.vocabulary.is_bytes else "characters"
     characters = bytes(symbols).decode("latin-1") if found.vocabulary.is_bytes else "".join(symbols)
-    pairs = [
-        ("file", str(path)),
-        (
-            "model",
-            f"{cell_of(model).title}, {model.layers} x {model.hidden}"
-            + (f", embedding {model.embedding}" if model.embedding else ""),
-        ),
-        ("parameters", f"{parameter_count(model):,}"),
-        ("vocabulary", f"{len(symbols)} {unit}: {' '.join(characters.split())}"),
-    ]
+    embedding = f", embedding {model.embedding}" if model.embedding else ""
+    about = {
+        "file": str(path),
+        "model": f"{cell_of(model).title}, {model.layers} x {model.hidden}{embedding}",
+        "parameters": f"{parameter_count(model):,}",
+        "vocabulary": f"{len(symbols)} {unit}: {' '.join(characters.split())}",
+    }
     if corpus:
-        pairs.append(("text", f"{', '.join(corpus['sources'])} ({corpus['characters']:,} {unit})"))
-        pairs.append(("text's SHA-256", corpus["sha256"]))
+        about["text"] = f"{', '.join(corpus['sources'])} ({corpus['characters']:,} {unit})"
+        about["text's SHA-256"] = corpus["sha256"]
         if corpus.get("init_from"):
-            pairs.append(("started from", corpus["init_from"]))
+            about["started from"] = corpus["init_from"]
     if training:
-        pairs.append(
-            (
-                "training",
-                f"{training.optimizer}, lr {training.learning_rate:g}, weight decay {training.decay:g}, "
-                f"clip {training.clip:g}, dropout {'by default' if training.dropout is None else training.dropout}, "
-                f"batch {training.batch_size} x {training.seq_len}, split {training.split}, seed {training.seed}",
-            )
+        about["training"] = (
+            f"{training.optimizer}, lr {training.learning_rate:g}, weight decay {training.decay:g}, "
+            f"clip {training.clip:g}, dropout {'by default' if training.dropout is None else training.dropout}, "
+            f"batch {training.batch_size} x {training.seq_len}, split {training.split}, seed {training.seed}"
         )
     if counters:
-        pairs.append(
-            (
-                "trained for",
-                f"{counters['step']:,} steps, {counters['characters']:,} {unit}, "
-                f"{numbers.duration(counters['elapsed_s'])}",
-            )
-        )
-        if None not in (counters["best_val_loss"], counters["best_step"]):
-            best = counters["best_val_loss"]
-            pairs.append(("best validation", f"{best:.4f} ({bits(best):.4f} bpc) at step {counters['best_step']:,}"))
-    pairs.append(("resumable", "yes" if found.optimizer else "no: weights only"))
-    terminal.show(*key_values(pairs, terminal.width))
+        time = numbers.duration(counters["elapsed_s"])
+        about["trained for"] = f"{counters['step']:,} steps, {counters['characters']:,} {unit}, {time}"
+        best, step = counters["best_val_loss"], counters["best_step"]
+        if None not in (best, step):
+            about["best validation"] = f"{best:.4f} ({bits(best):.4f} bpc) at step {step:,}"
+    about["resumable"] = "yes" if found.optimizer else "no: weights only"
+    yield from key_values(about.items(), width)
     if found.history:
-        terminal.show("")
         rows = [
             (entry["step"], f"{entry['epoch']:.2f}", numbers.loss(entry["loss"]), f"{entry['val_loss']:.4f}",
              f"{bits(entry['val_loss']):.4f}", numbers.duration(entry["elapsed_s"]))
             for entry in found.history
         ]  # fmt: skip
-        terminal.show(*table(("step", "epoch", "training", "validation", "bpc", "time"), rows, terminal.width))
+        yield from ("", *table(("step", "epoch", "training", "validation", "bpc", "time"), rows, width))

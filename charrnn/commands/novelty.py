@@ -1,36 +1,34 @@
 """``charrnn novelty``: how much of what a model writes stands in its training text."""
 
-from pathlib import Path
-from typing import Any
-
-import click
-
-from charrnn.commands.help import Command, option, section
+from charrnn.commands.help import option, section
 from charrnn.commands.options import checkpoint_argument, fit_option, general_options, scored_text, with_option
 from charrnn.commands.scoring import Scoring
 from charrnn.commands.types import Number, Whole
+from charrnn.commands.work import command, picked, readable
 
 _CHUNK = 512  # characters drawn between two reports of progress
 
 
-@click.command(cls=Command)
-@checkpoint_argument
-@section(
-    "What is written",
-    option(
-        "-n", "--length", type=Whole(1, 200_000), default=20_000, show_default=True,
-        help="Characters to write, at most 200,000.",
+@command(
+    Scoring,
+    checkpoint_argument,
+    section(
+        "What is written",
+        option(
+            "-n", "--length", type=Whole(1, 200_000), default=20_000, show_default=True,
+            help="Characters to write, at most 200,000.",
+        ),
+        option("-t", "--temperature", type=Number(0), default=1.0, show_default=True, help="Temperature to write at."),
+        option(
+            "--seed", type=Whole(0, 2**63 - 1), default=1, show_default=True, help="The same seed writes the same text."
+        ),
+        fit_option,
+        with_option,
     ),
-    option("-t", "--temperature", type=Number(0), default=1.0, show_default=True, help="Temperature to write at."),
-    option(
-        "--seed", type=Whole(0, 2**63 - 1), default=1, show_default=True, help="The same seed writes the same text."
-    ),
-    fit_option,
-    with_option,
+    scored_text,
+    general_options,
 )  # fmt: skip
-@scored_text
-@general_options
-def novelty(checkpoint: Path, **options: Any) -> None:
+def novelty(work: Scoring) -> None:
     """Have the model in CHECKPOINT write, and tell how much of it stands in the training text: the share of n-grams
     that are new, beside held-out text, and the longest copy.
 
@@ -46,27 +44,20 @@ def novelty(checkpoint: Path, **options: Any) -> None:
     characters, temperature, seed, ngrams (n, and shares that are new, generated and held_out), longest (length, text,
     start, offset, line), held_out (characters, longest) or null.
     """
-    scoring = Scoring(checkpoint, options, held_out=True)
-    training = scoring.texts.training
-    report = scoring.report()
-    scoring.show(report | {"novelty": _novelty(scoring, training, options)})
-
-
-def _novelty(scoring: Scoring, training, options: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
-    from charrnn.analysis.novelty import novelty as copies
+    from charrnn.analysis.novelty import novelty as compare
 
-    ids = _write(scoring, options)
-    with scoring.bar("Looking for copies") as progress:
-        found = copies(ids, training, progress=progress)
-    real, held_out = None, scoring.texts.held_out
-    if held_out is not None:
-        with scoring.bar("Looking for copies in real text") as progress:
-            real = copies(held_out[: options["length"]], training, progress=progress)
-    copied = scoring.model.vocabulary.decode(ids[found.start : found.start + found.longest])
-    line_end = scoring.model.vocabulary.line_start
-    return {
+    def copied(text, message: str):
+        with work.bar(message) as progress:
+            return compare(text, training, progress=progress)
+
+    work.open()
+    training, options, vocabulary = work.texts.training, work.options, work.model.vocabulary
+    report, ids, held_out = work.score(), _write(work), work.texts.held_out
+    found = copied(ids, "Looking for copies")
+    real = None if held_out is None else copied(held_out[: options["length"]], "Looking for copies in real text")
+    report["novelty"] = {
         "characters": found.characters,
         "temperature": options["temperature"],
         "seed": options["seed"],
@@ -76,25 +67,26 @@ def _novelty(scoring: Scoring, training, options: dict[str, Any]) -> dict[str, A
         ],
         "longest": {
             "length": found.longest,
-            "text": copied.decode("utf-8", "replace") if isinstance(copied, bytes) else copied,
+            "text": readable(vocabulary.decode(ids[found.start : found.start + found.longest])),
             "start": found.start,
             "offset": found.place,
-            "line": 1 + int((np.asarray(training[: found.place]) == line_end).sum()),
+            "line": 1 + int((np.asarray(training[: found.place]) == vocabulary.line_start).sum()),
         },
-        "held_out": None if real is None else {"characters": real.characters, "longest": real.longest},
+        "held_out": real and picked(real, "characters", "longest"),
     }
+    work.show_score(report)
 
 
-def _write(scoring: Scoring, options: dict[str, Any]):
+def _write(work: Scoring):
     """Ids (length,) that the model writes from the start of a line."""
     import numpy as np
 
     from charrnn.inference.sampler import Choice
 
-    length = options["length"]
-    sampler = scoring.model.sampler(choice=Choice(options["temperature"]), seed=options["seed"])
+    options, length = work.options, work.options["length"]
+    sampler = work.model.sampler(choice=Choice(options["temperature"]), seed=options["seed"])
     pieces = []
-    with scoring.bar("Writing") as progress:
+    with work.bar("Writing") as progress:
         for start in range(0, length, _CHUNK):
             pieces.append(sampler.draw(min(_CHUNK, length - start))[:, 0])
             progress(min(start + _CHUNK, length), length)

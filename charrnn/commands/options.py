@@ -1,9 +1,13 @@
-"""Options that several commands share."""
+"""Options that several commands share, and options made of the fields of settings."""
+
+import dataclasses
+from collections.abc import Callable, Collection
+from typing import Any
 
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.types import CheckpointPath, Whole
+from charrnn.commands.types import CheckpointPath, Number, Whole
 
 checkpoint_argument = click.argument("checkpoint", type=CheckpointPath())
 
@@ -55,3 +59,37 @@ def seed_option(default: str):
     return option(
         "--seed", type=Whole(0, 2**63 - 1), help=f"The same seed gives the same result.  [default: {default}]"
     )
+
+
+def settings(
+    config: type, helps: dict[str, str], shown: Collection[str] = (), prefix: str = "", **attributes: Any
+) -> list[Callable]:
+    """Options for fields of ``config``, which know their types, ranges and defaults; all but ``shown`` are rare.
+
+    Args:
+        config: a class of :mod:`charrnn.config`.
+        helps: by the name of a field, the help of its option.
+        shown: the names of the options that the short help shows.
+        prefix: before the names. Such an option is None if it is not given; its help tells the field's default.
+        attributes: of all the options, in place of the fields'.
+    """
+    fields = {each.name: each for each in dataclasses.fields(config)}
+    return [
+        _setting(fields[name], text, prefix, {"rare": name not in shown, **attributes}) for name, text in helps.items()
+    ]
+
+
+def _setting(field: dataclasses.Field, text: str, prefix: str, attributes: dict[str, Any]) -> Callable:
+    about = field.metadata
+    if about["kind"] == "flag":
+        attributes = {"is_flag": True, **attributes}
+    elif prefix:
+        text += f"  [default: {field.default:g}]"
+    elif field.default is not None:
+        attributes = {"default": field.default, "show_default": True, **attributes}
+    if about["kind"] in ("whole", "number"):
+        kind = Whole if about["kind"] == "whole" else Number
+        attributes = {"type": kind(about["least"], about["most"]), **attributes}
+    elif about["kind"] == "choice":
+        attributes = {"type": click.Choice(about["choices"]), **attributes}
+    return option(f"--{prefix}{field.name.replace('_', '-')}", help=text, **attributes)

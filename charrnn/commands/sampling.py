@@ -6,6 +6,7 @@ from typing import Any
 from charrnn.commands.help import option, section
 from charrnn.commands.options import seed_option
 from charrnn.commands.types import Number, Whole
+from charrnn.commands.work import Work
 
 
 def sampling_options(seed: str) -> Callable:
@@ -38,9 +39,13 @@ def choice(options: dict[str, Any], temperature: float | None = None):
     return Choice(chosen, options["top_k"], options["top_p"], options["min_p"])
 
 
-def prime_ids(model, options: dict[str, Any]):
+def seed_of(options: dict[str, Any]) -> int:
+    """``--seed``, or a new one."""
+    import secrets
+
+    return secrets.randbelow(2**31) if options["seed"] is None else options["seed"]
+
+
+def prime_ids(work: Work):
     """Ids (P,) of ``--prime``, P >= 1."""
-    text = options["prime"]
-    return model.prime(
-        text.encode("utf-8", "surrogateescape") if model.vocabulary.is_bytes else text, options["unknown"]
-    )  # fmt: skip
+    return work.model.prime(work.typed(work.options["prime"]), work.options["unknown"])

@@ -136,18 +136,22 @@ class Texts:
         )
 
     def _open(self, sources: tuple[str, ...]):
-        from charrnn.display.terminal.progress_bar import progress_bar
-        from charrnn.text.corpus import open_corpus
-
-        with progress_bar(self._terminal, "Reading the text") as progress:
-            corpus = open_corpus(
-                sources,
-                as_bytes=self._model.vocabulary.is_bytes,
-                encoding=self._encoding,
-                vocabulary=self._model.vocabulary,
-                unknown=self._unknown,
-                progress=progress,
-            )
+        vocabulary = self._model.vocabulary
+        how = {"as_bytes": vocabulary.is_bytes, "encoding": self._encoding, "unknown": self._unknown}
+        corpus = open_text(self._terminal, sources, vocabulary=vocabulary, **how)
         for note in corpus.notes:
             self._terminal.note(note)
         return corpus
+
+
+def open_text(terminal, sources: tuple[str, ...], **how):
+    """The corpus of ``sources``, with a progress bar; ``how`` is for :func:`charrnn.text.corpus.open_corpus`.
+
+    Raises:
+        CharRNNError: a source cannot be used.
+    """
+    from charrnn.display.terminal.progress_bar import progress_bar
+    from charrnn.text.corpus import open_corpus
+
+    with progress_bar(terminal, "Reading the text") as progress:
+        return open_corpus(sources, progress=progress, **how)

@@ -7,61 +7,51 @@ from pathlib import Path
 import click
 
 
-class Whole(click.IntRange):
+class _InRange:
+    """What numbers in a range share, whole ones and others.
+
+    Attributes:
+        metavar: what stands for the value in a help.
+        any_number: click's type of such a number without a range.
+    """
+
+    metavar: str
+    any_number: type[click.ParamType]
+
+    def get_metavar(self, param, ctx):
+        """What stands for the value in a help."""
+        return self.metavar
+
+    def _describe_range(self) -> str:
+        """The range in a help. A bound that is there only to have one is left out."""
+        if self.max is not None and self.max <= 1000:
+            return f"{self.min:g} to {self.max:g}"
+        return f"{'above' if self.min_open else 'from'} {self.min:g}"
+
+    def convert(self, value, param, ctx):
+        """The number, or a usage error."""
+        number = self.any_number.convert(self, value, param, ctx)
+        if isinstance(number, float) and not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        low = number <= self.min if self.min_open else number < self.min
+        if low or (self.max is not None and number > self.max):
+            digits = "," if isinstance(number, int) else ",.10g"
+            least = f"above {self.min:{digits}}" if self.min_open else f"at least {self.min:{digits}}"
+            most = "" if self.max is None else f" and at most {self.max:{digits}}"
+            self.fail(f"{number} must be {least}{most}.", param, ctx)
+        return number
+
+
+class Whole(_InRange, click.IntRange):
     """A whole number in a range. The help calls it N."""
 
-    name = "whole number"
-
-    def get_metavar(self, param, ctx):
-        """What stands for the value in a help."""
-        return "N"
-
-    def _describe_range(self) -> str:
-        return _range(self)
-
-    def convert(self, value, param, ctx):
-        """The number, or a usage error."""
-        number = click.types.IntParamType.convert(self, value, param, ctx)
-        _require_within(self, number, param, ctx)
-        return number
+    name, metavar, any_number = "whole number", "N", click.types.IntParamType
 
 
-def _range(kind) -> str:
-    """A range in a help. A bound that is there only to have one is left out."""
-    if kind.max is not None and kind.max <= 1000:
-        return f"{kind.min:g} to {kind.max:g}"
-    return f"{'above' if kind.min_open else 'from'} {kind.min:g}"
+class Number(_InRange, click.FloatRange):
+    """A finite number in a range. click's own type accepts NaN and infinity. The help calls it X."""
 
-
-def _require_within(kind, number: float, param, ctx) -> None:
-    """Fail, and say the range, if a number is outside of it."""
-    low = number <= kind.min if kind.min_open else number < kind.min
-    if low or (kind.max is not None and number > kind.max):
-        digits = "," if isinstance(number, int) else ",.10g"
-        least = f"above {kind.min:{digits}}" if kind.min_open else f"at least {kind.min:{digits}}"
-        most = "" if kind.max is None else f" and at most {kind.max:{digits}}"
-        kind.fail(f"{number} must be {least}{most}.", param, ctx)
-
-
-class Number(click.FloatRange):
-    """A finite number in a range. click's own type accepts NaN and infinity."""
-
-    name = "number"
-
-    def get_metavar(self, param, ctx):
-        """What stands for the value in a help."""
-        return "X"
-
-    def _describe_range(self) -> str:
-        return _range(self)
-
-    def convert(self, value, param, ctx):
-        """The number, or a usage error."""
-        number = click.types.FloatParamType.convert(self, value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number.", param, ctx)
-        _require_within(self, number, param, ctx)
-        return number
+    name, metavar, any_number = "number", "X", click.types.FloatParamType
 
 
 class Duration(click.ParamType):

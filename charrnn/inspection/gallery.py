@@ -76,6 +76,16 @@ def most_varied(values: np.ndarray, stretches: list[tuple[int, int]]) -> tuple[i
     return max(stretches, key=variance)
 
 
+def liveliest_stretch(text: str, values: np.ndarray, width: int) -> tuple[int, int]:
+    """The stretch (start, stop) of ``width`` characters that begins with a line and in which values (N, K) vary most.
+
+    ``text`` has N characters. If no line has ``width`` characters after its beginning, the stretch begins at 0.
+    """
+    length = len(text)
+    stretches = [(begin, begin + width) for begin in line_bounds(text) if begin + width <= length]
+    return most_varied(values, stretches or [(0, min(width, length))])
+
+
 def line_bounds(text: str) -> list[int]:
     """Where the lines of ``text`` begin, and at the end of the list the length of ``text``."""
     begins = [0, *(place + 1 for place, sign in enumerate(text) if sign == "\n")]

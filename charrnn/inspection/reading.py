@@ -64,6 +64,14 @@ class Reading:
             raise ConfigError(f"there is no cell {layer}:{unit}: layers are 0 to {layers - 1}, units 0 to {units - 1}")
         return self.values[:, layer, unit]
 
+    def columns(self, cells: Sequence[Cell]) -> np.ndarray:
+        """The values (N, K) of K ``cells`` (layer, unit), K >= 1.
+
+        Raises:
+            ConfigError: there is no such cell.
+        """
+        return np.stack([self.cell(*cell) for cell in cells], axis=1)
+
     def surprise(self) -> np.ndarray:
         """-log2 (N,) of the probability that each character had, in bits; NaN for the first character of a text."""
         surprise = np.full(len(self.ids), np.nan)

@@ -16,7 +16,7 @@ from fuzzing import TARGETS, healthy, in_file, target
 
 from charrnn.checkpoints import run_folder
 from charrnn.commands import charrnn as command
-from charrnn.commands.info import _as_dict, _show
+from charrnn.commands.info import _as_dict, _lines
 from charrnn.display.sanitise import escaped, visible
 from charrnn.display.terminal.console import Terminal
 from charrnn.errors import CharRNNError
@@ -45,7 +45,7 @@ def show(data: bytes) -> None:
     found = load(data)
     with contextlib.closing(io.TextIOWrapper(io.BytesIO(), "utf-8")) as out:
         terminal = Terminal(stdout=out, stderr=out)
-        _show(terminal, Path("a"), found)
+        terminal.show(*_lines(Path("a"), found, terminal.width))
         terminal.json(_as_dict(Path("a"), found))
 
 

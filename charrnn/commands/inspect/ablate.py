@@ -1,18 +1,20 @@
 """``charrnn inspect ablate``: what the model loses, and what it writes, while a cell is held at a value."""
 
 import math
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from charrnn.commands.help import Command, option, section
+from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, name
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.reading import opened, text_options
-from charrnn.commands.options import checkpoint_argument, general_options
+from charrnn.commands.inspect.reading import Inspection, text_options
+from charrnn.commands.options import checkpoint_argument
 from charrnn.commands.sampling import choice, prime_ids, sampling_options
 from charrnn.commands.types import Whole
+from charrnn.commands.work import command, picked
 
 _TEXT = 500  # characters of a sample
 _SYMBOLS, _COUNTED = 8, 2  # characters in the table of losses, and counted in the samples
@@ -40,29 +42,30 @@ class _Held(click.ParamType):
         return number
 
 
-@click.command(cls=Command)
-@checkpoint_argument
-@section(
-    "What is held",
-    cell_option("The cell to hold, or several as in 1:37,0:4.", required=True),
-    option(
-        "--at", type=_Held(), default="zero", show_default=True,
-        help="What c is held at: zero, the cell's mean over the text, or a number.",
+@command(
+    Inspection,
+    checkpoint_argument,
+    section(
+        "What is held",
+        cell_option("The cell to hold, or several as in 1:37,0:4.", required=True),
+        option(
+            "--at", type=_Held(), default="zero", show_default=True,
+            help="What c is held at: zero, the cell's mean over the text, or a number.",
+        ),
+        option(
+            "--others", type=Whole(0, 1000), default=20, show_default=True,
+            help="Random other cells of the layer to compare the cell with, on up to 100,000 characters.",
+        ),
+        option(
+            "--samples", type=Whole(0, 10_000), default=32, show_default=True,
+            help="Texts to write with the cell held; 0 for none.",
+        ),
     ),
-    option(
-        "--others", type=Whole(0, 1000), default=20, show_default=True,
-        help="Random other cells of the layer to compare the cell with, on up to 100,000 characters.",
-    ),
-    option(
-        "--samples", type=Whole(0, 10_000), default=32, show_default=True,
-        help="Texts to write with the cell held; 0 for none.",
-    ),
+    hypothesis_options("Inside and outside", "Measure the loss inside and outside of this:"),
+    sampling_options("0"),
+    *text_options,
 )  # fmt: skip
-@hypothesis_options("Inside and outside", "Measure the loss inside and outside of this:")
-@sampling_options("0")
-@text_options
-@general_options
-def ablate(checkpoint: Path, **options: Any) -> None:
+def ablate(work: Inspection) -> None:
     """Hold cells of the model in CHECKPOINT at a value while it reads TEXT, and measure what is lost, and where; then
     have it write with the cells held. This shows what the model uses a cell for.
 
@@ -78,56 +81,48 @@ def ablate(checkpoint: Path, **options: Any) -> None:
     run_length, per_1000, text.
     """
     from charrnn.display.reports.ablation import ablation_lines, sample_lines
-    from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.inspection.ablation import ablate as measure
 
-    terminal, model, ids = opened(checkpoint, options)
+    (model, ids), options = work.open(), work.options
     hypothesis = options["hypothesis"] and options["hypothesis"].hypothesis(len(ids))
-    mask = None if hypothesis is None else _mask(terminal, model, ids, hypothesis)
+    mask = None if hypothesis is None else _mask(work, hypothesis)
     seed = options["seed"] or 0  # a proof can be repeated
-    with progress_bar(terminal, "Holding cells") as progress:
+    with work.bar("Holding cells") as progress:
         found = measure(
             model.network, ids, options["cell"], options["at"], mask,
             controls=options["others"], seed=seed, progress=progress,
         )  # fmt: skip
-    about = _record(model, found, hypothesis)
-    if options["as_json"]:
-        terminal.json(about)
-    else:
-        terminal.show(*ablation_lines(about, _SYMBOLS, terminal.width))
-    if not options["samples"]:
-        return
-    with progress_bar(terminal, "Writing") as progress:
-        samples = list(_samples(model, found, hypothesis, seed, options, progress))
-    if options["as_json"]:
-        for sample in samples:
-            terminal.json(sample)
-    else:
-        terminal.show("", *sample_lines(samples, terminal.width))
+    about, width = _record(work, found, hypothesis), work.terminal.width
+    work.show([about], ablation_lines(about, _SYMBOLS, width))
+    if options["samples"]:
+        with work.bar("Writing") as progress:
+            samples = list(_samples(work, found, hypothesis, seed, progress))
+        work.show(samples, ["", *sample_lines(samples, width)])
 
 
-def _mask(terminal, model, ids, hypothesis):
+def _mask(work: Inspection, hypothesis):
     """Where the hypothesis holds (N,). A hypothesis with numbers holds where they are above their median."""
     import numpy as np
 
     from charrnn.inspection.hypotheses import label_text
     from charrnn.inspection.passage import EncodedText
 
-    found = label_text(EncodedText(model.vocabulary, ids), hypothesis)
+    found = label_text(EncodedText(work.model.vocabulary, work.ids), hypothesis)
     if found.dtype != bool:
         middle = float(np.median(found))
-        terminal.note(f"inside is where {hypothesis.name} is above its median, {middle:g}")
+        work.terminal.note(f"inside is where {hypothesis.name} is above its median, {middle:g}")
         found = found > middle
     if not 0 < np.count_nonzero(found[:-1]) < len(found) - 1:
-        terminal.warn(f"{hypothesis.name} holds {'everywhere' if found.any() else 'nowhere'}: nothing to compare")
+        where = "everywhere" if found.any() else "nowhere"
+        work.terminal.warn(f"{hypothesis.name} holds {where}: nothing to compare")
     return found
 
 
-def _samples(model, found, hypothesis, seed, options: dict[str, Any], progress):
+def _samples(work: Inspection, found, hypothesis, seed: int, progress):
     """Records of texts written with the cells free, then off and on as the mask says, or else held as before."""
     from charrnn.inspection.generation import write_clamped
-    from charrnn.inspection.reading import symbol_text
 
+    options, symbols = work.options, work.symbols
     # A written text can be asked a yes-or-no question. A --mask is about the text that was read.
     can_ask = hypothesis is not None and hypothesis.is_mask and options["hypothesis"].option != "--mask"
     settings = {"free": {}}
@@ -136,68 +131,52 @@ def _samples(model, found, hypothesis, seed, options: dict[str, Any], progress):
     else:
         settings["held"] = found.values
     counted = [each.id for each in found.symbols if each.inside == found.masked][:_COUNTED]
-    prime, symbols = prime_ids(model, options), [symbol_text(symbol) for symbol in model.vocabulary.symbols]
+    prime = prime_ids(work)
     for number, (title, held) in enumerate(settings.items()):
 
         def report(done: int, all_of_it: int, before: int = number) -> None:
             progress(before * all_of_it + done, len(settings) * all_of_it)
 
         written = write_clamped(
-            model, held, prime, texts=options["samples"], length=_TEXT, choice=choice(options),
+            work.model, held, prime, texts=options["samples"], length=_TEXT, choice=choice(options),
             seed=seed, hypothesis=hypothesis if can_ask else None, progress=report,
         )  # fmt: skip
         yield {
             "record": "samples",
             "cells": title,
-            "held": {name(cell): value for cell, value in held.items()},
+            "held": _named(held),
             "seed": seed,
             "prime": options["prime"],
             "characters": written.ids.size,
-            "share_inside": written.share_inside,
-            "runs_per_1000": written.runs_per_1000,
-            "run_length": written.run_length,
+            **picked(written, "share_inside", "runs_per_1000", "run_length"),
             "per_1000": {symbols[index]: written.rate(index) for index in counted},
             "text": "".join(symbols[index] for index in written.ids[0]),
         }
 
 
-def _record(model, found, hypothesis) -> dict[str, Any]:
+def _named(values: Mapping) -> dict[str, float]:
+    """Values of cells by the cells' names."""
+    return {name(cell): value for cell, value in values.items()}
+
+
+def _record(work: Inspection, found, hypothesis) -> dict[str, Any]:
     """All of an ablation but the samples, as a JSON object."""
-    from dataclasses import asdict
-
-    from charrnn.inspection.reading import symbol_text
-
-    symbols = [symbol_text(symbol) for symbol in model.vocabulary.symbols]
+    symbols, effect = work.symbols, ("overall", "contrast")
     return {
         "record": "ablation",
-        "held": {name(cell): value for cell, value in found.values.items()},
-        "characters": found.characters,
-        "text_characters": found.text_characters,
-        "inside": None if hypothesis is None else hypothesis.summary,
+        "held": _named(found.values),
+        **picked(found, "characters", "text_characters"),
+        "inside": hypothesis and hypothesis.summary,
         "share_inside": found.share,
         "loss": found.loss,
         "change": {part: asdict(getattr(found, part)) for part in ("overall", "inside", "outside", "contrast")},
         "block": found.block,
-        "mean_inside": {name(cell): value for cell, value in found.mean_inside.items()},
-        "mean_outside": {name(cell): value for cell, value in found.mean_outside.items()},
-        "others": [
-            {"cells": list(map(name, control.cells)), "overall": control.overall, "contrast": control.contrast}
-            for control in found.controls
-        ],
-        "compared": {
-            "characters": found.compared_characters,
-            "overall": found.compared.overall,
-            "contrast": found.compared.contrast,
-        },
+        "mean_inside": _named(found.mean_inside),
+        "mean_outside": _named(found.mean_outside),
+        "others": [{"cells": list(map(name, each.cells)), **picked(each, *effect)} for each in found.controls],
+        "compared": {"characters": found.compared_characters, **picked(found.compared, *effect)},
         "rank": found.rank if found.controls else None,
         "symbols": [
-            {
-                "symbol": symbols[each.id],
-                "inside": each.inside,
-                "count": each.count,
-                "before": each.before,
-                "after": each.after,
-            }
-            for each in found.symbols
+            {"symbol": symbols[each.id], **picked(each, "inside", "count", "before", "after")} for each in found.symbols
         ],
     }

@@ -1,34 +1,30 @@
 """``charrnn inspect arrays``: a reading as NumPy arrays."""
 
-from pathlib import Path
-from typing import Any
-
-import click
-
-from charrnn.commands.help import Command, option, section
+from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
 from charrnn.commands.inspect.choosing import chosen
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.output import output_option, write
-from charrnn.commands.inspect.reading import opened, stretch_options, text_options
-from charrnn.commands.options import checkpoint_argument, general_options
+from charrnn.commands.inspect.reading import Inspection, output_option, stretch_options, text_options
+from charrnn.commands.options import checkpoint_argument
+from charrnn.commands.work import command
 
 
-@click.command(cls=Command)
-@checkpoint_argument
-@section(
-    "The arrays",
-    output_option(".npz"),
-    cell_option("The cell to write, or several as in 1:37,0:4.  [default: those with the most structure]"),
-    cells_option(10, "Cells to write where --cell names none."),
-    option("--all-cells", is_flag=True, help="Write every cell."),
-    signal_option,
+@command(
+    Inspection,
+    checkpoint_argument,
+    section(
+        "The arrays",
+        output_option(".npz"),
+        cell_option("The cell to write, or several as in 1:37,0:4.  [default: those with the most structure]"),
+        cells_option(10, "Cells to write where --cell names none."),
+        option("--all-cells", is_flag=True, help="Write every cell."),
+        signal_option,
+    ),
+    hypothesis_options("Cells that keep track of something", "Add the cells that track this best:"),
+    stretch_options(100_000),
+    *text_options,
 )
-@hypothesis_options("Cells that keep track of something", "Add the cells that track this best:")
-@stretch_options(100_000)
-@text_options
-@general_options
-def arrays(checkpoint: Path, **options: Any) -> None:
+def arrays(work: Inspection) -> None:
     """Write what the model in CHECKPOINT does while it reads TEXT as NumPy arrays: the text, ids, values of cells,
     log-probabilities and surprise. NumPy opens the file without pickles; docs/PYTHON.md describes it.
 
@@ -40,12 +36,11 @@ def arrays(checkpoint: Path, **options: Any) -> None:
 
     --json writes an object: record ("file"), path, bytes.
     """
-    from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.inspection.arrays import as_npz
     from charrnn.inspection.reading import read_all
 
-    terminal, model, ids = opened(checkpoint, options)
-    cells = None if options["all_cells"] else chosen(terminal, model, ids, options, options["cells"])
-    with progress_bar(terminal, "Reading") as progress:
-        reading = read_all(model, ids, options["signal"], options["offset"], options["length"], progress)
-    write(terminal, options["output"], as_npz(reading, model.vocabulary, cells, options["offset"]))
+    model, ids = work.open()
+    cells = None if work.options["all_cells"] else chosen(work, work.options["cells"])
+    with work.bar("Reading") as progress:
+        reading = read_all(model, ids, *work.stretch, progress)
+    work.write_file(as_npz(reading, model.vocabulary, cells, work.options["offset"]))

@@ -1,6 +1,7 @@
-"""How cells are named on the command line, LAYER:UNIT from 0, and what their signals mean."""
+"""How cells are named on the command line, LAYER:UNIT from 0, and the options that say which cells and signals."""
 
 import re
+from collections.abc import Sequence
 from itertools import chain
 
 import click
@@ -14,11 +15,7 @@ Cell = tuple[int, int]
 class Cells(click.ParamType):
     """Cells as ``1:37`` or ``1:37,0:4``: a list of (layer, unit), each once."""
 
-    name = "cells"
-
-    def get_metavar(self, param, ctx):
-        """What stands for the value in a help."""
-        return "LAYER:UNIT"
+    name = "layer:unit"
 
     def convert(self, value, param, ctx) -> list[Cell]:
         """The cells, or a usage error."""
@@ -54,23 +51,11 @@ signal_option = option(
 )  # fmt: skip
 
 
-def signal_of(model, name: str | None):
-    """The signal ``name`` of the model's cell, or its most telling one; a usage error if there is none."""
-    from charrnn.errors import ConfigError
-
-    try:
-        return model.network.cell.signal(name)
-    except ConfigError as error:
-        raise click.BadParameter(f"{error}.", param_hint="--signal") from None
-
-
 def name(cell: Cell) -> str:
     """How a cell is written: ``1:37``."""
     return f"{cell[0]}:{cell[1]}"
 
 
-def scale_of(signal):
-    """The colours of a signal: from 0 to 1, or symmetric about 0."""
-    from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL
-
-    return DIVERGING if signal.low < 0 else SEQUENTIAL
+def names(cells: Sequence[Cell]) -> str:
+    """How cells are named in a title: ``cells 1:37, 0:4``."""
+    return f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}"

@@ -1,21 +1,15 @@
 """``charrnn inspect distance``: what a long way back to an opening sign costs."""
 
-from pathlib import Path
-from typing import Any
-
-import click
-
-from charrnn.commands.help import Command, option
-from charrnn.commands.inspect.analysis import Work, analysis_options
+from charrnn.commands.help import option
+from charrnn.commands.inspect.analysis import Analysis, analysis
 from charrnn.commands.options import fit_option
 from charrnn.commands.types import Whole
 
-_ORDER = option("--order", type=Whole(1, 12), help="Order of the n-gram.  [default: the best one on this text]")
 
-
-@click.command(cls=Command)
-@analysis_options(_ORDER, fit_option)
-def distance(checkpoint: Path, **options: Any) -> None:
+@analysis(
+    option("--order", type=Whole(1, 12), help="Order of the n-gram.  [default: the best one on this text]"), fit_option
+)
+def distance(work: Analysis) -> None:
     """Measure the loss of the model in CHECKPOINT at closing brackets, closing quotation marks and line ends of TEXT,
     by the distance to the opening sign or to the line end before. Beside it stands the loss of an n-gram, which cannot
     look back further than its order.
@@ -35,9 +29,9 @@ def distance(checkpoint: Path, **options: Any) -> None:
     from charrnn.display.figures.analyses import distance_figure
     from charrnn.display.reports.distance import distance_lines
 
-    work = Work(checkpoint, options)
-    training = work.training()
-    with work.progress() as progress:
-        found = distances(work.model, work.part.ids, training, work.part.before, options["order"], progress)
-    report = {"part": work.part.name, **asdict(found)}
+    work.open()
+    training, part = work.training(), work.part
+    with work.stages() as progress:
+        found = distances(work.model, part.ids, training, part.before, work.options["order"], progress)
+    report = {"part": part.name, **asdict(found)}
     work.finish([report], distance_lines(report, work.terminal.width), lambda: distance_figure(report))

@@ -1,18 +1,12 @@
 """``charrnn inspect errors``: what unexpected characters have in common."""
 
-from pathlib import Path
-from typing import Any
-
-import click
-
-from charrnn.commands.help import Command
-from charrnn.commands.inspect.analysis import Work, analysis_options
+from charrnn.commands.inspect.analysis import Analysis, analysis
 from charrnn.commands.options import fit_option
+from charrnn.commands.work import picked
 
 
-@click.command(cls=Command)
-@analysis_options(fit_option)
-def errors(checkpoint: Path, **options: Any) -> None:
+@analysis(fit_option)
+def errors(work: Analysis) -> None:
     """Sort the characters of TEXT to which the model in CHECKPOINT gave less than 1/2 by what would have fixed them: a
     chain of oracles, each of which takes errors away from the next.
 
@@ -32,25 +26,20 @@ def errors(checkpoint: Path, **options: Any) -> None:
     from charrnn.display.figures.analyses import errors_figure
     from charrnn.display.reports.errors import errors_lines
 
-    work = Work(checkpoint, options)
-    training = work.training()
-    with work.progress() as progress:
-        found = analyse_errors(work.model, work.part.ids, training, work.part.before, progress)
+    work.open()
+    training, part = work.training(), work.part
+    with work.stages() as progress:
+        found = analyse_errors(work.model, part.ids, training, part.before, progress)
     report = {
-        "part": work.part.name,
+        "part": part.name,
         "characters": found.characters,
         "loss": found.loss / found.characters,
         "errors": found.errors,
         "share": found.errors / found.characters,
         "loss_share": found.error_loss / found.loss,
         "oracles": [
-            {
-                "group": each.group,
-                "name": each.name,
-                "errors": each.errors,
-                "share": each.errors / max(found.errors, 1),
-                "loss_share": each.loss / found.loss,
-            }
+            picked(each, "group", "name", "errors")
+            | {"share": each.errors / max(found.errors, 1), "loss_share": each.loss / found.loss}
             for each in found.shares
         ],
     }

@@ -1,41 +1,41 @@
 """``charrnn inspect find``: all cells ranked against a hypothesis, or the best cell for every hypothesis."""
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import click
-
-from charrnn.commands.help import Command, option, section
+from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cells_option, name, signal_option
 from charrnn.commands.inspect.hypothesis import ALL, Wish, hypothesis_options
-from charrnn.commands.inspect.reading import opened, text_options
-from charrnn.commands.options import checkpoint_argument, general_options, seed_option
+from charrnn.commands.inspect.reading import Inspection, text_options
+from charrnn.commands.options import checkpoint_argument, seed_option
 from charrnn.commands.types import Whole
+from charrnn.commands.work import command, picked
 
 _EVERY = Wish("--track", ALL)
 _EXAMPLE = 200_000  # characters in which an example is looked for
 
 
-@click.command(cls=Command)
-@checkpoint_argument
-@hypothesis_options(
-    "What cells may keep track of",
-    "Rank all cells by how well they keep track of this. The default, all, shows the best cell for each of:",
-)
-@section(
-    "The search",
-    cells_option(10, "Cells to list."),
-    signal_option,
-    option(
-        "--permutations", type=Whole(19, 100_000), default=199, show_default=True,
-        help="How often the label is put in another order: p is at least 1 over this and one.",
+@command(
+    Inspection,
+    checkpoint_argument,
+    hypothesis_options(
+        "What cells may keep track of",
+        "Rank all cells by how well they keep track of this. The default, all, shows the best cell for each of:",
     ),
-    option("--probe/--no-probe", default=True, help="Fit a linear probe over the whole state, beside the cells."),
-    seed_option("0"),
+    section(
+        "The search",
+        cells_option(10, "Cells to list."),
+        signal_option,
+        option(
+            "--permutations", type=Whole(19, 100_000), default=199, show_default=True,
+            help="How often the label is put in another order: p is at least 1 over this and one.",
+        ),
+        option("--probe/--no-probe", default=True, help="Fit a linear probe over the whole state, beside the cells."),
+        seed_option("0"),
+    ),
+    *text_options,
 )  # fmt: skip
-@text_options
-@general_options
-def find(checkpoint: Path, **options: Any) -> None:
+def find(work: Inspection) -> None:
     """Find the cells of the model in CHECKPOINT that keep track of something while it reads TEXT, and say how sure that
     is: with a permutation test over all cells, and beside a linear probe over the whole state.
 
@@ -50,75 +50,70 @@ def find(checkpoint: Path, **options: Any) -> None:
     effective, cells_tried, hypotheses_tried, permutations, block, probe (score, cell, places) or null, and cells
     (layer, unit, score, p, p_of_all).
     """
-    from charrnn.display.reports.findings import all_lines, finding_lines
-    from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.inspection.hypotheses import HYPOTHESES
     from charrnn.inspection.search import find as search
 
-    terminal, model, ids = opened(checkpoint, options)
+    (model, ids), options = work.open(), work.options
     wish = options["hypothesis"] or _EVERY
     hypotheses = HYPOTHESES if wish == _EVERY else (wish.hypothesis(len(ids)),)
-    with progress_bar(terminal, "Reading") as progress:
+    how = {"with_probe": options["probe"], "seed": options["seed"] or 0}
+    with work.bar("Reading") as progress:
         found = search(
             model, ids, hypotheses, signal=options["signal"], permutations=options["permutations"],
-            with_probe=options["probe"], seed=options["seed"] or 0, progress=progress,
+            **how, progress=progress,
         )  # fmt: skip
-    records = [_record(found, each, options["cells"]) for each in found.found]
     if found.absent and len(hypotheses) > 1:
-        terminal.note(f"nowhere or everywhere in this text: {', '.join(found.absent)}")
-    if options["as_json"]:
-        for record in records:
-            terminal.json(record)
-    elif len(hypotheses) > 1:
-        terminal.show(*all_lines(records, terminal.width))
-    else:
-        example = _example(terminal, model, ids, hypotheses[0], found.found[0], options)
-        terminal.show(*finding_lines(records[0], *example, width=terminal.width, depth=terminal.depth))
+        work.terminal.note(f"nowhere or everywhere in this text: {', '.join(found.absent)}")
+    records = [_record(found, each, options["cells"]) for each in found.found]
+    work.show(records, _lines(work, hypotheses, found, records))
 
 
 def _record(found, finding, count: int) -> dict[str, Any]:
     """A finding as a JSON object."""
-    probe = finding.probe
     return {
         "hypothesis": finding.name,
         "summary": finding.summary,
         "score": "auc" if finding.is_mask else "spearman",
         "characters": found.characters,
-        "base": finding.base,
-        "effective": finding.effective,
+        **picked(finding, "base", "effective"),
         "cells_tried": finding.scores.size,
         "hypotheses_tried": len(found.found),
-        "permutations": found.permutations,
-        "block": found.block,
-        "probe": None if probe is None else {"score": probe.score, "cell": probe.cell, "places": probe.places},
+        **picked(found, "permutations", "block"),
+        "probe": finding.probe and picked(finding.probe, "score", "cell", "places"),
         "cells": [
-            {
-                "layer": layer,
-                "unit": unit,
-                "score": finding.scores[layer, unit],
-                "p": finding.p[layer, unit],
-                "p_of_all": finding.p_of_all[layer, unit],
-            }
-            for layer, unit in finding.ranked(count)
+            {"layer": cell[0], "unit": cell[1], "score": finding.scores[cell]}
+            | {"p": finding.p[cell], "p_of_all": finding.p_of_all[cell]}
+            for cell in finding.ranked(count)
         ],
     }
 
 
-def _example(terminal, model, ids, hypothesis, finding, options: dict[str, Any]):
+def _lines(work: Inspection, hypotheses, found, records: list[dict[str, Any]]) -> Iterator:
+    """The best cell for each hypothesis; for one hypothesis all its cells, over an example."""
+    from charrnn.display.reports.findings import all_lines, finding_lines
+
+    width, depth = work.terminal.width, work.terminal.depth
+    if len(hypotheses) > 1:
+        yield from all_lines(records, width)
+    else:
+        example = _example(work, hypotheses[0], found.found[0])
+        yield from finding_lines(records[0], *example, width=width, depth=depth)
+
+
+def _example(work: Inspection, hypothesis, finding):
     """A stretch of the text in which the label changes: its beginning, its text, the label and the cells' values."""
     import numpy as np
 
     from charrnn.display.reports.findings import stretch_width
-    from charrnn.inspection.gallery import line_bounds, most_varied
+    from charrnn.inspection.gallery import liveliest_stretch
     from charrnn.inspection.passage import EncodedText
     from charrnn.inspection.reading import read
 
-    encoded, width = EncodedText(model.vocabulary, ids), stretch_width(terminal.width)
-    limit = min(len(ids), _EXAMPLE)
+    encoded, limit = EncodedText(work.model.vocabulary, work.ids), min(len(work.ids), _EXAMPLE)
     label = encoded.label(hypothesis.label, 0, limit).astype(float)
     label = (label - label.min()) / max(float(np.ptp(label)), 1e-12)
-    begins = [begin for begin in line_bounds(encoded.passage(0, limit).string) if begin + width <= limit] or [0]
-    start, stop = most_varied(label[:, None], [(begin, min(begin + width, limit)) for begin in begins])
-    reading = read(model, ids, options["signal"], start, stop - start)
-    values = {name(cell): reading.cell(*cell) for cell in finding.ranked(options["cells"])}
+    text = encoded.passage(0, limit).string
+    start, stop = liveliest_stretch(text, label[:, None], stretch_width(work.terminal.width))
+    reading = read(work.model, work.ids, work.options["signal"], start, stop - start)
+    values = {name(cell): reading.cell(*cell) for cell in finding.ranked(work.options["cells"])}
     return start, reading.text, label[start:stop], values

@@ -7,29 +7,30 @@ from typing import Any
 
 import click
 
-from charrnn.commands.help import Command, section
-from charrnn.commands.inspect.cells import cell_option, cells_option, name, scale_of, signal_of, signal_option
+from charrnn.commands.help import section
+from charrnn.commands.inspect.cells import cell_option, cells_option, name, signal_option
 from charrnn.commands.inspect.choosing import tracking
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.reading import check_one_text, pager_option, stretch_options, text_ids, text_options
-from charrnn.commands.options import general_options
+from charrnn.commands.inspect.reading import Inspection, pager_option, stretch_options, text_options
 from charrnn.commands.types import CheckpointPath
+from charrnn.commands.work import command
 
 
-@click.command(cls=Command)
-@click.argument("run", type=CheckpointPath())
-@section(
-    "What is shown",
-    cell_option("The cell to show, or several.  [default: those with the most structure at the end]"),
-    cells_option(3, "Cells to show where --cell names none."),
-    signal_option,
-    pager_option,
+@command(
+    Inspection,
+    click.argument("checkpoint", type=CheckpointPath(), metavar="RUN"),
+    section(
+        "What is shown",
+        cell_option("The cell to show, or several.  [default: those with the most structure at the end]"),
+        cells_option(3, "Cells to show where --cell names none."),
+        signal_option,
+        pager_option,
+    ),
+    hypothesis_options("Cells that keep track of something", "Show the cells that track this best at the end:"),
+    stretch_options(4000),
+    *text_options,
 )
-@hypothesis_options("Cells that keep track of something", "Show the cells that track this best at the end:")
-@stretch_options(4000)
-@text_options
-@general_options
-def history(run: Path, **options: Any) -> None:
+def history(work: Inspection) -> None:
     """Show how the run in the folder RUN learnt: its losses, its samples, and, if it was trained with `train
     --snapshots`, what cells did with TEXT at each snapshot.
 
@@ -42,89 +43,68 @@ def history(run: Path, **options: Any) -> None:
     --json writes an object with event "moment" for each sample: step, epoch, loss, val_loss, temperature, sample; and
     one with event "snapshot" for each snapshot: step, text, cells (layer, unit, score, values).
     """
-    from charrnn.commands.loading import load_model
-    from charrnn.display.terminal.console import Terminal
-    from charrnn.display.terminal.pager import show_paged
     from charrnn.errors import ConfigError
     from charrnn.inspection.history import logged_samples
 
-    check_one_text(options)
-    terminal = Terminal(options["quiet"], options["as_json"])
-    model = load_model(run, options["threads"], terminal)
-    signal = signal_of(model, options["signal"])
+    work.require_one_text()
+    work.load()
+    signal, run = work.signal.name, work.options["checkpoint"]
     if not run.is_dir():
         raise ConfigError(f"{run}: not the folder of a run; give the folder, which has the run's log")
-    found = logged_samples(run)
-    if not found:
+    samples = logged_samples(run)
+    if not samples:
         raise ConfigError(f"{run}: the run wrote no sample that could be shown; train with --sample-every above 0")
-    reading, growth = _growth(terminal, model, run, options)
-    if options["as_json"]:
-        for value in _numbers(found, reading, growth):
-            terminal.json(value)
-        return
-    show_paged(terminal, _lines(terminal, run, found, reading, growth, signal, options), paged=options["pager"])
-    if reading is None:
-        terminal.note("no snapshots: `charrnn train --snapshots` keeps weights along the way, and then cells show here")
+    reading, growth = _growth(work, run, signal)
+    work.show(_records(samples, reading, growth), _lines(work, samples, reading, growth))
+    if reading is None and not work.terminal.wants_json:
+        work.terminal.note(
+            "no snapshots: `charrnn train --snapshots` keeps weights along the way, and then cells show here"
+        )
 
 
-def _growth(terminal, model, run: Path, options: dict[str, Any]):
+def _growth(work: Inspection, run: Path, signal: str):
     """The reading of the text, and the values of cells at every snapshot; (None, []) if the run kept none."""
     from charrnn.checkpoints.snapshots import Snapshots
-    from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.inspection.history import cells_at_snapshots
 
     if not Snapshots(run).steps():
         return None, []
-    ids = text_ids(model, options, terminal)
-    cells, count, signal, threads = (options[each] for each in ("cell", "cells", "signal", "threads"))
+    ids, options = work.read_text(), work.options
+    cells, count, offset = options["cell"], options["cells"], options["offset"]
     if options["hypothesis"]:
-        cells = list(dict.fromkeys([*cells, *tracking(terminal, model, ids, options["hypothesis"], signal, count)]))
-    ids = ids[options["offset"] :][: options["length"]]
-    with progress_bar(terminal, "Reading with every snapshot") as progress:
-        return cells_at_snapshots(run, ids, cells, count, signal, threads, progress)
+        cells = list(dict.fromkeys([*cells, *tracking(work, ids, count)]))
+    ids = ids[offset:][: options["length"]]
+    with work.bar("Reading with every snapshot") as progress:
+        return cells_at_snapshots(run, ids, cells, count, signal, options["threads"], progress)
 
 
-def _lines(terminal, run, found, reading, growth, signal, options: dict[str, Any]) -> Iterator:
+def _lines(work: Inspection, samples, reading, growth) -> Iterator:
     import numpy as np
 
     from charrnn.display.reports.gallery import stretch_width
     from charrnn.display.reports.history import log_sample_lines, loss_lines, snapshot_lines
-    from charrnn.inspection.gallery import line_bounds, most_varied
+    from charrnn.inspection.gallery import liveliest_stretch
     from charrnn.inspection.history import losses
 
-    yield from loss_lines(*losses(run), terminal.width)
-    for moment in found:
-        yield from log_sample_lines(asdict(moment), terminal.width)
+    width = work.terminal.width
+    yield from loss_lines(*losses(work.options["checkpoint"]), width)
+    for sample in samples:
+        yield from log_sample_lines(asdict(sample), width)
     if reading is None:
         return
-    # Show a stretch that begins with a line, where the values of the last snapshot vary most.
-    width, length = stretch_width(terminal.width), len(reading.text)
-    stretches = [(start, start + width) for start in line_bounds(reading.text) if start + width <= length]
-    start, stop = most_varied(growth[-1].values.T.astype(np.float64), stretches or [(0, min(width, length))])
+    start, stop = liveliest_stretch(reading.text, growth[-1].values.T.astype(np.float64), stretch_width(width))
     rows = [(each.step, each.values[:, start:stop], each.scores) for each in growth]
-    yield from snapshot_lines(
-        reading.text[start:stop],
-        options["offset"] + start,
-        [name(cell) for cell in growth[-1].cells],
-        rows,
-        meaning=signal.meaning,
-        scale=scale_of(signal),
-        width=terminal.width,
-        depth=terminal.depth,
-    )
+    text, place, cells = reading.text[start:stop], work.options["offset"] + start, map(name, growth[-1].cells)
+    yield from snapshot_lines(text, place, list(cells), rows, meaning=work.signal.meaning, **work.look)
 
 
-def _numbers(found, reading, growth) -> Iterator[dict[str, Any]]:
-    """An object for each moment, then one for each snapshot."""
-    for moment in found:
-        yield {"event": "moment", **asdict(moment)}
+def _records(samples, reading, growth) -> Iterator[dict[str, Any]]:
+    """A JSON object for each sample, then one for each snapshot."""
+    for sample in samples:
+        yield {"event": "moment", **asdict(sample)}
     for each in growth:
-        named = zip(each.cells, each.values, each.scores, strict=True)
-        yield {
-            "event": "snapshot",
-            "step": each.step,
-            "text": reading.text,
-            "cells": [
-                {"layer": cell[0], "unit": cell[1], "score": score, "values": values} for cell, values, score in named
-            ],
-        }
+        cells = [
+            {"layer": layer, "unit": unit, "score": score, "values": values}
+            for (layer, unit), values, score in zip(each.cells, each.values, each.scores, strict=True)
+        ]
+        yield {"event": "snapshot", "step": each.step, "text": reading.text, "cells": cells}

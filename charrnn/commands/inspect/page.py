@@ -3,32 +3,31 @@
 from pathlib import Path
 from typing import Any
 
-import click
-
-from charrnn.commands.help import Command, option, section
+from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
 from charrnn.commands.inspect.choosing import with_scores
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.output import output_option, write
-from charrnn.commands.inspect.reading import opened, stretch_options, text_options
-from charrnn.commands.options import checkpoint_argument, general_options
+from charrnn.commands.inspect.reading import Inspection, output_option, stretch_options, text_options
+from charrnn.commands.options import checkpoint_argument
+from charrnn.commands.work import command
 
 
-@click.command(cls=Command)
-@checkpoint_argument
-@section(
-    "The page",
-    output_option(".html"),
-    cell_option("A cell to put first, or several as in 1:37,0:4."),
-    cells_option(10, "Cells to add: those that track the hypothesis best, or those with the most structure."),
-    signal_option,
-    option("--surprise", is_flag=True, help="Colour by -log2 of each character's probability when the page opens."),
+@command(
+    Inspection,
+    checkpoint_argument,
+    section(
+        "The page",
+        output_option(".html"),
+        cell_option("A cell to put first, or several as in 1:37,0:4."),
+        cells_option(10, "Cells to add: those that track the hypothesis best, or those with the most structure."),
+        signal_option,
+        option("--surprise", is_flag=True, help="Colour by -log2 of each character's probability when the page opens."),
+    ),
+    hypothesis_options("Cells that keep track of something", "Add the cells that track this best:"),
+    stretch_options(100_000),
+    *text_options,
 )
-@hypothesis_options("Cells that keep track of something", "Add the cells that track this best:")
-@stretch_options(100_000)
-@text_options
-@general_options
-def page(checkpoint: Path, **options: Any) -> None:
+def page(work: Inspection) -> None:
     """Write one HTML page with TEXT, the cells of the model in CHECKPOINT, its guesses and its surprise. The page needs
     no network and can be given away.
 
@@ -41,26 +40,23 @@ def page(checkpoint: Path, **options: Any) -> None:
     --json writes an object: record ("file"), path, bytes.
     """
     from charrnn.display.page.page import Page
-    from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.inspection.reading import read_cells
 
-    terminal, model, ids = opened(checkpoint, options)
-    cells, config = with_scores(terminal, model, ids, options, options["cells"]), model.network.config
-    with progress_bar(terminal, "Reading") as progress:
-        tracks = read_cells(
-            model, ids, list(cells), options["signal"], options["offset"], options["length"], 5, progress
-        )
+    model, ids = work.open()
+    cells, config = with_scores(work, work.options["cells"]), model.network.config
+    with work.bar("Reading") as progress:
+        tracks = read_cells(model, ids, list(cells), *work.stretch, 5, progress)
     network = f"{model.network.cell.title} {config.layers} × {config.hidden}"
     made = Page(
-        title=_model_name(checkpoint),
-        subtitle=f"{network}, reading {len(tracks.ids):,} characters of {_source(options)}",
+        title=_model_name(work.options["checkpoint"]),
+        subtitle=f"{network}, reading {len(tracks.ids):,} characters of {_source(work.options)}",
         symbols=model.vocabulary.symbols,
         tracks=tracks,
         notes=list(cells.values()),
-        offset=options["offset"],
-        by_surprise=options["surprise"],
+        offset=work.options["offset"],
+        by_surprise=work.options["surprise"],
     )
-    write(terminal, options["output"], made.html().encode("ascii"))
+    work.write_file(made.html().encode("ascii"))
 
 
 def _source(options: dict[str, Any]) -> str:

@@ -1,20 +1,24 @@
-"""The text that an inspection reads: TEXT or --text, and its part from --offset on."""
+"""The model of an inspection and the text that it reads: TEXT or --text, and its part from --offset on."""
 
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.options import encoding_option, unknown_option
-from charrnn.commands.types import Whole
+from charrnn.commands.options import encoding_option, general_options, unknown_option
+from charrnn.commands.types import OutputFile, Whole
+from charrnn.commands.work import Work
 
-text_options = section(
-    "The text",
-    click.argument("text", required=False, metavar="[TEXT]"),
-    option("--text", "literal", metavar="TEXT", help="The text itself, instead of a file."),
-    encoding_option,
-    unknown_option,
+text_options = (
+    section(
+        "The text",
+        click.argument("text", required=False, metavar="[TEXT]"),
+        option("--text", "literal", metavar="TEXT", help="The text itself, instead of a file."),
+        encoding_option,
+        unknown_option,
+    ),
+    general_options,
 )
 pager_option = option("--pager/--no-pager", default=True, rare=True, help="Page output that is longer than the screen.")
 
@@ -28,43 +32,112 @@ def stretch_options(length: int):
     )
 
 
-def opened(checkpoint: Path, options: dict[str, Any]):
-    """The terminal, the model, and the ids (N,) that it reads.
+def output_option(*suffixes: str, required: bool = True):
+    """``-o`` / ``--output``, a file with one of these suffixes."""
+    drawn = ".png" in suffixes
+    return option(
+        "-o", "--output", type=OutputFile(*suffixes), required=required,
+        help=("Where to draw it" if drawn else "Where to write it") + ("; PNG needs matplotlib." if drawn else "."),
+    )  # fmt: skip
 
-    Raises:
-        click.UsageError: two texts are given.
-        CharRNNError: the model or the text cannot be used.
+
+class Inspection(Work):
+    """A model, and the text that it reads.
+
+    Attributes:
+        ids: of the text, (N,). :meth:`open` sets them.
     """
-    from charrnn.commands.loading import load_model
-    from charrnn.display.terminal.console import Terminal
 
-    check_one_text(options)
-    terminal = Terminal(options["quiet"], options["as_json"])
-    model = load_model(checkpoint, options["threads"], terminal)
-    return terminal, model, text_ids(model, options, terminal)
+    def open(self):
+        """Load the model and read the text; the model and the ids (N,).
 
+        Raises:
+            click.UsageError: two texts are given.
+            CharRNNError: the model or the text cannot be used.
+        """
+        self.require_one_text()
+        self.load()
+        self.ids = self.read_text()
+        return self.model, self.ids
 
-def check_one_text(options: dict[str, Any]) -> None:
-    """Refuse TEXT beside --text."""
-    if options["text"] is not None and options["literal"] is not None:
-        raise click.UsageError("Give one text: a file, - for standard input, or --text TEXT.")
+    def require_one_text(self) -> None:
+        """Refuse TEXT beside --text."""
+        if self.options["text"] is not None and self.options["literal"] is not None:
+            raise click.UsageError("Give one text: a file, - for standard input, or --text TEXT.")
 
+    def read_text(self):
+        """Ids (N,) of the text that is given, or else of the held-out part of the run's own text."""
+        from charrnn.commands.texts import Texts
 
-def text_ids(model, options: dict[str, Any], terminal):
-    """Ids (N,) of the text that is given, or else of the held-out part of the run's own text."""
-    from charrnn.commands.texts import Texts
+        text, literal, unknown = (self.options[each] for each in ("text", "literal", "unknown"))
+        if literal is not None:
+            return self.model.encode(self.typed(literal), unknown)
+        named = () if text is None else (text,)
+        texts = Texts(self.model, self.terminal, named, encoding=self.options["encoding"], unknown=unknown)
+        if named:
+            if texts.is_own:
+                self.terminal.note("The model was trained on this text: leave TEXT out for the part that was held out.")
+            return texts.corpus.ids
+        part = texts.scored(held_out=True)
+        whole = part.name == "all"
+        self.terminal.note("reads all of it" if whole else f"reads the {part.name} part of the run's own text")
+        return part.ids
 
-    if options["literal"] is not None:
-        text = options["literal"]
-        return model.encode(
-            text.encode("utf-8", "surrogateescape") if model.vocabulary.is_bytes else text, options["unknown"]
-        )
-    named = () if options["text"] is None else (options["text"],)
-    texts = Texts(model, terminal, named, encoding=options["encoding"], unknown=options["unknown"])
-    if named:
-        if texts.is_own:
-            terminal.note("The model was trained on this text: leave TEXT out for the part that was held out.")
-        return texts.corpus.ids
-    part = texts.scored(held_out=True)
-    terminal.note(f"reads the {part.name} part of the run's own text" if part.name != "all" else "reads all of it")
-    return part.ids
+    @cached_property
+    def signal(self):
+        """The signal of ``--signal``, or the most telling one of the model's cell; a usage error if there is none."""
+        from charrnn.errors import ConfigError
+
+        try:
+            return self.model.network.cell.signal(self.options["signal"])
+        except ConfigError as error:
+            raise click.BadParameter(f"{error}.", param_hint="--signal") from None
+
+    @property
+    def stretch(self) -> tuple[str | None, int, int]:
+        """What to read: the signal's name, the first character, and how many."""
+        return self.options["signal"], self.options["offset"], self.options["length"]
+
+    @cached_property
+    def symbols(self) -> list[str]:
+        """The characters of the model, each as one that can be shown; a byte as the character of its number."""
+        from charrnn.inspection.reading import symbol_text
+
+        return [symbol_text(symbol) for symbol in self.model.vocabulary.symbols]
+
+    @property
+    def scale(self):
+        """The colours of the signal: from 0 to 1, or symmetric about 0."""
+        from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL
+
+        return DIVERGING if self.signal.low < 0 else SEQUENTIAL
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """How cells are coloured on this terminal."""
+        return {"scale": self.scale, "width": self.terminal.width, "depth": self.terminal.depth}
+
+    def require_cells(self) -> None:
+        """Check that the model has the cells of ``--cell``."""
+        from charrnn.inspection.clamping import require_cells
+
+        require_cells(self.model.network, self.options["cell"])
+
+    def write_file(self, data: bytes) -> None:
+        """Write the file of ``-o`` whole or not at all, and say so."""
+        from charrnn.errors import ConfigError
+        from charrnn.system.files import write_durably
+
+        path = self.options["output"]
+        try:
+            write_durably(path, data)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from None
+        self.tell_file(f" ({len(data) / 1e6:,.1f} MB)")
+
+    def tell_file(self, size: str = "") -> None:
+        """Say that the file of ``-o`` is written, with ``--json`` as an object."""
+        path = self.options["output"]
+        self.terminal.note(f"wrote {path}{size}")
+        if self.terminal.wants_json:
+            self.terminal.json({"record": "file", "path": str(path), "bytes": path.stat().st_size})

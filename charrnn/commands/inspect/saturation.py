@@ -1,18 +1,11 @@
 """``charrnn inspect saturation``: how often gates are nearly closed or open."""
 
-from pathlib import Path
-from typing import Any
-
-import click
-
-from charrnn.commands.help import Command
-from charrnn.commands.inspect.analysis import Work, analysis_options
+from charrnn.commands.inspect.analysis import Analysis, analysis
 from charrnn.errors import ConfigError
 
 
-@click.command(cls=Command)
-@analysis_options()
-def saturation(checkpoint: Path, **options: Any) -> None:
+@analysis()
+def saturation(work: Analysis) -> None:
     """Count the share of time that each unit's gates are under 0.1 and over 0.9, and the candidate and tanh(c) under
     -0.9 and over 0.9, for the model in CHECKPOINT reading TEXT.
 
@@ -33,20 +26,16 @@ def saturation(checkpoint: Path, **options: Any) -> None:
     from charrnn.inference.ensemble import Ensemble
     from charrnn.training.diagnosis import saturation as count
 
-    work = Work(checkpoint, options)
-    if isinstance(work.model.network, Ensemble):
+    work.open()
+    network, part = work.model.network, work.part
+    if isinstance(network, Ensemble):
         raise ConfigError("an ensemble has no gates of its own: look into its models one by one")
-    with work.progress() as progress:
-        found = count(work.model.network, work.part.ids, progress=lambda *done: progress("Reading", *done))
+    with work.stages() as progress:
+        found = count(network, part.ids, progress=lambda *done: progress("Reading", *done))
     layers = [
-        {
-            "layer": layer,
-            "characters": found.characters,
-            "part": work.part.name,
-            "low": {name: shares[layer] for name, shares in found.low.items()},
-            "high": {name: shares[layer] for name, shares in found.high.items()},
-        }
-        for layer in range(work.model.network.config.layers)
+        {"layer": layer, "characters": found.characters, "part": part.name}
+        | {end: {name: shares[layer] for name, shares in getattr(found, end).items()} for end in ("low", "high")}
+        for layer in range(network.config.layers)
     ]
-    gates = work.model.network.cell.gates
+    gates = network.cell.gates
     work.finish(layers, saturation_lines(layers, gates, work.terminal.width), lambda: saturation_figure(layers, gates))

@@ -8,17 +8,20 @@ import click
 
 from charrnn.commands import signals
 from charrnn.commands.help import Command, option, section
-from charrnn.commands.options import general_options, unknown_option
+from charrnn.commands.options import general_options, settings, unknown_option
 from charrnn.commands.settings import read_settings
 from charrnn.commands.train import new_run, resumed_run
-from charrnn.commands.train.names import flag
-from charrnn.commands.train.options import learning_options
-from charrnn.commands.types import CheckpointPath, Duration, Number, Whole
-from charrnn.config import INITS, PRESETS, TrainConfig
+from charrnn.commands.train.names import ENDS, flag
+from charrnn.commands.types import CheckpointPath, Duration, Whole
+from charrnn.commands.work import Work
+from charrnn.config import DEFAULT_DECAY_RATE, DEFAULT_LR, DEFAULT_WEIGHT_DECAY, PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 
-_DEFAULTS = TrainConfig()
 _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
+
+
+def _by_name(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in values.items())
 
 
 @click.command(cls=Command)
@@ -39,75 +42,73 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 )  # fmt: skip
 @section(
     "The network",
-    option("--hidden", type=Whole(1, 65536), default=256, show_default=True, help="Units of a layer."),
-    option("--layers", type=Whole(1, 64), default=2, show_default=True, help="Number of layers."),
-    option(
-        "--embedding", type=Whole(1, 65536), rare=True,
-        help="Learn an embedding of this size for the characters.  [default: none; characters are looked up one-hot]",
-    ),
-    option(
-        "--seq-len", type=Whole(1, 1_000_000), default=_DEFAULTS.seq_len, show_default=True, rare=True,
-        help="Steps that the gradient goes back. The state is carried on beyond them.",
-    ),
-    option(
-        "--batch-size", type=Whole(1, 1_000_000), default=_DEFAULTS.batch_size, show_default=True, rare=True,
-        help="Stretches of the text that are read side by side.",
-    ),
-    option(
-        "--init",
-        type=click.Choice(INITS),
-        default=_DEFAULTS.init,
-        show_default=True,
-        rare=True,
-        help="The first weights: unit, made for one-hot characters; uniform, PyTorch's; xavier; orthogonal, with "
+    *settings(ModelConfig, {
+        "hidden": "Units of a layer.",
+        "layers": "Number of layers.",
+        "embedding": "Learn an embedding of this size for the characters.  "
+        "[default: none; characters are looked up one-hot]",
+    }, shown=("hidden", "layers")),
+    *settings(TrainConfig, {
+        "seq_len": "Steps that the gradient goes back. The state is carried on beyond them.",
+        "batch_size": "Stretches of the text that are read side by side.",
+        "init": "The first weights: unit, made for one-hot characters; uniform, PyTorch's; xavier; orthogonal, with "
         "orthogonal recurrent matrices and the rest as unit.",
-    ),
-    option(
-        "--forget-bias", type=Number(-100, 100), default=_DEFAULTS.forget_bias, show_default=True, rare=True,
-        help="The first bias of forget gates: the higher it is, the longer cells remember at first.",
-    ),
+        "forget_bias": "The first bias of forget gates: the higher it is, the longer cells remember at first.",
+    }),
 )  # fmt: skip
 @section(
     "Regularisation",
-    option(
-        "--dropout", type=Number(0, 0.95),
-        help="Share of every layer's outputs to drop while training.  "
+    *settings(TrainConfig, {
+        "dropout": "Share of every layer's outputs to drop while training.  "
         "[default: 0.5 for a small text, 0.2 for a million characters, 0 for many]",
-    ),
-    option("--variational", is_flag=True, rare=True, help="Drop the same outputs in all steps of a window."),
-    option(
-        "--recurrent-dropout", type=Number(0, 0.95), default=_DEFAULTS.recurrent_dropout, show_default=True, rare=True,
-        help="Share of the recurrent weights to drop for a window.",
-    ),
-    option(
-        "--input-dropout", type=Number(0, 0.95), default=_DEFAULTS.input_dropout, show_default=True, rare=True,
-        help="Share of the characters to hide from a window.",
-    ),
-    option(
-        "--label-smoothing", type=Number(0, 0.95), default=_DEFAULTS.label_smoothing, show_default=True, rare=True,
-        help="Share of the target to spread over all characters.",
-    ),
+        "variational": "Drop the same outputs in all steps of a window.",
+        "recurrent_dropout": "Share of the recurrent weights to drop for a window.",
+        "input_dropout": "Share of the characters to hide from a window.",
+        "label_smoothing": "Share of the target to spread over all characters.",
+    }, shown=("dropout",)),
 )  # fmt: skip
-@learning_options
+# An option that the chosen optimizer or schedule does not use has no effect; its help begins with those that use it.
+@section(
+    "How it learns",
+    *settings(TrainConfig, {
+        "optimizer": "How the gradient changes the weights.",
+        "lr": f"Peak learning rate.  [default: {_by_name(DEFAULT_LR)}]",
+        "beta1": "Adam: decay of the gradient's average. sgd: momentum.",
+        "beta2": "Adam and rmsprop (alpha): decay of the average of the gradient's square.",
+        "epsilon": "All but sgd: added to the root of the squares that divides the step.",
+        "nesterov": "sgd: Nesterov's momentum.",
+        "weight_decay": "Pull of the weights to zero: decoupled in adamw, an L2 term elsewhere.  "
+        f"[default: adamw {DEFAULT_WEIGHT_DECAY['adamw']:g}, others 0]",
+        "l1": "L1 term: the same pull on small weights as on large ones.",
+        "clip": "Bound on the gradient's norm; 0 for none.",
+        "clip_value": "Bound on each element of the gradient, applied before --clip; 0 for none.",
+        "ema": "Decay of a moving average of the weights, such as 0.999; 0 for none.",
+        "warmup": "Steps in which the learning rate rises to its peak, in every schedule.",
+        "schedule": "How the learning rate falls: to --final-lr along a line or half a cosine; by --decay-rate in "
+        "steps, or smoothly (exponential), or when the validation loss does not improve (plateau).",
+        "final_lr": "linear, cosine: the last learning rate, as a share of the peak.",
+        "decay_rate": "step, exponential, plateau: the factor that multiplies the learning rate.  "
+        f"[default: {_by_name(DEFAULT_DECAY_RATE)}]",
+        "decay_after": "step, exponential: epochs before the learning rate falls.",
+        "decay_every": "step, exponential: epochs in which it falls by --decay-rate.",
+        "plateau_patience": "plateau: evaluations in a row without a better one until it falls.",
+    }, shown=("optimizer", "lr")),
+)  # fmt: skip
 @section(
     "How long",
-    option("--epochs", type=Number(1e-6, 1e6), help="Passes over the text.  [default: as many as suit its size]"),
-    option(
-        "--effort", type=Number(0.01, 1000), default=_DEFAULTS.effort, show_default=True, rare=True,
-        help="The default number of epochs, times this.",
-    ),
-    option("--steps", type=Whole(1), help="Updates, instead of epochs."),
-    option("--time-budget", type=Duration(), metavar="DURATION", help="Time, instead of epochs: 90s, 3m, 1h30m."),
-    option(
-        "--patience", type=Whole(1), metavar="N", rare=True,
-        help="End after N evaluations without a better one.  [default: go on]",
-    ),
+    *settings(TrainConfig, {
+        "epochs": "Passes over the text.  [default: as many as suit its size]",
+        "effort": "The default number of epochs, times this.",
+        "steps": "Updates, instead of epochs.",
+    }, shown=("epochs", "steps")),
+    option("--time-budget", type=Duration(), help="Time, instead of epochs: 90s, 3m, 1h30m."),
+    *settings(TrainConfig, {"patience": "End after N evaluations without a better one.  [default: go on]"}),
 )  # fmt: skip
 @section(
     "The text",
-    option(
-        "--split", default=_DEFAULTS.split, show_default=True, metavar="A/B/C", rare=True,
-        help="Percent of the text for training, validation and test, in this order.",
+    *settings(
+        TrainConfig, {"split": "Percent of the text for training, validation and test, in this order."},
+        metavar="A/B/C",
     ),
     unknown_option,
     option("--bytes", "as_bytes", is_flag=True, rare=True, help="Model bytes instead of characters."),
@@ -123,19 +124,14 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 )  # fmt: skip
 @section(
     "Along the way",
-    option(
-        "--eval-every", type=Whole(1), metavar="STEPS", rare=True,
-        help="Steps between evaluations.  [default: about a twelfth of the run]",
+    *settings(TrainConfig, {
+        "eval_every": "Steps between evaluations.  [default: about a twelfth of the run]",
+        "save_every": "Steps between saves.  [default: with every evaluation, and each minute]",
+        "sample_every": "Steps between samples; 0 for none.  [default: a few early ones, then with evaluations]",
+    }, metavar="STEPS"),
+    *settings(
+        TrainConfig, {"snapshots": "Keep weights along the way, for `charrnn inspect history`."}, shown=("snapshots",)
     ),
-    option(
-        "--save-every", type=Whole(1), metavar="STEPS", rare=True,
-        help="Steps between saves.  [default: with every evaluation, and each minute]",
-    ),
-    option(
-        "--sample-every", type=Whole(0), metavar="STEPS", rare=True,
-        help="Steps between samples; 0 for none.  [default: a few early ones, then with evaluations]",
-    ),
-    option("--snapshots", is_flag=True, help="Keep weights along the way, for `charrnn inspect history`."),
     option(
         "--diagnose", is_flag=True, rare=True,
         help="With every evaluation, show how far gradients reach back, how large updates are, how open the gates.",
@@ -160,18 +156,10 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 @section(
     "General",
     option(
-        "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE.toml",
-        is_eager=True,
-        callback=read_settings,
-        expose_value=False,
-        help="Options by their names, as TOML. Flags win.",
+        "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.toml", is_eager=True,
+        callback=read_settings, expose_value=False, help="Options by their names, as TOML. Flags win.",
     ),
-    option(
-        "--seed", type=Whole(0, 2**63 - 1), default=_DEFAULTS.seed, show_default=True,
-        help="The same seed trains the same model.",
-    ),
+    *settings(TrainConfig, {"seed": "The same seed trains the same model."}, shown=("seed",)),
 )  # fmt: skip
 @general_options
 @click.pass_context
@@ -193,14 +181,13 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     --json writes the run's records, one a line, as they stand in metrics.jsonl.
     """
     from charrnn.checkpoints.run_folder import RunFolder
-    from charrnn.commands.loading import announced_compilation
-    from charrnn.display.terminal.console import Terminal
 
     begun = time.monotonic()
-    terminal = Terminal(options["quiet"], options["as_json"])
+    work = Work(options)
+    terminal = work.terminal
     _check_usage(text, options)
     folder = RunFolder(options["out"] / _run_name(options["name"], text))
-    announced_compilation(terminal)
+    work.announce_compilation()
     with folder.locked():
         start = resumed_run.resume if options["resume"] else new_run.begin
         trainer = start(ctx, text, options, folder, terminal)
@@ -219,34 +206,30 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
     """
     from charrnn.text.corpus import split
 
-    if not text and not (options["resume"] and options["name"]):
+    resumes, source = options["resume"], options["init_from"]
+    if not text and not (resumes and options["name"]):
         raise click.UsageError("Missing argument 'TEXT...': a file to learn from (or --resume with --name).")
-    if options["resume"] and (options["init_from"] or options["force"] or options["preset"]):
+    if resumes and (source or options["force"] or options["preset"]):
         raise click.UsageError("--resume goes on with a run; --init-from, --preset and --force start one.")
-    if options["allow_different"] and not options["resume"]:
+    if options["allow_different"] and not resumes:
         raise click.UsageError("--allow-different goes with --resume.")
     if options["as_bytes"] and options["min_count"] > 1:
         raise click.UsageError("--bytes and --min-count exclude each other.")
-    if options["grow_vocabulary"] and (options["unknown"] or not options["init_from"]):
+    if options["grow_vocabulary"] and (options["unknown"] or not source):
         raise click.UsageError("--grow-vocabulary goes with --init-from and without --unknown.")
-    if options["unknown"] and not options["init_from"]:
+    if options["unknown"] and not source:
         raise click.UsageError("--unknown goes with --init-from: a new model knows all characters of its text.")
     if options["snapshots"] and options["sample_every"] == 0:
         raise click.UsageError("--snapshots are kept where samples are drawn: leave --sample-every 0 out.")
-    _require_one_end(options)
+    ends = [flag(name) for name in ENDS if options[name] is not None]
+    if options["effort"] != TrainConfig.effort and not resumes:
+        ends.append("--effort")
+    if len(ends) > 1:
+        raise click.UsageError(f"{' and '.join(ends)} exclude each other.")
     try:
         split(100, options["split"])
     except ConfigError as error:
         raise click.BadParameter(str(error), param_hint="--split") from None
-
-
-def _require_one_end(options: dict[str, Any]) -> None:
-    """Refuse two answers to how long the run is."""
-    ends = [flag(name) for name in ("epochs", "steps", "time_budget") if options[name] is not None]
-    if options["effort"] != _DEFAULTS.effort and not options["resume"]:
-        ends.append("--effort")
-    if len(ends) > 1:
-        raise click.UsageError(f"{' and '.join(ends)} exclude each other.")
 
 
 def _show(trainer, folder, terminal) -> None:

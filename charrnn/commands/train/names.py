@@ -1,47 +1,21 @@
 """The options of ``train`` by what they settle, and how an option is written."""
 
+import dataclasses
+
 import click
+
+from charrnn.config import TrainConfig
 
 # What the model is.
 MODEL = ("hidden", "layers", "embedding")
 # How the text is read.
 TEXT = ("as_bytes", "encoding", "min_count", "max_vocab")
-# How the model learns.
-LEARNING = (
-    "seq_len",
-    "batch_size",
-    "init",
-    "forget_bias",
-    "dropout",
-    "variational",
-    "recurrent_dropout",
-    "input_dropout",
-    "label_smoothing",
-    "lr",
-    "optimizer",
-    "beta1",
-    "beta2",
-    "epsilon",
-    "nesterov",
-    "weight_decay",
-    "l1",
-    "clip",
-    "clip_value",
-    "ema",
-    "warmup",
-    "schedule",
-    "final_lr",
-    "decay_rate",
-    "decay_after",
-    "decay_every",
-    "plateau_patience",
-    "split",
-    "seed",
-)
 # How long the run is; at most one of them is given.
 ENDS = ("epochs", "steps", "time_budget")
 # What a resumed run may change.
 RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every", "snapshots")
+# How the model learns: all other settings of a run. No option has the length of its samples.
+LEARNING = tuple(each.name for each in dataclasses.fields(TrainConfig) if each.name not in (*RUN, "sample_length"))
 
 
 def flag(name: str) -> str:

@@ -16,63 +16,34 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     Raises:
         CharRNNError: a run is there, or the text or the options cannot be used.
     """
+    from charrnn.checkpoints.run_folder import load_checkpoint
+    from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
     from charrnn.text.corpus import Parts
     from charrnn.training import Trainer
 
     options = _with_preset(ctx, options)
     config = TrainConfig(**{name: options[name] for name in (*LEARNING, *RUN)})
-    _require_no_run(folder, options["force"])
-    source = _source(options["init_from"], terminal)
-    if source is not None:
-        options = _settings_of_source(ctx, options, source)
-    corpus = _read(text, options, source, terminal)
-    _require_enough(ctx, corpus, config.split)
-    source, notes = _grown(source, corpus, options["grow_vocabulary"], config.seed)
-    parts = Parts.of(corpus.ids, config.split)
-    network = _network(source, corpus, options, config, len(parts.train))
-    facts = _facts(corpus, options)
-    notes = (*corpus.notes, *notes)
-    return Trainer(network, config, parts, corpus.vocabulary, folder, facts, notes, diagnose=options["diagnose"])
-
-
-def _require_no_run(folder, force: bool) -> None:
-    """Refuse to replace a run without ``--force``.
-
-    Raises:
-        CheckpointError: a run is there.
-    """
-    if folder.exists() and not force:
+    if folder.exists() and not options["force"]:
         raise CheckpointError(
             f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another"
         )
-
-
-def _source(path: Path | None, terminal):
-    """The checkpoint of ``--init-from``, or None."""
-    from charrnn.checkpoints.run_folder import load_checkpoint
-
-    return None if path is None else load_checkpoint(path, warn=terminal.warn)
-
-
-def _read(text: tuple[str, ...], options: dict[str, Any], source, terminal):
-    """The corpus of the run, in the characters of ``source`` if there is one.
-
-    Raises:
-        VocabularyError: it has characters that the source does not know.
-    """
+    source = None
+    if options["init_from"] is not None:
+        source = load_checkpoint(options["init_from"], warn=terminal.warn)
+        options = _settings_of_source(ctx, options, source)
     try:
-        return open_text(text, options, source.vocabulary if source else None, terminal)
+        corpus = read_text(text, options, source and source.vocabulary, terminal)
     except VocabularyError as error:
         raise VocabularyError(f"{error}, or --grow-vocabulary to have the model learn new ones") from None
-
-
-def _grown(source, corpus, grows: bool, seed: int):
-    """The source with the new characters of the corpus, and notes that name them."""
-    from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
-
-    if source is None or not grows:
-        return source, ()
-    return grow(source, corpus.vocabulary, seed), (describe_growth(source.vocabulary, corpus.vocabulary),)
+    _require_enough(ctx, corpus, config.split)
+    notes = corpus.notes
+    if source is not None and options["grow_vocabulary"]:
+        notes = (*notes, describe_growth(source.vocabulary, corpus.vocabulary))
+        source = grow(source, corpus.vocabulary, config.seed)
+    parts = Parts.of(corpus.ids, config.split)
+    network = _network(source, corpus, options, config, len(parts.train))
+    facts = _facts(corpus, options)
+    return Trainer(network, config, parts, corpus.vocabulary, folder, facts, notes, diagnose=options["diagnose"])
 
 
 def _network(source, corpus, options: dict[str, Any], config: TrainConfig, characters: int):
@@ -165,24 +136,13 @@ def _settings_of_source(ctx: click.Context, options: dict[str, Any], source) -> 
     return {**options, "as_bytes": source.vocabulary.is_bytes}
 
 
-def open_text(sources: tuple[str, ...], options: dict[str, Any], vocabulary, terminal):
-    """The corpus of ``sources``, read as the options say, with a progress bar.
+def read_text(sources: tuple[str, ...], options: dict[str, Any], vocabulary, terminal):
+    """The corpus of ``sources``, read as the options say.
 
     Raises:
         CharRNNError: a source cannot be used.
     """
-    from charrnn.display.terminal.progress_bar import progress_bar
-    from charrnn.text.corpus import open_corpus
+    from charrnn.commands.texts import open_text
 
-    with progress_bar(terminal, "Reading the text") as progress:
-        return open_corpus(
-            sources,
-            as_bytes=options["as_bytes"],
-            encoding=options["encoding"],
-            min_count=options["min_count"],
-            max_vocab=options["max_vocab"],
-            vocabulary=vocabulary,
-            grow=options["grow_vocabulary"],
-            unknown=options["unknown"],
-            progress=progress,
-        )
+    how = {name: options[name] for name in (*TEXT, "unknown")}
+    return open_text(terminal, sources, vocabulary=vocabulary, grow=options["grow_vocabulary"], **how)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from charrnn.commands.train.names import ENDS, LEARNING, MODEL, RUN, TEXT, flag, given
-from charrnn.commands.train.new_run import open_text, where
+from charrnn.commands.train.new_run import read_text, where
 from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, VocabularyError
 
@@ -208,7 +208,7 @@ def _read(text: tuple[str, ...], options: dict[str, Any], checkpoint, terminal):
     reading = {name: facts[name] for name in TEXT} | {"unknown": facts.get("unknown")}
     sources = _sources(text, facts)
     try:
-        return open_text(sources, options | reading, checkpoint.vocabulary, terminal), sources
+        return read_text(sources, options | reading, checkpoint.vocabulary, terminal), sources
     except VocabularyError as error:
         raise ConfigError(
             f"not the text that the run was started with: {error}; a new run can go on from its weights on another "

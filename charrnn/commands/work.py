@@ -1,0 +1,116 @@
+"""What commands do before and after their own part: they open the streams and a model, and show what they found."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.commands.help import Command
+
+
+class Work:
+    """The options, the streams and the model of a command.
+
+    ``--help`` must import neither rich nor NumPy, and so the imports stand in the methods.
+
+    Args:
+        options: all arguments and options of the command by their names.
+
+    Attributes:
+        terminal: the streams.
+        model: what :meth:`load` has loaded.
+    """
+
+    def __init__(self, options: dict[str, Any]):
+        from charrnn.display.terminal.console import Terminal
+
+        self.options = options
+        self.terminal = Terminal(options.get("quiet", False), options.get("as_json", False))
+
+    def load(self, others: Iterable[Path] = ()):
+        """Load the model of ``checkpoint``, averaged with ``others``."""
+        from charrnn.model import load
+
+        self.announce_compilation()
+        paths = (self.options["checkpoint"], *others)
+        self.model = load(*paths, threads=self.options["threads"], warn=self.terminal.warn)
+        return self.model
+
+    def announce_compilation(self) -> None:
+        """Show a spinner while the kernels compile for the first time; off a terminal write one line."""
+        from charrnn.kernels import compiler
+
+        said = False
+
+        def announce():
+            nonlocal said
+            if said and not self.terminal.is_live:
+                return nullcontext()
+            said = True
+            return self.terminal.spinner("Compiling the kernels, once on this machine …")
+
+        compiler.announce = announce
+
+    def bar(self, message: str) -> AbstractContextManager[Callable[[int, int], None]]:
+        """A progress bar, as a context manager that yields its report(done, total)."""
+        from charrnn.display.terminal.progress_bar import progress_bar
+
+        return progress_bar(self.terminal, message)
+
+    def show(self, records: Iterable[Mapping[str, Any]], lines: Iterable) -> None:
+        """Write what was found: with ``--json`` the records, an object each, else the lines.
+
+        Either may be an iterator that computes as it goes: the other one is left alone. Long output is paged if the
+        command has ``--pager``.
+        """
+        from charrnn.display.terminal.pager import show_paged
+
+        if self.terminal.wants_json:
+            for record in records:
+                self.terminal.json(record)
+        else:
+            show_paged(self.terminal, lines, paged=self.options.get("pager", False))
+
+    def write(self, text: str | bytes, **style: str) -> None:
+        """Stream text that the model wrote."""
+        if isinstance(text, bytes):
+            self.terminal.write_bytes(text)
+        else:
+            self.terminal.write(text, **style)
+
+    def typed(self, text: str) -> str | bytes:
+        """Text from the command line as the model reads it: str, or bytes."""
+        return text.encode("utf-8", "surrogateescape") if self.model.vocabulary.is_bytes else text
+
+
+def command(kind: type[Work], *declare: Callable) -> Callable:
+    """A decorator: makes a command of a function that takes a ``kind`` of work.
+
+    Args:
+        kind: the class of the work.
+        declare: the arguments, options and sections of the command, in their order.
+    """
+
+    def make(run: Callable[[Work], None]) -> click.Command:
+        @functools.wraps(run)
+        def start(**options: Any) -> None:
+            run(kind(options))
+
+        for each in reversed(declare):
+            start = each(start)
+        return click.command(cls=Command)(start)
+
+    return make
+
+
+def readable(text: str | bytes) -> str:
+    """Text that a model wrote, as characters."""
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+
+
+def picked(found: object, *names: str) -> dict[str, Any]:
+    """The attributes ``names`` of ``found``, as a part of a JSON object."""
+    return {name: getattr(found, name) for name in names}
