@@ -1,27 +1,15 @@
 """``charrnn baselines``: what simpler models make of a text."""
 
 from charrnn.commands.help import section
-from charrnn.commands.options import (
-    checkpoint_argument,
-    fit_option,
-    general_options,
-    part_option,
-    scored_text,
-    with_option,
-)
-from charrnn.commands.scoring import Scoring
-from charrnn.commands.work import command
+from charrnn.commands.options import fit_option, part_option, with_option
+from charrnn.commands.scoring import Scoring, scoring
 from charrnn.errors import ConfigError, CorpusError
 
 
-@command(
-    Scoring,
-    checkpoint_argument,
+@scoring(
     section(
         "What is compared", part_option("validation; all of a text that is not the run's"), fit_option, with_option
     ),
-    scored_text,
-    general_options,
 )
 def baselines(work: Scoring) -> None:
     """Compare the model in CHECKPOINT with n-grams of order 0 to 12 and with gzip, bzip2 and xz, on the same

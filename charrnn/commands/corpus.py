@@ -74,7 +74,7 @@ def get(name: str, quiet: bool) -> None:
 
 @corpus.command()
 @click.argument("file")
-@option("--encoding", default="utf-8", show_default=True, help="How the file encodes its characters.")
+@option("--encoding", default="utf-8", help="How the file encodes its characters.")
 @json_option
 def stats(file: str, encoding: str, as_json: bool) -> None:
     """Count the characters and lines of FILE, and say what is odd about it.
@@ -104,7 +104,7 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
     help="Where to write the text, or - for standard output.  [default: the place of the catalog's `python`]",
 )  # fmt: skip
 @option(
-    "--limit", type=Whole(1), default=2_000_000, show_default=True,
+    "--limit", type=Whole(1), default=2_000_000,
     help="The most characters to write; only whole files are taken.",
 )  # fmt: skip
 @option("--force", is_flag=True, help="Replace the output file if it exists.")

@@ -5,22 +5,12 @@ from typing import Any
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.options import (
-    checkpoint_argument,
-    general_options,
-    part_option,
-    scored_text,
-    settings,
-    with_option,
-)
-from charrnn.commands.scoring import Scoring, as_dict
-from charrnn.commands.work import command
+from charrnn.commands.options import part_option, settings, with_option
+from charrnn.commands.scoring import Scoring, as_dict, scoring
 from charrnn.config import DynamicEvaluationConfig
 
 
-@command(
-    Scoring,
-    checkpoint_argument,
+@scoring(
     section("What is scored", with_option, part_option("all; with --online validation")),
     section(
         "Learning while it reads",
@@ -31,8 +21,6 @@ from charrnn.config import DynamicEvaluationConfig
             "decay": "--online, going so much of the way back to the first weights after each segment.",
         }, prefix="online-"),
     ),
-    scored_text,
-    general_options,
 )  # fmt: skip
 def evaluate(work: Scoring) -> None:
     """Score TEXT with the model in CHECKPOINT: loss in nats and bits per character, and perplexity.

@@ -23,7 +23,8 @@ class Option(click.Option):
 
 
 def option(*declarations: str, **attributes) -> Callable:
-    """``click.option``, with ``rare=True`` for an option that only ``--help-all`` shows."""
+    """``click.option``, with ``rare=True`` for an option that only ``--help-all`` shows. A default is shown."""
+    attributes.setdefault("show_default", "default" in attributes and "/" not in declarations[0])
     return click.option(*declarations, cls=Option, **attributes)
 
 

@@ -1,32 +1,23 @@
 """``charrnn novelty``: how much of what a model writes stands in its training text."""
 
 from charrnn.commands.help import option, section
-from charrnn.commands.options import checkpoint_argument, fit_option, general_options, scored_text, with_option
-from charrnn.commands.scoring import Scoring
+from charrnn.commands.options import fit_option, with_option
+from charrnn.commands.scoring import Scoring, scoring
 from charrnn.commands.types import Number, Whole
-from charrnn.commands.work import command, picked, readable
+from charrnn.commands.work import picked, readable
 
 _CHUNK = 512  # characters drawn between two reports of progress
 
 
-@command(
-    Scoring,
-    checkpoint_argument,
+@scoring(
     section(
         "What is written",
-        option(
-            "-n", "--length", type=Whole(1, 200_000), default=20_000, show_default=True,
-            help="Characters to write, at most 200,000.",
-        ),
-        option("-t", "--temperature", type=Number(0), default=1.0, show_default=True, help="Temperature to write at."),
-        option(
-            "--seed", type=Whole(0, 2**63 - 1), default=1, show_default=True, help="The same seed writes the same text."
-        ),
+        option("-n", "--length", type=Whole(1, 200_000), default=20_000, help="Characters to write, at most 200,000."),
+        option("-t", "--temperature", type=Number(0), default=1.0, help="Temperature to write at."),
+        option("--seed", type=Whole(0, 2**63 - 1), default=1, help="The same seed writes the same text."),
         fit_option,
         with_option,
     ),
-    scored_text,
-    general_options,
 )  # fmt: skip
 def novelty(work: Scoring) -> None:
     """Have the model in CHECKPOINT write, and tell how much of it stands in the training text: the share of n-grams

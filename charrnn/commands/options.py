@@ -86,7 +86,7 @@ def _setting(field: dataclasses.Field, text: str, prefix: str, attributes: dict[
     elif prefix:
         text += f"  [default: {field.default:g}]"
     elif field.default is not None:
-        attributes = {"default": field.default, "show_default": True, **attributes}
+        attributes = {"default": field.default, **attributes}
     if about["kind"] in ("whole", "number"):
         kind = Whole if about["kind"] == "whole" else Number
         attributes = {"type": kind(about["least"], about["most"]), **attributes}

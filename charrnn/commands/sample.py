@@ -29,10 +29,10 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
     section(
         "What is written",
         option(
-            "-n", "--length", type=Whole(1, 1_000_000_000), default=1000, show_default=True,
+            "-n", "--length", type=Whole(1, 1_000_000_000), default=1000,
             help="Characters to write, not counting the prime.",
         ),
-        option("--count", type=Whole(1, 100_000), default=1, show_default=True, help="Texts to write, in one batch."),
+        option("--count", type=Whole(1, 100_000), default=1, help="Texts to write, in one batch."),
         option("--stop", metavar="TEXT", help="End a text where TEXT would begin."),
         option(
             "--compare", callback=_temperatures, metavar="T,T,…",

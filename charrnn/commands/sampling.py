@@ -13,19 +13,22 @@ def sampling_options(seed: str) -> Callable:
     """The prime, and how each character is chosen. ``seed`` says in the help what happens without ``--seed``."""
     return section(
         "How the model writes",
-        option("-p", "--prime", default="", help="Text that the model reads before it writes."),
+        option("-p", "--prime", default="", show_default=False, help="Text that the model reads before it writes."),
         option(
-            "-t", "--temperature", type=Number(0), default=1.0, show_default=True,
+            "-t", "--temperature", type=Number(0), default=1.0,
             help="0 is greedy, 0.5 careful, 1 as learnt, above 1 wild.",
         ),
         seed_option(seed),
-        option("--top-k", type=Whole(0), default=0, rare=True, help="Choose among the K likeliest characters only."),
         option(
-            "--top-p", type=Number(0, 1, min_open=True), default=1.0, rare=True,
+            "--top-k", type=Whole(0), default=0, show_default=False, rare=True,
+            help="Choose among the K likeliest characters only.",
+        ),
+        option(
+            "--top-p", type=Number(0, 1, min_open=True), default=1.0, show_default=False, rare=True,
             help="Choose among the likeliest that hold this much probability.",
         ),
         option(
-            "--min-p", type=Number(0, 1), default=0.0, rare=True,
+            "--min-p", type=Number(0, 1), default=0.0, show_default=False, rare=True,
             help="Leave out characters with less than this share of the likeliest one's probability.",
         ),
     )  # fmt: skip

@@ -1,8 +1,10 @@
 """A model and the part of a text that it scores: for ``evaluate``, ``baselines``, ``novelty``, parts of ``inspect``."""
 
+from collections.abc import Callable
 from typing import Any
 
-from charrnn.commands.work import Work, picked
+from charrnn.commands.options import checkpoint_argument, general_options, scored_text
+from charrnn.commands.work import Work, command, picked
 
 
 class Scoring(Work):
@@ -51,3 +53,8 @@ class Scoring(Work):
 def as_dict(found) -> dict[str, Any]:
     """A score as a JSON object."""
     return picked(found, "loss", "bpc", "perplexity", "characters")
+
+
+def scoring(*declare: Callable, kind: type[Scoring] = Scoring) -> Callable:
+    """A decorator: makes a command of a function that takes a ``kind`` of scoring, with more options: ``declare``."""
+    return command(kind, checkpoint_argument, *declare, scored_text, general_options)

@@ -10,11 +10,10 @@ import click
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, name
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.reading import Inspection, text_options
-from charrnn.commands.options import checkpoint_argument
+from charrnn.commands.inspect.reading import Inspection, inspecting
 from charrnn.commands.sampling import choice, prime_ids, sampling_options
 from charrnn.commands.types import Whole
-from charrnn.commands.work import command, picked
+from charrnn.commands.work import picked
 
 _TEXT = 500  # characters of a sample
 _SYMBOLS, _COUNTED = 8, 2  # characters in the table of losses, and counted in the samples
@@ -42,28 +41,22 @@ class _Held(click.ParamType):
         return number
 
 
-@command(
-    Inspection,
-    checkpoint_argument,
+@inspecting(
     section(
         "What is held",
         cell_option("The cell to hold, or several as in 1:37,0:4.", required=True),
         option(
-            "--at", type=_Held(), default="zero", show_default=True,
+            "--at", type=_Held(), default="zero",
             help="What c is held at: zero, the cell's mean over the text, or a number.",
         ),
         option(
-            "--others", type=Whole(0, 1000), default=20, show_default=True,
+            "--others", type=Whole(0, 1000), default=20,
             help="Random other cells of the layer to compare the cell with, on up to 100,000 characters.",
         ),
-        option(
-            "--samples", type=Whole(0, 10_000), default=32, show_default=True,
-            help="Texts to write with the cell held; 0 for none.",
-        ),
+        option("--samples", type=Whole(0, 10_000), default=32, help="Texts to write with the cell held; 0 for none."),
     ),
     hypothesis_options("Inside and outside", "Measure the loss inside and outside of this:"),
     sampling_options("0"),
-    *text_options,
 )  # fmt: skip
 def ablate(work: Inspection) -> None:
     """Hold cells of the model in CHECKPOINT at a value while it reads TEXT, and measure what is lost, and where; then

@@ -10,9 +10,8 @@ from typing import Any
 
 from charrnn.commands.help import section
 from charrnn.commands.inspect.reading import output_option
-from charrnn.commands.options import checkpoint_argument, general_options, part_option, scored_text
-from charrnn.commands.scoring import Scoring
-from charrnn.commands.work import command
+from charrnn.commands.options import part_option
+from charrnn.commands.scoring import Scoring, scoring
 from charrnn.errors import ConfigError
 
 
@@ -24,7 +23,7 @@ def analysis(*more: Callable) -> Callable:
         *more,
         output_option(".svg", ".png", required=False),
     )
-    return command(Analysis, checkpoint_argument, own, scored_text, general_options)
+    return scoring(own, kind=Analysis)
 
 
 class Analysis(Scoring):

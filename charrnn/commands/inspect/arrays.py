@@ -4,14 +4,10 @@ from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
 from charrnn.commands.inspect.choosing import chosen
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.reading import Inspection, output_option, stretch_options, text_options
-from charrnn.commands.options import checkpoint_argument
-from charrnn.commands.work import command
+from charrnn.commands.inspect.reading import Inspection, inspecting, output_option, stretch_options
 
 
-@command(
-    Inspection,
-    checkpoint_argument,
+@inspecting(
     section(
         "The arrays",
         output_option(".npz"),
@@ -22,7 +18,6 @@ from charrnn.commands.work import command
     ),
     hypothesis_options("Cells that keep track of something", "Add the cells that track this best:"),
     stretch_options(100_000),
-    *text_options,
 )
 def arrays(work: Inspection) -> None:
     """Write what the model in CHECKPOINT does while it reads TEXT as NumPy arrays: the text, ids, values of cells,

@@ -42,7 +42,7 @@ def cell_option(text: str, required: bool = False):
 
 def cells_option(default: int, text: str):
     """``--cells``: how many."""
-    return option("--cells", type=Whole(1, 1000), default=default, show_default=True, help=text)
+    return option("--cells", type=Whole(1, 1000), default=default, help=text)
 
 
 signal_option = option(

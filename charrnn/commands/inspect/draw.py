@@ -6,16 +6,12 @@ from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, name, names, signal_option
 from charrnn.commands.inspect.choosing import chosen
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.reading import Inspection, output_option, stretch_options, text_options
-from charrnn.commands.options import checkpoint_argument
-from charrnn.commands.work import command
+from charrnn.commands.inspect.reading import Inspection, inspecting, output_option, stretch_options
 
 MOST_SURPRISE = 8.0  # bits; more has the same colour
 
 
-@command(
-    Inspection,
-    checkpoint_argument,
+@inspecting(
     section(
         "The picture",
         output_option(".svg", ".png"),
@@ -30,7 +26,6 @@ MOST_SURPRISE = 8.0  # bits; more has the same colour
     ),
     hypothesis_options("Cells that keep track of something", "Add the cell that tracks this best:"),
     stretch_options(4000),
-    *text_options,
 )  # fmt: skip
 def draw(work: Inspection) -> None:
     """Draw TEXT on the colours of a cell of the model in CHECKPOINT, for a paper or a slide. Several cells are rows

@@ -6,18 +6,16 @@ from typing import Any
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cells_option, name, signal_option
 from charrnn.commands.inspect.hypothesis import ALL, Wish, hypothesis_options
-from charrnn.commands.inspect.reading import Inspection, text_options
-from charrnn.commands.options import checkpoint_argument, seed_option
+from charrnn.commands.inspect.reading import Inspection, inspecting
+from charrnn.commands.options import seed_option
 from charrnn.commands.types import Whole
-from charrnn.commands.work import command, picked
+from charrnn.commands.work import picked
 
 _EVERY = Wish("--track", ALL)
 _EXAMPLE = 200_000  # characters in which an example is looked for
 
 
-@command(
-    Inspection,
-    checkpoint_argument,
+@inspecting(
     hypothesis_options(
         "What cells may keep track of",
         "Rank all cells by how well they keep track of this. The default, all, shows the best cell for each of:",
@@ -27,13 +25,12 @@ _EXAMPLE = 200_000  # characters in which an example is looked for
         cells_option(10, "Cells to list."),
         signal_option,
         option(
-            "--permutations", type=Whole(19, 100_000), default=199, show_default=True,
+            "--permutations", type=Whole(19, 100_000), default=199,
             help="How often the label is put in another order: p is at least 1 over this and one.",
         ),
         option("--probe/--no-probe", default=True, help="Fit a linear probe over the whole state, beside the cells."),
         seed_option("0"),
     ),
-    *text_options,
 )  # fmt: skip
 def find(work: Inspection) -> None:
     """Find the cells of the model in CHECKPOINT that keep track of something while it reads TEXT, and say how sure that

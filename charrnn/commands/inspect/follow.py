@@ -23,11 +23,8 @@ _CHUNK, _SAMPLE = 64, 2000  # characters drawn at a time where nobody watches; r
         "What is shown",
         cell_option("The cell to show, or several as in 1:37,0:4.  [default: the one with the most structure]"),
         signal_option,
-        option("-n", "--length", type=Whole(1), default=4000, show_default=True, help="Characters to write."),
-        option(
-            "--pace", type=Number(0), default=_PACE, show_default=True,
-            help="Characters a second on a terminal; 0 does not wait.",
-        ),
+        option("-n", "--length", type=Whole(1), default=4000, help="Characters to write."),
+        option("--pace", type=Number(0), default=_PACE, help="Characters a second on a terminal; 0 does not wait."),
     ),
     sampling_options("a new one"),
     section("General", unknown_option),

@@ -12,6 +12,7 @@ from charrnn.commands.inspect.cells import cell_option, cells_option, name, sign
 from charrnn.commands.inspect.choosing import tracking
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.reading import Inspection, pager_option, stretch_options, text_options
+from charrnn.commands.options import general_options
 from charrnn.commands.types import CheckpointPath
 from charrnn.commands.work import command
 
@@ -28,7 +29,8 @@ from charrnn.commands.work import command
     ),
     hypothesis_options("Cells that keep track of something", "Show the cells that track this best at the end:"),
     stretch_options(4000),
-    *text_options,
+    text_options,
+    general_options,
 )
 def history(work: Inspection) -> None:
     """Show how the run in the folder RUN learnt: its losses, its samples, and, if it was trained with `train

@@ -7,14 +7,10 @@ from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
 from charrnn.commands.inspect.choosing import with_scores
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.reading import Inspection, output_option, stretch_options, text_options
-from charrnn.commands.options import checkpoint_argument
-from charrnn.commands.work import command
+from charrnn.commands.inspect.reading import Inspection, inspecting, output_option, stretch_options
 
 
-@command(
-    Inspection,
-    checkpoint_argument,
+@inspecting(
     section(
         "The page",
         output_option(".html"),
@@ -25,7 +21,6 @@ from charrnn.commands.work import command
     ),
     hypothesis_options("Cells that keep track of something", "Add the cells that track this best:"),
     stretch_options(100_000),
-    *text_options,
 )
 def page(work: Inspection) -> None:
     """Write one HTML page with TEXT, the cells of the model in CHECKPOINT, its guesses and its surprise. The page needs

@@ -1,24 +1,22 @@
 """The model of an inspection and the text that it reads: TEXT or --text, and its part from --offset on."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.options import encoding_option, general_options, unknown_option
+from charrnn.commands.options import checkpoint_argument, encoding_option, general_options, unknown_option
 from charrnn.commands.types import OutputFile, Whole
-from charrnn.commands.work import Work
+from charrnn.commands.work import Work, command
 
-text_options = (
-    section(
-        "The text",
-        click.argument("text", required=False, metavar="[TEXT]"),
-        option("--text", "literal", metavar="TEXT", help="The text itself, instead of a file."),
-        encoding_option,
-        unknown_option,
-    ),
-    general_options,
+text_options = section(
+    "The text",
+    click.argument("text", required=False, metavar="[TEXT]"),
+    option("--text", "literal", metavar="TEXT", help="The text itself, instead of a file."),
+    encoding_option,
+    unknown_option,
 )
 pager_option = option("--pager/--no-pager", default=True, rare=True, help="Page output that is longer than the screen.")
 
@@ -27,8 +25,8 @@ def stretch_options(length: int):
     """``--offset`` and ``--length``, which is ``length`` by default."""
     return section(
         "The part of the text",
-        option("--offset", type=Whole(0), default=0, show_default=True, help="First character to read."),
-        option("--length", type=Whole(1), default=length, show_default=True, help="Characters to read."),
+        option("--offset", type=Whole(0), default=0, help="First character to read."),
+        option("--length", type=Whole(1), default=length, help="Characters to read."),
     )
 
 
@@ -141,3 +139,8 @@ class Inspection(Work):
         self.terminal.note(f"wrote {path}{size}")
         if self.terminal.wants_json:
             self.terminal.json({"record": "file", "path": str(path), "bytes": path.stat().st_size})
+
+
+def inspecting(*declare: Callable) -> Callable:
+    """A decorator: makes a command of a function that takes an :class:`Inspection`, with more options: ``declare``."""
+    return command(Inspection, checkpoint_argument, *declare, text_options, general_options)

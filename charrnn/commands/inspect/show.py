@@ -8,17 +8,13 @@ import click
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, cells_option, name, names, signal_option
 from charrnn.commands.inspect.draw import MOST_SURPRISE
-from charrnn.commands.inspect.reading import Inspection, pager_option, stretch_options, text_options
-from charrnn.commands.options import checkpoint_argument
-from charrnn.commands.work import command
+from charrnn.commands.inspect.reading import Inspection, inspecting, pager_option, stretch_options
 
 _GUESSES = 5
 _LINES_OF_BEST = 12
 
 
-@command(
-    Inspection,
-    checkpoint_argument,
+@inspecting(
     section(
         "What is shown",
         cell_option("The cell to colour by, or several as in 1:37,0:4, in rows.  [default: a gallery]"),
@@ -32,7 +28,6 @@ _LINES_OF_BEST = 12
         pager_option,
     ),
     stretch_options(4000),
-    *text_options,
 )  # fmt: skip
 def show(work: Inspection) -> None:
     """Show what the cells of the model in CHECKPOINT do while it reads TEXT, a file or - for standard input. Without

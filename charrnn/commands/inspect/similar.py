@@ -7,33 +7,29 @@ from typing import Any
 
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import name, signal_option
-from charrnn.commands.inspect.reading import Inspection, text_options
-from charrnn.commands.options import checkpoint_argument
+from charrnn.commands.inspect.reading import Inspection, inspecting
 from charrnn.commands.types import Number, Whole
-from charrnn.commands.work import command, picked
+from charrnn.commands.work import picked
 
 _AROUND = 100  # characters of context
 _SHOWN = 6  # cells drawn over the span
 
 
-@command(
-    Inspection,
-    checkpoint_argument,
+@inspecting(
     section(
         "The passage and its cells",
         option(
             "--span", required=True, metavar="REGEX|FROM:TO",
             help="The passage: a match of a regular expression, or characters FROM to TO.",
         ),
-        option("--match", type=Whole(1), default=1, show_default=True, help="Which match of the expression."),
+        option("--match", type=Whole(1), default=1, help="Which match of the expression."),
         option(
-            "--threshold", type=Number(0, 1, min_open=True, max_open=True), default=0.5, show_default=True,
+            "--threshold", type=Number(0, 1, min_open=True, max_open=True), default=0.5,
             help="A cell is on where its signal is further than this from zero, on either side.",
         ),
         signal_option,
-        option("--places", type=Whole(1, 256), default=10, show_default=True, help="Similar places to show."),
+        option("--places", type=Whole(1, 256), default=10, help="Similar places to show."),
     ),
-    *text_options,
 )  # fmt: skip
 def similar(work: Inspection) -> None:
     """Select a passage of TEXT: find the cells of the model in CHECKPOINT that are on throughout it and off around it,

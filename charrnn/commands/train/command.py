@@ -30,7 +30,7 @@ def _by_name(values: dict[str, float]) -> str:
     "The run",
     option("--name", help="Name of the run.  [default: the text's name]"),
     option(
-        "--out", type=click.Path(path_type=Path, file_okay=False), default="checkpoints", show_default=True,
+        "--out", type=click.Path(path_type=Path, file_okay=False), default="checkpoints",
         help="Folder that holds the runs.",
     ),
     option("--force", is_flag=True, help="Replace a run of the same name."),
@@ -112,13 +112,10 @@ def _by_name(values: dict[str, float]) -> str:
     ),
     unknown_option,
     option("--bytes", "as_bytes", is_flag=True, rare=True, help="Model bytes instead of characters."),
-    option("--encoding", default="utf-8", show_default=True, rare=True, help="Encoding of the text."),
+    option("--encoding", default="utf-8", rare=True, help="Encoding of the text."),
+    option("--min-count", type=Whole(1), default=1, rare=True, help="Characters seen less often become U+FFFD."),
     option(
-        "--min-count", type=Whole(1), default=1, show_default=True, rare=True,
-        help="Characters seen less often become U+FFFD.",
-    ),
-    option(
-        "--max-vocab", type=Whole(1, 1_114_112), default=1000, show_default=True, rare=True,
+        "--max-vocab", type=Whole(1, 1_114_112), default=1000, rare=True,
         help="Refuse a text with more distinct characters.",
     ),
 )  # fmt: skip
