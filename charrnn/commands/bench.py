@@ -1,7 +1,5 @@
 """``charrnn bench``: how fast this machine is at a model."""
 
-from collections.abc import Iterator
-
 import click
 
 from charrnn.commands.help import option, section
@@ -47,6 +45,8 @@ def bench(work: Work) -> None:
     evaluation_chars_per_s, sampling_chars_per_s, gflops, peak_gflops, share_of_peak, parts, memory_bytes.
     """
     from charrnn.checkpoints.run_folder import load_checkpoint
+    from charrnn.display.reports.speed import speed_lines, sweep_lines
+    from charrnn.network.cells import cell_of
     from charrnn.system.threads import available_threads
     from charrnn.training import memory
     from charrnn.training.speed import measure
@@ -68,52 +68,12 @@ def bench(work: Work) -> None:
         for size, count in cases:
             report(len(timings), len(cases))
             timings.append(measure(model, size, seq_len, count, options["seconds"]))
-    lines = _sweep_lines if options["sweep"] else _lines
-    work.show(map(_as_dict, timings), lines(timings, work.terminal.width))
+    records, cell, width = list(map(_record, timings)), cell_of(model).title, work.terminal.width
+    lines = sweep_lines(records, cell, width) if options["sweep"] else speed_lines(records[0], cell, width)
+    work.show(records, lines)
 
 
-def _model(timing) -> str:
-    from charrnn.network.cells import cell_of
-
-    config = timing.config
-    sizes = f"{config.layers} x {config.hidden}, {config.vocabulary} characters, windows of {timing.seq_len}"
-    return f"{cell_of(config).title}, {sizes}"
-
-
-def _sweep_lines(timings, width: int) -> Iterator:
-    from charrnn.display.terminal import numbers
-    from charrnn.display.terminal.tables import table
-
-    rows = [
-        (timing.batch_size, timing.threads, round(timing.training), f"{timing.flops / 1e9:.0f}",
-         f"{timing.flops / timing.peak:.0%}", numbers.memory(timing.memory))
-        for timing in timings
-    ]  # fmt: skip
-    columns = ("batch size", "threads", "training chars/s", "GFLOP/s", "of peak", "memory")
-    yield from (_model(timings[0]), "", *table(columns, rows, width), "")
-    yield "A larger batch takes fewer steps for an epoch: it may need a higher --lr or more epochs."
-
-
-def _lines(timings, width: int) -> list:
-    from charrnn.display.terminal import numbers
-    from charrnn.display.terminal.tables import key_values
-
-    (timing,) = timings
-    peak = f"{timing.flops / timing.peak:.0%} of the {timing.peak / 1e9:.0f} that its registers can do"
-    pairs = [
-        ("model", f"{_model(timing)}, batch of {timing.batch_size}"),
-        ("threads", str(timing.threads)),
-        ("training", f"{timing.training:,.0f} characters a second"),
-        ("", f"{timing.flops / 1e9:.0f} GFLOP/s, {peak}"),
-        ("where it goes", ", ".join(f"{part} {share:.1%}" for part, share in timing.parts.items())),
-        ("evaluation", f"{timing.evaluation:,.0f} characters a second"),
-        ("writing", f"{timing.sampling:,.0f} characters a second, one text"),
-        ("memory", numbers.memory(timing.memory)),
-    ]
-    return key_values(pairs, width)
-
-
-def _as_dict(timing) -> dict:
+def _record(timing) -> dict:
     return {
         "config": timing.config.to_dict(),
         **picked(timing, "batch_size", "seq_len", "threads"),

@@ -1,6 +1,5 @@
 """``charrnn corpus``: texts to train on, where to get them and what they are made of."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -9,8 +8,6 @@ from charrnn.commands.help import Group, option
 from charrnn.commands.options import json_option, quiet_option
 from charrnn.commands.types import Whole
 from charrnn.commands.work import Work, picked
-
-_SHOWN = 20  # characters in the table of `stats`
 
 
 @click.group(cls=Group)
@@ -33,11 +30,16 @@ def list_texts(as_json: bool) -> None:
 
     With --json also their licences and addresses, and what is worth knowing about each.
     """
+    from charrnn.display.reports.texts import catalog_lines
     from charrnn.text.catalog import exists, load_catalog
 
     work = Work({"as_json": as_json})
-    entries = [(entry, exists(entry.path())) for entry in load_catalog().values()]
-    work.show((_entry_as_dict(*each) for each in entries), _catalog_lines(entries, work.terminal.width))
+    fields = ("name", "kind", "title", "bytes", "licence", "note", "address", "sha256")
+    records = [
+        {**picked(entry, *fields), "path": str(entry.path()) if exists(entry.path()) else None}
+        for entry in load_catalog().values()
+    ]
+    work.show(records, catalog_lines(records, work.terminal.width))
 
 
 @corpus.command()
@@ -82,10 +84,11 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
     FILE is a file, a name from the catalog, or - for standard input. A file with bad bytes is described too.
     With --json come the counts of all characters.
     """
+    from charrnn.display.reports.texts import statistics_lines
     from charrnn.text.catalog import find_text
     from charrnn.text.decoding import marked_encoding
     from charrnn.text.sources import Source
-    from charrnn.text.statistics import text_statistics
+    from charrnn.text.statistics import RARE, text_statistics
 
     work = Work({"as_json": as_json})
     source = Source.from_stdin() if file == "-" else Source.from_path(find_text(file), file)
@@ -94,8 +97,8 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
     if marked and not found.encoding.startswith(marked):
         mark = f"begins with the byte-order mark of {marked.upper()}"
         work.terminal.warn(f"{source.name}: {mark}; pass --encoding {marked}")
-    lines = _statistics_lines(source.name, found, marked, work.terminal.width)
-    work.show([_statistics_as_dict(file, found)], lines)
+    record = _statistics_as_dict(file, found)
+    work.show([record], statistics_lines(record, source.name, marked, RARE, work.terminal.width))
 
 
 @corpus.command()
@@ -114,6 +117,7 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
 
     It needs no network, and the same Python always gives the same text.
     """
+    from charrnn.display.terminal import numbers
     from charrnn.errors import CorpusError
     from charrnn.text.catalog import exists, load_catalog
     from charrnn.text.python_source import python_sources, write_python_sources
@@ -131,23 +135,7 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
             raise CorpusError(f"{path}: this file exists: pass --force to replace it, or another --output")
         length = write_python_sources(path, limit)
         where = str(path)
-    terminal.note(f"{_characters(length)} written to {where}")
-
-
-def _entry_as_dict(entry, here: bool) -> dict:
-    about = picked(entry, "name", "kind", "title", "bytes", "licence", "note", "address", "sha256")
-    return {**about, "path": str(entry.path()) if here else None}
-
-
-def _catalog_lines(entries: list[tuple], width: int) -> list:
-    from charrnn.display.terminal import numbers
-    from charrnn.display.terminal.tables import table
-
-    rows = [
-        (entry.name, "yes" if here else "no", f"{numbers.memory(entry.bytes) if entry.bytes else '–':>6}", entry.title)
-        for entry, here in entries
-    ]
-    return table(("name", "here", "size", "text"), rows, width)
+    terminal.note(f"{numbers.characters(length)} written to {where}")
 
 
 def _statistics_as_dict(file: str, found) -> dict:
@@ -161,49 +149,3 @@ def _statistics_as_dict(file: str, found) -> dict:
         **picked(found, "controls", "rare"),
         "counts": dict(found.counts.most_common()),
     }
-
-
-def _statistics_lines(name: str, found, marked: str | None, width: int) -> Iterator:
-    from charrnn.display.terminal.tables import key_values, table
-    from charrnn.text.statistics import RARE
-
-    length, line = found.longest_line
-    controls = ", ".join(f"{_spelled(character)}: {count:,}" for character, count in found.controls.items())
-    pairs = [
-        ("file", name),
-        ("bytes", found.bytes),
-        ("characters", found.characters),
-        ("distinct", found.distinct),
-        (f"rare (under {RARE} times)", len(found.rare)),
-        ("lines", found.lines),
-        ("longest line", f"{_characters(length)}, line {line:,}" if found.lines else None),
-        ("CRLF line ends", found.crlf_lines),
-        ("byte-order mark", (marked.upper() if marked else "yes") if found.has_bom else "no"),
-        ("control characters", controls or "none"),
-        ("encoding", found.encoding),
-    ]
-    if bad := found.problem:
-        first = "" if bad.count == 1 else "the first is "
-        place = f"byte 0x{bad.byte:02X} at offset {bad.offset}, line {bad.line}"
-        pairs.append(("bad bytes", f"{bad.count:,}: {first}{place}; try {_other_encoding(marked, found.encoding)}"))
-    yield from key_values(pairs, width)
-    if found.counts:
-        rows = [
-            (_spelled(character), count, f"{100 * count / found.characters:5.2f} %")
-            for character, count in found.counts.most_common(_SHOWN)
-        ]
-        yield from ("", *table(("character", "count", "share"), rows, width))
-    if found.distinct > _SHOWN:
-        yield f"and {found.distinct - _SHOWN:,} more: --json lists them all"
-
-
-def _other_encoding(marked: str | None, encoding: str) -> str:
-    return f"--encoding {marked}" if marked and not encoding.startswith(marked) else "another --encoding"
-
-
-def _characters(number: int) -> str:
-    return f"{number:,} character{'' if number == 1 else 's'}"
-
-
-def _spelled(character: str) -> str:
-    return f"U+{ord(character):04X} {character!r}"

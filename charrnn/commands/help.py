@@ -63,7 +63,7 @@ _HELP_ALL = click.Option(
 )  # fmt: skip
 
 
-class _TwoHelps(click.Command):
+class Command(click.Command):
     """A command with ``--help`` and ``--help-all``."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -96,11 +96,7 @@ class _TwoHelps(click.Command):
                 formatter.write_dl([record for _, record in records])
 
 
-class Command(_TwoHelps):
-    """A command with ``--help`` and ``--help-all``."""
-
-
-class Group(_TwoHelps, click.Group):
+class Group(Command, click.Group):
     """Commands with ``--help`` and ``--help-all``, in one file."""
 
     command_class = Command

@@ -61,6 +61,14 @@ def seed_option(default: str):
     )
 
 
+_TYPES = {
+    "whole": lambda about: Whole(about["least"], about["most"]),
+    "number": lambda about: Number(about["least"], about["most"]),
+    "choice": lambda about: click.Choice(about["choices"]),
+    "text": lambda about: str,
+}
+
+
 def settings(
     config: type, helps: dict[str, str], shown: Collection[str] = (), prefix: str = "", **attributes: Any
 ) -> list[Callable]:
@@ -80,16 +88,13 @@ def settings(
 
 
 def _setting(field: dataclasses.Field, text: str, prefix: str, attributes: dict[str, Any]) -> Callable:
-    about = field.metadata
+    about, default = field.metadata, field.default
     if about["kind"] == "flag":
         attributes = {"is_flag": True, **attributes}
-    elif prefix:
-        text += f"  [default: {field.default:g}]"
-    elif field.default is not None:
-        attributes = {"default": field.default, **attributes}
-    if about["kind"] in ("whole", "number"):
-        kind = Whole if about["kind"] == "whole" else Number
-        attributes = {"type": kind(about["least"], about["most"]), **attributes}
-    elif about["kind"] == "choice":
-        attributes = {"type": click.Choice(about["choices"]), **attributes}
+    else:
+        attributes = {"type": _TYPES[about["kind"]](about), **attributes}
+        if prefix:
+            text += f"  [default: {default:g}]"
+        elif default is not None:
+            attributes["default"] = default
     return option(f"--{prefix}{field.name.replace('_', '-')}", help=text, **attributes)

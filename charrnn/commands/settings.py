@@ -8,6 +8,11 @@ import click
 from charrnn.commands.types import Duration, Number, Whole
 from charrnn.errors import ConfigError, brief
 
+_KINDS = {
+    Whole: ((int,), "a whole number"),
+    Number: ((int, float), "a number"),
+    Duration: ((int, float, str), "seconds or a duration like '3m'"),
+}
 _LONGEST = 1 << 20  # bytes of a settings file. Without a limit, reading a device would never end
 
 
@@ -74,12 +79,4 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _kinds(option: click.Option) -> tuple[tuple[type, ...], str]:
     """The TOML types that suit an option, and how to say so."""
-    if option.is_flag:
-        return (bool,), "true or false"
-    if isinstance(option.type, Whole):
-        return (int,), "a whole number"
-    if isinstance(option.type, Number):
-        return (int, float), "a number"
-    if isinstance(option.type, Duration):
-        return (int, float, str), "seconds or a duration like '3m'"
-    return (str,), "a string"
+    return ((bool,), "true or false") if option.is_flag else _KINDS.get(type(option.type), ((str,), "a string"))

@@ -16,12 +16,14 @@ from fuzzing import TARGETS, healthy, in_file, target
 
 from charrnn.checkpoints import run_folder
 from charrnn.commands import charrnn as command
-from charrnn.commands.info import _as_dict, _lines
+from charrnn.commands.info import _record
+from charrnn.display.reports.checkpoint import checkpoint_lines
 from charrnn.display.sanitise import escaped, visible
 from charrnn.display.terminal.console import Terminal
 from charrnn.errors import CharRNNError
 from charrnn.inspection.masks import read_mask
 from charrnn.inspection.passage import Passage
+from charrnn.network.cells import cell_of
 from charrnn.system import strict_json
 from charrnn.text.catalog import load_catalog
 from charrnn.text.corpus import split
@@ -45,8 +47,9 @@ def show(data: bytes) -> None:
     found = load(data)
     with contextlib.closing(io.TextIOWrapper(io.BytesIO(), "utf-8")) as out:
         terminal = Terminal(stdout=out, stderr=out)
-        terminal.show(*_lines(Path("a"), found, terminal.width))
-        terminal.json(_as_dict(Path("a"), found))
+        record = _record(Path("a"), found)
+        terminal.show(*checkpoint_lines(record, cell_of(found.model).title, terminal.width))
+        terminal.json(record)
 
 
 # Checkpoints

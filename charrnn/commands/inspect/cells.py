@@ -10,6 +10,7 @@ from charrnn.commands.help import option
 from charrnn.commands.types import Whole
 
 Cell = tuple[int, int]
+MOST_SURPRISE = 8.0  # bits; more has the same colour
 
 
 class Cells(click.ParamType):

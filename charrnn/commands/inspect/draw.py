@@ -3,12 +3,10 @@
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.inspect.cells import cell_option, name, names, signal_option
+from charrnn.commands.inspect.cells import MOST_SURPRISE, cell_option, name, names, signal_option
 from charrnn.commands.inspect.choosing import chosen
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.reading import Inspection, inspecting, output_option, stretch_options
-
-MOST_SURPRISE = 8.0  # bits; more has the same colour
 
 
 @inspecting(
@@ -52,8 +50,8 @@ def draw(work: Inspection) -> None:
     reading = read_all(model, ids, *work.stretch)
     if options["surprise"]:
         look = {"low": 0.0, "ends": ("0 bits", f"{MOST_SURPRISE:g} bits or more")}
-        rows, values = ["surprise"], reading.surprise()[:, None] / MOST_SURPRISE
         title = "surprise of each character"
+        rows, values = ["surprise"], reading.surprise()[:, None] / MOST_SURPRISE
     else:
         look = {"low": 0.0, "ends": ("0", "1")} if signal.low == 0 else {}
         rows, values = list(map(name, cells)), reading.columns(cells)

@@ -6,12 +6,10 @@ from typing import Any
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.inspect.cells import cell_option, cells_option, name, names, signal_option
-from charrnn.commands.inspect.draw import MOST_SURPRISE
+from charrnn.commands.inspect.cells import MOST_SURPRISE, cell_option, cells_option, name, names, signal_option
 from charrnn.commands.inspect.reading import Inspection, inspecting, pager_option, stretch_options
 
 _GUESSES = 5
-_LINES_OF_BEST = 12
 
 
 @inspecting(
@@ -48,6 +46,8 @@ def show(work: Inspection) -> None:
     --json writes an object for each cell: text, offset, signal, layer, unit, values, in the gallery also score; with
     --predictions and --surprise also these. Without cells it is one object.
     """
+    from charrnn.display.reports.gallery import gallery_lines
+    from charrnn.inspection.gallery import gallery
     from charrnn.inspection.reading import read, read_in_parts
 
     options = work.options
@@ -69,7 +69,10 @@ def show(work: Inspection) -> None:
     else:
         with work.bar("Reading") as progress:
             reading = read(model, ids, signal, offset, length, progress)
-        work.show(_gallery_records(work, reading), _gallery_lines(work, reading))
+        found = gallery(reading, options["cells"])
+        about = {"text": reading.text, "offset": offset, "signal": signal}
+        records = ({**about, **vars(each), "values": reading.cell(each.layer, each.unit)} for each in found)
+        work.show(records, gallery_lines(reading, found, offset, work.signal.meaning, **work.look))
 
 
 def _lines(work: Inspection, readings) -> Iterator:
@@ -95,52 +98,12 @@ def _lines(work: Inspection, readings) -> Iterator:
         if predictions:
             guesses, probabilities = reading.guesses(_GUESSES)
             characters = [[work.symbols[index] for index in row] for row in guesses]
-            yield from prediction_rows(reading.text, characters, probabilities, values=values, **look)
-            yield ""
+            yield from (*prediction_rows(reading.text, characters, probabilities, values=values, **look), "")
         elif len(cells) > 1:
             for block in stacked_rows(reading.text, list(map(name, cells)), reading.columns(cells), **look):
                 yield from (*block, "")
         else:
             yield from heat_text(reading.text, values, **look)
-
-
-def _gallery_lines(work: Inspection, reading) -> Iterator:
-    """The most structured cells over one stretch of text, then the best of them over some lines."""
-    from charrnn.display.reports.gallery import gallery_rows, stretch_width
-    from charrnn.display.terminal.colours import Depth
-    from charrnn.display.terminal.heatmap import heat_text, legend
-    from charrnn.inspection.gallery import gallery, line_bounds, liveliest_stretch, most_varied
-
-    text, offset, depth = reading.text, work.options["offset"], work.terminal.depth
-    finds = gallery(reading, work.options["cells"])
-    cells = [(find.layer, find.unit) for find in finds]
-    values = reading.columns(cells).astype(float)
-
-    # First a stretch that begins with a line and in which these cells vary most …
-    start, stop = liveliest_stretch(text, values, stretch_width(work.terminal.width))
-    yield from (f"The cells most worth a look, by {work.signal.meaning}", legend(work.scale, depth=depth), "")
-    rows, scores = list(map(name, cells)), [find.score for find in finds]
-    title = f"from character {offset + start:,}"
-    yield from gallery_rows(text[start:stop], title, rows, scores, values[start:stop].T, **work.look)
-
-    # … then some whole lines for the best of them.
-    begins = line_bounds(text)
-    last = len(begins) - 1
-    groups = [(begins[k], begins[min(k + _LINES_OF_BEST, last)]) for k in range(max(1, last - _LINES_OF_BEST + 1))]
-    start, stop = most_varied(values[:, :1], groups)
-    yield from ("", f"{names(cells[:1])} from character {offset + start:,}")
-    lines = heat_text(text[start:stop], values[start:stop, 0], **work.look)
-    yield from lines[: _LINES_OF_BEST * (2 if depth == Depth.NONE else 1)]
-    yield from ("", f"Look closer: --cell {rows[0]}, or --predictions, or --surprise")
-
-
-def _gallery_records(work: Inspection, reading) -> Iterator[dict[str, Any]]:
-    """The cells of the gallery as JSON objects."""
-    from charrnn.inspection.gallery import gallery
-
-    about = {"text": reading.text, "offset": work.options["offset"], "signal": reading.signal}
-    for find in gallery(reading, work.options["cells"]):
-        yield {**about, **vars(find), "values": reading.cell(find.layer, find.unit)}
 
 
 def _records(work: Inspection, readings) -> Iterator[dict[str, Any]]:

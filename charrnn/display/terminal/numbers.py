@@ -66,3 +66,8 @@ def percent(part: float) -> str:
 def memory(size: int) -> str:
     """A number of bytes: 12.3 MB."""
     return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"
+
+
+def characters(number: int) -> str:
+    """A number of characters: 1 character, 1,234 characters."""
+    return f"{number:,} character{'' if number == 1 else 's'}"

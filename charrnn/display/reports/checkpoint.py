@@ -1,0 +1,56 @@
+"""What is in a checkpoint, as lines: they lay out the object that ``info`` writes with ``--json``."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.text import Text
+
+from charrnn.config import TrainConfig
+from charrnn.display.terminal import numbers
+from charrnn.display.terminal.tables import key_values, table
+from charrnn.records import bits
+
+
+def checkpoint_lines(record: Mapping[str, Any], cell: str, width: int) -> Iterator[Text | str]:
+    """The sizes, the text and the training, then a table of the evaluations. ``cell`` is the title of the cell."""
+    yield from key_values(_about(record, cell).items(), width)
+    if record["history"]:
+        rows = [
+            (entry["step"], f"{entry['epoch']:.2f}", numbers.loss(entry["loss"]), f"{entry['val_loss']:.4f}",
+             f"{bits(entry['val_loss']):.4f}", numbers.duration(entry["elapsed_s"]))
+            for entry in record["history"]
+        ]  # fmt: skip
+        yield from ("", *table(("step", "epoch", "training", "validation", "bpc", "time"), rows, width))
+
+
+def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
+    model, corpus, progress, symbols = (record[each] for each in ("config", "corpus", "progress", "vocabulary"))
+    is_bytes = isinstance(symbols[0], int)
+    unit = "bytes" if is_bytes else "characters"
+    characters = bytes(symbols).decode("latin-1") if is_bytes else "".join(symbols)
+    embedding = f", embedding {model['embedding']}" if model["embedding"] else ""
+    about = {
+        "file": record["path"],
+        "model": f"{cell}, {model['layers']} x {model['hidden']}{embedding}",
+        "parameters": f"{record['parameters']:,}",
+        "vocabulary": f"{len(symbols)} {unit}: {' '.join(characters.split())}",
+    }
+    if corpus:
+        about["text"] = f"{', '.join(corpus['sources'])} ({corpus['characters']:,} {unit})"
+        about["text's SHA-256"] = corpus["sha256"]
+        if corpus.get("init_from"):
+            about["started from"] = corpus["init_from"]
+    if record["training"]:
+        training = TrainConfig.from_dict(record["training"])
+        about["training"] = (
+            f"{training.optimizer}, lr {training.learning_rate:g}, weight decay {training.decay:g}, "
+            f"clip {training.clip:g}, dropout {'by default' if training.dropout is None else training.dropout}, "
+            f"batch {training.batch_size} x {training.seq_len}, split {training.split}, seed {training.seed}"
+        )
+    if progress:
+        time = numbers.duration(progress["elapsed_s"])
+        about["trained for"] = f"{progress['step']:,} steps, {progress['characters']:,} {unit}, {time}"
+        best, step = progress["best_val_loss"], progress["best_step"]
+        if None not in (best, step):
+            about["best validation"] = f"{best:.4f} ({bits(best):.4f} bpc) at step {step:,}"
+    return about | {"resumable": "yes" if record["resumable"] else "no: weights only"}
