@@ -106,10 +106,7 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
     "-o", "--output", metavar="FILE",
     help="Where to write the text, or - for standard output.  [default: the place of the catalog's `python`]",
 )  # fmt: skip
-@option(
-    "--limit", type=Whole(1), default=2_000_000,
-    help="The most characters to write; only whole files are taken.",
-)  # fmt: skip
+@option("--limit", type=Whole(1), default=2_000_000, help="The most characters to write; only whole files are taken.")
 @option("--force", is_flag=True, help="Replace the output file if it exists.")
 @quiet_option
 def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:

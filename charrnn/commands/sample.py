@@ -92,7 +92,12 @@ def sample(work: Work) -> None:
     elif options["compare"]:
         _side_by_side(work, drawn, how["prime"])
     else:
-        _one_by_one(work, drawn)
+        work.write(drawn[0][1])
+        for _, text in drawn[1:]:
+            work.write("\n---\n")
+            work.write(text)
+        if work.terminal.stdout_is_terminal:
+            work.write("\n")
 
 
 def _prime(work: Work) -> str | bytes:
@@ -165,15 +170,6 @@ def _records(drawn: list[tuple], seed: int, prime: str | bytes) -> Iterator[dict
     for number, (choice, text) in enumerate(drawn):
         about = {"number": number, "seed": seed, "temperature": choice.temperature}
         yield {**about, "prime": readable(prime), "text": readable(text)}
-
-
-def _one_by_one(work: Work, drawn: list[tuple]) -> None:
-    for number, (_, text) in enumerate(drawn):
-        if number:
-            work.write("\n---\n")
-        work.write(text)
-    if work.terminal.stdout_is_terminal:
-        work.write("\n")
 
 
 def _side_by_side(work: Work, drawn: list[tuple], prime: str | bytes) -> None:

@@ -80,11 +80,9 @@ def ablate(work: Inspection) -> None:
     hypothesis = options["hypothesis"] and options["hypothesis"].hypothesis(len(ids))
     mask = None if hypothesis is None else _mask(work, hypothesis)
     seed = options["seed"] or 0  # a proof can be repeated
+    how = {"controls": options["others"], "seed": seed}
     with work.bar("Holding cells") as progress:
-        found = measure(
-            model.network, ids, options["cell"], options["at"], mask,
-            controls=options["others"], seed=seed, progress=progress,
-        )  # fmt: skip
+        found = measure(model.network, ids, options["cell"], options["at"], mask, **how, progress=progress)
     about, width = _record(work, found, hypothesis), work.terminal.width
     work.show([about], ablation_lines(about, _SYMBOLS, width))
     if options["samples"]:
@@ -124,16 +122,14 @@ def _samples(work: Inspection, found, hypothesis, seed: int, progress):
     else:
         settings["held"] = found.values
     counted = [each.id for each in found.symbols if each.inside == found.masked][:_COUNTED]
-    prime = prime_ids(work)
+    prime, how = prime_ids(work), {"texts": options["samples"], "length": _TEXT, "choice": choice(options)}
+    how |= {"seed": seed, "hypothesis": hypothesis if can_ask else None}
     for number, (title, held) in enumerate(settings.items()):
 
         def report(done: int, all_of_it: int, before: int = number) -> None:
             progress(before * all_of_it + done, len(settings) * all_of_it)
 
-        written = write_clamped(
-            work.model, held, prime, texts=options["samples"], length=_TEXT, choice=choice(options),
-            seed=seed, hypothesis=hypothesis if can_ask else None, progress=report,
-        )  # fmt: skip
+        written = write_clamped(work.model, held, prime, **how, progress=report)
         yield {
             "record": "samples",
             "cells": title,

@@ -2,7 +2,6 @@
 
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
-from charrnn.commands.inspect.choosing import chosen
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.reading import Inspection, inspecting, output_option, stretch_options
 
@@ -35,7 +34,7 @@ def arrays(work: Inspection) -> None:
     from charrnn.inspection.reading import read_all
 
     model, ids = work.open()
-    cells = None if work.options["all_cells"] else chosen(work, work.options["cells"])
+    cells = None if work.options["all_cells"] else work.chosen(work.options["cells"])
     with work.bar("Reading") as progress:
         reading = read_all(model, ids, *work.stretch, progress)
     work.write_file(as_npz(reading, model.vocabulary, cells, work.options["offset"]))

@@ -4,7 +4,6 @@ import click
 
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import MOST_SURPRISE, cell_option, name, names, signal_option
-from charrnn.commands.inspect.choosing import chosen
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.reading import Inspection, inspecting, output_option, stretch_options
 
@@ -46,7 +45,7 @@ def draw(work: Inspection) -> None:
         raise click.UsageError("--cell and --surprise both colour the text: give one.")
     model, ids = work.open()
     signal = work.signal
-    cells = [] if options["surprise"] else chosen(work, 1)
+    cells = [] if options["surprise"] else work.chosen(1)
     reading = read_all(model, ids, *work.stretch)
     if options["surprise"]:
         look = {"low": 0.0, "ends": ("0 bits", f"{MOST_SURPRISE:g} bits or more")}

@@ -53,12 +53,10 @@ def find(work: Inspection) -> None:
     (model, ids), options = work.open(), work.options
     wish = options["hypothesis"] or _EVERY
     hypotheses = HYPOTHESES if wish == _EVERY else (wish.hypothesis(len(ids)),)
-    how = {"with_probe": options["probe"], "seed": options["seed"] or 0}
+    how = {name: options[name] for name in ("signal", "permutations")}
+    how |= {"with_probe": options["probe"], "seed": options["seed"] or 0}
     with work.bar("Reading") as progress:
-        found = search(
-            model, ids, hypotheses, signal=options["signal"], permutations=options["permutations"],
-            **how, progress=progress,
-        )  # fmt: skip
+        found = search(model, ids, hypotheses, **how, progress=progress)
     if found.absent and len(hypotheses) > 1:
         work.terminal.note(f"nowhere or everywhere in this text: {', '.join(found.absent)}")
     records = [_record(found, each, options["cells"]) for each in found.found]

@@ -43,6 +43,7 @@ def follow(work: Inspection) -> None:
     --json writes an object for each character: character, surprise, values (by cell).
     """
     from charrnn.display.terminal.colours import Depth
+    from charrnn.inspection.gallery import gallery
     from charrnn.inspection.generation import follow as write
     from charrnn.inspection.reading import Reader
 
@@ -53,7 +54,8 @@ def follow(work: Inspection) -> None:
     cells = options["cell"]
     if not cells:
         (sample,) = write(model, prime, _SAMPLE, signal, **how, chunk=_SAMPLE)
-        cells = [_liveliest(sample)]
+        (find,) = gallery(sample, 1)
+        cells = [(find.layer, find.unit)]
     terminal.note(f"{names(cells)}, signal {signal}, seed {how['seed']}")
     watched = terminal.stdout_is_terminal and not options["as_json"]
     pace = options["pace"] if watched else 0
@@ -77,14 +79,6 @@ def _paced(readings, pace: float):
         if pace:
             due = max(due + len(reading.ids) / pace, time.monotonic() - 1)
             time.sleep(max(due - time.monotonic(), 0))
-
-
-def _liveliest(reading) -> Cell:
-    """The cell with the most structure."""
-    from charrnn.inspection.gallery import gallery
-
-    (find,) = gallery(reading, 1)
-    return find.layer, find.unit
 
 
 def _coloured(work: Inspection, readings, cells: list[Cell]) -> None:

@@ -9,7 +9,6 @@ import click
 
 from charrnn.commands.help import section
 from charrnn.commands.inspect.cells import cell_option, cells_option, name, signal_option
-from charrnn.commands.inspect.choosing import tracking
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.reading import Inspection, pager_option, stretch_options, text_options
 from charrnn.commands.options import general_options
@@ -74,7 +73,7 @@ def _growth(work: Inspection, run: Path, signal: str):
     ids, options = work.read_text(), work.options
     cells, count, offset = options["cell"], options["cells"], options["offset"]
     if options["hypothesis"]:
-        cells = list(dict.fromkeys([*cells, *tracking(work, ids, count)]))
+        cells = list(dict.fromkeys([*cells, *work.tracking(ids, count)]))
     ids = ids[offset:][: options["length"]]
     with work.bar("Reading with every snapshot") as progress:
         return cells_at_snapshots(run, ids, cells, count, signal, options["threads"], progress)

@@ -5,7 +5,6 @@ from typing import Any
 
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
-from charrnn.commands.inspect.choosing import with_scores
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.reading import Inspection, inspecting, output_option, stretch_options
 
@@ -38,7 +37,7 @@ def page(work: Inspection) -> None:
     from charrnn.inspection.reading import read_cells
 
     model, ids = work.open()
-    cells, config = with_scores(work, work.options["cells"]), model.network.config
+    cells, config = work.chosen_with_scores(work.options["cells"]), model.network.config
     with work.bar("Reading") as progress:
         tracks = read_cells(model, ids, list(cells), *work.stretch, 5, progress)
     network = f"{model.network.cell.title} {config.layers} × {config.hidden}"

@@ -1,4 +1,4 @@
-"""The model of an inspection and the text that it reads: TEXT or --text, and its part from --offset on."""
+"""The model of an inspection, the text that it reads (TEXT or --text, from --offset on), and the cells to look at."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -7,9 +7,12 @@ from typing import Any
 import click
 
 from charrnn.commands.help import option, section
+from charrnn.commands.inspect.cells import Cell
 from charrnn.commands.options import checkpoint_argument, encoding_option, general_options, unknown_option
 from charrnn.commands.types import OutputFile, Whole
 from charrnn.commands.work import Work, command
+
+_SAMPLE = 8_000_000  # values that the gallery is chosen by
 
 text_options = section(
     "The text",
@@ -121,6 +124,40 @@ class Inspection(Work):
 
         require_cells(self.model.network, self.options["cell"])
 
+    def tracking(self, ids, count: int) -> dict[Cell, str]:
+        """The ``count`` cells that track the hypothesis best over ids (N,), with their scores in words."""
+        from charrnn.inspection.search import find
+
+        hypotheses = (self.options["hypothesis"].hypothesis(len(ids)),)
+        # Cells are ordered by their scores. No p-value is needed, and so no permutation.
+        how = {"signal": self.options["signal"], "permutations": 0, "with_probe": False, "seed": 0}
+        with self.bar("Reading") as progress:
+            (finding,) = find(self.model, ids, hypotheses, **how, progress=progress).found
+        return {cell: _in_words(float(finding.scores[cell]), finding.is_mask) for cell in finding.ranked(count)}
+
+    def chosen_with_scores(self, count: int) -> dict[Cell, str]:
+        """The cells of --cell, then ``count`` that track the hypothesis or else of the gallery, with their scores."""
+        self.require_cells()
+        found = self.tracking(self.ids, count) if self.options["hypothesis"] else self._gallery(count)
+        return {cell: found.get(cell, "") for cell in [*self.options["cell"], *found]}
+
+    def chosen(self, count: int) -> list[Cell]:
+        """The same without scores. The gallery is asked only where neither --cell nor a hypothesis names cells."""
+        if self.options["cell"] and not self.options["hypothesis"]:
+            self.require_cells()
+            return self.options["cell"]
+        return list(self.chosen_with_scores(count))
+
+    def _gallery(self, count: int) -> dict[Cell, str]:
+        """The ``count`` cells with the most structure, with their scores in words."""
+        from charrnn.inspection.gallery import gallery
+        from charrnn.inspection.reading import read_all
+
+        config, (signal, offset, length) = self.model.network.config, self.stretch
+        sample = min(length, max(_SAMPLE // (config.layers * config.hidden), 1000))
+        reading = read_all(self.model, self.ids, signal, offset, sample)
+        return {(find.layer, find.unit): f"{find.score:.3f}" for find in gallery(reading, count)}
+
     def write_file(self, data: bytes) -> None:
         """Write the file of ``-o`` whole or not at all, and say so."""
         from charrnn.errors import ConfigError
@@ -139,6 +176,12 @@ class Inspection(Work):
         self.terminal.note(f"wrote {path}{size}")
         if self.terminal.wants_json:
             self.terminal.json({"record": "file", "path": str(path), "bytes": path.stat().st_size})
+
+
+def _in_words(score: float, is_mask: bool) -> str:
+    if not is_mask:
+        return f"ρ {score:+.3f}"
+    return f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}"
 
 
 def inspecting(*declare: Callable) -> Callable:
