@@ -1,6 +1,6 @@
 """How much the loss of a text changes when it is read in 32 batch rows instead of one, by the length of their warm-up.
 
-    python benchmarks/batch_rows.py CHECKPOINT TEXT
+python benchmarks/batch_rows.py CHECKPOINT TEXT
 """
 
 import sys

@@ -1,7 +1,8 @@
 """The command line: one file a command; train and inspect are folders.
 
 It may import every other room, and is the only room that imports click; a command is imported when it is called for,
-and imports Numba, NumPy and rich only when it runs, so that ``--help`` answers at once.  Begin with ``sample.py``.
+and imports Numba, NumPy and rich only when it runs, so that ``--help`` answers at once.  Most commands are functions of
+a ``Work`` (work.py), which has their options, streams and model.  Begin with ``sample.py``.
 """
 
 import io

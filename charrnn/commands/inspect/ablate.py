@@ -10,7 +10,7 @@ import click
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, name
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.reading import Inspection, inspecting
+from charrnn.commands.inspect.inspection import Inspection, inspecting
 from charrnn.commands.sampling import choice, prime_ids, sampling_options
 from charrnn.commands.types import Whole
 from charrnn.commands.work import picked

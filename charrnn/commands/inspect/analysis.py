@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from charrnn.commands.help import section
-from charrnn.commands.inspect.reading import output_option
+from charrnn.commands.inspect.inspection import output_option
 from charrnn.commands.options import part_option
 from charrnn.commands.scoring import Scoring, scoring
 from charrnn.errors import ConfigError

@@ -5,7 +5,7 @@ import click
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import MOST_SURPRISE, cell_option, name, names, signal_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.reading import Inspection, inspecting, output_option, stretch_options
+from charrnn.commands.inspect.inspection import Inspection, inspecting, output_option, stretch_options
 
 
 @inspecting(

@@ -6,7 +6,7 @@ from typing import Any
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cells_option, name, signal_option
 from charrnn.commands.inspect.hypothesis import ALL, Wish, hypothesis_options
-from charrnn.commands.inspect.reading import Inspection, inspecting
+from charrnn.commands.inspect.inspection import Inspection, inspecting
 from charrnn.commands.options import seed_option
 from charrnn.commands.types import Whole
 from charrnn.commands.work import picked

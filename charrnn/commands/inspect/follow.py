@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import Cell, cell_option, name, names, signal_option
-from charrnn.commands.inspect.reading import Inspection
+from charrnn.commands.inspect.inspection import Inspection
 from charrnn.commands.options import checkpoint_argument, general_options, unknown_option
 from charrnn.commands.sampling import choice, prime_ids, sampling_options, seed_of
 from charrnn.commands.types import Number, Whole

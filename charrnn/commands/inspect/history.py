@@ -10,7 +10,7 @@ import click
 from charrnn.commands.help import section
 from charrnn.commands.inspect.cells import cell_option, cells_option, name, signal_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.reading import Inspection, pager_option, stretch_options, text_options
+from charrnn.commands.inspect.inspection import Inspection, pager_option, stretch_options, text_options
 from charrnn.commands.options import general_options
 from charrnn.commands.types import CheckpointPath
 from charrnn.commands.work import command

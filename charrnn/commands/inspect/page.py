@@ -6,7 +6,7 @@ from typing import Any
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.reading import Inspection, inspecting, output_option, stretch_options
+from charrnn.commands.inspect.inspection import Inspection, inspecting, output_option, stretch_options
 
 
 @inspecting(

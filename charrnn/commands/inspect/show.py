@@ -7,7 +7,7 @@ import click
 
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import MOST_SURPRISE, cell_option, cells_option, name, names, signal_option
-from charrnn.commands.inspect.reading import Inspection, inspecting, pager_option, stretch_options
+from charrnn.commands.inspect.inspection import Inspection, inspecting, pager_option, stretch_options
 
 _GUESSES = 5
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import name, signal_option
-from charrnn.commands.inspect.reading import Inspection, inspecting
+from charrnn.commands.inspect.inspection import Inspection, inspecting
 from charrnn.commands.types import Number, Whole
 from charrnn.commands.work import picked
 
