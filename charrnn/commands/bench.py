@@ -53,7 +53,7 @@ def bench(work: Work) -> None:
 
     options, threads, seq_len = work.options, work.options["threads"], work.options["seq_len"]
     work.announce_compilation()
-    model = ModelConfig(*(options[name] for name in ("vocabulary", "hidden", "layers", "embedding")))
+    model = ModelConfig(**{name: options[name] for name in ("vocabulary", "hidden", "layers", "embedding")})
     if options["checkpoint"]:
         model = load_checkpoint(options["checkpoint"], warn=work.terminal.warn).model
     most = threads or available_threads()

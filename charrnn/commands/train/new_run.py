@@ -56,7 +56,7 @@ def _network(source, corpus, options: dict[str, Any], config: TrainConfig, chara
     from charrnn.network.network import Network
     from charrnn.training import memory
 
-    model = source.model if source else ModelConfig(len(corpus.vocabulary), *(options[name] for name in MODEL))
+    model = source.model if source else ModelConfig(len(corpus.vocabulary), **{name: options[name] for name in MODEL})
     memory.check(model, config, characters)
     network = Network(model, config.seed, options["threads"], config.init, config.forget_bias)
     if source is not None:
