@@ -5,12 +5,24 @@ Losses are mean negative log-likelihoods in nats per character; ``bpc`` is the s
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the work done and the work there is."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """The callback of a caller who wants no reports."""
+
+
+def in_steps(length: int, size: int, progress: ProgressCallback = no_progress) -> Iterator[tuple[int, int]]:
+    """Cut ``length`` into pieces (start, stop) of ``size`` or fewer; report the progress after each piece."""
+    for start in range(0, length, size):
+        stop = min(start + size, length)
+        yield start, stop
+        progress(stop, length)
 
 
 def bits(nats: float) -> float:
@@ -186,7 +198,3 @@ class Finished(Record):
     best_val_loss: float | None
     elapsed_s: float
     verdict: str | None = None
-
-
-ProgressCallback = Callable[[int, int], None]
-"""Called with the work done and the work there is."""

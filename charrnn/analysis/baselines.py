@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.analysis.ngrams import ORDERS, probabilities
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.vocabulary import Vocabulary
 
 _BLOCK = 1 << 20  # symbols decoded at a time
@@ -32,7 +32,7 @@ def ngram_losses(
     scored: np.ndarray,
     before: np.ndarray,
     vocabulary: int,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> list[float]:
     """The mean loss in nats of n-grams of order 0 to ``ORDERS`` on ids ``scored`` (M,), which follow ``before`` (B,).
 
@@ -44,7 +44,7 @@ def ngram_losses(
 
 
 def compressions(
-    training: np.ndarray, scored: np.ndarray, vocabulary: Vocabulary, progress: ProgressCallback | None = None
+    training: np.ndarray, scored: np.ndarray, vocabulary: Vocabulary, progress: ProgressCallback = no_progress
 ) -> list[Compression]:
     """Compress ids ``scored``, as UTF-8 or bytes, with gzip, bzip2 and xz at their best settings.
 
@@ -57,8 +57,7 @@ def compressions(
         for parts in ((scored,), (training, scored), (training,)):
             sizes.append(_compressed_size(name, parts, vocabulary))
             done += 1
-            if progress is not None:
-                progress(done, steps)
+            progress(done, steps)
         alone, joined, first = (8 * size / len(scored) for size in sizes)
         found.append(Compression(name, alone, joined - first))
     return found

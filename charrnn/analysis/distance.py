@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.analysis.ngrams import ORDERS, probabilities
-from charrnn.analysis.surprise import StageCallback, characters, scored_losses, stage
+from charrnn.analysis.surprise import StageCallback, characters, no_stages, scored_losses, stage
 from charrnn.model import Model
 
 BRACKETS = ("()", "[]", "{}", "“”", "«»")  # not <> and ‘’, which are more often less-than signs and apostrophes
@@ -59,7 +59,7 @@ def distances(
     training: np.ndarray,
     before: np.ndarray | None = None,
     order: int | None = None,
-    progress: StageCallback | None = None,
+    progress: StageCallback = no_stages,
 ) -> Distances:
     """Measure the losses at the closing signs of ids (M,), by distance, beside the losses of an n-gram.
 

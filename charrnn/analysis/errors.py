@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.analysis.ngrams import probabilities
-from charrnn.analysis.surprise import Kind, StageCallback, characters, kinds, scored_losses, stage, words
+from charrnn.analysis.surprise import Kind, StageCallback, characters, kinds, no_stages, scored_losses, stage, words
 from charrnn.model import Model
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.vocabulary import Vocabulary
 
 ORDERS = 9
@@ -58,7 +58,7 @@ def analyse_errors(
     ids: np.ndarray,
     training: np.ndarray,
     before: np.ndarray | None = None,
-    progress: StageCallback | None = None,
+    progress: StageCallback = no_stages,
 ) -> ErrorAnalysis:
     """Divide the errors of ``model`` on ids (M,) among the oracles.
 
@@ -124,7 +124,7 @@ def _word_oracles(vocabulary, ids, training, before, left, progress):
         found = text.rfind(text[start:stop], max(start - MEMORIES[-1], 0), start)
         if found >= 0:
             distance[start + 1 : stop] = start - found
-        if report is not None and number % 1000 == 0:
+        if number % 1000 == 0:
             report(number, len(spans))
     for memory in MEMORIES:
         yield "memory", f"{memory:,} characters", distance[first:] <= memory
@@ -139,7 +139,7 @@ def _word_oracles(vocabulary, ids, training, before, left, progress):
 
 
 def count_words(
-    vocabulary: Vocabulary, ids: np.ndarray, wanted: set[str], progress: ProgressCallback | None = None
+    vocabulary: Vocabulary, ids: np.ndarray, wanted: set[str], progress: ProgressCallback = no_progress
 ) -> Counter[str]:
     """How often each of the ``wanted`` words stands in ids (N,) as a whole word."""
     kind, counts, start = kinds(vocabulary), Counter(), 0
@@ -152,6 +152,5 @@ def count_words(
         found = (text[slice(*span)] for span in zip(*words(kind[block] == Kind.WORD), strict=True))
         counts.update(word for word in found if word in wanted)
         start = stop
-        if progress is not None:
-            progress(stop, len(ids))
+        progress(stop, len(ids))
     return counts

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.system import memory
 
 ORDERS = 12
@@ -46,7 +46,7 @@ def probabilities(
     before: np.ndarray,
     vocabulary: int,
     orders: int = ORDERS,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Iterator[np.ndarray]:
     """Yield for order 0, 1, … the probability (M,) float64 that the model of this order gives each scored symbol.
 
@@ -91,8 +91,7 @@ def probabilities(
         yield _interpolate(grams, first, lower, np.empty_like(lower))
         at, size = above, len(grams.counts)
         scored_at = np.concatenate([np.array([-1], kind), grams.scored])
-        if progress is not None:
-            progress(order, orders)
+        progress(order, orders)
 
 
 def discounts(counts: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
 from charrnn.kernels.suffix_automaton import build, read, settle
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.system import memory
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
@@ -40,7 +40,7 @@ def novelty(
     text: np.ndarray,
     training: np.ndarray,
     lengths: tuple[int, ...] = LENGTHS,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Novelty:
     """Compare ids ``text`` (M,), M >= 1, with ids ``training`` (N,), exactly.
 
@@ -62,7 +62,7 @@ def novelty(
 
 
 def matches(
-    text: np.ndarray, training: np.ndarray, progress: ProgressCallback | None = None
+    text: np.ndarray, training: np.ndarray, progress: ProgressCallback = no_progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each place k of ``text`` (M,), find the longest end of text[: k + 1] that stands in ``training`` (N,).
 
@@ -89,12 +89,10 @@ def matches(
     used = build(text.astype(np.int32), following, link, length, at)
     longest, end = np.zeros(states, np.int32), np.zeros(states, np.int64)
     reader = np.zeros(2, np.int64)
-    for offset in range(0, len(training), _BLOCK):
-        block = np.asarray(training[offset : offset + _BLOCK])
+    for offset, stop in in_steps(len(training), _BLOCK, progress):
+        block = np.asarray(training[offset:stop])
         found = np.minimum(np.searchsorted(symbols, block), len(symbols) - 1)
         block = np.where(symbols[found] == block, found, -1).astype(np.int32)
         read(block, offset, following, link, length, reader, longest, end)
-        if progress is not None:
-            progress(min(offset + _BLOCK, len(training)), len(training))
     settle(np.argsort(length[:used], kind="stable"), link, length, longest, end)
     return longest[at], end[at]

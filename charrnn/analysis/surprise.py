@@ -3,6 +3,7 @@
 import enum
 import unicodedata
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -19,8 +20,12 @@ StageCallback = Callable[[str, int, int], None]
 """Called with the name of a stage of the work, the work done in it and the work there is."""
 
 
+def no_stages(name: str, done: int, total: int) -> None:
+    """The callback of a caller who wants no reports."""
+
+
 def scored_losses(
-    model: Model, ids: np.ndarray, training: np.ndarray, before: np.ndarray | None, progress: StageCallback | None
+    model: Model, ids: np.ndarray, training: np.ndarray, before: np.ndarray | None, progress: StageCallback
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The losses (M,) float32 in nats, the ids (M,) they belong to, and the ids (B,) before these, B >= 1.
 
@@ -36,9 +41,9 @@ def scored_losses(
     return losses(model.network, ids, int(before[-1]), progress=stage("Reading", progress)), ids, before
 
 
-def stage(name: str, progress: StageCallback | None) -> ProgressCallback | None:
+def stage(name: str, progress: StageCallback) -> ProgressCallback:
     """A callback that reports to ``progress`` under the name of one stage."""
-    return None if progress is None else lambda done, total: progress(name, done, total)
+    return partial(progress, name)
 
 
 def characters(vocabulary: Vocabulary, ids: np.ndarray) -> str:

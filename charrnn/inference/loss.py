@@ -8,7 +8,7 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.network.network import Network
-from charrnn.records import ProgressCallback, bits
+from charrnn.records import ProgressCallback, bits, no_progress
 from charrnn.text.windows import Places, ReadingWindows
 
 
@@ -50,7 +50,7 @@ def evaluate(
     before: int | None = None,
     batch: int = 32,
     steps: int = 64,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Evaluation:
     """The mean loss of ids (N,), read from a state of zeros in windows of at most ``steps`` steps and ``batch`` rows.
 
@@ -73,7 +73,7 @@ def losses(
     before: int | None = None,
     batch: int = 32,
     steps: int = 64,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> np.ndarray:
     """The loss of each scored character in nats: (N,) float32, or (N - 1,) without ``before``.
 
@@ -91,11 +91,8 @@ def losses(
 
 def _windows(network, text, batch, steps, progress) -> Iterator[tuple[Places, np.ndarray]]:
     """For each window its places k in the text, and the losses (T, B) of text[k + 1]; 0 where a loss does not count."""
-    windows = ReadingWindows(len(text) - 1, batch, steps)
-    state, done = network.initial_state(windows.batch), 0
+    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
+    state = network.initial_state(windows.batch)
     for places in windows:
         y = np.where(places.counted, text[places.at + 1].astype(np.int32), np.int32(-1))
         yield places, network.losses(text[places.at].astype(np.int32), y, state)
-        done += len(places.at)
-        if progress is not None:
-            progress(done, windows.length)

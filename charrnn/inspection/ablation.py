@@ -16,7 +16,7 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell, clamp, require_cells
 from charrnn.network.network import Network
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.windows import ReadingWindows
 
 MOST, MOST_COMPARED = 1 << 20, 100_000  # characters read for the cells themselves, and for each comparison
@@ -117,7 +117,7 @@ def ablate(
     seed: int = 0,
     most: int = MOST,
     most_compared: int = MOST_COMPARED,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Ablation:
     """Clamp ``cells`` while the network reads ids (N + 1,), and measure what that costs.
 
@@ -244,7 +244,7 @@ class LossSums:
 class _Passes:
     """Reads one text with one network after another; ``work`` is the number of characters in all passes together."""
 
-    def __init__(self, ids: np.ndarray, mask: np.ndarray | None, block: int, progress: ProgressCallback | None):
+    def __init__(self, ids: np.ndarray, mask: np.ndarray | None, block: int, progress: ProgressCallback):
         self._ids, self._mask, self.block, self._progress = ids, mask, block, progress
         self.work, self._done = 0, 0
 
@@ -252,8 +252,7 @@ class _Passes:
         """As :func:`sum_losses`, on at most ``most`` characters."""
 
         def report(done: int, _: int) -> None:
-            if self._progress is not None:
-                self._progress(self._done + done, self.work)
+            self._progress(self._done + done, self.work)
 
         found = sum_losses(network, self._ids, self._mask, self.block, cells, most, report)
         self._done += int(found[0].count.sum())
@@ -267,7 +266,7 @@ def sum_losses(
     block: int = BLOCK,
     cells: Sequence[Cell] = (),
     most: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[LossSums, np.ndarray]:
     """Score ids (N + 1,) in several batch rows at once and keep sums only.
 
@@ -294,8 +293,7 @@ def sum_losses(
             for number, (layer, unit) in enumerate(cells):
                 means[number] += np.bincount(inside, signal[:, layer, unit], 2)
         done += len(losses)
-        if progress is not None:
-            progress(done, scored if most is None else min(scored, most))
+        progress(done, scored if most is None else min(scored, most))
     with np.errstate(invalid="ignore"):
         return sums, means / sums.count.sum(axis=0)
 

@@ -15,7 +15,7 @@ from charrnn.inspection.hypotheses import Hypothesis, label_passages
 from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.reading import Reader, Reading
 from charrnn.model import Model
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, in_steps, no_progress
 
 _CHUNK = 50  # characters between reports
 
@@ -50,7 +50,7 @@ def write_clamped(
     choice: Choice | None = None,
     seed: int = 0,
     hypothesis: Hypothesis | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> ClampedSamples:
     """Write ``texts`` of ``length`` characters that continue ids ``prime`` (P,), P >= 1, with c of some cells clamped.
 
@@ -62,11 +62,8 @@ def write_clamped(
     """
     network = clamp(model.network, clamped) if clamped else model.network
     sampler, ids = Sampler(network, prime, texts, choice, seed), np.empty((texts, length), np.int32)
-    for start in range(0, length, _CHUNK):
-        stop = min(start + _CHUNK, length)
+    for start, stop in in_steps(length, _CHUNK, progress):
         ids[:, start:stop] = sampler.draw(stop - start).T
-        if progress is not None:
-            progress(stop, length)
     if hypothesis is None:
         return ClampedSamples(dict(clamped), ids, np.nan, np.nan, np.nan)
     whole = np.concatenate([np.tile(prime, (texts, 1)), ids], axis=1)
@@ -99,5 +96,5 @@ def follow(
         ConfigError: there is no such signal.
     """
     sampler, reader = Sampler(model.network, prime, 1, choice, seed), Reader(model, signal, prime)
-    for start in range(0, length, chunk):
-        yield reader.read(sampler.draw(min(chunk, length - start))[:, 0])
+    for start, stop in in_steps(length, chunk):
+        yield reader.read(sampler.draw(stop - start)[:, 0])

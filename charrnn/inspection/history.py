@@ -14,7 +14,7 @@ from charrnn.inspection.clamping import Cell
 from charrnn.inspection.gallery import gallery, scores
 from charrnn.inspection.reading import Reading, read
 from charrnn.model import Model
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.system import strict_json
 
 _SMOOTHING_STEPS = 50
@@ -127,7 +127,7 @@ def cells_at_snapshots(
     count: int = 3,
     signal: str | None = None,
     threads: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[Reading | None, list[CellsAtSnapshot]]:
     """Read ids (N,) with the model of each snapshot of ``run``.
 
@@ -159,6 +159,5 @@ def cells_at_snapshots(
         values = np.stack([reading.cell(*cell) for cell in cells])
         ranked = scores(reading)
         found.append(CellsAtSnapshot(step, tuple(cells), values, np.array([ranked[cell] for cell in cells])))
-        if progress is not None:
-            progress(done, len(steps))
+        progress(done, len(steps))
     return last, found[::-1]

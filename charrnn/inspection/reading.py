@@ -14,7 +14,7 @@ from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell, require_cells
 from charrnn.model import Model
 from charrnn.network.cells import Signal
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import ReadingWindows
 
@@ -110,16 +110,14 @@ class Reader:
         for start in range(0, len(context), STEPS):
             self._trace(context[start : start + STEPS])
 
-    def read(self, ids: np.ndarray, progress: ProgressCallback | None = None) -> Reading:
+    def read(self, ids: np.ndarray, progress: ProgressCallback = no_progress) -> Reading:
         """Read ids (N,), N >= 1."""
         ids, before = np.asarray(ids, np.int32), self._before
         values, log_probabilities = [], []
-        for start in range(0, len(ids), STEPS):
-            trace = self._trace(ids[start : start + STEPS])
+        for start, stop in in_steps(len(ids), STEPS, progress):
+            trace = self._trace(ids[start:stop])
             values.append(shown_values(self._signal, trace[self._signal.name]))
             log_probabilities.append(trace["log_probabilities"])
-            if progress is not None:
-                progress(min(start + STEPS, len(ids)), len(ids))
         text = _text(self._model.vocabulary, ids)
         return Reading(text, ids, self._signal.name, np.concatenate(values), np.concatenate(log_probabilities), before)
 
@@ -135,7 +133,7 @@ def read(
     signal: str | None = None,
     offset: int = 0,
     length: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Reading:
     """Read ``length`` characters of ids (N,) from ``offset`` on, after up to ``CONTEXT`` characters before them.
 
@@ -194,7 +192,7 @@ def read_all(
     signal: str | None = None,
     offset: int = 0,
     length: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Reading:
     """As :func:`read`, but in several batch rows at once: several times as fast, for long parts of a text.
 
@@ -247,7 +245,7 @@ def read_cells(
     offset: int = 0,
     length: int | None = None,
     guesses: int = 5,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> CellReading:
     """As :func:`read_all`, but keep only ``cells`` (layer, unit): for a text of any length.
 
@@ -276,19 +274,16 @@ def read_cells(
 
 
 def _windows(
-    model: Model, part: np.ndarray, signal: Signal, progress: ProgressCallback | None
+    model: Model, part: np.ndarray, signal: Signal, progress: ProgressCallback
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Read ``part`` in several batch rows at once; yield each place once.
 
     A window gives places (n,) of ``part``, the signal (n, L, H) and the log-probabilities (n, V) float64 there.
     """
-    windows, network, done = ReadingWindows(len(part)), model.network, 0
+    windows, network = ReadingWindows(len(part), progress=progress), model.network
     state = network.initial_state(windows.batch)
     for at, own in windows:
         logits = network.forward(np.ascontiguousarray(part[at]), state)[own].astype(np.float64)
         logits -= logits.max(axis=1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
         yield at[own], shown_values(signal, network.signal(signal.name)[own]), logits
-        done += len(at)
-        if progress is not None:
-            progress(done, windows.length)

@@ -14,7 +14,7 @@ from charrnn.inspection.probe import Probe, probe
 from charrnn.inspection.ranks import Ranks, auc, spearman
 from charrnn.inspection.sweep import Sweep, sweep
 from charrnn.model import Model
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, no_progress
 
 SHORTEST = 1000  # characters: a shorter text has too few blocks for a test
 _REFERENCE = 1 << 20  # numbers among which ranks are taken
@@ -77,7 +77,7 @@ def find(
     permutations: int = 199,
     with_probe: bool = True,
     seed: int = 0,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Findings:
     """Rank all cells by how well they track each of ``hypotheses`` while the model reads ids (N,).
 

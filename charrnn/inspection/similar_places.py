@@ -17,7 +17,7 @@ from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell
 from charrnn.inspection.reading import shown_values
 from charrnn.network.network import Network
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.windows import WARM_UP, ReadingWindows
 
 SLACK = 1
@@ -80,7 +80,7 @@ def on_set(
 
 
 def similar(
-    network: Network, ids: np.ndarray, wanted: OnSet, count: int = 10, progress: ProgressCallback | None = None
+    network: Network, ids: np.ndarray, wanted: OnSet, count: int = 10, progress: ProgressCallback = no_progress
 ) -> list[SimilarPlace]:
     """The ``count`` places of ids (N,) that are most like the span of ``wanted``, the most similar first.
 
@@ -107,9 +107,9 @@ def similar(
     return [place for place in found if place.shared][:count]
 
 
-def _count_on(network: Network, ids: np.ndarray, wanted: OnSet, progress: ProgressCallback | None) -> np.ndarray:
+def _count_on(network: Network, ids: np.ndarray, wanted: OnSet, progress: ProgressCallback) -> np.ndarray:
     """How many cells of the on-set are on after each character (N,) uint16."""
-    windows, done = ReadingWindows(len(ids)), 0
+    windows = ReadingWindows(len(ids), progress=progress)
     state, count = network.initial_state(windows.batch), np.zeros(len(ids), np.uint16)
     columns = [layer * network.config.hidden + unit for layer, unit in wanted.cells]
     direction = np.where(wanted.above, np.float32(1), np.float32(-1))
@@ -117,9 +117,6 @@ def _count_on(network: Network, ids: np.ndarray, wanted: OnSet, progress: Progre
         network.read(np.asarray(ids[at], np.int32), state)
         values = _values(network, wanted.signal)[:, :, columns] * direction
         count[at[own]] = np.count_nonzero(values >= wanted.threshold, axis=2)[own]
-        done += len(at)
-        if progress is not None:
-            progress(done, windows.length)
     return count
 
 

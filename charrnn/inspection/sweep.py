@@ -16,7 +16,7 @@ from charrnn.kernels import compiler
 from charrnn.kernels.histograms import BINS, GRID, CellRange, Grid, count_columns, count_words
 from charrnn.kernels.simd import WIDTH
 from charrnn.network.network import Network
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.windows import WARM_UP, ReadingWindows
 
 KEPT_BYTES, MOST_KEPT = 1 << 26, 1 << 18  # kept bins, one byte each, and places where they are kept
@@ -54,7 +54,7 @@ def sweep(
     count_of_labels: int,
     signal: str | None = None,
     with_states: bool = True,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Sweep:
     """Read the whole ``text``, and count ``signal`` of every cell against the labels.
 
@@ -112,7 +112,7 @@ class _Counter:
         below = np.cumsum(counts, axis=1) - counts / 2
         return Grid(scale, shift, np.minimum(below * BINS / len(values), BINS - 1).astype(np.uint8))
 
-    def read(self, start: int, stop: int, labels: np.ndarray, progress: ProgressCallback | None) -> None:
+    def read(self, start: int, stop: int, labels: np.ndarray, progress: ProgressCallback) -> None:
         """Count characters ``start`` to ``stop`` - 1, whose labels are (stop - start, K)."""
         network, ids = self._network, self._text.ids
         begin = max(start - WARM_UP, 0)
@@ -127,8 +127,7 @@ class _Counter:
             self._kept_labels[rows[rows >= 0]] = labels[at[rows >= 0] - start]
             self._count(places, rows, labels[at - start], at)
             done += len(at)
-            if progress is not None:
-                progress(done, len(ids))
+            progress(done, len(ids))
         self._sums.close_part()
 
     def _count(self, places: np.ndarray, rows: np.ndarray, labels: np.ndarray, at: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from charrnn.errors import ConfigError, CorpusError, brief
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.text import id_cache
 from charrnn.text.decoding import Pass, check_encoding
 from charrnn.text.id_file import IdFile
@@ -61,7 +61,7 @@ def open_corpus(
     grow: bool = False,
     unknown: Unknown | None = None,
     stdin: BinaryIO | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Corpus:
     """Read texts, join them and encode them.
 
@@ -157,7 +157,7 @@ def open_corpus(
     return corpus(id_cache.in_memory(write_ids, vocabulary), note)
 
 
-def _report_to(progress: ProgressCallback | None, sources: list[Source], passes: int) -> Callable[[int], None]:
+def _report_to(progress: ProgressCallback, sources: list[Source], passes: int) -> Callable[[int], None]:
     """A function to be called with the bytes of each block; it calls ``progress`` with the sum and the total."""
     total = passes * sum(source.size for source in sources)
     done = 0
@@ -165,8 +165,7 @@ def _report_to(progress: ProgressCallback | None, sources: list[Source], passes:
     def report(count: int) -> None:
         nonlocal done
         done = min(done + count, total)  # a pass may be repeated, and a file may grow
-        if progress is not None:
-            progress(done, total)
+        progress(done, total)
 
     return report
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from charrnn.errors import CorpusError
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.system.files import flush_folder, lock_file
 from charrnn.text.catalog import CatalogEntry
 
@@ -35,7 +35,7 @@ _VALIDATOR = re.compile(r'"[!#-~]{0,200}"|[A-Za-z]{3}, [A-Za-z0-9: ]{1,40}')  # 
 def download(
     entry: CatalogEntry,
     folder: Path | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
     *,
     loopback_http: bool = False,
 ) -> Path:
@@ -60,7 +60,6 @@ def download(
         raise CorpusError(f"{entry.name} is not a download: it is built on this machine")
     path = entry.path(folder)
     part = path.with_name(path.name + ".part")
-    report = progress or (lambda done, total: None)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
@@ -70,7 +69,7 @@ def download(
         for place in (path, part, _validator_of(part)):
             _require_plain(place)
         with _locked(part) as file:
-            _complete(entry, file, part, report, loopback_http)
+            _complete(entry, file, part, progress, loopback_http)
         _validator_of(part).unlink(missing_ok=True)
         part.replace(path)
         flush_folder(path.parent)

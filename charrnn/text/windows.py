@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from charrnn.records import ProgressCallback, in_steps, no_progress
+
 WARM_UP = 256  # characters; their influence on the state is then gone, to well below the fourth decimal of a loss
 ROW_LENGTH = 1024  # characters; in a shorter row the warm-up would take too large a share of the time
 
@@ -97,16 +99,23 @@ class ReadingWindows:
         steps: T.
         most: the largest number of characters to count, if not all.  Each row counts its first ones, so that they are
             spread over the whole text.
+        progress: called after each window with the steps done and the steps of all windows.
 
     Attributes:
         batch: B, the number of rows.
         length: steps of all windows together.
     """
 
-    def __init__(self, characters: int, batch: int = 32, steps: int = 64, most: int | None = None):
+    def __init__(
+        self,
+        characters: int,
+        batch: int = 32,
+        steps: int = 64,
+        most: int | None = None,
+        progress: ProgressCallback = no_progress,
+    ):
         self.batch = max(1, min(batch, characters // ROW_LENGTH))
-        self.steps = steps
-        self._characters = characters
+        self._steps, self._characters, self._progress = steps, characters, progress
         bounds = _row_bounds(characters, self.batch)
         self._firsts, self._ends = bounds[:-1], bounds[1:]
         if most is not None and most < characters:
@@ -116,8 +125,8 @@ class ReadingWindows:
 
     def __iter__(self) -> Iterator[Places]:
         """The windows in order. The caller carries a state of ``batch`` rows from one to the next."""
-        for begin in range(0, self.length, self.steps):
-            at = self._starts + np.arange(begin, min(begin + self.steps, self.length))[:, None]
+        for begin, end in in_steps(self.length, self._steps, self._progress):
+            at = self._starts + np.arange(begin, end)[:, None]
             counted = (at >= self._firsts) & (at < self._ends)
             yield Places(np.minimum(at, self._characters - 1), counted)
 

@@ -4,7 +4,6 @@ docs/DIAGNOSIS.md tells how to read the numbers.  Nothing here changes the netwo
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.network.network import Network, State
 from charrnn.network.parameters import Parameters
-from charrnn.records import Diagnosed
+from charrnn.records import Diagnosed, ProgressCallback, no_progress
 from charrnn.text.windows import ReadingWindows
 
 READ = 1000  # characters whose gates are looked at
@@ -155,7 +154,7 @@ def saturation(
     ids: np.ndarray,
     batch: int = 32,
     steps: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Saturation:
     """Count how often each unit's gates are saturated while ``network`` reads ids (N,) from a state of zeros.
 
@@ -168,11 +167,10 @@ def saturation(
     """
     if not len(ids):
         raise ConfigError("there is nothing to read in an empty text")
-    windows = ReadingWindows(len(ids), batch, steps)
+    windows = ReadingWindows(len(ids), batch, steps, progress=progress)
     state = network.initial_state(windows.batch)
     shape, gates = (network.config.layers, network.config.hidden), network.cell.gates
     low, high = ({gate.name: np.zeros(shape) for gate in gates} for _ in range(2))
-    done = 0
     for at, own in windows:
         network.read(ids[at].astype(np.int32), state)
         for gate in gates:
@@ -184,9 +182,6 @@ def saturation(
                 values = values[own.ravel()]
             low[gate.name] += (values < (-HIGH if gate.low < 0 else LOW)).sum(axis=0)
             high[gate.name] += (values > HIGH).sum(axis=0)
-        done += len(at)
-        if progress is not None:
-            progress(done, windows.length)
     for counts in (*low.values(), *high.values()):
         counts /= len(ids)
     return Saturation(low, high, len(ids))

@@ -20,7 +20,7 @@ from charrnn.kernels import compiler
 from charrnn.kernels.optimizers import Adaptation, Adapted, adapt, mean_squares
 from charrnn.network.network import Network
 from charrnn.network.parameters import aligned_zeros
-from charrnn.records import ProgressCallback
+from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.training.optimizer import RANGE
 
 _EPSILON = 0.01  # added to each root mean square, as a multiple of their mean
@@ -31,7 +31,7 @@ def evaluate_dynamically(
     ids: np.ndarray,
     before: int | None = None,
     config: DynamicEvaluationConfig | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Evaluation:
     """Score ids (N,) segment by segment, and learn from each segment after it is scored.
 
@@ -51,12 +51,10 @@ def evaluate_dynamically(
     original[:] = parameters
     state, loss = network.initial_state(1), 0.0
     try:
-        for number, start in enumerate(range(0, scored, config.steps), 1):
-            window = text[start : start + config.steps + 1, None].astype(np.int32)
+        for number, (start, stop) in enumerate(in_steps(scored, config.steps, progress), 1):
+            window = text[start : stop + 1, None].astype(np.int32)
             loss += network.loss_and_gradient(window[:-1], window[1:], state) * (len(window) - 1)
             _learn(network, squares, original, 1 / number, config)
-            if progress is not None:
-                progress(min(start + config.steps, scored), scored)
     finally:
         parameters[:] = original
         network.parameters_changed()
