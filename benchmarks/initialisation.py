@@ -16,7 +16,7 @@ from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.network.network import Network
 from charrnn.text.corpus import Parts, open_corpus
-from charrnn.training import Trainer
+from charrnn.training import Run, Trainer
 
 CASES = [
     # rows, output (None: 1/sqrt(H), as PyTorch has it for all), orthogonal
@@ -63,7 +63,7 @@ def main():
         start(network, rows, output, orthogonal)
         with tempfile.TemporaryDirectory() as folder:
             parts = Parts.of(corpus.ids, config.split)
-            trainer = Trainer(network, config, parts, corpus.vocabulary, RunFolder(Path(folder)), {})
+            trainer = Trainer(Run(network, config, parts, corpus.vocabulary, {}), RunFolder(Path(folder)))
             losses = [record.val_loss for record in trainer.run() if record.event == "evaluated"]
         shown = "  ".join(f"{loss:.3f}" for loss in losses)
         print(f"| {rows or '1/sqrt(H)'} | {output or '1/sqrt(H)'} | {orthogonal} | {shown} |", flush=True)

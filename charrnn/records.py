@@ -30,6 +30,24 @@ def bits(nats: float) -> float:
     return nats / math.log(2)
 
 
+class SmoothedLoss:
+    """An exponential mean over about fifty losses.
+
+    It is over fewer at first, so that the first losses of a run, which are high, soon fade. ``value`` is None before
+    the first loss.
+    """
+
+    def __init__(self) -> None:
+        self.value: float | None = None
+        self._count = 0
+
+    def add(self, loss: float) -> None:
+        """Take in one more loss."""
+        self._count += 1
+        weight = max(1 / 50, 1 / (1 + self._count / 5))
+        self.value = loss if self.value is None else self.value + weight * (loss - self.value)
+
+
 @dataclass(frozen=True)
 class Record:
     """Base of all records; ``event`` is the name of the record in JSON."""

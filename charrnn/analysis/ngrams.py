@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.errors import ConfigError
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.system import memory
 
@@ -65,12 +64,7 @@ def probabilities(
         ConfigError: the counts would not fit into this machine's memory.
     """
     need = BYTES_A_SYMBOL * len(training) + BYTES_A_SCORED_SYMBOL * len(scored)
-    have = memory.installed()
-    if have is not None and need > have:
-        raise ConfigError(
-            f"n-grams of {len(training):,} characters need about {need / 1e9:,.1f} GB, and this machine has "
-            f"{have / 1e9:,.1f}: fit them on less text with --fit"
-        )
+    memory.require(need, f"n-grams of {len(training):,} characters need", "fit them on less text with --fit")
     before = before[max(len(before) - orders + 1, 0) :]
     first, kind = len(before), _number_type(len(training))
     lower = np.full(len(scored), 1 / vocabulary)

@@ -6,45 +6,36 @@ Weights have the names and layout of PyTorch's ``Embedding``, ``LSTM`` and ``Lin
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 import numpy as np
 
 from charrnn.checkpoints import tensor_file
 from charrnn.checkpoints.description import Description
 from charrnn.checkpoints.pytorch import from_torch, to_torch, torch_names
-from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError, CheckpointError, brief
+from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError, CheckpointError, brief, os_errors_as
 from charrnn.network.cells import cell_of, parameter_shapes
 from charrnn.system.files import write_durably
-from charrnn.text.vocabulary import Vocabulary
 
 FLOAT32 = np.finfo(np.float32)
 LARGEST = 1e18  # weight that is read: sums of products of such are still numbers in float32
 
 
 @dataclass
-class Checkpoint:
+class Checkpoint(Description):
     """All there is to know about a model, and, in ``last.safetensors``, all that a resume needs.
 
-    ``parameters`` by name as in :func:`charrnn.network.cells.parameter_shapes`; ``counters`` the run's counters;
-    ``history`` its evaluations; ``corpus`` where the text came from and how it was read; ``optimizer`` the
-    moments, each a dictionary by parameter name; ``state`` what the layers remember of each batch row, (L, B, H) by
-    name; ``program`` the program that wrote it, as :func:`charrnn.checkpoints.fingerprint.fingerprint` says.
+    To its description come tensors: ``parameters`` by name as in :func:`charrnn.network.cells.parameter_shapes`;
+    ``optimizer`` the moments, each a dictionary by parameter name; ``state`` what the layers remember of each batch
+    row, (L, B, H) by name.
     """
 
-    model: ModelConfig
-    vocabulary: Vocabulary
-    parameters: Mapping[str, np.ndarray]
-    training: TrainConfig | None = None
-    counters: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    corpus: dict[str, Any] = field(default_factory=dict)
-    optimizer: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    state: dict[str, np.ndarray] | None = None
-    program: dict[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, np.ndarray] = field(kw_only=True)
+    optimizer: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, kw_only=True)
+    state: dict[str, np.ndarray] | None = field(default=None, kw_only=True)
 
     def save(self, path: Path, previous: Path | None = None) -> None:
         """Write to ``path`` durably; what was there is kept as ``previous`` if that is given.
@@ -61,15 +52,13 @@ class Checkpoint:
             tensors |= {f"state.{name}": value for name, value in self.state.items()}
         # safetensors 0.8 writes wrong bytes for arrays that are not contiguous.
         tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-        about = Description(*(getattr(self, each.name) for each in fields(Description))).to_json()
+        about = self.to_json()
         try:
             data = tensor_file.serialise(tensors, {"charrnn": about, "sha256": checksum(about, tensors)})
         except CheckpointError as error:
             raise CheckpointError(f"{path}: cannot be written ({error})") from None
-        try:
+        with os_errors_as(CheckpointError, f"{path}: cannot be written"):
             write_durably(path, data, previous)
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from None
 
     def shared(self) -> Self:
         """What can be given away: the weights and what is known of them, without what only a resume needs.

@@ -26,9 +26,13 @@ _CORPUS_TYPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Description:
-    """The fields of a :class:`charrnn.checkpoints.checkpoint.Checkpoint` that are not tensors, under the same names."""
+    """What a checkpoint says about a model and its run, beside the tensors.
+
+    ``counters`` are the run's counters, ``history`` its evaluations. ``corpus`` says where the text came from and how
+    it was read, ``program`` which program wrote the checkpoint, as :func:`charrnn.checkpoints.fingerprint.fingerprint`.
+    """
 
     model: ModelConfig
     vocabulary: Vocabulary

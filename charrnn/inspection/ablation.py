@@ -159,11 +159,16 @@ def ablate(
             few = most
     # On fewer characters, the free network and the chosen cells are read again: like is compared with like.
     again = bool(others) and few < most
-    passes = _Passes(ids, mask, int(np.clip(scored // 100, 100, BLOCK)), progress)
-    passes.work = 2 * most + (len(others) + 2 * again) * few
+    block, done, work = int(np.clip(scored // 100, 100, BLOCK)), 0, 2 * most + (len(others) + 2 * again) * few
+
+    def read(network: Network, most: int, cells: Sequence[Cell] = ()) -> tuple[LossSums, np.ndarray]:
+        nonlocal done
+        found = sum_losses(network, ids, mask, block, cells, most, lambda now, _: progress(done + now, work))
+        done += int(found[0].count.sum())
+        return found
 
     named = [*cells, *(cell for other in others for cell in other)]
-    free, means = passes.read(network, most, named)
+    free, means = read(network, most, named)
     weight = free.count.sum(axis=0) / free.count.sum()
     whole = dict(zip(named, np.nansum(means * weight, axis=1), strict=True))
     outside_means, inside_means = (dict(zip(cells, map(float, column), strict=False)) for column in means.T)
@@ -172,12 +177,12 @@ def ablate(
         return {cell: float(whole[cell]) if value == "mean" else float(value) for cell in chosen}
 
     values = clamped(cells)
-    after, _ = passes.read(clamp(network, values), most)
+    after, _ = read(clamp(network, values), most)
     overall, outside, inside, contrast = changes(free, after, generator)
-    base = passes.read(network, few)[0] if again else free
+    base = read(network, few)[0] if again else free
 
     def effect(chosen: Sequence[Cell]) -> ClampingEffect:
-        after, _ = passes.read(clamp(network, clamped(chosen)), few)
+        after, _ = read(clamp(network, clamped(chosen)), few)
         overall, *_, contrast = _differences((after.loss - base.loss).sum(axis=0), base.count.sum(axis=0))
         return ClampingEffect(tuple(chosen), float(overall), float(contrast))
 
@@ -185,7 +190,7 @@ def ablate(
         values=values,
         characters=int(free.count.sum()),
         text_characters=scored,
-        block=passes.block,
+        block=block,
         loss=free.mean,
         overall=overall,
         inside=inside,
@@ -239,24 +244,6 @@ class LossSums:
     def mean(self) -> float:
         """Nats per character over the whole text."""
         return float(self.loss.sum() / self.count.sum())
-
-
-class _Passes:
-    """Reads one text with one network after another; ``work`` is the number of characters in all passes together."""
-
-    def __init__(self, ids: np.ndarray, mask: np.ndarray | None, block: int, progress: ProgressCallback):
-        self._ids, self._mask, self.block, self._progress = ids, mask, block, progress
-        self.work, self._done = 0, 0
-
-    def read(self, network: Network, most: int, cells: Sequence[Cell] = ()) -> tuple[LossSums, np.ndarray]:
-        """As :func:`sum_losses`, on at most ``most`` characters."""
-
-        def report(done: int, _: int) -> None:
-            self._progress(self._done + done, self.work)
-
-        found = sum_losses(network, self._ids, self._mask, self.block, cells, most, report)
-        self._done += int(found[0].count.sum())
-        return found
 
 
 def sum_losses(

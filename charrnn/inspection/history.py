@@ -14,10 +14,8 @@ from charrnn.inspection.clamping import Cell
 from charrnn.inspection.gallery import gallery, scores
 from charrnn.inspection.reading import Reading, read
 from charrnn.model import Model
-from charrnn.records import ProgressCallback, no_progress
+from charrnn.records import ProgressCallback, SmoothedLoss, no_progress
 from charrnn.system import strict_json
-
-_SMOOTHING_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -43,21 +41,17 @@ def logged_samples(run: Path) -> list[LoggedSample]:
         CheckpointError: there is no log, or it is damaged.
     """
     found: dict[int, LoggedSample] = {}
-    epoch = loss = val_loss = None
-    steps = 0
+    epoch, val_loss, loss = None, None, SmoothedLoss()
     for event, record in _records(run / METRICS):
         if event == "step":
             epoch = record["epoch"]
             if record["loss"] is not None:
-                steps += 1
-                # At the beginning the average is over fewer steps, so that the high first losses are soon forgotten.
-                weight = max(1 / _SMOOTHING_STEPS, 1 / (1 + steps / 5))
-                loss = record["loss"] if loss is None else loss + weight * (record["loss"] - loss)
+                loss.add(record["loss"])
         elif event == "evaluated":
             val_loss = record["val_loss"]
         elif event == "sampled":
-            text = record["text"]
-            found[record["step"]] = LoggedSample(record["step"], epoch, loss, val_loss, record["temperature"], text)
+            step, temperature, text = record["step"], record["temperature"], record["text"]
+            found[step] = LoggedSample(step, epoch, loss.value, val_loss, temperature, text)
     return list(found.values())
 
 

@@ -114,16 +114,6 @@ def word_position(passage: Passage) -> np.ndarray:
     return np.arange(len(passage)) - latest(~word(passage))
 
 
-def upper(passage: Passage) -> np.ndarray:
-    """After an upper-case letter."""
-    return passage.where(str.isupper)
-
-
-def digit(passage: Passage) -> np.ndarray:
-    """After a digit."""
-    return passage.where(str.isdigit)
-
-
 def sentence_end(passage: Passage) -> np.ndarray:
     """After . ! ? … and after the closing signs and white space that follow it, up to the next sentence."""
     ends = passage.among(".!?…")
@@ -158,8 +148,8 @@ HYPOTHESES = (
     Hypothesis("comment", "inside a comment (#, //, /* */, <!-- -->)", _matches(_COMMENT, flags=re.VERBOSE)),
     Hypothesis("word", "inside a word", word),
     Hypothesis("word-position", "characters of the word that have been read", word_position, False),
-    Hypothesis("upper", "after an upper-case letter", upper),
-    Hypothesis("digit", "after a digit", digit),
+    Hypothesis("upper", "after an upper-case letter", lambda passage: passage.where(str.isupper)),
+    Hypothesis("digit", "after a digit", lambda passage: passage.where(str.isdigit)),
     Hypothesis("sentence-end", "between the end of a sentence and the next", sentence_end),
     Hypothesis("url", "inside a URL", _matches(_URL, flags=re.VERBOSE)),
     Hypothesis("tag", "inside an XML or HTML tag", _matches(r"<[A-Za-z/!?][^<>]{0,500}>", closed=True)),

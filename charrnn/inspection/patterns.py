@@ -1,12 +1,12 @@
 """Where a regular expression from the user matches, in bounded time.
 
 Python's ``re`` may need exponential time for a match and cannot be interrupted. So it runs in a process of its own,
-which is killed when its time is up. The process imports ``re`` only. It receives the expression and the texts as code
-points, and writes back the places of the matches as numbers.
+which is killed when its time is up. The process imports nothing of the package. It receives the expression and the
+texts as JSON, and writes back the places of the matches as numbers of 64 bits.
 """
 
+import json
 import re
-import struct
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,20 +20,15 @@ from charrnn.inspection.passage import Passage
 SECONDS = 20.0  # for one call of the process
 
 _CHILD = r"""
-import re, struct, sys
-data = sys.stdin.buffer.read()
-count = struct.unpack("<Q", data[:8])[0]
-lengths = struct.unpack(f"<{count}Q", data[8 : 8 + 8 * count])
-parts, at = [], 8 + 8 * count
-for length in lengths:
-    parts.append(data[at : at + 4 * length].decode("utf-32-le", "surrogatepass"))
-    at += 4 * length
-pattern, before = re.compile(parts[0]), 0
-for text in parts[1:]:
+import array, json, re, sys
+pattern, *texts = json.load(sys.stdin)
+pattern, places, before = re.compile(pattern), array.array("q"), 0
+for text in texts:
     for match in pattern.finditer(text):
         if match.end() > match.start():
-            sys.stdout.buffer.write(struct.pack("<QQ", before + match.start(), before + match.end()))
+            places.extend((before + match.start(), before + match.end()))
     before += len(text)
+sys.stdout.buffer.write(places)
 """
 
 
@@ -46,9 +41,7 @@ def spans(pattern: str, *texts: str, seconds: float = SECONDS) -> np.ndarray:
         ConfigError: ``pattern`` is not a regular expression, or the matches need more than ``seconds``.
     """
     _require_regex(pattern)
-    parts = pattern, *texts
-    given = struct.pack(f"<{1 + len(parts)}Q", len(parts), *map(len, parts))
-    given += "".join(parts).encode("utf-32-le", "surrogatepass")
+    given = json.dumps([pattern, *texts]).encode("ascii")
     command = [sys.executable, "-I", "-S", "-c", _CHILD]
     try:
         done = subprocess.run(command, input=given, capture_output=True, timeout=seconds, check=False)
@@ -60,7 +53,7 @@ def spans(pattern: str, *texts: str, seconds: float = SECONDS) -> np.ndarray:
     if done.returncode:
         reason = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise ConfigError(f"{pattern!r} could not be matched: {reason or f'status {done.returncode}'}")
-    return np.frombuffer(done.stdout, "<u8").reshape(-1, 2).astype(np.int64)
+    return np.frombuffer(done.stdout, np.int64).reshape(-1, 2)
 
 
 def inside_match(pattern: str, seconds: float = SECONDS) -> Hypothesis:

@@ -6,7 +6,7 @@ large ones into a file (``id_cache``).
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -17,37 +17,13 @@ from charrnn.errors import ConfigError, CorpusError, brief
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.text import id_cache
 from charrnn.text.decoding import Pass, check_encoding
-from charrnn.text.id_file import IdFile
+from charrnn.text.id_cache import Corpus
 from charrnn.text.sources import Source, find_sources
 from charrnn.text.vocabulary import REPLACEMENT, Unknown, Vocabulary
 
 STREAM_FROM = 64 << 20  # bytes; smaller texts are encoded in memory
 
 _PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
-
-
-@dataclass(frozen=True, eq=False)
-class Corpus:
-    """An encoded text; its ``len`` is its length in symbols.
-
-    Attributes:
-        ids: (length,) of ``vocabulary.dtype``, read-only: an array, or an ``IdFile`` if the text is large.
-        vocabulary: what the ids mean.
-        sha256: hash in hex of the raw bytes of all sources in order.
-        sources: the sources as the user named them.
-        notes: sentences for the user about what was found or done: a byte-order mark dropped, CRLF kept, …
-        size: bytes of all sources.
-    """
-
-    ids: np.ndarray | IdFile
-    vocabulary: Vocabulary
-    sha256: str
-    sources: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    size: int = 0
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 def open_corpus(
@@ -104,9 +80,9 @@ def open_corpus(
     names = tuple(str(source) for source in sources)
     label = found[0].name if len(found) == 1 else f"{found[0].name} and {len(found) - 1:,} more"
 
-    def corpus(encoded: id_cache.EncodedText, *notes: str) -> Corpus:
-        notes = (*skipped, *encoded.notes, *notes)
-        return Corpus(encoded.ids, encoded.vocabulary, encoded.sha256, names, notes, sum(each.size for each in found))
+    def named(encoded: Corpus, *notes: str) -> Corpus:
+        notes, size = (*skipped, *encoded.notes, *notes), sum(each.size for each in found)
+        return replace(encoded, notes=notes, sources=names, size=size)
 
     # Piped texts are in memory already. They have no path to find them by in the cache.
     streamed = sum(source.size for source in found if source.path is not None) >= STREAM_FROM
@@ -116,7 +92,7 @@ def open_corpus(
         entry = id_cache.Entry(found, [codec, min_count, max_vocab, symbols, unknown, *([learnt] if grow else [])])
         cached = entry.load()
         if cached is not None:
-            return corpus(cached)
+            return named(cached)
     if not streamed:
         found = [source.loaded() for source in found]
 
@@ -145,16 +121,16 @@ def open_corpus(
         return encoded
 
     if not streamed:
-        return corpus(id_cache.in_memory(write_ids, vocabulary))
+        return named(id_cache.in_memory(write_ids, vocabulary))
     try:
         encoded = id_cache.on_disk(write_ids, vocabulary, [codec, unknown, [source.size for source in found]])
         if entry is not None:
             entry.save(encoded)
-        return corpus(encoded)
+        return named(encoded)
     except OSError as error:  # an error of the cache; errors of the sources are CorpusErrors
         reason = error.strerror or error
     note = f"the cache folder {id_cache.folder()} cannot be used ({reason}), so the text is kept in memory"
-    return corpus(id_cache.in_memory(write_ids, vocabulary), note)
+    return named(id_cache.in_memory(write_ids, vocabulary), note)
 
 
 def _report_to(progress: ProgressCallback, sources: list[Source], passes: int) -> Callable[[int], None]:

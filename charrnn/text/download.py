@@ -1,6 +1,6 @@
 """Downloads a text of the catalog: over https only, resumed where it broke off, verified by its SHA-256.
 
-``download`` looks after the files on the disk; ``Transfer`` talks to the server.
+``download`` looks after the files on the disk; ``_Download`` completes one of them from the server.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ def download(
         for place in (path, part, _validator_of(part)):
             _require_plain(place)
         with _locked(part) as file:
-            _complete(entry, file, part, progress, loopback_http)
+            _Download(entry, file, part, progress, loopback_http).complete()
         _validator_of(part).unlink(missing_ok=True)
         part.replace(path)
         flush_folder(path.parent)
@@ -89,48 +89,6 @@ class _WrongTextError(Exception):
 def _validator_of(part: Path) -> Path:
     """The file with the validator of a part file."""
     return part.with_name(part.name + ".validator")
-
-
-def _complete(entry: CatalogEntry, file: BinaryIO, part: Path, report: ProgressCallback, loopback_http: bool) -> None:
-    """Append the missing bytes to the part file, or fetch it anew; it is the verified text when this returns."""
-    done = file.seek(0, os.SEEK_END)
-    if done > entry.bytes:
-        done = file.truncate(0)
-    if done < entry.bytes:
-        _fetch(entry, file, part, done, report, loopback_http)
-    if done and file.seek(0, os.SEEK_END) >= entry.bytes and _digest(file) != entry.sha256:
-        _fetch(entry, file, part, 0, report, loopback_http)
-    size = file.seek(0, os.SEEK_END)
-    if size < entry.bytes:
-        raise CorpusError(
-            f"{entry.name}: the download ended after {size:,} of {entry.bytes:,} bytes; try again to continue"
-        )
-    if size > entry.bytes:
-        raise _WrongTextError(f"{entry.name}: the server sent more than the {entry.bytes:,} bytes of the catalog")
-    digest = _digest(file)
-    if digest != entry.sha256:
-        raise _WrongTextError(
-            f"{entry.name}: the download has the SHA-256 {digest[:12]}…, but the catalog says {entry.sha256[:12]}…; "
-            "it was deleted, try again"
-        )
-
-
-def _fetch(
-    entry: CatalogEntry, file: BinaryIO, part: Path, done: int, report: ProgressCallback, loopback_http: bool
-) -> None:
-    """Append the text from byte ``done`` on to the part file; write it anew if the server cannot resume."""
-    place = _validator_of(part)
-    known = place.read_bytes()[:1000].decode("ascii", "replace") if place.exists() else ""
-    with Transfer(entry.name, entry.address, done, entry.bytes, known, loopback_http) as transfer:
-        done = file.truncate(transfer.start)
-        place.write_text(transfer.validator, encoding="ascii")
-        report(done, entry.bytes)
-        for data in transfer:
-            file.write(data)
-            done += len(data)
-            report(min(done, entry.bytes), entry.bytes)
-    file.flush()
-    os.fsync(file.fileno())
 
 
 @contextmanager
@@ -160,22 +118,8 @@ def _digest(file: BinaryIO) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Transfer:
-    """The transfer of a text of known size from a server: a context manager, and an iterator over blocks of bytes.
-
-    At most one byte more than ``total`` is read.
-
-    Args:
-        name: what messages call the text.
-        address: https, or with ``loopback_http`` plain http to this machine itself (for tests).
-        offset: number of bytes that are on the disk already.
-        total: size of the text in bytes.
-        validator: the validator of the bytes on the disk, "" if it is not known.
-
-    Attributes:
-        start: position in the text of the first byte that comes: ``offset``, or 0 if the server cannot resume or has
-            another text now.
-        validator: the server's ETag of the text, or else the date of its last change, "" if it sends neither.
+class _Download:
+    """The download of a text of known size into its part file, which is open and locked.
 
     Raises:
         CorpusError: the address or a redirection is not https, the certificate is not trusted, the server refuses,
@@ -183,47 +127,101 @@ class Transfer:
     """
 
     def __init__(
-        self, name: str, address: str, offset: int, total: int, validator: str = "", loopback_http: bool = False
+        self, entry: CatalogEntry, file: BinaryIO, part: Path, progress: ProgressCallback, loopback_http: bool
     ):
-        self._name, self._total = name, total
+        self._entry, self._file, self._validator = entry, file, _validator_of(part)
+        self._progress, self._loopback_http = progress, loopback_http
+
+    def complete(self) -> None:
+        """Append the missing bytes to the part file, or fetch it anew; it is the verified text when this returns."""
+        entry, file = self._entry, self._file
+        done = file.seek(0, os.SEEK_END)
+        if done > entry.bytes:
+            done = file.truncate(0)
+        if done < entry.bytes:
+            self._fetch(done)
+        if done and file.seek(0, os.SEEK_END) >= entry.bytes and _digest(file) != entry.sha256:
+            self._fetch(0)
+        size = file.seek(0, os.SEEK_END)
+        if size < entry.bytes:
+            raise CorpusError(
+                f"{entry.name}: the download ended after {size:,} of {entry.bytes:,} bytes; try again to continue"
+            )
+        if size > entry.bytes:
+            raise _WrongTextError(f"{entry.name}: the server sent more than the {entry.bytes:,} bytes of the catalog")
+        digest = _digest(file)
+        if digest != entry.sha256:
+            raise _WrongTextError(
+                f"{entry.name}: the download has the SHA-256 {digest[:12]}…, but the catalog says "
+                f"{entry.sha256[:12]}…; it was deleted, try again"
+            )
+
+    def _fetch(self, offset: int) -> None:
+        """Append the text from byte ``offset`` on to the part file; write it anew if the server cannot resume."""
+        place, total = self._validator, self._entry.bytes
+        known = place.read_bytes()[:1000].decode("ascii", "replace") if place.exists() else ""
+        response, offset = self._ask(offset, known)
+        with response:
+            done = self._file.truncate(self._start(response, offset))
+            said = (response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
+            place.write_text(next(filter(_VALIDATOR.fullmatch, said), ""), encoding="ascii")
+            self._progress(done, total)
+            for data in self._blocks(response, done):
+                self._file.write(data)
+                done += len(data)
+                self._progress(min(done, total), total)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _ask(self, offset: int, validator: str) -> tuple[http.client.HTTPResponse, int]:
+        """The server's answer, and the offset that it is about: 0 if the server has no bytes after ``offset``.
+
+        ``validator`` is the validator of the bytes on the disk, "" if it is not known.
+        """
+        name, address = self._entry.name, self._entry.address
+        headers = {"User-Agent": "charrnn", "Accept-Encoding": "identity"}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+            if _VALIDATOR.fullmatch(validator):
+                headers["If-Range"] = validator
         try:
-            _check_address(name, address, loopback_http)
-            opener = urllib.request.build_opener(_SafeRedirects(name, loopback_http))
-            try:
-                self._response = _ask(opener, address, offset, validator)
-            except urllib.error.HTTPError as error:
-                error.close()
-                if not offset or error.code != 416:
-                    raise
-                # It has no bytes after the offset, so the bytes on the disk are not its text.
-                offset = 0
-                self._response = _ask(opener, address)
+            _check_address(name, address, self._loopback_http)
+            opener = urllib.request.build_opener(_SafeRedirects(name, self._loopback_http))
+            return opener.open(urllib.request.Request(address, headers=headers), timeout=TIMEOUT), offset
         except urllib.error.HTTPError as error:
             error.close()
+            if offset and error.code == 416:  # so the bytes on the disk are not its text
+                return self._ask(0, "")
             raise self._failed(f"the server answers {error.code} {error.reason}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._failed(getattr(error, "reason", error)) from None
-        try:
-            self.start = self._begin(offset)
-        except CorpusError:
-            self._response.close()
-            raise
-        headers = self._response.headers
-        said = (headers.get("ETag", ""), headers.get("Last-Modified", ""))
-        self.validator = next(filter(_VALIDATOR.fullmatch, said), "")
 
-    def __enter__(self) -> "Transfer":
-        return self
+    def _start(self, response: http.client.HTTPResponse, offset: int) -> int:
+        """The position in the text of the answer's first byte, after checks of the answer's headers.
 
-    def __exit__(self, *exception: object) -> None:
-        self._response.close()
+        It is ``offset``, or 0 if the server cannot resume or has another text now.
+        """
+        status, headers = response.status, response.headers
+        coding = headers.get("Content-Encoding", "identity")
+        if status not in (200, 206) or coding != "identity":
+            raise self._failed(f"the server answers {status} with content encoded as {coding}", "")
+        start, size = 0, headers.get("Content-Length")
+        if status == 206:
+            match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+            if not offset or not match or int(match[1]) != offset:
+                raise self._failed("the server sent another part than was asked for")
+            start, size = offset, match[2]
+        if size is not None and size.isdecimal() and int(size) != self._entry.bytes:
+            raise self._failed(f"the server has {int(size):,} bytes there, the catalog says {self._entry.bytes:,}", "")
+        return start
 
-    def __iter__(self) -> Iterator[bytes]:
-        done, begun, before = self.start, time.monotonic(), self.start
-        while done <= self._total:
+    def _blocks(self, response: http.client.HTTPResponse, done: int) -> Iterator[bytes]:
+        """The bytes of the text from position ``done`` on, and at most one byte more than the text has."""
+        total, begun, before = self._entry.bytes, time.monotonic(), done
+        while done <= total:
             try:
                 # One byte more than announced is enough to detect a text that is too long.
-                data = self._response.read1(min(_BLOCK, self._total + 1 - done))
+                data = response.read1(min(_BLOCK, total + 1 - done))
             except (OSError, http.client.HTTPException) as error:
                 raise self._failed(error) from None
             if not data:
@@ -232,45 +230,16 @@ class Transfer:
             yield data
             now = time.monotonic()
             if now - begun > STALL_SECONDS:
-                if done - before < STALL_BYTES and done < self._total:
+                if done - before < STALL_BYTES and done < total:
                     raise self._failed(f"only {done - before:,} bytes came in {now - begun:.0f} seconds")
                 begun, before = now, done
-
-    def _begin(self, offset: int) -> int:
-        """The position in the text of the answer's first byte, after checks of the answer's headers."""
-        status, headers = self._response.status, self._response.headers
-        coding = headers.get("Content-Encoding", "identity")
-        if status not in (200, 206) or coding != "identity":
-            raise self._failed(f"the server answers {status} with content encoded as {coding}", "")
-        size = headers.get("Content-Length")
-        if status == 206:
-            match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
-            if not offset or not match or int(match[1]) != offset:
-                raise self._failed("the server sent another part than was asked for")
-            start, size = offset, match[2]
-        else:
-            start = 0  # the server sends the whole text instead of the rest
-        if size is not None and size.isdecimal() and int(size) != self._total:
-            raise self._failed(f"the server has {int(size):,} bytes there, the catalog says {self._total:,}", "")
-        return start
 
     def _failed(self, reason: object, advice: str = "try again to continue") -> CorpusError:
         if isinstance(reason, ssl.SSLCertVerificationError):
             reason = f"the server's certificate is not trusted ({reason.verify_message})"
             advice = "check this machine's clock and network"
         words = " ".join(str(reason).split()) or type(reason).__name__
-        return CorpusError(f"{self._name}: cannot download: {words}" + (f"; {advice}" if advice else ""))
-
-
-def _ask(
-    opener: urllib.request.OpenerDirector, address: str, offset: int = 0, validator: str = ""
-) -> http.client.HTTPResponse:
-    request = urllib.request.Request(address, headers={"User-Agent": "charrnn", "Accept-Encoding": "identity"})
-    if offset:
-        request.add_header("Range", f"bytes={offset}-")
-        if _VALIDATOR.fullmatch(validator):
-            request.add_header("If-Range", validator)
-    return opener.open(request, timeout=TIMEOUT)
+        return CorpusError(f"{self._entry.name}: cannot download: {words}" + (f"; {advice}" if advice else ""))
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):

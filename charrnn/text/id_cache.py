@@ -32,13 +32,27 @@ _ID_FILE = re.compile(r"[0-9a-f]{64}\.ids")
 
 
 @dataclass(frozen=True, eq=False)
-class EncodedText:
-    """The ids of a text, read-only, with their vocabulary, the SHA-256 of its bytes in hex, and notes for the user."""
+class Corpus:
+    """An encoded text; its ``len`` is its length in symbols.
+
+    Attributes:
+        ids: (length,) of ``vocabulary.dtype``, read-only: an array, or an ``IdFile`` if the text is large.
+        vocabulary: what the ids mean.
+        sha256: hash in hex of the raw bytes of all sources in order.
+        notes: sentences for the user about what was found or done: a byte-order mark dropped, CRLF kept, …
+        sources: the sources as the user named them.
+        size: bytes of all sources.
+    """
 
     ids: np.ndarray | IdFile
     vocabulary: Vocabulary
     sha256: str
-    notes: list[str]
+    notes: Sequence[str] = ()
+    sources: tuple[str, ...] = ()
+    size: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 def folder() -> Path:
@@ -46,15 +60,15 @@ def folder() -> Path:
     return cache_folder() / "corpora"
 
 
-def in_memory(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary) -> EncodedText:
+def in_memory(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary) -> Corpus:
     """Encode a text into memory. ``write_ids`` reads the text and writes its ids into a file object."""
     buffer = io.BytesIO()
     done = write_ids(buffer)
     ids = np.frombuffer(buffer.getbuffer().toreadonly(), vocabulary.dtype)
-    return EncodedText(ids, vocabulary, done.sha256.hexdigest(), done.notes)
+    return Corpus(ids, vocabulary, done.sha256.hexdigest(), done.notes)
 
 
-def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, options: list[Any]) -> EncodedText:
+def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, options: list[Any]) -> Corpus:
     """Encode a text into an id file, whole or not at all.
 
     Args:
@@ -87,7 +101,7 @@ def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, optio
                 raise
     finally:
         temporary.unlink(missing_ok=True)
-    return EncodedText(IdFile(path, vocabulary.dtype), vocabulary, sha256, done.notes)
+    return Corpus(IdFile(path, vocabulary.dtype), vocabulary, sha256, done.notes)
 
 
 def _remove_stale(place: Path) -> None:
@@ -113,7 +127,7 @@ class Entry:
         self._path = folder() / f"{_digest([[source.name, str(source.path)] for source in sources], *options)}.json"
         self._stamps = [[source.size, *source.times_ns] for source in sources]
 
-    def load(self) -> EncodedText | None:
+    def load(self) -> Corpus | None:
         """The encoded text, or None if none was saved, the text files have changed, or the cache is damaged.
 
         The id file is read once, to compare its checksum.  Encoding would take ten times as long.
@@ -137,9 +151,9 @@ class Entry:
             and isinstance(notes, list)
             and all(isinstance(note, str) for note in notes)
         )
-        return EncodedText(ids, vocabulary, sha256, notes) if sound else None
+        return Corpus(ids, vocabulary, sha256, notes) if sound else None
 
-    def save(self, encoded: EncodedText) -> None:
+    def save(self, encoded: Corpus) -> None:
         """Record the result of ``on_disk``, and delete the id file of an earlier state of the same text files.
 
         Raises:

@@ -40,17 +40,12 @@ def python_sources(limit: int = 2_000_000) -> str:
     """
     folder = Path(sysconfig.get_paths()["stdlib"])
     texts: list[str] = []
-    room = limit
-    found = False
-    for path in _files(folder):
-        data = _read(path)
-        if data is None:
-            continue
+    room, found = limit + 1, False
+    for data in filter(None, map(_read, _files(folder))):
         found = True
-        separator = 1 if texts else 0
-        if len(data) + separator <= room:
+        if len(data) + 1 <= room:  # with the newline between two texts; the first text needs none
             texts.append(data.decode("ascii"))
-            room -= len(data) + separator
+            room -= len(data) + 1
     if not found:
         raise CorpusError(f"{folder}: this Python has no library sources to learn from; use a file of your own")
     if not texts:

@@ -4,7 +4,8 @@ The room may import errors, records, config, system, text, kernels, network, che
 ``trainer.py`` (the loop), then read ``step.py`` (one step) and ``run.py`` (what a step works on).
 """
 
+from charrnn.training.run import Run
 from charrnn.training.step import DivergedError
 from charrnn.training.trainer import Trainer
 
-__all__ = ["DivergedError", "Trainer"]
+__all__ = ["DivergedError", "Run", "Trainer"]

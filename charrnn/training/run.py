@@ -30,7 +30,7 @@ class Run:
     ``windows`` are the training windows, ``validation`` the ids that evaluations score, ``plan`` the length of the run,
     ``state`` the network's state before the next window, ``counters`` how far the run is, ``rollback`` the last good
     weights. ``config`` is the given one, with the dropout filled in if it was left open. The checkpoints that a run
-    returns share memory with it: save them before the next step changes its arrays.
+    returns share memory with it: save them before the next step changes its arrays. ``resumed_from`` is ``resume``.
 
     Args:
         network: the model to train, with its starting values.
@@ -61,6 +61,9 @@ class Run:
         self.network, self.parts, self.vocabulary, self.corpus = network, parts, vocabulary, corpus
         self.validation = parts.validation[:VALIDATION_LIMIT]
         batch, steps = fitting_window(len(parts.train), config.batch_size, config.seq_len)
+        # Compile the backward kernels now. Otherwise the first step's time would include compilation, and a run under a
+        # time budget would overestimate the duration of its last evaluation.
+        network.prepare_training()
         self.windows = TrainingWindows(parts.train, batch, steps, config.seed)
         self.plan = Plan(config, len(parts.train), self.windows.count)
         if config.dropout is None:
@@ -70,6 +73,7 @@ class Run:
         self.state = network.initial_state(batch)
         self.counters = Counters()
         self.rollback = Rollback(network, self.optimizer)
+        self.resumed_from = resume
         if resume is not None:
             self._restore(resume)
 

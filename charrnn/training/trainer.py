@@ -6,18 +6,12 @@ the same bits as a run in one go. A run under a time budget is the exception: it
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
-from charrnn.config import TrainConfig
-from charrnn.network.network import Network
 from charrnn.records import Diagnosed, Finished, Record, RolledBack, Sampled, Saved, Started, bits
-from charrnn.text.corpus import Parts
-from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import validation
 from charrnn.training.diagnosis import diagnose
 from charrnn.training.plan import EARLY_SAMPLES, Clock
@@ -33,36 +27,18 @@ class Trainer:
     ``time.monotonic`` before :meth:`run` to have a time budget count from then.
 
     Args:
-        network, config, parts, vocabulary, corpus, resume: see :class:`charrnn.training.run.Run`.
+        run: what is trained.
         folder: where checkpoints are saved.
         notes: sentences for the user, reported with :class:`Started`.
         diagnose: whether to report with each evaluation how the network is learning. It changes no bit of the run.
-
-    Raises:
-        CharRNNError: the text is too short to train on, or the checkpoint does not fit the run.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        config: TrainConfig,
-        parts: Parts,
-        vocabulary: Vocabulary,
-        folder: RunFolder,
-        corpus: dict[str, Any],
-        notes: tuple[str, ...] = (),
-        resume: Checkpoint | None = None,
-        diagnose: bool = False,
-    ):
-        # Compile the backward kernels now. Otherwise the first step's time would include compilation, and a run under a
-        # time budget would overestimate the duration of its last evaluation.
-        network.prepare_training()
-        self._run = run = Run(network, config, parts, vocabulary, corpus, resume)
-        self.network, self.parts, self.optimizer, self.counters = network, parts, run.optimizer, run.counters
-        self.folder, self._resume = folder, resume
+    def __init__(self, run: Run, folder: RunFolder, notes: tuple[str, ...] = (), diagnose: bool = False):
+        self._run, self.folder = run, folder
+        self.network, self.parts, self.optimizer, self.counters = run.network, run.parts, run.optimizer, run.counters
         self.notes = (*notes, *_text_notes(run), *_snapshot_notes(run))
         self._clock = Clock(run.plan, run.counters.elapsed_s, (1 + run.is_averaged) * len(run.validation))
-        self._before_update = np.empty_like(network.parameters.flat) if diagnose else None
+        self._before_update = np.empty_like(run.network.parameters.flat) if diagnose else None
         self.begun: float | None = None
         self._stop = False
         self._problem: str | None = None  # of the last step
@@ -89,10 +65,10 @@ class Trainer:
             CheckpointError: a checkpoint cannot be written.
         """
         self._clock.start(None if self._run.config.time_budget is None else self.begun)
-        if self._resume is None:
+        if self._run.resumed_from is None:
             self.folder.begin(self._run.full_checkpoint())
         else:
-            self.folder.rewind(self._resume)
+            self.folder.rewind(self._run.resumed_from)
         yield self._started()
         done = self._clock.done(self.counters.step)
         while done < 1 and not self._stop and not self.is_out_of_patience:
@@ -188,7 +164,7 @@ class Trainer:
             batch_size=run.windows.batch,
             seq_len=run.windows.steps,
             threads=self.network.team.threads,
-            resumed=self._resume is not None,
+            resumed=run.resumed_from is not None,
             notes=self.notes,
             cell=self.network.cell.title,
         )

@@ -22,7 +22,7 @@ def make(step, best_step=1):
     model = ModelConfig(3, 4, 1)
     parameters = {name: np.full(shape, step, np.float32) for name, shape in parameter_shapes(model).items()}
     counters = COUNTERS | {"step": step, "best_step": best_step}
-    return Checkpoint(model, Vocabulary("abc"), parameters, counters=counters)
+    return Checkpoint(model, Vocabulary("abc"), parameters=parameters, counters=counters)
 
 
 def step(path):

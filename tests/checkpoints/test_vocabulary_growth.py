@@ -22,7 +22,7 @@ LATIN, CYRILLIC = "abcdefghijklmnopqrstuvwxyz", "абвгдежзийклмно�
 def checkpoint(symbols, rng, embedding=None):
     model = ModelConfig(len(symbols), hidden=12, layers=2, embedding=embedding)
     parameters = {name: rng.normal(0, 0.7, shape).astype(np.float32) for name, shape in parameter_shapes(model).items()}
-    return Checkpoint(model, Vocabulary.from_list(symbols), parameters)
+    return Checkpoint(model, Vocabulary.from_list(symbols), parameters=parameters)
 
 
 def logits(checkpoint, text):

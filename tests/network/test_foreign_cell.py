@@ -27,7 +27,7 @@ from charrnn.network.cells import CELLS
 from charrnn.network.network import Network
 from charrnn.network.regularisation import Regularisation
 from charrnn.text.corpus import Parts
-from charrnn.training import Trainer
+from charrnn.training import Run, Trainer
 
 IDS = VOCABULARY.encode(TEXT).astype(VOCABULARY.dtype)
 MODEL = ModelConfig(len(VOCABULARY), 20, 2, cell="elman")
@@ -45,8 +45,8 @@ def trainer(path, resume=None, threads=1, diagnose=False):
     cut = len(IDS) * 9 // 10
     parts = Parts(IDS[:cut], IDS[cut:], IDS[:0])
     network = Network(MODEL, seed=3, threads=threads)
-    folder = RunFolder(path)
-    return Trainer(network, CONFIG, parts, VOCABULARY, folder, CORPUS, resume=resume, diagnose=diagnose)
+    run = Run(network, CONFIG, parts, VOCABULARY, CORPUS, resume)
+    return Trainer(run, RunFolder(path), diagnose=diagnose)
 
 
 @pytest.fixture(scope="module")

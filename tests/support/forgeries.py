@@ -35,13 +35,13 @@ def make(embedding=None, symbols="\nabcdé🦊", with_run=True):
     return Checkpoint(
         model,
         Vocabulary(symbols),
-        parameters,
         TrainConfig(lr=0.1),
         COUNTERS,
         HISTORY,
         CORPUS,
-        moments if with_run else {},
-        dict(zip("hc", rng.random((2, 2, 3, 5), np.float32), strict=True)) if with_run else None,
+        parameters=parameters,
+        optimizer=moments if with_run else {},
+        state=dict(zip("hc", rng.random((2, 2, 3, 5), np.float32), strict=True)) if with_run else None,
     )
 
 

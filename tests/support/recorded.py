@@ -62,7 +62,7 @@ from charrnn.network.parameters import Parameters
 from charrnn.system.threads import Team
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import Trainer
+from charrnn.training import Run, Trainer
 from charrnn.training.diagnosis import saturation
 from charrnn.training.dynamic_evaluation import evaluate_dynamically
 
@@ -83,7 +83,8 @@ def trainer(folder, net, config, vocabulary, text, resume=None, diagnose=False):
         **{"as_bytes": vocabulary.is_bytes, "encoding": "utf-8", "min_count": 1, "max_vocab": 1000},
     }
     parts = Parts(ids[:cut], ids[cut:], ids[:0])
-    return Trainer(net, config, parts, vocabulary, RunFolder(Path(folder)), corpus, resume=resume, diagnose=diagnose)
+    run = Run(net, config, parts, vocabulary, corpus, resume)
+    return Trainer(run, RunFolder(Path(folder)), diagnose=diagnose)
 
 
 def records(made, stop_after=None):

@@ -10,7 +10,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.network.network import Network
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import Trainer
+from charrnn.training import Run, Trainer
 
 TEXT = "the fox said to the heron, (and the heron listened): 12 pies!\n" * 40
 VOCABULARY = Vocabulary(sorted(set(TEXT)))
@@ -25,8 +25,8 @@ def trainer(path, config, resume=None, threads=1, embedding=None, text=TEXT, dia
     cut = len(ids) * 9 // 10
     parts = Parts(ids[:cut], ids[cut:], ids[:0])
     network = Network(ModelConfig(len(VOCABULARY), 20, 2, embedding), seed=config.seed, threads=threads)
-    folder = RunFolder(path)
-    return Trainer(network, config, parts, VOCABULARY, folder, CORPUS, resume=resume, diagnose=diagnose)
+    run = Run(network, config, parts, VOCABULARY, CORPUS, resume)
+    return Trainer(run, RunFolder(path), diagnose=diagnose)
 
 
 def run(made, stop_after=None):

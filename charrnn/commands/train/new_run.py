@@ -19,7 +19,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     from charrnn.checkpoints.run_folder import load_checkpoint
     from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
     from charrnn.text.corpus import Parts
-    from charrnn.training import Trainer
+    from charrnn.training import Run, Trainer
 
     options = _with_preset(ctx, options)
     config = TrainConfig(**{name: options[name] for name in (*LEARNING, *RUN)})

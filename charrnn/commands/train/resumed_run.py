@@ -67,17 +67,15 @@ def _trainer(path: Path, checkpoint, config: TrainConfig, parts, folder, facts, 
         CharRNNError: there is not enough memory, or the checkpoint does not fit the run.
     """
     from charrnn.network.network import Network
-    from charrnn.training import Trainer, memory
+    from charrnn.training import Run, Trainer, memory
 
     memory.check(checkpoint.model, config, len(parts.train))
     network = Network(checkpoint.model, seed=None, threads=options["threads"])
     try:
-        return Trainer(
-            *(network, config, parts, checkpoint.vocabulary, folder, facts, notes, checkpoint),
-            diagnose=options["diagnose"],
-        )
+        run = Run(network, config, parts, checkpoint.vocabulary, facts, checkpoint)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
+    return Trainer(run, folder, notes, options["diagnose"])
 
 
 def _require_incomplete(trainer, folder, checkpoint) -> None:

@@ -1,13 +1,14 @@
 """Figures for papers: drawings of a few shapes, written as SVG or PNG.
 
-They import palette, sanitise, terminal.text_width and system.files; png imports matplotlib when it is asked for.
+They import palette, sanitise, system.files, and of terminal heatmap and text_width; png imports matplotlib when it is
+asked for.
 Begin with drawing.py, the shapes; heat_map.py and analyses.py draw with them.
 """
 
 from pathlib import Path
 
 from charrnn.display.figures.drawing import Drawing
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, os_errors_as
 from charrnn.system.files import write_durably
 
 
@@ -24,7 +25,5 @@ def save(drawing: Drawing, path: Path) -> None:
     if kind not in (".svg", ".png"):
         raise ConfigError(f"{path}: a picture's name ends in .svg or .png")
     data = to_png(drawing) if kind == ".png" else to_svg(drawing).encode("ascii")
-    try:
+    with os_errors_as(ConfigError, f"{path}: cannot be written"):
         write_durably(path, data)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from None

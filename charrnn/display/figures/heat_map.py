@@ -7,7 +7,8 @@ import numpy as np
 
 from charrnn.display.figures.drawing import ADVANCE, FAINT_INK, INK, Drawing, Label, Rectangle
 from charrnn.display.palette import NEUTRAL, PAPER, RGB, diverging, foreground, sequential
-from charrnn.display.terminal.text_width import TAB, Cluster, clusters, text_width
+from charrnn.display.terminal.heatmap import Place, text_rows
+from charrnn.display.terminal.text_width import text_width
 
 COLUMNS = 80
 SIZE, LINE = 13.0, 20.0  # of the letters, and from line to line
@@ -17,9 +18,6 @@ STEPS = 33
 FAINT_LIGHT: RGB = (160, 160, 168)
 
 _LETTER = SIZE * ADVANCE  # width of a letter
-
-Place = tuple[Cluster, int, int]
-"""A cluster of characters, its column, and the number of columns that it fills."""
 
 
 def heat_map(
@@ -40,7 +38,7 @@ def heat_map(
     half = STEPS // 2 + 1
     colours = diverging(half, dark) if low < 0 else sequential(STEPS, dark)
     ground, ink, faint = (NEUTRAL, PAPER, FAINT_LIGHT) if dark else (PAPER, INK, FAINT_INK)
-    rows, stacked = _rows(text, columns), len(names) > 1
+    rows, stacked = text_rows(text, columns), len(names) > 1
     each = LINE + (len(names) * STRIP + GAP if stacked else 0)
     left = MARGIN + (NAMES if stacked else 0)
     longest = max((row[-1][1] + row[-1][2] for row in rows), default=0)
@@ -65,22 +63,6 @@ def heat_map(
     # Letters come after all backgrounds, so that they lie on top, and sorted by colour, which makes a PNG fast to draw.
     sheet.add(*sorted(letters, key=lambda label: label.fill))
     return sheet
-
-
-def _rows(text: str, columns: int) -> list[list[Place]]:
-    rows: list[list[Place]] = [[]]
-    used = 0
-    for cluster in clusters(text):
-        size = TAB - used % TAB if text[cluster.start] == "\t" else cluster.width
-        if used + size > columns and rows[-1]:
-            rows.append([])
-            used, size = 0, cluster.width
-        rows[-1].append((cluster, used, size))
-        used += size
-        if cluster.ends_line:
-            rows.append([])
-            used = 0
-    return rows if rows[-1] else rows[:-1]
 
 
 def _strongest(row: Sequence[Place], levels: np.ndarray) -> list[int]:

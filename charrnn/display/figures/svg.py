@@ -1,9 +1,8 @@
 """Drawings as SVG 1.1: text stays text, and the file loads no other file."""
 
-from functools import singledispatch
 from xml.sax.saxutils import escape, quoteattr
 
-from charrnn.display.figures.drawing import Circle, Drawing, Label, Line, Rectangle
+from charrnn.display.figures.drawing import Circle, Drawing, Label, Line, Rectangle, Shape
 from charrnn.display.palette import RGB
 from charrnn.display.sanitise import visible
 
@@ -47,53 +46,40 @@ def colour(rgb: RGB) -> str:
     return "#{:02x}{:02x}{:02x}".format(*rgb)
 
 
-@singledispatch
-def _shape(shape) -> str:
-    raise TypeError(f"{type(shape).__name__} is not a shape")
+def _shape(shape: Shape) -> str:
+    match shape:
+        case Rectangle(x, y, width, height, fill):
+            return element("rect", x=x, y=y, width=width, height=height, fill=colour(fill))
+        case Circle(x, y, radius, fill, opacity):
+            opacity = None if opacity == 1 else opacity
+            return element("circle", cx=x, cy=y, r=radius, fill=colour(fill), fill_opacity=opacity)
+        case Line(points, stroke, width, dashes):
+            return element(
+                "polyline",
+                points=" ".join(f"{number(x)},{number(y)}" for x, y in points),
+                fill="none",
+                stroke=colour(stroke),
+                stroke_width=width,
+                stroke_dasharray=" ".join(map(number, dashes)) or None,
+                stroke_linejoin="round",
+            )
+        case Label():
+            return _label(shape)
 
 
-@_shape.register
-def _(shape: Rectangle) -> str:
-    return element("rect", x=shape.x, y=shape.y, width=shape.width, height=shape.height, fill=colour(shape.fill))
-
-
-@_shape.register
-def _(shape: Circle) -> str:
-    opacity = None if shape.opacity == 1 else shape.opacity
-    return element("circle", cx=shape.x, cy=shape.y, r=shape.radius, fill=colour(shape.fill), fill_opacity=opacity)
-
-
-@_shape.register
-def _(shape: Line) -> str:
-    points = " ".join(f"{number(x)},{number(y)}" for x, y in shape.points)
-    return element(
-        "polyline",
-        points=points,
-        fill="none",
-        stroke=colour(shape.stroke),
-        stroke_width=shape.width,
-        stroke_dasharray=" ".join(map(number, shape.dashes)) or None,
-        stroke_linejoin="round",
-    )
-
-
-@_shape.register
-def _(shape: Label) -> str:
+def _label(label: Label) -> str:
     # A viewer would drop line feeds, and XML does not allow other controls.
-    text = visible(shape.text, "")
-    if shape.grid:
-        x: str = " ".join(number(shape.x + shape.grid * place) for place in range(len(text)))
-    else:
-        x = number(shape.x)
+    text = visible(label.text, "")
+    places = range(len(text)) if label.grid else (0,)
     return element(
         "text",
         text,
-        x=x,
-        y=shape.y,
-        font_size=shape.size,
-        fill=colour(shape.fill),
-        text_anchor=None if shape.anchor == "start" else shape.anchor,
-        font_weight="bold" if shape.bold else None,
-        transform=f"rotate(-90 {number(shape.x)} {number(shape.y)})" if shape.turned else None,
+        x=" ".join(number(label.x + (label.grid or 0) * place) for place in places),
+        y=label.y,
+        font_size=label.size,
+        fill=colour(label.fill),
+        text_anchor=None if label.anchor == "start" else label.anchor,
+        font_weight="bold" if label.bold else None,
+        transform=f"rotate(-90 {number(label.x)} {number(label.y)})" if label.turned else None,
         style="white-space:pre",
     )

@@ -1,6 +1,6 @@
 """The model's predictions after each character of a text: rows of guesses under the text, the likeliest first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from rich.style import Style
 from rich.text import Text
 
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, Scale
-from charrnn.display.terminal.heatmap import coloured, legend
+from charrnn.display.terminal.heatmap import coloured, folded, legend
 from charrnn.display.terminal.text_width import glyph, pad, text_width
 
 SPACE = "␣"
@@ -25,6 +25,7 @@ class _Column:
     shown: str
     guesses: tuple[str, ...]
     width: int
+    ends_line: bool
 
 
 def prediction_rows(
@@ -51,7 +52,8 @@ def prediction_rows(
     if len(guesses) != len(text) or probabilities.shape[:1] != (len(text),):
         raise ValueError(f"{len(text)} characters need as many rows of guesses and probabilities")
     lines: list[Text] = []
-    for block in _blocks(text, guesses, width):
+    for row in folded(_columns(text, guesses), width, lambda column, _: column.width):
+        block = [column for column, *_ in row]
         positions = [column.position for column in block]
         own = None if values is None else np.asarray(values)[positions]
         glyphs = [pad(column.shown, column.width) for column in block]
@@ -81,23 +83,12 @@ def prediction_legend(depth: Depth = Depth.TRUECOLOUR) -> Text:
     return Text.assemble(line, legend(SEQUENTIAL, "0", "1", depth=depth, width=18))
 
 
-def _blocks(text: str, guesses: Sequence[Sequence[str]], width: int) -> list[list[_Column]]:
-    blocks: list[list[_Column]] = [[]]
-    used = 0
+def _columns(text: str, guesses: Sequence[Sequence[str]]) -> Iterator[_Column]:
     for position, character in enumerate(text):
         shown = glyph(character)
         row = tuple(glyph(str(guess), SPACE) for guess in guesses[position])
         # A wide guess widens the column of its character, so that all guesses stay under it.
-        column = _Column(position, shown, row, max(map(text_width, (shown, *row))))
-        if blocks[-1] and used + column.width > width:
-            blocks.append([])
-            used = 0
-        blocks[-1].append(column)
-        used += column.width
-        if character == "\n":
-            blocks.append([])
-            used = 0
-    return blocks if blocks[-1] else blocks[:-1]
+        yield _Column(position, shown, row, max(map(text_width, (shown, *row))), character == "\n")
 
 
 def _coloured_rows(

@@ -23,35 +23,24 @@ class Series:
     """Points of a run of any length in bounded memory: when it is full, neighbours are merged in pairs."""
 
     def __init__(self, capacity: int) -> None:
-        self._sums = np.zeros((capacity, 2))
-        self._counts = np.zeros(capacity)
-        self._used = 0
-        self._each = 1
+        self._sums = np.zeros((capacity, 3))  # of progress, of value, and how many points were merged
+        self._used, self._each = 0, 1
 
     def add(self, progress: float, value: float) -> None:
         """Append a point. A point that is not finite is left out."""
         if not (math.isfinite(progress) and math.isfinite(value)):
             return
-        last = self._used - 1
-        if last < 0 or self._counts[last] >= self._each:
-            if self._used == len(self._counts):
-                self._halve()
-            last = self._used
-            self._sums[last], self._counts[last] = 0.0, 0
+        if not self._used or self._sums[self._used - 1, 2] >= self._each:
+            if self._used == len(self._sums):
+                self._used, self._each = self._used // 2, self._each * 2
+                self._sums[: self._used] = self._sums[0::2] + self._sums[1::2]
+            self._sums[self._used] = 0
             self._used += 1
-        self._sums[last] += progress, value
-        self._counts[last] += 1
-
-    def _halve(self) -> None:
-        half = self._used // 2
-        self._sums[:half] = self._sums[0::2] + self._sums[1::2]
-        self._counts[:half] = self._counts[0::2] + self._counts[1::2]
-        self._used = half
-        self._each *= 2
+        self._sums[self._used - 1] += progress, value, 1
 
     def points(self) -> np.ndarray:
         """The points (n, 2) of progress and value; each is the mean of the points merged into it."""
-        return self._sums[: self._used] / self._counts[: self._used, None]
+        return self._sums[: self._used, :2] / self._sums[: self._used, 2:]
 
 
 class Curve:

@@ -5,7 +5,8 @@ of the text, one symbol under each character, and the legend explains the symbol
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from rich.style import Style
@@ -16,8 +17,9 @@ from charrnn.display.terminal.text_width import TAB, Cluster, clusters
 
 LEAST = 20  # columns of text beside a margin, even in a narrower terminal
 
-Place = tuple[Cluster, int]
-"""A cluster of characters and the number of terminal columns that it fills."""
+T = TypeVar("T")
+Place = tuple[Cluster, int, int]
+"""A cluster of characters, its column, and the number of columns that it fills."""
 
 
 def heat_text(
@@ -44,29 +46,39 @@ def heat_row(row: Sequence[Place], values: np.ndarray, scale: Scale, depth: Dept
 
     Without colours there are two lines: the text, and the symbols.
     """
-    strongest = [_strongest(values[cluster.start : cluster.stop]) for cluster, _ in row]
-    glyphs = [cluster.glyph + " " * (size - cluster.width) for cluster, size in row]
+    strongest = [_strongest(values[cluster.start : cluster.stop]) for cluster, _, _ in row]
+    glyphs = [cluster.glyph + " " * (size - cluster.width) for cluster, _, size in row]
     if depth != Depth.NONE:
         return [coloured(glyphs, scale.styles(strongest, depth))]
     symbols = scale.symbols_for(strongest)
-    beneath = "".join(symbol * size for symbol, (_, size) in zip(symbols, row, strict=True))
+    beneath = "".join(symbol * size for symbol, (*_, size) in zip(symbols, row, strict=True))
     return [Text("".join(glyphs)), Text(beneath.rstrip())]
 
 
 def text_rows(text: str, width: int) -> list[list[Place]]:
-    """The text in rows of at most ``width`` columns; a line feed ends a row."""
-    rows: list[list[Place]] = [[]]
+    """The text in rows of at most ``width`` columns; a line feed ends a row, a tab goes up to the next tab stop."""
+
+    def size_at(cluster: Cluster, used: int) -> int:
+        return min(TAB - used % TAB, max(width - used, 1)) if text[cluster.start] == "\t" else cluster.width
+
+    return folded(clusters(text), width, size_at)
+
+
+def folded(places: Iterable[T], width: int, size_at: Callable[[T, int], int]) -> list[list[tuple[T, int, int]]]:
+    """``places`` in rows of at most ``width`` columns, each place with its column and its number of columns.
+
+    A place that ``ends_line`` ends a row. ``size_at(place, column)`` is the number of its columns.
+    """
+    rows: list[list[tuple[T, int, int]]] = [[]]
     used = 0
-    for cluster in clusters(text):
-        size = cluster.width
-        if text[cluster.start] == "\t":
-            size = min(TAB - used % TAB, max(width - used, 1))
+    for place in places:
+        size = size_at(place, used)
         if rows[-1] and used + size > width:
             rows.append([])
             used = 0
-        rows[-1].append((cluster, size))
+        rows[-1].append((place, used, size))
         used += size
-        if cluster.ends_line:
+        if place.ends_line:
             rows.append([])
             used = 0
     return rows if rows[-1] else rows[:-1]

@@ -3,24 +3,10 @@
 import codecs
 from typing import Any, TextIO
 
+_BRAILLE = "".join(map(chr, range(0x2801, 0x2900)))  # dots of a curve
 _PLAIN = str.maketrans(
-    {
-        **dict.fromkeys("─╸–", "-"),
-        **dict.fromkeys("│▏", "|"),
-        **dict.fromkeys("┤└┼", "+"),
-        **dict.fromkeys("★✓■", "*"),
-        **dict.fromkeys(map(chr, range(0x2801, 0x2900)), "*"),  # braille dots of a curve
-        **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
-        "━": "=",
-        "●": "o",
-        "▌": "#",
-        "×": "x",
-        "·": ",",
-        "…": ".",
-        "↵": "$",
-        "→": ">",
-        "␣": "_",
-    }
+    "─╸–│▏┤└┼★✓■▁▂▃▄▅▆▇█━●▌×·…↵→␣" + _BRAILLE,
+    "---||+++***_.:-=+*#=o#x,.$>_" + "*" * len(_BRAILLE),
 )
 
 

@@ -8,9 +8,7 @@ from pathlib import PurePath
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.curve import Curve
 from charrnn.display.terminal.text_width import plain
-from charrnn.records import Evaluated, Finished, Record, RolledBack, Sampled, Saved, Started, Step, bits
-
-_SMOOTHING_STEPS = 50
+from charrnn.records import Evaluated, Finished, Record, RolledBack, Sampled, Saved, SmoothedLoss, Started, Step, bits
 
 
 class RunState:
@@ -22,9 +20,8 @@ class RunState:
         self.evaluated: Evaluated | None = None
         self.sampled: Sampled | None = None
         self.saved: Saved | None = None
-        self.loss: float | None = None
         self.curve = Curve()
-        self._steps = 0
+        self._smoothed = SmoothedLoss()
 
     def observe(self, record: Record) -> None:
         """Take in one record."""
@@ -45,13 +42,14 @@ class RunState:
         if self.step is None and self.started is not None and self.started.resumed:
             self.curve = Curve(start=record.progress)
         self.step = record
-        if not math.isfinite(record.loss):
-            return
-        self._steps += 1
-        # An exponential mean over about 50 steps. Its window is shorter at first, so that the first losses soon fade.
-        weight = max(1 / _SMOOTHING_STEPS, 1 / (1 + self._steps / 5))
-        self.loss = record.loss if self.loss is None else self.loss + weight * (record.loss - self.loss)
-        self.curve.add(record.progress, self.loss)
+        if math.isfinite(record.loss):
+            self._smoothed.add(record.loss)
+            self.curve.add(record.progress, self.loss)
+
+    @property
+    def loss(self) -> float | None:
+        """The smoothed training loss, None before the first step."""
+        return self._smoothed.value
 
     @property
     def shown_loss(self) -> float:
