@@ -8,7 +8,6 @@ from command_line import invoke, succeed
 from charrnn import load
 from charrnn.display.reports.stacked import stacked_rows
 from charrnn.display.terminal.colours import Depth
-from charrnn.inspection.reading import read, read_in_parts
 
 
 def test_a_row_for_each_cell_stands_under_its_text():
@@ -39,15 +38,3 @@ def test_several_cells_on_the_command_line(model, text):
     refused = invoke(*options, "--predictions")
     assert refused.exit_code == 2
     assert "one --cell" in refused.stderr
-
-
-def test_readings_in_parts_equal_one_reading(model, text):
-    found = load(model)
-    ids = found.encode(text.read_text()[:5000])
-    whole = read(found, ids, "h", 300, 4000)
-    parts = list(read_in_parts(found, ids, "h", 300, 4000, part=700))
-    assert len(parts) > 5
-    assert all(part.text.endswith("\n") for part in parts[:-1])
-    assert "".join(part.text for part in parts) == whole.text
-    np.testing.assert_allclose(np.concatenate([part.values for part in parts]), whole.values, atol=1e-6)
-    np.testing.assert_allclose(np.concatenate([part.surprise() for part in parts]), whole.surprise(), atol=1e-4)

@@ -11,6 +11,7 @@ from command_line import invoke, run_cli
 from loopback import CERTIFICATE, TEXT, serving
 
 from charrnn.errors import CorpusError
+from charrnn.records import no_progress
 from charrnn.system.files import lock_file
 from charrnn.text import download as module
 from charrnn.text.catalog import CatalogEntry, load_catalog
@@ -51,7 +52,7 @@ def part(tmp_path):
     return tmp_path / "a-text.txt.part"
 
 
-def fetch(entry, folder, progress=None):
+def fetch(entry, folder, progress=no_progress):
     return download(entry, folder, progress, loopback_http=True)
 
 
