@@ -133,25 +133,18 @@ class Entry:
         The id file is read once, to compare its checksum.  Encoding would take ten times as long.
         """
         content = self._content()
-        path = self._ids_path(content)
+        path, sha256, notes = self._ids_path(content), content.get("sha256"), content.get("notes")
         if path is None or content.get("files") != self._stamps:
+            return None
+        if not (isinstance(sha256, str) and _SHA256.fullmatch(sha256) and isinstance(notes, list)):
             return None
         try:
             vocabulary = Vocabulary.from_list(content.get("vocabulary"))
-            ids, size, crc32 = IdFile(path, vocabulary.dtype), path.stat().st_size, checksum(path)
+            encoded = Corpus(IdFile(path, vocabulary.dtype), vocabulary, sha256, notes)
+            sound = len(encoded) and all(isinstance(note, str) for note in notes) and self._record(encoded) == content
         except (OSError, CheckpointError):
             return None  # missing or damaged; the caller encodes the text again
-        sha256, notes = content.get("sha256"), content.get("notes")
-        sound = (
-            content.get("crc32") == crc32
-            and content.get("dtype") == vocabulary.dtype.str
-            and 0 < ids.nbytes == size == content.get("bytes")
-            and isinstance(sha256, str)
-            and _SHA256.fullmatch(sha256)
-            and isinstance(notes, list)
-            and all(isinstance(note, str) for note in notes)
-        )
-        return Corpus(ids, vocabulary, sha256, notes) if sound else None
+        return encoded if sound else None
 
     def save(self, encoded: Corpus) -> None:
         """Record the result of ``on_disk``, and delete the id file of an earlier state of the same text files.
@@ -159,21 +152,25 @@ class Entry:
         Raises:
             OSError: the folder cannot be written.
         """
-        new, old = encoded.ids.path, self._ids_path(self._content())
-        content = {
+        old = self._ids_path(self._content())
+        write_durably(self._path, json.dumps(self._record(encoded)).encode())
+        if old is not None and old.name != encoded.ids.path.name:
+            with contextlib.suppress(PermissionError):  # on Windows, if another process has it open
+                old.unlink(missing_ok=True)
+
+    def _record(self, encoded: Corpus) -> dict[str, Any]:
+        """What the JSON file says of an encoded text."""
+        path = encoded.ids.path
+        return {
             "files": self._stamps,
-            "ids": new.name,
-            "bytes": encoded.ids.nbytes,
-            "crc32": checksum(new),
+            "ids": path.name,
+            "bytes": path.stat().st_size,
+            "crc32": checksum(path),
             "dtype": encoded.ids.dtype.str,
             "sha256": encoded.sha256,
             "vocabulary": encoded.vocabulary.to_list(),
             "notes": encoded.notes,
         }
-        write_durably(self._path, json.dumps(content).encode())
-        if old is not None and old.name != new.name:
-            with contextlib.suppress(PermissionError):  # on Windows, if another process has it open
-                old.unlink(missing_ok=True)
 
     def _content(self) -> dict[str, Any]:
         try:

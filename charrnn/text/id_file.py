@@ -27,6 +27,7 @@ class IdFile:
     Args:
         path: the file.  It is kept open, so it may be deleted.
         dtype: of an id.
+        part: an open file, the first id of a part of it, and the number of ids in the part; None opens the file.
 
     Raises:
         OSError: the file cannot be opened.
@@ -34,10 +35,12 @@ class IdFile:
 
     ndim = 1
 
-    def __init__(self, path: Path, dtype: np.dtype):
+    def __init__(self, path: Path, dtype: np.dtype, part: tuple["_OpenFile", int, int] | None = None):
         self.path, self.dtype = path, dtype
-        self._file = _OpenFile(path)
-        self._start, self._length = 0, os.fstat(self._file.handle).st_size // dtype.itemsize
+        if part is None:
+            file = _OpenFile(path)
+            part = file, 0, os.fstat(file.handle).st_size // dtype.itemsize
+        self._file, self._start, self._length = part
 
     def __len__(self) -> int:
         return self._length
@@ -69,7 +72,9 @@ class IdFile:
     def __getitem__(self, where):
         if isinstance(where, slice):
             start, stop, step = where.indices(self._length)
-            return self._part(start, max(stop - start, 0)) if step == 1 else np.asarray(self)[where]
+            if step != 1:
+                return np.asarray(self)[where]
+            return IdFile(self.path, self.dtype, (self._file, self._start + start, max(stop - start, 0)))
         positions = np.asarray(where)
         if positions.dtype == bool:
             return np.asarray(self)[positions]
@@ -77,12 +82,6 @@ class IdFile:
             raise IndexError(f"there are {self._length:,} ids: none at {where}")
         found = self._gather(np.where(positions < 0, positions + self._length, positions))
         return found[0] if positions.ndim == 0 else found
-
-    def _part(self, start: int, length: int) -> "IdFile":
-        part = object.__new__(IdFile)
-        part.path, part.dtype, part._file = self.path, self.dtype, self._file
-        part._start, part._length = self._start + start, length
-        return part
 
     def _gather(self, positions: np.ndarray) -> np.ndarray:
         """The ids at positions (…), read column by column: a column of a window (T, B) is contiguous in the text."""

@@ -174,12 +174,9 @@ def saturation(
     for at, own in windows:
         network.read(ids[at].astype(np.int32), state)
         for gate in gates:
-            values = network.signal(gate.signal)
+            values = network.signal(gate.signal)[own]
             if network.cell.signal(gate.signal).unbounded:
                 values = np.tanh(values)
-            values = values.reshape(own.size, *shape)
-            if not own.all():
-                values = values[own.ravel()]
             low[gate.name] += (values < (-HIGH if gate.low < 0 else LOW)).sum(axis=0)
             high[gate.name] += (values > HIGH).sum(axis=0)
     for counts in (*low.values(), *high.values()):

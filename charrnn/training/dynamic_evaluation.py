@@ -22,6 +22,7 @@ from charrnn.network.network import Network
 from charrnn.network.parameters import aligned_zeros
 from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.training.optimizer import RANGE
+from charrnn.training.rollback import restored_weights
 
 _EPSILON = 0.01  # added to each root mean square, as a multiple of their mean
 
@@ -46,18 +47,12 @@ def evaluate_dynamically(
     scored = len(text) - 1
     compiler.prepare(mean_squares, adapt)
     config = config or DynamicEvaluationConfig()
-    parameters = network.parameters.flat
-    original, squares = aligned_zeros(parameters.size), aligned_zeros(parameters.size)
-    original[:] = parameters
-    state, loss = network.initial_state(1), 0.0
-    try:
+    squares, state, loss = aligned_zeros(network.parameters.flat.size), network.initial_state(1), 0.0
+    with restored_weights(network) as original:
         for number, (start, stop) in enumerate(in_steps(scored, config.steps, progress), 1):
             window = text[start : stop + 1, None].astype(np.int32)
             loss += network.loss_and_gradient(window[:-1], window[1:], state) * (len(window) - 1)
             _learn(network, squares, original, 1 / number, config)
-    finally:
-        parameters[:] = original
-        network.parameters_changed()
     if not np.isfinite(loss):
         raise ConfigError(f"the weights are no longer numbers with --online-lr {config.lr:g}: choose a lower one")
     return Evaluation(loss / scored, scored)

@@ -1,12 +1,14 @@
 """The last good weights of a run: when to keep them, when to return to them, and how checkpoints hold them."""
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from charrnn.errors import CheckpointError
 from charrnn.network.network import Network
+from charrnn.network.parameters import aligned_zeros
 from charrnn.training.optimizer import Optimizer
 
 KEEP_STEPS = 100  # steps between two copies of the weights
@@ -77,6 +79,18 @@ class Rollback:
         if mean is None or characters < JUDGED_CHARACTERS or loss <= max(LOSS_JUMP * mean, guessing):
             return None
         return f"the loss jumped from {mean:.3f} to {loss:.3g}"
+
+
+@contextlib.contextmanager
+def restored_weights(network: Network) -> Iterator[np.ndarray]:
+    """Within the block the weights may change; after it they are what they were. Yields a copy of them, flat (P,)."""
+    before = aligned_zeros(network.parameters.flat.size)
+    before[:] = network.parameters.flat
+    try:
+        yield before
+    finally:
+        network.parameters.flat[:] = before
+        network.parameters_changed()
 
 
 def _bits(buffer: np.ndarray) -> np.ndarray:

@@ -1,9 +1,7 @@
 """Evaluation on the validation part, the checkpoint of the best weights, and samples of what the model writes."""
 
-import contextlib
 import math
 import time
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -12,6 +10,7 @@ from charrnn.inference.loss import evaluate
 from charrnn.inference.sampler import Choice, Sampler
 from charrnn.records import Evaluated, bits
 from charrnn.training.plan import Clock
+from charrnn.training.rollback import restored_weights
 from charrnn.training.run import Run
 
 SAMPLE_TEMPERATURE = 0.8
@@ -26,7 +25,9 @@ def validate(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | No
     counters, averaged, begun = run.counters, None, time.monotonic()
     raw = loss = _loss(run)
     if run.is_averaged:
-        with _averaged_weights(run):
+        with restored_weights(run.network):
+            run.network.parameters.flat[:] = run.optimizer.slots["ema"]
+            run.network.parameters_changed()
             averaged = _loss(run)
         loss = min(raw, averaged)
     clock.evaluated(time.monotonic() - begun)
@@ -66,20 +67,6 @@ def validate(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | No
 def _loss(run: Run) -> float:
     batch, steps = run.windows.batch, run.windows.steps
     return evaluate(run.network, run.validation, int(run.parts.train[-1]), batch, steps).loss
-
-
-@contextlib.contextmanager
-def _averaged_weights(run: Run) -> Iterator[None]:
-    """Within the context the network has the moving average of its weights in place of the weights."""
-    flat = run.network.parameters.flat
-    raw = flat.copy()
-    flat[:] = run.optimizer.slots["ema"]
-    run.network.parameters_changed()
-    try:
-        yield
-    finally:
-        flat[:] = raw
-        run.network.parameters_changed()
 
 
 def _best_checkpoint(run: Run, average_is_better: bool) -> Checkpoint:

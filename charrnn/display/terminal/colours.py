@@ -90,11 +90,7 @@ def _style(name: str, depth: Depth, level: int, faint: bool) -> Style:
 
 def cube_rgb(number: int) -> RGB:
     """The colour of ``number``, 16 to 255, in the table of 256 colours. Colours 0 to 15 depend on the user's theme."""
-    if number >= 232:
-        return (8 + 10 * (number - 232),) * 3
-    levels = (0, 95, 135, 175, 215, 255)
-    number -= 16
-    return levels[number // 36], levels[number // 6 % 6], levels[number % 6]
+    return tuple(Color.from_ansi(number).get_truecolor())
 
 
 def _nearest_grey(grey: RGB) -> int:

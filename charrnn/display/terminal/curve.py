@@ -1,6 +1,5 @@
 """Curves in a terminal: the losses of a run, drawn with braille dots (2 x 4 a character) and marks."""
 
-import itertools
 import math
 from collections.abc import Mapping
 
@@ -8,6 +7,7 @@ import numpy as np
 from rich.text import Text
 
 from charrnn.display.terminal.colours import BLUE, ORANGE
+from charrnn.display.terminal.heatmap import coloured
 
 LABELS = 7
 """Terminal columns left of a plot, taken by the vertical axis and its labels."""
@@ -165,11 +165,9 @@ def plot_rows(glyphs: np.ndarray, styles: np.ndarray, ticks: Mapping[int, str], 
     The axis has labels by row, ``ticks``, and takes ``margin`` terminal columns.
     """
     rows = []
-    for row, pairs in enumerate(zip(styles, glyphs, strict=True)):
-        line = Text.assemble((f"{ticks.get(row, ''):>{margin - 1}}{'┤' if row in ticks else '│'}", "dim"))
-        for style, same in itertools.groupby(zip(*pairs, strict=True), key=lambda pair: pair[0]):
-            line.append("".join(glyph for _, glyph in same), style=style or None)
-        rows.append(line)
+    for row, pairs in enumerate(zip(glyphs, styles, strict=True)):
+        axis = f"{ticks.get(row, ''):>{margin - 1}}{'┤' if row in ticks else '│'}"
+        rows.append(Text.assemble((axis, "dim"), coloured(*pairs)))
     return rows
 
 

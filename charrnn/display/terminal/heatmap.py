@@ -165,7 +165,7 @@ def strip(
     return text
 
 
-def coloured(glyphs: Sequence[str], styles: Sequence[Style]) -> Text:
+def coloured(glyphs: Sequence[str], styles: Sequence[Style | str]) -> Text:
     """``glyphs`` in their ``styles``; neighbours of one style share a span, so a long text has few escape codes."""
     text = Text()
     for style, same in itertools.groupby(zip(glyphs, styles, strict=True), key=lambda pair: pair[1]):
