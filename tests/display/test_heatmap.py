@@ -11,8 +11,8 @@ from rich.console import Console
 from charrnn.display.palette import contrast, foreground, linear_light, luminance
 from charrnn.display.reports.predictions import prediction_legend, prediction_rows
 from charrnn.display.sanitise import visible
-from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, cube_rgb
-from charrnn.display.terminal.heatmap import heat_text, legend, strip
+from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, Look, cube_rgb
+from charrnn.display.terminal.heatmap import heat_text, legend
 from charrnn.display.terminal.text_width import text_width
 
 SCALES = [DIVERGING, SEQUENTIAL]
@@ -133,27 +133,27 @@ def test_levels_are_symmetric(value):
 
 def test_a_heat_map_without_colour_has_a_line_of_symbols_under_each_line():
     values = np.array([-1, -0.5, 0, 0.5, 1, 1, 0.2, -1])
-    lines = heat_text("wo漢lf\nab", values, width=20, depth=Depth.NONE)
+    lines = heat_text("wo漢lf\nab", values, Look(20, Depth.NONE))
     assert plain_lines(lines) == ["wo漢lf↵", '=:  "##', "ab", "'="]
 
 
 def test_tabs_reach_their_stop_and_wide_characters_stay_aligned():
-    lines = heat_text("ab\tc\n漢\td\n", np.ones(9), width=40, depth=Depth.NONE)
+    lines = heat_text("ab\tc\n漢\td\n", np.ones(9), Look(40, Depth.NONE))
     assert plain_lines(lines) == ["ab→     c↵", "#" * 10, "漢→     d↵", "#" * 10]
 
 
 def test_a_mark_shares_the_place_of_its_letter_and_the_stronger_value_shows():
-    lines = heat_text("e\u0301f", [0.1, -1.0, 0.0], width=10, depth=Depth.NONE)
+    lines = heat_text("e\u0301f", [0.1, -1.0, 0.0], Look(10, Depth.NONE))
     assert plain_lines(lines) == ["e\u0301f", "="]
 
 
 def test_lines_break_at_the_width_and_wide_characters_are_not_cut():
-    lines = heat_text("abc漢d", np.ones(5), width=4, depth=Depth.NONE)
+    lines = heat_text("abc漢d", np.ones(5), Look(4, Depth.NONE))
     assert plain_lines(lines) == ["abc", "###", "漢d", "###"]
 
 
 def test_every_character_has_the_background_of_its_value():
-    (line,) = heat_text("abc", [-1, 0, 1], depth=Depth.TRUECOLOUR)
+    (line,) = heat_text("abc", [-1, 0, 1])
     backgrounds = [span.style.bgcolor.triplet for span in line.spans]
     assert [tuple(colour) for colour in backgrounds] == [
         DIVERGING.colours[0],
@@ -174,7 +174,7 @@ def test_the_number_of_values_must_fit():
 
 @given(ANY_TEXT, st.integers(2, 40), st.sampled_from([*COLOURED, Depth.NONE]))
 def test_heat_maps_of_any_text_fit_and_are_harmless(text, width, depth):
-    lines = heat_text(text, np.linspace(-1, 1, len(text)), width=width, depth=depth)
+    lines = heat_text(text, np.linspace(-1, 1, len(text)), Look(width, depth))
     for line in lines:
         assert text_width(line.plain) <= width
         assert visible(line.plain, "") == line.plain
@@ -182,9 +182,9 @@ def test_heat_maps_of_any_text_fit_and_are_harmless(text, width, depth):
 
 @pytest.mark.parametrize("depth", COLOURED)
 def test_nothing_but_colours_reaches_the_terminal(depth):
-    lines = heat_text(HOSTILE, np.linspace(-1, 1, len(HOSTILE)), width=20, depth=depth)
+    lines = heat_text(HOSTILE, np.linspace(-1, 1, len(HOSTILE)), Look(20, depth))
     lines += prediction_rows(HOSTILE, [list("\x1b\x9b\u202e\n]")] * len(HOSTILE), np.full((len(HOSTILE), 5), 0.2))
-    lines += [legend(depth=depth), prediction_legend(depth), strip(np.linspace(-1, 1, 9), 9, depth=depth)]
+    lines += [legend(Look(depth=depth)), prediction_legend(Look(depth=depth))]
     sent = printed(lines, depth)
     parts = sent.split("\x1b[")
     assert len(parts) > 10
@@ -194,34 +194,15 @@ def test_nothing_but_colours_reaches_the_terminal(depth):
     assert "[red]d[/] :skull:" in "".join(line.plain for line in lines).replace("\n", "")
 
 
-# Legends and strips
+# Legends
 
 
 def test_legends_name_the_ends():
-    assert legend(depth=Depth.NONE).plain == "-1  =  -  :  .     '  \"  +  #  +1"
+    assert legend(Look(depth=Depth.NONE)).plain == "-1  =  -  :  .     '  \"  +  #  +1"
     for depth in COLOURED:
-        line = legend(SEQUENTIAL, "0 bits", "8 bits", depth=depth)
+        line = legend(Look(depth=depth, scale=SEQUENTIAL), "0 bits", "8 bits")
         assert line.plain.startswith("0 bits  ") and line.plain.endswith("  8 bits")
-    assert "tenths" in prediction_legend(Depth.NONE).plain
-
-
-def test_a_strip_keeps_rare_peaks():
-    values = np.zeros(1000)
-    values[137] = -1
-    assert strip(values, 10, depth=Depth.NONE).plain == " =        "
-
-
-@given(st.lists(st.floats(-1, 1), max_size=50), st.integers(1, 30), st.sampled_from([*COLOURED, Depth.NONE]))
-def test_strips_fit(values, width, depth):
-    shown = strip(values, width, depth=depth)
-    assert len(shown.plain) == min(width, len(values))
-
-
-def test_two_values_share_a_column_where_colours_allow():
-    text = strip([-1, 1], 1)
-    assert text.plain == "▌"
-    assert tuple(text.spans[0].style.color.triplet) == DIVERGING.colours[0]
-    assert tuple(text.spans[0].style.bgcolor.triplet) == DIVERGING.colours[-1]
+    assert "tenths" in prediction_legend(Look(depth=Depth.NONE)).plain
 
 
 # Predictions
@@ -237,7 +218,7 @@ def test_guesses_stand_under_their_character():
 
 
 def test_predictions_without_colour_give_the_first_probability_in_tenths():
-    lines = prediction_rows("wol", GUESSES, CHANCES, depth=Depth.NONE)
+    lines = prediction_rows("wol", GUESSES, CHANCES, Look(depth=Depth.NONE))
     assert plain_lines(lines) == ["wol", "95", "ol", "↵␣", " a", " b", " c"]
 
 
@@ -250,7 +231,7 @@ def test_a_wide_guess_widens_its_column():
 
 def test_blocks_end_at_line_feeds_and_at_the_width():
     guesses, chances = [["x"]] * 6, np.full((6, 1), 0.5)
-    lines = prediction_rows("ab\ncde", guesses, chances, width=2)
+    lines = prediction_rows("ab\ncde", guesses, chances, Look(width=2))
     assert [line for line in plain_lines(lines) if "x" not in line] == ["ab", "", "↵", "", "cd", "", "e"]
 
 
@@ -271,7 +252,7 @@ def test_the_text_above_predictions_takes_its_values_colours():
 @given(ANY_TEXT, st.integers(2, 30), st.sampled_from([*COLOURED, Depth.NONE]))
 def test_predictions_of_any_text_stay_aligned(text, width, depth):
     guesses = [[character, text[0], "漢"] for character in text]
-    lines = prediction_rows(text, guesses, np.full((len(text), 3), 0.3), width=width, depth=depth)
+    lines = prediction_rows(text, guesses, np.full((len(text), 3), 0.3), Look(width, depth))
     for line in lines:
         assert text_width(line.plain) <= max(width, 2)
         assert visible(line.plain, "") == line.plain

@@ -7,21 +7,21 @@ from command_line import invoke, succeed
 
 from charrnn import load
 from charrnn.display.reports.stacked import stacked_rows
-from charrnn.display.terminal.colours import Depth
+from charrnn.display.terminal.colours import Depth, Look
 
 
 def test_a_row_for_each_cell_stands_under_its_text():
     text = "the fox\nran over the hill"
     values = np.stack([np.linspace(-1, 1, len(text)), np.zeros(len(text))], axis=1)
-    blocks = stacked_rows(text, ["0:1", "1:17"], values, width=26, depth=Depth.NONE)
+    blocks = stacked_rows(text, ["0:1", "1:17"], values, Look(26, Depth.NONE))
     assert [len(block) for block in blocks] == [3, 3]
     assert blocks[0][0].plain == "      the fox↵"
     assert blocks[1][0].plain == "      ran over the hill"
     assert blocks[0][1].plain.startswith(" 0:1  ==")
     assert blocks[1][1].plain.endswith("#")
-    coloured = stacked_rows(text, ["0:1", "1:17"], values, width=26)
+    coloured = stacked_rows(text, ["0:1", "1:17"], values, Look(26))
     assert all(line.plain[6:] == block[0].plain[6:] for block in coloured for line in block)
-    narrow = stacked_rows("x" * 50, ["0:1"], np.zeros((50, 1)), width=25)
+    narrow = stacked_rows("x" * 50, ["0:1"], np.zeros((50, 1)), Look(25))
     assert [len(block[0].plain) for block in narrow] == [25, 25, 15]
 
 

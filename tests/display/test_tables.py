@@ -5,9 +5,9 @@ import math
 import pytest
 
 from charrnn.display.terminal import numbers
-from charrnn.display.terminal.colours import Depth
+from charrnn.display.terminal.colours import Depth, Look
 from charrnn.display.terminal.columns import side_by_side
-from charrnn.display.terminal.heatmap import strip
+from charrnn.display.terminal.heatmap import coloured
 from charrnn.display.terminal.tables import key_values, table
 
 
@@ -21,8 +21,8 @@ def test_tables_align_numbers_right_and_words_left():
     ]
 
 
-def test_a_strip_in_a_table_keeps_its_coloured_cells():
-    cell = strip([0.9, 0.9, 0.9], 3, depth=Depth.ANSI16)
+def test_a_text_in_a_table_keeps_its_coloured_spaces():
+    cell = coloured([" "] * 3, Look(depth=Depth.ANSI16).styles([0.9] * 3))
     row = table(["cell", "where"], [[1, cell]])[-1]
     assert row.plain == "   1  " + " " * 5
     assert [(span.start, span.end) for span in row.spans] == [(6, 9)]

@@ -8,7 +8,7 @@ from command_line import invoke, succeed
 
 from charrnn.config import ModelConfig
 from charrnn.display.reports.similar_places import place_rows
-from charrnn.display.terminal.colours import Depth
+from charrnn.display.terminal.colours import Depth, Look
 from charrnn.errors import ConfigError
 from charrnn.inspection.similar_places import on_set, similar
 from charrnn.network.network import Network
@@ -79,12 +79,12 @@ def test_what_cannot_be_selected(planted):
 
 def test_places_are_shown_in_their_context():
     contexts = [("before it ", "span", " behind"), ("x" * 90, "a\nvery long span" * 5, "y" * 90)]
-    rows = [row.plain for row in place_rows(["1", "22"], contexts, width=60, depth=Depth.NONE)]
+    rows = [row.plain for row in place_rows(["1", "22"], contexts, Look(60, Depth.NONE))]
     assert rows[1].index("^^^^") == rows[0].index("span")
     assert rows[1].strip() == "^^^^"
     assert "…" in rows[2] and "↵" in rows[2]
     assert all(len(row) <= 60 for row in rows)
-    assert len(place_rows(["1", "22"], contexts, width=60)) == 2
+    assert len(place_rows(["1", "22"], contexts, Look(60))) == 2
 
 
 def test_moments_on_the_command_line(model, text):

@@ -103,7 +103,7 @@ def _lines(work: Inspection, readings) -> Iterator:
             for block in stacked_rows(reading.text, list(map(name, cells)), reading.columns(cells), **look):
                 yield from (*block, "")
         else:
-            yield from heat_text(reading.text, values, **look)
+            yield from heat_text(reading.text, values, look)
 
 
 def _records(work: Inspection, readings) -> Iterator[dict[str, Any]]:

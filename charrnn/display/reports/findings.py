@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth
+from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Look
 from charrnn.display.terminal.heatmap import labelled_rows, room_beside
 from charrnn.display.terminal.tables import table
 from charrnn.display.terminal.text_width import clip, plain, wrap
@@ -31,9 +31,7 @@ def finding_lines(
     text: str,
     label: np.ndarray,
     values: Mapping[str, np.ndarray],
-    *,
-    width: int,
-    depth: Depth = Depth.TRUECOLOUR,
+    look: Look,
 ) -> list[Text]:
     """The hypothesis, the size of the test, then ``label`` (n,) and the cells over ``text`` (n,), and the verdict.
 
@@ -53,11 +51,11 @@ def finding_lines(
         rows.append((found, "bold" if cell["p"] <= SURE else "", DIVERGING, values[_name(cell)]))
     return [
         Text(plain(f"{record['hypothesis']}: {record['summary']}"), style="bold"),
-        *(Text(clip(sentence, width), style="dim") for sentence in tested),
+        *(Text(clip(sentence, look.width), style="dim") for sentence in tested),
         Text(),
-        *labelled_rows(text, title, f"   cell {score:>9} p", rows, _LABEL, width=width, depth=depth),
+        *labelled_rows(text, title, f"   cell {score:>9} p", rows, _LABEL, look),
         Text(),
-        *(Text(line) for sentence in verdict(record) for line in wrap(sentence, width)),
+        *(Text(line) for sentence in verdict(record) for line in wrap(sentence, look.width)),
     ]
 
 

@@ -44,12 +44,11 @@ class Follower:
 
     def _blocks(self) -> tuple[list[list[Text]], list[int]]:
         """The lines to show for each row of the text not yet shown for good, and the position after each row."""
-        look = {"scale": self._scale, "depth": self._terminal.depth}
-        width = self._terminal.width
+        look = self._terminal.look(self._scale)
         if len(self._names) > 1:
-            blocks = stacked_rows(self._text, self._names, self._values, width=width, **look)
-            return [[*block, Text()] for block in blocks], row_ends(self._text, text_room(self._names, width))
-        lines, ends = heat_text(self._text, self._values[:, 0], width=width, **look), row_ends(self._text, width)
+            blocks = stacked_rows(self._text, self._names, self._values, look)
+            return [[*block, Text()] for block in blocks], row_ends(self._text, text_room(self._names, look.width))
+        lines, ends = heat_text(self._text, self._values[:, 0], look), row_ends(self._text, look.width)
         each = len(lines) // max(len(ends), 1)
         return [lines[each * k : each * (k + 1)] for k in range(len(ends))], ends
 

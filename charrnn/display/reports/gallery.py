@@ -25,10 +25,7 @@ def gallery_rows(
     names: Sequence[str],
     scores: Sequence[float],
     values: Sequence[np.ndarray],
-    *,
-    width: int,
-    scale: Scale = DIVERGING,
-    depth: Depth = Depth.TRUECOLOUR,
+    look: Look,
     head: str = " cell   score",
 ) -> list[Text]:
     """A line of ``head`` and ``title``, then for each cell its name, score, and ``text`` in its colours.
@@ -36,7 +33,7 @@ def gallery_rows(
     ``text`` has n characters, and ``values`` an array (n,) for each cell.
     """
     rows = [
-        (f"{name:>7} {score:.3f}", "" if number else "bold", scale, of_cell)
+        (f"{name:>7} {score:.3f}", "" if number else "bold", look.scale, of_cell)
         for number, (name, score, of_cell) in enumerate(zip(names, scores, values, strict=True))
     ]
     return labelled_rows(text, title, head, rows, LABEL, width=width, depth=depth)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from charrnn.display.reports.gallery import gallery_rows
 from charrnn.display.terminal import numbers
-from charrnn.display.terminal.colours import BLUE, Depth, Scale
+from charrnn.display.terminal.colours import BLUE, Look
 from charrnn.display.terminal.columns import quoted_lines
 from charrnn.display.terminal.curve import Curve
 from charrnn.display.terminal.heatmap import legend
@@ -50,22 +50,18 @@ def snapshot_lines(
     place: int,
     names: Sequence[str],
     snapshots: Sequence[tuple[int, np.ndarray, np.ndarray]],
-    *,
     meaning: str,
-    scale: Scale,
-    width: int,
-    depth: Depth,
+    look: Look,
 ) -> Iterator[Text]:
     """For each of C cells a row for every snapshot, over the same stretch of ``text``, which begins at ``place``.
 
     A snapshot has its step, values (C, n) and scores (C,).
     """
     yield Text(f"what cells do with the same text, step by step: {meaning}", style="dim")
-    yield legend(scale, depth=depth)
-    look = {"scale": scale, "width": width, "depth": depth, "head": " step   score"}
+    yield legend(look)
     steps = [numbers.count(step) if step < 100_000 else numbers.short(step) for step, *_ in snapshots]
     for number, name in enumerate(names):
         values = [values[number] for _, values, _ in snapshots]
         scores = [scores[number] for *_, scores in snapshots]
         yield from (Text(), Text(f"cell {name}", style="bold"))
-        yield from gallery_rows(text, f"from character {place:,}", steps, scores, values, **look)
+        yield from gallery_rows(text, f"from character {place:,}", steps, scores, values, look, " step   score")

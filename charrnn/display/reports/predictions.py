@@ -1,13 +1,13 @@
 """The model's predictions after each character of a text: rows of guesses under the text, the likeliest first."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.style import Style
 from rich.text import Text
 
-from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, Scale
+from charrnn.display.terminal.colours import DEFAULT_LOOK, SEQUENTIAL, Depth, Look
 from charrnn.display.terminal.heatmap import coloured, folded, legend
 from charrnn.display.terminal.text_width import glyph, pad, text_width
 
@@ -32,17 +32,14 @@ def prediction_rows(
     text: str,
     guesses: np.ndarray | Sequence[Sequence[str]],
     probabilities: np.ndarray,
-    *,
+    look: Look = DEFAULT_LOOK,
     values: np.ndarray | None = None,
-    scale: Scale = DIVERGING,
-    width: int = 80,
-    depth: Depth = Depth.TRUECOLOUR,
 ) -> list[Text]:
     """Blocks of lines: the text, and under each character the guesses for the character *after* it.
 
     ``guesses`` (n, k) are characters and ``probabilities`` (n, k) their probabilities, the likeliest first. A guess has
     the colour of its probability; a correct guess is bold and underlined. With ``values`` (n,) the text itself is
-    coloured. Spaces among the guesses are shown as ␣, line feeds as ↵. A block ends at a line feed or at ``width``; an
+    coloured. Spaces among the guesses are shown as ␣, line feeds as ↵. A block ends at a line feed or at the width; an
     empty line separates blocks.
 
     Without colours, the line under the text gives the probability of the first guess in tenths (a digit, blank below
@@ -52,35 +49,35 @@ def prediction_rows(
     if len(guesses) != len(text) or probabilities.shape[:1] != (len(text),):
         raise ValueError(f"{len(text)} characters need as many rows of guesses and probabilities")
     lines: list[Text] = []
-    for row in folded(_columns(text, guesses), width, lambda column, _: column.width):
+    for row in folded(_columns(text, guesses), look.width, lambda column, _: column.width):
         block = [column for column, *_ in row]
         positions = [column.position for column in block]
         own = None if values is None else np.asarray(values)[positions]
         glyphs = [pad(column.shown, column.width) for column in block]
         if lines:
             lines.append(Text())
-        if own is None or depth == Depth.NONE:
+        if own is None or look.depth == Depth.NONE:
             lines.append(Text("".join(glyphs), style="bold"))
         else:
-            lines.append(coloured(glyphs, scale.styles(own, depth)))
-        if depth != Depth.NONE:
+            lines.append(coloured(glyphs, look.styles(own)))
+        if look.depth != Depth.NONE:
             following = [text[position + 1 : position + 2] for position in positions]
             correct = [[guess == true for guess in guesses[n]] for n, true in zip(positions, following, strict=True)]
-            lines += _coloured_rows(block, probabilities[positions], correct, depth)
+            lines += _coloured_rows(block, probabilities[positions], correct, look.depth)
             continue
         if own is not None:
-            symbols = zip(scale.symbols_for(own), block, strict=True)
+            symbols = zip(look.scale.symbols_for(own), block, strict=True)
             lines.append(Text("".join(symbol * column.width for symbol, column in symbols).rstrip()))
         lines += _plain_rows(block, probabilities[positions])
     return lines
 
 
-def prediction_legend(depth: Depth = Depth.TRUECOLOUR) -> Text:
+def prediction_legend(look: Look = DEFAULT_LOOK) -> Text:
     """The meaning of the rows under a text, in one line."""
-    if depth == Depth.NONE:
+    if look.depth == Depth.NONE:
         return Text("digits: probability of the first guess in tenths; beneath: guesses of 0.05 and more")
     line = Text("guesses for the next character, probability ", style="dim")
-    return Text.assemble(line, legend(SEQUENTIAL, "0", "1", depth=depth, width=18))
+    return Text.assemble(line, legend(replace(look, scale=SEQUENTIAL), "0", "1", 18))
 
 
 def _columns(text: str, guesses: Sequence[Sequence[str]]) -> Iterator[_Column]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich.text import Text
 
-from charrnn.display.terminal.colours import DIVERGING, Depth, Scale
+from charrnn.display.terminal.colours import DEFAULT_LOOK, Look
 from charrnn.display.terminal.heatmap import heat_row, room_beside, text_rows
 
 _GAP = 2
@@ -16,15 +16,7 @@ def text_room(names: Sequence[str], width: int) -> int:
     return room_beside(_margin(names), width)
 
 
-def stacked_rows(
-    text: str,
-    names: Sequence[str],
-    values: np.ndarray,
-    *,
-    width: int = 80,
-    scale: Scale = DIVERGING,
-    depth: Depth = Depth.TRUECOLOUR,
-) -> list[list[Text]]:
+def stacked_rows(text: str, names: Sequence[str], values: np.ndarray, look: Look = DEFAULT_LOOK) -> list[list[Text]]:
     """A block of lines for each row of the text as it wraps: the text, then a line for each cell.
 
     ``values`` (n, K) has a column for each of the K cells in ``names``. The line of a cell repeats the text in its
@@ -35,8 +27,8 @@ def stacked_rows(
         raise ValueError(f"{len(text)} characters of {len(names)} cells need values of that shape, not {values.shape}")
     margin = _margin(names)
     blocks = []
-    for row in text_rows(text, text_room(names, width)):
-        cells = [heat_row(row, column, scale, depth) for column in values.T]
+    for row in text_rows(text, text_room(names, look.width)):
+        cells = [heat_row(row, column, look) for column in values.T]
         block = [Text.assemble(" " * margin, (cells[0][0].plain, "bold"))]
         for name, lines in zip(names, cells, strict=True):
             block.append(Text.assemble((name.rjust(margin - _GAP).ljust(margin), "dim"), lines[-1]))

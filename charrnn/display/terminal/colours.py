@@ -115,3 +115,19 @@ SEQUENTIAL = Scale(
     symbols=" .:-=+*#@",
 )
 SCALES = {scale.name: scale for scale in (DIVERGING, SEQUENTIAL)}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a text is shown: in lines of ``width`` columns, with the colours of ``depth`` for values on a ``scale``."""
+
+    width: int = 80
+    depth: Depth = Depth.TRUECOLOUR
+    scale: Scale = DIVERGING
+
+    def styles(self, values: Sequence[float] | np.ndarray) -> list[Style]:
+        """A style for each value."""
+        return self.scale.styles(values, self.depth)
+
+
+DEFAULT_LOOK = Look()

@@ -22,7 +22,7 @@ from rich.style import Style
 from rich.text import Text
 
 from charrnn.display.sanitise import escaped, visible
-from charrnn.display.terminal.colours import Depth
+from charrnn.display.terminal.colours import DIVERGING, Depth, Look, Scale
 from charrnn.display.terminal.streams import ExactStream, FallbackStream
 
 _DEPTHS = {
@@ -78,6 +78,10 @@ class Terminal:
             return self.out.width
         columns = os.environ.get("COLUMNS", "")
         return int(columns) if columns.isdecimal() and int(columns) else _OFF_TERMINAL_WIDTH
+
+    def look(self, scale: Scale = DIVERGING) -> Look:
+        """How stdout shows a text whose values are on ``scale``."""
+        return Look(self.width, self.depth, scale)
 
     # Messages for the user, on stderr
 

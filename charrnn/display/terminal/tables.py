@@ -33,7 +33,7 @@ def hanging(label: str, lines: Sequence[Text | str], style: str = "") -> list[Te
 def table(columns: Sequence[str], rows: Iterable[Sequence[TableCell]], width: int | None = None) -> list[Text]:
     """A header, a rule and a line for each row. Numbers are right-aligned: integers as 12,345, floats as 1.2345.
 
-    A `Text` keeps its styles (a strip of a heat map). The last column wraps if the lines exceed ``width``.
+    A `Text` keeps its styles (a bar, a heat map). The last column wraps if the lines exceed ``width``.
     """
     rows = [list(row) for row in rows]
     right = [
