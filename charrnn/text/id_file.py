@@ -33,8 +33,6 @@ class IdFile:
         OSError: the file cannot be opened.
     """
 
-    ndim = 1
-
     def __init__(self, path: Path, dtype: np.dtype, part: tuple["_OpenFile", int, int] | None = None):
         self.path, self.dtype = path, dtype
         if part is None:
@@ -44,21 +42,6 @@ class IdFile:
 
     def __len__(self) -> int:
         return self._length
-
-    @property
-    def shape(self) -> tuple[int]:
-        """(N,)."""
-        return (self._length,)
-
-    @property
-    def size(self) -> int:
-        """N."""
-        return self._length
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the ids in the file."""
-        return self._length * self.dtype.itemsize
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         if copy is False:
