@@ -3,7 +3,6 @@
 Losses are mean negative log-likelihoods in nats per character; ``bpc`` is the same in bits. Times are in seconds.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -56,13 +55,8 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary for JSON: ``event`` comes first, and numbers that are not finite are None (JSON has no NaN)."""
-        fields = {"event": self.event}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                value = None
-            fields[field.name] = value
-        return fields
+        lost = {name for name, value in vars(self).items() if isinstance(value, float) and not math.isfinite(value)}
+        return {"event": self.event} | vars(self) | dict.fromkeys(lost)
 
 
 @dataclass(frozen=True)

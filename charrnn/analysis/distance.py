@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.analysis.ngrams import ORDERS, probabilities
-from charrnn.analysis.surprise import StageCallback, characters, no_stages, scored_losses, stage
+from charrnn.analysis.surprise import StageCallback, no_stages, scored_losses, stage
 from charrnn.model import Model
 
 BRACKETS = ("()", "[]", "{}", "“”", "«»")  # not <> and ‘’, which are more often less-than signs and apostrophes
@@ -76,7 +76,7 @@ def distances(
     """
     loss, ids, before = scored_losses(model, ids, training, before, progress)
     places = {}
-    for kind, (at, length) in closings(characters(model.vocabulary, np.concatenate([before, ids]))).items():
+    for kind, (at, length) in closings(model.vocabulary.characters(np.concatenate([before, ids]))).items():
         own = at >= len(before)
         if own.any():
             places[kind] = at[own] - len(before), length[own]

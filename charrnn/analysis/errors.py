@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.analysis.ngrams import probabilities
-from charrnn.analysis.surprise import Kind, StageCallback, characters, kinds, no_stages, scored_losses, stage, words
+from charrnn.analysis.surprise import Kind, StageCallback, kinds, no_stages, scored_losses, stage, words
 from charrnn.model import Model
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.vocabulary import Vocabulary
@@ -109,7 +109,7 @@ def _word_oracles(vocabulary, ids, training, before, left, progress):
     """The oracles of words that stand shortly before, and of words that are rare in the training text."""
     before = before[-MEMORIES[-1] :]
     every, first = np.concatenate([before, ids]), len(before)
-    text = characters(vocabulary, every)
+    text = vocabulary.characters(every)
     starts, stops = words(kinds(vocabulary)[every] == Kind.WORD)
     # Keep the words that contain an error. The errors are shifted to their places in ``text``.
     errors = np.concatenate([np.zeros(first, bool), left, [False]])
@@ -148,7 +148,7 @@ def count_words(
         no_word = kind[ids[stop : stop + _LONGEST]] != Kind.WORD
         stop += int(no_word.argmax()) if no_word.any() else 0  # so that no word is cut in two
         block = ids[start:stop]
-        text = characters(vocabulary, block)
+        text = vocabulary.characters(block)
         found = (text[slice(*span)] for span in zip(*words(kind[block] == Kind.WORD), strict=True))
         counts.update(word for word in found if word in wanted)
         start = stop

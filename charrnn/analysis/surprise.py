@@ -46,12 +46,6 @@ def stage(name: str, progress: StageCallback) -> ProgressCallback:
     return partial(progress, name)
 
 
-def characters(vocabulary: Vocabulary, ids: np.ndarray) -> str:
-    """The text of ids (N,) as N characters. A byte becomes the character with its number."""
-    text = vocabulary.decode(ids)
-    return text.decode("latin-1") if isinstance(text, bytes) else text
-
-
 class Kind(enum.IntEnum):
     """The kind of a symbol. WORD: letters, digits, marks and the underscore; PUNCTUATION: other visible signs."""
 

@@ -6,6 +6,7 @@ of one buffer.  Reading takes at most the tensors' bytes, plus twenty times the 
 100 MB.
 """
 
+import itertools
 import math
 import os
 from collections.abc import Mapping
@@ -111,12 +112,11 @@ def read_tensors(file: BinaryIO, shapes: Mapping[str, tuple[int, ...]]) -> dict[
     buffer = np.empty(total, "<f4")
     if file.readinto(buffer.view(np.uint8).data) != buffer.nbytes:
         raise CheckpointError("damaged (it was cut short while it was read)")
-    tensors, start = {}, 0
-    for name, shape in shapes.items():
-        stop = start + math.prod(shape)
-        tensors[name] = buffer[start:stop].reshape(shape)
-        start = stop
-    return tensors
+    stops = itertools.accumulate(map(math.prod, shapes.values()))
+    return {
+        name: buffer[stop - math.prod(shape) : stop].reshape(shape)
+        for (name, shape), stop in zip(shapes.items(), stops, strict=True)
+    }
 
 
 def _check_entry(name: str, entry: Any) -> None:

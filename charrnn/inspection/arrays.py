@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from charrnn.inspection.clamping import Cell
-from charrnn.inspection.reading import Reading, symbol_text
+from charrnn.inspection.reading import Reading
 from charrnn.text.vocabulary import Vocabulary, code_points
 
 
@@ -33,7 +33,7 @@ def as_npz(reading: Reading, vocabulary: Vocabulary, cells: Sequence[Cell] | Non
     np.savez_compressed(
         stream,
         text=code_points(reading.text).astype(np.uint32),
-        symbols=code_points("".join(map(symbol_text, vocabulary.symbols))).astype(np.uint32),
+        symbols=vocabulary.points.astype(np.uint32),
         ids=reading.ids.astype(np.int32),
         cells=np.array(cells, np.int32).reshape(-1, 2),
         values=np.stack([reading.cell(*cell) for cell in cells], axis=1).astype(np.float32),

@@ -82,9 +82,7 @@ class EncodedText:
 
     def __init__(self, vocabulary: Vocabulary, ids: np.ndarray):
         self.ids = ids
-        self._codes = np.array(
-            [symbol if isinstance(symbol, int) else ord(symbol) for symbol in vocabulary.symbols], np.uint32
-        )
+        self._codes = vocabulary.points.astype(np.uint32)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -15,7 +15,6 @@ from charrnn.inspection.clamping import Cell, require_cells
 from charrnn.model import Model
 from charrnn.network.cells import Signal
 from charrnn.records import ProgressCallback, in_steps, no_progress
-from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import ReadingWindows
 
 CONTEXT = 1000  # characters before the wanted part that are read first, so that the state has a history
@@ -31,10 +30,6 @@ def shown_values(signal: Signal, values: np.ndarray) -> np.ndarray:
 def symbol_text(symbol: str | int) -> str:
     """A symbol as one character; a byte becomes the character with its number."""
     return chr(symbol) if isinstance(symbol, int) else symbol
-
-
-def _text(vocabulary: Vocabulary, ids: np.ndarray) -> str:
-    return "".join(symbol_text(vocabulary.symbols[index]) for index in ids)
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,7 @@ class Reader:
             trace = self._trace(ids[start:stop])
             values.append(shown_values(self._signal, trace[self._signal.name]))
             log_probabilities.append(trace["log_probabilities"])
-        text = _text(self._model.vocabulary, ids)
+        text = self._model.vocabulary.characters(ids)
         return Reading(text, ids, self._signal.name, np.concatenate(values), np.concatenate(log_probabilities), before)
 
     def _trace(self, ids: np.ndarray) -> dict[str, np.ndarray]:
@@ -213,7 +208,7 @@ def read_all(
     for at, signals, expected in _windows(model, part, found, progress):
         values[at], log_probabilities[at] = signals, expected
     before = log_probabilities[lead - 1].copy() if lead else None
-    text = _text(model.vocabulary, part[lead:])
+    text = model.vocabulary.characters(part[lead:])
     return Reading(text, part[lead:], found.name, values[lead:], log_probabilities[lead:], before)
 
 

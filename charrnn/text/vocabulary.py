@@ -177,12 +177,17 @@ class Vocabulary:
             raise TypeError(f"ids must be integers, not {ids.dtype}")
         if ids.min() < 0 or ids.max() >= len(self):
             raise ValueError(f"ids must be from 0 to {len(self) - 1}; found {ids.min()} to {ids.max()}")
-        data = self._symbol_points[ids].tobytes()
+        data = self.points[ids].tobytes()
         return data if self.is_bytes else data.decode("utf-32-le")
+
+    def characters(self, ids: Sequence[int] | np.ndarray) -> str:
+        """The text of some ids, a character for each: a byte becomes the character with its number."""
+        text = self.decode(ids)
+        return text.decode("latin-1") if isinstance(text, bytes) else text
 
     def name(self, index: int) -> str:
         """The symbol of an id as messages write it, with control characters escaped: ``'é' (U+00E9)``."""
-        return _describe(int(self._symbol_points[index]), self.is_bytes)
+        return _describe(int(self.points[index]), self.is_bytes)
 
     def look_up(self, points: np.ndarray) -> np.ndarray:
         """The ids of code points, or of bytes.
@@ -236,7 +241,8 @@ class Vocabulary:
         return {symbol: index for index, symbol in enumerate(self.symbols)}
 
     @cached_property
-    def _symbol_points(self) -> np.ndarray:
+    def points(self) -> np.ndarray:
+        """The code points of the symbols (V,) uint32, or the bytes, uint8."""
         if self.is_bytes:
             return np.array(self.symbols, np.uint8)
         return np.array([ord(symbol) for symbol in self.symbols], "<u4")
@@ -244,7 +250,7 @@ class Vocabulary:
     @cached_property
     def _table(self) -> np.ndarray:
         """The id of every code point or byte up to the largest known one and the next one; -1 if unknown."""
-        points = self._symbol_points.astype(np.intp)
+        points = self.points.astype(np.intp)
         table = np.full(points.max() + 2, -1, np.int32)
         table[points] = np.arange(len(points), dtype=np.int32)
         return table

@@ -7,14 +7,12 @@ reaches a terminal. Where stdout is not a terminal, data are written exactly as 
 import codecs
 import io
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
-import numpy as np
 from rich.console import COLOR_SYSTEMS, Console
 from rich.live import Live
 from rich.spinner import Spinner
@@ -142,7 +140,9 @@ class Terminal:
 
     def json(self, value: Mapping[str, Any]) -> None:
         """Write one JSON object in one line: UTF-8, null for NaN, controls escaped and so harmless on a terminal."""
-        line = json.dumps(_json_ready(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, default=lambda number_or_array: number_or_array.tolist())
+        value = json.loads(text, parse_constant=lambda name: None)  # NaN and infinities
+        line = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         self.write(escaped(line) + "\n")
 
     def show(self, *lines: Text | str) -> None:
@@ -175,16 +175,3 @@ def _styled(text: str, style: Style, console: Console) -> str:
     """``text`` in ``style``, line by line, because a background must not continue beyond the end of a line."""
     system = COLOR_SYSTEMS[console.color_system]
     return "\n".join(style.render(line, color_system=system) for line in text.split("\n"))
-
-
-def _json_ready(value: Any) -> Any:
-    """Arrays as lists, NumPy numbers as Python numbers, infinities and NaN as None."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _json_ready(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_ready(item) for item in value]
-    return value

@@ -12,7 +12,7 @@ from charrnn.records import Evaluated, Finished, Record, RolledBack, Sampled, Sa
 
 
 class RunState:
-    """The latest record of each kind, the smoothed training loss in nats per character, and the curve of losses."""
+    """The latest record of each event, the smoothed training loss in nats per character, and the curve of losses."""
 
     def __init__(self) -> None:
         self.started: Started | None = None
@@ -24,27 +24,16 @@ class RunState:
         self._smoothed = SmoothedLoss()
 
     def observe(self, record: Record) -> None:
-        """Take in one record."""
-        match record:
-            case Started():
-                self.started = record
-            case Step():
-                self._observe_step(record)
-            case Evaluated():
-                self.evaluated = record
-                self.curve.add_validation(record.val_loss)
-            case Sampled():
-                self.sampled = record
-            case Saved():
-                self.saved = record
-
-    def _observe_step(self, record: Step) -> None:
-        if self.step is None and self.started is not None and self.started.resumed:
-            self.curve = Curve(start=record.progress)
-        self.step = record
-        if math.isfinite(record.loss):
-            self._smoothed.add(record.loss)
-            self.curve.add(record.progress, self.loss)
+        """Take in one record, as the attribute with the name of its event."""
+        if isinstance(record, Evaluated):
+            self.curve.add_validation(record.val_loss)
+        if isinstance(record, Step):
+            if self.step is None and self.started is not None and self.started.resumed:
+                self.curve = Curve(start=record.progress)
+            if math.isfinite(record.loss):
+                self._smoothed.add(record.loss)
+                self.curve.add(record.progress, self.loss)
+        setattr(self, record.event, record)
 
     @property
     def loss(self) -> float | None:
