@@ -80,13 +80,11 @@ class Checkpoint(Description):
         Raises:
             CheckpointError: it cannot be read, is damaged, or is not a checkpoint of this program.
         """
-        try:
-            with path.open("rb") as file:
+        with os_errors_as(CheckpointError, f"{path}: cannot be read"), path.open("rb") as file:
+            try:
                 return cls.read(file)
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
-        except CharRNNError as error:
-            raise CheckpointError(f"{path}: {error}") from None
+            except CharRNNError as error:
+                raise CheckpointError(f"{path}: {error}") from None
 
     @classmethod
     def read(cls, file: BinaryIO) -> "Checkpoint":

@@ -9,7 +9,7 @@ import numpy as np
 
 from charrnn.checkpoints.run_folder import METRICS
 from charrnn.checkpoints.snapshots import Snapshots
-from charrnn.errors import CheckpointError
+from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.inspection.clamping import Cell
 from charrnn.inspection.gallery import gallery, scores
 from charrnn.inspection.reading import Reading, read
@@ -81,10 +81,8 @@ _FIELDS = {
 
 def _records(log: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the event and the checked record of every line."""
-    try:
+    with os_errors_as(CheckpointError, f"{log}: no log of a run"):
         lines = log.read_bytes().splitlines()
-    except OSError as error:
-        raise CheckpointError(f"{log}: no log of a run ({error.strerror or error})") from None
     for number, line in enumerate(lines, 1):
         try:
             record = strict_json.parse(line)

@@ -117,11 +117,13 @@ class Listing:
         files: paths and sizes (bytes) of the regular files, sorted by their paths.  Files of 0 bytes are left out: they
             add nothing to a text, and the system may generate their content without end while it is read (/proc).
         others: number of pipes, devices, sockets and dead links.
+        binary: number of files that ``is_text`` found to be binary.
         unreadable: files and folders that cannot be read, each with the reason.
     """
 
     files: list[tuple[Path, int]] = field(default_factory=list)
     others: int = 0
+    binary: int = 0
     unreadable: list[str] = field(default_factory=list)
 
     def add(self, path: Path) -> None:
@@ -138,18 +140,16 @@ class Listing:
             elif status.st_size:
                 self.files.append((path, status.st_size))
 
-    def texts(self, wide: bool) -> list[Path]:
-        """The files that may be texts. A file that cannot be opened is added to ``unreadable``."""
-        return [path for path, _ in self.files if self.is_text(path, wide)]
-
     def is_text(self, path: Path, wide: bool) -> bool:
         """Whether a file can be read and has no NUL in its first 8 KB, which the ``wide`` encodings may have."""
         try:
             with path.open("rb") as file:
-                return b"\0" not in file.read(SNIFFED) or wide
+                found = b"\0" not in file.read(SNIFFED) or wide
         except OSError as error:
             self.unreadable.append(f"{path}: {error.strerror or error}")
             return False
+        self.binary += not found
+        return found
 
 
 def files_below(folder: Path, most: int | None = None) -> Listing:
@@ -222,11 +222,10 @@ def find_sources(
 def _texts_below(folder: Path, wide: bool) -> tuple[list[Path], list[str]]:
     """The texts below a folder in order, and phrases that count the files left out."""
     listing = files_below(folder)
-    closed = len(listing.unreadable)
-    texts = listing.texts(wide)
-    unreadable = listing.unreadable  # texts() may have added files to it
+    texts = [path for path, _ in listing.files if listing.is_text(path, wide)]
+    unreadable = listing.unreadable
     left_out = [
-        (len(listing.files) - len(texts) - (len(unreadable) - closed), "binary file", "binary files"),
+        (listing.binary, "binary file", "binary files"),
         (listing.others, "pipe, device or dead link", "pipes, devices or dead links"),
         (len(unreadable), "unreadable file or folder", "unreadable files or folders"),
     ]
