@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import ConfigError
+from charrnn.network.cells import Gate
 from charrnn.network.network import Network, State
 from charrnn.network.parameters import Parameters
 from charrnn.records import Diagnosed, ProgressCallback, no_progress
@@ -92,16 +93,13 @@ def gate_shares(network: Network, ids: np.ndarray) -> tuple[dict[str, tuple[floa
     For gates in [0, 1] the shares below 0.1 and above 0.9; for gates in [-1, 1] the share with |value| above 0.9.
     """
     found = saturation(network, ids, batch=1)
-    low, high = ({name: units.mean(axis=1) for name, units in side.items()} for side in (found.low, found.high))
-    return tuple(
-        {
-            gate.name: float(low[gate.name][layer] + high[gate.name][layer])
-            if gate.low < 0
-            else (float(low[gate.name][layer]), float(high[gate.name][layer]))
-            for gate in network.cell.gates
-        }
-        for layer in range(network.config.layers)
-    )
+
+    def shares(gate: Gate, layer: int) -> tuple[float, float] | float:
+        low, high = (float(side[gate.name][layer].mean()) for side in (found.low, found.high))
+        return low + high if gate.low < 0 else (low, high)
+
+    layers = range(network.config.layers)
+    return tuple({gate.name: shares(gate, layer) for gate in network.cell.gates} for layer in layers)
 
 
 def _windows(network, text, batch, steps):
