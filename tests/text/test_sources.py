@@ -124,7 +124,7 @@ def test_unreadable_files_in_a_folder_are_left_out_with_a_note(tmp_path, monkeyp
         f"2 unreadable files or folders ({folder / 'c'}: Permission denied) skipped in {folder}",
     )
     found = files_below(folder)
-    assert [path.name for path in found.texts(wide=True)] == ["a.txt", "e.bin"]
+    assert [path.name for path, _ in found.files if found.is_text(path, wide=True)] == ["a.txt", "e.bin"]
     assert len(found.unreadable) == 2
     assert failure([folder / "b.txt"]).endswith("b.txt: cannot be read (Permission denied)")
     assert failure([folder / "c"]).endswith("c: cannot be read (Permission denied)")
