@@ -59,22 +59,22 @@ def download(
     if entry.kind != "download":
         raise CorpusError(f"{entry.name} is not a download: it is built on this machine")
     path = entry.path(folder)
-    part = path.with_name(path.name + ".part")
+    part, validator = (path.with_name(path.name + end) for end in (".part", ".part.validator"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             with path.open("rb") as file:
                 if _digest(file) == entry.sha256:
                     return path
-        for place in (path, part, _validator_of(part)):
+        for place in (path, part, validator):
             _require_plain(place)
         with _locked(part) as file:
-            _Download(entry, file, part, progress, loopback_http).complete()
-        _validator_of(part).unlink(missing_ok=True)
+            _Download(entry, file, validator, progress, loopback_http).complete()
+        validator.unlink(missing_ok=True)
         part.replace(path)
         flush_folder(path.parent)
     except _WrongTextError as error:
-        for place in (part, _validator_of(part)):
+        for place in (part, validator):
             place.unlink(missing_ok=True)
         raise CorpusError(str(error)) from None
     except OSError as error:  # an error of the disk; errors of the network are CorpusErrors
@@ -84,11 +84,6 @@ def download(
 
 class _WrongTextError(Exception):
     """The bytes that arrived cannot become the text, whatever is appended."""
-
-
-def _validator_of(part: Path) -> Path:
-    """The file with the validator of a part file."""
-    return part.with_name(part.name + ".validator")
 
 
 @contextmanager
@@ -119,7 +114,7 @@ def _digest(file: BinaryIO) -> str:
 
 
 class _Download:
-    """The download of a text of known size into its part file, which is open and locked.
+    """The download of a text of known size into its part file, which is open and locked; beside it is ``validator``.
 
     Raises:
         CorpusError: the address or a redirection is not https, the certificate is not trusted, the server refuses,
@@ -127,9 +122,9 @@ class _Download:
     """
 
     def __init__(
-        self, entry: CatalogEntry, file: BinaryIO, part: Path, progress: ProgressCallback, loopback_http: bool
+        self, entry: CatalogEntry, file: BinaryIO, validator: Path, progress: ProgressCallback, loopback_http: bool
     ):
-        self._entry, self._file, self._validator = entry, file, _validator_of(part)
+        self._entry, self._file, self._validator = entry, file, validator
         self._progress, self._loopback_http = progress, loopback_http
 
     def complete(self) -> None:
