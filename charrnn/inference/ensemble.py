@@ -5,13 +5,11 @@ the mean of the losses; an ensemble of networks that err in different places is 
 Salamon 1990).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from charrnn.errors import ConfigError, VocabularyError
-from charrnn.inference import loss
-from charrnn.inference.loss import Evaluation
 from charrnn.inference.sampler import BaseSampler, Choice
 from charrnn.kernels import compiler
 from charrnn.kernels.sampling import choose_from_mean, predict
@@ -48,22 +46,6 @@ class Ensemble:
         each = np.stack([network.losses(x, y, own).astype(np.float64) for network, own in members])
         least = each.min(axis=0)
         return least - np.log(np.exp(least - each).mean(axis=0))
-
-
-def evaluate(
-    networks: Sequence[Network],
-    ids: np.ndarray,
-    before: int | None = None,
-    batch: int = 32,
-    steps: int = 64,
-    progress: Callable[[int, int], None] | None = None,
-) -> Evaluation:
-    """The loss of a text under the mean of the networks' probabilities, as :func:`charrnn.inference.loss.evaluate`.
-
-    Raises:
-        ConfigError: nothing can be scored, or the networks are not of one vocabulary.
-    """
-    return loss.evaluate(Ensemble(networks), ids, before, batch, steps, progress)
 
 
 class EnsembleSampler(BaseSampler):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import charrnn
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError, VocabularyError
-from charrnn.inference.ensemble import Ensemble, EnsembleSampler, evaluate, require_one_vocabulary
-from charrnn.inference.loss import evaluate as evaluate_one
+from charrnn.inference.ensemble import Ensemble, EnsembleSampler, require_one_vocabulary
+from charrnn.inference.loss import evaluate
 from charrnn.inference.sampler import Choice, Sampler
 from charrnn.network.network import Network
 from charrnn.text.vocabulary import Vocabulary
@@ -121,7 +121,7 @@ def test_improbable_characters_are_not_lost_at_high_temperatures():
 def test_the_loss_is_that_of_the_mean_probability(networks, rng, length):
     ids = rng.integers(21, size=length).astype(np.uint8)
     expected = -np.log(probabilities(networks, ids[:-1])[np.arange(length - 1), ids[1:]]).mean()
-    result = evaluate(networks, ids)
+    result = evaluate(Ensemble(networks), ids)
     assert result.characters == length - 1
     assert result.loss == pytest.approx(expected, rel=1e-6)
 
@@ -129,8 +129,8 @@ def test_the_loss_is_that_of_the_mean_probability(networks, rng, length):
 @pytest.mark.parametrize("length", [50, 5000])
 def test_the_loss_is_not_above_the_mean_of_the_losses(networks, rng, length):
     ids = rng.integers(21, size=length).astype(np.uint8)
-    result = evaluate(networks, ids, before=3)
-    each = [evaluate_one(network, ids, before=3).loss for network in networks]
+    result = evaluate(Ensemble(networks), ids, before=3)
+    each = [evaluate(network, ids, before=3).loss for network in networks]
     assert result.characters == length
     assert result.loss < np.mean(each) - 0.05
 
@@ -138,12 +138,12 @@ def test_the_loss_is_not_above_the_mean_of_the_losses(networks, rng, length):
 def test_a_model_listed_twice_scores_as_it_does_alone(networks, rng):
     ids = rng.integers(21, size=3000)
     for network in networks:
-        assert evaluate([network, network], ids).loss == pytest.approx(evaluate_one(network, ids).loss, rel=1e-12)
+        assert evaluate(Ensemble([network, network]), ids).loss == pytest.approx(evaluate(network, ids).loss, rel=1e-12)
 
 
 def test_progress_is_reported_to_the_end(networks, rng):
     calls = []
-    evaluate(networks, rng.integers(21, size=3000), progress=lambda done, total: calls.append((done, total)))
+    evaluate(Ensemble(networks), rng.integers(21, size=3000), progress=lambda done, total: calls.append((done, total)))
     assert calls == sorted(calls)
     assert calls[-1][0] == calls[-1][1]
 
