@@ -87,12 +87,11 @@ def _lines(work: Inspection, hypotheses, found, records: list[dict[str, Any]]) -
     """The best cell for each hypothesis; for one hypothesis all its cells, over an example."""
     from charrnn.display.reports.findings import all_lines, finding_lines
 
-    width, depth = work.terminal.width, work.terminal.depth
     if len(hypotheses) > 1:
-        yield from all_lines(records, width)
+        yield from all_lines(records, work.terminal.width)
     else:
         example = _example(work, hypotheses[0], found.found[0])
-        yield from finding_lines(records[0], *example, width=width, depth=depth)
+        yield from finding_lines(records[0], *example, work.terminal.look())
 
 
 def _example(work: Inspection, hypothesis, finding):

@@ -85,7 +85,7 @@ def _coloured(work: Inspection, readings, cells: list[Cell]) -> None:
     from charrnn.display.reports.follower import Follower
     from charrnn.display.terminal.heatmap import legend
 
-    work.terminal.show(work.signal.meaning, legend(work.scale, depth=work.terminal.depth), "")
+    work.terminal.show(work.signal.meaning, legend(work.look), "")
     with Follower(work.terminal, list(map(name, cells)), work.scale) as follower:
         for reading in readings:
             follower.write(reading.text, reading.columns(cells))

@@ -96,7 +96,7 @@ def _lines(work: Inspection, samples, reading, growth) -> Iterator:
     start, stop = liveliest_stretch(reading.text, growth[-1].values.T.astype(np.float64), stretch_width(width))
     rows = [(each.step, each.values[:, start:stop], each.scores) for each in growth]
     text, place, cells = reading.text[start:stop], work.options["offset"] + start, map(name, growth[-1].cells)
-    yield from snapshot_lines(text, place, list(cells), rows, meaning=work.signal.meaning, **work.look)
+    yield from snapshot_lines(text, place, list(cells), rows, work.signal.meaning, work.look)
 
 
 def _records(samples, reading, growth) -> Iterator[dict[str, Any]]:

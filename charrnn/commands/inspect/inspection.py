@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import click
 
@@ -114,9 +113,9 @@ class Inspection(Work):
         return DIVERGING if self.signal.low < 0 else SEQUENTIAL
 
     @property
-    def look(self) -> dict[str, Any]:
+    def look(self):
         """How cells are coloured on this terminal."""
-        return {"scale": self.scale, "width": self.terminal.width, "depth": self.terminal.depth}
+        return self.terminal.look(self.scale)
 
     def require_cells(self) -> None:
         """Check that the model has the cells of ``--cell``."""

@@ -72,7 +72,7 @@ def show(work: Inspection) -> None:
         found = gallery(reading, options["cells"])
         about = {"text": reading.text, "offset": offset, "signal": signal}
         records = ({**about, **vars(each), "values": reading.cell(each.layer, each.unit)} for each in found)
-        work.show(records, gallery_lines(reading, found, offset, work.signal.meaning, **work.look))
+        work.show(records, gallery_lines(reading, found, offset, work.signal.meaning, work.look))
 
 
 def _lines(work: Inspection, readings) -> Iterator:
@@ -83,14 +83,14 @@ def _lines(work: Inspection, readings) -> Iterator:
     from charrnn.display.terminal.heatmap import heat_text, legend
 
     cells, surprise, predictions = (work.options[each] for each in ("cell", "surprise", "predictions"))
-    look, depth = work.look | ({"scale": SEQUENTIAL} if surprise else {}), work.terminal.depth
+    look = work.terminal.look(SEQUENTIAL) if surprise else work.look
     if surprise:
         most = f"{MOST_SURPRISE:g} bits or more"
-        yield from ("surprise of each character", legend(SEQUENTIAL, "0 bits", most, depth=depth), "")
+        yield from ("surprise of each character", legend(look, "0 bits", most), "")
     elif cells:
-        yield from (f"{names(cells)}   {work.signal.meaning}", legend(work.scale, depth=depth), "")
+        yield from (f"{names(cells)}   {work.signal.meaning}", legend(look), "")
     if predictions:
-        yield from (prediction_legend(depth), "")
+        yield from (prediction_legend(look), "")
     for reading in readings:
         values = reading.surprise() / MOST_SURPRISE if surprise else None
         if cells:
@@ -98,9 +98,9 @@ def _lines(work: Inspection, readings) -> Iterator:
         if predictions:
             guesses, probabilities = reading.guesses(_GUESSES)
             characters = [[work.symbols[index] for index in row] for row in guesses]
-            yield from (*prediction_rows(reading.text, characters, probabilities, values=values, **look), "")
+            yield from (*prediction_rows(reading.text, characters, probabilities, look, values), "")
         elif len(cells) > 1:
-            for block in stacked_rows(reading.text, list(map(name, cells)), reading.columns(cells), **look):
+            for block in stacked_rows(reading.text, list(map(name, cells)), reading.columns(cells), look):
                 yield from (*block, "")
         else:
             yield from heat_text(reading.text, values, look)

@@ -98,18 +98,18 @@ def _lines(work: Inspection, selected, places) -> Iterator:
     from charrnn.display.terminal.text_width import wrap
     from charrnn.inspection.reading import read
 
-    config, width, depth = work.model.network.config, work.terminal.width, work.terminal.depth
+    config, width = work.model.network.config, work.terminal.width
     cells, names = selected.cells[:_SHOWN], list(map(name, selected.cells))
     total = config.layers * config.hidden
     span = f"characters {selected.start:,} to {selected.stop:,}"
     yield from wrap(f"{span}: {len(names)} of {total:,} cells are on throughout and off around", width)
     yield from wrap(", ".join(names[:20]) + (" …" if len(names) > 20 else ""), width)
-    yield from ("", work.signal.meaning, legend(work.scale, depth=depth), "")
+    yield from ("", work.signal.meaning, legend(work.look), "")
     room = text_room(names[:_SHOWN], width)
     begin = max(selected.start - min(room // 4, _AROUND), 0)
     length = min(selected.stop - begin + room // 4, 4 * room)
     reading = read(work.model, work.ids, selected.signal, begin, length)
-    for block in stacked_rows(reading.text, names[:_SHOWN], reading.columns(cells), **work.look):
+    for block in stacked_rows(reading.text, names[:_SHOWN], reading.columns(cells), work.look):
         yield from (*block, "")
     if not places:
         yield "No other place has these cells on for a time like it."
@@ -118,4 +118,4 @@ def _lines(work: Inspection, selected, places) -> Iterator:
     labels += [f"{each.score:5.2f} {each.shared:>3}+{each.extra:<3} {each.start:>10,}" for each in places]
     contexts = [tuple(_context(work, each).values()) for each in (selected, *places)]
     yield "like it, the same cells + others, from character"
-    yield from place_rows(labels, contexts, width=width, depth=depth)
+    yield from place_rows(labels, contexts, work.look)

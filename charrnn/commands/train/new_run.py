@@ -43,7 +43,8 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     parts = Parts.of(corpus.ids, config.split)
     network = _network(source, corpus, options, config, len(parts.train))
     facts = _facts(corpus, options)
-    return Trainer(network, config, parts, corpus.vocabulary, folder, facts, notes, diagnose=options["diagnose"])
+    run = Run(network, config, parts, corpus.vocabulary, facts)
+    return Trainer(run, folder, notes, options["diagnose"])
 
 
 def _network(source, corpus, options: dict[str, Any], config: TrainConfig, characters: int):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from rich.text import Text
 
-from charrnn.display.terminal.colours import DIVERGING, Depth, Scale
+from charrnn.display.terminal.colours import Depth, Look
 from charrnn.display.terminal.heatmap import heat_text, labelled_rows, legend, room_beside
 from charrnn.inspection.gallery import ScoredCell, line_bounds, liveliest_stretch, most_varied
 from charrnn.inspection.reading import Reading
@@ -36,29 +36,28 @@ def gallery_rows(
         (f"{name:>7} {score:.3f}", "" if number else "bold", look.scale, of_cell)
         for number, (name, score, of_cell) in enumerate(zip(names, scores, values, strict=True))
     ]
-    return labelled_rows(text, title, head, rows, LABEL, width=width, depth=depth)
+    return labelled_rows(text, title, head, rows, LABEL, look)
 
 
 def gallery_lines(
-    reading: Reading, cells: Sequence[ScoredCell], offset: int, meaning: str, *, scale: Scale, width: int, depth: Depth
+    reading: Reading, cells: Sequence[ScoredCell], offset: int, meaning: str, look: Look
 ) -> Iterator[Text | str]:
     """Cells over the stretch of the text in which they vary most, then the first of them over some whole lines.
 
     The text begins at character ``offset``. ``meaning`` says what the signal of the reading means.
     """
-    look = {"scale": scale, "width": width, "depth": depth}
     names, text = [f"{each.layer}:{each.unit}" for each in cells], reading.text
     values = reading.columns([(each.layer, each.unit) for each in cells]).astype(float)
-    start, stop = liveliest_stretch(text, values, stretch_width(width))
-    yield from (f"The cells most worth a look, by {meaning}", legend(scale, depth=depth), "")
+    start, stop = liveliest_stretch(text, values, stretch_width(look.width))
+    yield from (f"The cells most worth a look, by {meaning}", legend(look), "")
     title, scores = f"from character {offset + start:,}", [each.score for each in cells]
-    yield from gallery_rows(text[start:stop], title, names, scores, values[start:stop].T, **look)
+    yield from gallery_rows(text[start:stop], title, names, scores, values[start:stop].T, look)
 
     begins = line_bounds(text)
     last = len(begins) - 1
     groups = [(begins[k], begins[min(k + _LINES_OF_BEST, last)]) for k in range(max(1, last - _LINES_OF_BEST + 1))]
     start, stop = most_varied(values[:, :1], groups)
     yield from ("", f"cell {names[0]} from character {offset + start:,}")
-    lines = heat_text(text[start:stop], values[start:stop, 0], **look)
-    yield from lines[: _LINES_OF_BEST * (2 if depth == Depth.NONE else 1)]
+    lines = heat_text(text[start:stop], values[start:stop, 0], look)
+    yield from lines[: _LINES_OF_BEST * (2 if look.depth == Depth.NONE else 1)]
     yield from ("", f"Look closer: --cell {names[0]}, or --predictions, or --surprise")
