@@ -14,7 +14,7 @@ demo: .venv/installed
 	$(RUN) train .demo/python.txt --out .demo --name python --force --time-budget 100s
 	for temperature in 0.5 0.8 1.1; do \
 	  printf '\n\033[1mtemperature %s\033[0m\n' $$temperature; \
-	  $(RUN) sample .demo/python --temperature $$temperature --length 400 --prime "def " --seed 1 || exit 1; \
+	  $(RUN) sample .demo/python --temperature $$temperature --length 400 --prime "def " --seed 1 || exit 1; echo; \
 	done
 	$(RUN) inspect .demo/python charrnn/checkpoints/run_folder.py
 	@printf '\nNow with a text of your own:\n\n  $(BIN)/charrnn train YOUR.txt\n  $(BIN)/charrnn sample checkpoints/YOUR\n  $(BIN)/charrnn inspect checkpoints/YOUR YOUR.txt\n\n'

@@ -218,7 +218,7 @@ class DynamicEvaluationConfig(_Config):
 
     After each segment of ``steps`` characters the weights are updated with the learning rate ``lr`` and drawn back to
     their original values by ``decay``; see :func:`charrnn.training.dynamic_evaluation.evaluate_dynamically`.
-    docs/LOG.md has the results of other values.
+    docs/MODEL.md says what other values gave.
 
     Raises:
         ConfigError: a value is out of range.

@@ -238,4 +238,4 @@ def _known_runs(folder: Path) -> str:
         runs = []
     if not runs:
         return "; give the folder of a run, like checkpoints/NAME, or a checkpoint file"
-    return f"; {folder} has the run{'s' * (len(runs) > 1)} {', '.join(runs[:8])}"
+    return f"; runs in {folder}: {', '.join(runs[:8])}"

@@ -22,7 +22,7 @@ def grow(checkpoint: Checkpoint, vocabulary: Vocabulary, seed: int) -> Checkpoin
     their probabilities have the same ratios; the loss of a character rises by -ln(1 - q), where q is what the new
     ones are given together, of n beside V about n/(V + n) by a model that knows nothing and less by one that does.
 
-    docs/LOG.md has what other first weights gave.
+    docs/MODEL.md says what other first weights gave.
 
     Args:
         checkpoint: the model as it was trained; its optimiser and state are left out.

@@ -129,7 +129,7 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
         if path.is_dir():
             raise CorpusError(f"{path}: this is a folder: name a file in it with --output")
         if exists(path) and not force:
-            raise CorpusError(f"{path}: this file exists: pass --force to replace it, or another --output")
+            raise CorpusError(f"{path}: is there already: give --force to replace it, or another --output")
         length = write_python_sources(path, limit)
         where = str(path)
     terminal.note(f"{numbers.characters(length)} written to {where}")

@@ -17,7 +17,7 @@ def initialise(
 
     - ``unit``: sqrt(3) for the rows that characters pick, sqrt(3/E) after an embedding of E columns, so that a
       character moves the gates by about 1 from the first step; 1/sqrt(H) for the other weights of the layers and
-      5/sqrt(H) for the output layer.  docs/LOG.md has the results of other bounds.
+      5/sqrt(H) for the output layer.  docs/MODEL.md says what other bounds gave.
     - ``uniform``: 1/sqrt(H) for all weights and biases, as PyTorch's LSTM starts.
     - ``xavier``: sqrt(6 / (rows + columns)) for each gate's block of a matrix and for the output layer (Glorot & Bengio
       2010, equation 16).

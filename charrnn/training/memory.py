@@ -15,9 +15,9 @@ _MOMENTS = {"adamw": 2, "adam": 2}  # of the other optimisers one
 def needed(model: ModelConfig, training: TrainConfig) -> int:
     """Bytes that training needs, nearly, at the moment of a save.
 
-    What the run keeps is parameters, moments, the average of the parameters if there is one, and the guard's copy of
-    these.  All that is once more in the file that is being written, the parameters turned about.  Beside it are the
-    gradient, two packed forms, and the workspace.
+    What the run keeps is parameters, moments, the average of the parameters if there is one, and the copy that a
+    rollback goes back to.  The file that is being written holds all of them once more, with the parameters transposed.
+    There are also the gradient, two packed forms of the weights, and the workspace.
     """
     layers = [cell_of(model).layer(model, index) for index in range(model.layers)]
     kept = 1 + _MOMENTS.get(training.optimizer, 1) + bool(training.ema)

@@ -31,7 +31,7 @@ def fitting_dropout(parameters: int, epochs: float, length: int) -> float:
 
     It grows with the logarithm of parameters · epochs / length, which says how much the model can memorise: 0.2 for
     2x256 and ten epochs of a million characters, 0.5 for thirty epochs of a hundred thousand, 0 for a few epochs of
-    many millions. docs/LOG.md lists the runs that the formula was fitted to.
+    many millions. docs/MODEL.md says what the formula was fitted to.
     """
     pressure = parameters * epochs / length
     return round(min(0.5, max(0.0, 0.2 + 0.225 * math.log10(pressure / 8.6))), 2)

@@ -259,8 +259,8 @@ def test_models_that_are_none(here, command):
 
 def test_a_folder_of_runs_is_not_one_of_them():
     trained()
-    assert refused("sample", "runs") == "runs: no checkpoint in this folder; runs has the run ok"
-    assert refused("sample", "runs/okay") == "runs/okay: no such checkpoint; runs has the run ok"
+    assert refused("sample", "runs") == "runs: no checkpoint in this folder; runs in runs: ok"
+    assert refused("sample", "runs/okay") == "runs/okay: no such checkpoint; runs in runs: ok"
 
 
 def test_what_a_model_does_not_know():
@@ -287,7 +287,7 @@ def test_a_name_that_exists():
     line = refused("train", "ok.txt", "--out", "runs")
     assert line == "runs/ok: a run is there; --resume to go on, --force to replace it, or --name another"
     trained("--force")
-    assert refused("corpus", "python", "-o", "ok.txt").startswith("ok.txt: this file exists: pass --force")
+    assert refused("corpus", "python", "-o", "ok.txt").startswith("ok.txt: is there already: give --force")
 
 
 def test_output_that_cannot_be_written(here):

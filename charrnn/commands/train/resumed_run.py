@@ -139,10 +139,13 @@ def _different_program(checkpoint) -> list[str]:
     """In words, how the program that wrote the checkpoint differs from this one."""
     from charrnn.checkpoints.fingerprint import fingerprint
 
+    was = checkpoint.program
     return [
-        f"{name}: {checkpoint.program.get(name, 'not known')} in the checkpoint, {here} here"
+        f"{name}: {was[name]} in the checkpoint, {here} here"
+        if name in was
+        else f"{name}: an earlier version wrote the checkpoint, and did not record them"
         for name, here in fingerprint().items()
-        if checkpoint.program.get(name) != here
+        if was.get(name) != here
     ]
 
 
