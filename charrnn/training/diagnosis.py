@@ -172,7 +172,8 @@ def saturation(
     for at, own in windows:
         network.read(ids[at].astype(np.int32), state)
         for gate in gates:
-            values = network.signal(gate.signal)[own]
+            values = network.signal(gate.signal)
+            values = values.reshape(-1, *shape) if own.all() else values[own]  # a mask copies, and is rarely needed
             if network.cell.signal(gate.signal).unbounded:
                 values = np.tanh(values)
             low[gate.name] += (values < (-HIGH if gate.low < 0 else LOW)).sum(axis=0)
