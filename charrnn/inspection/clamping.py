@@ -16,7 +16,7 @@ Cell = tuple[int, int]
 
 
 class ClampedNetwork(Network):
-    """A copy of a network in which some cells are held; its states begin with their values."""
+    """A copy of a network in which some cells are clamped; its states begin with their values."""
 
     def __init__(self, network: Network, values: Mapping[Cell, float]):
         super().__init__(network.config, seed=None, threads=network.team.threads)
@@ -47,7 +47,7 @@ def clamp(network: Network, values: Mapping[Cell, float]) -> ClampedNetwork:
     require_cells(network, values)
     for (layer, unit), value in values.items():
         if not abs(value) <= np.finfo(np.float32).max:
-            raise ConfigError(f"cell {layer}:{unit} cannot be held at {value!r}: give a finite number")
+            raise ConfigError(f"cell {layer}:{unit} cannot be clamped to {value!r}: give a finite number")
     return ClampedNetwork(network, values)
 
 

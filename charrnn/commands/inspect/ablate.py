@@ -1,4 +1,4 @@
-"""``charrnn inspect ablate``: what the model loses, and what it writes, while a cell is held at a value."""
+"""``charrnn inspect ablate``: what the model loses, and what it writes, while a cell is clamped to a value."""
 
 import math
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ _TEXT = 500  # characters of a sample
 _SYMBOLS, _COUNTED = 8, 2  # characters in the table of losses, and counted in the samples
 
 
-class _Held(click.ParamType):
-    """What c is held at: zero, mean, or a number."""
+class _ClampedTo(click.ParamType):
+    """The value that cells are clamped to: zero, mean, or a number."""
 
-    name = "held"
+    name = "value"
 
     def get_metavar(self, param, ctx):
         """What stands for the value in a help."""
@@ -43,24 +43,24 @@ class _Held(click.ParamType):
 
 @inspecting(
     section(
-        "What is held",
-        cell_option("The cell to hold, or several as in 1:37,0:4.", required=True),
+        "What is clamped",
+        cell_option("The cell to clamp, or several as in 1:37,0:4.", required=True),
         option(
-            "--at", type=_Held(), default="zero",
-            help="What c is held at: zero, the cell's mean over the text, or a number.",
+            "--at", type=_ClampedTo(), default="zero",
+            help="What the cells are clamped to: zero, each cell's mean over the text, or a number.",
         ),
         option(
             "--others", type=Whole(0, 1000), default=20,
             help="Random other cells of the layer to compare the cell with, on up to 100,000 characters.",
         ),
-        option("--samples", type=Whole(0, 10_000), default=32, help="Texts to write with the cell held; 0 for none."),
+        option("--samples", type=Whole(0, 10_000), default=32, help="Texts to write so; 0 for none."),
     ),
     hypothesis_options("Inside and outside", "Measure the loss inside and outside of this:"),
     sampling_options("0"),
 )  # fmt: skip
 def ablate(work: Inspection) -> None:
-    """Hold cells of the model in CHECKPOINT at a value while it reads TEXT, and measure what is lost, and where; then
-    have it write with the cells held. This shows what the model uses a cell for.
+    """Clamp cells of the model in CHECKPOINT to a value while it reads TEXT, and measure what is lost, and where; then
+    have it write with the cells clamped. This shows what the model uses a cell for.
 
     \b
     charrnn inspect ablate checkpoints/fables --cell 1:37 --track quotes
@@ -83,12 +83,12 @@ def ablate(work: Inspection) -> None:
     how = {"controls": options["others"], "seed": seed}
     with work.bar("Holding cells") as progress:
         found = measure(model.network, ids, options["cell"], options["at"], mask, **how, progress=progress)
-    about, width = _record(work, found, hypothesis), work.terminal.width
-    work.show([about], ablation_lines(about, _SYMBOLS, width))
+    about, signal, width = _record(work, found, hypothesis), model.network.cell.clamped, work.terminal.width
+    work.show([about], ablation_lines(about, signal, _SYMBOLS, width))
     if options["samples"]:
         with work.bar("Writing") as progress:
             samples = list(_samples(work, found, hypothesis, seed, progress))
-        work.show(samples, ["", *sample_lines(samples, width)])
+        work.show(samples, ["", *sample_lines(samples, signal, width)])
 
 
 def _mask(work: Inspection, hypothesis):
@@ -110,7 +110,7 @@ def _mask(work: Inspection, hypothesis):
 
 
 def _samples(work: Inspection, found, hypothesis, seed: int, progress):
-    """Records of texts written with the cells free, then off and on as the mask says, or else held as before."""
+    """Records of texts written with the cells free, then off and on as the mask says, or else clamped as before."""
     from charrnn.inspection.generation import write_clamped
 
     options, symbols = work.options, work.symbols

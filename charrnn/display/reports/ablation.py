@@ -16,15 +16,15 @@ _PARTS = {"overall": "overall", "inside": "inside", "outside": "outside", "contr
 _SHOWN = 360  # characters of a sample
 
 
-def ablation_lines(record: Mapping[str, Any], symbols: int, width: int) -> list[Text | str]:
-    """The JSON record of an ablation, with the ``symbols`` characters whose loss rises most."""
-    held = ", ".join(f"{cell} at c = {value:.3g}" for cell, value in record["held"].items())
+def ablation_lines(record: Mapping[str, Any], signal: str, symbols: int, width: int) -> list[Text | str]:
+    """The JSON record of an ablation that clamped ``signal``, with the ``symbols`` characters whose loss rises most."""
+    clamped = ", ".join(f"{cell} at {signal} = {value:.3g}" for cell, value in record["held"].items())
     masked = record["inside"] is not None and 0 < record["share_inside"] < 1
     count, total = record["characters"], record["text_characters"]
     read = numbers.count(count) + (f" of {numbers.count(total)}" if count < total else "")
     lines: list[Text | str] = [
-        Text(f"Held: {held}", style="bold"),
-        clip(f"{read} characters, loss {numbers.loss(record['loss'])} when nothing is held", width),
+        Text(f"Clamped: {clamped}", style="bold"),
+        clip(f"{read} characters, loss {numbers.loss(record['loss'])} when nothing is clamped", width),
     ]
     if masked:
         lines.append(clip(f"inside is {record['inside']}: {100 * record['share_inside']:.1f} %", width))
@@ -47,7 +47,7 @@ def ablation_lines(record: Mapping[str, Any], symbols: int, width: int) -> list[
     return [*lines, "", *table(columns, rows, width)]
 
 
-def sample_lines(samples: Sequence[Mapping[str, Any]], width: int) -> list[Text | str]:
+def sample_lines(samples: Sequence[Mapping[str, Any]], signal: str, width: int) -> list[Text | str]:
     """JSON records of samples: a table of their statistics, and the beginnings of the first texts side by side."""
     first = samples[0]
     masked = math.isfinite(first["share_inside"])
@@ -55,25 +55,25 @@ def sample_lines(samples: Sequence[Mapping[str, Any]], width: int) -> list[Text 
     columns += ["inside", "begins in 1,000", "length inside"] if masked else []
     rows = []
     for sample in samples:
-        row = [_title(sample), *(f"{rate:.2f}" for rate in sample["per_1000"].values())]
+        row = [_title(sample, signal), *(f"{rate:.2f}" for rate in sample["per_1000"].values())]
         if masked:
             length = sample["run_length"]
             row += [f"{100 * sample['share_inside']:.1f} %", f"{sample['runs_per_1000']:.2f}"]
             row += [f"{length:.1f}" if math.isfinite(length) else "–"]
         rows.append(row)
     texts = [sample["prime"] + sample["text"][:_SHOWN] for sample in samples]
-    titles = [_title(sample) for sample in samples]
+    titles = [_title(sample, signal) for sample in samples]
     head = f"{numbers.count(first['characters'])} characters written each, seed {first['seed']}"
     return [clip(head, width), *table(columns, rows, width), "", *side_by_side(titles, texts, width)]
 
 
-def _title(sample: Mapping[str, Any]) -> str:
-    held = ", ".join(f"{value:.2f}" for value in sample["held"].values())
-    return f"{sample['cells']} (c = {held})" if held else sample["cells"]
+def _title(sample: Mapping[str, Any], signal: str) -> str:
+    clamped = ", ".join(f"{value:.2f}" for value in sample["held"].values())
+    return f"{sample['cells']} ({signal} = {clamped})" if clamped else sample["cells"]
 
 
 def _comparison(record: Mapping[str, Any], measure: str) -> str:
-    """The change beside the changes with random other cells held, which may have been measured on less text."""
+    """The change beside the changes with random other cells clamped, which may have been measured on less text."""
     others = [other[measure] for other in record["others"]]
     own, sample, place = record["compared"], "", ""
     if own["characters"] < record["characters"]:
