@@ -19,6 +19,7 @@ from charrnn.checkpoints.pytorch import to_torch
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.sampler import Sampler
+from charrnn.network.cells import cell_of
 from charrnn.network.initialisation import initialise
 from charrnn.network.network import Network
 from charrnn.network.parameters import Parameters
@@ -105,7 +106,8 @@ class PyTorch:
         self.model = torch.nn.ModuleDict(modules)
         tensors = {}
         for name, value in case.parameters().items():
-            tensors |= {key: torch.tensor(np.ascontiguousarray(part)) for key, part in to_torch(name, value).items()}
+            parts = to_torch(name, value, cell_of(config)).items()
+            tensors |= {key: torch.tensor(np.ascontiguousarray(part)) for key, part in parts}
         self.model.load_state_dict(tensors)
         # charrnn has one bias where PyTorch has the sum of two: the second is left as it is.
         for name, value in self.model.named_parameters():

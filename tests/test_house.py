@@ -48,6 +48,7 @@ def imports(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} has a relative import"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
@@ -75,7 +76,7 @@ def test_imports_point_down(path):
         places = LIBRARIES.get(top)
         if places is not None:
             name = path.relative_to(PACKAGE.parent).as_posix()
-            assert any(name.startswith(place) for place in places.split()), f"{module} is not imported here"
+            assert any(f"{name}/".startswith(f"{place}/") for place in places.split()), f"{module} is not imported here"
 
 
 @pytest.mark.parametrize("name", [name for name in HOUSE if (PACKAGE / name).is_dir()])

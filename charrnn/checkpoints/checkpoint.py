@@ -43,9 +43,9 @@ class Checkpoint(Description):
         Raises:
             CheckpointError: the disk refuses; a file that was there is as it was.
         """
-        tensors, module = {}, cell_of(self.model).torch_module
+        tensors, cell = {}, cell_of(self.model)
         for name, value in self.parameters.items():
-            tensors.update(to_torch(name, value, module))
+            tensors.update(to_torch(name, value, cell))
         for slot, moments in self.optimizer.items():
             tensors.update({f"optimizer.{slot}.{name}": value for name, value in moments.items()})
         if self.state is not None:
@@ -109,8 +109,8 @@ class Checkpoint(Description):
             raise CheckpointError("damaged (the checksum does not match its content)")
         for name, value in tensors.items():
             _check_range(name, value, FLOAT32.max if name.startswith("optimizer.") else LARGEST)
-        names, module = parameter_shapes(description.model), cell_of(description.model).torch_module
-        parameters = {name: from_torch(name, tensors, module) for name in names}
+        names, cell = parameter_shapes(description.model), cell_of(description.model)
+        parameters = {name: from_torch(name, tensors, cell) for name in names}
         return cls(
             parameters=parameters,
             optimizer={slot: {name: tensors[f"optimizer.{slot}.{name}"] for name in names} for slot in slots},
@@ -125,14 +125,15 @@ def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> 
     wanted = {
         torch_name: shape[::-1] if name.startswith("w_") else shape
         for name, shape in own.items()
-        for torch_name in torch_names(name, cell.torch_module)
+        for torch_name in torch_names(name, cell)
     }
     slots = sorted({name.split(".")[1] for name in shapes if name.startswith("optimizer.")})
     wanted |= {f"optimizer.{slot}.{name}": shape for slot in slots for name, shape in own.items()}
     states = cell.state if any(f"state.{name}" in shapes for name in cell.state) else ()
     if states:
         batch = (*shapes.get(f"state.{states[0]}", ()), 1, 1)[1]
-        wanted |= {f"state.{name}": (model.layers, batch, model.hidden) for name in states}
+        shapes_of_states = cell.state_shapes(model, batch)
+        wanted |= {f"state.{name}": (model.layers, *shapes_of_states[name]) for name in states}
     for name, shape in wanted.items():
         if name not in shapes:
             raise CheckpointError(f"the tensor {brief(name)} is missing")

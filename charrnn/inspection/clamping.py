@@ -1,4 +1,4 @@
-"""Holding cells at a value, by editing the parameters of their units alone.
+"""Clamp cells to a value, by editing the parameters of their units alone.
 
 :meth:`charrnn.network.cells.Cell.clamp` says how: the state of a clamped cell stays what it was at the beginning, to
 the bit, in everything that the network does and at full speed.
@@ -42,12 +42,14 @@ def clamp(network: Network, values: Mapping[Cell, float]) -> ClampedNetwork:
     It must start from its own ``initial_state``.  With no values it is the same network.  The original is untouched.
 
     Raises:
-        ConfigError: there is no such cell, or a value is not a finite float32.
+        ConfigError: there is no such cell, or a value is not one that it can have.
     """
     require_cells(network, values)
     for (layer, unit), value in values.items():
-        if not abs(value) <= np.finfo(np.float32).max:
-            raise ConfigError(f"cell {layer}:{unit} cannot be clamped to {value!r}: give a finite number")
+        if not abs(value) <= float(np.finfo(np.float32).max):
+            raise ConfigError(
+                f"cell {layer}:{unit} cannot be clamped to {value!r}: float32 has no such number"
+            )
     return ClampedNetwork(network, values)
 
 

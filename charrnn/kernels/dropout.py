@@ -1,8 +1,8 @@
 """Dropout whose mask is a function of where it falls.
 
-Whether a unit is dropped depends only on (seed, step, layer, t, batch row, unit), by the finaliser of MurmurHash3
-(Appleby) over a counter: no generator to save, and the same mask in forward and backward, for any number of
-threads, and after a resume.
+Whether a unit is dropped depends only on a hash of (seed, step, layer, t, batch row, unit): SplitMix64's finaliser
+hashes all but the unit, that of MurmurHash3 (Appleby) the unit.  So there is no generator to save, and the mask is the
+same in forward and backward, for any number of threads, and after a resume.
 """
 
 from typing import NamedTuple

@@ -45,8 +45,8 @@ def linear(x, packed, bias, first, last, y):
                 x_panel = x_at + k // PANEL * x.strides[0]
                 x_next = x_panel + step_to_next(k // PANEL, (depth + PANEL - 1) // PANEL, x.strides[0])
                 block = packed_at + 4 * (panel * depth + k) * PANEL
-                # Prefetch the block of W that follows, and the rows of x that are used next or, where these are near
-                # already, those of y.
+                # Prefetch the next block of W, and the next rows of x; after the first panel, which has brought all of
+                # x, the next rows of y instead.
                 ahead, further = block + 4 * part.depth * PANEL, x_next if panel == 0 else y_next
                 multiply_block(x_panel, PANEL, block, y_panel, PANEL, part, ahead, further)
 

@@ -34,7 +34,7 @@ ROW = 4 * PANEL  # bytes of a row of a panel
 
 
 class Weights(NamedTuple):
-    """Packed weights on the way forward.
+    """Packed weights of the forward pass.
 
     ``table`` (U, V, 64) has a row for every character if the layer reads characters: x W_ih + b for a one-hot x.
     Else it is (U, 1, 64), the bias.  ``w`` (U, D + H, 64) has each panel of W_ih followed by the same panel of W_hh, in
@@ -46,7 +46,7 @@ class Weights(NamedTuple):
 
 
 class Transposed(NamedTuple):
-    """Packed transposes for the way back (Q, 4Hp, 64); ``w_ih`` has no panel for a layer that reads characters."""
+    """Packed transposes for the backward pass (Q, 4Hp, 64); ``w_ih`` has no panel for a layer that reads characters."""
 
     w_ih: np.ndarray
     w_hh: np.ndarray

@@ -89,9 +89,9 @@ def add_rows(rows_at, rows, sums_at):
 def weight_gradient(x, dy, portions, panels, scratch, gated, gradient, bias):
     """Some panels, at most PANELS, of gradient (K, N) = Σ xᵀ dy and of bias (1, N) = Σ dy.
 
-    x and dy (panels, R, 64); ``portions`` says which of their rows are multiplied.  The gradient's columns are those of
-    four interleaved gates if ``gated``.  bias may have no row: then its sum is left out.  Scratch as
-    :func:`scratch_size` says.
+    x and dy (panels, R, 64); ``portions`` says which of their rows are multiplied.  If ``gated``, dy has
+    interleaved gates as :mod:`charrnn.kernels.packing` says.  bias may have no row: then its sum is left out.
+    :func:`scratch_size` says how large scratch is.
     """
     depth, columns = gradient.shape
     runs, blocks, first, count = portions.runs, portions.blocks, panels.first, panels.last - panels.first

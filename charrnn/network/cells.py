@@ -8,10 +8,11 @@ layer, E or V.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from charrnn.config import ModelConfig
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, brief
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,13 +48,15 @@ class Cell(ABC):
     """One kind of cell.
 
     Attributes:
-        name: as ``--cell`` and checkpoints call it.
+        name: as checkpoints call it.
         title: as people call it.
         signals: what can be seen of a unit, the most telling first.
         gates: for which signals saturation is counted.
-        state: names of the arrays (B, H) that a layer remembers between characters; each is a signal, too.
+        state: names of the arrays that a layer remembers between characters; each is a signal, too.
         clamped: the signal that :meth:`clamp` holds.
         torch_module: PyTorch's name for a module with the same parameters, as a prefix in checkpoints.
+        torch_parameters: for each parameter, by its name without the layer, the names in that module; where there are
+            several, their sum is the parameter.
     """
 
     name: str
@@ -63,6 +66,11 @@ class Cell(ABC):
     state: tuple[str, ...]
     clamped: str
     torch_module: str
+    torch_parameters: Mapping[str, tuple[str, ...]] = {
+        "w_ih": ("weight_ih",),
+        "w_hh": ("weight_hh",),
+        "b": ("bias_ih", "bias_hh"),
+    }
 
     @abstractmethod
     def layer(self, config: ModelConfig, index: int) -> "Layer":
@@ -82,17 +90,25 @@ class Cell(ABC):
             parameters: of the network.
             index: of the layer.
             uniform: ``uniform(name, columns)`` fills a parameter uniformly, as the chosen initialisation says for a
-                matrix whose blocks have so many columns; biases it may leave zero.
-            generator: of random numbers, for more.
-            forget_bias: where a cell has a gate that remembers, the first bias of that gate.
+                matrix whose blocks have ``columns`` columns. It leaves biases zero unless the initialisation is
+                ``uniform``.
+            generator: random numbers, for starting values that ``uniform`` cannot make.
+            forget_bias: the starting bias of the forget gate; cells without one ignore it.
         """
+
+    def state_shapes(self, config: ModelConfig, batch: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the arrays of ``state`` in one layer for ``batch`` batch rows: (B, H), unless a cell says more."""
+        return dict.fromkeys(self.state, (batch, config.hidden))
 
     @abstractmethod
     def clamp(self, parameters: "Parameters", index: int, unit: int, value: float) -> dict[str, float]:
-        """Edit the parameters so that a unit of a layer always has ``value``.
+        """Edit the parameters so that the signal ``clamped`` of a unit always has ``value``, a finite float32.
 
         Returns:
             The values that the unit's state must begin with, by name.
+
+        Raises:
+            ConfigError: the signal cannot have this value.
         """
 
     @abstractmethod
@@ -190,7 +206,7 @@ def cell_of(config: ModelConfig) -> Cell:
         ConfigError: there is no cell of this name.
     """
     if config.cell not in CELLS:
-        raise ConfigError(f"cell must be one of {', '.join(CELLS)}, not {config.cell!r}")
+        raise ConfigError(f"cell must be one of {', '.join(CELLS)}, not {brief(config.cell)}")
     return CELLS[config.cell]
 
 

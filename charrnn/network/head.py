@@ -1,4 +1,4 @@
-"""The output layer: logits of the next character, their loss, and the way back."""
+"""The output layer: logits of the next character, their loss, and their gradient."""
 
 import numpy as np
 

@@ -63,10 +63,10 @@ class Layer(ABC):
 
     @abstractmethod
     def packing(self, training: bool) -> list[Call]:
-        """Calls that pack the parameters, with the transposes that only the way back needs if ``training``."""
+        """Calls that pack the parameters, with the transposes that only the backward pass needs if ``training``."""
 
     def finish_packing(self) -> None:  # noqa: B027, most layers have nothing to do here
-        """Whatever has to wait for the calls of :meth:`packing`."""
+        """Finish the packing, after all calls of :meth:`packing` are done."""
 
     @property
     @abstractmethod
@@ -76,7 +76,7 @@ class Layer(ABC):
     @property
     @abstractmethod
     def kernels(self) -> tuple[tuple, tuple]:
-        """The kernels of the way forward, and those of the way back, to be prepared."""
+        """The kernels of the forward pass, and those of the backward pass."""
 
     # ---- a window
 
@@ -102,7 +102,7 @@ class Layer(ABC):
         """Calls that make the gradient of the layer's parameters, after :meth:`backward` of all groups."""
 
     def finish_gradient(self, window: Window, gradient: Parameters, team, scratch: list[np.ndarray]) -> None:  # noqa: B027
-        """Whatever has to wait for the calls of :meth:`gradient_calls`."""
+        """Finish the gradient, after all calls of :meth:`gradient_calls` are done."""
 
     # ---- looking inside
 

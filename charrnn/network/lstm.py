@@ -81,7 +81,7 @@ class LSTM(Layer):
 
     def forward(self, window: Window, arrays: Arrays, below: np.ndarray | None, state: Arrays, group: Group) -> None:
         """Fill gates, h and c."""
-        below = arrays["h"] if below is None else below  # nothing of it is read
+        below = arrays["h"] if below is None else below  # a placeholder: the first layer reads characters
         states = lstm.State(state["h"], state["c"])
         lstm.forward(window.x, below, self.weights, group, states, arrays["gates"], arrays["h"], arrays["c"])
 
@@ -92,7 +92,8 @@ class LSTM(Layer):
     def gradient_calls(self, window, arrays, below, gradient, threads) -> list[Call]:
         """Calls that make the gradients of W_hh, of b, and of W_ih or the table.
 
-        The gradient of W_hh is a sum over the states before each step, that of W_ih over the output of the layer below.
+        The gradient of W_hh is a sum over the states before each step.  The gradient of W_ih is a sum over the output
+        of the layer below.
         """
         k, dz, layout = self.index, arrays["gates"], window.layout
         w_hh, bias = gradient[f"w_hh_l{k}"], gradient[f"b_l{k}"]

@@ -7,7 +7,7 @@ is the same bits for any number of them.
 """
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -27,12 +27,12 @@ from charrnn.network.workspace import Layout, Workspace
 from charrnn.system.stopwatch import Stopwatch
 from charrnn.system.threads import Team, available_threads
 
-# Below this many multiply-adds of a window, and weights to pack, other threads would wake up after the work is done.
+# Below this many multiply-adds of a window, and weights to pack, one thread finishes before another has woken up.
 SMALL_WINDOW, SMALL_MODEL = 20_000_000, 100_000
 
 
 class State:
-    """What the layers remember between windows: arrays (L, B, H) float32 by name; an LSTM has ``h`` and ``c``."""
+    """What the layers remember between windows: arrays (L, B, …) float32 by name; an LSTM has ``h`` and ``c``."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
         self.arrays = dict(arrays)
@@ -79,7 +79,7 @@ class Network:
     ):
         self.config, self.cell = config, cell_of(config)
         self.layers = [self.cell.layer(config, index) for index in range(config.layers)]
-        compiler.prepare(*Head.kernels[0], *self.layers[0].kernels[0])
+        compiler.prepare(*self._kernels(0))
         self.parameters = Parameters(config)
         self.team = Team(available_threads() if threads is None else threads)
         self.alone = Team(1)
@@ -96,12 +96,16 @@ class Network:
         if seed is not None:
             initialise(self.parameters, config, seed, init, forget_bias)
 
+    def _kernels(self, number: int) -> list:
+        """All kernels of the forward pass (0) or of the backward pass (1)."""
+        return [*Head.kernels[number], *(kernel for layer in self.layers for kernel in layer.kernels[number])]
+
     # ---- state and weights ----------------------------------------------------------------------------
 
     def initial_state(self, batch: int) -> State:
         """A state of zeros for ``batch`` batch rows."""
-        shape = (self.config.layers, batch, self.config.hidden)
-        return State({name: np.zeros(shape, np.float32) for name in self.cell.state})
+        shapes, layers = self.cell.state_shapes(self.config, batch), self.config.layers
+        return State({name: np.zeros((layers, *shape), np.float32) for name, shape in shapes.items()})
 
     def set_parameters(self, values: Mapping[str, np.ndarray]) -> None:
         """Take over parameters by name, each of the shape of its view."""
@@ -110,16 +114,16 @@ class Network:
         self.parameters_changed()
 
     def parameters_changed(self) -> None:
-        """Say that parameters were written to: they are packed anew before they are next used."""
+        """Call this after writing to the parameters: they are packed again before their next use."""
         self._packed_for = None
 
     def prepare_training(self) -> None:
-        """Load or compile the kernels of the way back, and make room for ``gradient``.
+        """Load or compile the kernels of the backward pass, and make room for ``gradient``.
 
         The first training step does this too.  Call it before a step is timed: the first compilation takes seconds.
         """
         if self.gradient is None:
-            compiler.prepare(dropout, *Head.kernels[1], *self.layers[0].kernels[1])
+            compiler.prepare(dropout, *self._kernels(1))
             self.gradient = Parameters(self.config)
 
     def refresh(self, training: bool) -> None:
@@ -246,7 +250,7 @@ class Network:
         """Check a window's ids and state, and have its arrays ready."""
         _check_ids(x, y, self.config.vocabulary)
         steps, batch = x.shape
-        _check_state(state, (self.config.layers, batch, self.config.hidden), self.cell.state)
+        _check_state(state, self.config.layers, self.cell.state_shapes(self.config, batch))
         if self.workspace is None or not self.workspace.fits(steps, batch):
             self.workspace = self._pass = None  # free the old arrays before the new ones are made
             self.workspace = Workspace(self.config, self.layers, steps, batch, self.team.threads)
@@ -271,7 +275,9 @@ class _WindowPass:
 
     def __init__(self, network: Network, team: Team):
         space, layout = network.workspace, network.layout
-        self._network, self._team, self._space = network, team, space
+        # A strong reference would be a cycle, and the network's arrays and threads would stay until a garbage
+        # collection.
+        self._network, self._team, self._space = weakref.proxy(network), team, space
         self._window = Window(space.x[: layout.steps], layout, space.shared)
         self._arrays = [_of_size(arrays, layout.size) for arrays in space.layers]
         self.logits, self.losses = space.logits[:, : layout.size], space.losses[: layout.steps]
@@ -360,13 +366,12 @@ def _check_ids(x: np.ndarray, y: np.ndarray | None, vocabulary: int) -> None:
         raise ConfigError(f"targets must be below {vocabulary}")
 
 
-def _check_state(state: State, shape: tuple[int, ...], names: Iterable[str]) -> None:
-    for name in names:
+def _check_state(state: State, layers: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    for name, shape in shapes.items():
         array = state.arrays.get(name)
-        if array is None or array.shape != shape:
-            found = (
-                "is missing" if array is None else f"has shape {array.shape}, which does not fit {shape[1]} batch rows"
-            )
-            raise ConfigError(f"the state {name} {found}")
+        if array is None:
+            raise ConfigError(f"the state {name} is missing")
+        if array.shape != (layers, *shape):
+            raise ConfigError(f"the state {name} has shape {array.shape}, which does not fit {shape[0]} batch rows")
         if array.dtype != np.float32 or not array.flags.carray:
             raise ConfigError("the state must be C-contiguous float32 arrays that can be written to")

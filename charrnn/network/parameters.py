@@ -32,7 +32,7 @@ def aligned_zeros(*shape: int) -> np.ndarray:
 
 
 class Parameters:
-    """A buffer ``flat`` (P,) float32, new and zero or the one given, and its views by name.
+    """A buffer ``flat`` (P,) float32, the one given or a new one of zeros, and its views by name.
 
     Views begin on cache lines; the gaps between them stay zero.
     """

@@ -54,12 +54,12 @@ class Workspace:
         """Make the arrays that training and dropout need, unless they are there; returns whether it made any."""
         lacks_training, lacks_dropout = training and self.dh is None, dropout and not self.dropped
         if lacks_training:
-            self.dh = aligned_zeros(*self._output)
             for layer in self._layers:
                 shapes = layer.scratch_shapes(self.batch)
                 self.shared |= _arrays({name: shapes[name] for name in shapes.keys() - self.shared.keys()})
             deepest = max(self._config.hidden, self._config.embedding or 0)
             self.scratch = [aligned_empty(scratch_size(deepest)) for _ in range(self._threads)]
+            self.dh = aligned_zeros(*self._output)  # last, because it says that all of them are there
         if lacks_dropout:
             self.dropped = [aligned_zeros(*self._output) for _ in self._layers]
         return lacks_training or lacks_dropout
@@ -113,8 +113,8 @@ class Layout:
         portions: the order of sums over all places of products of two rows, both the place's own.
         portions_from_before: the same where the first row is the state before the place.
 
-    Sums take one half of the batch rows after the other, whatever the groups; so every bit of a sum is the same for any
-    groups, and with two groups the rows of a sum lie together.
+    Every sum adds the first half of the batch rows, then the second, for any groups.  So every bit of a sum is the same
+    for any groups, and with two groups the rows of a sum lie together.
     """
 
     def __init__(self, steps: int, batch: int, groups: int):
@@ -133,7 +133,7 @@ class Layout:
         self.portions_from_before = portions(before, rows)
 
     def fits(self, steps: int, batch: int, groups: int) -> bool:
-        """Whether these arguments make this layout."""
+        """Whether the layout was made for these sizes."""
         return (self.steps, self.batch, self._asked_for) == (steps, batch, groups)
 
     @property

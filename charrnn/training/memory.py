@@ -8,8 +8,7 @@ from charrnn.network.cells import cell_of, parameter_count
 from charrnn.network.workspace import floats_of_a_place
 from charrnn.system.memory import require
 from charrnn.text.windows import fitting_window
-
-_MOMENTS = {"adamw": 2, "adam": 2}  # of the other optimisers one
+from charrnn.training.optimizer import SLOTS
 
 
 def needed(model: ModelConfig, training: TrainConfig) -> int:
@@ -20,9 +19,10 @@ def needed(model: ModelConfig, training: TrainConfig) -> int:
     There are also the gradient, two packed forms of the weights, and the workspace.
     """
     layers = [cell_of(model).layer(model, index) for index in range(model.layers)]
-    kept = 1 + _MOMENTS.get(training.optimizer, 1) + bool(training.ema)
+    kept = 1 + len(SLOTS[training.optimizer]) + bool(training.ema)
     workspace = training.batch_size * (training.seq_len + 1) * floats_of_a_place(model, layers)
-    shared = sum(math.prod(shape) for shape in layers[0].scratch_shapes(training.batch_size).values())
+    shapes = {name: shape for layer in layers for name, shape in layer.scratch_shapes(training.batch_size).items()}
+    shared = sum(map(math.prod, shapes.values()))
     return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * shared)
 
 

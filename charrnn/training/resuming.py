@@ -6,6 +6,7 @@ import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.config import TrainConfig
+from charrnn.network.cells import cell_of
 from charrnn.text.windows import fitting_window
 from charrnn.training.optimizer import SLOTS
 
@@ -25,8 +26,9 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
     slots, state = checkpoint.optimizer, checkpoint.state
     if is_other_text or any(getattr(before, name) != getattr(config, name) for name in _WINDOWS):
         batch, _ = fitting_window(characters, config.batch_size, config.seq_len)
-        layers, hidden = checkpoint.model.layers, checkpoint.model.hidden
-        state = {name: np.zeros((layers, batch, hidden), np.float32) for name in state}
+        model = checkpoint.model
+        shapes = cell_of(model).state_shapes(model, batch)
+        state = {name: np.zeros((model.layers, *shapes[name]), np.float32) for name in state}
         counters["window"] = 0
     if is_scored_anew(checkpoint, config, is_other_text):
         counters |= {"val_loss": None, "best_val_loss": None, "best_step": None, "unscored": 0}

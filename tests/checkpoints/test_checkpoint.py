@@ -16,7 +16,7 @@ from charrnn.checkpoints.pytorch import from_torch, to_torch
 from charrnn.checkpoints.run_folder import RunFolder, open_checkpoint
 from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
-from charrnn.network.cells import parameter_shapes
+from charrnn.network.cells import CELLS, parameter_shapes
 from charrnn.system.files import write_durably
 
 
@@ -87,7 +87,7 @@ def test_pytorch_loads_it_and_computes_the_same(tmp_path):
 @given(st.sampled_from(sorted(parameter_shapes(ModelConfig(6, 3, 3, 2)))))
 def test_every_parameter_survives_the_renaming(name):
     value = np.random.default_rng(1).random(parameter_shapes(ModelConfig(6, 3, 3, 2))[name], np.float32)
-    np.testing.assert_array_equal(from_torch(name, to_torch(name, value)), value)
+    np.testing.assert_array_equal(from_torch(name, to_torch(name, value, CELLS["lstm"]), CELLS["lstm"]), value)
 
 
 def test_a_path_without_a_checkpoint_is_one_line(tmp_path):

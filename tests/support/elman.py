@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, types
 
+from charrnn.errors import ConfigError
 from charrnn.kernels.compiler import Array1, Array2, Ids2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import offset
 from charrnn.kernels.packing import GROUP, first_row
@@ -42,6 +43,8 @@ class ElmanCell(Cell):
             uniform(f"{name}_l{index}", len(parameters[f"b_l{index}"]))
 
     def clamp(self, parameters, index, unit, value):
+        if not abs(value) < 1:
+            raise ConfigError(f"h is between -1 and 1, not {value:g}")
         parameters[f"w_ih_l{index}"][:, unit] = 0
         parameters[f"w_hh_l{index}"][:, unit] = 0
         parameters[f"b_l{index}"][unit] = math.atanh(value)
