@@ -60,7 +60,7 @@ def _by_name(values: dict[str, float]) -> str:
     "Regularisation",
     *settings(TrainConfig, {
         "dropout": "Share of every layer's outputs to drop while training.  "
-        "[default: 0.5 for a small text, less for a large one]",
+        "[default: 0.5 to 0, less for a larger text]",
         "variational": "Drop the same outputs in all steps of a window.",
         "recurrent_dropout": "Share of the recurrent weights to drop for a window.",
         "input_dropout": "Share of the characters to hide from a window.",
