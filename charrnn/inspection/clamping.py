@@ -47,9 +47,7 @@ def clamp(network: Network, values: Mapping[Cell, float]) -> ClampedNetwork:
     require_cells(network, values)
     for (layer, unit), value in values.items():
         if not abs(value) <= float(np.finfo(np.float32).max):
-            raise ConfigError(
-                f"cell {layer}:{unit} cannot be clamped to {value!r}: float32 has no such number"
-            )
+            raise ConfigError(f"cell {layer}:{unit} cannot be clamped to {value!r}: float32 has no such number")
     return ClampedNetwork(network, values)
 
 

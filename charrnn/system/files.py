@@ -16,11 +16,16 @@ def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None
     """Replace the content of ``path`` by ``data``, so that a crash at any moment leaves the old file or the new one.
 
     The data is written to a temporary file in the same folder, flushed to the disk and read back.  Then the file is
-    renamed to ``path``.  If ``previous`` is given, the old file keeps existing under this name.
+    renamed to ``path``, or to what ``path`` is a symbolic link to.  If ``previous`` is given, the old file keeps
+    existing under this name.
 
     Raises:
-        OSError: the data could not be written, or reads back differently; ``path`` is unchanged.
+        OSError: the data could not be written, or reads back differently, or ``path`` is a device, a pipe or a folder;
+            ``path`` is unchanged.
     """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file")
     temporary = _beside(path)
     try:
         with temporary.open("xb") as file:

@@ -63,4 +63,6 @@ class ExactStream(_Stream):
         else:
             # Text printed earlier must come first.
             self._stream.flush()
-            binary.write(data)
+            rest = memoryview(data)
+            while rest:  # without a buffer (PYTHONUNBUFFERED) a write may take a part only
+                rest = rest[binary.write(rest) or 0 :]
