@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from charrnn.kernels.simd import WIDTH
-from charrnn.kernels.tiles import LINE, PANEL, TILE_ROWS, TILE_VECTORS, multiply_tile, multiply_tile_of_runs
+from charrnn.kernels.tiles import LINE, PANEL, TILE_ROWS, TILE_VECTORS, multiply_tile, multiply_tile_of_ranges
 
 
 class Size(NamedTuple):
@@ -27,8 +27,8 @@ class Size(NamedTuple):
     vectors: int
 
 
-class Runs(NamedTuple):
-    """Addresses of the first run of rows and of the end of the last, as :func:`multiply_tile_of_runs` reads them."""
+class RowRanges(NamedTuple):
+    """Addresses of the first row range and of the end of the last, as :func:`multiply_tile_of_ranges` reads them."""
 
     begin: int
     end: int
@@ -98,11 +98,11 @@ def multiply_panel(a, a_row, panel_step, b, c, c_row, size, following):
 
 
 @njit
-def multiply_runs(x, y, c, runs, columns, vectors, prefetch):
-    """C[columns, 16 vectors] += Σ xᵀ y over runs of rows of two panels, at most 64 columns of x.
+def multiply_ranges(x, y, c, ranges, columns, vectors, prefetch):
+    """C[columns, 16 vectors] += Σ xᵀ y over row ranges of two panels, at most 64 columns of x.
 
-    ``x``, ``y`` and ``c`` are addresses, ``runs`` are :class:`Runs`.  The first four tiles prefetch one piece each of
-    the first part of ``prefetch``, the next four tiles of its second part.
+    ``x``, ``y`` and ``c`` are addresses, ``ranges`` are :class:`RowRanges`.  The first four tiles prefetch one piece
+    each of the first part of ``prefetch``, the next four tiles of its second part.
     """
     tiles, least, larger = even_tiles(columns)
     for first_vector in range(0, vectors, TILE_VECTORS):
@@ -115,6 +115,6 @@ def multiply_runs(x, y, c, runs, columns, vectors, prefetch):
                 coming = prefetch.at + prefetch.rows[tile]
             elif first_vector == 0 and tile < 8:
                 coming = prefetch.further_at + prefetch.further_rows[tile - 4]
-            multiply_tile_of_runs(count, width, tile_x, y + shift, tile_c, runs.begin, runs.end, coming)
+            multiply_tile_of_ranges(count, width, tile_x, y + shift, tile_c, ranges.begin, ranges.end, coming)
             tile_x += 4 * count
             tile_c += 4 * count * PANEL

@@ -14,7 +14,7 @@ from charrnn.kernels.simd import WIDTH, llvm_call, llvm_pointer, llvm_prefetch, 
 
 PANEL = 4 * WIDTH
 LINE = 16  # floats of a cache line
-RUN = 4  # int64 numbers that describe a run of rows
+RANGE = 4  # int64 numbers that describe a range of rows
 
 _F32, _I64 = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_F32, WIDTH)
@@ -32,13 +32,13 @@ TILE_ROWS = 6
 TILE_VECTORS = 4 if has_wide_registers() else 1
 
 
-def _emit_tile(function, rows, vectors, c, c_row, run, begin, more):
-    """Emit C[rows, 16 vectors] += Σ a_k b_k over the k of every run, with all of C in registers.
+def _emit_tile(function, rows, vectors, c, c_row, row_range, begin, more):
+    """Emit C[rows, 16 vectors] += Σ a_k b_k over the k of every row range, with all of C in registers.
 
-    A run is a range of k whose rows are neighbours in memory; ``run`` is the address of the first run's description.
-    ``begin(builder, run)`` emits what happens once a run, and returns the number of its k and a function
+    The rows of a range are neighbours in memory; ``row_range`` is the address of the first range's description.
+    ``begin(builder, row_range)`` emits what happens once a range, and returns the number of its k and a function
     ``operands(k)``.  ``operands(k)`` emits the prefetches of step k, and returns pointers to the elements of a_k and
-    the address of b_k.  ``more(builder, run)`` returns the next run's address and whether there is a next run.
+    the address of b_k.  ``more(builder, row_range)`` returns the next range's address and whether there is a next one.
     """
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     tiles = [(row, column) for row in range(rows) for column in range(vectors)]
@@ -48,14 +48,14 @@ def _emit_tile(function, rows, vectors, c, c_row, run, begin, more):
         return llvm_pointer(builder, c, offset)
 
     before = {tile: builder.load(c_pointer(*tile), align=4, typ=_VECTOR) for tile in tiles}
-    entry, outer = builder.block, function.append_basic_block("run")
+    entry, outer = builder.block, function.append_basic_block("range")
     loop, end, done = (function.append_basic_block(name) for name in ("depth", "end", "done"))
     builder.branch(outer)
 
     builder.position_at_end(outer)
-    this_run = builder.phi(_I64)
-    until_run = {tile: builder.phi(_VECTOR) for tile in tiles}
-    depth, operands = begin(builder, this_run)
+    this_range = builder.phi(_I64)
+    until_range = {tile: builder.phi(_VECTOR) for tile in tiles}
+    depth, operands = begin(builder, this_range)
     builder.branch(loop)
 
     builder.position_at_end(loop)
@@ -76,16 +76,16 @@ def _emit_tile(function, rows, vectors, c, c_row, run, begin, more):
     builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, end)
 
     builder.position_at_end(end)
-    next_run, goes_on = more(builder, this_run)
+    next_range, goes_on = more(builder, this_range)
     builder.cbranch(goes_on, outer, done)
 
     for phi, first, others in [
-        (this_run, run, next_run),
-        *((until_run[tile], before[tile], after[tile]) for tile in tiles),
+        (this_range, row_range, next_range),
+        *((until_range[tile], before[tile], after[tile]) for tile in tiles),
     ]:
         phi.add_incoming(first, entry)
         phi.add_incoming(others, end)
-    for phi, first, others in [(k, _I64(0), next_k), *((sums[tile], until_run[tile], after[tile]) for tile in tiles)]:
+    for phi, first, others in [(k, _I64(0), next_k), *((sums[tile], until_range[tile], after[tile]) for tile in tiles)]:
         phi.add_incoming(first, outer)
         phi.add_incoming(others, loop)
 
@@ -99,7 +99,7 @@ def _emit_product(function, rows, vectors, lines):
     """Emit a product with rows of A ``a_row`` elements apart and B contiguous; each k prefetches ``lines`` lines."""
     a, a_row, b, c, c_row, depth, ahead = function.args
 
-    def begin(builder, run):
+    def begin(builder, row_range):
         a_rows = [builder.add(a, builder.shl(builder.mul(a_row, _I64(row)), _I64(2))) for row in range(rows)]
 
         def operands(k):
@@ -110,17 +110,17 @@ def _emit_product(function, rows, vectors, lines):
 
         return depth, operands
 
-    _emit_tile(function, rows, vectors, c, c_row, _I64(0), begin, lambda builder, run: (run, _NO))
+    _emit_tile(function, rows, vectors, c, c_row, _I64(0), begin, lambda builder, row_range: (row_range, _NO))
 
 
 def _emit_gradient(function, rows, vectors, _):
-    """Emit a product with the transpose of A, whose rows and B's stand in runs; each k prefetches one line."""
-    a, b, c, runs, runs_end, ahead = function.args
+    """Emit a product with the transpose of A, whose rows and B's are given as ranges; each k prefetches one line."""
+    a, b, c, ranges, ranges_end, ahead = function.args
 
-    def begin(builder, run):
+    def begin(builder, row_range):
         x, y, depth, done = (
-            builder.load(builder.inttoptr(builder.add(run, _I64(8 * number)), ir.PointerType()), typ=_I64)
-            for number in range(RUN)
+            builder.load(builder.inttoptr(builder.add(row_range, _I64(8 * number)), ir.PointerType()), typ=_I64)
+            for number in range(RANGE)
         )
         x, y = builder.add(a, x), builder.add(b, y)
 
@@ -132,11 +132,11 @@ def _emit_gradient(function, rows, vectors, _):
 
         return depth, operands
 
-    def more(builder, run):
-        following = builder.add(run, _I64(8 * RUN))
-        return following, builder.icmp_unsigned("<", following, runs_end)
+    def more(builder, row_range):
+        following = builder.add(row_range, _I64(8 * RANGE))
+        return following, builder.icmp_unsigned("<", following, ranges_end)
 
-    _emit_tile(function, rows, vectors, c, _I64(PANEL), runs, begin, more)
+    _emit_tile(function, rows, vectors, c, _I64(PANEL), ranges, begin, more)
 
 
 def _tile_function(module, emit, rows, vectors, lines, arguments):
@@ -187,12 +187,12 @@ def multiply_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth, ah
 
 
 @intrinsic
-def multiply_tile_of_runs(typing, rows, vectors, x, y, c, runs, runs_end, ahead):
-    """C += Σ xᵀ y over the rows of runs, for one tile of C: ``rows`` columns of x by 16 ``vectors`` columns of y.
+def multiply_tile_of_ranges(typing, rows, vectors, x, y, c, ranges, ranges_end, ahead):
+    """C += Σ xᵀ y over row ranges, for one tile of C: ``rows`` columns of x by 16 ``vectors`` columns of y.
 
-    ``x``, ``y`` and ``c`` are addresses in panels.  Between the addresses ``runs`` and ``runs_end`` each run has RUN
-    int64 numbers X, Y, N and D: its N rows begin X bytes after x and Y bytes after y, and the runs before it have D
-    rows.  The tile also prefetches one cache line a row, from the address ``ahead`` on.
+    ``x``, ``y`` and ``c`` are addresses in panels.  Between the addresses ``ranges`` and ``ranges_end`` each row range
+    has RANGE int64 numbers X, Y, N and D: its N rows begin X bytes after x and Y bytes after y, and the ranges before
+    it have D rows.  The tile also prefetches one cache line a row, from the address ``ahead`` on.
     """
 
     def codegen(context, builder, signature, args):

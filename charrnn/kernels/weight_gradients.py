@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs2, Panels, intp, kernel, void
-from charrnn.kernels.matmul import Prefetch, Runs, multiply_runs
+from charrnn.kernels.matmul import Prefetch, RowRanges, multiply_ranges
 from charrnn.kernels.packing import unpack
 from charrnn.kernels.simd import WIDTH, load, splat, store
 from charrnn.kernels.tiles import PANEL
@@ -28,13 +28,13 @@ BLOCK_PLACES = 64
 class Portions(NamedTuple):
     """Which rows of x and dy are multiplied with each other, and in what order.
 
-    ``runs`` (n, 4) int64 lists contiguous row ranges.  Columns: byte offset in a panel of x, byte offset in a panel of
+    ``ranges`` (n, 4) int64 lists row ranges.  Columns: byte offset in a panel of x, byte offset in a panel of
     dy, number of rows, rows already done in this block.  ``blocks`` (m + 1, 9) int64 lists blocks of at most
-    BLOCK_PLACES rows.  Columns: the block's first run, then the byte offsets of its four quarters in x and in dy, for
+    BLOCK_PLACES rows.  Columns: the block's first range, then the byte offsets of its four quarters in x and in dy, for
     prefetching.  The last block is only an end.
     """
 
-    runs: np.ndarray
+    ranges: np.ndarray
     blocks: np.ndarray
 
 
@@ -94,21 +94,23 @@ def weight_gradient(x, dy, portions, panels, scratch, gated, gradient, bias):
     :func:`scratch_size` says how large scratch is.
     """
     depth, columns = gradient.shape
-    runs, blocks, first, count = portions.runs, portions.blocks, panels.first, panels.last - panels.first
+    ranges, blocks, first, count = portions.ranges, portions.blocks, panels.first, panels.last - panels.first
     panel_size = PANEL * depth
     sums_at = scratch.ctypes.data
     bias_at = sums_at + 4 * count * panel_size
     clear(sums_at, count * (panel_size + PANEL))
     for block in range(len(blocks) - 1):
-        run, end = blocks[block, 0], blocks[block + 1, 0]
-        of_block = Runs(runs.ctypes.data + run * runs.strides[0], runs.ctypes.data + end * runs.strides[0])
+        begin, end = blocks[block, 0], blocks[block + 1, 0]
+        of_block = RowRanges(
+            ranges.ctypes.data + begin * ranges.strides[0], ranges.ctypes.data + end * ranges.strides[0]
+        )
         # Prefetch this panel's next block, and while the first panel is made x's next blocks.
         next_x, next_dy, nowhere = blocks[block + 1, 1:5], blocks[block + 1, 5:9], blocks[-1, 1:5]
         for panel in range(count):
             dy_at = dy.ctypes.data + (first + panel) * dy.strides[0]
             if bias.shape[0]:
-                for k in range(run, end):
-                    add_rows(dy_at + runs[k, 1], runs[k, 2], bias_at + 4 * panel * PANEL)
+                for k in range(begin, end):
+                    add_rows(dy_at + ranges[k, 1], ranges[k, 2], bias_at + 4 * panel * PANEL)
             vectors = 4 if gated else min(4, (columns - PANEL * (first + panel) + WIDTH - 1) // WIDTH)
             for k in range(0, depth, PANEL):
                 x_at = x.ctypes.data + k // PANEL * x.strides[0]
@@ -116,7 +118,7 @@ def weight_gradient(x, dy, portions, panels, scratch, gated, gradient, bias):
                 x_ahead = (x_at, next_x) if panel == 0 else (sums, nowhere)
                 ahead = (dy_at, next_dy) if k == 0 else x_ahead
                 prefetch = Prefetch(ahead[0], ahead[1], x_ahead[0], x_ahead[1])
-                multiply_runs(x_at, dy_at, sums, of_block, min(PANEL, depth - k), vectors, prefetch)
+                multiply_ranges(x_at, dy_at, sums, of_block, min(PANEL, depth - k), vectors, prefetch)
     unpack(scratch, 0, panels, gated, gradient)
     unpack(scratch, count * panel_size, panels, gated, bias)
 

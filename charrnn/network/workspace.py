@@ -158,12 +158,12 @@ def portions(x: list[np.ndarray], y: list[np.ndarray]) -> Portions:
     follows = (number[1:] > 0) & (np.diff(x_rows) == 1) & (np.diff(y_rows) == 1)
     starts = np.flatnonzero(np.append(True, ~follows))
     at = ROW_BYTES * np.stack([x_rows, y_rows])
-    runs = np.stack([*at[:, starts], np.diff(starts, append=len(number)), number[starts]], axis=1)
+    ranges = np.stack([*at[:, starts], np.diff(starts, append=len(number)), number[starts]], axis=1)
     begins = np.flatnonzero(number == 0)
     ends = np.append(begins[1:], len(number))
     quarters = np.minimum(begins[:, None] + np.arange(4) * BLOCK_PLACES // 4, ends[:, None] - 1)
     blocks = np.concatenate([np.searchsorted(starts, begins)[:, None], at[0, quarters], at[1, quarters]], axis=1)
-    return Portions(runs, np.append(blocks, [[len(runs), *[0] * 8]], axis=0))
+    return Portions(ranges, np.append(blocks, [[len(ranges), *[0] * 8]], axis=0))
 
 
 def in_order(rows: int) -> Portions:
