@@ -21,14 +21,14 @@ from charrnn.network.cells import cell_of, parameter_shapes
 from charrnn.system.files import write_durably
 
 FLOAT32 = np.finfo(np.float32)
-LARGEST = 1e18  # weight that is read: sums of products of such are still numbers in float32
+LARGEST = 1e18  # largest weight that is accepted: sums of products of larger ones could overflow float32
 
 
 @dataclass
 class Checkpoint(Description):
     """All there is to know about a model, and, in ``last.safetensors``, all that a resume needs.
 
-    To its description come tensors: ``parameters`` by name as in :func:`charrnn.network.cells.parameter_shapes`;
+    It is a description and tensors: ``parameters`` by name as in :func:`charrnn.network.cells.parameter_shapes`;
     ``optimizer`` the moments, each a dictionary by parameter name; ``state`` what the layers remember of each batch
     row, (L, B, H) by name.
     """
@@ -61,9 +61,9 @@ class Checkpoint(Description):
             write_durably(path, data, previous)
 
     def shared(self) -> Self:
-        """What can be given away: the weights and what is known of them, without what only a resume needs.
+        """A copy to give away: weights and description, without the optimiser, the state and the paths of this machine.
 
-        Of places on this machine only the last names are kept.
+        Of each path only the last name is kept.
         """
         corpus = dict(self.corpus)
         for key in ("sources", "paths"):

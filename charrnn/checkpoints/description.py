@@ -166,5 +166,5 @@ def _corpus(what: Any, vocabulary: Vocabulary) -> dict[str, Any]:
             raise CheckpointError(f"malformed: corpus has {brief(name)} = {brief(value)}")
     _values({name: value for name, value in what.items() if _CORPUS_TYPES.get(name) is not list}, "corpus")
     if what["as_bytes"] != vocabulary.is_bytes:
-        raise CheckpointError(f"malformed: corpus has 'as_bytes' = {what['as_bytes']}, but its vocabulary is not so")
+        raise CheckpointError(f"malformed: corpus has 'as_bytes' = {what['as_bytes']}, its vocabulary the opposite")
     return what

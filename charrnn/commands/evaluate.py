@@ -16,9 +16,9 @@ from charrnn.config import DynamicEvaluationConfig
         "Learning while it reads",
         option("--online", is_flag=True, help="Score a second time, learning from each segment after it is scored."),
         *settings(DynamicEvaluationConfig, {
-            "lr": "--online with this learning rate.",
-            "steps": "--online with so many characters in a segment.",
-            "decay": "--online, going so much of the way back to the first weights after each segment.",
+            "lr": "--online: the learning rate.",
+            "steps": "--online: characters in a segment.",
+            "decay": "--online: share of the way back to the original weights after each segment.",
         }, prefix="online-"),
     ),
 )  # fmt: skip

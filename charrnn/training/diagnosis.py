@@ -57,7 +57,7 @@ def gradient_norms(network: Network, x: np.ndarray, y: np.ndarray, state: State)
     last = np.full_like(y, -1)
     last[-1] = y[-1]
     network.loss_and_gradient(x, last, state.copy())
-    # The gradient is that of the mean over the targets: undo its 1/n, then average the squares over them.
+    # The gradient belongs to the mean loss of n targets: multiply it by n, then average the squares over the targets.
     count = np.count_nonzero(last >= 0)
     each = [dz.reshape(len(x), -1) for dz in network.preactivation_gradients()]
     squares = np.stack([np.einsum("tn,tn->t", dz, dz, dtype=np.float64) for dz in each])

@@ -30,7 +30,7 @@ def training_flops(config: ModelConfig) -> int:
 def fma_peak(team: Team) -> float:
     """FLOP/s of threads that only multiply and add in registers, for a few hundredths of a second.
 
-    Clocks fall under load: it is to be measured in turns with what it is a measure of.
+    Clocks fall under load, so measure the peak in turns with what is compared with it.
     """
     compiler.prepare(registers.peak)
     begun = time.perf_counter()

@@ -46,6 +46,7 @@ def test_the_learning_rate_is_the_schedule_s(tmp_path, text):
     [
         ("--effort 2 --epochs 3", "--epochs and --effort exclude each other"),
         ("--schedule steps", "'steps' is not one of"),
+        ("--nesterov", "--nesterov goes with --optimizer sgd"),
         ("--ema 1", "--ema"),
         ("--clip-value nan", "finite"),
     ],
@@ -60,7 +61,6 @@ def test_wrong_usage_is_refused(tmp_path, text, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--nesterov", "nesterov goes with optimizer sgd and a momentum"),
         ("--optimizer sgd --nesterov --beta1 0", "nesterov goes with optimizer sgd and a momentum"),
         ("--schedule plateau --split 100/0/0", "--schedule plateau needs a validation part"),
     ],

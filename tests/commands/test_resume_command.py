@@ -150,7 +150,10 @@ def test_another_program_is_refused_or_taken_as_told(begun, monkeypatch):
 
 def test_a_longer_run_says_that_it_is_not_one_begun_so(begun):
     result = succeed(*begun, "--steps", 25, "--save-every", 3, "--patience", 9)
-    assert "--steps: 20 in the checkpoint, 25 asked: it will not be the same as one that was begun so" in result.stderr
+    assert (
+        "--steps: 20 in the checkpoint, 25 asked: the result will differ from a run that was begun with this"
+        in result.stderr
+    )
     assert "--patience: none in the checkpoint, 9 asked" in result.stderr
     assert "--save-every" not in result.stderr
     assert last(begun).counters["step"] == 25

@@ -210,6 +210,8 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError("--resume goes on with a run; --init-from, --preset and --force start one.")
     if options["allow_different"] and not resumes:
         raise click.UsageError("--allow-different goes with --resume.")
+    if options["nesterov"] and options["optimizer"] != "sgd" and not resumes:
+        raise click.UsageError("--nesterov goes with --optimizer sgd.")
     if options["as_bytes"] and options["min_count"] > 1:
         raise click.UsageError("--bytes and --min-count exclude each other.")
     if options["grow_vocabulary"] and (options["unknown"] or not source):

@@ -115,7 +115,7 @@ def _different_options(ctx: click.Context, options: dict[str, Any], checkpoint) 
         if name in SETTLED:
             raise ConfigError(f"{words}, which its weights cannot follow: leave {flag(name)} out, or start a new run")
         if name in RUN:
-            longer.append(f"{words}: it will not be the same as one that was begun so")
+            longer.append(f"{words}: the result will differ from a run that was begun with this")
         else:
             different.append(words)
     return different, longer

@@ -28,7 +28,7 @@ def distance_lines(report: Mapping[str, Any], width: int) -> list[Text]:
         width,
     )
     if not report["kinds"]:
-        return [*lines, Text(), Text("No sign of those that are looked for closes in this text.")]
+        return [*lines, Text(), Text("This text has no closing quotation mark or bracket to measure.")]
     columns = ("distance", "count", "the model, nats", f"{order}-gram", "gain")
     for kind, bins in report["kinds"].items():
         name = _NAMES.get(kind) or f"closing {kind[-1]}"

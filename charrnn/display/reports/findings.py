@@ -63,9 +63,7 @@ def verdict(record: Mapping[str, Any]) -> list[str]:
     """In plain words: whether a cell tracks the hypothesis, and whether one cell or many know it."""
     best, found = record["cells"][0], []
     if best["p"] > SURE:
-        return [
-            f"No cell is sure to track this: by accident the best of so many is as good in {best['p']:.0%} of texts."
-        ]
+        return [f"No cell is sure to track this: by chance the best is as good for {best['p']:.0%} of shuffled labels."]
     probe = record["probe"]
     if probe is not None and not np.isnan(probe["score"]):
         share = _strength(probe["cell"], record) / max(_strength(probe["score"], record), 1e-9)
