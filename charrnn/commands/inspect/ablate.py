@@ -81,7 +81,7 @@ def ablate(work: Inspection) -> None:
     mask = None if hypothesis is None else _mask(work, hypothesis)
     seed = options["seed"] or 0  # a proof can be repeated
     how = {"controls": options["others"], "seed": seed}
-    with work.bar("Holding cells") as progress:
+    with work.bar("Clamping cells") as progress:
         found = measure(model.network, ids, options["cell"], options["at"], mask, **how, progress=progress)
     about, signal, width = _record(work, found, hypothesis), model.network.cell.clamped, work.terminal.width
     work.show([about], ablation_lines(about, signal, _SYMBOLS, width))
