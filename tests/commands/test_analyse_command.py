@@ -72,7 +72,7 @@ def test_a_text_without_signs(model, tmp_path):
     plain = tmp_path / "plain.txt"
     plain.write_text("nothing that opens or closes " * 20)
     result = succeed("inspect", "distance", model, plain, "-o", tmp_path / "none.svg")
-    assert "No sign" in result.stdout
+    assert "no closing quotation mark or bracket" in result.stdout
 
 
 @pytest.mark.parametrize("name", ["errors", "distance"])
