@@ -88,7 +88,9 @@ class Description:
             training = TrainConfig.from_dict(_values(training, "training"))
             split(100, training.split)
         return cls(
-            *(model, vocabulary, training),
+            model=model,
+            vocabulary=vocabulary,
+            training=training,
             counters=_counters(about["progress"]),
             history=_history(about["history"]),
             corpus=_corpus(about["corpus"], vocabulary),
