@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from command_line import succeed
+from command_line import invoke, succeed
 from elman import ElmanCell
 from training_runs import CORPUS, TEXT, VOCABULARY, outcome, run
 
@@ -60,10 +60,9 @@ def trained(tmp_path_factory):
 
 def exact_loss(parameters, x, y, h):
     """The mean loss in float64."""
-    rows = parameters["w_ih_l0"][x]
+    below = np.eye(MODEL.vocabulary)[x]
     for k in range(MODEL.layers):
-        if k:
-            rows = below @ parameters[f"w_ih_l{k}"]  # noqa: F821
+        rows = below @ parameters[f"w_ih_l{k}"]
         state, outputs = h[k], []
         for row in rows:
             state = np.tanh(row + state @ parameters[f"w_hh_l{k}"] + parameters[f"b_l{k}"])
@@ -186,3 +185,7 @@ def test_the_commands_take_it(trained, tmp_path):
     assert json.loads(succeed("evaluate", path, text, "--online", "--json").stdout)["loss"] > 0
     assert json.loads(succeed("inspect", path, text, "--json").stdout.splitlines()[0])["signal"] == "h"
     assert "h" in succeed("inspect", "saturation", path, text).stdout
+    lines = succeed("inspect", "ablate", path, text, "--cell", "1:2", "--at", 0.5, "--samples", 2, "--others", 2).stdout
+    assert "Clamped: 1:2 at h = 0.5" in lines
+    result = invoke("inspect", "ablate", path, text, "--cell", "1:2", "--at", 2)
+    assert (result.exit_code, result.stderr) == (1, "Error: h is between -1 and 1, not 2\n")

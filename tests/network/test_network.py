@@ -75,8 +75,7 @@ def weight_masks(regular, config, parameters):
     return masks
 
 
-def assert_matches(config, steps, batch, regular=None, seed=0, terms=0.0):
-    """``terms`` is the size of terms whose small differences states and logits may be."""
+def assert_matches(config, steps, batch, regular=None, seed=0):
     regular = regular or Regularisation()
     network, x, y, state = random_case(config, steps, batch, seed, threads=2)
     plain = {name: view.astype(float) for name, view in network.parameters.items()}
@@ -92,13 +91,13 @@ def assert_matches(config, steps, batch, regular=None, seed=0, terms=0.0):
     assert relative(found, loss) < 1e-6
     for name in gradient:
         assert relative(network.gradient[name], gradient[name] * masks[name]) < 2e-5, name
-    assert relative(state["h"], final[0], terms) < 2e-6
-    assert relative(state["c"], final[1], terms) < 2e-6
+    assert relative(state["h"], final[0]) < 2e-6
+    assert relative(state["c"], final[1]) < 2e-6
 
     # Nothing is left out when the model is used, and no weight has changed.
     again = network.initial_state(batch)
     again["h"][:], again["c"][:] = before
-    assert relative(network.forward(x, again), reference.forward(plain, x, before)[0], terms) < 2e-6
+    assert relative(network.forward(x, again), reference.forward(plain, x, before)[0]) < 2e-6
 
 
 SHAPES = [
@@ -143,7 +142,7 @@ def test_every_regularisation_matches_the_oracle(regular, embedding):
 
 @settings(max_examples=40)
 @given(
-    vocabulary=st.integers(2, 90),  # of one character all gradients are 0, and what is found is rounding
+    vocabulary=st.integers(1, 90),
     hidden=st.integers(1, 70),
     layers=st.integers(1, 4),
     embedding=st.none() | st.integers(1, 40),
@@ -162,7 +161,7 @@ def test_every_regularisation_matches_the_oracle(regular, embedding):
 )
 def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, steps, batch, regular, seed):
     config = ModelConfig(vocabulary, hidden, layers, embedding)
-    assert_matches(config, steps, batch, regular, seed, terms=0.1)
+    assert_matches(config, steps, batch, regular, seed)
 
 
 @pytest.mark.parametrize("threads", [2, 3])
