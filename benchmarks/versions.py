@@ -4,8 +4,9 @@
     python benchmarks/versions.py OTHER_CHECKOUT --shapes 2x128x50x50,1x100x7x33 --rounds 3 --threads 1
 
 OTHER_CHECKOUT is a clone of another commit in which the same Python can run (``python -m venv`` and ``pip install`` are
-not needed).  The two take turns, each measurement in a process of its own, so that the machine's drift hits both.  A
-ratio is this checkout's speed over the other's; reported are the median of the paired ratios and their range.
+not needed).  The two take turns, each measurement in a process of its own, and each goes first in every other round, so
+that the machine's drift hits both.  A ratio is this checkout's speed over the other's; reported are the median of the
+paired ratios and their range.
 """
 
 import argparse
@@ -49,12 +50,11 @@ def main():
         for checkout in (HERE, options.other):  # compile what is not compiled yet
             measure(checkout, shape, 0.01, options.threads)
         ratios = {name: [] for name in WORK}
-        for _ in range(options.rounds):
-            ours, theirs = (
-                measure(checkout, shape, options.seconds, options.threads) for checkout in (HERE, options.other)
-            )
+        for number in range(options.rounds):
+            order = [HERE, options.other][:: -1 if number % 2 else 1]
+            found = {each: measure(each, shape, options.seconds, options.threads) for each in order}
             for name in WORK:
-                ratios[name].append(ours[name] / theirs[name])
+                ratios[name].append(found[HERE][name] / found[options.other][name])
         layers, hidden, batch, steps = shape.split("x")
         print(f"| {layers}x{hidden}, {batch}x{steps} | {' | '.join(map(shown, ratios.values()))} |", flush=True)
 

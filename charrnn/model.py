@@ -203,8 +203,9 @@ class Model:
     def activations(self, text: Text, unknown: str | None = None) -> dict[str, np.ndarray]:
         """The signals of every cell while the model reads ``text`` of N characters from a state of zeros.
 
-        Returns ``h``, ``c``, ``i``, ``f``, ``g``, ``o``, each (N, L, H) float32, where row n is the value after reading
-        character n, and ``log_probabilities`` (N, V) float64 in nats, where row n predicts character n + 1.
+        Returns the signals by name, each (N, L, H) float32, where row n is the value after reading character n, and
+        ``log_probabilities`` (N, V) float64 in nats, where row n predicts character n + 1.  An LSTM has the signals
+        ``h``, ``c``, ``i``, ``f``, ``g`` and ``o``.
 
         Raises:
             VocabularyError: the text is empty, or has a character that the model does not know.

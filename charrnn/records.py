@@ -86,8 +86,8 @@ class Started(Record):
     seq_len: int
     threads: int
     resumed: bool
-    notes: tuple[str, ...] = ()
-    cell: str = "LSTM"
+    notes: tuple[str, ...]
+    cell: str
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,9 @@ class Diagnosed(Record):
             pre-activations, at each of ``steps_back``.
         half_lengths: for each layer the number of steps in which that norm halves; negative if it doubles.
         update_ratios: by parameter name the norm of the update over the norm of the parameter before.
-        gates: for each layer the shares of values below 0.1 and above 0.9 for ``i``, ``f`` and ``o``, and the share of
-            values beyond ±0.9 for ``g`` and ``tanh_c``.
+        gates: for each layer, by name, the shares of values below 0.1 and above 0.9; for a gate in [-1, 1] the share of
+            values beyond ±0.9.
+        titles: by name, what people call the gates.
 
     A number that does not exist is None.
     """
@@ -169,6 +170,7 @@ class Diagnosed(Record):
     half_lengths: tuple[float | None, ...]
     update_ratios: dict[str, float | None]
     gates: tuple[dict[str, tuple[float, float] | float], ...]
+    titles: dict[str, str]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.network.cells import parameter_shapes
+from charrnn.network.cells import is_bias, parameter_shapes
 from charrnn.text.vocabulary import Vocabulary
 
 _MOST_NAMED = 8  # new characters spelled out in a note
@@ -14,9 +14,9 @@ _MOST_NAMED = 8  # new characters spelled out in a note
 def grow(checkpoint: Checkpoint, vocabulary: Vocabulary, seed: int) -> Checkpoint:
     """The model of a checkpoint for a larger vocabulary, which has all of its symbols, in any order; weights only.
 
-    Known characters keep their weights.  Each new one is drawn as if it were one of them: its row of ``embedding`` or
-    ``w_ih_l0`` and its column of ``w_out`` are normal, with the known ones' mean and deviation, place by place; its
-    ``b_out`` is the mean of theirs.
+    Known characters keep their weights.  Each new one is drawn as if it were one of them: its rows and columns of
+    weights (an LSTM has a row of ``embedding`` or ``w_ih_l0`` and a column of ``w_out``) are normal, with the known
+    ones' mean and deviation, place by place; its bias is the mean of theirs.
 
     So while a text has no new characters the states and the logits of known characters are the same bits as before, and
     their probabilities have the same ratios; the loss of a character rises by -ln(1 - q), where q is what the new
@@ -38,15 +38,17 @@ def grow(checkpoint: Checkpoint, vocabulary: Vocabulary, seed: int) -> Checkpoin
     model = replace(checkpoint.model, vocabulary=len(vocabulary))
     generator = np.random.default_rng(seed)
     parameters = dict(checkpoint.parameters)
-    shapes = parameter_shapes(model)
-    for name in ("embedding" if model.embedding else "w_ih_l0", "w_out", "b_out"):
-        before, grown = parameters[name], np.empty(shapes[name], np.float32)
+    one_more = parameter_shapes(replace(model, vocabulary=len(vocabulary) + 1))
+    for name, shape in parameter_shapes(model).items():
+        if shape == one_more[name]:
+            continue  # the vocabulary does not matter
+        before, grown = parameters[name], np.empty(shape, np.float32)
         # Views in which every entry of the first axis is of one character.
-        axis = -1 if name.endswith("_out") else 0
+        axis = next(axis for axis, size in enumerate(shape) if size != one_more[name][axis])
         to, known = np.moveaxis(grown, axis, 0), np.moveaxis(before, axis, 0)
         to[places] = known
         mean, deviation = known.mean(axis=0, dtype=np.float64), known.std(axis=0, dtype=np.float64)
-        to[new] = mean + (0 if name == "b_out" else deviation * generator.standard_normal((len(new), *mean.shape)))
+        to[new] = mean + (0 if is_bias(name) else deviation * generator.standard_normal((len(new), *mean.shape)))
         parameters[name] = grown
     return replace(checkpoint, model=model, vocabulary=vocabulary, parameters=parameters, optimizer={}, state=None)
 

@@ -1,5 +1,5 @@
 """What a model says of the next character: losses on a text, samples, and several models as one.
 
-It imports ``errors``, ``config``, ``records``, ``system``, ``text``, ``kernels`` and ``network``.  Begin with
+It imports ``errors``, ``records``, ``text``, ``kernels`` and ``network``.  Begin with
 ``sampler.py``, then ``loss.py``.
 """

@@ -1,8 +1,8 @@
 """A linear probe: how much the whole state knows about a label that no cell alone may know (Alain & Bengio 2016).
 
-Ridge regression (least squares with a penalty, Hoerl & Kennard 1970) predicts the label from h and tanh(c) of all
-cells. It is fitted on every other block of the text and scored on the blocks between. The best cell is scored on those
-same blocks.
+Ridge regression (least squares with a penalty, Hoerl & Kennard 1970) predicts the label from the state of all cells:
+an LSTM's h and tanh(c). It is fitted on every other block of the text and scored on the blocks between. The best cell
+is scored on those same blocks.
 """
 
 from dataclasses import dataclass

@@ -216,20 +216,19 @@ def read_all(
 class CellReading:
     """What K cells did while N characters were read, and what the model expected.
 
-    ``values`` (N, K) float32 are the signal of ``cells`` (layer, unit) after each character, an unbounded one through
-    tanh; ``low``, 0 or -1, is its least possible value. ``surprise`` (N,) float32 is -log2 of the probability that each
-    character had, NaN for the first of a text. ``guesses`` (N, G) int32 are the ids of the most probable next
-    characters, the most probable first, ``chances`` (N, G) float32 their probabilities.
+    ``values`` (N, K) float32 are the ``signal`` of ``cells`` (layer, unit) after each character, an unbounded one
+    through tanh. ``surprise`` (N,) float32 is -log2 of the probability that each character had, NaN for the first of a
+    text. ``guesses`` (N, G) int32 are the ids of the most probable next characters, the most probable first,
+    ``chances`` (N, G) float32 their probabilities.
     """
 
     ids: np.ndarray
-    signal: str
+    signal: Signal
     cells: tuple[Cell, ...]
     values: np.ndarray
     surprise: np.ndarray
     guesses: np.ndarray
     chances: np.ndarray
-    low: float = -1
 
 
 def read_cells(
@@ -265,7 +264,7 @@ def read_cells(
         told = (at + 1 >= lead) & (at + 1 < len(part))
         following = at[told] + 1
         surprise[following - lead] = -log_probabilities[told, part[following]] / np.log(2)
-    return CellReading(part[lead:], found.name, tuple(cells), values, surprise, likely, chances, found.low)
+    return CellReading(part[lead:], found, tuple(cells), values, surprise, likely, chances)
 
 
 def _windows(

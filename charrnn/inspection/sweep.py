@@ -34,8 +34,8 @@ class Sweep:
     """What was counted over all characters of a text, for C = L·H cells and K labels.
 
     ``counts`` (C, BINS) are the numbers of values in each bin, ``sums`` (C, BINS, K) the sums of the labels there.
-    ``bins`` (M, C) uint8 and ``labels`` (M, K) float32 are kept at every ``stride``-th character, ``states`` (S, 2C)
-    float16, h and tanh(c) of all cells, at every ``state_stride``-th.
+    ``bins`` (M, C) uint8 and ``labels`` (M, K) float32 are kept at every ``stride``-th character, ``states`` (S, F)
+    float16, the whole state (an LSTM's h and tanh(c) of all cells), at every ``state_stride``-th.
     """
 
     counts: np.ndarray

@@ -38,6 +38,7 @@ def diagnose(network: Network, text: np.ndarray, batch: int, steps: int, before:
         half_lengths=tuple(half_length(layer) for layer in norms),
         update_ratios=update_ratios(before, network.parameters),
         gates=gate_shares(network, text[:READ]),
+        titles={gate.name: gate.title for gate in network.cell.gates},
     )
 
 

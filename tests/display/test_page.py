@@ -12,6 +12,7 @@ import pytest
 
 from charrnn.display.page.page import Page, eight_bits, eight_bits_of_surprise
 from charrnn.inspection.reading import CellReading
+from charrnn.network.cells import CELLS
 
 HOSTILE = [
     "<",
@@ -49,16 +50,15 @@ class Elements(HTMLParser):
 
 def tracks(symbols=5, characters=50, cells=((0, 1), (1, 2)), signal="c"):
     rng = np.random.default_rng(3)
-    low = 0.0 if signal == "f" else -1.0
+    signal = CELLS["lstm"].signal(signal)
     return CellReading(
         ids=rng.integers(0, symbols, characters).astype(np.int32),
         signal=signal,
         cells=cells,
-        values=rng.uniform(low, 1, (characters, len(cells))).astype(np.float32),
+        values=rng.uniform(signal.low, 1, (characters, len(cells))).astype(np.float32),
         surprise=np.concatenate([[np.nan], rng.uniform(0, 30, characters - 1)]).astype(np.float32),
         guesses=rng.integers(0, symbols, (characters, 3)).astype(np.int32),
         chances=rng.uniform(0, 1, (characters, 3)).astype(np.float32),
-        low=low,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from charrnn.display.page.page import Page
 from charrnn.inspection.reading import CellReading
+from charrnn.network.cells import CELLS
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -36,8 +37,9 @@ def page_of(text, symbols, cells=3):
     guesses = np.stack([np.roll(ids, -1), *[(ids + k) % len(symbols) for k in range(4)]], axis=1)
     chances = np.tile(np.array([0.6, 0.2, 0.1, 0.05, 0.001], np.float32), (len(ids), 1))
     surprise = np.concatenate([[np.nan], np.arange(len(ids) - 1) % 12]).astype(np.float32)
+    signal = CELLS["lstm"].signal("c")
     tracks = CellReading(
-        ids, "c", tuple((1, k) for k in range(cells)), values, surprise, guesses.astype(np.int32), chances
+        ids, signal, tuple((1, k) for k in range(cells)), values, surprise, guesses.astype(np.int32), chances
     )
     return Page("A model", "reads a text", symbols, tracks, ["first", "second", "third"][:cells]).html()
 

@@ -45,7 +45,7 @@ def a_run(
     best = math.inf
     yield Started(
         path, 0, steps, None, steps / per_epoch, 865_345, 65, 903_432, 100_381, 0, 256, 2, None, 64, 100, 2,
-        False, ("A byte-order mark was dropped.",),
+        False, ("A byte-order mark was dropped.",), "LSTM",
     )  # fmt: skip
     for step in range(1, steps + 1):
         epoch, now = step / per_epoch, step * 0.06
@@ -380,7 +380,8 @@ def test_the_live_display_leaves_evaluations_and_a_summary(pty):
 
 def test_a_diagnosis_stays_above_the_live_area(pty):
     diagnosed = Diagnosed(
-        50, (0, 1), ((1.0, 0.5),), (4.2,), {"w_out": 1e-3}, ({**dict.fromkeys("ifo", (0, 0)), "g": 0, "tanh_c": 0},)
+        50, (0, 1), ((1.0, 0.5),), (4.2,), {"w_out": 1e-3}, ({**dict.fromkeys("ifo", (0, 0)), "g": 0, "tanh_c": 0},),
+        {"i": "input gate", "f": "forget gate", "o": "output gate"},
     )  # fmt: skip
     records = list(a_run(60))
     place = next(number for number, record in enumerate(records) if isinstance(record, Evaluated)) + 1

@@ -185,6 +185,9 @@ def test_the_commands_take_it(trained, tmp_path):
     assert json.loads(succeed("evaluate", path, text, "--online", "--json").stdout)["loss"] > 0
     assert json.loads(succeed("inspect", path, text, "--json").stdout.splitlines()[0])["signal"] == "h"
     assert "h" in succeed("inspect", "saturation", path, text).stdout
+    page = tmp_path / "page.html"
+    succeed("inspect", "page", path, text, "-o", page)
+    assert '"meaning":"h, what the unit remembers and tells"' in page.read_text()
     lines = succeed("inspect", "ablate", path, text, "--cell", "1:2", "--at", 0.5, "--samples", 2, "--others", 2).stdout
     assert "Clamped: 1:2 at h = 0.5" in lines
     result = invoke("inspect", "ablate", path, text, "--cell", "1:2", "--at", 2)

@@ -171,6 +171,7 @@ HEALTHY = Diagnosed(
     half_lengths=(3.84, 9.02),
     update_ratios={"w_ih_l0": 4e-4, "w_hh_l0": 2.6e-3, "b_l0": 0.7, "w_out": 1e-3, "b_out": None},
     gates=({"i": (0.01, 0.3), "f": (0.06, 0.05), "o": (0.02, 0.26), "g": 0.21, "tanh_c": 0.05},) * 2,
+    titles={"i": "input gate", "f": "forget gate", "o": "output gate", "g": "candidate g", "tanh_c": "tanh(c)"},
 )
 
 
@@ -204,6 +205,8 @@ def test_a_healthy_network_is_told_its_numbers():
     ("fields", "words"),
     [
         ({"half_lengths": (1.2, 9.0)}, "gradient of layer 0 vanishes: it halves every 1.2 steps"),
+        ({"half_lengths": (1.2, 9.0)}, "In a new run try a lower --lr or a higher --forget-bias."),
+        ({"half_lengths": (1.2, 9.0), "titles": {"i": "input gate"}}, "In a new run try a lower --lr."),
         ({"gradient_norms": (HEALTHY.gradient_norms[0], (0.1,) * 7 + (1.1,))}, "gradient of layer 1 explodes"),
         ({"gradient_norms": ((0.1,) * 7 + (None,), (0.1,) * 8)}, "gradient of layer 0 explodes"),
         ({"gradient_norms": ((0.0,) * 8, (0.1,) * 8), "half_lengths": (None, 9.0)}, "No gradient reaches layer 0"),

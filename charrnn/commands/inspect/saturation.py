@@ -6,8 +6,8 @@ from charrnn.errors import ConfigError
 
 @analysis()
 def saturation(work: Analysis) -> None:
-    """Count the share of time that each unit's gates are under 0.1 and over 0.9, and the candidate and tanh(c) under
-    -0.9 and over 0.9, for the model in CHECKPOINT reading TEXT.
+    """Count the share of time that each unit's gates are under 0.1 and over 0.9 (signals from -1 to 1, such as
+    tanh(c): under -0.9 and over 0.9), for the model in CHECKPOINT reading TEXT.
 
     It shows a table by layer over its units (mean, quartiles, how many are there over 90 % of the time, the extreme
     one), and a scatter of the units for each gate.
@@ -18,8 +18,8 @@ def saturation(work: Analysis) -> None:
 
     \f
 
-    --json writes an object for each layer: layer, characters, part, and low and high, which have for i, f, o, g and
-    tanh_c the share of each unit.
+    --json writes an object for each layer: layer, characters, part, and low and high, which have by gate (an
+    LSTM has i, f, o, g and tanh_c) the share of each unit.
     """
     from charrnn.display.figures.analyses import saturation_figure
     from charrnn.display.reports.saturation import saturation_lines

@@ -28,10 +28,6 @@ const cells = about.cells.map((cell, k) => ({
 }));
 
 const STEPS = 33, BITS = 16, MOST = 8, UNKNOWN = 255;
-const MEANINGS = {
-  c: "tanh(c), what the cell remembers", h: "h, what the cell tells", i: "input gate", f: "forget gate",
-  g: "candidate", o: "output gate",
-};
 const bitsAt = (place) => (surprise[place] === UNKNOWN ? null : surprise[place] / BITS);
 const valueAt = (cell, place) => cell.values()[place] / (about.unit ? 255 : 127);
 

@@ -69,9 +69,9 @@ class Page:
         notes = [*self.notes, *[""] * (len(tracks.cells) - len(self.notes))]
         about = {
             "offset": self.offset,
-            "signal": tracks.signal,
+            "meaning": tracks.signal.meaning,
             "bySurprise": self.by_surprise,
-            "unit": tracks.low == 0,
+            "unit": tracks.signal.low == 0,
             "wide": wide,
             "guesses": tracks.guesses.shape[1],
             "newline": symbols.index("\n") if "\n" in symbols else -1,

@@ -96,7 +96,7 @@ function drawOverview(fresh = false) {
 
 function drawLegend() {
   const unit = view.bySurprise || about.unit;
-  element("meaning").textContent = view.bySurprise ? "surprise" : MEANINGS[about.signal];
+  element("meaning").textContent = view.bySurprise ? "surprise" : about.meaning;
   element("low").textContent = view.bySurprise ? "0 bits" : unit ? "0" : "\u22121";
   element("high").textContent = view.bySurprise ? "8 bits or more" : unit ? "1" : "+1";
   element("ramp").replaceChildren(...Array.from({ length: STEPS }, (_, k) => {

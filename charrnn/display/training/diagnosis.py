@@ -20,7 +20,6 @@ STUCK_SHARE = 0.9
 """Gates are stuck if a larger share of them is closed, or open."""
 
 _BARS = "▁▂▃▄▅▆▇█"
-_TITLES = {"i": "input", "f": "forget", "o": "output", "tanh_c": "tanh c"}  # of gates; others go by their names
 
 
 def bars(norms: Sequence[float | None]) -> str:
@@ -41,6 +40,7 @@ def _bar(norm: float | None, largest: float | None) -> str:
 def problems(record: Diagnosed) -> list[str]:
     """Each problem and its remedy in a sentence; an empty list if all is well."""
     found = []
+    or_bias = " or a higher --forget-bias" if "forget gate" in record.titles.values() else ""
     for layer, (norms, half) in enumerate(zip(record.gradient_norms, record.half_lengths, strict=True)):
         first, largest = norms[0], max(norms, key=lambda norm: norm or 0.0)
         if None in norms or (first and largest > EXPLODING_FACTOR * first):
@@ -50,7 +50,7 @@ def problems(record: Diagnosed) -> list[str]:
         elif half is not None and 0 < half < VANISHING_STEPS:
             found.append(
                 f"The gradient of layer {layer} vanishes: it halves every {half:.1f} steps, so little is learnt from "
-                f"more than {10 * half:.0f} characters back. In a new run try a lower --lr or a higher --forget-bias."
+                f"more than {10 * half:.0f} characters back. In a new run try a lower --lr{or_bias}."
             )
     name, ratio = _largest_update(record)
     if ratio > LARGE_UPDATE:
@@ -61,9 +61,7 @@ def problems(record: Diagnosed) -> list[str]:
         for gate in _unit_gates(record):
             for share, state in zip(shares[gate], ("closed", "open"), strict=True):
                 if share > STUCK_SHARE:
-                    found.append(
-                        f"The {_TITLES.get(gate, gate)} gates of layer {layer} are stuck: {100 * share:.0f} % {state}."
-                    )
+                    found.append(f"The {record.titles[gate]}s of layer {layer} are stuck: {100 * share:.0f} % {state}.")
     return found
 
 
@@ -95,7 +93,7 @@ def _table(record: Diagnosed, width: int) -> list[Text]:
     columns = ["layer", f"gradient 0 to {record.steps_back[-1]} back", "halves in"]
     unit = _unit_gates(record)
     signed = [gate for gate in record.gates[0] if gate not in unit]
-    columns += [f"{gate} <.1|>.9" for gate in unit] + [f"|{_TITLES.get(gate, gate)}|>.9" for gate in signed]
+    columns += [f"{gate} <.1|>.9" for gate in unit] + [f"|{gate.replace('_', ' ')}|>.9" for gate in signed]
     rows = []
     for layer, (norms, half) in enumerate(zip(record.gradient_norms, record.half_lengths, strict=True)):
         shares = record.gates[layer]
