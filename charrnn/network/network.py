@@ -360,7 +360,7 @@ def _check_ids(x: np.ndarray, y: np.ndarray | None, vocabulary: int) -> None:
             raise ConfigError("x and y must be C-contiguous int32 arrays of one shape (steps, batch rows)")
     if x.ndim != 2 or not x.size:
         raise ConfigError(f"a window has at least one step and one batch row, not the shape {x.shape}")
-    if not 0 <= x.min() <= x.max() < vocabulary:
+    if x.view(np.uint32).max() >= vocabulary:  # negative ids are large unsigned numbers
         raise ConfigError(f"ids must be from 0 to {vocabulary - 1}")
     if y is not None and y.max(initial=-1) >= vocabulary:
         raise ConfigError(f"targets must be below {vocabulary}")
