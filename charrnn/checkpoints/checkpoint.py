@@ -5,6 +5,7 @@ Weights have the names and layout of PyTorch's ``Embedding``, ``LSTM`` and ``Lin
 """
 
 import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,10 +19,10 @@ from charrnn.checkpoints.pytorch import from_torch, to_torch, torch_names
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief, os_errors_as
 from charrnn.network.cells import cell_of, parameter_shapes
-from charrnn.system.files import write_durably
+from charrnn.system.files import open_regular, write_durably
 
-FLOAT32 = np.finfo(np.float32)
 LARGEST = 1e18  # largest weight that is accepted: sums of products of larger ones could overflow float32
+LARGEST_MOMENT = float(np.finfo(np.float32).max)  # moments are squares of gradients
 
 
 @dataclass
@@ -40,8 +41,10 @@ class Checkpoint(Description):
     def save(self, path: Path, previous: Path | None = None) -> None:
         """Write to ``path`` durably; what was there is kept as ``previous`` if that is given.
 
+        What would be written first passes the checks of :meth:`read`.
+
         Raises:
-            CheckpointError: the disk refuses; a file that was there is as it was.
+            CheckpointError: it could not be read again, or the disk refuses; a file that was there is as it was.
         """
         tensors, cell = {}, cell_of(self.model)
         for name, value in self.parameters.items():
@@ -55,7 +58,9 @@ class Checkpoint(Description):
         about = self.to_json()
         try:
             data = tensor_file.serialise(tensors, {"charrnn": about, "sha256": checksum(about, tensors)})
-        except CheckpointError as error:
+            _understand(tensor_file.read_header(io.BytesIO(data)))
+            _check_values(tensors)
+        except CharRNNError as error:
             raise CheckpointError(f"{path}: cannot be written ({error})") from None
         with os_errors_as(CheckpointError, f"{path}: cannot be written"):
             write_durably(path, data, previous)
@@ -80,7 +85,7 @@ class Checkpoint(Description):
         Raises:
             CheckpointError: it cannot be read, is damaged, or is not a checkpoint of this program.
         """
-        with os_errors_as(CheckpointError, f"{path}: cannot be read"), path.open("rb") as file:
+        with os_errors_as(CheckpointError, f"{path}: cannot be read"), open_regular(path) as file:
             try:
                 return cls.read(file)
             except CharRNNError as error:
@@ -98,17 +103,11 @@ class Checkpoint(Description):
             OSError: it cannot be read.
         """
         header = tensor_file.read_header(file)
-        about = header.metadata.get("charrnn")
-        if about is None:
-            raise CheckpointError("a safetensors file, but not one that charrnn wrote")
-        description = Description.from_json(about)
-        shapes = header.shapes()
-        slots, states = _check_shapes(description.model, shapes)
+        description, shapes, slots, states = _understand(header)
         tensors = tensor_file.read_tensors(file, shapes)
-        if header.metadata.get("sha256") != checksum(about, tensors):
+        if header.metadata.get("sha256") != checksum(header.metadata["charrnn"], tensors):
             raise CheckpointError("damaged (the checksum does not match its content)")
-        for name, value in tensors.items():
-            _check_range(name, value, FLOAT32.max if name.startswith("optimizer.") else LARGEST)
+        _check_values(tensors)
         names, cell = parameter_shapes(description.model), cell_of(description.model)
         parameters = {name: from_torch(name, tensors, cell) for name in names}
         return cls(
@@ -117,6 +116,21 @@ class Checkpoint(Description):
             state={name: tensors[f"state.{name}"] for name in states} or None,
             **vars(description),
         )
+
+
+def _understand(
+    header: tensor_file.Header,
+) -> tuple[Description, dict[str, tuple[int, ...]], list[str], tuple[str, ...]]:
+    """The description, the tensors' shapes, and the names of the optimiser's slots and of the state.
+
+    Raises:
+        CharRNNError: the header is damaged, or not of a checkpoint of this program.
+    """
+    about = header.metadata.get("charrnn")
+    if about is None:
+        raise CheckpointError("a safetensors file, but not one that charrnn wrote")
+    description, shapes = Description.from_json(about), header.shapes()
+    return description, shapes, *_check_shapes(description.model, shapes)
 
 
 def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[str], tuple[str, ...]]:
@@ -144,10 +158,17 @@ def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> 
     return slots, states
 
 
-def _check_range(name: str, value: np.ndarray, largest: float) -> None:
+def is_within(value: np.ndarray, largest: float = LARGEST) -> bool:
+    """Whether all numbers are finite and at most ``largest`` in size: weights beyond are neither written nor read."""
     # NaN is what min and max give if it is anywhere, and it compares with nothing.  They need no array of flags.
-    if not (value.min() >= -largest and value.max() <= largest):
-        raise CheckpointError(f"the tensor {name} has values that are not finite, or beyond ±{largest:.2g}")
+    return bool(value.min() >= -largest and value.max() <= largest)
+
+
+def _check_values(tensors: Mapping[str, np.ndarray]) -> None:
+    for name, value in tensors.items():
+        largest = LARGEST_MOMENT if name.startswith("optimizer.") else LARGEST
+        if not is_within(value, largest):
+            raise CheckpointError(f"the tensor {name} has values that are not finite, or beyond ±{largest:.2g}")
 
 
 def checksum(about: str, tensors: Mapping[str, np.ndarray]) -> str:

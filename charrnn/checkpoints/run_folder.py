@@ -15,10 +15,11 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.snapshots import Snapshots
 from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.records import Record
-from charrnn.system.files import flush_file, lock_file, remove_temporaries, write_durably
+from charrnn.system.files import flush_file, lock_file, open_regular, read_regular, remove_temporaries, write_durably
 
 LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
 METRICS, LOCK = "metrics.jsonl", ".lock"
+LONGEST_LOG = 2**31  # bytes: some million steps
 
 Warn = Callable[[str], None]
 """Called with one line for the user."""
@@ -58,7 +59,7 @@ class RunFolder:
         """
         with self._writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / LOCK).open("ab")
+            file = open_regular(self.path / LOCK, "ab")
         with file:
             try:
                 lock_file(file)
@@ -103,8 +104,10 @@ class RunFolder:
         """The path and the checkpoint to resume from: the last one, or the previous one if the last is damaged or lost.
 
         Raises:
-            CheckpointError: both are damaged or lost.
+            CheckpointError: both are damaged or lost, or the last one is not a file, so that it could not be replaced.
         """
+        if self.last.exists() and not self.last.is_file():
+            raise CheckpointError(f"{self.last}: it is not a regular file: move it away, and --resume again")
         if not self.last.is_file() and not self.previous.is_file():
             advice = "leave --resume out to start the run"
             if self.best.is_file():
@@ -125,7 +128,7 @@ class RunFolder:
         step = checkpoint.counters["step"]
         self.snapshots.rewind(step)
         with self._writing(self.log):
-            lines = self.log.read_bytes().splitlines() if step and self.log.exists() else []
+            lines = read_regular(self.log, LONGEST_LOG).splitlines() if step and self.log.exists() else []
             kept = [line for line in lines if _recorded_step(line) <= step]
             write_durably(self.log, b"".join(line + b"\n" for line in kept))
 
@@ -155,8 +158,8 @@ class RunFolder:
             CheckpointError: the log cannot be written.
         """
         line = json.dumps(record.to_dict(), ensure_ascii=True, allow_nan=False)
-        with self._writing(self.log), self.log.open("a", encoding="utf-8") as log:
-            log.write(f"{line}\n")
+        with self._writing(self.log), open_regular(self.log, "ab") as log:
+            log.write(f"{line}\n".encode())
 
     def _remove(self, path: Path) -> None:
         with os_errors_as(CheckpointError, f"{path}: cannot be removed"):

@@ -1,18 +1,17 @@
 """``charrnn export``: a model to give away."""
 
-from pathlib import Path
-
 import click
 
 from charrnn.commands.help import option
 from charrnn.commands.options import checkpoint_argument, quiet_option
+from charrnn.commands.types import OutputFile
 from charrnn.commands.work import Work, command
 
 
 @command(
     Work,
     checkpoint_argument,
-    click.argument("file", type=click.Path(path_type=Path, dir_okay=False)),
+    click.argument("file", type=OutputFile(".safetensors"), metavar="FILE"),
     option("--force", is_flag=True, help="Replace FILE if it is there."),
     quiet_option,
 )
@@ -28,8 +27,6 @@ def export(work: Work) -> None:
     from charrnn.errors import ConfigError
 
     file = work.options["file"]
-    if file.suffix != ".safetensors":
-        raise click.UsageError(f"{str(file)!r} does not end in .safetensors.")
     if file.exists() and not work.options["force"]:
         raise ConfigError(f"{file} is there already: give --force to replace it")
     shared = load_checkpoint(work.options["checkpoint"], warn=work.terminal.warn).shared()

@@ -12,6 +12,8 @@ from charrnn.commands.types import Number, Whole
 from charrnn.commands.work import Work, command, readable
 from charrnn.errors import CharRNNError
 
+_LONGEST_PRIME = 1_000_000  # bytes: the state depends on the last thousands of characters
+_CONTINUATION = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that no character begins with
 _CHUNK = 4096  # characters drawn at a time where nobody watches
 _SECONDS_A_CHUNK = 0.05  # between two writes to a terminal: often enough to look like writing
 
@@ -40,7 +42,8 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
         ),
         with_option,
         option(
-            "--prime-file", type=click.File("rb"), metavar="FILE", help="--prime from a file, or - for standard input."
+            "--prime-file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE",
+            help=f"--prime from a file, or - for standard input: its last {_LONGEST_PRIME:,} bytes.",
         ),
         unknown_option,
     ),
@@ -107,12 +110,22 @@ def _prime(work: Work) -> str | bytes:
         if any("\udc80" <= sign <= "\udcff" for sign in prime) and not is_bytes:
             raise CharRNNError("--prime is not UTF-8: the model has characters, not bytes")
         return work.typed(prime)
-    data = file.read()
+    from charrnn.text.sources import Source
+
+    source = Source.end_of(file, _LONGEST_PRIME)
+    data, left_out = source.data, source.size - len(source.data)
+    if left_out:
+        work.terminal.note(f"{source.name}: the model reads the last {len(data):,} of {source.size:,} bytes")
+    if is_bytes:
+        return data
+    if left_out:  # the cut may have gone through a character
+        data = data.lstrip(_CONTINUATION)
     try:
-        return data if is_bytes else data.decode("utf-8-sig")
+        return data.decode("utf-8" if left_out else "utf-8-sig")
     except UnicodeDecodeError as error:
+        offset = source.size - len(data) + error.start
         raise CharRNNError(
-            f"{file.name}: byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8; convert it first"
+            f"{source.name}: byte 0x{data[error.start]:02X} at offset {offset} is not UTF-8; convert it first"
         ) from None
 
 

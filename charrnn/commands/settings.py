@@ -63,12 +63,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
     """
     import tomllib
 
+    from charrnn.system.files import read_regular
+
     try:
-        with path.open("rb") as file:
-            data = file.read(_LONGEST + 1)
-        if len(data) > _LONGEST:
-            raise ConfigError(f"{path}: longer than settings can be ({_LONGEST:,} bytes): is it another file?")
-        return tomllib.loads(data.decode("utf-8-sig"))
+        return tomllib.loads(read_regular(path, _LONGEST).decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
     except RecursionError:

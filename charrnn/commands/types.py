@@ -1,6 +1,7 @@
 """Types of options and arguments: numbers in a range, durations, files to write, checkpoints."""
 
 import math
+import os
 import re
 from pathlib import Path
 
@@ -75,7 +76,7 @@ class Duration(click.ParamType):
 
 
 class OutputFile(click.Path):
-    """A file to write, with a name that ends in one of ``suffixes``. Its folder must exist before the work begins."""
+    """A file to write, with a name that ends in one of ``suffixes``. What is in its way is said before work begins."""
 
     def __init__(self, *suffixes: str):
         super().__init__(dir_okay=False, path_type=Path)
@@ -92,6 +93,14 @@ class OutputFile(click.Path):
             self.fail(f"{str(path)!r} does not end in {' or '.join(self.suffixes)}.", param, ctx)
         if not path.parent.is_dir():
             self.fail(f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}.", param, ctx)
+        if not os.access(path.parent, os.W_OK):
+            self.fail(f"{str(path)!r} cannot be written: the folder {str(path.parent)!r} is read-only.", param, ctx)
+        if path.exists() and not path.is_file():
+            self.fail(f"{str(path)!r} cannot be written: there is something else that is no file.", param, ctx)
+        if path.suffix.lower() == ".png":
+            from charrnn.display.figures.png import require_matplotlib
+
+            require_matplotlib()
         return path
 
 

@@ -8,12 +8,14 @@ belongs to the text. A target counts as *inside* if the mask holds for the chara
 character the network's memory can help to predict the target.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.errors import ConfigError
+from charrnn.inspection.autocorrelation import autocorrelation_time, is_slow
 from charrnn.inspection.clamping import Cell, clamp, require_cells
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
@@ -178,7 +180,8 @@ def ablate(
 
     values = clamped(cells)
     after, _ = read(clamp(network, values), most)
-    overall, outside, inside, contrast = changes(free, after, generator)
+    join = blocks_to_join(free, after)
+    overall, outside, inside, contrast = changes(free, after, generator, join)
     base = read(network, few)[0] if again else free
 
     def effect(chosen: Sequence[Cell]) -> ClampingEffect:
@@ -190,7 +193,7 @@ def ablate(
         values=values,
         characters=int(free.count.sum()),
         text_characters=scored,
-        block=block,
+        block=block * join,
         loss=free.mean,
         overall=overall,
         inside=inside,
@@ -292,15 +295,27 @@ def _add_losses(sums: np.ndarray, counts: np.ndarray, rows: np.ndarray, inside: 
     counts += np.bincount(place, minlength=counts.size).reshape(counts.shape)
 
 
-def changes(before: LossSums, after: LossSums, generator: np.random.Generator) -> list[Change]:
+def blocks_to_join(before: LossSums, after: LossSums) -> int:
+    """How many neighbouring blocks must be joined, because what they lose changes slowly along the text; 1 for none.
+
+    It is twice the autocorrelation time of what a block lost beyond the mean, unless chance may explain that time.
+    """
+    lost, count = _lost(before, after)
+    beyond = lost - count * lost.sum(axis=0) / np.maximum(count.sum(axis=0), 1)
+    time = max(map(autocorrelation_time, beyond.T))
+    return math.ceil(2 * time) if is_slow(time, len(lost)) else 1
+
+
+def changes(before: LossSums, after: LossSums, generator: np.random.Generator, join: int = 1) -> list[Change]:
     """The change overall, outside, inside, and inside minus outside, with intervals from a bootstrap of whole blocks.
 
-    Neighbouring characters are not independent, but blocks of them nearly are. K blocks that do not overlap (Carlstein
-    1986) are drawn with replacement; each statistic of a draw is a ratio of sums. The intervals are percentile
-    intervals (Efron & Tibshirani 1993, section 13.3).
+    Neighbouring characters are not independent, but blocks of them nearly are, if ``join`` neighbouring blocks become
+    one. K blocks that do not overlap (Carlstein 1986) are drawn with replacement; each statistic of a draw is a ratio
+    of sums. The intervals are percentile intervals (Efron & Tibshirani 1993, section 13.3).
     """
-    read = before.count.sum(axis=1) > 0
-    lost, count = (after.loss - before.loss)[read], before.count[read]
+    lost, count = _lost(before, after)
+    starts = np.arange(0, len(lost), join)
+    lost, count = np.add.reduceat(lost, starts), np.add.reduceat(count, starts)
     blocks = len(lost)
     values = _differences(lost.sum(axis=0), count.sum(axis=0))
     if blocks < LEAST_BLOCKS:
@@ -312,6 +327,12 @@ def changes(before: LossSums, after: LossSums, generator: np.random.Generator) -
         resampled.append(_differences(times @ lost, times @ count))
     bounds = [_interval(column) for column in np.concatenate(resampled).T]
     return [Change(float(value), *bound) for value, bound in zip(values, bounds, strict=True)]
+
+
+def _lost(before: LossSums, after: LossSums) -> tuple[np.ndarray, np.ndarray]:
+    """Nats lost, and characters, (K, 2) of the blocks that were read."""
+    read = before.count.sum(axis=1) > 0
+    return (after.loss - before.loss)[read], before.count[read]
 
 
 def _differences(lost: np.ndarray, count: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.checkpoints.run_folder import METRICS
+from charrnn.checkpoints.run_folder import LONGEST_LOG, METRICS
 from charrnn.checkpoints.snapshots import Snapshots
 from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.inspection.clamping import Cell
@@ -16,6 +16,7 @@ from charrnn.inspection.reading import Reading, read
 from charrnn.model import Model
 from charrnn.records import ProgressCallback, SmoothedLoss, no_progress
 from charrnn.system import strict_json
+from charrnn.system.files import read_regular
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ _FIELDS = {
 def _records(log: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the event and the checked record of every line."""
     with os_errors_as(CheckpointError, f"{log}: no log of a run"):
-        lines = log.read_bytes().splitlines()
+        lines = read_regular(log, LONGEST_LOG).splitlines()
     for number, line in enumerate(lines, 1):
         try:
             record = strict_json.parse(line)

@@ -8,12 +8,14 @@ from tokenize import TokenError
 import numpy as np
 from numpy.lib import format
 
-from charrnn.errors import ConfigError, brief
+from charrnn.errors import ConfigError, brief, os_errors_as
 from charrnn.inspection.hypotheses import Hypothesis
 from charrnn.inspection.passage import Passage
+from charrnn.system.files import read_regular
 
 FLOAT32_MAX = np.finfo(np.float32).max
 
+_LONGEST, _LONGEST_NUMBER = 2**20, 64  # bytes of a file, and for each number in it
 _MAGIC = b"\x93NUMPY"
 _HEADERS = {(1, 0): format.read_array_header_1_0, (2, 0): format.read_array_header_2_0}
 
@@ -28,10 +30,8 @@ def read_mask(path: str | Path, characters: int) -> Hypothesis:
         ConfigError: the file cannot be read, has another length, or numbers that are not finite in float32.
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    with os_errors_as(ConfigError, f"{path}: cannot be read"):
+        content = read_regular(path, _LONGEST + _LONGEST_NUMBER * characters)
     values = _array(path, content, characters) if content.startswith(_MAGIC) else _numbers(path, content, characters)
     if values.shape != (characters,):
         raise _other_shape(path, values.shape, characters)

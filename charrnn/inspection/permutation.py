@@ -1,9 +1,10 @@
 """How likely a cell's score is by chance, when neighbouring characters resemble each other and many cells were tried.
 
-The label is cut into blocks of consecutive characters, and the blocks are put in another order against the cells.
-Within a block everything stays together, but every relation between label and cells is broken (blocks as in Künsch
-1989). Before the cut, the text is closed to a circle and rotated by a random amount, so that cuts fall anywhere
-(Politis & Romano 1992).
+The label is closed to a circle and rotated by a random amount. If there is room, it is then cut into blocks of
+consecutive characters, and the blocks are put in another order. Within a block everything stays together, but every
+relation between label and cells is broken (blocks as in Künsch 1989, the circle as in Politis & Romano 1992). A label
+that changes slowly needs long blocks; if the text has no room for two of them, the label is only rotated (a circular
+shift). If the label hardly changes in the whole text, its rotations resemble each other, and no p can be had.
 
 Every permutation gives a score to every cell. Each score is divided by the cell's own spread over the permutations;
 the largest over all cells is what the best of so many cells reaches by chance. The p of a cell is the share of
@@ -11,6 +12,7 @@ permutations whose largest score is at least as large as the cell's own. This p 
 Westfall & Young 1993).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +28,9 @@ from charrnn.network.parameters import aligned_zeros
 from charrnn.network.workspace import panels
 from charrnn.system.threads import Team
 
-LEAST_BLOCK, LEAST_BLOCKS = 500, 40
-_TIMES = 10  # autocorrelation times in a block
+LEAST_BLOCK, LEAST_BLOCKS = 500, 40  # the shortest block has 500 characters, or a fortieth of the text if that is less
+TIMES = 10  # autocorrelation times of the label in a block
+FEWEST_TIMES = 10  # … and in a text: a text with fewer gives no p
 _ROWS = 2048  # places of the text that are multiplied at a time
 
 
@@ -52,54 +55,53 @@ class Permuted:
         return above / len(among)
 
 
-def autocorrelation_time(values: np.ndarray) -> float:
-    """The autocorrelation time τ = 1 + 2 Σ ρ_k of values (N,), in steps: they are worth N / τ independent values.
+def block_length(time: float, characters: int) -> int | None:
+    """The length of a block in characters, for a label whose slowest autocorrelation ``time`` is so many characters.
 
-    The sum ends at the first k that is at least five times the sum so far (Sokal 1997).
+    It is one of a few lengths, so that labels can share permutations. It is ``characters`` where the label is only
+    rotated, and None where no p can be had.
     """
-    centred = np.asarray(values, np.float64) - np.mean(values)
-    count = len(centred)
-    power = np.abs(np.fft.rfft(centred, 2 * count)) ** 2
-    correlation = np.fft.irfft(power)[:count]
-    if correlation[0] <= 0:
-        return 1.0
-    times = 2 * np.cumsum(correlation / correlation[0]) - 1
-    enough = np.flatnonzero(np.arange(count) >= 5 * times)
-    return float(max(times[enough[0] if len(enough) else -1], 1.0))
+    if characters < FEWEST_TIMES * time:
+        return None
+    length = max(1, min(LEAST_BLOCK, characters // LEAST_BLOCKS))
+    while length < TIMES * time:
+        length *= 2
+    return length if 2 * length <= characters else characters
 
 
-def block_length(times: list[float], characters: int) -> int:
-    """The length of a block in characters, for labels with these autocorrelation ``times``, also in characters."""
-    wanted = max(LEAST_BLOCK, int(_TIMES * max(times)))
-    return max(1, min(wanted, characters // LEAST_BLOCKS))
+def permute(
+    team: Team, sweep: Sweep, columns: Sequence[int], block: int, permutations: int, seed: int = 0
+) -> list[Permuted]:
+    """Test labels against all cells at the places whose bins ``sweep`` kept, in blocks of about ``block`` characters.
 
-
-def permute(team: Team, sweep: Sweep, block: int, permutations: int, seed: int = 0) -> list[Permuted]:
-    """Test each label against all cells at the places whose bins ``sweep`` kept, in blocks of ``block`` characters.
-
-    All labels are permuted alike, so that the largest score over several labels can be taken.
+    The labels are the ``columns`` of ``sweep.labels``. They are permuted alike, so that the largest score over several
+    labels can be taken.
     """
     compiler.prepare(look_up_bins)
-    size = max(1, round(block / sweep.stride))
-    blocks = len(sweep.bins) // size
-    rows, cells = blocks * size, sweep.bins.shape[1]
+    # Pieces of a block, of at most _ROWS places, are multiplied at a time.
+    blocks = max(1, round(len(sweep.bins) * sweep.stride / block))
+    pieces = -(-len(sweep.bins) // (blocks * _ROWS))
+    piece = len(sweep.bins) // (blocks * pieces)
+    size, count = piece * pieces, blocks * pieces
+    rows, cells = count * piece, sweep.bins.shape[1]
     generator = np.random.default_rng(seed)
     order = np.stack([np.arange(blocks), *(generator.permutation(blocks) for _ in range(permutations))])
     turn = np.append(0, generator.integers(0, rows, permutations))
-    begins = (order * size + turn[:, None]) % rows
+    begins = (order[:, :, None] * size + np.arange(0, size, piece) + turn[:, None, None]) % rows
+    begins = begins.reshape(permutations + 1, count)
     table = (mid_ranks(sweep.counts) - 0.5).astype(np.float32)
-    labels = sweep.labels[:rows].astype(np.float32)
+    labels = sweep.labels[:rows, columns].astype(np.float32)
     labels -= labels.mean(axis=0)
-    circles = [np.lib.stride_tricks.sliding_window_view(np.append(each, each[:size]), size) for each in labels.T]
+    circles = [np.lib.stride_tricks.sliding_window_view(np.append(each, each[:piece]), piece) for each in labels.T]
     sums = [ProductSums(team, cells, permutations + 1) for _ in circles]
-    together = max(1, _ROWS // size)
-    for first in range(0, blocks, together):
-        last = min(first + together, blocks)
-        ranks = aligned_zeros(panels(cells), (last - first) * size, PANEL)
-        _look_up(team, np.ascontiguousarray(sweep.bins[first * size : last * size]), table, ranks)
+    together = max(1, _ROWS // piece)
+    for first in range(0, count, together):
+        last = min(first + together, count)
+        ranks = aligned_zeros(panels(cells), (last - first) * piece, PANEL)
+        _look_up(team, np.ascontiguousarray(sweep.bins[first * piece : last * piece]), table, ranks)
         for circle, total in zip(circles, sums, strict=True):
-            pieces = circle[begins[:, first:last]]  # (P + 1, blocks, size)
-            total.add(ranks, as_panels(pieces.reshape(permutations + 1, -1).T))
+            labelled = circle[begins[:, first:last]]  # (P + 1, pieces, places)
+            total.add(ranks, as_panels(labelled.reshape(permutations + 1, -1).T))
     return [_standardised(total.total) for total in sums]
 
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
+from charrnn.inspection.autocorrelation import slowest_time
 from charrnn.inspection.hypotheses import Hypothesis
 from charrnn.inspection.passage import EncodedText
-from charrnn.inspection.permutation import autocorrelation_time, block_length, permute
+from charrnn.inspection.permutation import FEWEST_TIMES, LEAST_BLOCKS, Permuted, block_length, permute
 from charrnn.inspection.probe import Probe, probe
 from charrnn.inspection.ranks import Ranks, auc, spearman
 from charrnn.inspection.sweep import Sweep, sweep
@@ -26,8 +27,9 @@ class Finding:
 
     ``scores`` (L, H) are AUC if ``is_mask``, else Spearman's ρ. ``p`` (L, H) accounts for all cells, ``p_of_all``
     (L, H) for all cells and all hypotheses. ``base`` is the share of the characters where the mask holds, NaN if the
-    labels are numbers. ``effective`` is how many independent characters the text is worth for this label. ``probe`` is
-    None if it was not wanted.
+    labels are numbers. ``effective`` is how many independent characters the text is worth for this label. The test
+    permuted blocks of ``block`` characters; if it is None, the label changes too slowly for a test, and ``p`` and
+    ``p_of_all`` are NaN. ``probe`` is None if it was not wanted.
     """
 
     name: str
@@ -38,7 +40,18 @@ class Finding:
     p_of_all: np.ndarray
     base: float
     effective: float
+    block: int | None
     probe: Probe | None
+
+    @property
+    def why_no_p(self) -> str | None:
+        """Why no p can be had, in words; None if there is one."""
+        if self.block is not None:
+            return None
+        return (
+            f"the label changes so slowly that the text is worth about {self.effective:.0f} independent characters, "
+            f"and {FEWEST_TIMES} are the least"
+        )
 
     @property
     def strengths(self) -> np.ndarray:
@@ -57,13 +70,12 @@ class Findings:
     """A finding for each hypothesis that could be tested (``found``); ``absent`` names the others.
 
     An absent hypothesis has the same label at all characters of the text. The scores are over all ``characters``. The
-    tests used ``permutations`` of blocks of ``block`` characters, at every ``stride``-th character.
+    tests used ``permutations``, at every ``stride``-th character.
     """
 
     found: list[Finding]
     absent: list[str]
     characters: int
-    block: int
     permutations: int
     stride: int
 
@@ -100,28 +112,44 @@ def find(
         return np.stack([target.part(start, stop) for target in targets], axis=1)
 
     counted = sweep(network, text, labels, len(targets), signal, with_probe, progress)
-    times = [counted.stride * autocorrelation_time(column) for column in counted.labels.T]
-    block = block_length(times, len(ids))
-    tested = permute(network.team, counted, block, permutations, seed)
-    largest_of_all = np.max([each.largest for each in tested], axis=0)
+    times = [counted.stride * slowest_time(column) for column in counted.labels.T]
+    blocks = [block_length(time, len(ids)) for time in times]
+    tested = _tests(network.team, counted, blocks, permutations, seed)
+    largest_of_all = np.max([test.largest for test in tested if test is not None], axis=0, initial=0)
     shape = network.config.layers, network.config.hidden
     scores = [target.score(counted, k) for k, target in enumerate(targets)]
-    probes = _probes(network.team, counted, targets, scores, block) if with_probe else [None] * len(scores)
+    probes = _probes(network.team, counted, targets, scores, blocks) if with_probe else [None] * len(scores)
     found = [
         Finding(
             target.hypothesis.name,
             target.hypothesis.summary,
             target.hypothesis.is_mask,
             score.reshape(shape),
-            test.p().reshape(shape),
-            test.p(largest_of_all).reshape(shape),
+            np.full(shape, np.nan) if test is None else test.p().reshape(shape),
+            np.full(shape, np.nan) if test is None else test.p(largest_of_all).reshape(shape),
             target.base,
             len(ids) / time,
+            block,
             probe_or_none,
         )
-        for target, score, test, time, probe_or_none in zip(targets, scores, tested, times, probes, strict=True)
+        for target, score, test, time, block, probe_or_none in zip(
+            targets, scores, tested, times, blocks, probes, strict=True
+        )
     ]
-    return Findings(found, absent, len(ids), block, permutations, counted.stride)
+    return Findings(found, absent, len(ids), permutations, counted.stride)
+
+
+def _tests(team, counted: Sweep, blocks: list[int | None], permutations: int, seed: int) -> list[Permuted | None]:
+    """The permutation test of each label; None where its block is None. Labels with equal blocks are tested together.
+
+    Labels of different lengths are permuted independently of each other. So the largest score over all of them is at
+    least as large as it would be if they were permuted alike, and p is not too small.
+    """
+    tested: dict[int, Permuted] = {}
+    for block in sorted({block for block in blocks if block is not None}):
+        columns = [k for k, each in enumerate(blocks) if each == block]
+        tested |= zip(columns, permute(team, counted, columns, block, permutations, seed), strict=True)
+    return [tested.get(k) for k in range(len(blocks))]
 
 
 class _Target:
@@ -163,8 +191,13 @@ class _Target:
         return auc(counted.counts, sums) if self._ranks is None else spearman(counted.counts, sums, self.squares)
 
 
-def _probes(team, counted: Sweep, targets: list[_Target], scores: list[np.ndarray], block: int) -> list[Probe]:
-    """A probe for each target, compared with the cell that has the best score."""
+def _probes(team, counted: Sweep, targets: list[_Target], scores: list[np.ndarray], blocks) -> list[Probe]:
+    """A probe for each target, compared with the cell that has the best score.
+
+    Its blocks are as long as the longest of the tests, but at least ``LEAST_BLOCKS`` of them are in the text.
+    """
+    characters = len(counted.bins) * counted.stride
+    block = min(max(block or characters for block in blocks), characters // LEAST_BLOCKS)
     every = counted.state_stride // counted.stride
     masks = [target.hypothesis.is_mask for target in targets]
     strengths = [np.abs(score - is_mask / 2) for score, is_mask in zip(scores, masks, strict=True)]

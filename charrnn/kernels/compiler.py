@@ -26,6 +26,7 @@ from numba.core import serialize
 from numba.core.caching import CompileResultCacheImpl
 from numba.core.runtime import rtsys
 
+from charrnn.system.files import read_regular
 from charrnn.system.folders import cache_folder
 from charrnn.version import __version__, hash_sources
 
@@ -73,7 +74,7 @@ class KernelCache:
     def payload(self, context):
         """The kernel's stored bytes, or None if there are none or they are damaged."""
         try:
-            content = self._file(context).read_bytes()
+            content = read_regular(self._file(context), _LARGEST)
         except OSError:
             return None
         checksum, payload = content[:32], content[32:]
@@ -156,6 +157,7 @@ def prepare(*kernels):
                 dispatcher.disable_compile()
 
 
+_LARGEST = 2**26  # bytes of a stored kernel
 _DEFERRED = ("SIGINT", "SIGTERM", "SIGHUP")
 
 

@@ -5,11 +5,54 @@ import errno
 import os
 import re
 import secrets
+import stat
 from pathlib import Path
 from typing import IO
 
 CHUNK = 2**20
 TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
+
+
+def open_regular(path: Path, mode: str = "rb") -> IO[bytes]:
+    """Open a regular file, or what a symbolic link leads to if that is one; with "ab" it is made if it is missing.
+
+    Pipes and devices are not opened: opening a pipe can wait for ever, and a device can be read without end.
+
+    Raises:
+        OSError: the file cannot be opened, or is not regular.
+    """
+    if path.exists():
+        _require_regular(path.stat())
+    return open(path, mode, opener=_open_if_regular)
+
+
+def _open_if_regular(name: str, flags: int) -> int:
+    # Another process may have put a pipe there meanwhile: do not wait for its other end.
+    handle = os.open(name, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    try:
+        _require_regular(os.fstat(handle))
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most ``most`` bytes.
+
+    Raises:
+        OSError: the file cannot be read, is not regular, or is longer.
+    """
+    with open_regular(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
+    return data
 
 
 def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None:
@@ -24,8 +67,8 @@ def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None
             ``path`` is unchanged.
     """
     path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is not a regular file")
+    if path.exists():
+        _require_regular(path.stat())
     temporary = _beside(path)
     try:
         with temporary.open("xb") as file:
@@ -86,7 +129,7 @@ def flush_file(path: Path) -> None:
     Raises:
         OSError: it cannot be flushed.
     """
-    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+    with contextlib.suppress(FileNotFoundError), open_regular(path, "r+b") as file:
         os.fsync(file.fileno())
 
 

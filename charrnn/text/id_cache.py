@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from charrnn.errors import CheckpointError
-from charrnn.system.files import lock_file, write_durably
+from charrnn.system.files import lock_file, read_regular, write_durably
 from charrnn.system.folders import cache_folder
 from charrnn.text.decoding import Pass
 from charrnn.text.id_file import IdFile, checksum
@@ -27,6 +27,7 @@ from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Vocabulary
 
 _FORMAT = 2  # of id files and JSON files; raise it when the meaning of either changes
+_LONGEST = 2**26  # bytes of a JSON file
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID_FILE = re.compile(r"[0-9a-f]{64}\.ids")
 
@@ -174,7 +175,7 @@ class Entry:
 
     def _content(self) -> dict[str, Any]:
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
+            content = json.loads(read_regular(self._path, _LONGEST))
         except (OSError, ValueError, RecursionError):
             return {}  # missing or damaged
         return content if isinstance(content, dict) else {}

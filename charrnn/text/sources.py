@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from charrnn.errors import CorpusError, os_errors_as
+from charrnn.system import memory
 from charrnn.text.binary import SNIFFED, is_wide
 from charrnn.text.catalog import find_text
 
 BLOCK = 1 << 20  # bytes read at a time
+_USUAL_MEMORY = 8 << 30  # bytes, where the machine does not tell its own
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,10 @@ class Source:
         name = name or str(path)
         with _reading(name):
             status = path.stat()
-            if stat.S_ISDIR(status.st_mode):
-                raise CorpusError(f"{name}: this is a folder: name one of its files")
-            if stat.S_ISBLK(status.st_mode) or (stat.S_ISCHR(status.st_mode) and not _is_terminal(path)):
-                raise CorpusError(f"{name}: this is a device: name a file, or pipe its content in and name it with -")
+            _require_text(path, status, name)
             if not stat.S_ISREG(status.st_mode):
-                return cls.from_data(path.read_bytes(), name)
+                with path.open("rb") as file:
+                    return cls.from_data(_everything(file, name), name)
         # Nobody can set st_ctime back by hand. It also shows a second change within one tick of st_mtime.
         return cls(name, status.st_size, path.absolute(), (status.st_mtime_ns, status.st_ctime_ns))
 
@@ -66,11 +66,35 @@ class Source:
         Raises:
             CorpusError: the stream is closed or cannot be read.
         """
-        stream = stream or getattr(sys.stdin, "buffer", None)
-        if stream is None:
-            raise CorpusError("standard input is closed: give a file, or pipe a text in")
+        stream = stream or _standard_input()
         with _reading("standard input"):
-            return cls.from_data(stream.read(), "standard input")
+            return cls.from_data(_everything(stream, "standard input"), "standard input")
+
+    @classmethod
+    def end_of(cls, name: str, most: int) -> "Source":
+        """A source for the last ``most`` bytes of a file, a pipe, or ``-`` for standard input, whatever its size.
+
+        Its ``size`` is the size of the whole.
+
+        Raises:
+            CorpusError: it is a folder or a device, or cannot be read.
+        """
+        if name == "-":
+            return cls._end_of(_standard_input(), "standard input", most)
+        with _reading(name):
+            _require_text(Path(name), Path(name).stat())
+            with Path(name).open("rb") as file:
+                return cls._end_of(file, name, most)
+
+    @classmethod
+    def _end_of(cls, stream: BinaryIO, name: str, most: int) -> "Source":
+        with _reading(name):
+            size, end = 0, b""
+            if stream.seekable():
+                size = stream.seek(max(stream.seek(0, os.SEEK_END) - most, 0))
+            while data := stream.read(BLOCK):
+                size, end = size + len(data), (end + data)[-most:]
+        return cls(name, size, data=end)
 
     def blocks(self) -> Iterator[bytes]:
         """The raw bytes, ``BLOCK`` at a time.
@@ -231,6 +255,35 @@ def _texts_below(folder: Path, wide: bool) -> tuple[list[Path], list[str]]:
     ]
     skipped = [f"{count:,} {one if count == 1 else many}" for count, one, many in left_out if count]
     return texts, [*skipped[:-1], f"{skipped[-1]} ({unreadable[0]})"] if unreadable else skipped
+
+
+def _require_text(path: Path, status: os.stat_result, name: str | None = None) -> None:
+    """Refuse a folder, and a device, which may have no end."""
+    name = name or str(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise CorpusError(f"{name}: this is a folder: name one of its files")
+    if stat.S_ISBLK(status.st_mode) or (stat.S_ISCHR(status.st_mode) and not _is_terminal(path)):
+        raise CorpusError(f"{name}: this is a device: name a file, or pipe its content in and name it with -")
+
+
+def _standard_input() -> BinaryIO:
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        raise CorpusError("standard input is closed: give a file, or pipe a text in")
+    return stream
+
+
+def _everything(stream: BinaryIO, name: str) -> bytes:
+    """All bytes of a pipe. They are kept in memory, and so they must not be more than an eighth of it."""
+    most, data = (memory.installed() or _USUAL_MEMORY) // 8, bytearray()
+    while block := stream.read(BLOCK):
+        data += block
+        if len(data) > most:
+            raise CorpusError(
+                f"{name}: more than {most / 1e9:.1f} GB came, an eighth of this machine's memory: save it to a file, "
+                "which is read block by block"
+            )
+    return bytes(data)
 
 
 def _is_terminal(path: Path) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from charrnn.checkpoints.checkpoint import LARGEST_MOMENT, is_within
 from charrnn.errors import CheckpointError
 from charrnn.network.network import Network
 from charrnn.network.parameters import aligned_zeros
@@ -13,7 +14,8 @@ from charrnn.training.optimizer import Optimizer
 
 KEEP_STEPS = 100  # steps between two copies of the weights
 LOSS_JUMP = 3.0  # a loss is too high if it is this many times the running mean …
-JUDGED_CHARACTERS = 64  # … in a window of at least so many characters: a shorter one can be surprising
+JUDGED_CHARACTERS = 64  # … in a window of at least so many characters
+TOO_LARGE = "the weights are no longer numbers, or too large"
 MOST_IN_A_ROW = 3  # this rollback in a row ends the run
 
 
@@ -62,21 +64,30 @@ class Rollback:
         for name, buffer in kept.items():
             np.copyto(self._kept[name], buffer)
 
-    def weights_are_finite(self) -> bool:
-        """Whether the current weights are finite; other weights must be neither evaluated nor saved."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return math.isfinite(self._network.parameters.flat.sum())
+    def weights_are_good(self) -> bool:
+        """Whether a checkpoint with the current weights could be read: they are finite and not too large."""
+        return is_within(self._network.parameters.flat)
+
+    def problem_of_weights(self) -> str | None:
+        """What is wrong with the current weights or slots, or None. Look before they are kept, evaluated or saved."""
+        if not self.weights_are_good():
+            return TOO_LARGE
+        if not all(is_within(slot, LARGEST_MOMENT) for slot in self._optimizer.slots.values()):
+            return "the moments of the optimizer are no longer numbers"
+        return None
 
     def problem(self, loss: float, characters: int, mean: float | None) -> str | None:
         """What is wrong with the loss of a window of ``characters`` characters, or None.
 
         A loss is wrong if it is not finite, or if it is both over three times the running mean and worse than guessing
-        among all V characters (log V). Text that is merely new to the model rarely causes both.
+        among all V characters (log V). Text that is merely new to the model rarely causes both. A few characters can be
+        surprising: in a window of fewer than 64 the loss may be as much larger as the window is shorter.
         """
         if not math.isfinite(loss):
             return "the loss is no longer a number"
         guessing = math.log(self._network.config.vocabulary)
-        if mean is None or characters < JUDGED_CHARACTERS or loss <= max(LOSS_JUMP * mean, guessing):
+        allowed = max(JUDGED_CHARACTERS / max(characters, 1), 1)
+        if mean is None or loss <= allowed * max(LOSS_JUMP * mean, guessing):
             return None
         return f"the loss jumped from {mean:.3f} to {loss:.3g}"
 

@@ -9,9 +9,11 @@ from charrnn.errors import CharRNNError
 from charrnn.network.regularisation import Regularisation
 from charrnn.records import RolledBack, Step, bits
 from charrnn.training.plan import Clock
-from charrnn.training.rollback import KEEP_STEPS, MOST_IN_A_ROW
+from charrnn.training.rollback import KEEP_STEPS, MOST_IN_A_ROW, TOO_LARGE
 from charrnn.training.run import Run
 from charrnn.training.schedule import learning_rate
+
+LEAST_RATE_SCALE = 2.0**-100  # a checkpoint has a scale above zero
 
 
 class DivergedError(CharRNNError):
@@ -31,16 +33,19 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
     characters = int(np.count_nonzero(y >= 0))
     problem = run.rollback.problem(loss, characters, counters.loss)
     norm = math.nan
+    keeps = counters.step > 0 and counters.step % KEEP_STEPS == 0
+    if problem is None and keeps:
+        problem = run.rollback.problem_of_weights()
     if problem is None:
-        if counters.step and counters.step % KEEP_STEPS == 0:
+        if keeps:
             # Keep the weights before the update: this loss shows that they are good. The next ones have no loss yet.
             run.rollback.keep(counters.step)
             counters.setbacks = 0
         norm = run.optimizer.update(network.gradient, lr)
         if not math.isfinite(norm):
             problem = "the gradient is no longer a number"
-        elif not run.rollback.weights_are_finite():
-            problem = "the weights are no longer numbers"
+        elif not run.rollback.weights_are_good():
+            problem = TOO_LARGE
     network.parameters_changed()
     if problem is None:
         counters.loss = loss if counters.loss is None else 0.98 * counters.loss + 0.02 * loss
@@ -97,7 +102,7 @@ def roll_back(run: Run, problem: str) -> RolledBack:
     """Restore the last good weights, halve the learning rate and zero the state; the text goes on as before."""
     counters = run.counters
     counters.setbacks += 1  # rollbacks in a row; checkpoints have the counter under this name
-    counters.rate_scale /= 2
+    counters.rate_scale = max(counters.rate_scale / 2, LEAST_RATE_SCALE)
     run.rollback.restore_kept()
     run.state.clear()
     return RolledBack(counters.step, run.rollback.step, problem, counters.rate_scale)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from charrnn.checkpoints.checkpoint import is_within
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
 from charrnn.records import Diagnosed, Finished, Record, RolledBack, Sampled, Saved, Started, bits
@@ -76,7 +77,7 @@ class Trainer:
             yield from self._step(before)
             done = self._clock.done(self.counters.step)
             yield from self._after_step(before, done)
-        yield self._save("interrupted" if self._stop else "finished")
+        yield from self._save("interrupted" if self._stop else "finished")
         yield self._finished()
 
     def _step(self, done: float) -> Iterator[Record]:
@@ -98,7 +99,7 @@ class Trainer:
         record = roll_back(run, problem)
         if has_diverged(run):
             run.counters.setbacks = run.counters.unscored = 0  # a resumed run counts from 0 again
-            self._save("interrupted")
+            self._write("interrupted")
             raise diverged_error(run, problem)
         return record
 
@@ -117,9 +118,10 @@ class Trainer:
             yield Sampled(run.counters.step, validation.SAMPLE_TEMPERATURE, validation.sample(run))
         ends = after >= 1 or self.is_out_of_patience  # then the run saves anyway
         if not ends and run.plan.save_is_due(*now, clock.evaluation_s, clock.since_save_s):
-            yield self._save("periodic")
+            yield from self._save("periodic")
 
     def _evaluate(self) -> Iterator[Record]:
+        yield from self._check()
         if len(self._run.validation) >= 2:
             found = validation.validate(self._run, self._clock)
             if found is None:
@@ -138,7 +140,20 @@ class Trainer:
         text = parts.validation if len(parts.validation) > 2 * windows.steps else parts.train
         return diagnose(self.network, text, windows.batch, windows.steps, self._before_update, self.counters.step)
 
-    def _save(self, reason: str) -> Saved:
+    def _check(self) -> Iterator[RolledBack]:
+        """Roll back if a checkpoint with the current weights could not be read."""
+        problem = self._run.rollback.problem_of_weights()
+        if problem is None and not all(map(is_within, self._run.state.arrays.values())):
+            problem = "the state is no longer numbers, or too large"
+        if problem is not None:
+            yield self._roll_back(problem)
+
+    def _save(self, reason: str) -> Iterator[Record]:
+        yield from self._check()
+        yield self._write(reason)
+
+    def _write(self, reason: str) -> Saved:
+        """Save the last checkpoint."""
         begun = time.monotonic()
         self.counters.elapsed_s = self._clock.elapsed_s
         self.folder.save_last(self._run.full_checkpoint())

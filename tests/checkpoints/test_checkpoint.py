@@ -11,7 +11,7 @@ from forgeries import make
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.checkpoint import LARGEST, Checkpoint
 from charrnn.checkpoints.pytorch import from_torch, to_torch
 from charrnn.checkpoints.run_folder import RunFolder, open_checkpoint
 from charrnn.config import ModelConfig
@@ -40,6 +40,46 @@ def test_what_is_saved_is_loaded(tmp_path, embedding, with_run):
             np.testing.assert_array_equal(loaded.state[name], array)
     else:
         assert loaded.state is None
+
+
+UNREADABLE = {
+    "a weight that is too large": lambda it: it.parameters["w_out"].fill(1e19),
+    "a weight that is no number": lambda it: it.parameters["w_out"].fill(np.nan),
+    "an infinite moment": lambda it: it.optimizer["v"]["w_out"].fill(np.inf),
+    "an infinite state": lambda it: it.state["h"].fill(np.inf),
+    "a moment too few": lambda it: it.optimizer["v"].pop("w_out"),
+    "a rate of zero": lambda it: it.counters.update(rate_scale=0.0),
+    "a vocabulary of another size": lambda it: setattr(it, "model", ModelConfig(8, 5, 2)),
+    "a history that is none": lambda it: it.history.append({"step": 1}),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_what_could_not_be_read_is_not_written(tmp_path, what):
+    """The reader's own checks come before the previous file goes."""
+    path, previous = tmp_path / "last.safetensors", tmp_path / "previous.safetensors"
+    make().save(path)
+    before = path.read_bytes()
+    checkpoint = make()
+    UNREADABLE[what](checkpoint)
+    with pytest.raises(CheckpointError, match=r"last\.safetensors: cannot be written"):
+        checkpoint.save(path, previous)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]
+
+
+@given(st.floats(0.0, 2.0**127, width=32), st.floats(0.0, 2.0**127, width=32))
+def test_what_is_written_can_be_read(tmp_path_factory, weight, moment):
+    checkpoint, path = make(), tmp_path_factory.mktemp("saved") / "a.safetensors"
+    checkpoint.parameters["w_hh_l0"].fill(weight)
+    checkpoint.optimizer["v"]["w_hh_l0"].fill(moment)
+    try:
+        checkpoint.save(path)
+    except CheckpointError:
+        assert weight > LARGEST
+        assert not path.exists()
+    else:
+        assert Checkpoint.load(path).parameters["w_hh_l0"].max() == np.float32(weight)
 
 
 def test_names_and_layout_are_pytorch_s(tmp_path):

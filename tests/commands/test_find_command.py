@@ -1,6 +1,7 @@
 """``charrnn inspect find``, with ``--track``, ``--where`` and ``--mask``."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,4 +118,30 @@ def test_the_table_fits_a_narrow_terminal():
 def test_the_verdict(score, of_cell, of_probe, p, words):
     cell = {"layer": 1, "unit": 2, "score": of_cell, "p": p}
     probe = {"score": of_probe, "cell": of_cell, "places": 9}
-    assert words in " ".join(verdict({"score": score, "cells": [cell], "probe": probe}))
+    assert words in " ".join(verdict({"score": score, "block": 500, "cells": [cell], "probe": probe}))
+
+
+def test_a_label_that_hardly_changes_is_said_to_have_no_p(tmp_path, model, text):
+    """In the table, the JSON and on a page."""
+    text = Path(text)
+    characters = len(text.read_text("utf-8"))
+    mask = tmp_path / "mask.npy"
+    np.save(mask, np.arange(characters) > characters / 2)
+    wish = (model, text, "--mask", mask)
+    record = json.loads(succeed("inspect", "find", *wish, "--json").stdout)
+    assert record["block"] is None
+    assert record["cells"][0]["p"] is None and record["cells"][0]["p_of_all"] is None
+    assert "changes so slowly" in record["why_no_p"]
+    shown = " ".join(succeed("inspect", "find", *wish).stdout.split())
+    assert "no p: the label changes so slowly that the text is worth about" in shown
+    assert "So nobody can tell whether a cell tracks this" in shown
+    succeed("inspect", "page", *wish, "--cells", 1, "-o", tmp_path / "page.html")
+    assert ", no p: too slow" in (tmp_path / "page.html").read_text()
+
+
+def test_a_table_of_all_says_for_which_there_is_no_p():
+    cell = {"layer": 1, "unit": 2, "score": 0.9, "p_of_all": float("nan")}
+    record = {"hypothesis": "digit", "summary": "a digit", "score": "auc", "characters": 9, "cells_tried": 4}
+    record |= {"permutations": 19, "block": None, "base": 0.5, "probe": None, "cells": [cell]}
+    lines = [line.plain for line in all_lines([record], 80)]
+    assert "No p for digit: the label changes too slowly in this text." in lines

@@ -47,7 +47,8 @@ def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
     cells = about(tmp_path / "page.html")["cells"]
     assert [cell["name"] for cell in cells] == best
     score = ranked["cells"][0]["score"]
-    assert cells[0]["note"] == (f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}")
+    assert cells[0]["note"].startswith(f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}")
+    assert cells[0]["note"].endswith(", p 0.005")
     assert f"cell {best[0]} " in "".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
     with np.load(tmp_path / "a.npz") as found:
         assert [f"{layer}:{unit}" for layer, unit in found["cells"]] == best

@@ -6,7 +6,7 @@ import pytest
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import evaluate
-from charrnn.inspection.ablation import LossSums, ablate, changes, sum_losses
+from charrnn.inspection.ablation import LossSums, ablate, blocks_to_join, changes, sum_losses
 from charrnn.inspection.clamping import clamp
 from charrnn.network.network import Network
 
@@ -137,6 +137,24 @@ def test_intervals_hold_what_they_promise(rng):
         overall, *_, contrast = changes(before, after, rng)
         covered += (overall.low < 0.1 < overall.high) + (contrast.low < 0 < contrast.high)
     assert 175 <= covered <= 199
+
+
+def test_intervals_know_that_what_is_lost_changes_slowly(rng):
+    """Blocks that resemble each other: intervals of single blocks would be far too short."""
+    covered = dict.fromkeys(("joined", "single"), 0)
+    for _ in range(60):
+        noise = np.repeat(rng.normal(0.1, 1, (200, 1)), 12, axis=0)  # each lasts for twelve blocks
+        count = np.full((len(noise), 2), 250.0)
+        nothing = np.zeros(0)
+        before = LossSums(np.zeros_like(count), count, nothing, nothing)
+        after = LossSums(noise * count, count, nothing, nothing)
+        join = blocks_to_join(before, after)
+        assert join >= 12
+        for name, blocks in (("joined", join), ("single", 1)):
+            overall = changes(before, after, rng, blocks)[0]
+            covered[name] += overall.low < 0.1 < overall.high
+    assert covered["joined"] >= 50
+    assert covered["single"] < 40
 
 
 def test_what_cannot_be_ablated(planted):

@@ -10,9 +10,10 @@ from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inspection import search as finding
 from charrnn.inspection import sweep as sweeping
+from charrnn.inspection.autocorrelation import autocorrelation_time, slowest_time
 from charrnn.inspection.hypotheses import Hypothesis, hypothesis, label_text
 from charrnn.inspection.passage import EncodedText
-from charrnn.inspection.permutation import autocorrelation_time, block_length, permute
+from charrnn.inspection.permutation import block_length, permute
 from charrnn.inspection.probe import probe
 from charrnn.inspection.ranks import Ranks, auc, rank_score, spearman
 from charrnn.inspection.search import find
@@ -127,8 +128,26 @@ def test_autocorrelation_times_and_block_lengths(rng):
     assert autocorrelation_time(values) == pytest.approx(1.9 / 0.1, rel=0.2)
     assert autocorrelation_time(rng.normal(size=10_000)) == pytest.approx(1, abs=0.2)
     assert autocorrelation_time(np.ones(50)) == 1
-    assert block_length([3.0, 90.0], 100_000) == 900
-    assert block_length([3.0], 8000) == 200
+    assert slowest_time(values) == pytest.approx(1.9 / 0.1, rel=0.5)
+    clustered = rng.random(40_000) < np.where(telegraph(rng, 40_000, 2000), 0.02, 0.002)
+    assert autocorrelation_time(clustered) < 5
+    assert slowest_time(clustered) > 300
+
+
+def test_block_lengths():
+    assert block_length(3.0, 100_000) == 500
+    assert block_length(90.0, 100_000) == 1000  # labels share a few lengths
+    assert block_length(3.0, 8000) == 200
+    assert block_length(3000.0, 100_000) == 32_000
+    assert block_length(6000.0, 100_000) == 100_000  # there is no room for two blocks: rotations
+    assert block_length(10_000.0, 100_000) == 100_000
+    assert block_length(10_001.0, 100_000) is None
+
+
+def telegraph(rng, count, run):
+    """A mask (count,) that changes at random, on average after ``run`` characters."""
+    changes = rng.random(count) < 1 / run
+    return (np.cumsum(changes) + rng.integers(2)) % 2 == 1
 
 
 def binned(cells):
@@ -141,7 +160,7 @@ def binned(cells):
 
 def permuted(swept, label, block, permutations, seed=0):
     labelled = replace(swept, labels=label[:, None].astype(np.float32))
-    return permute(Team(1), labelled, block, permutations, seed)[0]
+    return permute(Team(1), labelled, [0], block, permutations, seed)[0]
 
 
 def test_random_labels_are_found_no_more_often_than_stated(rng):
@@ -152,6 +171,46 @@ def test_random_labels_are_found_no_more_often_than_stated(rng):
     least = np.array([permuted(swept, label, 200, 39, seed).p().min() for seed, label in enumerate(random.T)])
     assert 0.03 < (least <= 0.1).mean() < 0.18  # four standard deviations of 160 trials
     assert (least <= 0.025).mean() < 0.075
+
+
+@pytest.mark.parametrize("run", [30, 300, 1500, 5000])
+def test_slow_and_clustered_random_masks_are_found_no_more_often_than_stated(rng, run):
+    """On 20,000 characters; cells that change quickly and slowly."""
+    cells = np.hstack([drifting(rng, 20_000, 8, memory) for memory in (0.5, 0.99, 0.9975, 0.9997)])
+    swept, least = binned(cells), []
+    for seed in range(80):
+        label = telegraph(rng, 20_000, run)
+        if seed % 2:  # few characters, more of them where the mask holds
+            label = rng.random(20_000) < np.where(label, 0.02, 0.004)
+        block = block_length(slowest_time(label), len(label))
+        if label.any() and not label.all() and block is not None:
+            least.append(permuted(swept, label, block, 39, seed).p().min())
+    assert len(least) > 50
+    assert np.mean(np.array(least) <= 0.025) < 0.1  # two of 80 are expected, and 8 happen once in 1,000 times
+    assert np.mean(np.array(least) <= 0.1) < 0.22
+    assert np.mean(np.array(least) <= 0.5) > 0.25  # nor is the test too careful
+
+
+def test_a_slow_label_that_a_cell_knows_is_found(rng):
+    cells, label = drifting(rng, 20_000, 12, 0.9975), telegraph(rng, 20_000, 600)
+    cells[:, 5] += 3 * label
+    block = block_length(slowest_time(label), len(label))
+    assert block > 5000
+    found = permuted(binned(cells), label, block, 199).p()
+    assert found[5] <= 0.01
+    assert np.delete(found, 5).min() > 0.05
+
+
+def test_a_label_that_hardly_changes_has_no_p(small):
+    model, ids = small
+    half = Hypothesis("half", "the second half", lambda passage: passage.start + np.arange(len(passage)) > len(ids) / 2)
+    found = find(model, ids, [half, hypothesis("column")], permutations=9)
+    slow, quick = found.found
+    assert slow.block is None
+    assert np.isnan(slow.p).all() and np.isnan(slow.p_of_all).all()
+    assert "changes so slowly" in slow.why_no_p
+    assert quick.why_no_p is None
+    assert quick.p.min() == quick.p_of_all.min() == 0.1  # the slow label does not count
 
 
 def test_short_blocks_would_deceive(rng):

@@ -716,10 +716,13 @@ def _hypotheses():
 def _findings(found, count=3):
     """Findings as numbers; the probe rests on states in half precision, so that much hangs on last bits."""
     return {
-        **{name: getattr(found, name) for name in ("absent", "characters", "block", "permutations", "stride")},
+        **{name: getattr(found, name) for name in ("absent", "characters", "permutations", "stride")},
         "found": [
             {
-                **{name: plain(getattr(each, name)) for name in ("name", "summary", "is_mask", "base", "effective")},
+                **{
+                    name: plain(getattr(each, name))
+                    for name in ("name", "summary", "is_mask", "base", "effective", "block")
+                },
                 "scores": summary(np.nan_to_num(each.scores)),
                 "p": plain(np.asarray([each.p[cell] for cell in each.ranked(count)])),
                 "p_of_all": plain(np.asarray([each.p_of_all[cell] for cell in each.ranked(count)])),

@@ -97,15 +97,52 @@ def test_three_rollbacks_in_a_row_end_the_run_with_advice_and_good_checkpoints(t
     assert run(trainer(tmp_path / "run", CONFIG, resume=checkpoint))[-1].reason == "completed"
 
 
-def test_weights_that_are_not_finite_are_neither_scored_nor_saved(tmp_path):
+def test_moments_that_are_not_finite_are_neither_used_nor_saved(tmp_path):
     config = dataclasses.replace(CONFIG, eval_every=1, save_every=1)
     made = trainer(tmp_path / "run", config)
-    with pytest.raises(DivergedError, match=r"step 6: the weights are no longer numbers.*best checkpoint, of step 5"):
+    with pytest.raises(
+        DivergedError, match=r"step 3: the moments of the optimizer are no .*best checkpoint, of step 1,"
+    ):
         for record in made.run():
             if record.event == "step":
-                made.optimizer.slots["v"][:] = np.nan  # the next update writes NaN
+                made.optimizer.slots["v"][:] = np.nan  # the next update would write NaN
     for name in ("last", "best"):
         Checkpoint.load(tmp_path / "run" / f"{name}.safetensors")
+
+
+SPOILED = {
+    "weights that are too large": lambda made: made.network.parameters.flat.__imul__(np.float32(1e30)),
+    "infinite moments": lambda made: made.optimizer.slots["v"].fill(np.inf),
+    "an infinite average": lambda made: made.optimizer.slots["ema"].fill(np.inf),
+    "an infinite state": lambda made: made._run.state["c"].fill(np.inf),
+}
+
+
+@pytest.mark.parametrize("what", SPOILED)
+@pytest.mark.parametrize("at", [20, 60])  # within the run, and at its end
+def test_what_could_not_be_read_again_is_rolled_back_and_not_saved(tmp_path, what, at):
+    """A loss says nothing of infinite moments, because weights stay finite: the update is divided by infinity."""
+    config = dataclasses.replace(CONFIG, eval_every=20, save_every=1, ema=0.9, clip=0.0, optimizer="adamw")
+    made, records = trainer(tmp_path / "run", config), []
+    for record in made.run():
+        made.folder.record(record)
+        records.append(record)
+        if record.event == "step" and record.step == at:
+            SPOILED[what](made)
+    assert any(record.event == "rolled_back" for record in records)
+    assert records[-1].event == "finished"
+    for name in ("last", "previous", "best"):
+        Checkpoint.load(tmp_path / "run" / f"{name}.safetensors")
+
+
+def test_a_loss_in_a_short_window_is_judged_too(tmp_path):
+    made = trainer(tmp_path / "run", dataclasses.replace(CONFIG, seq_len=8, batch_size=2))
+    problem = made._run.rollback.problem
+    guessing = np.log(len(VOCABULARY))
+    assert problem(2 * guessing, 64, 0.5) is not None
+    assert problem(2 * guessing, 16, 0.5) is None  # some characters can be surprising …
+    assert problem(5 * guessing, 16, 0.5) is not None  # … but not so
+    assert problem(1e9, 1, 0.5) is not None
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])

@@ -44,8 +44,9 @@ def find(work: Inspection) -> None:
     \f
 
     --json writes an object for each hypothesis: hypothesis, summary, score (auc or spearman), characters, base,
-    effective, cells_tried, hypotheses_tried, permutations, block, probe (score, cell, places) or null, and cells
-    (layer, unit, score, p, p_of_all).
+    effective, cells_tried, hypotheses_tried, permutations, block, why_no_p, probe (score, cell, places) or null, and
+    cells (layer, unit, score, p, p_of_all). If the label changes too slowly for a test, block, p and p_of_all are null,
+    and why_no_p says so.
     """
     from charrnn.inspection.hypotheses import HYPOTHESES
     from charrnn.inspection.search import find as search
@@ -73,7 +74,9 @@ def _record(found, finding, count: int) -> dict[str, Any]:
         **picked(finding, "base", "effective"),
         "cells_tried": finding.scores.size,
         "hypotheses_tried": len(found.found),
-        **picked(found, "permutations", "block"),
+        "permutations": found.permutations,
+        "block": finding.block,
+        "why_no_p": finding.why_no_p,
         "probe": finding.probe and picked(finding.probe, "score", "cell", "places"),
         "cells": [
             {"layer": cell[0], "unit": cell[1], "score": finding.scores[cell]}

@@ -123,21 +123,23 @@ class Inspection(Work):
 
         require_cells(self.model.network, self.options["cell"])
 
-    def tracking(self, ids, count: int) -> dict[Cell, str]:
-        """The ``count`` cells that track the hypothesis best over ids (N,), with their scores in words."""
+    def tracking(self, ids, count: int, permutations: int = 0) -> dict[Cell, str]:
+        """The ``count`` cells that track the hypothesis best over ids (N,), with their scores in words.
+
+        With ``permutations`` the words have p, too, or say that there is none.
+        """
         from charrnn.inspection.search import find
 
         hypotheses = (self.options["hypothesis"].hypothesis(len(ids)),)
-        # Cells are ordered by their scores. No p-value is needed, and so no permutation.
-        how = {"signal": self.options["signal"], "permutations": 0, "with_probe": False, "seed": 0}
+        how = {"signal": self.options["signal"], "permutations": permutations, "with_probe": False, "seed": 0}
         with self.bar("Reading") as progress:
             (finding,) = find(self.model, ids, hypotheses, **how, progress=progress).found
-        return {cell: _in_words(float(finding.scores[cell]), finding.is_mask) for cell in finding.ranked(count)}
+        return {cell: _in_words(finding, cell, bool(permutations)) for cell in finding.ranked(count)}
 
-    def chosen_with_scores(self, count: int) -> dict[Cell, str]:
+    def chosen_with_scores(self, count: int, permutations: int = 0) -> dict[Cell, str]:
         """The cells of --cell, then ``count`` that track the hypothesis or else of the gallery, with their scores."""
         self.require_cells()
-        found = self.tracking(self.ids, count) if self.options["hypothesis"] else self._gallery(count)
+        found = self.tracking(self.ids, count, permutations) if self.options["hypothesis"] else self._gallery(count)
         return {cell: found.get(cell, "") for cell in [*self.options["cell"], *found]}
 
     def chosen(self, count: int) -> list[Cell]:
@@ -177,10 +179,14 @@ class Inspection(Work):
             self.terminal.json({"record": "file", "path": str(path), "bytes": path.stat().st_size})
 
 
-def _in_words(score: float, is_mask: bool) -> str:
-    if not is_mask:
-        return f"ρ {score:+.3f}"
-    return f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}"
+def _in_words(finding, cell: Cell, with_p: bool) -> str:
+    score = float(finding.scores[cell])
+    words = f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}"
+    if not finding.is_mask:
+        words = f"ρ {score:+.3f}"
+    if not with_p:
+        return words
+    return f"{words}, no p: too slow" if finding.why_no_p else f"{words}, p {finding.p[cell]:.3f}"
 
 
 def inspecting(*declare: Callable) -> Callable:

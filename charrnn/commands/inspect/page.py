@@ -8,6 +8,8 @@ from charrnn.commands.inspect.cells import cell_option, cells_option, signal_opt
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.inspection import Inspection, inspecting, output_option, stretch_options
 
+_PERMUTATIONS = 199  # for the p that stands beside a cell
+
 
 @inspecting(
     section(
@@ -37,7 +39,7 @@ def page(work: Inspection) -> None:
     from charrnn.inspection.reading import read_cells
 
     model, ids = work.open()
-    cells, config = work.chosen_with_scores(work.options["cells"]), model.network.config
+    cells, config = work.chosen_with_scores(work.options["cells"], _PERMUTATIONS), model.network.config
     with work.bar("Reading") as progress:
         tracks = read_cells(model, ids, list(cells), *work.stretch, 5, progress)
     network = f"{model.network.cell.title} {config.layers} × {config.hidden}"

@@ -1,5 +1,6 @@
 """``charrnn train``: a text in, a model that writes like it out."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -252,7 +253,7 @@ def _show(trainer, folder, terminal) -> None:
 def _run_name(name: str | None, text: tuple[str, ...]) -> str:
     """The name of the run's folder: one plain component of a path."""
     if name is None:
-        name = "stdin" if text[0] == "-" else Path(text[0]).resolve().stem
+        name = "stdin" if text[0] == "-" else Path(os.path.realpath(text[0])).stem
     if not name or name in (".", "..") or any(sign in name for sign in '/\\:*?"<>|') or not name.isprintable():
         raise click.BadParameter(f"{name!r} cannot be a folder's name.", param_hint="--name")
     return name

@@ -5,6 +5,7 @@ import itertools
 import math
 import warnings
 from functools import lru_cache
+from importlib.util import find_spec
 
 from charrnn.display.figures.drawing import ADVANCE, Circle, Drawing, Label, Rectangle, Shape
 from charrnn.display.sanitise import visible
@@ -14,17 +15,26 @@ SCALE = 2  # pixels of the file for one pixel of the drawing, so that print is s
 LARGEST = 32_000  # pixels of a side; the rasteriser fails above 65,536
 
 
+def require_matplotlib() -> None:
+    """Look whether PNG can be written, before the work for it begins.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise ConfigError("PNG needs matplotlib: pip install 'charrnn[pictures]'; SVG needs nothing")
+
+
 def to_png(drawing: Drawing, scale: float = SCALE) -> bytes:
     """The bytes of the file. A letter that the font (DejaVu Sans Mono) lacks is shown as a box.
 
     Raises:
         ConfigError: matplotlib is not installed, or the picture would be too large.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError("PNG needs matplotlib: pip install 'charrnn[pictures]'; SVG needs nothing") from None
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     if max(drawing.width, drawing.height) * scale > LARGEST:
         raise ConfigError(f"a PNG may have {LARGEST:,} pixels a side: show less (--length), or write SVG")
     pixels = 72 / 96  # matplotlib counts in points

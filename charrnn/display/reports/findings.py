@@ -41,13 +41,12 @@ def finding_lines(
     tested = (
         f"{holds if record['score'] == 'auc' else 'over '}{record['characters']:,} characters, "
         f"worth about {record['effective']:,.0f} independent ones",
-        f"p: {record['permutations']} permutations of blocks of {record['block']:,}, for all "
-        f"{record['cells_tried']:,} cells tried",
+        _how_tested(record),
     )
     title = f"from character {start:,}"
     rows = [("the label itself", "dim", SEQUENTIAL, label)]
     for cell in record["cells"]:
-        found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {cell['p']:.3f}"
+        found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {_p(cell['p']):>5}"
         rows.append((found, "bold" if cell["p"] <= SURE else "", DIVERGING, values[_name(cell)]))
     return [
         Text(plain(f"{record['hypothesis']}: {record['summary']}"), style="bold"),
@@ -62,6 +61,10 @@ def finding_lines(
 def verdict(record: Mapping[str, Any]) -> list[str]:
     """In plain words: whether a cell tracks the hypothesis, and whether one cell or many know it."""
     best, found = record["cells"][0], []
+    if record["block"] is None:
+        return [
+            "So nobody can tell whether a cell tracks this: give a longer text, or one in which it changes more often."
+        ]
     if best["p"] > SURE:
         return [f"No cell is sure to track this: by chance the best is as good for {best['p']:.0%} of shuffled labels."]
     probe = record["probe"]
@@ -91,7 +94,7 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
                 record["hypothesis"],
                 _name(best),
                 f"{_NAMES[record['score']]:<3} {_score(best['score'], record):>9}",
-                f"{best['p_of_all']:.3f}",
+                _p(best["p_of_all"]),
                 None if probe is None else _known(probe["score"], record),
                 _share(record["base"]),
                 clip(plain(record["summary"]), max(width - _BEFORE_SUMMARY, _LEAST_SUMMARY)),
@@ -100,11 +103,28 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
     first = records[0]
     title = (
         f"{first['characters']:,} characters, {first['cells_tried']:,} cells; "
-        f"p of {first['permutations']} permutations of blocks of {first['block']:,}, for all cells and hypotheses"
+        f"p of {first['permutations']} permutations, for all cells and hypotheses"
     )
     columns = ("hypothesis", "best cell", "score", "p", "probe", "holds", "")
     titles = [Text(line, style="dim") for line in wrap(title, width)]
-    return [*titles, *table(columns, rows), Text(), Text("Look closer with --track NAME.")]
+    untested = ", ".join(record["hypothesis"] for record in records if record["block"] is None)
+    why = wrap(f"No p for {untested}: the label changes too slowly in this text.", width) if untested else []
+    return [*titles, *table(columns, rows), Text(), *map(Text, why), Text("Look closer with --track NAME.")]
+
+
+def _how_tested(record: Mapping[str, Any]) -> str:
+    """What the permutations of a label were, or why there are none."""
+    block, characters = record["block"], record["characters"]
+    if block is None:
+        return f"no p: {record['why_no_p']}"
+    permutations = f"{record['permutations']} permutations of blocks of {block:,}"
+    if block == characters:
+        permutations = f"{record['permutations']} rotations of the label, which changes slowly"
+    return f"p: {permutations}, for all {record['cells_tried']:,} cells tried"
+
+
+def _p(p: float) -> str:
+    return "–" if np.isnan(p) else f"{p:.3f}"
 
 
 def _name(cell: Mapping[str, Any]) -> str:
