@@ -1,5 +1,6 @@
 """Pipes, devices, links and folders where a file is expected: one line, at once, and nothing is read without end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from command_line import FABLES, SMALL, invoke, run_cli, succeed
+
+from charrnn.checkpoints.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of POSIX")
 
@@ -154,6 +157,28 @@ def test_waiting_for_a_pipe_ends_on_the_first_signal(here, option):
     assert process.wait(timeout=30) == 143
     assert b"Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+@pytest.mark.parametrize("stalled", ["stdout", "both"])
+def test_a_run_whose_reader_stalls_saves_and_ends_on_the_first_signal(here, stalled):
+    sizes = ["--hidden", "8", "--layers", "1", "--batch-size", "1", "--seq-len", "8", "--threads", "1"]
+    command = [sys.executable, "-m", "charrnn", "train", "text.txt", "--name", "long", "--steps", "100000", "--json"]
+    stderr = subprocess.PIPE if stalled == "stdout" else subprocess.STDOUT
+    process = subprocess.Popen([*command, *sizes], stdout=subprocess.PIPE, stderr=stderr)
+    log = here / "checkpoints" / "long" / "metrics.jsonl"
+    size, before = 0, -1
+    while size != before or not size:  # until the pipe is full, and nothing is written any more
+        time.sleep(0.5)
+        before, size = size, log.stat().st_size if log.exists() else 0
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 143
+    logged = [json.loads(line) for line in log.read_text().splitlines()]
+    saved = Checkpoint.load(log.with_name("last.safetensors")).counters["step"]
+    assert saved == max(record["step"] for record in logged) > 20
+    process.stdout.close()
+    if process.stderr:
+        assert b"Stopping after this step" in process.stderr.read()
+        process.stderr.close()
 
 
 def test_what_is_in_the_way_of_a_file_is_said_before_the_work(here, monkeypatch):

@@ -6,6 +6,7 @@ name only when it is complete.
 """
 
 import contextlib
+import errno
 import os
 import queue
 import signal
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+PATIENCE = 1.0  # seconds that a reader has to take output after a signal
 _SHOW_CURSOR = b"\x1b[?25h"
 
 received: int | None = None
@@ -51,41 +53,79 @@ def leave(number: int) -> None:
     os._exit(128 + number)
 
 
-@contextlib.contextmanager
-def gently(stop: Callable[[], None], say: Callable[[], None]) -> Iterator[list[int]]:
-    """Have the first signal only call ``stop``, and ``say`` in a thread. The next one is handled as before.
+class StalledError(OSError):
+    """A signal has come, and a write still waits for the reader of the output."""
+
+
+class Gently:
+    """A block in which the first signal calls ``stop``, and ``say`` in a thread. The next one is handled as before.
 
     ``say`` may take locks and print. The handler itself may not, because it may interrupt the code that holds a lock.
 
-    Yields:
-        A list that gets the number of the first signal.
+    Attributes:
+        stopped: the number of the first signal, or None.
     """
-    stopped: list[int] = []
-    wake: queue.SimpleQueue[bool] = queue.SimpleQueue()  # a put may interrupt another put; a lock would block
 
-    def handle(number, frame):
-        if stopped:
+    def __init__(self, stop: Callable[[], None], say: Callable[[], None]):
+        self._stop, self._say = stop, say
+        self.stopped: int | None = None
+        self._wake: queue.SimpleQueue[bool] = queue.SimpleQueue()  # a put may interrupt another put; a lock would block
+        self._writes = self._stalled = 0  # how many writes have begun, and the number of the one that has stalled
+
+    def __enter__(self) -> "Gently":
+        self._teller = threading.Thread(target=self._tell, daemon=True)
+        self._teller.start()
+        self._before = {number: signal.signal(number, self._handle) for number in _handled()}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._wake.put(False)
+        self._teller.join(PATIENCE)  # its own write may have stalled
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around a write: if its reader does not take it within ``PATIENCE`` seconds after a signal, it is given up.
+
+        Raises:
+            StalledError: the write was given up.
+        """
+        self._writes += 1
+        try:
+            yield
+        finally:
+            self._writes += 1
+
+    def _handle(self, number, frame) -> None:
+        if self._stalled:
+            stalled, self._stalled = self._stalled, 0
+            if stalled == self._writes:
+                raise StalledError(errno.EAGAIN, "the reader of the output has stalled")
+        elif self.stopped is not None:
             _stop(number, frame)
-        stopped.append(number)
-        stop()
-        wake.put(True)
+        else:
+            self.stopped = number
+            self._stop()
+            self._wake.put(True)
 
-    def tell() -> None:
+    def _tell(self) -> None:
+        if not self._wake.get():
+            return
+        timer = threading.Timer(PATIENCE, self._give_up, (self._writes,))
+        timer.daemon = True
+        timer.start()
         # If stderr is closed, the next record that is shown ends the run anyway.
         with contextlib.suppress(OSError):
-            if wake.get():
-                say()
+            self._say()
 
-    teller = threading.Thread(target=tell, daemon=True)
-    teller.start()
-    before = {number: signal.signal(number, handle) for number in _handled()}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        wake.put(False)
-        teller.join()
+    def _give_up(self, writes: int) -> None:
+        """Interrupt the write number ``writes``, if it is one (an odd number) and still goes on."""
+        if (
+            writes % 2 and writes == self._writes and hasattr(signal, "pthread_kill")
+        ):  # Windows cannot interrupt a write
+            self._stalled = writes
+            signal.pthread_kill(threading.main_thread().ident, self.stopped)
 
 
 def _handled() -> list[int]:

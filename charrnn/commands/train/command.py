@@ -190,10 +190,10 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
         start = resumed_run.resume if options["resume"] else new_run.begin
         trainer = start(ctx, text, options, folder, terminal)
         trainer.begun = begun
-        with signals.gently(trainer.stop, lambda: terminal.note(_STOPPING)) as stopped:
-            _show(trainer, folder, terminal)
-    if stopped:
-        ctx.exit(128 + stopped[0])
+        with signals.Gently(trainer.stop, lambda: terminal.note(_STOPPING)) as gently:
+            _show(trainer, folder, terminal, gently)
+    if gently.stopped is not None:
+        ctx.exit(128 + gently.stopped)
 
 
 def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
@@ -232,8 +232,11 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.BadParameter(str(error), param_hint="--split") from None
 
 
-def _show(trainer, folder, terminal) -> None:
-    """Go through the run and show it. If the display breaks, the run saves and stops, and then the error is raised."""
+def _show(trainer, folder, terminal, gently: signals.Gently) -> None:
+    """Go through the run and show it. If the display breaks, the run saves and stops, and then the error is raised.
+
+    If the display's reader has stalled when a signal ends the run, the process ends after the save and writes no more.
+    """
     from charrnn.display.training.displays import training_display
 
     broken: OSError | None = None
@@ -242,10 +245,13 @@ def _show(trainer, folder, terminal) -> None:
             folder.record(record)
             if broken is None:
                 try:
-                    display.handle(record)
+                    with gently.writing():
+                        display.handle(record)
                 except OSError as error:
                     broken = error
                     trainer.stop()
+        if isinstance(broken, signals.StalledError):
+            signals.leave(gently.stopped)
     if broken is not None:
         raise broken
 
