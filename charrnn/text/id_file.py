@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.errors import CorpusError, os_errors_as
+from charrnn.system.files import open_regular
 
 _BLOCK = 1 << 20
 
@@ -86,10 +87,11 @@ class IdFile:
 
 
 class _OpenFile:
-    """A file that stays open until the last ``IdFile`` on it is deleted."""
+    """A regular file that stays open until the last ``IdFile`` on it is deleted."""
 
     def __init__(self, path: Path):
-        self.handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        with open_regular(path) as file:
+            self.handle = os.dup(file.fileno())
         weakref.finalize(self, os.close, self.handle)
         self._lock = threading.Lock()
 
@@ -119,7 +121,7 @@ def checksum(path: Path) -> int:
         OSError: the file cannot be read.
     """
     crc = 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while data := file.read(_BLOCK):
             crc = zlib.crc32(data, crc)
     return crc

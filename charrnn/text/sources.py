@@ -116,7 +116,10 @@ class Source:
         Raises:
             CorpusError: the file cannot be read.
         """
-        return self if self.path is None else Source.from_data(b"".join(self.blocks()), self.name)
+        if self.path is None:
+            return self
+        with _reading(self.name), self.path.open("rb") as file:
+            return Source.from_data(_everything(file, self.name), self.name)
 
     def line_at(self, offset: int, encoding: str) -> int:
         """The number, from 1, of the line with the byte at ``offset``. All bytes before it must be decodable."""
