@@ -50,7 +50,7 @@ def finding_lines(
         rows.append((found, "bold" if cell["p"] <= SURE else "", DIVERGING, values[_name(cell)]))
     return [
         Text(plain(f"{record['hypothesis']}: {record['summary']}"), style="bold"),
-        *(Text(clip(sentence, look.width), style="dim") for sentence in tested),
+        *(Text(line, style="dim") for sentence in tested for line in wrap(sentence, look.width)),
         Text(),
         *labelled_rows(text, title, f"   cell {score:>9} p", rows, _LABEL, look),
         Text(),
