@@ -40,17 +40,12 @@ def read(log):
     return training[:: max(1, len(training) // POINTS)], validations
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("output", type=Path, metavar="OUT.svg")
-    parser.add_argument("runs", nargs="+", type=labelled, metavar="LABEL=RUNFOLDER")
-    parser.add_argument("--highest", type=float, help="top of the scale  [default: a little over the validations]")
-    options = parser.parse_args()
-
+def draw(output, runs, highest=None):
+    """Draw the (label, log) of every run into the file ``output``; ``highest`` is the top of the scale."""
     figure, axis = plt.subplots(figsize=(9, 4.5), layout="constrained")
     axis.margins(y=0.01)
     scored = []
-    for number, (label, log) in enumerate(options.runs):
+    for number, (label, log) in enumerate(runs):
         training, validations = read(log)
         colour = COLOURS[number % len(COLOURS)]
         if validations:
@@ -60,14 +55,22 @@ def main():
             name = None if validations else f"{label}: no validation"
             axis.plot(*zip(*training, strict=True), color=colour, linewidth=0.7, alpha=0.55, label=name)
         scored += [loss for _, loss in validations]
-    top = options.highest or (1.05 * max(scored) if scored else None)
-    axis.set_ylim(top=top)
+    axis.set_ylim(top=highest or (1.05 * max(scored) if scored else None))
     axis.set_xlim(left=0)
     axis.set_xlabel("minutes of training")
     axis.set_ylabel("nats per character")
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, title="validation, and its best (thin: training)")
-    figure.savefig(options.output, metadata={"Date": None})
+    figure.savefig(output, metadata={"Date": None})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path, metavar="OUT.svg")
+    parser.add_argument("runs", nargs="+", type=labelled, metavar="LABEL=RUNFOLDER")
+    parser.add_argument("--highest", type=float, help="top of the scale  [default: a little over the validations]")
+    options = parser.parse_args()
+    draw(options.output, options.runs, options.highest)
 
 
 if __name__ == "__main__":
