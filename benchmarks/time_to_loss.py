@@ -1,7 +1,7 @@
 """How long training takes to reach a validation loss, and how low the loss is after a given time.
 
     python benchmarks/time_to_loss.py tinyshakespeare --budgets 1m 3m 10m 30m
-    python benchmarks/time_to_loss.py TEXT --budgets 1m 3m --other ../before --settings "--lr 0.01" --settings "--ema 0.99"
+    python benchmarks/time_to_loss.py TEXT --budgets 1m 3m --other ../before --settings "--lr 0.01"
     python benchmarks/time_to_loss.py TEXT --seeds 1 --budgets 20s -o curves.svg
 
 The contestants are this checkout with its defaults, this checkout with each of ``--settings``, and with ``--other``

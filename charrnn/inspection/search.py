@@ -1,6 +1,6 @@
 """Which cells keep track of something: all cells ranked by each hypothesis, with p values and a linear probe."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from charrnn.inference.ensemble import Ensemble
 from charrnn.inspection.autocorrelation import slowest_time
 from charrnn.inspection.hypotheses import Hypothesis
 from charrnn.inspection.passage import EncodedText
-from charrnn.inspection.permutation import FEWEST_TIMES, LEAST_BLOCKS, Permuted, block_length, permute
+from charrnn.inspection.permutation import FEWEST_TIMES, Permuted, block_length, permute
 from charrnn.inspection.probe import Probe, probe
 from charrnn.inspection.ranks import Ranks, auc, spearman
 from charrnn.inspection.sweep import Sweep, sweep
@@ -29,7 +29,7 @@ class Finding:
     (L, H) for all cells and all hypotheses. ``base`` is the share of the characters where the mask holds, NaN if the
     labels are numbers. ``effective`` is how many independent characters the text is worth for this label. The test
     permuted blocks of ``block`` characters; if it is None, the label changes too slowly for a test, and ``p`` and
-    ``p_of_all`` are NaN. ``probe`` is None if it was not wanted.
+    ``p_of_all`` are NaN. ``probe`` is None if it was not wanted, or there is no test.
     """
 
     name: str
@@ -146,10 +146,15 @@ def _tests(team, counted: Sweep, blocks: list[int | None], permutations: int, se
     least as large as it would be if they were permuted alike, and p is not too small.
     """
     tested: dict[int, Permuted] = {}
-    for block in sorted({block for block in blocks if block is not None}):
-        columns = [k for k, each in enumerate(blocks) if each == block]
+    for block, columns in _by_block(blocks):
         tested |= zip(columns, permute(team, counted, columns, block, permutations, seed), strict=True)
     return [tested.get(k) for k in range(len(blocks))]
+
+
+def _by_block(blocks: Sequence[int | None]) -> Iterator[tuple[int, list[int]]]:
+    """Yield each length of a block, and the numbers of the labels that have it."""
+    for block in sorted({block for block in blocks if block is not None}):
+        yield block, [k for k, each in enumerate(blocks) if each == block]
 
 
 class _Target:
@@ -191,17 +196,20 @@ class _Target:
         return auc(counted.counts, sums) if self._ranks is None else spearman(counted.counts, sums, self.squares)
 
 
-def _probes(team, counted: Sweep, targets: list[_Target], scores: list[np.ndarray], blocks) -> list[Probe]:
-    """A probe for each target, compared with the cell that has the best score.
+def _probes(team, counted: Sweep, targets: list[_Target], scores: list[np.ndarray], blocks) -> list[Probe | None]:
+    """A probe for each target, compared with the cell that has the best score; None where the block is None.
 
-    Its blocks are as long as the longest of the tests, but at least ``LEAST_BLOCKS`` of them are in the text.
+    The probe is fitted and scored on blocks as long as those of the test, but at least four: in shorter blocks a label
+    that changes slowly would be the same in neighbouring blocks, and the probe would know it from the places between.
     """
-    characters = len(counted.bins) * counted.stride
-    block = min(max(block or characters for block in blocks), characters // LEAST_BLOCKS)
-    every = counted.state_stride // counted.stride
-    masks = [target.hypothesis.is_mask for target in targets]
-    strengths = [np.abs(score - is_mask / 2) for score, is_mask in zip(scores, masks, strict=True)]
-    best = [int(np.argmax(np.nan_to_num(strength))) for strength in strengths]
-    # The cells' bins are scored, not their states: float16 rounds tanh(c) of all large |c| to the same number.
-    cells = counted.bins[::every, best]
-    return probe(team, counted.states, counted.labels[::every], masks, cells, max(1, block // counted.state_stride))
+    every, characters = counted.state_stride // counted.stride, len(counted.bins) * counted.stride
+    probes: dict[int, Probe] = {}
+    for block, columns in _by_block(blocks):
+        masks = [targets[k].hypothesis.is_mask for k in columns]
+        strengths = [np.abs(scores[k] - is_mask / 2) for k, is_mask in zip(columns, masks, strict=True)]
+        best = [int(np.argmax(np.nan_to_num(strength))) for strength in strengths]
+        # The cells' bins are scored, not their states: float16 rounds tanh(c) of all large |c| to the same number.
+        cells, labels = counted.bins[::every, best], counted.labels[::every][:, columns]
+        places = max(1, min(block, characters // 4) // counted.state_stride)
+        probes |= zip(columns, probe(team, counted.states, labels, masks, cells, places), strict=True)
+    return [probes.get(k) for k in range(len(targets))]
