@@ -186,6 +186,7 @@ def test_threads_do_not_change_a_bit(threads, config, batch):
         found = [loss, network.gradient.flat.tobytes(), state["h"].tobytes(), state["c"].tobytes()]
         with every_thread_works(min(count, batch)) as watch:
             found += [network.losses(x, y, state).tobytes(), network.forward(x, state).tobytes()]
+            found += [network.signal(signal.name).tobytes() for signal in network.cell.signals]
         assert watch.workers("network") == {min(count, batch)}
         results.append(found)
     assert results[0] == results[1]
