@@ -9,7 +9,8 @@ import platformdirs
 import pytest
 from command_line import FABLES, SMALL, succeed
 
-# As the tests count on, also under nohup or a shell's &: commands heed no signal that they were told to ignore.
+# Under nohup or a shell's & this process was started to ignore signals. Commands that a test starts would inherit that,
+# and go on when the test sends a signal. So put the handlers back.
 for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
     if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
         signal.signal(getattr(signal, name), handler)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from command_line import invoke, succeed
+from teams import every_thread_works
 
 from charrnn import load
 
@@ -86,7 +87,8 @@ def test_a_training_text_that_is_gone(model, tmp_path, other):
         assert "--fit" in message
 
 
-def test_learning_on(model, text):
+def test_learning_on(model, text, monkeypatch):
+    monkeypatch.setattr("charrnn.training.dynamic_evaluation.RANGE", 1024)  # several threads have some of the weights
     before = (model / "best.safetensors").read_bytes()
     found = report(model, text, "--online", "--online-lr", 0.002)
     online = found["online"]
@@ -95,7 +97,9 @@ def test_learning_on(model, text):
     assert online["loss"] < found["loss"]
     assert (online["lr"], online["steps"]) == (0.002, 32)
     assert (model / "best.safetensors").read_bytes() == before
-    assert report(model, text, "--online", "--online-lr", 0.002, "--threads", 2) == found
+    with every_thread_works() as watch:
+        assert report(model, text, "--online", "--online-lr", 0.002, "--threads", 2) == found
+    assert watch.workers("optimizers") == {2}  # the learning; a window that is learnt from has one batch row
     shown = succeed("evaluate", model, text, "--online", "--online-lr", 0.002).stdout
     assert f"{online['loss']:.4f}" in shown
 

@@ -4,13 +4,22 @@ import json
 
 import pytest
 from command_line import invoke, succeed
+from teams import every_thread_works
+
+from charrnn.inference.sampler import TOGETHER, FastestStrategy
 
 
-def test_exactly_the_length_on_stdout_and_the_same_for_a_seed(model):
+def test_exactly_the_length_on_stdout_and_the_same_for_a_seed(model, monkeypatch):
     first = succeed("sample", model, "--length", 137, "--seed", 5)
     assert len(first.stdout) == 137
     assert first.stderr == ""
-    assert succeed("sample", model, "--length", 137, "--seed", 5, "--threads", 2).stdout == first.stdout
+    with monkeypatch.context() as patch:
+        patch.setattr(FastestStrategy, "next", lambda self: TOGETHER)
+        for threads in (2, 3):
+            with every_thread_works(threads) as watch:
+                together = succeed("sample", model, "--length", 137, "--seed", 5, "--threads", threads)
+            assert watch.workers("sampler") == {threads}
+            assert together.stdout == first.stdout
     assert succeed("sample", model, "--length", 137, "--seed", 6).stdout != first.stdout
     longer = succeed("sample", model, "--length", 200, "--seed", 5).stdout
     assert longer.startswith(first.stdout)

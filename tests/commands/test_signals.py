@@ -1,6 +1,12 @@
-"""Ctrl-C and SIGTERM, at chosen moments: what is left behind, the exit status, the terminal."""
+"""Ctrl-C and SIGTERM, at chosen moments: what is left behind, the exit status, the terminal.
+
+A process may be started to ignore a signal: a shell's ``&`` makes it ignore SIGINT, ``nohup`` SIGHUP.  Then a command
+goes on when the signal comes.  Children inherit what is ignored, so ``conftest.py`` puts the handlers back: tests that
+send SIGINT also pass in the background.
+"""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import SMALL, run_cli
+from command_line import ROOT, SMALL, run_cli
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.kernels.compiler import deferred_signals
@@ -20,10 +26,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals a
 CTRL_C = b"\x03"
 BOTH = pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 
-# A command that gets a signal, or several at once, when it calls a function for the n-th time.
+# A command that gets a signal, or several one after the other, when it calls a function for the n-th time.
 SABOTAGE = """
 import functools, importlib, os, sys
-module, path, number, at, times, *arguments = sys.argv[1:]
+module, path, numbers, at, *arguments = sys.argv[1:]
 owner = importlib.import_module(module)
 *parents, name = path.split(".")
 owner = functools.reduce(getattr, parents, owner)
@@ -33,7 +39,7 @@ def interrupted(*positional, **named):
     calls += 1
     if calls == int(at):
         print("now", file=sys.stderr, flush=True)
-        for _ in range(int(times)):
+        for number in numbers.split(","):
             os.kill(os.getpid(), int(number))
     return function(*positional, **named)
 setattr(owner, name, interrupted)
@@ -43,10 +49,24 @@ main()
 """
 
 
-def interrupt(moment, number, *arguments, times=1, **environment):
-    """Run a command that gets a signal at a moment "module:function:call"; it must have come to that."""
+def ignoring(*numbers):
+    """A ``preexec_fn`` for a process that is started to ignore signals."""
+
+    def ignore():
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+
+    return ignore
+
+
+def interrupt(moment, numbers, *arguments, ignored=(), **environment):
+    """Run a command that gets signals at a moment "module:function:call"; it must have come to that.
+
+    ``numbers`` is a signal or a list of signals, ``ignored`` are those that the process is started to ignore.
+    """
     module, path, at = moment.split(":")
-    settings = [module, path, int(number), at, times, *arguments]
+    numbers = numbers if isinstance(numbers, list) else [numbers]
+    settings = [module, path, ",".join(str(int(number)) for number in numbers), at, *arguments]
     process = subprocess.run(
         [sys.executable, "-c", SABOTAGE, *map(str, settings)],
         capture_output=True,
@@ -54,6 +74,7 @@ def interrupt(moment, number, *arguments, times=1, **environment):
         timeout=120,
         check=False,
         env={**os.environ, **environment},
+        preexec_fn=ignoring(*ignored),
     )
     assert "now\n" in process.stderr, process.stderr
     assert "Traceback" not in process.stderr
@@ -174,7 +195,7 @@ def test_once_in_training_is_saved(tmp_path, text, moment):
 )
 def test_twice_while_saving_leaves_a_whole_checkpoint(tmp_path, text, moment, times):
     process = interrupt(
-        moment, signal.SIGINT, "train", text, "--out", tmp_path, *SMALL, *SAVING, "--steps", 1000, times=times
+        moment, [signal.SIGINT] * times, "train", text, "--out", tmp_path, *SMALL, *SAVING, "--steps", 1000
     )
     assert process.returncode == 130
     last = tmp_path / "fables" / "last.safetensors"
@@ -185,19 +206,80 @@ def test_twice_while_saving_leaves_a_whole_checkpoint(tmp_path, text, moment, ti
     assert Checkpoint.load(last).counters["step"] == step + 3
 
 
-def test_signals_that_are_to_be_ignored_are(tmp_path, text):
-    command = [sys.executable, "-m", "charrnn", "train", text, "--out", tmp_path, *SMALL, "--steps", "400"]
-    process = subprocess.Popen(
-        list(map(str, command)),
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # what a shell's & does
-    )
-    log = tmp_path / "fables" / "metrics.jsonl"
-    while process.poll() is None and not (log.exists() and log.read_text().count("\n") > 20):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    assert b"Stopping" not in process.communicate(timeout=60)[1]
+# Moments of `train`: it compiles kernels, takes a step, evaluates, writes a checkpoint.
+MOMENTS_OF_TRAIN = [
+    "numba.core.dispatcher:Dispatcher.compile:2",
+    "charrnn.training.optimizer:Optimizer.update:5",
+    "charrnn.training.validation:evaluate:2",
+    "charrnn.system.files:os.fsync:6",
+]
+IGNORABLE = [signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)]
+
+
+def saves_and_end(folder):
+    """The reasons and steps of the saves of ``last``, and the reason and step of the end, from a run's log."""
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    saved = [(record["reason"], record["step"]) for record in records if record["event"] == "saved"]
+    saves = [save for save in saved if save[0] != "best"]
+    return saves, (records[-1]["event"], records[-1]["reason"], records[-1]["step"])
+
+
+@pytest.mark.parametrize("number", IGNORABLE)
+@pytest.mark.parametrize("moment", MOMENTS_OF_TRAIN)
+def test_training_that_was_started_to_ignore_a_signal_goes_on_to_its_end(tmp_path, text, moment, number):
+    """A run in the background (``&``, ``nohup``) must outlive a Ctrl-C and the end of the terminal that began it."""
+    options = ["--out", tmp_path, *SMALL, "--steps", 30, "--eval-every", 4, "--save-every", 10]
+    process = interrupt(moment, [number] * 3, "train", text, *options, ignored=[number])
     assert process.returncode == 0
+    assert "Stopping" not in process.stderr
+    assert saves_and_end(tmp_path / "fables")[1] == ("finished", "completed", 30)
+    assert Checkpoint.load(tmp_path / "fables" / "last.safetensors").counters["step"] == 30
+
+
+@pytest.mark.parametrize("moment", MOMENTS_OF_TRAIN[1:3])
+def test_sigterm_ends_training_that_ignores_ctrl_c_with_one_save(tmp_path, text, moment):
+    """SIGTERM is how a run in the background is stopped.  An ignored SIGINT before it does not count as the first."""
+    options = ["--out", tmp_path, *SMALL, "--steps", 1_000_000, "--eval-every", 4, "--save-every", 500_000]
+    signals = [signal.SIGINT, signal.SIGTERM, signal.SIGINT]
+    process = interrupt(moment, signals, "train", text, *options, ignored=[signal.SIGINT])
+    assert process.returncode == 143
+    assert process.stderr.count("Stopping after this step") == 1
+    assert "--resume" in process.stderr
+    saves, (event, reason, step) = saves_and_end(tmp_path / "fables")
+    assert saves == [("interrupted", step)]
+    assert (event, reason) == ("finished", "interrupted")
+    assert Checkpoint.load(tmp_path / "fables" / "last.safetensors").counters["step"] == step
+    again = run_cli("train", "--name", "fables", "--out", tmp_path, "--resume", "--steps", step + 3, "-q")
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize("number", IGNORABLE)
+@pytest.mark.parametrize(("moment", "arguments"), [READERS[0], READERS[1]], ids=["sample", "evaluate"])
+def test_a_reader_that_was_started_to_ignore_a_signal_goes_on_to_its_end(model, text, moment, arguments, number):
+    arguments = [{"MODEL": model, "TEXT": text}.get(argument, argument) for argument in arguments]
+    process = interrupt(moment, number, *arguments, ignored=[number])
+    assert process.returncode == 0
+    assert process.stdout
+    process = interrupt(moment, [number, signal.SIGTERM], *arguments, ignored=[number])
+    assert process.returncode == 143
+
+
+def test_tests_that_send_signals_pass_in_a_test_run_that_was_started_to_ignore_them():
+    """A signal to the test process itself, one to a child, and one to a child that is to ignore it."""
+    chosen = "wait_for_a_compilation or (writing_a_corpus and SIG) or (on_to_its_end and update and training)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    process = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__, "-k", chosen],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment,
+        preexec_fn=ignoring(*IGNORABLE),
+    )
+    assert process.returncode == 0, process.stdout
+    assert "6 passed" in process.stdout
 
 
 class PseudoTerminal:

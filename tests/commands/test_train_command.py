@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from command_line import SMALL, invoke, run_cli, succeed
+from teams import every_thread_works
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.config import PRESETS, ModelConfig, TrainConfig
@@ -57,13 +58,18 @@ def test_quiet_says_nothing(tmp_path, text):
 
 
 def test_the_same_seed_trains_the_same_model(tmp_path, text):
-    for name, threads in (("a", 1), ("b", 2)):
-        succeed("train", text, "--out", tmp_path, "--name", name, *SMALL, "--steps", 8, "--threads", threads, "-q")
-    losses = [
-        [json.loads(line).get("loss") for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
-        for name in "ab"
-    ]
-    assert losses[0] == losses[1]
+    found = []
+    for name, threads in (("a", 1), ("b", 2), ("c", 3)):
+        options = ["--name", name, "--steps", 8, "--threads", threads, "--dropout", 0.2, "--ema", 0.9]
+        with every_thread_works(threads) as watch:
+            succeed("train", text, "--out", tmp_path, *SMALL, *options, "-q")
+        for module in ("network", "weight_gradients", "optimizer"):
+            assert threads in watch.workers(module), module
+        records = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        found.append([record.get("loss") for record in records])
+        checkpoint = Checkpoint.load(tmp_path / name / "last.safetensors")
+        found[-1] += [(key, value.tobytes()) for key, value in checkpoint.parameters.items()]
+    assert found[1:] == found[:1] * 2
 
 
 def test_a_run_is_not_overwritten_unless_told(runs, text):

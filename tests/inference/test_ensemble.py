@@ -8,6 +8,7 @@ import reference
 from command_line import SMALL, invoke, succeed
 from hypothesis import given
 from hypothesis import strategies as st
+from teams import every_thread_works
 
 import charrnn
 from charrnn.config import ModelConfig
@@ -102,8 +103,10 @@ def test_a_model_listed_several_times_writes_its_own_text(networks, copies):
 @given(chunks=st.lists(st.integers(1, 9), min_size=1, max_size=5), streams=st.integers(1, 5), threads=st.integers(1, 3))
 def test_a_seed_means_a_text_for_any_chunks_streams_and_threads(chunks, streams, threads):
     expected = EnsembleSampler(make(1), [1, 2], 1, seed=11).draw(sum(chunks))[:, 0]
-    sampler = EnsembleSampler(make(threads), [1, 2], streams, seed=11)
-    drawn = np.concatenate([sampler.draw(chunk) for chunk in chunks])
+    with every_thread_works(threads) as watch:
+        sampler = EnsembleSampler(make(threads), [1, 2], streams, seed=11)
+        drawn = np.concatenate([sampler.draw(chunk) for chunk in chunks])
+    assert watch.workers("ensemble") == {min(threads, streams)}
     np.testing.assert_array_equal(drawn[:, 0], expected)
 
 
@@ -196,10 +199,14 @@ def test_sample_with_another_model(model, other):
     assert len(both.stdout) == 120
     assert both.stderr == ""
     assert both.stdout not in {succeed("sample", path, *options).stdout for path in (model, other)}
+    with every_thread_works() as watch:
+        three = succeed("sample", model, "--with", other, *options, "--count", 3, "--json", "--threads", 2).stdout
+    assert watch.workers("ensemble") == {2}
+    assert json.loads(three.splitlines()[0])["text"] == both.stdout
     assert succeed("sample", model, "--with", other, *options, "--threads", 1).stdout == both.stdout
     assert charrnn.load(model, other).sample("The ", length=120, seed=5) == both.stdout
     lines = succeed("sample", model, "--with", other, *options, "--count", 3, "--json").stdout.splitlines()
-    assert json.loads(lines[0])["text"] == both.stdout
+    assert lines == three.splitlines()
     assert len(lines) == 3
 
 

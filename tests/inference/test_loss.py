@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import reference
+from teams import every_thread_works
 
 from charrnn.config import ModelConfig
+from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.loss import evaluate
 from charrnn.network.network import Network
 
@@ -36,6 +38,17 @@ def test_many_batch_rows_give_nearly_the_same_loss(network, rng):
     result = evaluate(network, ids)
     assert result.characters == 19_999
     assert result.loss == pytest.approx(exact(network, ids), rel=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_the_loss_is_the_same_for_any_number_of_threads(rng, batch):
+    ids, found = rng.integers(12, size=8000).astype(np.uint8), []
+    for threads in (1, 2, 3, 7):
+        networks = [Network(ModelConfig(12, hidden, 2), seed=2, threads=threads) for hidden in (20, 33)]
+        with every_thread_works(min(threads, batch)) as watch:
+            found.append([evaluate(each, ids, batch=batch) for each in (*networks, Ensemble(networks))])
+        assert watch.workers("network") == {min(threads, batch)}
+    assert found[1:] == found[:1] * 3
 
 
 def test_the_first_character_is_scored_if_the_one_before_it_is_given(network, rng):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from teams import every_thread_works
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
@@ -81,11 +82,16 @@ def test_filters_keep_what_they_should(network, choice):
     np.testing.assert_allclose(found, expected, atol=0.012)
 
 
-@given(chunks=st.lists(st.integers(1, 9), min_size=1, max_size=6), streams=st.integers(1, 7), threads=st.integers(1, 3))
+@given(chunks=st.lists(st.integers(1, 9), min_size=1, max_size=6), streams=st.integers(1, 7), threads=st.integers(1, 5))
 def test_a_seed_means_a_text_for_any_chunks_streams_and_threads(chunks, streams, threads):
     expected = Sampler(Network(CONFIG, seed=8, threads=1), [1, 2], 1, seed=11).draw(sum(chunks))[:, 0]
-    sampler = Sampler(Network(CONFIG, seed=8, threads=threads), [1, 2], streams, seed=11)
-    drawn = np.concatenate([sampler.draw(chunk) for chunk in chunks])
+    with every_thread_works(threads) as watch:
+        sampler = Sampler(Network(CONFIG, seed=8, threads=threads), [1, 2], streams, seed=11)
+        drawn = np.concatenate([sampler.draw(chunk) for chunk in chunks])
+    if streams > 1:
+        assert watch.workers("sampler") == {min(threads, streams)}
+    else:  # by turns one thread, and all of them together
+        assert watch.workers("sampler") == ({1} if len(chunks) == 1 else {1, threads})
     np.testing.assert_array_equal(drawn[:, 0], expected)
     assert streams == 1 or not all((drawn[:, 0] == drawn[:, k]).all() for k in range(1, streams)) or len(drawn) < 4
 
@@ -97,7 +103,10 @@ def test_threads_that_write_one_text_together_write_the_same(threads):
     together = Sampler(Network(config, seed=4, threads=threads), [1, 2], seed=11)
     together._strategies.next = lambda: TOGETHER
     for characters in (1, 30, 7):
-        np.testing.assert_array_equal(together.draw(characters), alone.draw(characters))
+        expected = alone.draw(characters)
+        with every_thread_works(threads) as watch:
+            np.testing.assert_array_equal(together.draw(characters), expected)
+        assert watch.workers("sampler") == {threads}
     assert together._flags[ARRIVED] == threads * 7 * 5  # three layers, the logits, the choice
 
 
@@ -110,8 +119,9 @@ def test_a_thread_that_fails_sets_the_others_free(network, monkeypatch):
     sampler = Sampler(network, [1])
     sampler._strategies.next = lambda: TOGETHER
     monkeypatch.setattr("charrnn.inference.sampler.write", fail_at_the_second)
-    with pytest.raises(KeyboardInterrupt):
+    with every_thread_works() as watch, pytest.raises(KeyboardInterrupt):
         sampler.draw(10)
+    assert watch.workers("sampler") == {2}
 
 
 def test_seeds_differ(network):

@@ -1,7 +1,10 @@
 """What a model loses when cells are clamped, checked on a network whose cells are known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from teams import every_thread_works
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
@@ -72,6 +75,18 @@ def test_the_planted_cell_costs_inside_what_it_knows(planted):
     assert all(abs(control.contrast) < 1e-6 for control in found.controls)
     assert found.mean_inside[0, 3] == pytest.approx(1, abs=1e-3)
     assert found.mean_outside[0, 3] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_an_ablation_is_the_same_for_any_number_of_threads(planted, threads):
+    network, ids, mask = planted
+    alone = ablate(network, ids[:9000], [(0, 3)], "mean", mask[:9000], controls=3)
+    team = Network(network.config, seed=None, threads=threads)
+    team.set_parameters(dict(network.parameters.items()))
+    with every_thread_works(threads) as watch:
+        together = ablate(team, ids[:9000], [(0, 3)], "mean", mask[:9000], controls=3)
+    assert watch.workers("network") == {threads}
+    np.testing.assert_equal(dataclasses.asdict(together), dataclasses.asdict(alone))
 
 
 def test_clamped_at_its_mean_or_without_a_mask(planted):

@@ -6,6 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
+from teams import every_thread_works
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
@@ -64,16 +65,19 @@ def test_text_is_sampled_with_the_cell_held():
     network = network_of(threads=2)
     held = clamp(network, {(1, 3): 8.0})
     sampler = Sampler(held, np.array([1, 2, 3]), 2, seed=3)
-    drawn = sampler.draw(50)
+    with every_thread_works() as watch:
+        drawn = sampler.draw(50)
+    assert watch.workers("sampler") == {2}
     assert (sampler._streams[0]._arrays[1]["c"][0, :, 3] == 8).all()  # before and after the last step
     assert (drawn != Sampler(network, np.array([1, 2, 3]), 2, seed=3).draw(50)).any()
 
 
-def test_a_network_that_is_done_with_is_let_go(rng, monkeypatch):
+def test_a_network_that_is_done_with_is_let_go(rng):
     """Its threads do not keep it: an ablation makes dozens."""
-    monkeypatch.setattr("charrnn.network.network.SMALL_WINDOW", 0)
     network = clamp(network_of(threads=3), HELD)
-    network.forward(rng.integers(0, 30, (10, 6), np.int32), network.initial_state(6))
+    with every_thread_works(workers=3) as watch:
+        network.forward(rng.integers(0, 30, (10, 6), np.int32), network.initial_state(6))
+    assert watch.workers("network") == {3}
     gone = weakref.ref(network)
     del network
     for _ in range(1000):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from teams import every_thread_works
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
@@ -83,17 +84,25 @@ def test_every_score_is_that_of_the_values(small, signal, characters):
 
 def test_the_same_bits_for_any_threads_and_parts_that_add_up(small, monkeypatch):
     model, ids = small
-    alone = Model(Network(model.network.config, seed=3, threads=1), model.vocabulary)
-    wanted = [hypothesis("column"), hypothesis("quotes")]
-    several, single = (find(each, ids, wanted, permutations=19) for each in (model, alone))
-    for one, other in zip(several.found, single.found, strict=True):
-        np.testing.assert_array_equal(one.scores, other.scores)
-        np.testing.assert_array_equal(one.p, other.p)
-        assert one.probe == other.probe
+    wanted, found = [hypothesis("column"), hypothesis("quotes")], []
+    for threads in (1, 2, 3):
+        several = Model(Network(model.network.config, seed=3, threads=threads), model.vocabulary)
+        with every_thread_works(threads) as watch:
+            found.append(find(several, ids, wanted, permutations=99))
+        assert threads in watch.workers("network")
+        assert threads in watch.workers("histograms")
+        assert watch.most == threads
+        assert max(watch.workers("weight_gradients")) == min(threads, 2)  # two panels: of permutations, of the probe
+    single, several = found[0], found[1]
+    for each in found[1:]:
+        for one, other in zip(each.found, single.found, strict=True):
+            np.testing.assert_array_equal(one.scores, other.scores)
+            np.testing.assert_array_equal(one.p, other.p)
+            assert one.probe == other.probe
     monkeypatch.setattr(EncodedText, "parts", lambda self: [(0, 2500), (2500, 5100), (5100, len(self))])
     monkeypatch.setattr(sweeping, "KEPT_BYTES", 32 * 2 * 3000)
     monkeypatch.setattr(finding, "_REFERENCE", 3000)
-    parted = find(model, ids, wanted, permutations=19)
+    parted = find(model, ids, wanted, permutations=99)
     assert parted.stride == 2
     for one, other in zip(several.found, parted.found, strict=True):
         np.testing.assert_allclose(one.scores, other.scores, atol=3e-3)

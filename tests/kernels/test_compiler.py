@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+SUPPORT = Path(__file__).parents[1] / "support"
 SCRIPT = """
 import hashlib, sys
 import numpy as np
@@ -16,21 +18,22 @@ class Announced:
     def __enter__(self): compiled.append(1)
     def __exit__(self, *error): pass
 compiler.announce = Announced
-import charrnn.network.network
-charrnn.network.network.SMALL_WINDOW = charrnn.network.network.SMALL_MODEL = 0  # threads for the smallest window
 from charrnn.network.network import Network
 from charrnn.network.regularisation import Regularisation
 from charrnn.training.optimizer import Optimizer
-digest = hashlib.sha256()
+from teams import every_thread_works
+digest, threads = hashlib.sha256(), int(sys.argv[1])
 for embedding in (None, 5):
-    network = Network(ModelConfig(30, 72, 2, embedding), seed=1, threads=int(sys.argv[1]))
+    network = Network(ModelConfig(30, 72, 2, embedding), seed=1, threads=threads)
     optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
     generator = np.random.default_rng(2)
     state = network.initial_state(9)
     for step in range(int(sys.argv[2])):
         x, y = generator.integers(30, size=(2, 7, 9)).astype(np.int32)
-        network.loss_and_gradient(x, y, state, Regularisation(0.2, 3, step))
-        optimizer.update(network.gradient, 0.01)
+        with every_thread_works(threads) as watch:
+            network.loss_and_gradient(x, y, state, Regularisation(0.2, 3, step))
+            optimizer.update(network.gradient, 0.01)
+        assert watch.workers("network") == watch.workers("optimizer") == {threads}
         network.parameters_changed()
     digest.update(network.parameters.flat.tobytes() + state["c"].tobytes())
 print(bool(compiled), digest.hexdigest())
@@ -39,7 +42,8 @@ print(bool(compiled), digest.hexdigest())
 
 def train(cache, threads=1, steps=2, **environment):
     """(whether something was compiled, a digest of the trained parameters) of a new process."""
-    variables = {**os.environ, "CHARRNN_CACHE": str(cache), **environment}
+    support = os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH")]))
+    variables = {**os.environ, "CHARRNN_CACHE": str(cache), "PYTHONPATH": support, **environment}
     process = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(threads), str(steps)],
         capture_output=True,

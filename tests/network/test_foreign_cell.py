@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from command_line import invoke, succeed
 from elman import ElmanCell
+from teams import every_thread_works
 from training_runs import CORPUS, TEXT, VOCABULARY, outcome, run
 
-import charrnn.network.network as network_module
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.config import ModelConfig, TrainConfig
@@ -109,14 +109,14 @@ def test_a_resumed_run_ends_with_the_same_bits(trained, tmp_path):
     assert outcome(tmp_path) == outcome(trained[0])
 
 
-def test_threads_change_no_bit(rng, monkeypatch):
-    monkeypatch.setattr(network_module, "SMALL_WINDOW", 0)
+def test_threads_change_no_bit(rng):
     x, y = rng.integers(len(VOCABULARY), size=(2, 6, 5)).astype(np.int32)
     found = []
-    for threads in (1, 2, 3):
+    for threads in (1, 2, 3, 7):
         network = Network(MODEL, seed=1, threads=threads)
-        network.loss_and_gradient(x, y, network.initial_state(5), Regularisation(0.2, recurrent_dropout=0.2))
-        assert len(network.layout.groups) == threads
+        with every_thread_works(min(threads, 5)) as watch:
+            network.loss_and_gradient(x, y, network.initial_state(5), Regularisation(0.2, recurrent_dropout=0.2))
+        assert watch.workers("network") == {len(network.layout.groups)} == {min(threads, 5)}
         found.append(network.gradient.flat.tobytes())
     assert len(set(found)) == 1
 
@@ -147,10 +147,12 @@ def test_its_text_is_the_same_for_any_streams_and_threads(trained):
     checkpoint = Checkpoint.load(trained[0] / "last.safetensors")
     alone = Sampler(Model.from_checkpoint(checkpoint, threads=1).network, [1], seed=5).draw(40)[:, 0]
     network = Model.from_checkpoint(checkpoint, threads=2).network
-    np.testing.assert_array_equal(Sampler(network, [1], 3, seed=5).draw(40)[:, 0], alone)
     together = Sampler(network, [1], seed=5)
     together._strategies.next = lambda: TOGETHER
-    np.testing.assert_array_equal(together.draw(40)[:, 0], alone)
+    for sampler in (Sampler(network, [1], 3, seed=5), together):
+        with every_thread_works() as watch:
+            np.testing.assert_array_equal(sampler.draw(40)[:, 0], alone)
+        assert watch.workers("sampler") == {2}
 
 
 def test_its_units_are_inspected(trained):

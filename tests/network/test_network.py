@@ -16,8 +16,8 @@ from conftest import relative
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
+from teams import every_thread_works, nothing_is_too_small
 
-import charrnn.network.network as network_module
 from charrnn.checkpoints.pytorch import from_torch
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
@@ -30,9 +30,9 @@ GOLDENS = sorted((Path(__file__).parents[1] / "goldens" / "pytorch").glob("*.saf
 
 
 @pytest.fixture(autouse=True)
-def threads_for_the_smallest_window(monkeypatch):
-    monkeypatch.setattr(network_module, "SMALL_WINDOW", 0)
-    monkeypatch.setattr(network_module, "SMALL_MODEL", 0)
+def threads_for_the_smallest_window():
+    with nothing_is_too_small():
+        yield
 
 
 def random_case(config, steps, batch, seed=0, threads=1):
@@ -87,7 +87,10 @@ def assert_matches(config, steps, batch, regular=None, seed=0):
         parameters, x, y, before, dropped, regular.label_smoothing
     )
 
-    found = network.loss_and_gradient(x, y, state, regular)
+    with every_thread_works() as watch:
+        found = network.loss_and_gradient(x, y, state, regular)
+    assert watch.workers("network") == {min(2, batch)}
+    assert max(watch.workers("weight_gradients")) == 2
     assert relative(found, loss) < 1e-6
     for name in gradient:
         assert relative(network.gradient[name], gradient[name] * masks[name]) < 2e-5, name
@@ -97,7 +100,10 @@ def assert_matches(config, steps, batch, regular=None, seed=0):
     # Nothing is left out when the model is used, and no weight has changed.
     again = network.initial_state(batch)
     again["h"][:], again["c"][:] = before
-    assert relative(network.forward(x, again), reference.forward(plain, x, before)[0]) < 2e-6
+    with every_thread_works(min(2, batch)) as watch:
+        logits = network.forward(x, again)
+    assert watch.workers("network") == {min(2, batch)}
+    assert relative(logits, reference.forward(plain, x, before)[0]) < 2e-6
 
 
 SHAPES = [
@@ -164,14 +170,25 @@ def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, ste
     assert_matches(config, steps, batch, regular, seed)
 
 
-@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("batch", [1, 2, 3, 11])
+@pytest.mark.parametrize("threads", [2, 3, 5])
 @pytest.mark.parametrize("config", [ModelConfig(65, 100, 2), ModelConfig(40, 64, 1, 16)], ids=["one-hot", "embedding"])
-def test_threads_do_not_change_a_bit(threads, config):
+def test_threads_do_not_change_a_bit(threads, config, batch):
+    """Where there are fewer batch rows than threads, a row has a thread, and all threads share the weight gradients."""
     results = []
     for count in (1, threads):
-        network, x, y, state = random_case(config, 20, 11, threads=count)
-        loss = network.loss_and_gradient(x, y, state, Regularisation(0.2, 1, 2))
-        results.append((loss, network.gradient.flat.tobytes(), state["h"].tobytes(), state["c"].tobytes()))
+        network, x, y, state = random_case(config, 20, batch, threads=count)
+        with every_thread_works(count) as watch:
+            loss = network.loss_and_gradient(x, y, state, Regularisation(0.2, 1, 2))
+        assert watch.workers("network") == {min(count, batch)}
+        assert max(watch.workers("weight_gradients")) == count
+        assert watch.workers("packing") == {count}
+        found = [loss, network.gradient.flat.tobytes(), state["h"].tobytes(), state["c"].tobytes()]
+        with every_thread_works(min(count, batch)) as watch:
+            found += [network.losses(x, y, state).tobytes(), network.forward(x, state).tobytes()]
+            found += [network.signal(signal.name).tobytes() for signal in network.cell.signals]
+        assert watch.workers("network") == {min(count, batch)}
+        results.append(found)
     assert results[0] == results[1]
 
 
@@ -190,9 +207,11 @@ def test_a_short_window_in_arrays_made_for_a_longer_one_has_the_same_bits():
     for longer_first in (False, True):
         network, x, y, state = random_case(config, 12, 3, threads=2)
         before = state.copy()
-        if longer_first:
-            network.loss_and_gradient(x, y, state, Regularisation(0.2, 1, 2))
-        loss = network.loss_and_gradient(x[:5].copy(), y[:5].copy(), before, Regularisation(0.2, 1, 2))
+        with every_thread_works() as watch:
+            if longer_first:
+                network.loss_and_gradient(x, y, state, Regularisation(0.2, 1, 2))
+            loss = network.loss_and_gradient(x[:5].copy(), y[:5].copy(), before, Regularisation(0.2, 1, 2))
+        assert watch.workers("network") == {2}
         assert network.workspace.steps == (12 if longer_first else 5)
         results.append((loss, network.gradient.flat.tobytes(), before["h"].tobytes(), before["c"].tobytes()))
     assert results[0] == results[1]
@@ -207,11 +226,15 @@ def test_what_is_no_number_in_one_window_is_forgotten_by_the_next(threads):
             good = network.parameters.flat.copy()
             network.parameters.flat[:] = np.nan
             network.parameters_changed()
-            assert math.isnan(network.loss_and_gradient(x, y, state.copy()))
+            with every_thread_works(threads) as watch:
+                assert math.isnan(network.loss_and_gradient(x, y, state.copy()))
+            assert watch.workers("network") == {threads}
             network.parameters.flat[:] = good
             network.parameters_changed()
         for steps in (5, 12, 8):
-            loss = network.loss_and_gradient(x[:steps].copy(), y[:steps].copy(), state.copy())
+            with every_thread_works(threads) as watch:
+                loss = network.loss_and_gradient(x[:steps].copy(), y[:steps].copy(), state.copy())
+            assert watch.workers("network") == {threads}
             results.append((steps, loss, network.gradient.flat.tobytes()))
     assert results[:3] == results[3:]
 
@@ -296,7 +319,9 @@ def test_a_network_that_is_gone_leaves_no_arrays_and_no_threads():
     try:
         for _ in range(5):
             network = Network(ModelConfig(9, 12, 1), threads=4)
-            network.loss_and_gradient(x, x, network.initial_state(3))
+            with every_thread_works(workers=4) as watch:
+                network.loss_and_gradient(x, x, network.initial_state(3))
+            assert watch.workers("network") == {3}
             gone = weakref.ref(network)
             del network
             assert gone() is None
@@ -334,7 +359,9 @@ class TestAgainstPyTorch:
 
     def test_gradients_by_name(self, path):
         golden, network, x, y, state = self.network(path)
-        assert relative(network.loss_and_gradient(x, y, state), golden["loss"]) < 1e-6
+        with every_thread_works():
+            loss = network.loss_and_gradient(x, y, state)
+        assert relative(loss, golden["loss"]) < 1e-6
         gradients = {name[9:]: value for name, value in golden.items() if name.startswith("gradient.")}
         for name in [name for name in gradients if "bias_hh" in name]:
             gradients[name] = np.zeros_like(gradients[name])  # both of PyTorch's biases have the same gradient
@@ -351,18 +378,22 @@ class TestAgainstPyTorch:
         )
         optimizer = Optimizer(config, network.parameters, network.team)
         losses = []
-        for _ in golden["losses"]:
-            losses.append(network.loss_and_gradient(x, y, state))
-            assert optimizer.update(network.gradient, float(lr)) > 0
-            network.parameters_changed()
+        with every_thread_works() as watch:
+            for _ in golden["losses"]:
+                losses.append(network.loss_and_gradient(x, y, state))
+                assert optimizer.update(network.gradient, float(lr)) > 0
+                network.parameters_changed()
+        assert watch.workers("optimizer") == {2}
         np.testing.assert_allclose(losses, golden["losses"], rtol=1e-5)
 
 
 def test_reading_is_forward_without_logits(rng):
     network = Network(ModelConfig(9, 20, 2), seed=1, threads=2)
     x, states = rng.integers(0, 9, (7, 5), dtype=np.int32), [network.initial_state(5) for _ in range(2)]
-    network.forward(x, states[0])
-    expected = network.signal("c")
-    network.read(x, states[1])
+    with every_thread_works() as watch:
+        network.forward(x, states[0])
+        expected = network.signal("c")
+        network.read(x, states[1])
+    assert watch.workers("network") == {2}
     np.testing.assert_array_equal(network.signal("c"), expected)
     np.testing.assert_array_equal(states[1]["h"], states[0]["h"])

@@ -13,7 +13,6 @@ LAPACK may differ in its last bits: those numbers are recorded with nine digits 
 moves or renames things has to follow here in the imports and in the functions below them, and nowhere else.
 """
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -22,13 +21,11 @@ import json
 import math
 import sys
 import tempfile
-import threading
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
+from teams import every_thread_works
 
-import charrnn.network.network as home_of_small_window
 from charrnn.analysis.baselines import compressions, ngram_losses
 from charrnn.analysis.distance import distances
 from charrnn.analysis.errors import analyse_errors
@@ -59,7 +56,6 @@ from charrnn.inspection.similar_places import on_set, similar
 from charrnn.model import Model, load
 from charrnn.network.network import Network
 from charrnn.network.parameters import Parameters
-from charrnn.system.threads import Team
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import Run, Trainer
@@ -126,36 +122,6 @@ def best_of(made):
 
 def model_of(checkpoint, threads=1):
     return Model.from_checkpoint(checkpoint, threads)
-
-
-@contextlib.contextmanager
-def every_thread_works():
-    """However small the work: it is shared out, and each of two threads waits till the other has some of it, too.
-
-    Yields a list that has an element for each time that both worked.
-    """
-    run, met = Team.run, []
-
-    def watched(team, function, tasks, abandon=None):
-        if team.threads != 2 or len(tasks) < 2:
-            return run(team, function, tasks, abandon)
-        meeting, begun = threading.Barrier(2, timeout=60), set()
-
-        def work(worker, *task):
-            if worker not in begun:
-                begun.add(worker)
-                meeting.wait()
-            function(worker, *task)
-
-        run(team, work, tasks, abandon)
-        assert begun == {0, 1}
-        met.append(len(tasks))
-
-    with (
-        mock.patch.object(Team, "run", watched),
-        mock.patch.multiple(home_of_small_window, SMALL_WINDOW=0, SMALL_MODEL=0),
-    ):
-        yield met
 
 
 # ---- results as JSON --------------------------------------------------------------------------------------
@@ -324,6 +290,7 @@ ON_TWO_THREADS = (
     *("adamw, hidden 70", "adamw, hidden 33, embedding 9", "adamw, three layers, batch 7"),
     *("all regularisation", "sgd, nesterov, clip value", "recurrent dropout"),
 )
+TRAINING = ("network", "packing", "weight_gradients", "optimizer")  # modules whose work in training is shared out
 
 
 def settings(**given):
@@ -407,13 +374,14 @@ def entry(name):
     return declare
 
 
-def in_two_threads(function):
-    """What ``function`` gives where the second thread is sure to work."""
+def in_two_threads(function, *modules):
+    """What ``function`` gives where two threads share the work of each of ``modules``, see :mod:`teams`."""
 
     def work():
-        with every_thread_works() as met:
+        with every_thread_works() as watch:
             found = function()
-        assert len(met) > 1, "the second thread had nothing to do"
+        for module in modules:
+            assert 2 in watch.workers(module), f"{module}: the second thread had nothing to do"
         return found
 
     return work
@@ -422,7 +390,7 @@ def in_two_threads(function):
 for _run in RUNS:
     ENTRIES[f"train: {_run}"] = functools.partial(trained, _run)
 for _run in ON_TWO_THREADS:
-    ENTRIES[f"train: {_run}; two threads"] = in_two_threads(functools.partial(trained, _run, 2))
+    ENTRIES[f"train: {_run}; two threads"] = in_two_threads(functools.partial(trained, _run, 2), *TRAINING)
 
 
 @entry("train: while being diagnosed")
@@ -554,20 +522,8 @@ TWO_WRITE = {
 }
 
 
-def in_two_threads_at_least_once(function):
-    """The same, where one meeting of the threads is enough."""
-
-    def work():
-        with every_thread_works() as met:
-            found = function()
-        assert met, "the second thread had nothing to do"
-        return found
-
-    return work
-
-
 for _written, _function in TWO_WRITE.items():
-    ENTRIES[f"{_written}; two threads"] = in_two_threads_at_least_once(_function)
+    ENTRIES[f"{_written}; two threads"] = in_two_threads(_function, "ensemble" if "ensemble" in _written else "sampler")
 
 
 @entry("write: small models")
@@ -602,7 +558,7 @@ def _losses():
 
 
 ENTRIES["losses: of the model of Python"] = lambda: sha(_losses_of_python(1))
-ENTRIES["losses: of the model of Python; two threads"] = in_two_threads(lambda: sha(_losses_of_python(2)))
+ENTRIES["losses: of the model of Python; two threads"] = in_two_threads(lambda: sha(_losses_of_python(2)), "network")
 
 
 def _losses_of_python(threads):
@@ -758,7 +714,7 @@ def _find_long():
     return _findings(find(model, model.encode(text(60_000, 23)), asked, permutations=9, with_probe=False))
 
 
-ENTRIES["find: in the model of Python; two threads"] = in_two_threads(lambda: _find_python(2))
+ENTRIES["find: in the model of Python; two threads"] = in_two_threads(lambda: _find_python(2), "network", "histograms")
 
 
 @entry("ablation: with a mask")

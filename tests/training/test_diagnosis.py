@@ -11,6 +11,7 @@ import reference
 from command_line import SMALL, succeed
 from hypothesis import given
 from hypothesis import strategies as st
+from teams import every_thread_works
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.config import ModelConfig
@@ -64,7 +65,9 @@ def test_gradient_norms_match_the_oracle(rng, config):
     state = made.initial_state(5)
     state["h"][:], state["c"][:] = rng.normal(0, 0.3, state["h"].shape), rng.normal(0, 0.5, state["c"].shape)
     before = state.copy()
-    found = gradient_norms(made, x, y, state)
+    with every_thread_works() as watch:
+        found = gradient_norms(made, x, y, state)
+    assert watch.workers("network") == {2}
 
     parameters = {name: view.astype(float) for name, view in made.parameters.items()}
     batch = [b for b in range(5) if y[-1, b] >= 0]

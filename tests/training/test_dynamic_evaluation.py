@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference
+from teams import every_thread_works
 
 from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.errors import ConfigError
@@ -89,10 +90,15 @@ def test_nothing_is_learnt_from_later_text(ids):
 
 
 def test_the_same_bits_for_any_number_of_threads(ids, monkeypatch):
-    monkeypatch.setattr("charrnn.network.network.SMALL_WINDOW", 0)
+    """A window has one batch row, so threads share its weight gradients, the packing and the learning only."""
     monkeypatch.setattr("charrnn.training.dynamic_evaluation.RANGE", 256)
     expected = evaluate_dynamically(network(1), ids)
-    assert [evaluate_dynamically(network(threads), ids) for threads in (1, 2, 3)] == [expected] * 3
+    for threads in (1, 2, 3, 5):
+        with every_thread_works(threads) as watch:
+            assert evaluate_dynamically(network(threads), ids) == expected
+        assert watch.workers("network") == {1}
+        for module in ("weight_gradients", "packing", "optimizers"):
+            assert watch.workers(module) == {threads}, module
 
 
 def test_an_interruption_leaves_the_weights_alone(ids):

@@ -10,6 +10,7 @@ import pytest
 import safetensors
 from conftest import relative
 from safetensors.numpy import load_file
+from teams import every_thread_works
 
 from charrnn.config import OPTIMIZERS, ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
@@ -83,16 +84,39 @@ def exact(rng, config):
     return filled(config, lambda shape: rng.integers(-(2**20), 2**20, shape) / 2**20)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
 def test_the_defaults_give_the_same_bits_as_ever(threads, rng):
     """AdamW, clipping, warm-up and cosine. The digest is older than the other schedules and clippings."""
     config = TrainConfig()
     parameters = exact(rng, LARGE)
     assert parameters.flat.size > 4 * RANGE
     optimizer = Optimizer(config, parameters, Team(threads))
-    for step in range(40):
-        optimizer.update(exact(rng, LARGE), learning_rate(config, step, step / 400, 0.0, ()))
+    with every_thread_works(threads) as watch:
+        for step in range(40):
+            optimizer.update(exact(rng, LARGE), learning_rate(config, step, step / 400, 0.0, ()))
+    assert watch.workers("optimizer") == {threads}
     assert hashlib.sha256(parameters.flat.tobytes()).hexdigest() == DIGEST
+
+
+@pytest.mark.parametrize("clip_value", [0.0, 0.5])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimiser_gives_the_same_bits_for_any_number_of_threads(optimizer, clip_value, rng):
+    config = TrainConfig(optimizer=optimizer, ema=0.9, l1=0.01, weight_decay=0.1, clip=0.3, clip_value=clip_value)
+    start = filled(LARGE, rng.standard_normal)
+    gradients, results = [filled(LARGE, rng.standard_normal) for _ in range(3)], []
+    for threads in (1, 2, 3, 40):
+        parameters = Parameters(LARGE)
+        parameters.flat[:] = start.flat
+        team = Team(threads)
+        made = Optimizer(config, parameters, team)
+        workers = min(threads, len(made._ranges))  # each has at least one range of the parameters
+        with every_thread_works(workers) as watch:
+            norms = [made.update(gradient, LR) for gradient in gradients]
+        team.close()
+        assert watch.workers("optimizer") == {workers}
+        results.append((norms, parameters.flat.tobytes(), *(slot.tobytes() for slot in made.slots.values())))
+    assert len(made._ranges) < 40
+    assert results[1:] == results[:1] * 3
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -147,7 +171,8 @@ def test_the_moving_average_follows_the_parameters(ema, rng):
     average = parameters.flat.astype(float)
     assert (optimizer.slots["ema"] == parameters.flat).all()
     for count in range(1, 9):
-        optimizer.update(filled(LARGE, rng.standard_normal), 0.1)
+        with every_thread_works():
+            optimizer.update(filled(LARGE, rng.standard_normal), 0.1)
         weight = min(ema, (1 + count) / (10 + count))
         average = weight * average + (1 - weight) * parameters.flat.astype(float)
         assert relative(optimizer.slots["ema"], average) < 1e-6

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from teams import every_thread_works
 from training_runs import CONFIG, metrics, outcome, resume, run, trainer
 
 from charrnn.checkpoints.checkpoint import Checkpoint
@@ -91,9 +92,12 @@ def test_a_run_that_is_stopped_after_every_step_ends_like_one_in_one_go(tmp_path
     config, path = CASES[case], tmp_path / "parts"
     run(begin(tmp_path / "whole", config, wrong))
     made = begin(path, config, wrong)
-    while not made.is_complete:
-        run(made, stop_after=made.counters.step + 1)
-        made = go_on(path, config, wrong, threads=1 + made.counters.step % 2)
+    with every_thread_works() as watch:
+        while not made.is_complete:
+            run(made, stop_after=made.counters.step + 1)
+            made = go_on(path, config, wrong, threads=1 + made.counters.step % 2)
+    for module in ("network", "optimizer"):
+        assert watch.workers(module) >= {1, 2}, module  # by turns
     assert outcome(path) == outcome(tmp_path / "whole")
     rollbacks = [record["step"] for record in metrics(path) if record["event"] == "rolled_back"]
     assert rollbacks == [step + 1 for step in wrong if step < made.counters.step]
@@ -113,13 +117,18 @@ def test_a_run_that_is_stopped_anywhere_ends_like_one_in_one_go(
     config, folder = CASES[case], tmp_path_factory.mktemp("stops")
     run(begin(folder / "whole", config, wrong, embedding=embedding))
     made = begin(folder / "parts", config, wrong, embedding=embedding)
-    for stop in sorted(stops):
-        run(made, stop_after=stop)
-        made = go_on(folder / "parts", config, wrong, embedding=embedding, threads=threads)
-        if made.is_complete:
-            break
-    else:
-        run(made)
+    went_on = False
+    with every_thread_works(workers=1) as watch:
+        for stop in sorted(stops):
+            run(made, stop_after=stop)
+            made = go_on(folder / "parts", config, wrong, embedding=embedding, threads=threads)
+            if made.is_complete:
+                break
+            went_on = True
+        else:
+            run(made)
+    if went_on:  # a run that is complete at its first stop does not
+        assert threads in watch.workers("network")
     assert outcome(folder / "parts") == outcome(folder / "whole")
 
 
