@@ -254,6 +254,18 @@ def test_a_probe_finds_a_label_that_is_spread_over_cells(rng):
     assert spread.cell == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_probe_knows_nothing_of_a_slow_random_label_if_blocks_are_long(rng):
+    """Blocks shorter than a label's runs: neighbours in time are alike, and the probe knows the label from them."""
+    scores = {100: [], 5000: []}
+    for _ in range(12):
+        states = drifting(rng, 20_000, 30, 0.9995).astype(np.float16)
+        label = telegraph(rng, 20_000, 1000).astype(np.float32)[:, None]
+        for block, found in scores.items():
+            found.append(probe(Team(1), states, label, [True], states[:, [3]], block)[0].score)
+    assert np.nanmean(scores[100]) > 0.75
+    assert 0.35 < np.nanmean(scores[5000]) < 0.65
+
+
 def test_what_cannot_be_tested(small):
     model, ids = small
     never = Hypothesis("never", "never so", lambda passage: np.zeros(len(passage), bool))
