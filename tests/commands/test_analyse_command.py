@@ -99,3 +99,12 @@ def test_quiet_is_quiet_and_lines_fit(model, name, monkeypatch):
     assert result.stderr == ""
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize("columns", [10, 20, 40, 60])
+def test_scatter_plots_of_a_narrow_terminal_stand_below_each_other(model, text, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = succeed("inspect", "saturation", model, text).stdout
+    assert shown.count("layer 0, ") + shown.count("layer 1, ") == 6  # i, f and o of two layers
+    plotted = [line for line in shown.splitlines() if set(line) & set("┤│┴")]
+    assert max(map(len, plotted)) <= max(columns, 18)

@@ -13,13 +13,13 @@ from charrnn.display.figures.analyses import GateLike, unit_gates
 from charrnn.display.terminal.colours import BLUE
 from charrnn.display.terminal.curve import braille, plot_rows
 from charrnn.display.terminal.tables import table
-from charrnn.display.terminal.text_width import pad
+from charrnn.display.terminal.text_width import pad, wrap
 
 NEARLY_ALWAYS = 0.9
 
 _COLUMNS = ("layer", "", "", " mean", " quartiles", "> 90", " most")
 _ROWS = 9
-_MOST_COLUMNS = 36
+_LEAST_COLUMNS, _MOST_COLUMNS = 18, 36  # of a scatter plot
 _MARGIN = 4
 
 
@@ -31,11 +31,15 @@ def saturation_lines(layers: Sequence[Mapping[str, Any]], gates: Sequence[GateLi
         *table(_COLUMNS, [row for layer in layers for row in _rows(layer, gates)], width),
     ]
     unit = unit_gates(gates)
+    beside = max(1, min((width - 1) // _LEAST_COLUMNS, len(unit)))
+    columns = max(min((width - 1) // beside, _MOST_COLUMNS), _LEAST_COLUMNS)
     for layer in layers:
-        panels = [_panel(layer, gate, min((width - 1) // len(unit), _MOST_COLUMNS)) for gate in unit]
-        lines += [Text(), *(Text.assemble(*parts) for parts in zip(*panels, strict=True))]
+        for first in range(0, len(unit), beside):
+            panels = [_panel(layer, gate, columns) for gate in unit[first : first + beside]]
+            lines += [Text(), *(Text.assemble(*parts) for parts in zip(*panels, strict=True))]
     right, up = "right: time over 0.9", "up: time under 0.1"
-    return [*lines, Text(f"{' ' * _MARGIN}a dot is a unit; {right}, {up}", style="dim")]
+    legend = wrap(f"a dot is a unit; {right}, {up}", width - _MARGIN)
+    return [*lines, *(Text(f"{' ' * _MARGIN}{line}", style="dim") for line in legend)]
 
 
 def _rows(layer: Mapping[str, Any], gates: Sequence[GateLike]) -> Iterator[tuple]:
