@@ -89,11 +89,14 @@ class RunFolder:
     def begin(self, checkpoint: Checkpoint) -> None:
         """Save the first checkpoint of a new run, and remove an older run from the folder.
 
-        The new last checkpoint replaces the older run in one moment; after that its other files are removed.
+        The new last checkpoint replaces the older run in one moment. Its previous one is removed before, its other
+        files after that.
 
         Raises:
-            CheckpointError: the folder cannot be made or written.
+            CheckpointError: the folder cannot be made or written, or something in it is in the way; an older run is
+                then as it was.
         """
+        self._require_files()
         with self._writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         self._remove(self.previous)
@@ -104,10 +107,9 @@ class RunFolder:
         """The path and the checkpoint to resume from: the last one, or the previous one if the last is damaged or lost.
 
         Raises:
-            CheckpointError: both are damaged or lost, or the last one is not a file, so that it could not be replaced.
+            CheckpointError: both are damaged or lost, or something in the folder is in the way of the run.
         """
-        if self.last.exists() and not self.last.is_file():
-            raise CheckpointError(f"{self.last}: it is not a regular file: move it away, and --resume again")
+        self._require_files()
         if not self.last.is_file() and not self.previous.is_file():
             advice = "leave --resume out to start the run"
             if self.best.is_file():
@@ -116,6 +118,19 @@ class RunFolder:
         path, checkpoint = _first_readable([self.last, self.previous], warn)
         self._last_is_good = path == self.last
         return path, checkpoint
+
+    def _require_files(self) -> None:
+        """Refuse pipes, devices and folders where the run will write its files.
+
+        Raises:
+            CheckpointError: it names the first of them.
+        """
+        for path in (self.last, self.previous, self.best, self.log, *map(self.snapshots.path, self.snapshots.steps())):
+            if path.exists() and not path.is_file():
+                raise CheckpointError(f"{path}: it is not a regular file: move it away")
+        folder = self.snapshots.folder
+        if folder.exists() and not folder.is_dir():
+            raise CheckpointError(f"{folder}: it is not a folder: move it away")
 
     def rewind(self, checkpoint: Checkpoint) -> None:
         """Remove everything from after ``checkpoint``, so that a run that resumes from it records every step once.

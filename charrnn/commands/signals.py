@@ -9,17 +9,22 @@ import contextlib
 import errno
 import os
 import queue
+import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-PATIENCE = 1.0  # seconds that a reader has to take output after a signal
+PATIENCE = 1.0  # seconds that a reader of the output has after a signal
 _SHOW_CURSOR = b"\x1b[?25h"
 
 received: int | None = None
 """The signal that has ended the command."""
+
+
+_wake: queue.SimpleQueue[int] = queue.SimpleQueue()  # gets the signal that ends the command
 
 
 class Stopped(KeyboardInterrupt):
@@ -27,10 +32,11 @@ class Stopped(KeyboardInterrupt):
 
 
 def listen() -> None:
-    """Have a signal raise :class:`Stopped` from now on."""
+    """Have a signal raise :class:`Stopped` from now on. If the command has not ended then in time, the process does."""
     for number in _handled():
         signal.signal(number, _stop)
     sys.unraisablehook = _swallowed
+    threading.Thread(target=_wait_and_leave, daemon=True).start()
 
 
 def ignore() -> None:
@@ -45,10 +51,11 @@ def ignore() -> None:
 def leave(number: int) -> None:
     """End the process at once with the exit status of signal ``number``, after showing the terminal's cursor.
 
-    Output that a stalled reader of stdout has not taken yet is dropped: waiting for the reader could take forever.
+    Output that a stalled reader has not taken yet is dropped, and a terminal that has stopped keeps its cursor as it
+    is: waiting could take forever.
     """
     with contextlib.suppress(OSError):  # the terminal is gone, and its cursor too
-        if os.name != "nt" and "rich.live" in sys.modules and os.isatty(2):
+        if os.name != "nt" and "rich.live" in sys.modules and os.isatty(2) and select.select([], [2], [], 0)[1]:
             os.write(2, _SHOW_CURSOR)
     os._exit(128 + number)
 
@@ -69,24 +76,25 @@ class Gently:
     def __init__(self, stop: Callable[[], None], say: Callable[[], None]):
         self._stop, self._say = stop, say
         self.stopped: int | None = None
+        self._is_over = False
         self._wake: queue.SimpleQueue[bool] = queue.SimpleQueue()  # a put may interrupt another put; a lock would block
-        self._writes = self._stalled = 0  # how many writes have begun, and the number of the one that has stalled
+        self._writes = 0  # odd during a write, even between two
+        self._stalled = 0  # the write that is given up
 
     def __enter__(self) -> "Gently":
-        self._teller = threading.Thread(target=self._tell, daemon=True)
-        self._teller.start()
+        threading.Thread(target=self._after_signal, daemon=True).start()
         self._before = {number: signal.signal(number, self._handle) for number in _handled()}
         return self
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._is_over = True
         self._wake.put(False)
-        self._teller.join(PATIENCE)  # its own write may have stalled
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Around a write: if its reader does not take it within ``PATIENCE`` seconds after a signal, it is given up.
+        """Around a write: after a signal it is given up when it has waited for its reader for ``PATIENCE`` seconds.
 
         Raises:
             StalledError: the write was given up.
@@ -109,23 +117,25 @@ class Gently:
             self._stop()
             self._wake.put(True)
 
-    def _tell(self) -> None:
+    def _after_signal(self) -> None:
         if not self._wake.get():
             return
-        timer = threading.Timer(PATIENCE, self._give_up, (self._writes,))
-        timer.daemon = True
-        timer.start()
+        if hasattr(signal, "pthread_kill"):  # Windows cannot interrupt a write
+            threading.Thread(target=self._give_up_stalled_writes, daemon=True).start()
         # If stderr is closed, the next record that is shown ends the run anyway.
         with contextlib.suppress(OSError):
             self._say()
 
-    def _give_up(self, writes: int) -> None:
-        """Interrupt the write number ``writes``, if it is one (an odd number) and still goes on."""
-        if (
-            writes % 2 and writes == self._writes and hasattr(signal, "pthread_kill")
-        ):  # Windows cannot interrupt a write
-            self._stalled = writes
-            signal.pthread_kill(threading.main_thread().ident, self.stopped)
+    def _give_up_stalled_writes(self) -> None:
+        last, since = self._writes, time.monotonic()
+        while not self._is_over:
+            time.sleep(PATIENCE / 10)
+            if self._writes != last:
+                last, since = self._writes, time.monotonic()
+            elif last % 2 and time.monotonic() - since > PATIENCE:
+                self._stalled = last
+                signal.pthread_kill(threading.main_thread().ident, self.stopped)
+                since = time.monotonic()
 
 
 def _handled() -> list[int]:
@@ -139,7 +149,19 @@ def _stop(number, frame):
     if received is not None:
         leave(number)
     received = number
+    end_in_time(number)
     raise Stopped
+
+
+def end_in_time(number: int) -> None:
+    """Have the process end in any case ``PATIENCE`` seconds from now: a reader of its output may have stalled."""
+    _wake.put(number)
+
+
+def _wait_and_leave() -> None:
+    number = _wake.get()
+    time.sleep(PATIENCE)
+    leave(number)
 
 
 def _swallowed(unraisable) -> None:

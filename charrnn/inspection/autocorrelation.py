@@ -12,12 +12,13 @@ def autocorrelation_time(values: np.ndarray) -> float:
 
     The sum ends at the first k that is at least five times the sum so far (Sokal 1997).
     """
-    centred = np.asarray(values, np.float64) - np.mean(values)
+    values = np.asarray(values, np.float64)
+    if np.ptp(values) == 0:
+        return 1.0
+    centred = values - values.mean()
     count = len(centred)
     power = np.abs(np.fft.rfft(centred, 2 * count)) ** 2
     correlation = np.fft.irfft(power)[:count]
-    if correlation[0] <= 0:
-        return 1.0
     times = 2 * np.cumsum(correlation / correlation[0]) - 1
     enough = np.flatnonzero(np.arange(count) >= 5 * times)
     return float(max(times[enough[0] if len(enough) else -1], 1.0))
@@ -39,6 +40,7 @@ def slowest_time(values: np.ndarray) -> float:
     also measured for the means of 8, 64, 512, … values, as long as there are 64 means. It counts where neighbouring
     means resemble each other.
     """
+    values = np.asarray(values, np.float64)
     slowest, scale = autocorrelation_time(values), 1
     while len(values) >= _COARSER * _FEWEST_MEANS:
         scale *= _COARSER

@@ -4,7 +4,9 @@ The label is closed to a circle and rotated by a random amount. If there is room
 consecutive characters, and the blocks are put in another order. Within a block everything stays together, but every
 relation between label and cells is broken (blocks as in Künsch 1989, the circle as in Politis & Romano 1992). A label
 that changes slowly needs long blocks; if the text has no room for two of them, the label is only rotated (a circular
-shift). If the label hardly changes in the whole text, its rotations resemble each other, and no p can be had.
+shift). If the label hardly changes in the whole text, its rotations resemble each other, and no p can be had. A cell
+with a trend from the beginning of the text to its end does not close to a circle; so the trend is taken out of the
+products of cells and labels.
 
 Every permutation gives a score to every cell. Each score is divided by the cell's own spread over the permutations;
 the largest over all cells is what the best of so many cells reaches by chance. The p of a cell is the share of
@@ -55,14 +57,12 @@ class Permuted:
         return above / len(among)
 
 
-def block_length(time: float, characters: int) -> int | None:
+def block_length(time: float, characters: int) -> int:
     """The length of a block in characters, for a label whose slowest autocorrelation ``time`` is so many characters.
 
     It is one of a few lengths, so that labels can share permutations. It is ``characters`` where the label is only
-    rotated, and None where no p can be had.
+    rotated.
     """
-    if characters < FEWEST_TIMES * time:
-        return None
     length = max(1, min(LEAST_BLOCK, characters // LEAST_BLOCKS))
     while length < TIMES * time:
         length *= 2
@@ -93,16 +93,25 @@ def permute(
     labels = sweep.labels[:rows, columns].astype(np.float32)
     labels -= labels.mean(axis=0)
     circles = [np.lib.stride_tricks.sliding_window_view(np.append(each, each[:piece]), piece) for each in labels.T]
-    sums = [ProductSums(team, cells, permutations + 1) for _ in circles]
+    sums = [ProductSums(team, cells, permutations + 2) for _ in circles]
+    trend = np.linspace(-1, 1, rows, dtype=np.float32)
+    trend /= np.linalg.norm(trend)
+    trends = np.zeros((len(circles), permutations + 1))  # Σ trend · label
     together = max(1, _ROWS // piece)
     for first in range(0, count, together):
         last = min(first + together, count)
         ranks = aligned_zeros(panels(cells), (last - first) * piece, PANEL)
         _look_up(team, np.ascontiguousarray(sweep.bins[first * piece : last * piece]), table, ranks)
-        for circle, total in zip(circles, sums, strict=True):
-            labelled = circle[begins[:, first:last]]  # (P + 1, pieces, places)
-            total.add(ranks, as_panels(labelled.reshape(permutations + 1, -1).T))
-    return [_standardised(total.total) for total in sums]
+        part = trend[first * piece : last * piece]
+        for number, (circle, total) in enumerate(zip(circles, sums, strict=True)):
+            labelled = circle[begins[:, first:last]].reshape(permutations + 1, -1)
+            trends[number] += labelled @ part
+            total.add(ranks, as_panels(np.vstack([labelled, part]).T))
+    # Σ r g without the trend: g minus its projection on the trend.
+    return [
+        _standardised(total.total[:, :-1] - np.outer(total.total[:, -1], of_labels))
+        for total, of_labels in zip(sums, trends, strict=True)
+    ]
 
 
 def _look_up(team: Team, bins: np.ndarray, table: np.ndarray, ranks: np.ndarray) -> None:

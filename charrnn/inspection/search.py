@@ -16,6 +16,7 @@ from charrnn.inspection.ranks import Ranks, auc, spearman
 from charrnn.inspection.sweep import Sweep, sweep
 from charrnn.model import Model
 from charrnn.records import ProgressCallback, no_progress
+from charrnn.system.threads import Team
 
 SHORTEST = 1000  # characters: a shorter text has too few blocks for a test
 _REFERENCE = 1 << 20  # numbers among which ranks are taken
@@ -28,8 +29,8 @@ class Finding:
     ``scores`` (L, H) are AUC if ``is_mask``, else Spearman's ρ. ``p`` (L, H) accounts for all cells, ``p_of_all``
     (L, H) for all cells and all hypotheses. ``base`` is the share of the characters where the mask holds, NaN if the
     labels are numbers. ``effective`` is how many independent characters the text is worth for this label. The test
-    permuted blocks of ``block`` characters; if it is None, the label changes too slowly for a test, and ``p`` and
-    ``p_of_all`` are NaN. ``probe`` is None if it was not wanted, or there is no test.
+    permuted blocks of ``block`` characters; if it is None, there is no test, ``p`` and ``p_of_all`` are NaN, and
+    ``why_no_p`` says why. ``probe`` is None if it was not wanted, or there is no test.
     """
 
     name: str
@@ -41,17 +42,8 @@ class Finding:
     base: float
     effective: float
     block: int | None
+    why_no_p: str | None
     probe: Probe | None
-
-    @property
-    def why_no_p(self) -> str | None:
-        """Why no p can be had, in words; None if there is one."""
-        if self.block is not None:
-            return None
-        return (
-            f"the label changes so slowly that the text is worth about {self.effective:.0f} independent characters, "
-            f"and {FEWEST_TIMES} are the least"
-        )
 
     @property
     def strengths(self) -> np.ndarray:
@@ -113,7 +105,8 @@ def find(
 
     counted = sweep(network, text, labels, len(targets), signal, with_probe, progress)
     times = [counted.stride * slowest_time(column) for column in counted.labels.T]
-    blocks = [block_length(time, len(ids)) for time in times]
+    reasons = [_why_no_p(column, len(ids) / time) for column, time in zip(counted.labels.T, times, strict=True)]
+    blocks = [None if why else block_length(time, len(ids)) for why, time in zip(reasons, times, strict=True)]
     tested = _tests(network.team, counted, blocks, permutations, seed)
     largest_of_all = np.max([test.largest for test in tested if test is not None], axis=0, initial=0)
     shape = network.config.layers, network.config.hidden
@@ -130,16 +123,27 @@ def find(
             target.base,
             len(ids) / time,
             block,
+            why,
             probe_or_none,
         )
-        for target, score, test, time, block, probe_or_none in zip(
-            targets, scores, tested, times, blocks, probes, strict=True
+        for target, score, test, time, block, why, probe_or_none in zip(
+            targets, scores, tested, times, blocks, reasons, probes, strict=True
         )
     ]
     return Findings(found, absent, len(ids), permutations, counted.stride)
 
 
-def _tests(team, counted: Sweep, blocks: list[int | None], permutations: int, seed: int) -> list[Permuted | None]:
+def _why_no_p(label: np.ndarray, effective: float) -> str | None:
+    """Why a ``label`` (M,), at the places that the test looks at, cannot be tested; None if it can."""
+    if np.ptp(label) == 0:
+        return f"the label is the same at all {len(label):,} places that the test looks at"
+    if effective < FEWEST_TIMES:
+        worth = f"{effective:.0f} independent character{'s' * (round(effective) != 1)}"
+        return f"the label changes so slowly that the text is worth about {worth}, and {FEWEST_TIMES} are the least"
+    return None
+
+
+def _tests(team: Team, counted: Sweep, blocks: list[int | None], permutations: int, seed: int) -> list[Permuted | None]:
     """The permutation test of each label; None where its block is None. Labels with equal blocks are tested together.
 
     Labels of different lengths are permuted independently of each other. So the largest score over all of them is at
@@ -196,7 +200,9 @@ class _Target:
         return auc(counted.counts, sums) if self._ranks is None else spearman(counted.counts, sums, self.squares)
 
 
-def _probes(team, counted: Sweep, targets: list[_Target], scores: list[np.ndarray], blocks) -> list[Probe | None]:
+def _probes(
+    team: Team, counted: Sweep, targets: list[_Target], scores: list[np.ndarray], blocks: list[int | None]
+) -> list[Probe | None]:
     """A probe for each target, compared with the cell that has the best score; None where the block is None.
 
     The probe is fitted and scored on blocks as long as those of the test, but at least four: in shorter blocks a label

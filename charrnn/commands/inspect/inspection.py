@@ -186,7 +186,7 @@ def _in_words(finding, cell: Cell, with_p: bool) -> str:
         words = f"ρ {score:+.3f}"
     if not with_p:
         return words
-    return f"{words}, no p: too slow" if finding.why_no_p else f"{words}, p {finding.p[cell]:.3f}"
+    return f"{words}, no p" if finding.why_no_p else f"{words}, p {finding.p[cell]:.3f}"
 
 
 def inspecting(*declare: Callable) -> Callable:

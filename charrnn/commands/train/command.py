@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
         with signals.Gently(trainer.stop, lambda: terminal.note(_STOPPING)) as gently:
             _show(trainer, folder, terminal, gently)
     if gently.stopped is not None:
+        signals.end_in_time(gently.stopped)
         ctx.exit(128 + gently.stopped)
 
 
@@ -240,7 +242,8 @@ def _show(trainer, folder, terminal, gently: signals.Gently) -> None:
     from charrnn.display.training.displays import training_display
 
     broken: OSError | None = None
-    with training_display(terminal) as display:
+    with ExitStack() as shown:
+        display = shown.enter_context(training_display(terminal))
         for record in trainer.run():
             folder.record(record)
             if broken is None:
@@ -250,6 +253,12 @@ def _show(trainer, folder, terminal, gently: signals.Gently) -> None:
                 except OSError as error:
                     broken = error
                     trainer.stop()
+        if broken is None:
+            try:
+                with gently.writing():
+                    shown.close()
+            except OSError as error:
+                broken = error
         if isinstance(broken, signals.StalledError):
             signals.leave(gently.stopped)
     if broken is not None:

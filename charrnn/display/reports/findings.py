@@ -107,8 +107,8 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
     )
     columns = ("hypothesis", "best cell", "score", "p", "probe", "holds", "")
     titles = [Text(line, style="dim") for line in wrap(title, width)]
-    untested = ", ".join(record["hypothesis"] for record in records if record["block"] is None)
-    why = wrap(f"No p for {untested}: the label changes too slowly in this text.", width) if untested else []
+    reasons = [f"No p for {each['hypothesis']}: {each['why_no_p']}." for each in records if each["block"] is None]
+    why = [line for reason in reasons for line in wrap(reason, width)]
     return [*titles, *table(columns, rows), Text(), *map(Text, why), Text("Look closer with --track NAME.")]
 
 
