@@ -64,7 +64,7 @@ RESUME = ("train", "text.txt", "--out", "runs", "--resume", "--steps", "8", "-q"
 def test_a_log_that_is_no_file_is_neither_read_nor_written(kind):
     replaced("metrics.jsonl", kind)
     line = said_at_once(*RESUME)
-    assert "metrics.jsonl: cannot be written (it is not a regular file)" in line
+    assert "metrics.jsonl: it is not a regular file: move it away" in line
     assert "metrics.jsonl" in said_at_once("inspect", "history", RUN, "text.txt", "-q")
 
 
@@ -74,6 +74,22 @@ def test_a_last_checkpoint_that_is_no_file_is_refused_before_anything_is_repaire
     replaced("last.safetensors", kind)
     line = said_at_once(*RESUME[:-3], "--steps", "12")
     assert "last.safetensors: it is not a regular file: move it away" in line
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "previous.safetensors", "metrics.jsonl", "steps"])
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+@pytest.mark.parametrize("options", [["--resume", "--steps", 8], ["--force", "--steps", 8]])
+def test_what_is_in_the_way_of_a_run_is_said_before_it_changes_anything(name, kind, options):
+    if (name, kind) == ("steps", "folder"):
+        (RUN / "steps").mkdir()
+        name = "steps/00000004.safetensors"
+    path = replaced(name, kind)
+    before = (RUN / "last.safetensors").read_bytes()
+    result = train(*options)
+    assert (result.exit_code, result.stderr) == (1, f"Error: {path}: it is not a regular file: move it away\n") or (
+        name == "steps" and result.stderr == f"Error: {path}: it is not a folder: move it away\n"
+    )
+    assert (RUN / "last.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["pipe", "/dev/zero"])
@@ -116,6 +132,9 @@ def test_a_mask_that_is_far_too_long_is_not_read_whole(here):
 
 def test_a_device_is_no_prime():
     assert "/dev/zero: this is a device" in said_at_once("sample", RUN, "--prime-file", "/dev/zero", "-q")
+    with Path("/dev/zero").open("rb") as zeros:
+        assert "standard input: this is a device" in said_at_once("sample", RUN, "--prime-file", "-", "-q", stdin=zeros)
+        assert "standard input: this is a device" in said_at_once("evaluate", RUN, "-", "-q", stdin=zeros)
 
 
 def test_of_a_long_prime_the_end_is_read(here):
@@ -159,6 +178,40 @@ def test_waiting_for_a_pipe_ends_on_the_first_signal(here, option):
     process.stderr.close()
 
 
+@pytest.mark.parametrize("command", ["train", "train --json", "sample"])
+@pytest.mark.parametrize("reader", ["stopped", "absent"])
+def test_a_terminal_that_has_stopped_holds_no_command_up(here, command, reader):
+    """Ctrl-S stops a terminal's output; a terminal that nobody reads stops, too."""
+    import pty
+
+    words = command.split()
+    if words[0] == "train":
+        sizes = ["--hidden", "8", "--layers", "1", "--batch-size", "1", "--seq-len", "8", "--threads", "1"]
+        words += ["text.txt", "--name", "long", "--steps", "1000000", *sizes]
+    else:
+        words += [str(RUN), "--length", "100000000"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "charrnn", *words], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while len(seen) < 10_000:  # it is at work
+        seen += os.read(ours, 65_536)
+    if reader == "stopped":
+        os.write(ours, b"\x13")
+    time.sleep(2)
+    process.send_signal(signal.SIGTERM)
+    try:
+        assert process.wait(timeout=20) == 143
+    finally:
+        process.kill()
+        os.close(ours)
+    if words[0] == "train":
+        log = here / "checkpoints" / "long" / "metrics.jsonl"
+        logged = [json.loads(line) for line in log.read_text().splitlines()]
+        saved = Checkpoint.load(log.with_name("last.safetensors")).counters["step"]
+        assert saved == max(record["step"] for record in logged) > 0
+
+
 @pytest.mark.parametrize("stalled", ["stdout", "both"])
 def test_a_run_whose_reader_stalls_saves_and_ends_on_the_first_signal(here, stalled):
     sizes = ["--hidden", "8", "--layers", "1", "--batch-size", "1", "--seq-len", "8", "--threads", "1"]
@@ -185,6 +238,10 @@ def test_what_is_in_the_way_of_a_file_is_said_before_the_work(here, monkeypatch)
     (here / "folder.svg").mkdir()
     result = invoke("inspect", "saturation", RUN, "text.txt", "-o", "folder.svg")
     assert result.exit_code == 2
+    (here / "link.svg").symlink_to(here / "nowhere" / "a.svg")
+    result = invoke("inspect", "saturation", RUN, "text.txt", "-o", "link.svg")
+    assert result.exit_code == 2
+    assert "there is no folder" in result.stderr
     os.mkfifo("pipe.svg")
     result = invoke("inspect", "saturation", RUN, "text.txt", "-o", "pipe.svg")
     assert result.exit_code == 2

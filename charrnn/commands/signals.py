@@ -82,7 +82,8 @@ class Gently:
         self._stalled = 0  # the write that is given up
 
     def __enter__(self) -> "Gently":
-        threading.Thread(target=self._after_signal, daemon=True).start()
+        self._teller = threading.Thread(target=self._after_signal, daemon=True)
+        self._teller.start()
         self._before = {number: signal.signal(number, self._handle) for number in _handled()}
         return self
 
@@ -91,6 +92,7 @@ class Gently:
             signal.signal(number, handler)
         self._is_over = True
         self._wake.put(False)
+        self._teller.join(PATIENCE)  # its own write may have stalled
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

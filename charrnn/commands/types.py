@@ -91,10 +91,11 @@ class OutputFile(click.Path):
         path = super().convert(value, param, ctx)
         if path.suffix.lower() not in self.suffixes:
             self.fail(f"{str(path)!r} does not end in {' or '.join(self.suffixes)}.", param, ctx)
-        if not path.parent.is_dir():
-            self.fail(f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}.", param, ctx)
-        if not os.access(path.parent, os.W_OK):
-            self.fail(f"{str(path)!r} cannot be written: the folder {str(path.parent)!r} is read-only.", param, ctx)
+        folder = Path(os.path.realpath(path)).parent  # a link is followed
+        if not folder.is_dir():
+            self.fail(f"{str(path)!r} cannot be written: there is no folder {str(folder)!r}.", param, ctx)
+        if not os.access(folder, os.W_OK):
+            self.fail(f"{str(path)!r} cannot be written: the folder {str(folder)!r} is read-only.", param, ctx)
         if path.exists() and not path.is_file():
             self.fail(f"{str(path)!r} cannot be written: there is something else that is no file.", param, ctx)
         if path.suffix.lower() == ".png":

@@ -67,6 +67,7 @@ class Source:
             CorpusError: the stream is closed or cannot be read.
         """
         stream = stream or _standard_input()
+        _require_no_device(stream)
         with _reading("standard input"):
             return cls.from_data(_everything(stream, "standard input"), "standard input")
 
@@ -80,7 +81,9 @@ class Source:
             CorpusError: it is a folder or a device, or cannot be read.
         """
         if name == "-":
-            return cls._end_of(_standard_input(), "standard input", most)
+            stream = _standard_input()
+            _require_no_device(stream)
+            return cls._end_of(stream, "standard input", most)
         with _reading(name):
             _require_text(Path(name), Path(name).stat())
             with Path(name).open("rb") as file:
@@ -274,6 +277,24 @@ def _standard_input() -> BinaryIO:
     if stream is None:
         raise CorpusError("standard input is closed: give a file, or pipe a text in")
     return stream
+
+
+def _require_no_device(stream: BinaryIO) -> None:
+    """Refuse a stream that a device was redirected into, such as /dev/zero, which has no end. A terminal has one."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, AttributeError):
+        return  # not a file of the system
+    if stat.S_ISBLK(status.st_mode) or (stat.S_ISCHR(status.st_mode) and not stream.isatty() and not _is_null(status)):
+        raise CorpusError("standard input: this is a device: name a file, or pipe a text in")
+
+
+def _is_null(status: os.stat_result) -> bool:
+    """Whether a device is the one that is always empty."""
+    try:
+        return status.st_rdev == Path(os.devnull).stat().st_rdev
+    except OSError:
+        return False
 
 
 def _everything(stream: BinaryIO, name: str) -> bytes:

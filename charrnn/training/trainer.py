@@ -184,6 +184,10 @@ class Trainer:
             cell=self.network.cell.title,
         )
 
+    def _verdict(self) -> str | None:
+        counters = self.counters
+        return verdict(counters.history, counters.best_step, counters.best_val_loss, self.network.config.vocabulary)
+
     def _finished(self) -> Finished:
         run, counters = self._run, self.counters
         reason = "completed" if run.config.time_budget is None else "budget"
@@ -202,7 +206,7 @@ class Trainer:
             val_bpc=None if counters.val_loss is None else bits(counters.val_loss),
             best_val_loss=counters.best_val_loss,
             elapsed_s=counters.elapsed_s,
-            verdict=verdict(counters.history, counters.best_step, counters.best_val_loss),
+            verdict=None if self._stop else self._verdict(),
         )
 
 

@@ -1,5 +1,6 @@
 """The sentence at the end of a run: whether the model over-fits or under-fits its text, and what to try."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,14 +10,23 @@ FALL = 0.01  # too short: the validation loss still fell by this much in the las
 GAP = 0.1  # memorised: the training loss is this much below the validation loss
 
 
-def verdict(history: Sequence[dict[str, Any]], best_step: int | None, best_val_loss: float | None) -> str | None:
+def verdict(
+    history: Sequence[dict[str, Any]], best_step: int | None, best_val_loss: float | None, vocabulary: int
+) -> str | None:
     """What the evaluations of a run say; None with fewer than four of them, or if a loss is not known.
 
-    Each entry of ``history`` has step, epoch, loss (of training, smoothed) and val_loss. The training loss includes
-    dropout, so it is higher than the loss of the same weights without.
+    A model that is no better than guessing among ``vocabulary`` characters has learnt nothing.  Each entry of
+    ``history`` has step, epoch, loss (of training, smoothed) and val_loss.  The training loss includes dropout, so it
+    is higher than the loss of the same weights without.
     """
     if len(history) < 4 or best_val_loss is None or history[-1]["loss"] is None:
         return None
+    guessing = math.log(vocabulary)
+    if best_val_loss > guessing:
+        return (
+            f"nothing learnt: the best validation loss, {best_val_loss:.3f}, is worse than guessing among "
+            f"{vocabulary:,} characters ({guessing:.3f}); try a lower --lr, or a --clip if there is none"
+        )
     last = history[-1]
     best = next((entry for entry in history if entry["step"] == best_step), None)  # a foreign file may lack the entry
     rise = last["val_loss"] - best_val_loss

@@ -25,15 +25,20 @@ CASES = {
 def test_each_case(expected):
     entries = history(*CASES[expected])
     best = min(entries, key=lambda entry: entry["val_loss"])
-    assert verdict(entries, best["step"], best["val_loss"]).startswith(expected)
+    assert verdict(entries, best["step"], best["val_loss"], 65).startswith(expected)
 
 
 def test_there_is_no_verdict_with_fewer_than_four_evaluations():
-    assert verdict(history([1, 1, 1], [1, 1, 1]), 10, 1.0) is None
-    assert verdict([], None, None) is None
+    assert verdict(history([1, 1, 1], [1, 1, 1]), 10, 1.0, 65) is None
+    assert verdict([], None, None, 65) is None
 
 
 def test_an_incomplete_history_raises_no_error():
     entries = [{"step": step, "epoch": 1.0, "loss": 1.5, "val_loss": 2.0 + step} for step in range(4)]
-    assert verdict(entries, 17, 2.0).startswith("well fitted")
-    assert verdict([*entries, entries[0] | {"loss": None}], 0, 2.0) is None
+    assert verdict(entries, 17, 2.0, 65).startswith("well fitted")
+    assert verdict([*entries, entries[0] | {"loss": None}], 0, 2.0, 65) is None
+
+
+def test_a_model_that_guesses_has_learnt_nothing():
+    entries = history([54, 54, 54, 54], [40, 34, 33, 35])
+    assert verdict(entries, 30, 33.0, 60).startswith("nothing learnt: the best validation loss, 33.000, is worse than")
