@@ -1,166 +1,243 @@
-"""Kill training runs at random moments, resume each, and compare their ends with an uninterrupted one.
+"""Kill training runs of the installed package at random moments, resume each, and judge what is left of them.
 
     python benchmarks/soak.py
-    python benchmarks/soak.py --kills 1000 --seed 2
+    python benchmarks/soak.py --kills 500 --seed 2
+    python benchmarks/soak.py --kills 30 --phases training saving stopping
 
-Every life of a run is ended by SIGKILL at a random moment: a quarter of them in the time that a start takes, imports
-included, the others up to a number of seconds after the first record.  A run saves every second step, so that kills
-often hit a save.  After each kill the last checkpoint must be whole, or not be there before the first save.  When a run
-comes to its end before all kills are spent, its tensors (last and best), counters and log must be those of the
-uninterrupted run, and another one begins.
+A wheel of this checkout is built and installed into a temporary folder, and the runs use it from another folder.  Every
+life of a run is aimed at one phase with one signal, at a random moment:
+
+- starting: before the first record; compiling: with a kernel cache that is not complete; encoding: while a large text
+  is encoded into a file of the cache, which was emptied before; training; saving: while a file is half written;
+- stopping: SIGTERM or SIGINT has asked the run to save and end, and another signal follows.
+
+The phase that is counted is the one that the evidence shows: records on stdout, messages on stderr, half-written files,
+kernels in the cache.  If the evidence changed while the signal was sent, the kill counts as "between".  A process that
+had ended already was not killed.  Some runs have --time-budget; the table lists their kills in rows of their own.
+
+After every life all checkpoints must be whole, and the last one must have every step that was reported as saved.  After
+SIGTERM or SIGINT the exit status must be 143 or 130; if training had begun, the last checkpoint must be of the last
+step in the log.  A resumed life must go on from the last checkpoint.  A run that comes to its end must have the tensors
+(last and best), counters and log of an uninterrupted one.  Under --time-budget bits are not promised: the log must have
+every step once and in order, and the run must end when its time is over.
+
+The soak fails if a run breaks one of these rules, if there were fewer kills than asked, or if a planned pair of signal
+and phase was never hit.  The folder of a soak that failed is kept.
+
+Options: --kills, how many; --seed, of the moments; --phases, to which the plan is limited; --steps, of a run;
+--longest, the longest time in seconds that a life may train before its signal; --budget, the time budget in seconds.
 """
 
 import argparse
-import json
+import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
-from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.errors import CheckpointError
+from soak_runs import COMPILING, SIGNALS, Run, digests, outcome
 
-FABLES = Path(__file__).parent.parent / "corpora" / "fables.txt"
-TIMES = ("elapsed_s", "eta_s", "chars_per_s")
-STARTING = 0.25  # of the lives end before the time that a start takes
-OF_A_LIFE = ("started", "saved", "finished")
-OPTIONS = (
-    *("--hidden", "24", "--layers", "2", "--seq-len", "16", "--batch-size", "8", "--threads", "1", "--dropout", "0.2"),
-    *("--ema", "0.99", "--save-every", "2", "--eval-every", "25", "--sample-every", "40"),
+ROOT = Path(__file__).resolve().parent.parent
+PHASES = ("starting", "compiling", "encoding", "training", "saving", "stopping")
+DECK = (  # kind of run, phase, how often in a deck with each signal
+    *(("steps", "starting", 2), ("fresh", "compiling", 1), ("large", "encoding", 1), ("large", "training", 1)),
+    *(("steps", "training", 2), ("steps", "saving", 1), ("steps", "stopping", 1)),
+    *(("budget", "training", 1), ("budget", "saving", 1), ("budget", "stopping", 1)),
 )
+TRIES = 5  # lives to hit a planned phase
+LARGE = 96 << 20  # bytes of the large text
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=400, help="of a run")
-    parser.add_argument("--longest", type=float, default=1.0, help="seconds of training in a life")
-    parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--phases", nargs="+", choices=PHASES, default=PHASES)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--longest", type=float, default=1.0)
+    parser.add_argument("--budget", type=int, default=12)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        Soak(Path(folder), options).run()
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    try:
+        Soak(folder, installed(folder), options).run()
+    except BaseException:
+        print(f"what is left is in {folder}", file=sys.stderr)
+        raise
+    shutil.rmtree(folder)
+
+
+def installed(folder):
+    """Build a wheel of this checkout and install it; the folder that has the package."""
+    source, wheels, package = folder / "source", folder / "wheels", folder / "installed"
+    shutil.copytree(ROOT / "charrnn", source / "charrnn", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    build = (*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), str(source))
+    if subprocess.run(build, capture_output=True, check=False).returncode:  # offline: use what is installed
+        subprocess.run((*build, "--no-build-isolation"), check=True)
+    wheel = str(next(wheels.glob("*.whl")))
+    subprocess.run((*pip, "install", "--quiet", "--no-deps", "--target", str(package), wheel), check=True)
+    return package
 
 
 class Soak:
-    """Runs of one text and one configuration in ``folder``, killed as ``options`` say."""
+    """Runs of the package in the folder ``package``, killed as ``options`` say; files are in ``folder``."""
 
-    def __init__(self, folder, options):
-        self.folder, self.options = folder, options
-        self.text = folder / "text.txt"
-        self.text.write_text(FABLES.read_text("utf-8")[:20_000], "utf-8")
+    def __init__(self, folder, package, options, cache=None):
+        self.folder, self.package, self.options, self.cache = folder, package, options, cache or folder / "cache"
+        self.elsewhere = folder / "elsewhere"
+        self.elsewhere.mkdir()
         self.moments = random.Random(options.seed)
-        self.startup_s = 0.0
-        self.kills = {"starting": 0, "training": 0}
-        self.ends = self.torn_logs = 0
+        self.seconds = {"starting": 1.0, "compiling": 0.0, "encoding": 0.0, "stopping": 0.02}
+        self.kernels, self.ids = 0, set()
+        self.expected, self.runs = {}, {}
+        self.planned, self.hits, self.ends = Counter(), Counter(), Counter()
+        self.number = self.lives = self.torn_logs = 0
         self.half_written = set()
+        self.begun = self.told = time.monotonic()
 
     def run(self):
-        """Spend the kills; raise SystemExit where something was lost."""
-        print("the uninterrupted run, twice …", flush=True)
-        for name in ("first", "whole"):  # the first may have to compile
-            begun = time.monotonic()
-            process = self.start(name)
-            self.startup_s = self.first_record(process, begun)
-            if process.wait():
-                raise SystemExit("the uninterrupted run failed")
-        whole_s = time.monotonic() - begun
-        expected = outcome(self.folder / "whole")
-        begun = time.monotonic()
-        number = 0
-        while sum(self.kills.values()) < self.options.kills:
-            number += 1
-            self.go_through(f"run{number}", expected)
-        print(
-            f"{sum(self.kills.values())} kills ({self.kills['starting']} in the time of a start, "
-            f"{self.kills['training']} later) of {number} runs, {self.ends} of them gone through, in "
-            f"{time.monotonic() - begun:.0f} s\n"
-            f"{len(self.half_written)} half-written files were left, {self.torn_logs} times half a line in the log\n"
-            f"the uninterrupted run took {whole_s:.1f} s, {self.startup_s:.1f} s of them to start\n"
-            "nothing lost: every end has the bytes of the uninterrupted one"
-        )
+        """Spend the kills; raise SystemExit where a rule is broken."""
+        self.require_installed()
+        self.prepare()
+        self.begun = time.monotonic()
+        deck = []
+        while self.kills < self.options.kills and self.lives < 3 * self.options.kills + 20:
+            deck = deck or self.shuffled_deck()
+            kind, phase, number = deck.pop()
+            self.planned[self.cell(number, phase, kind)] += 1
+            for _ in range(TRIES):
+                if self.live(kind, phase, number) == self.cell(number, phase, kind):
+                    break
+        for run in list(self.runs.values()):
+            run.live()
+        print(self.table())
+        self.require_hits()
+        print("nothing lost: every end has the bytes of the uninterrupted run")
 
-    def go_through(self, name, expected):
-        """One run, from its start over its kills to its end."""
-        path = self.folder / name
-        while True:
-            spent = sum(self.kills.values()) >= self.options.kills
-            status = self.start(name).wait() if spent else self.live(name)
-            if status == 0:
-                break
-            if status != -signal.SIGKILL:
-                raise SystemExit(f"{name}: exit status {status}, see above")
-            if self.steps_saved(path) == self.options.steps:  # killed after its last save
-                break
-        found = outcome(path)
-        for what, one, other in zip(("progress", "last", "best", "log"), found, expected, strict=True):
-            if one != other:
-                raise SystemExit(f"{name}: {what} is not that of the uninterrupted run")
-        self.ends += 1
-        print(f"{name}: {sum(self.kills.values())} kills so far, the end is the same", flush=True)
+    @property
+    def kills(self):
+        return self.hits.total()
 
-    def live(self, name):
-        """One life: start or resume, then kill; its exit status."""
-        begun = time.monotonic()
-        process = self.start(name)
-        starting = self.moments.random() < STARTING
-        if starting:
-            time.sleep(self.moments.uniform(0, self.startup_s))
-        else:
-            self.first_record(process, begun)
-            time.sleep(self.moments.uniform(0, self.options.longest))
-        process.kill()
-        status = process.wait()
-        if status:
-            self.kills["starting" if starting else "training"] += 1
-        return status
+    @staticmethod
+    def cell(number, phase, kind):
+        """The row and the column of the table."""
+        return phase + ", time budget" * (kind == "budget"), number.name
 
-    def start(self, name):
-        """A process that begins the run or goes on with it."""
-        path = self.folder / name
-        go_on = ("--resume",) if (path / "last.safetensors").exists() else ()
-        command = (sys.executable, "-m", "charrnn", "train", str(self.text), "--out", str(self.folder), "--name", name)
-        steps = () if go_on else ("--steps", str(self.options.steps), *OPTIONS)
-        with (self.folder / "stdout").open("wb") as stdout:
-            return subprocess.Popen((*command, *go_on, *steps, "--json"), stdout=stdout)
+    def shuffled_deck(self):
+        """What to aim at, in a random order: kind of run, phase, signal."""
+        cards = [card for card in DECK if card[1] in self.options.phases]
+        if "encoding" not in self.options.phases:
+            cards = [card for card in cards if card[0] != "large"]
+        deck = [(kind, phase, number) for kind, phase, times in cards for number in SIGNALS for _ in range(times)]
+        self.moments.shuffle(deck)
+        return deck
 
-    def first_record(self, process, begun):
-        """Wait for the first line of a process; the seconds that took."""
-        while process.poll() is None and not (self.folder / "stdout").stat().st_size:
+    def require_installed(self):
+        """Refuse to test another package than the installed one."""
+        command = (sys.executable, "-c", "import charrnn; print(charrnn.__file__)")
+        found = subprocess.check_output(command, cwd=self.elsewhere, env=self.environment(self.cache), text=True)
+        if Path(found.strip()).resolve().parent != (self.package / "charrnn").resolve():
+            raise SystemExit(f"not the installed package would run, but {found.strip()}")
+
+    def environment(self, cache):
+        return {**os.environ, "PYTHONPATH": str(self.package), "CHARRNN_CACHE": str(cache)}
+
+    def prepare(self):
+        """Write the texts and make the uninterrupted runs, which also show how long the phases take."""
+        print("the uninterrupted runs …", flush=True)
+        fables = (ROOT / "corpora" / "fables.txt").read_text("utf-8")
+        (self.folder / "text.txt").write_text(fables[:20_000], "utf-8")
+        for kind in ("fresh", "steps"):  # the first one compiles
+            life = self.uninterrupted(kind)
+        self.expected["fresh"] = self.expected["steps"] = outcome(life.run.path)
+        if "encoding" in self.options.phases:
+            with (self.folder / "large.txt").open("w", encoding="utf-8") as file:
+                while file.tell() < LARGE:
+                    file.write(fables)
+            self.expected["large"] = outcome(self.uninterrupted("large").run.path)
+            self.ids = digests(self.cache)
+
+    def uninterrupted(self, kind):
+        """A run without signals, and how long its phases take."""
+        life = Run(self, kind, f"whole-{kind}", self.cache).start()
+        seen = {}
+        while not life.records() and life.process.poll() is None:
+            seen.setdefault(life.phase(), time.monotonic())
+            if COMPILING in life.said():
+                seen.setdefault("compiling", time.monotonic())
             time.sleep(0.002)
-        return time.monotonic() - begun
+        seen["training"] = time.monotonic()
+        if kind == "fresh":
+            self.kernels = life.run.kernels()
+            self.seconds["compiling"] = seen["training"] - seen.get("compiling", seen["training"])
+        elif kind == "large":
+            self.seconds["encoding"] = seen["training"] - seen.get("encoding", seen["training"])
+        else:
+            self.seconds["starting"] = seen["training"] - life.begun
+        if life.wait():
+            raise SystemExit(f"the uninterrupted run failed: {life.said()}")
+        return life
 
-    def steps_saved(self, path):
-        """The steps of the last checkpoint after a kill, which must be whole, or None before there is one."""
-        if not path.exists():
-            return None
-        self.half_written.update(file.name for file in path.iterdir() if file.name.endswith(".tmp"))
-        log = path / "metrics.jsonl"
-        self.torn_logs += log.exists() and not (b"\n" + log.read_bytes()).endswith(b"\n")
-        last = path / "last.safetensors"
-        try:
-            return Checkpoint.load(last).counters["step"] if last.exists() else None
-        except CheckpointError as error:
-            raise SystemExit(f"a kill damaged the checkpoint: {error}") from None
+    def live(self, kind, phase, number):
+        """One life of the run of a kind, aimed at a phase with a signal; the cell that was hit, or None."""
+        if kind not in self.runs:
+            self.number += 1
+            cache = self.folder / f"cache{self.number}" if kind == "fresh" else self.cache
+            self.runs[kind] = Run(self, kind, f"run{self.number}", cache)
+        run = self.runs[kind]
+        if phase == "encoding" and list((self.cache / "corpora").glob("*.json")):
+            shutil.rmtree(self.cache / "corpora")
+        if phase == "compiling" and run.kernels() >= self.kernels:
+            shutil.rmtree(run.cache / "kernels")
+        self.lives += 1
+        hit = run.live(phase, number)
+        if hit is not None:
+            hit = self.cell(*hit, kind)
+            self.hits[hit] += 1
+        self.tell()
+        return hit
 
+    def tell(self):
+        """Print how far it is, now and then."""
+        now = time.monotonic()
+        if now - self.told > 15 and self.kills:
+            self.told, gone = now, (now - self.begun) / 60
+            left = gone * max(self.options.kills - self.kills, 0) / self.kills
+            done = f"{self.kills} of {self.options.kills} kills, {self.ends.total()} ends of runs"
+            print(f"{done}, {gone:.1f} min gone, about {left:.1f} min left", flush=True)
 
-def outcome(path):
-    """What must not depend on kills: counters, tensors of last and best as bytes, the log's records but times."""
-    last, best = (Checkpoint.load(path / f"{name}.safetensors") for name in ("last", "best"))
-    lines = (path / "metrics.jsonl").read_text("utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
-    log = [{k: v for k, v in r.items() if k not in TIMES} for r in records if r["event"] not in OF_A_LIFE]
-    progress = {name: value for name, value in last.counters.items() if name not in TIMES}
-    return progress, tensors(last), tensors(best), log
+    def table(self):
+        """The hits of every phase and signal, and in parentheses how often they were planned."""
+        order = [self.cell(signal.SIGKILL, phase, kind)[0] for phase in PHASES for kind in ("", "budget")]
+        rows = {row for row, _ in (*self.hits, *self.planned)}
+        lines = ["", f"{'hits (planned)':24}" + "".join(f"{number.name:>14}" for number in SIGNALS)]
+        for row in sorted(rows, key=lambda row: (order.index(row) if row in order else len(order), row)):
+            cells = [(row, number.name) for number in SIGNALS]
+            lines.append(f"{row:24}" + "".join(f"{f'{self.hits[c]} ({self.planned[c]})':>14}" for c in cells))
+        totals = [sum(n for (_, name), n in self.hits.items() if name == number.name) for number in SIGNALS]
+        ends = ", ".join(f"{count} {kind}" for kind, count in sorted(self.ends.items()))
+        return "\n".join((
+            *lines, f"{'all':24}" + "".join(f"{total:>14}" for total in totals), "",
+            f"{self.kills} kills in {self.lives} lives and {(time.monotonic() - self.begun) / 60:.1f} min",
+            f"{self.ends.total()} runs came to their ends: {ends}",
+            f"{len(self.half_written)} half-written files were left, {self.torn_logs} times half a line in the log",
+            "seconds of a phase: " + ", ".join(f"{name} {took:.2f}" for name, took in self.seconds.items()),
+        ))  # fmt: skip
 
-
-def tensors(checkpoint):
-    """Every array of a checkpoint as bytes, by name."""
-    slots = {f"{slot}.{name}": value for slot, named in checkpoint.optimizer.items() for name, value in named.items()}
-    state = {f"state.{name}": value for name, value in (checkpoint.state or {}).items()}
-    return {name: value.tobytes() for name, value in {**checkpoint.parameters, **slots, **state}.items()}
+    def require_hits(self):
+        """Fail if fewer kills happened than asked, or if something planned was never hit."""
+        problems = [f"never hit: {' by '.join(cell)}" for cell in self.planned if not self.hits[cell]]
+        if self.kills < self.options.kills:
+            problems.append(f"{self.kills} kills happened, {self.options.kills} were asked")
+        if problems:
+            raise SystemExit("the soak shows nothing: " + "; ".join(problems))
 
 
 if __name__ == "__main__":
