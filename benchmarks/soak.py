@@ -49,7 +49,7 @@ DECK = (  # kind of run, phase, how often in a deck with each signal
     *(("steps", "training", 2), ("steps", "saving", 1), ("steps", "stopping", 1)),
     *(("budget", "training", 1), ("budget", "saving", 1), ("budget", "stopping", 1)),
 )
-TRIES = 5  # lives to hit a planned phase
+TRIES = 10  # lives to hit a planned phase
 LARGE = 96 << 20  # bytes of the large text
 
 
