@@ -79,10 +79,14 @@ def installed(folder):
         shutil.copy(ROOT / name, source)
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
     build = (*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), str(source))
-    if subprocess.run(build, capture_output=True, check=False).returncode:  # offline: use what is installed
-        subprocess.run((*build, "--no-build-isolation"), check=True)
-    wheel = str(next(wheels.glob("*.whl")))
-    subprocess.run((*pip, "install", "--quiet", "--no-deps", "--target", str(package), wheel), check=True)
+    for isolation in ((), ("--no-build-isolation",)):  # offline, what is installed must do
+        if not subprocess.run((*build, *isolation), capture_output=True, check=False).returncode:
+            wheel = str(next(wheels.glob("*.whl")))
+            subprocess.run((*pip, "install", "--quiet", "--no-deps", "--target", str(package), wheel), check=True)
+            return package
+    print("no wheel can be built offline with this setuptools: the package is built without one", flush=True)
+    setup = (sys.executable, "-c", "import setuptools; setuptools.setup()", "--quiet", "build", "--build-lib")
+    subprocess.run((*setup, str(package)), cwd=source, check=True)
     return package
 
 
