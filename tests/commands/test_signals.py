@@ -104,6 +104,28 @@ def test_while_compiling(tmp_path, text, moment, number, status):
     assert not [name for name in names(cache) if Path(name).name.startswith("tmp")]
 
 
+# Python 3.11 turns an exception in ``__set_name__`` into a RuntimeError, and swallows one in an import lock's callback.
+EARLY = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                for _ in range(1000): pass
+            except BaseException:
+                raise RuntimeError("Error calling __set_name__") from None
+sys.meta_path.insert(0, Finder())
+from charrnn.__main__ import main
+main()
+"""
+
+
+def test_while_click_is_imported():
+    process = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=60, check=False)
+    assert (process.returncode, process.stdout, process.stderr) == (130, "", "")
+
+
 def test_signals_wait_for_a_compilation():
     """A Ctrl-C that LLVM's callbacks lose is a crash: 1 in 500 at random moments of taking kernels from the cache."""
     done = False
