@@ -7,8 +7,11 @@
 A wheel of this checkout is built and installed into a temporary folder, and the runs use it from another folder.  Every
 life of a run is aimed at one phase with one signal, at a random moment:
 
-- starting: before the first record; compiling: with a kernel cache that is not complete; encoding: while a large text
-  is encoded into a file of the cache, which was emptied before; training; saving: while a file is half written;
+- starting: before the first record;
+- compiling: the kernel cache was empty or incomplete;
+- encoding: a large text is being encoded into a file of the cache, and was not in the cache before;
+- training: between the first record and the last;
+- saving: a file of the run is half written;
 - stopping: SIGTERM or SIGINT has asked the run to save and end, and another signal follows.
 
 The phase that is counted is the one that the evidence shows: records on stdout, messages on stderr, half-written files,
@@ -104,7 +107,7 @@ class Soak:
         self.planned, self.hits, self.ends = Counter(), Counter(), Counter()
         self.number = self.lives = self.torn_logs = 0
         self.half_written = set()
-        self.begun = self.told = time.monotonic()
+        self.begun = self.reported = time.monotonic()
 
     def run(self):
         """Spend the kills; raise SystemExit where a rule is broken."""
@@ -211,8 +214,8 @@ class Soak:
     def tell(self):
         """Print how far it is, now and then."""
         now = time.monotonic()
-        if now - self.told > 15 and self.kills:
-            self.told, gone = now, (now - self.begun) / 60
+        if now - self.reported > 15 and self.kills:
+            self.reported, gone = now, (now - self.begun) / 60
             left = gone * max(self.options.kills - self.kills, 0) / self.kills
             done = f"{self.kills} of {self.options.kills} kills, {self.ends.total()} ends of runs"
             print(f"{done}, {gone:.1f} min gone, about {left:.1f} min left", flush=True)
