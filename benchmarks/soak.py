@@ -48,8 +48,8 @@ from soak_runs import COMPILING, SIGNALS, Run, digests, outcome
 ROOT = Path(__file__).resolve().parent.parent
 PHASES = ("starting", "compiling", "encoding", "training", "saving", "stopping")
 DECK = (  # kind of run, phase, how often in a deck with each signal
-    *(("steps", "starting", 2), ("fresh", "compiling", 1), ("large", "encoding", 1), ("large", "training", 1)),
-    *(("steps", "training", 2), ("steps", "saving", 1), ("steps", "stopping", 1)),
+    *(("fresh", "compiling", 1), ("fresh", "training", 1), ("large", "encoding", 1), ("large", "training", 1)),
+    *(("steps", "starting", 2), ("steps", "training", 1), ("steps", "saving", 1), ("steps", "stopping", 1)),
     *(("budget", "training", 1), ("budget", "saving", 1), ("budget", "stopping", 1)),
 )
 TRIES = 10  # lives to hit a planned phase
@@ -139,9 +139,8 @@ class Soak:
 
     def shuffled_deck(self):
         """What to aim at, in a random order: kind of run, phase, signal."""
-        cards = [card for card in DECK if card[1] in self.options.phases]
-        if "encoding" not in self.options.phases:
-            cards = [card for card in cards if card[0] != "large"]
+        phases, needed = self.options.phases, {"fresh": "compiling", "large": "encoding"}
+        cards = [card for card in DECK if card[1] in phases and needed.get(card[0], card[1]) in phases]
         deck = [(kind, phase, number) for kind, phase, times in cards for number in SIGNALS for _ in range(times)]
         self.moments.shuffle(deck)
         return deck

@@ -195,7 +195,7 @@ class Life:
             self.wait_for(self.temporaries, 0.0001)
         if phase == "stopping":
             sent = [self.send(soak.moments.choice(SIGNALS[1:]))]
-            self.sleep(draw(0, 1.5 * seconds["stopping"]))
+            self.sleep(draw(0, draw(0, 1.5 * seconds["stopping"])))  # it is often much shorter
         last = self.send(number)
         if sent and sent[0].before in ("training", "saving"):
             last = last._replace(phase="stopping")
