@@ -266,6 +266,8 @@ def _on_pipes(line, outcome):
     found = _messages(shown, outcome.status)
     if visible(shown) != shown:
         found.append("stderr has control characters")
+    if len(longest := max(shown.splitlines(), key=len, default="")) > LONGEST_MESSAGE:
+        found.append(f"a line of {len(longest):,} characters on stderr")
     if b"\x1b[0m" in outcome.stdout:
         found.append("stdout has styles, and is no terminal")
     if line.wants_json and not outcome.stdout.startswith(b"Usage: "):
@@ -277,7 +279,7 @@ def _messages(shown, status):
     """What is wrong with the messages that a process of this exit status wrote."""
     lines = [each for each in shown.splitlines() if each.strip()]
     errors = [each for each in lines if each.startswith("Error: ")]
-    found = [f"a message of {len(each):,} characters" for each in errors if len(each) > LONGEST_MESSAGE]
+    found = []
     if status == 1 and (len(errors) != 1 or lines[-1] != errors[0]):
         found.append("exit status 1 without one line of an error at the end")
     if status == 2 and not errors:
