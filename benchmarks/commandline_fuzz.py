@@ -404,9 +404,8 @@ class Table:
     def show(self):
         """Print the table."""
         columns = (0, 1, 2, 141, "working")
-        names = [name for name, count in self.statuses.items() if count.total() > 1 or name.isprintable()]
         print(f"{'command':20} {'runs':>6} {''.join(f'{each!s:>8}' for each in columns)} {'slowest':>9} {'memory':>8}")
-        for name in sorted(names):
+        for name in sorted(self.statuses):
             count = self.statuses[name]
             shown = "".join(f"{count[each]:8}" for each in columns)
             print(f"{name:20} {count.total():6} {shown} {self.slowest[name]:7.1f} s {self.heaviest[name]:5.0f} MB")

@@ -51,8 +51,8 @@ LIKELY = {
     "cell": ("0:3", "1:2,0:4", "0:0", "99:99"),
     "at": ("zero", "mean", "0.5", "-3"),
     "track": ("quotes", "word", "line", "column", "all"),
-    "where": PATTERNS,
-    "span": PATTERNS,
+    "where": (*("the|fox", "[aeiou]", "\\w+", "said") * 5, *PATTERNS),
+    "span": (*("the|fox", "[aeiou]", "and .", "10:50") * 5, *PATTERNS),
     "signal": ("c", "h", "i", "f", "g", "o"),
     "encoding": ("utf-8", "latin-1", "utf-16", "utf-32", "utf-7", "idna", "zlib", "rot13", "unicode_escape"),
     "time_budget": ("1s", "2s", "1.5", "0.5s"),
@@ -81,7 +81,7 @@ class Line(NamedTuple):
     """A drawn command line.
 
     Attributes:
-        command: the names of the command.
+        command: the names of the command, or of none.
         words: all arguments, its name included; what is no UTF-8 is in surrogates.
         settings: what `drawn.toml` holds.
         writes: whether the command may write files.
@@ -116,14 +116,17 @@ def draw(seed, number, every=None):
     """The command line with this number; the same for the same seed."""
     rng, every = random.Random(f"{seed} {number}"), every or list(commands())
     names, command = rng.choice(every)
+    title = " ".join(names)
     if rng.random() < 0.04:
+        title = "(others)"
         names = rng.choice(([], names[:-1], [*names[:-1], rng.choice(TEXTS)]))
     absurd = rng.choice((0, 0, 0.1, 0.1, 0.5))  # the share of values that are absurd
     words, wants_json = [], False
     options = [each for each in command.params if isinstance(each, click.Option)]
     few = 2.5 / len(options) if options and rng.random() < 0.8 else 0.3
     for option in options:
-        small = option.name in SMALL and rng.random() < 0.95
+        is_number = isinstance(option.type, click.IntRange | click.FloatRange)
+        small = is_number and option.name in SMALL and rng.random() < 0.95
         for _ in range(rng.choice((1, 1, 2, 3)) if option.multiple else 1):
             if rng.random() < (0.97 if option.required else few):
                 words += _given(rng, option, absurd)
@@ -146,7 +149,7 @@ def draw(seed, number, every=None):
         words.pop(rng.randrange(len(words)))
     stdout = rng.choices(("file", "terminal", "/dev/full", "closed"), (86, 10, 2, 2))[0]
     return Line(
-        command=" ".join(names)[:20] or "charrnn",
+        command=title,
         words=[word[:LONGEST] for word in names + words],
         settings=_settings(rng, options),
         writes=any(hasattr(each.type, "suffixes") or each.name in ("out", "output") for each in command.params),
