@@ -344,7 +344,7 @@ def keep(folder, number, line, outcome, found, place):
 
 
 def fuzz(world, numbers, seed=1, jobs=1, timeout=60, memory=2048, most=1, kept=None, report=None):
-    """Run the command lines with these numbers.
+    """Run the command lines with these numbers. Ctrl-C ends the run early.
 
     Args:
         world: where they run.
@@ -377,8 +377,11 @@ def fuzz(world, numbers, seed=1, jobs=1, timeout=60, memory=2048, most=1, kept=N
             report(line, outcome)
 
     with ThreadPoolExecutor(jobs) as pool:
-        for each in as_completed([pool.submit(one, number) for number in numbers]):
-            each.result()
+        try:
+            for each in as_completed([pool.submit(one, number) for number in numbers]):
+                each.result()
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
     return bad
 
 
