@@ -9,12 +9,13 @@ character or an escape sequence on stderr or a terminal, NaN in --json, a file t
 else, more than --memory MB, silence for --timeout seconds, or no end within GRACE seconds of SIGTERM.  A process that
 is still at work at its time limit, and then ends on SIGTERM, is counted and is no fault.
 
-Everything happens in a temporary folder, a proxy that does not exist keeps the network away, and kernels are compiled
+It needs Linux.  Everything happens in a temporary folder, a proxy that does not exist keeps the network away, and kernels are compiled
 once, into CHARRNN_CACHE if it is set.  A fault is kept in the folder --keep: its command line, files and output.  The
 run ends after --most faults, and with exit status 1 if there was one.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pty
@@ -37,6 +38,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
+import numpy as np
 from drawn_lines import EVIL, HOSTILE, commands, draw
 from harmless import harmless, read_all
 
@@ -85,7 +87,7 @@ class World:
         self.folder, self.program = Path(folder).resolve(), program
         cache = os.environ.get("CHARRNN_CACHE") or str(self.folder / "cache")
         self.environment = {
-            **{name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ},
+            **{name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ},
             **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9"),
             **{"CHARRNN_CACHE": cache, "MPLCONFIGDIR": cache, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             **{"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30", "PAGER": "cat", "LC_ALL": "C.UTF-8"},
@@ -110,17 +112,14 @@ class World:
         (place / "binary").write_bytes(bytes(range(256)) * 40 + b"\0" * 9)
         (place / "settings.toml").write_text("hidden = 5\nsteps = 2\nlr = 0.01\n")
         (place / "mask.txt").write_text("0011" * 1500)
-        (place / "mask.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (9")
+        np.save(place / "mask.npy", np.arange(6000) % 4 > 1)
         (place / "loop").symlink_to("loop")
         (place / "dead").symlink_to("nowhere")
         (place / "unreadable").write_text("x")
         (place / "unreadable").chmod(0)
         small = ("--out", "runs", "--hidden", "6", "--batch-size", "4", "--seq-len", "16", "--threads", "1", "-q")
-        for name, *options in (
-            ("good", "good.txt", "--snapshots"),
-            ("bytes", "binary", "--bytes"),
-            ("hostile", "evil.txt"),
-        ):
+        models = {"good": ("good.txt", "--snapshots"), "bytes": ("binary", "--bytes"), "hostile": ("evil.txt",)}
+        for name, options in models.items():
             arguments = ("train", *options, "--name", name, *small, "--steps", "12", "--sample-every", "4")
             subprocess.run([*PROGRAM, *arguments], cwd=place, env=self._environment(place.parent), check=True)
         data = (place / "runs" / "good" / "best.safetensors").read_bytes()
@@ -130,8 +129,8 @@ class World:
         return self
 
     def _environment(self, above):
-        return {**self.environment, "HOME": str(above / "home"), "TMPDIR": str(above / "tmp"),
-                "CHARRNN_CORPORA": str(above / "corpora")}  # fmt: skip
+        places = {"HOME": "home", "TMPDIR": "tmp", "CHARRNN_CORPORA": "corpora"}
+        return {**self.environment, **{name: str(above / place) for name, place in places.items()}}
 
     def run(self, line, timeout, name="run"):
         """Run a command line in a copy of the files; the outcome, and the folder of the copy."""
@@ -147,61 +146,52 @@ class World:
             feeder = subprocess.Popen(["sh", "-c", "cat good.txt >pipe"], cwd=place, stderr=subprocess.DEVNULL)
         environment = {**self._environment(above), **line.environment}
         try:
-            status, out, err, used, seconds, stopped = self._process(line, place, environment, timeout)
+            status, out, err, *measured = self._process(line, place, environment, timeout)
         finally:
             if feeder:
                 feeder.kill()
                 feeder.wait()
         after = _listed(above)
         changes = {path: path not in before for path in before.keys() | after if before.get(path) != after.get(path)}
-        return Outcome(status, out, err, changes, used.ru_maxrss / 1024, seconds, stopped), place
+        return Outcome(status, out, err, changes, *measured), place
 
     def _process(self, line, place, environment, timeout):
-        """Run the process of a line until its end; see Outcome."""
-        chunks, reader, closing = [], None, []
-        with (
-            tempfile.TemporaryFile(dir=self.folder) as out,
-            tempfile.TemporaryFile(dir=self.folder) as err,
-            Path(place, line.stdin).open("rb") as stdin,
-        ):
-            streams = {"stdout": out, "stderr": err}
+        """Run the process of a line until its end: the attributes of an Outcome, but not the changes."""
+        with contextlib.ExitStack() as files:
+            stdin = files.enter_context(Path(place, line.stdin).open("rb"))
+            out, err = (files.enter_context(tempfile.TemporaryFile(dir=self.folder)) for _ in range(2))
+            stdout, stderr, chunks = out, err, []
             if line.stdout == "terminal":
-                master, slave = pty.openpty()
+                master, stdout = pty.openpty()
+                stderr = stdout
                 reader = threading.Thread(target=read_all, args=(master, chunks), daemon=True)
                 reader.start()
-                streams, closing = {"stdout": slave, "stderr": slave}, [slave]
             elif line.stdout == "closed":
-                reading, writing = os.pipe()
+                reading, stdout = os.pipe()
                 os.close(reading)
-                streams["stdout"], closing = writing, [writing]
             elif line.stdout != "file":
-                streams["stdout"] = os.open(line.stdout, os.O_WRONLY)
-                closing = [streams["stdout"]]
-            begun = time.monotonic()
-            words = [os.fsencode(word) for word in (*self.program, *line.words)]
-            process = subprocess.Popen(
-                words, stdin=stdin, **streams, cwd=place, env=environment, start_new_session=True
-            )
+                stdout = os.open(line.stdout, os.O_WRONLY)
+            begun, words = time.monotonic(), [os.fsencode(word) for word in (*self.program, *line.words)]
+            streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+            process = subprocess.Popen(words, **streams, cwd=place, env=environment, start_new_session=True)
             resource.prlimit(process.pid, resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MOST_WRITTEN, MOST_WRITTEN))
-            for handle in closing:
-                os.close(handle)
+            if stdout is not out:
+                os.close(stdout)
             ended = _wait(process.pid, timeout)
             stopped, seconds = ended is None, time.monotonic() - begun
-            if stopped:
-                os.kill(process.pid, signal.SIGTERM)
-                ended = _wait(process.pid, GRACE)
-            if ended is None:
-                os.kill(process.pid, signal.SIGKILL)
-                ended = _wait(process.pid, 600)
+            for number, grace in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 600)):
+                if ended is None:
+                    os.kill(process.pid, number)
+                    ended = _wait(process.pid, grace)
             process.returncode = os.waitstatus_to_exitcode(ended[0])
-            if reader:
+            if line.stdout == "terminal":
                 reader.join(10)
                 os.close(master)
-                return process.returncode, b"".join(chunks), b"", ended[1], seconds, stopped
             out.seek(0)
             err.seek(0)
-            return process.returncode, out.read(), err.read(), ended[1], seconds, stopped
+            sent = b"".join(chunks) + out.read(), err.read()
+        return process.returncode, *sent, ended[1].ru_maxrss / 1024, seconds, stopped
 
 
 def _wait(pid, seconds):
