@@ -9,9 +9,9 @@ character or an escape sequence on stderr or a terminal, NaN in --json, a file t
 else, more than --memory MB, silence for --timeout seconds, or no end within GRACE seconds of SIGTERM.  A process that
 is still at work at its time limit, and then ends on SIGTERM, is counted and is no fault.
 
-It needs Linux.  Everything happens in a temporary folder, a proxy that does not exist keeps the network away, and kernels are compiled
-once, into CHARRNN_CACHE if it is set.  A fault is kept in the folder --keep: its command line, files and output.  The
-run ends after --most faults, and with exit status 1 if there was one.
+It needs Linux.  Everything happens in a temporary folder, a proxy that does not exist keeps the network away, and
+kernels are compiled once, into CHARRNN_CACHE if it is set.  A fault is kept in the folder --keep: its command line,
+files and output.  The run ends after --most faults, and with exit status 1 if there was one.
 """
 
 import argparse
