@@ -230,7 +230,7 @@ def faults(line, outcome, memory=2048):
         found.append("silent to its time limit")
     if outcome.memory > memory:
         found.append(f"{outcome.memory:.0f} MB")
-    if b"Traceback (most recent" in outcome.stdout + outcome.stderr:
+    if b"Traceback (most recent" in outcome.stderr:  # stdout may have the sources of Python
         found.append("a traceback")
     found += _on_terminal(line, outcome) if line.stdout == "terminal" else _on_pipes(line, outcome)
     return found + _in_files(line, outcome)

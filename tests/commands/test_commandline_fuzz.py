@@ -86,7 +86,7 @@ def test_a_process_without_a_fault(ended, code, attributes):
     ("code", "attributes", "fault"),
     [
         ("1 / 0", {}, "a traceback"),
-        ("1 / 0", {"stdout": "terminal"}, "a traceback"),
+        ("1 / 0", {"stdout": "terminal"}, "without one line"),
         ("import sys; sys.exit(3)", {}, "exit status 3"),
         ("import os; os.abort()", {}, "exit status -6"),
         ("import sys; sys.exit(1)", {}, "without one line"),

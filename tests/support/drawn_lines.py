@@ -75,6 +75,17 @@ SURPRISES = ("--find=quotes", "--html", "--moments", "analyse", "--json", "-q", 
 VALUES = ("3", "-1", "0.5", "nan", "-inf", "true", "1e400", "9" * 400, "[" * 2000, "{}", "1979-05-27", "''", "", "'")
 STRINGS = ("\x1b]0;t\x07", "[red]", "\u202e", "good.txt", "3", "x" * 100_000)
 ODD_SETTINGS = ('"\\u001b]0;x\\u0007\\u202e[red]" = 3', "\x00", "\udcff", "[table]\nhidden = 3", "steps = 2")
+ENVIRONMENTS = (
+    *({}, {}, {}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": ""}, {"LC_ALL": "C"}),
+    *(
+        {"COLUMNS": "20"},
+        {"COLUMNS": "1"},
+        {"COLUMNS": "0"},
+        {"COLUMNS": "²"},
+        {"LINES": "1"},
+        {"PYTHONUNBUFFERED": "1"},
+    ),
+)
 
 
 class Line(NamedTuple):
@@ -156,7 +167,7 @@ def draw(seed, number, every=None):
         wants_json=wants_json and words == whole,
         stdin=rng.choice(("good.txt", "good.txt", "empty.txt", "hostile.txt", "binary", "/dev/null")),
         stdout=stdout,
-        environment=rng.choice(({}, {}, {}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"COLUMNS": "20"}, {"LC_ALL": "C"})),
+        environment=rng.choice(ENVIRONMENTS),
     )
 
 
