@@ -6,7 +6,7 @@ import re
 from charrnn.display.sanitise import visible
 
 # What rich and the displays send themselves: styles, moves of the cursor, erasures, the cursor's visibility.
-OWN = re.compile(r"\x1b\[(?:[\d;]*m|\d*[ABGK]|\?25[lh])|\r+(?=\n|\x1b)|\r+$")
+OWN = re.compile(r"\x1b\[(?:[\d;]*m|\d*[ABG]|(?:\d*K|\?25[lh])\r?)|\r+(?=\n|\x1b)|\r+$")
 
 
 def read_all(handle, chunks):
