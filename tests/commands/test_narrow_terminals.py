@@ -1,7 +1,9 @@
-"""Every report in a few columns: lines may be too long for the terminal, and no command fails."""
+"""Every report in a few columns, or a wrong number: lines may be too long for the terminal, and no command fails."""
+
+import os
 
 import pytest
-from command_line import SMALL, succeed
+from command_line import SMALL, run_cli, succeed
 
 COMMANDS = [
     *("info MODEL", "evaluate MODEL TEXT", "baselines MODEL TEXT", "novelty MODEL --length 200"),
@@ -30,3 +32,12 @@ def test_a_report(model, tmp_path, text, line, columns):
 def test_a_run(tmp_path, text, columns):
     options = ["--out", tmp_path, *SMALL, "--steps", 4, "--diagnose", "--sample-every", 2]
     succeed("train", text, *options, env={"COLUMNS": str(columns)})
+
+
+@pytest.mark.parametrize("size", ["0", "²", "-1", "x", "", "9" * 5000, "9" * 12])
+def test_sizes_that_are_none(model, size):
+    environment = {**os.environ, "COLUMNS": size, "LINES": size}
+    assert b"LSTM, 2 x 20" in run_cli("info", model, env=environment).stdout
+    refused = run_cli("info", "nowhere", env=environment)
+    assert refused.stderr.startswith(b"Error: nowhere: no such checkpoint")
+    assert len(refused.stderr) < 200
