@@ -17,6 +17,7 @@ for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.
 
 # One compilation of the kernels for all the workers of a test run, and none of the user's own folders.
 os.environ.setdefault("CHARRNN_CACHE", platformdirs.user_cache_dir("charrnn-tests", appauthor=False))
+os.environ.pop("PYTHONUNBUFFERED", None)  # most users have buffers, which are flushed once more at exit
 os.environ["COLUMNS"] = "160"  # tests look for words, wherever the tests run
 os.environ["CHARRNN_CORPORA"] = os.environ["CHARRNN_CACHE"] + "/corpora"
 

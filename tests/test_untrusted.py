@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from command_line import ROOT, SMALL, run_cli, succeed
 from forgeries import changed, rewritten
+from harmless import harmless, read_all
 
 from charrnn import commands
 from charrnn.checkpoints.checkpoint import Checkpoint
@@ -36,8 +37,6 @@ ATTACKS = (
 HOSTILE = "".join(ATTACKS)
 # In a file's name, which may have no zero byte and no slash, but bytes that are no UTF-8.
 NAME = "evil\x1b]0;t\x07\x1b[31m\u202e\x9b2J[red]" + "\udcff"
-# What rich and the displays send themselves: styles, moves of the cursor, erasures, the cursor's visibility.
-OWN = re.compile(r"\x1b\[(?:[\d;]*m|\d*[ABGK]|\?25[lh])|\r(?=\n|\x1b)|\r$")
 
 
 @pytest.fixture
@@ -68,25 +67,6 @@ def terminal(monkeypatch):
         return sent
 
     return run
-
-
-def read_all(handle, chunks):
-    while True:
-        try:
-            chunk = os.read(handle, 65536)
-        except OSError:  # how Linux says that the other side is closed
-            return
-        if not chunk:
-            return
-        chunks.append(chunk)
-
-
-def harmless(sent):
-    """The text in ``sent``, of which nothing acts but what the displays send on purpose."""
-    text = OWN.sub("", sent.decode("utf-8"))
-    assert visible(text) == text, sorted({hex(ord(sign)) for sign in text if visible(sign) != sign})
-    assert not re.search(rb"\x1b[^\[]|\x1b\[[^\x40-\x7e]*[^\x40-\x7eABGKmlh\d;?]", sent)
-    return text
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,8 @@ COMMANDS = {
     "corpus": "Find, fetch and look at texts.",
 }
 
+_LONGEST_MESSAGE = 1500  # characters
+
 
 class _Commands(LazyGroup):
     """The commands. A known problem becomes one line, and an old spelling is answered with the new one."""
@@ -62,6 +64,14 @@ class _Commands(LazyGroup):
             raise _ClosedPipe from None
 
 
+def _shortened(message: str) -> str:
+    """A message that repeats an argument of up to 128 KiB: its beginning, and its end, which says what to do."""
+    if len(message) <= _LONGEST_MESSAGE:
+        return message
+    half = _LONGEST_MESSAGE // 2
+    return f"{message[:half]} … ({len(message) - 2 * half:,} characters left out) … {message[-half:]}"
+
+
 class _ClosedPipe(Exception):
     """The reader of the output has closed it (``charrnn sample … | head``)."""
 
@@ -75,7 +85,7 @@ class _Problem(click.ClickException):
         from charrnn.display.terminal.console import Terminal
 
         if signals.received is None:  # after a Ctrl-C any error is a consequence of the interruption
-            Terminal().error(self.message)
+            Terminal().error(_shortened(self.message))
 
 
 @click.group(
@@ -133,7 +143,7 @@ def _show(error: click.ClickException) -> None:
 
     message = io.StringIO()
     error.show(message)
-    click.echo(visible(message.getvalue()), nl=False, err=True)
+    click.echo(visible(_shortened(message.getvalue())), nl=False, err=True)
 
 
 def _run() -> int:
@@ -144,13 +154,22 @@ def _run() -> int:
             sys.stdout.flush()
         return status
     except (BrokenPipeError, _ClosedPipe):
-        # Python must not try to flush again at exit.
-        if sys.stdout is not None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
     except OSError as error:
+        _drop_output()
         _Problem(f"{error.filename or 'output'}: {error.strerror or error}").show()
         return 1
+
+
+def _drop_output() -> None:
+    """Drop what stdout does not take. Python flushes it again at exit, and would then end with exit status 120."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _status() -> int:

@@ -335,6 +335,30 @@ def test_a_process_ends_with_one_line_and_the_right_status(arguments, status, me
     assert status == 2 or process.stderr.count(b"\n") == 1
 
 
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ([LONG], 2),
+        ([f"--{LONG}"], 2),
+        (["sample", LONG], 1),
+        (["sample", "x", "--unknown", LONG], 2),
+        (["train", "ok.txt", "--hidden", LONG], 2),
+        (["train", "ok.txt", "--name", LONG], 1),
+        (["corpus", "get", LONG], 1),
+        (["export", "x", LONG], 2),
+    ],
+)
+def test_a_message_does_not_repeat_a_long_argument_whole(arguments, status):
+    process = run_cli(*arguments)
+    assert process.returncode == status
+    assert b"Error: " in process.stderr
+    assert len(process.stderr.decode()) < 2000
+    assert " characters left out) … ".encode() in process.stderr
+
+
 @pytest.mark.parametrize("command", [("train",), ("corpus", "stats")])
 @pytest.mark.parametrize("data", [b"\x82\0\x01\0ab\n", b"ab\0\0\n\xff\xff", b"a\0\0\0b\0\0\0\n\0\0\0"])
 def test_utf_32_without_its_mark_is_one_line(tmp_path, command, data):

@@ -60,12 +60,16 @@ def test_a_closed_pipe_is_quiet(model):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_behind_stdout_is_one_line(model):
+@pytest.mark.parametrize("command", [["sample", "MODEL"], ["info", "MODEL", "--json"], ["--help"], ["corpus", "list"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_stdout_is_one_line(model, command, unbuffered):
+    words = [str(model) if word == "MODEL" else word for word in command]
     with Path("/dev/full").open("wb") as full:
         process = subprocess.run(
-            [sys.executable, "-m", "charrnn", "sample", str(model)],
+            [sys.executable, "-m", "charrnn", *words],
             stdout=full,
             stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             check=False,
         )
     assert process.returncode == 1

@@ -74,8 +74,7 @@ class Terminal:
         """Columns in a line of stdout; if stdout is no terminal, COLUMNS or 100."""
         if self.stdout_is_terminal or self.out.is_terminal:
             return self.out.width
-        columns = os.environ.get("COLUMNS", "")
-        return int(columns) if columns.isdecimal() and int(columns) else _OFF_TERMINAL_WIDTH
+        return int(os.environ["COLUMNS"]) if _is_size("COLUMNS") else _OFF_TERMINAL_WIDTH
 
     def look(self, scale: Scale = DIVERGING) -> Look:
         """How stdout shows a text whose values are on ``scale``."""
@@ -161,7 +160,16 @@ class _Console(Console):
 
 
 def _console(stream: ExactStream | FallbackStream) -> Console:
-    return _Console(file=stream, markup=False, emoji=False, highlight=False)
+    # rich shows nothing in 0 columns, and fails at digits that int() does not take.
+    unusable = [name for name in ("COLUMNS", "LINES") if not _is_size(name)]
+    environment = {name: value for name, value in os.environ.items() if name not in unusable}
+    return _Console(file=stream, markup=False, emoji=False, highlight=False, _environ=environment)
+
+
+def _is_size(name: str) -> bool:
+    """Whether a variable of the environment is a number of columns or lines, from 1 to 99,999."""
+    value = os.environ.get(name, "")
+    return value.isdecimal() and len(value) < 6 and int(value) > 0
 
 
 def _is_terminal(stream: Any) -> bool:
