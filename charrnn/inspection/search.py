@@ -7,7 +7,7 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
-from charrnn.inspection.autocorrelation import slowest_time
+from charrnn.inspection.autocorrelation import autocorrelation_time, slowest_time
 from charrnn.inspection.hypotheses import Hypothesis
 from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.permutation import FEWEST_TIMES, Permuted, block_length, permute
@@ -121,25 +121,31 @@ def find(
             np.full(shape, np.nan) if test is None else test.p().reshape(shape),
             np.full(shape, np.nan) if test is None else test.p(largest_of_all).reshape(shape),
             target.base,
-            len(ids) / time,
+            len(ids) / (counted.stride * autocorrelation_time(column)),
             block,
             why,
             probe_or_none,
         )
-        for target, score, test, time, block, why, probe_or_none in zip(
-            targets, scores, tested, times, blocks, reasons, probes, strict=True
+        for target, score, test, column, block, why, probe_or_none in zip(
+            targets, scores, tested, counted.labels.T, blocks, reasons, probes, strict=True
         )
     ]
     return Findings(found, absent, len(ids), permutations, counted.stride)
 
 
-def _why_no_p(label: np.ndarray, effective: float) -> str | None:
-    """Why a ``label`` (M,), at the places that the test looks at, cannot be tested; None if it can."""
+def _why_no_p(label: np.ndarray, slow_effective: float) -> str | None:
+    """Why a ``label`` (M,), at the places that the test looks at, cannot be tested; None if it can.
+
+    ``slow_effective`` is how many independent characters the text is worth for the slowest part of the label.
+    """
     if np.ptp(label) == 0:
         return f"the label is the same at all {len(label):,} places that the test looks at"
-    if effective < FEWEST_TIMES:
-        worth = f"{effective:.0f} independent character{'s' * (round(effective) != 1)}"
-        return f"the label changes so slowly that the text is worth about {worth}, and {FEWEST_TIMES} are the least"
+    if slow_effective < FEWEST_TIMES:
+        worth = f"{slow_effective:.0f} independent character{'s' * (round(slow_effective) != 1)}"
+        return (
+            f"the label, or how often it holds, changes so slowly that the text is worth about {worth}, "
+            f"and {FEWEST_TIMES} are the least"
+        )
     return None
 
 

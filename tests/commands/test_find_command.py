@@ -133,7 +133,7 @@ def test_a_label_that_hardly_changes_is_said_to_have_no_p(tmp_path, model, text)
     assert record["cells"][0]["p"] is None and record["cells"][0]["p_of_all"] is None
     assert "changes so slowly" in record["why_no_p"]
     shown = " ".join(succeed("inspect", "find", *wish).stdout.split())
-    assert "no p: the label changes so slowly that the text is worth about" in shown
+    assert "no p: the label, or how often it holds, changes so slowly that the text is worth about" in shown
     assert "So nobody can tell whether a cell tracks this" in shown
     succeed("inspect", "page", *wish, "--cells", 1, "-o", tmp_path / "page.html")
     assert ", no p" in (tmp_path / "page.html").read_text()

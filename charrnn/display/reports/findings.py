@@ -38,11 +38,10 @@ def finding_lines(
     ``text`` begins at character ``start``. ``values`` has the values (n,) of each cell by its name, as in 1:37.
     """
     score, holds = _NAMES[record["score"]], f"holds at {_share(record['base'])} of "
-    tested = (
-        f"{holds if record['score'] == 'auc' else 'over '}{record['characters']:,} characters, "
-        f"worth about {record['effective']:,.0f} independent ones",
-        _how_tested(record),
-    )
+    counted = f"{holds if record['score'] == 'auc' else 'over '}{record['characters']:,} characters"
+    if record["block"] is not None:
+        counted += f", worth about {record['effective']:,.0f} independent ones"
+    tested = (counted, _how_tested(record))
     title = f"from character {start:,}"
     rows = [("the label itself", "dim", SEQUENTIAL, label)]
     for cell in record["cells"]:
@@ -119,7 +118,7 @@ def _how_tested(record: Mapping[str, Any]) -> str:
         return f"no p: {record['why_no_p']}"
     permutations = f"{record['permutations']} permutations of blocks of {block:,}"
     if block == characters:
-        permutations = f"{record['permutations']} rotations of the label, which changes slowly"
+        permutations = f"{record['permutations']} rotations of the label, which in part changes slowly"
     return f"p: {permutations}, for all {record['cells_tried']:,} cells tried"
 
 
