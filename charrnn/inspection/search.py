@@ -16,6 +16,7 @@ from charrnn.inspection.ranks import Ranks, auc, spearman
 from charrnn.inspection.sweep import Sweep, sweep
 from charrnn.model import Model
 from charrnn.records import ProgressCallback, no_progress
+from charrnn.system import memory
 from charrnn.system.threads import Team
 
 SHORTEST = 1000  # characters: a shorter text has too few blocks for a test
@@ -86,8 +87,8 @@ def find(
     """Rank all cells by how well they track each of ``hypotheses`` while the model reads ids (N,).
 
     Raises:
-        ConfigError: the model is an ensemble, the text is too short, or the label of every hypothesis is the same at
-            all characters.
+        ConfigError: the model is an ensemble, the text is too short, the label of every hypothesis is the same at all
+            characters, or there is not enough memory for so many permutations.
     """
     if isinstance(model.network, Ensemble):
         raise ConfigError("an ensemble has no cells of its own: look into its models one by one")
@@ -99,6 +100,8 @@ def find(
     targets = [target for target in targets if not target.is_constant]
     if not targets:
         raise ConfigError(f"{', '.join(absent)}: the same at every character of this text: there is nothing to track")
+
+    _require_memory(network.config.layers * network.config.hidden, len(targets), permutations)
 
     def labels(start: int, stop: int) -> np.ndarray:
         return np.stack([target.part(start, stop) for target in targets], axis=1)
@@ -131,6 +134,15 @@ def find(
         )
     ]
     return Findings(found, absent, len(ids), permutations, counted.stride)
+
+
+def _require_memory(cells: int, labels: int, permutations: int) -> None:
+    """Refuse more permutations than there is memory for: sums of float64 and float32 for each cell, label and order.
+
+    Raises:
+        ConfigError: the message has the memory needed and the memory of the machine.
+    """
+    memory.require(12 * cells * labels * permutations, f"{permutations:,} permutations need", "ask for fewer")
 
 
 def _why_no_p(label: np.ndarray, slow_effective: float) -> str | None:

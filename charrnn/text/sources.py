@@ -311,8 +311,12 @@ def _everything(stream: BinaryIO, name: str) -> bytes:
 
 
 def _is_terminal(path: Path) -> bool:
-    with path.open("rb", buffering=0) as file:
-        return file.isatty()
+    # A serial line would wait for its other end, and a terminal could become the one that controls this process.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+    try:
+        return os.isatty(handle)
+    finally:
+        os.close(handle)
 
 
 def _reading(name: str | Path) -> AbstractContextManager[None]:

@@ -295,7 +295,7 @@ def test_a_probe_knows_nothing_of_a_slow_random_label_if_blocks_are_long(rng):
     assert 0.35 < np.nanmean(scores[5000]) < 0.65
 
 
-def test_what_cannot_be_tested(small):
+def test_what_cannot_be_tested(small, monkeypatch):
     model, ids = small
     never = Hypothesis("never", "never so", lambda passage: np.zeros(len(passage), bool))
     with pytest.raises(ConfigError, match="never: the same at every character"):
@@ -304,6 +304,10 @@ def test_what_cannot_be_tested(small):
         find(Model(Ensemble([model.network, model.network]), model.vocabulary), ids, [never])
     with pytest.raises(ConfigError, match="too few"):
         find(model, ids[:500], [hypothesis("column")])
+    monkeypatch.setattr("charrnn.system.memory.installed", lambda: 10_000_000)
+    with pytest.raises(ConfigError, match=r"100,000 permutations need about 0\.0 GB, and this machine has 0\.0"):
+        find(model, ids, [hypothesis("column")], permutations=100_000)
+    monkeypatch.undo()
     found = find(model, ids, [never, hypothesis("column")], permutations=3, with_probe=False)
     assert found.absent == ["never"]
     assert found.found[0].probe is None
