@@ -304,7 +304,7 @@ def _json(outcome):
 def _in_files(line, outcome):
     """What is wrong with the files that a process has written."""
     given = [word.partition("=")[2] if word.startswith("--") and "=" in word else word for word in line.words]
-    given = [os.path.normpath(os.path.join("here", word)) for word in (*given, "checkpoints")]  # noqa: PTH118
+    given = [os.path.normpath(os.path.join("here", word)) for word in (*given, "checkpoints")]  # noqa: PTH118, Path would keep "here/../x"
     given += [os.path.normpath(f"here/{name}") for name in re.findall(r'out = "(.+)"', os.fsdecode(line.settings))]
     runs = {str(Path(path).parent) for path in outcome.changes if path.endswith((".lock", "metrics.jsonl"))}
     found = []

@@ -137,7 +137,9 @@ def find(
 
 
 def _require_memory(cells: int, labels: int, permutations: int) -> None:
-    """Refuse more permutations than there is memory for: sums of float64 and float32 for each cell, label and order.
+    """Refuse more permutations than there is memory for.
+
+    Each cell, label and permutation has a sum in float64 and one in float32.
 
     Raises:
         ConfigError: the message has the memory needed and the memory of the machine.

@@ -14,7 +14,7 @@ TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 
 
 def open_regular(path: Path, mode: str = "rb") -> IO[bytes]:
-    """Open a regular file, or what a symbolic link leads to if that is one; with "ab" it is made if it is missing.
+    """Open a regular file. A symbolic link is followed to one. With "ab" a missing file is made.
 
     Pipes and devices are not opened: opening a pipe can wait for ever, and a device can be read without end.
 

@@ -45,8 +45,8 @@ def find(work: Inspection) -> None:
 
     --json writes an object for each hypothesis: hypothesis, summary, score (auc or spearman), characters, base,
     effective, cells_tried, hypotheses_tried, permutations, block, why_no_p, probe (score, cell, places) or null, and
-    cells (layer, unit, score, p, p_of_all). If the label changes too slowly for a test, block, p and p_of_all are null,
-    and why_no_p says so.
+    cells (layer, unit, score, p, p_of_all). If there is no test, block, p and p_of_all are null, and why_no_p says
+    why.
     """
     from charrnn.inspection.hypotheses import HYPOTHESES
     from charrnn.inspection.search import find as search
