@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "suppo
 
 import numpy as np
 from drawn_lines import EVIL, HOSTILE, commands, draw
-from harmless import OWN, harmless, read_all
+from harmless import OWN_OF_LIVE_DISPLAYS, harmless, read_all
 
 from charrnn.display.sanitise import visible
 
@@ -242,7 +242,7 @@ def _may_be_silent(line):
 
 def _on_terminal(line, outcome):
     try:
-        shown = harmless(outcome.stdout)
+        shown = harmless(outcome.stdout, OWN_OF_LIVE_DISPLAYS)
     except (AssertionError, UnicodeDecodeError) as error:
         return [f"acts on the terminal: {str(error)[:200]}"]
     return _messages(shown, outcome.status)
@@ -254,7 +254,7 @@ def _on_pipes(line, outcome):
     except UnicodeDecodeError:
         return ["stderr is no UTF-8"]
     if "FORCE_COLOR" in line.environment:  # it asks for styles
-        shown = OWN.sub("", shown)
+        shown = OWN_OF_LIVE_DISPLAYS.sub("", shown)
     found = _messages(shown, outcome.status)
     if visible(shown) != shown:
         found.append("stderr has control characters")

@@ -6,7 +6,9 @@ import re
 from charrnn.display.sanitise import visible
 
 # What rich and the displays send themselves: styles, moves of the cursor, erasures, the cursor's visibility.
-OWN = re.compile(r"\x1b\[(?:[\d;]*m|\d*[ABG]|(?:\d*K|\?25[lh])\r?)|\r+(?=\n|\x1b)|\r+$")
+OWN = re.compile(r"\x1b\[(?:[\d;]*m|\d*[ABGK]|\?25[lh])|\r(?=\n|\x1b)|\r$")
+# A live display that erases its lines returns to their beginning, too.
+OWN_OF_LIVE_DISPLAYS = re.compile(r"\x1b\[(?:[\d;]*m|\d*[ABG]|(?:\d*K|\?25[lh])\r?)|\r+(?=\n|\x1b)|\r+$")
 
 
 def read_all(handle, chunks):
@@ -21,9 +23,9 @@ def read_all(handle, chunks):
         chunks.append(chunk)
 
 
-def harmless(sent):
-    """The text in ``sent``, of which nothing acts but what the displays send on purpose."""
-    text = OWN.sub("", sent.decode("utf-8"))
+def harmless(sent, own=OWN):
+    """The text in ``sent``, of which nothing acts but what the displays send on purpose: ``own``."""
+    text = own.sub("", sent.decode("utf-8"))
     assert visible(text) == text, sorted({hex(ord(sign)) for sign in text if visible(sign) != sign})
     assert not re.search(rb"\x1b[^\[]|\x1b\[[^\x40-\x7e]*[^\x40-\x7eABGKmlh\d;?]", sent)
     return text
