@@ -129,7 +129,8 @@ class TrainConfig(_Config):
     - The end: ``steps``, or ``epochs``, or ``time_budget`` seconds, whichever one is given; with none, ``effort`` times
       as many epochs as suit the text. ``patience`` ends the run after so many evaluations without a better one.
     - ``eval_every``, ``save_every``, ``sample_every``: in steps. None lets the run decide; ``sample_every`` 0 means
-      never. ``snapshots`` keeps the weights of some of the steps with samples.
+      never. ``snapshots`` keeps the weights of some of the steps with samples. ``ngrams``: whether
+      the best weights are mixed with n-grams at the end.
     - ``init``, ``forget_bias``: the starting values, see :func:`charrnn.network.initialisation.initialise`.
     - ``dropout`` (None: as suits the text and the model), ``variational``, ``recurrent_dropout``, ``input_dropout``,
       ``label_smoothing``: see :class:`charrnn.network.regularisation.Regularisation`.
@@ -185,6 +186,7 @@ class TrainConfig(_Config):
     sample_every: int | None = _whole(None, 0)
     sample_length: int = _whole(240, 1, 1_000_000)
     snapshots: bool = _flag()
+    ngrams: str = _choice(("on", "off"), "on")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,10 +9,13 @@ import numpy as np
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import load_checkpoint
 from charrnn.errors import ConfigError, VocabularyError
-from charrnn.inference.ensemble import Ensemble, EnsembleSampler, require_one_vocabulary
+from charrnn.inference.ensemble import Ensemble, require_one_vocabulary
 from charrnn.inference.loss import Evaluation, evaluate
-from charrnn.inference.sampler import BaseSampler, Choice, Sampler
+from charrnn.inference.mixture import Mixture
+from charrnn.inference.ngrams import Ngrams
+from charrnn.inference.sampler import Choice, Sampler
 from charrnn.network.network import Network
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
 Text = str | bytes
@@ -46,7 +49,7 @@ def load(
 
 
 class Model:
-    """A network or an ensemble of several, with its vocabulary.
+    """A network, an ensemble of several, or a mixture with n-grams, with its vocabulary.
 
     ``checkpoint`` is the checkpoint of the (first) network, or None. Texts are ``str``, or ``bytes`` for a model of
     bytes (``model.vocabulary.is_bytes``).
@@ -64,8 +67,11 @@ class Model:
     True
     """
 
-    def __init__(self, network: Network | Ensemble, vocabulary: Vocabulary, checkpoint: Checkpoint | None = None):
+    def __init__(
+        self, network: Network | Ensemble | Mixture, vocabulary: Vocabulary, checkpoint: Checkpoint | None = None
+    ):
         self.network, self.vocabulary, self.checkpoint = network, vocabulary, checkpoint
+        self._mixed: Model | None = None
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, threads: int | None = None) -> "Model":
@@ -73,6 +79,23 @@ class Model:
         network = Network(checkpoint.model, seed=None, threads=threads)
         network.set_parameters(checkpoint.parameters)
         return cls(network, checkpoint.vocabulary, checkpoint)
+
+    def mixed(self, progress: ProgressCallback = no_progress) -> "Model | None":
+        """The model that mixes the network with the n-grams of its checkpoint, or None if that has none.
+
+        The n-grams have learnt the text that the model was trained on: a loss of the mixture on that text means little.
+        They learn it again when this is called for the first time, about a second for a megabyte.
+        """
+        if self._mixed is not None:
+            return self._mixed
+        settings = None if self.checkpoint is None else self.checkpoint.ngrams
+        if settings is None:
+            return None
+        ngrams = Ngrams(len(self.vocabulary), settings.order)
+        ngrams.learn(self.checkpoint.ngram_text, progress)
+        mixture = Mixture(self.network, ngrams, (settings.network_weight, settings.ngram_weight))
+        self._mixed = Model(mixture, self.vocabulary, self.checkpoint)
+        return self._mixed
 
     def encode(self, text: Text, unknown: str | None = None) -> np.ndarray:
         """The ids of a text, (N,) int32.
@@ -101,15 +124,13 @@ class Model:
         choice: Choice | None = None,
         seed: int = 0,
         unknown: str | None = None,
-    ) -> BaseSampler:
+    ) -> Sampler:
         """A sampler of ids that has read ``prime``; see :class:`charrnn.inference.sampler.Sampler`.
 
         Raises:
             VocabularyError: ``prime`` has a character that the model does not know.
         """
         ids = self.prime(prime, unknown)
-        if isinstance(self.network, Ensemble):
-            return EnsembleSampler(self.network.networks, ids, streams, choice, seed)
         return Sampler(self.network, ids, streams, choice, seed)
 
     def stream(
@@ -209,10 +230,10 @@ class Model:
 
         Raises:
             VocabularyError: the text is empty, or has a character that the model does not know.
-            ConfigError: the model is an ensemble.
+            ConfigError: the model is an ensemble or a mixture.
         """
-        if isinstance(self.network, Ensemble):
-            raise ConfigError("an ensemble has no cells of its own: look into its models one by one")
+        if not isinstance(self.network, Network):
+            raise ConfigError("an ensemble or a mixture has no cells of its own: look into its networks one by one")
         ids = self.encode(text, unknown)
         if not len(ids):
             raise VocabularyError("an empty text has no activations")

@@ -194,10 +194,29 @@ class Sampled(Record):
 
 
 @dataclass(frozen=True)
+class Mixed(Record):
+    """N-grams learnt ``characters`` of the training text and were mixed with the best weights of the run.
+
+    ``val_loss`` is the network's, ``mixed_val_loss`` the mixture's. The weights are the exponents of their
+    probabilities.
+    """
+
+    event = "mixed"
+    step: int
+    val_loss: float
+    mixed_val_loss: float
+    characters: int
+    network_weight: float
+    ngram_weight: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
 class Finished(Record):
     """The run ended.
 
     ``reason`` is one of completed, budget, patience, interrupted. ``verdict`` says how well the model fits its text.
+    ``mixed_val_loss`` is the validation loss of the best weights together with n-grams.
     """
 
     event = "finished"
@@ -212,3 +231,4 @@ class Finished(Record):
     best_val_loss: float | None
     elapsed_s: float
     verdict: str | None = None
+    mixed_val_loss: float | None = None

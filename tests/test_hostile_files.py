@@ -169,7 +169,7 @@ def test_a_file_cut_short_while_it_is_read_is_refused(healthy, tmp_path):
         header = tensor_file.read_header(file)
         path.write_bytes(healthy[:-4])
         with pytest.raises(CheckpointError, match="cut short"):
-            tensor_file.read_tensors(file, header.shapes())
+            tensor_file.read_tensors(file, header.shapes(), header.types())
 
 
 # The library agrees

@@ -22,6 +22,7 @@ from charrnn.network.cells import cell_of, parameter_shapes
 from charrnn.system.files import open_regular, write_durably
 
 LARGEST = 1e18  # largest weight that is accepted: sums of products of larger ones could overflow float32
+_NGRAM_TEXT = "ngrams.text"
 LARGEST_MOMENT = float(np.finfo(np.float32).max)  # moments are squares of gradients
 
 
@@ -31,12 +32,13 @@ class Checkpoint(Description):
 
     It is a description and tensors: ``parameters`` by name as in :func:`charrnn.network.cells.parameter_shapes`;
     ``optimizer`` the moments, each a dictionary by parameter name; ``state`` what the layers remember of each batch
-    row, (L, B, H) by name.
+    row, (L, B, H) by name; ``ngram_text`` (N,) int32 the ids that n-grams learn, if there are ``ngrams``.
     """
 
     parameters: Mapping[str, np.ndarray] = field(kw_only=True)
     optimizer: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, kw_only=True)
     state: dict[str, np.ndarray] | None = field(default=None, kw_only=True)
+    ngram_text: np.ndarray | None = field(default=None, kw_only=True)
 
     def save(self, path: Path, previous: Path | None = None) -> None:
         """Write to ``path`` durably; what was there is kept as ``previous`` if that is given.
@@ -53,22 +55,24 @@ class Checkpoint(Description):
             tensors.update({f"optimizer.{slot}.{name}": value for name, value in moments.items()})
         if self.state is not None:
             tensors |= {f"state.{name}": value for name, value in self.state.items()}
+        if self.ngrams is not None:
+            tensors[_NGRAM_TEXT] = _to_bytes(self.ngram_text, self.model.vocabulary)
         # safetensors 0.8 writes wrong bytes for arrays that are not contiguous.
         tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
         about = self.to_json()
         try:
             data = tensor_file.serialise(tensors, {"charrnn": about, "sha256": checksum(about, tensors)})
             _understand(tensor_file.read_header(io.BytesIO(data)))
-            _check_values(tensors)
+            _check_values(tensors, self.model.vocabulary)
         except CharRNNError as error:
             raise CheckpointError(f"{path}: cannot be written ({error})") from None
         with os_errors_as(CheckpointError, f"{path}: cannot be written"):
             write_durably(path, data, previous)
 
-    def shared(self) -> Self:
-        """A copy to give away: weights and description, without the optimiser, the state and the paths of this machine.
+    def shared(self, with_ngrams: bool = False) -> Self:
+        """A copy to give away: weights and description, without optimiser, state, and the paths of this machine.
 
-        Of each path only the last name is kept.
+        Of each path only the last name is kept. The text of the n-grams is left out unless ``with_ngrams``.
         """
         corpus = dict(self.corpus)
         for key in ("sources", "paths"):
@@ -76,7 +80,8 @@ class Checkpoint(Description):
                 corpus[key] = [Path(source).name or source for source in self.corpus["sources"]]
         if corpus.get("init_from"):
             corpus["init_from"] = Path(corpus["init_from"]).name
-        return replace(self, corpus=corpus, optimizer={}, state=None)
+        ngrams = {} if with_ngrams else {"ngrams": None, "ngram_text": None}
+        return replace(self, corpus=corpus, optimizer={}, state=None, **ngrams)
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
@@ -104,16 +109,17 @@ class Checkpoint(Description):
         """
         header = tensor_file.read_header(file)
         description, shapes, slots, states = _understand(header)
-        tensors = tensor_file.read_tensors(file, shapes)
+        tensors = tensor_file.read_tensors(file, shapes, header.types())
         if header.metadata.get("sha256") != checksum(header.metadata["charrnn"], tensors):
             raise CheckpointError("damaged (the checksum does not match its content)")
-        _check_values(tensors)
+        _check_values(tensors, description.model.vocabulary)
         names, cell = parameter_shapes(description.model), cell_of(description.model)
         parameters = {name: from_torch(name, tensors, cell) for name in names}
         return cls(
             parameters=parameters,
             optimizer={slot: {name: tensors[f"optimizer.{slot}.{name}"] for name in names} for slot in slots},
             state={name: tensors[f"state.{name}"] for name in states} or None,
+            ngram_text=_from_bytes(tensors[_NGRAM_TEXT]) if description.ngrams else None,
             **vars(description),
         )
 
@@ -130,7 +136,15 @@ def _understand(
     if about is None:
         raise CheckpointError("a safetensors file, but not one that charrnn wrote")
     description, shapes = Description.from_json(about), header.shapes()
-    return description, shapes, *_check_shapes(description.model, shapes)
+    for name, kind in header.types().items():
+        if (kind == np.uint8) != (name == _NGRAM_TEXT and description.ngrams is not None):
+            raise CheckpointError(f"the tensor {brief(name)} has the type {kind.name}")
+    networks = {name: shape for name, shape in shapes.items() if name != _NGRAM_TEXT}
+    if description.ngrams is not None:
+        width = _bytes_an_id(description.model.vocabulary)
+        if len(shapes.get(_NGRAM_TEXT, ())) != 2 or shapes[_NGRAM_TEXT][1] != width:
+            raise CheckpointError(f"the tensor {_NGRAM_TEXT} is missing, or has not {width} bytes a character")
+    return description, shapes, *_check_shapes(description.model, networks)
 
 
 def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[str], tuple[str, ...]]:
@@ -164,8 +178,27 @@ def is_within(value: np.ndarray, largest: float = LARGEST) -> bool:
     return bool(value.min() >= -largest and value.max() <= largest)
 
 
-def _check_values(tensors: Mapping[str, np.ndarray]) -> None:
+def _bytes_an_id(vocabulary: int) -> int:
+    return next(size for size in (1, 2, 4) if vocabulary <= 256**size)
+
+
+def _to_bytes(ids: np.ndarray, vocabulary: int) -> np.ndarray:
+    """ids (N,) as (N, 1), (N, 2) or (N, 4) bytes, the lowest first, as the vocabulary needs."""
+    size = _bytes_an_id(vocabulary)
+    return np.ascontiguousarray(ids, f"<u{size}").view(np.uint8).reshape(-1, size)
+
+
+def _from_bytes(data: np.ndarray) -> np.ndarray:
+    """The ids (N,) int32 of :func:`_to_bytes`."""
+    return np.ascontiguousarray(data).view(f"<u{data.shape[1]}")[:, 0].astype(np.int32)
+
+
+def _check_values(tensors: Mapping[str, np.ndarray], vocabulary: int) -> None:
     for name, value in tensors.items():
+        if name == _NGRAM_TEXT:
+            if np.ascontiguousarray(value).view(f"<u{value.shape[1]}").max() >= vocabulary:
+                raise CheckpointError(f"the tensor {name} has an id that is not below {vocabulary:,}")
+            continue
         largest = LARGEST_MOMENT if name.startswith("optimizer.") else LARGEST
         if not is_within(value, largest):
             raise CheckpointError(f"the tensor {name} has values that are not finite, or beyond ±{largest:.2g}")

@@ -20,10 +20,21 @@ FORMAT = 1
 _LONGEST_STRING = 32_768  # characters, as in the longest path of any system
 _COUNTER_TYPES = {each.name: each.type for each in fields(Counters) if each.name != "history"}
 _EVALUATION_TYPES = {"step": int, "epoch": float, "loss": float | None, "val_loss": float, "elapsed_s": float}
+_NGRAM_TYPES = {"order": int, "network_weight": float, "ngram_weight": float}
+HIGHEST_ORDER, HIGHEST_WEIGHT = 64, 4.0
 _CORPUS_TYPES = {
     **{"sources": list, "paths": list, "sha256": str, "characters": int, "bytes": int, "as_bytes": bool},
     **{"encoding": str, "min_count": int, "max_vocab": int, "init_from": str | None},
 }
+
+
+@dataclass(frozen=True)
+class NgramSettings:
+    """How a mixture is made of the network and n-grams: grams of up to ``order`` characters, exponents of both."""
+
+    order: int
+    network_weight: float
+    ngram_weight: float
 
 
 @dataclass
@@ -32,6 +43,7 @@ class Description:
 
     ``counters`` are the run's counters, ``history`` its evaluations. ``corpus`` says where the text came from and how
     it was read, ``program`` which program wrote the checkpoint, as :func:`charrnn.checkpoints.fingerprint.fingerprint`.
+    ``ngrams`` are the settings of the n-grams whose text the checkpoint holds, if it holds one.
     """
 
     model: ModelConfig
@@ -41,6 +53,7 @@ class Description:
     history: list[dict[str, Any]] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
     program: dict[str, str] = field(default_factory=dict)
+    ngrams: NgramSettings | None = None
 
     def to_json(self) -> str:
         """The description as JSON in ASCII.
@@ -59,6 +72,8 @@ class Description:
             "corpus": self.corpus,
             "program": self.program,
         }
+        if self.ngrams is not None:
+            about["ngrams"] = vars(self.ngrams)
         return json.dumps(about, ensure_ascii=True, allow_nan=False)
 
     @classmethod
@@ -95,6 +110,7 @@ class Description:
             history=_history(about["history"]),
             corpus=_corpus(about["corpus"], vocabulary),
             program=_program(about.get("program", {})),
+            ngrams=_ngrams(about.get("ngrams")),
         )
 
 
@@ -131,6 +147,19 @@ def _program(what: Any) -> dict[str, str]:
     if not all(isinstance(value, str) for value in _values(what, "program").values()):
         raise CheckpointError("malformed: program has a version that is not a string")
     return what
+
+
+def _ngrams(what: Any) -> NgramSettings | None:
+    """The settings of the n-grams, or None."""
+    if what is None:
+        return None
+    found = _numbers(what, "ngrams", _NGRAM_TYPES)
+    weights = found["network_weight"], found["ngram_weight"]
+    if found.keys() != _NGRAM_TYPES.keys() or not 1 <= found["order"] <= HIGHEST_ORDER:
+        raise CheckpointError(f"malformed: ngrams of order {brief(found['order'])}")
+    if not all(0 <= weight <= HIGHEST_WEIGHT for weight in weights):
+        raise CheckpointError(f"malformed: ngrams with the weights {brief(weights)}")
+    return NgramSettings(**found)
 
 
 def _counters(what: Any) -> dict[str, Any]:

@@ -182,10 +182,10 @@ class RunFolder:
 
 
 def _recorded_step(line: bytes) -> float:
-    """The step of a line of the log. It is infinite for the line of the end, and for a line that a crash cut short."""
+    """The step of a line of the log. It is infinite for the lines of the end, and for a line that a crash cut short."""
     try:
         record = json.loads(line)
-        return float("inf") if record["event"] == "finished" else float(record["step"])
+        return float("inf") if record["event"] in ("mixed", "finished") else float(record["step"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return float("inf")
 

@@ -21,6 +21,7 @@ from charrnn.system import memory, strict_json
 
 LARGEST_HEADER = 64 * 2**20  # bytes
 _MOST_DIMENSIONS = 3
+_TYPES = {"F32": np.dtype("<f4"), "U8": np.dtype(np.uint8)}
 _LENGTH = 8  # bytes of the header's length
 
 
@@ -42,15 +43,17 @@ class Header:
         """The tensors' shapes, by name and in the order of their bytes.
 
         Raises:
-            CheckpointError: a tensor is not float32 or has an impossible shape, there is a gap or an overlap between
-                two tensors, or the last one does not end with the file.
+            CheckpointError: a tensor is neither float32 nor bytes or has an impossible shape, there is a gap or an
+                overlap between two tensors, a float32 tensor is not aligned, or the last one does not end with the
+                file.
         """
         for name, entry in self.tensors.items():
             _check_entry(name, entry)
         shapes, end = {}, 0
         for name, entry in sorted(self.tensors.items(), key=lambda item: item[1]["data_offsets"]):
             shape = tuple(entry["shape"])
-            if entry["data_offsets"] != [end, end + 4 * math.prod(shape)]:
+            size = _TYPES[entry["dtype"]].itemsize
+            if entry["data_offsets"] != [end, end + size * math.prod(shape)] or end % size:
                 raise CheckpointError(f"damaged (the tensor {brief(name)} is not where it must be)")
             end = entry["data_offsets"][1]
             shapes[name] = shape
@@ -58,9 +61,13 @@ class Header:
             raise CheckpointError(f"damaged or cut short ({self.size:,} bytes for tensors of {end:,})")
         return shapes
 
+    def types(self) -> dict[str, np.dtype]:
+        """The tensors' types by name, after :meth:`shapes` has checked them."""
+        return {name: _TYPES[entry["dtype"]] for name, entry in self.tensors.items()}
+
 
 def serialise(tensors: Mapping[str, np.ndarray], metadata: dict[str, str]) -> bytes:
-    """The bytes of a file with ``tensors``, which must be C-contiguous float32 arrays.
+    """The bytes of a file with ``tensors``, C-contiguous arrays of float32 or uint8.
 
     Raises:
         CheckpointError: the header would be longer than ``read_header`` accepts.
@@ -99,31 +106,34 @@ def read_header(file: BinaryIO) -> Header:
     return Header(metadata, tensors, size - length)
 
 
-def read_tensors(file: BinaryIO, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Read float32 tensors of these shapes, one after another, from the position of ``file``.
+def read_tensors(
+    file: BinaryIO, shapes: Mapping[str, tuple[int, ...]], types: Mapping[str, np.dtype]
+) -> dict[str, np.ndarray]:
+    """Read tensors of these shapes and types, one after another, from the position of ``file``.
 
     Raises:
         CheckpointError: the file ends too early, or the tensors are larger than this machine's memory.
         OSError: the file cannot be read.
     """
-    total, have = sum(map(math.prod, shapes.values())), memory.installed()
-    if have is not None and 4 * total > have:
-        raise CheckpointError(f"its tensors take {4 * total / 1e9:,.1f} GB, and this machine has {have / 1e9:,.1f}")
-    buffer = np.empty(total, "<f4")
-    if file.readinto(buffer.view(np.uint8).data) != buffer.nbytes:
+    sizes = {name: types[name].itemsize * math.prod(shape) for name, shape in shapes.items()}
+    total, have = sum(sizes.values()), memory.installed()
+    if have is not None and total > have:
+        raise CheckpointError(f"its tensors take {total / 1e9:,.1f} GB, and this machine has {have / 1e9:,.1f}")
+    buffer = np.empty(-(-total // 4), "<f4").view(np.uint8)[:total]  # aligned as float32
+    if file.readinto(buffer.data) != total:
         raise CheckpointError("damaged (it was cut short while it was read)")
-    stops = itertools.accumulate(map(math.prod, shapes.values()))
+    stops = dict(zip(sizes, itertools.accumulate(sizes.values()), strict=True))
     return {
-        name: buffer[stop - math.prod(shape) : stop].reshape(shape)
-        for (name, shape), stop in zip(shapes.items(), stops, strict=True)
+        name: buffer[stops[name] - size : stops[name]].view(types[name]).reshape(shapes[name])
+        for name, size in sizes.items()
     }
 
 
 def _check_entry(name: str, entry: Any) -> None:
-    """Check a tensor's entry in a header: ``{"dtype": "F32", "shape": […], "data_offsets": [begin, end]}``."""
+    """Check a tensor's entry in a header: ``{"dtype": …, "shape": […], "data_offsets": [begin, end]}``."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise CheckpointError(f"damaged (the entry of the tensor {brief(name)})")
-    if entry["dtype"] != "F32":
+    if not isinstance(entry["dtype"], str) or entry["dtype"] not in _TYPES:
         raise CheckpointError(f"the tensor {brief(name)} is {brief(entry['dtype'])}, not float32 ('F32')")
     for key, least, lengths in (("shape", 1, range(1, _MOST_DIMENSIONS + 1)), ("data_offsets", 0, (2,))):
         numbers = entry[key]

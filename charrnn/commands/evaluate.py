@@ -5,13 +5,20 @@ from typing import Any
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.options import part_option, settings, with_option
+from charrnn.commands.options import ngrams_option, part_option, settings, with_option
 from charrnn.commands.scoring import Scoring, as_dict, scoring
 from charrnn.config import DynamicEvaluationConfig
 
 
 @scoring(
-    section("What is scored", with_option, part_option("all; with --online validation")),
+    section(
+        "What is scored",
+        with_option,
+        part_option("all; with --online validation"),
+        ngrams_option(
+            "Score the model also together with its n-grams.", "on, but for text that the n-grams have learnt"
+        ),
+    ),
     section(
         "Learning while it reads",
         option("--online", is_flag=True, help="Score a second time, learning from each segment after it is scored."),
@@ -35,8 +42,8 @@ def evaluate(work: Scoring) -> None:
 
     \f
 
-    --json writes one object: part, loss, bpc, perplexity, characters; and online: loss, bpc, perplexity, characters,
-    lr, steps, decay.
+    --json writes one object: part, loss, bpc, perplexity, characters; mixed, with n-grams: loss, bpc, perplexity,
+    characters; and online: loss, bpc, perplexity, characters, lr, steps, decay, and mixed_loss and mixed_bpc.
     """
     options, online = work.options, None
     given = {name: options[f"online_{name}"] for name in ("lr", "steps", "decay")}
@@ -46,16 +53,23 @@ def evaluate(work: Scoring) -> None:
         if options["others"]:
             raise click.UsageError("--online teaches one model: leave --with out.")
     work.open(held_out=online is not None)
-    report = work.score()
+    report, mixed = work.score(), work.mixed(wanted=not work.is_learnt)
+    if mixed is not None:
+        report["mixed"] = work.score_of(mixed)
     if online:
-        report["online"] = _online(work, online)
+        report["online"] = _online(work, online, mixed)
     work.show_score(report)
 
 
-def _online(work: Scoring, config: DynamicEvaluationConfig) -> dict[str, Any]:
-    """The score of a model that learns while it reads, as a JSON object."""
+def _online(work: Scoring, config: DynamicEvaluationConfig, mixed) -> dict[str, Any]:
+    """The score of a model that learns while it reads, as a JSON object. ``mixed``: it with n-grams, or None."""
+    from charrnn.records import bits
     from charrnn.training.dynamic_evaluation import evaluate_dynamically
 
+    model = work.model if mixed is None else mixed
     with work.bar("Learning on") as progress:
-        found = evaluate_dynamically(work.model.network, work.part.ids, work.before, config, progress)
-    return as_dict(found) | config.to_dict()
+        found = evaluate_dynamically(model.network, work.part.ids, work.before, config, progress)
+    report = as_dict(found.network) | config.to_dict()
+    if found.mixture is not None:
+        report |= {"mixed_loss": found.mixture.loss, "mixed_bpc": bits(found.mixture.loss)}
+    return report

@@ -33,6 +33,12 @@ with_option = option(
     help="Average with the probabilities of this model, which has the same characters. May be repeated.",
 )  # fmt: skip
 
+
+def ngrams_option(help_text: str, default: str):
+    """``--ngrams``; ``default`` says in the help when n-grams take part without it."""
+    return option("--ngrams", type=click.Choice(("on", "off")), help=f"{help_text}  [default: {default}]")
+
+
 # Commands that score the run's own text, or another.
 scored_text = section(
     "The text",

@@ -7,7 +7,13 @@ import click
 
 from charrnn.commands import sampling
 from charrnn.commands.help import option, section
-from charrnn.commands.options import checkpoint_argument, general_options, unknown_option, with_option
+from charrnn.commands.options import (
+    checkpoint_argument,
+    general_options,
+    ngrams_option,
+    unknown_option,
+    with_option,
+)
 from charrnn.commands.types import Number, Whole
 from charrnn.commands.work import Work, command, readable
 from charrnn.errors import CharRNNError
@@ -41,6 +47,9 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
             help="Show several temperatures side by side, as in 0.3,0.7,1.0.",
         ),
         with_option,
+        ngrams_option(
+            "Draw from the model together with its n-grams. Below temperature 1 they copy the training text.", "off"
+        ),
         option(
             "--prime-file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE",
             help=f"--prime from a file, or - for standard input: its last {_LONGEST_PRIME:,} bytes.",
@@ -77,6 +86,7 @@ def sample(work: Work) -> None:
     if options["as_json"] or options["compare"] or options["count"] > 1:
         memory.check_texts(max(options["count"], len(options["compare"] or ())), options["length"])
     work.load(options["others"])
+    work.model = work.mixed(wanted=False) or work.model
     how = {
         "prime": _prime(work),
         "length": options["length"],

@@ -33,15 +33,23 @@ class Scoring(Work):
     @property
     def learns_from_scored(self) -> bool:
         """Whether n-grams would learn from the run's training part while it is scored."""
-        return not self.options["fit"] and self.texts.is_own and self.part.name in ("train", "all")
+        return not self.options["fit"] and self.is_learnt
 
     def score(self) -> dict[str, Any]:
-        """The model's score as a JSON object."""
+        """The score of the model's network as a JSON object."""
+        return {"part": self.part.name, **self.score_of(self.model)}
+
+    def score_of(self, model) -> dict[str, Any]:
+        """A model's score as a JSON object."""
         from charrnn.inference.loss import evaluate
 
         with self.bar("Evaluating") as progress:
-            found = evaluate(self.model.network, self.part.ids, self.before, progress=progress)
-        return {"part": self.part.name, **as_dict(found)}
+            return as_dict(evaluate(model.network, self.part.ids, self.before, progress=progress))
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether the scored text is, or has, the training part of the run."""
+        return self.texts.is_own and self.part.name in ("train", "all")
 
     def show_score(self, report: dict[str, Any]) -> None:
         """Write a score, and what was compared with it: as JSON, or as tables."""

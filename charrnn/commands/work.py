@@ -39,6 +39,27 @@ class Work:
         self.model = load(*paths, threads=self.options["threads"], warn=self.terminal.warn)
         return self.model
 
+    def mixed(self, wanted: bool):
+        """The model with its n-grams; None if it has none or they are switched off, or, without ``--ngrams``, are not
+        ``wanted``.
+
+        Raises:
+            ConfigError: ``--ngrams on``, and there are none.
+        """
+        from charrnn.errors import ConfigError
+
+        given = self.options.get("ngrams")
+        if given == "off" or not (wanted or given == "on"):
+            return None
+        with self.bar("N-grams") as progress:
+            found = self.model.mixed(progress)
+        if found is None and given == "on":
+            raise ConfigError(
+                f"{self.options['checkpoint']}: it has no n-grams, which a run gets at its end if it has a validation "
+                "part and was not interrupted: go on with it with train --resume, or leave --ngrams out"
+            )
+        return found
+
     def announce_compilation(self) -> None:
         """Show a spinner while the kernels compile for the first time; off a terminal write one line."""
         from charrnn.kernels import compiler

@@ -3,17 +3,20 @@
 import itertools
 import math
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.errors import ConfigError
+from charrnn.inference.ensemble import Ensemble
+from charrnn.inference.mixture import Mixture, networks_of
+from charrnn.inference.ngrams import Ngrams, new_readers
 from charrnn.kernels import compiler
 from charrnn.kernels.barrier import ABANDONED, FLAGS
 from charrnn.kernels.packing import Group
-from charrnn.kernels.sampling import Filters, Scratch, Steps, write
+from charrnn.kernels.sampling import Draws, Filters, Scratch, Steps, write
+from charrnn.kernels.sampling import Mixture as MixtureArrays
 from charrnn.kernels.step import Share, step_address
 from charrnn.network.network import Network
 from charrnn.network.parameters import aligned_zeros
@@ -92,13 +95,33 @@ def _set_rows(array: np.ndarray, streams: int, values: np.ndarray) -> None:
     array[:, :streams] = row.reshape(panels, 1, columns)
 
 
-class BaseSampler(ABC):
-    """The parts that all samplers have: random numbers, the choice, and the distribution of streams over threads.
+class Sampler:
+    """``streams`` texts drawn side by side, each from random numbers of its own.
 
-    A sampler says in :meth:`_write` how its streams are written.
+    Stream s with seed n writes the same text whatever the number of streams, threads or chunks.
+
+    Args:
+        model: a network; an ensemble, from whose mean probabilities characters are drawn; or a mixture.  Temperature
+            and filters act on the logarithm of its probabilities as on a network's logits.
+        prime: ids (N,), N >= 1, that all streams have read before they write.
+        streams: how many texts.
+        choice: how characters are drawn.
+        seed: of the random numbers.
+
+    Raises:
+        ConfigError: the prime or the number of texts is out of range.
     """
 
-    def __init__(self, networks: Sequence[Network], prime: np.ndarray, streams: int, choice: Choice | None, seed: int):
+    def __init__(
+        self,
+        model: Network | Ensemble | Mixture,
+        prime: np.ndarray,
+        streams: int = 1,
+        choice: Choice | None = None,
+        seed: int = 0,
+    ):
+        compiler.prepare(write)
+        networks = networks_of(model)
         self._vocabulary, self._team = networks[0].config.vocabulary, networks[0].team
         prime = np.asarray(prime, np.int32)
         if not (prime.ndim == 1 and prime.size and 0 <= prime.min() <= prime.max() < self._vocabulary):
@@ -113,26 +136,43 @@ class BaseSampler(ABC):
         self._logits = aligned_zeros(len(networks), streams, width)
         pairs = zip(networks, self._logits, strict=True)
         self._streams = [Streams(network, prime, streams, logits) for network, logits in pairs]
+        self._mixture = _mixture(model, prime, streams)
         self._weights, self._order = aligned_zeros(streams, width), np.zeros((streams, width), np.int32)
+        # One text is written by one thread, or by all threads with several barriers a character. All threads are far
+        # faster where weights come from a shared cache, and far slower where another process uses a core.
+        self._strategies = FastestStrategy(2 if streams == 1 < self._team.threads else 1)
+        self._flags = np.zeros(FLAGS, np.int64)
 
     def draw(self, characters: int) -> np.ndarray:
         """The next ids of every stream: (characters, streams) int32."""
         uniforms = np.stack([generator.random(characters) for generator in self._generators], axis=1)
-        uniforms = np.ascontiguousarray(uniforms)
-        drawn = np.zeros(uniforms.shape, np.int32)
-        self._write(uniforms, drawn)
+        draws = Draws(np.ascontiguousarray(uniforms), np.zeros(uniforms.shape, np.int32))
+        steps, filters = _joined([streams.steps() for streams in self._streams]), self._filters()
+        scratch = Scratch(self._logits, self._weights, self._order, self._flags)
+
+        def work(_, first: int, last: int, part: int = 0, parts: int = 1) -> None:
+            share = Share(first, last, part, parts)
+            write(steps, self._ids, self._turn, draws, filters, share, self._mixture, scratch)
+
+        strategy, begun = self._strategies.next(), time.perf_counter()
+        if strategy == TOGETHER:
+            self._flags[:] = 0
+            parts = self._team.threads
+            self._team.run(work, [(0, 1, part, parts) for part in range(parts)], self._abandon)
+        else:
+            self._team.run(work, self._groups())
+        self._strategies.took(strategy, time.perf_counter() - begun, characters)
         self._turn = (self._turn + characters) % 2
-        return drawn
+        return draws.ids
+
+    def _abandon(self) -> None:
+        self._flags[ABANDONED] = 1
 
     def _groups(self) -> list[Group]:
         """The streams in groups, one a thread."""
         streams = len(self._ids)
         groups = min(self._team.threads, streams)
         return [Group(*pair) for pair in itertools.pairwise([streams * group // groups for group in range(groups + 1)])]
-
-    @abstractmethod
-    def _write(self, uniforms: np.ndarray, drawn: np.ndarray) -> None:
-        """Fill ``drawn`` (N, B) by ``uniforms`` (N, B)."""
 
     def _filters(self) -> Filters:
         """The choice as the kernels take it."""
@@ -143,51 +183,24 @@ class BaseSampler(ABC):
         return Filters(np.float32(temperature), top_k, *numbers, self._vocabulary)
 
 
-class Sampler(BaseSampler):
-    """``streams`` texts drawn side by side, each from random numbers of its own.
+def _joined(members: Sequence[Steps]) -> Steps:
+    """The steps of several networks, one after another."""
+    if len(members) == 1:
+        return members[0]
+    width = max(steps.arguments.shape[1] for steps in members)
+    arguments = [np.pad(steps.arguments, ((0, 0), (0, width - steps.arguments.shape[1]))) for steps in members]
+    return Steps(np.concatenate([steps.addresses for steps in members]), np.concatenate(arguments))
 
-    Stream s with seed n writes the same text whatever the number of streams, threads or chunks.
 
-    Args:
-        network: the model.
-        prime: ids (N,), N >= 1, that all streams have read before they write.
-        streams: how many texts.
-        choice: how characters are drawn.
-        seed: of the random numbers.
-
-    Raises:
-        ConfigError: the prime or the number of texts is out of range.
-    """
-
-    def __init__(
-        self, network: Network, prime: np.ndarray, streams: int = 1, choice: Choice | None = None, seed: int = 0
-    ):
-        compiler.prepare(write)
-        super().__init__((network,), prime, streams, choice, seed)
-        # One text is written by one thread, or by all threads with several barriers a character. All threads are far
-        # faster where weights come from a shared cache, and far slower where another process uses a core.
-        self._strategies = FastestStrategy(2 if streams == 1 < self._team.threads else 1)
-        self._flags = np.zeros(FLAGS, np.int64)
-
-    def _write(self, uniforms, drawn):
-        steps, filters = self._streams[0].steps(), self._filters()
-        scratch = Scratch(self._logits[0], self._weights, self._order, self._flags)
-
-        def work(_, first: int, last: int, part: int = 0, parts: int = 1) -> None:
-            share = Share(first, last, part, parts)
-            write(steps, self._ids, self._turn, uniforms, filters, share, scratch, drawn)
-
-        strategy, begun = self._strategies.next(), time.perf_counter()
-        if strategy == TOGETHER:
-            self._flags[:] = 0
-            parts = self._team.threads
-            self._team.run(work, [(0, 1, part, parts) for part in range(parts)], self._abandon)
-        else:
-            self._team.run(work, self._groups())
-        self._strategies.took(strategy, time.perf_counter() - begun, len(drawn))
-
-    def _abandon(self) -> None:
-        self._flags[ABANDONED] = 1
+def _mixture(model: Network | Ensemble | Mixture, prime: np.ndarray, streams: int) -> MixtureArrays:
+    """The n-grams of a mixture, after each stream's reader has read all of ``prime`` but the last id."""
+    if not isinstance(model, Mixture):
+        return MixtureArrays(Ngrams(1, 1).trie(new_readers(1)), np.zeros(0))
+    reader = new_readers(1)
+    for start in range(0, len(prime) - 1, 256):
+        stop = min(start + 256, len(prime) - 1)
+        model.ngrams.read(np.ascontiguousarray(prime[start:stop, None]), reader, networks_of(model)[0].team)
+    return MixtureArrays(model.ngrams.trie(np.repeat(reader, streams, axis=0)), np.array(model.weights))
 
 
 class FastestStrategy:

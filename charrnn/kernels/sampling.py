@@ -29,8 +29,9 @@ from charrnn.kernels.compiler import (
     void,
 )
 from charrnn.kernels.cross_entropy import log_sum_exp, row_maximum
+from charrnn.kernels.ngrams import TRIE, Trie, expect, read_symbol
 from charrnn.kernels.simd import WIDTH, load, store
-from charrnn.kernels.step import SHARE, Share, call_step
+from charrnn.kernels.step import SHARE, call_step
 
 f32 = np.float32
 
@@ -55,8 +56,25 @@ class Filters(NamedTuple):
     characters: int
 
 
+class Draws(NamedTuple):
+    """N characters to draw for each stream: ``uniforms`` (N, B) float64 in [0, 1), and ``ids`` (N, B) int32."""
+
+    uniforms: np.ndarray
+    ids: np.ndarray
+
+
+class Mixture(NamedTuple):
+    """N-grams with a reader for each stream, and ``weights`` (2,) float64 as in :func:`mix`; (0,) without n-grams."""
+
+    trie: Trie
+    weights: np.ndarray
+
+
 class Scratch(NamedTuple):
-    """Arrays of :func:`write`: ``logits`` and ``weights`` (B, Vp) float32, ``order`` (B, Vp) int32, barrier flags."""
+    """Arrays of :func:`write`.
+
+    ``logits`` (M, B, Vp) and ``weights`` (B, Vp) float32, ``order`` (B, Vp) int32, barrier flags.
+    """
 
     logits: np.ndarray
     weights: np.ndarray
@@ -66,7 +84,9 @@ class Scratch(NamedTuple):
 
 STEPS = types.NamedTuple((Longs1, Longs2), Steps)
 FILTERS = types.NamedTuple((float32, intp, float32, float32, intp), Filters)
-SCRATCH = types.NamedTuple((Array2, Array2, Ids2, Longs1), Scratch)
+DRAWS = types.NamedTuple((Doubles2, Ids2), Draws)
+MIXTURE = types.NamedTuple((TRIE, Doubles1), Mixture)
+SCRATCH = types.NamedTuple((Array3, Array2, Ids2, Longs1), Scratch)
 
 
 @njit
@@ -159,33 +179,6 @@ def read_character(steps, ids, turn, share, flags_at, barriers):
     return barriers
 
 
-@kernel(void(STEPS, Ids1, intp, intp, intp))
-def predict(steps, ids, turn, first, last):
-    """Streams ``first`` to ``last`` read a character each: the head's logits are written, and the states move on."""
-    read_character(steps, ids, turn, Share(first, last, 0, 1), np.uintp(0), 0)
-
-
-@kernel(void(STEPS, Ids1, intp, Doubles2, FILTERS, SHARE, SCRATCH, Ids2))
-def write(steps, ids, turn, uniforms, filters, share, scratch, drawn):
-    """Read a character of each stream, draw the next one, read that, and so on: drawn (N, B).
-
-    ``ids`` (B,) are the characters to read first, and at the end those to read next; ``uniforms`` (N, B) are in [0, 1).
-    The head's logits are ``scratch.logits``.
-    """
-    flags_at, barriers = scratch.flags.ctypes.data, 0
-    for number in range(uniforms.shape[0]):
-        barriers = read_character(steps, ids, (turn + number) % 2, share, flags_at, barriers)
-        if share.worker == 0:
-            for stream in range(share.first, share.last):
-                row_at = scratch.logits.ctypes.data + 4 * stream * scratch.logits.shape[1]
-                uniform = uniforms[number, stream]
-                ids[stream] = choose(row_at, scratch.weights[stream], scratch.order[stream], uniform, filters)
-                drawn[number, stream] = ids[stream]
-        if share.workers > 1:
-            barriers += 1
-            wait_at_barrier(flags_at, share.workers * barriers)
-
-
 @njit
 def average(logits, stream, count):
     """The first model's logits of a stream become the logits of the mean of all models' probabilities.
@@ -216,13 +209,40 @@ def average(logits, stream, count):
         logits[0, stream, k] = top + math.log(mass / models)
 
 
-@kernel(void(Array3, Doubles1, FILTERS, intp, intp, Array2, Ids2, Ids1))
-def choose_from_mean(logits, uniforms, filters, first, last, weights, order, ids):
-    """Draw ids (B,) from the mean of the probabilities of M models with logits (M, B, Vp), which are used up.
+@njit
+def mix(mixture, stream, character, logits):
+    """A stream's reader reads a character, and its logits (Vp,) become a · logits + b · log p_ngrams.
 
-    Works on streams ``first`` to ``last``; ``uniforms`` (B,) are in [0, 1).  Scratch: weights and order (B, Vp).
+    So the probabilities of the network and of the n-grams are multiplied, with the weights a and b as exponents, and
+    normalised (log-linear interpolation; Klakow 1998).
     """
-    for stream in range(first, last):
-        average(logits, stream, filters.characters)
-        row_at = logits.ctypes.data + 4 * stream * logits.shape[2]
-        ids[stream] = choose(row_at, weights[stream], order[stream], uniforms[stream], filters)
+    trie, weights = mixture
+    read_symbol(trie, stream, character)
+    expect(trie, stream)
+    for k in range(trie.chances.shape[1]):
+        logits[k] = weights[0] * logits[k] + weights[1] * math.log(trie.chances[stream, k])
+
+
+@kernel(void(STEPS, Ids1, intp, DRAWS, FILTERS, SHARE, MIXTURE, SCRATCH))
+def write(steps, ids, turn, draws, filters, share, mixture, scratch):
+    """Read a character of each stream, draw the next one, read that, and so on.
+
+    ``steps`` are those of M networks, whose heads write ``scratch.logits``; the mean of their probabilities is drawn
+    from.  ``ids`` (B,) are the characters to read first, and at the end those to read next.
+    """
+    flags_at, barriers, logits = scratch.flags.ctypes.data, 0, scratch.logits
+    for number in range(draws.ids.shape[0]):
+        barriers = read_character(steps, ids, (turn + number) % 2, share, flags_at, barriers)
+        if share.worker == 0:
+            for stream in range(share.first, share.last):
+                if logits.shape[0] > 1:
+                    average(logits, stream, filters.characters)
+                if mixture.weights.size:
+                    mix(mixture, stream, ids[stream], logits[0, stream])
+                row_at = logits.ctypes.data + 4 * stream * logits.shape[2]
+                uniform = draws.uniforms[number, stream]
+                ids[stream] = choose(row_at, scratch.weights[stream], scratch.order[stream], uniform, filters)
+                draws.ids[number, stream] = ids[stream]
+        if share.workers > 1:
+            barriers += 1
+            wait_at_barrier(flags_at, share.workers * barriers)

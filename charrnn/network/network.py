@@ -159,6 +159,12 @@ class Network:
         run.each_group(run.forward)
         return as_rows(run.logits[:, self.layout.rows], self.config.vocabulary)
 
+    def log_probabilities(self, x: np.ndarray, state: State) -> np.ndarray:
+        """log softmax of the logits, (T, B, V) float64 in nats, for ids x (T, B) int32; ``state`` moves on."""
+        logits = self.forward(x, state).astype(np.float64)
+        logits -= logits.max(axis=-1, keepdims=True)
+        return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
     def read(self, x: np.ndarray, state: State) -> None:
         """As :meth:`forward` without logits, where only signals are wanted: ``state`` moves on."""
         run = self._open(x, None, state)
@@ -233,11 +239,9 @@ class Network:
         The signals are those of :meth:`signal`.
         """
         x = np.ascontiguousarray(x, np.int32).reshape(-1, 1)
-        logits = self.forward(x, state)[:, 0].astype(np.float64)
+        log_probabilities = self.log_probabilities(x, state)[:, 0]
         signals = {signal.name: self.signal(signal.name)[:, 0] for signal in self.cell.signals}
-        logits -= logits.max(axis=1, keepdims=True)
-        signals["log_probabilities"] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return signals
+        return signals | {"log_probabilities": log_probabilities}
 
     def lap(self, worker: int, name: str) -> None:
         """If there is a stopwatch, count the time since the last lap of worker 0 as ``name``."""

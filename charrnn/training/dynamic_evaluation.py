@@ -10,12 +10,15 @@ far, not over the training text, which then need not be available.
 """
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.config import DynamicEvaluationConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import Evaluation, scorable
+from charrnn.inference.mixture import Mixture
+from charrnn.inference.ngrams import new_readers
 from charrnn.kernels import compiler
 from charrnn.kernels.optimizers import Adaptation, Adapted, adapt, mean_squares
 from charrnn.network.network import Network
@@ -27,18 +30,25 @@ from charrnn.training.rollback import restored_weights
 _EPSILON = 0.01  # added to each root mean square, as a multiple of their mean
 
 
+class DynamicEvaluation(NamedTuple):
+    """The scores of a network, and of the mixture that it is a part of, if there is one."""
+
+    network: Evaluation
+    mixture: Evaluation | None
+
+
 def evaluate_dynamically(
-    network: Network,
+    model: Network | Mixture,
     ids: np.ndarray,
     before: int | None = None,
     config: DynamicEvaluationConfig | None = None,
     progress: ProgressCallback = no_progress,
-) -> Evaluation:
+) -> DynamicEvaluation:
     """Score ids (N,) segment by segment, and learn from each segment after it is scored.
 
     Scores N characters if ``before``, the id before the first one, is given, else N - 1. The state starts at zeros. The
-    network's parameters are restored at the end. ``progress`` is called with the number of characters scored so far and
-    the number of all.
+    network's parameters are restored at the end; the n-grams of a mixture keep what they have learnt. ``progress`` is
+    called with the number of characters scored so far and the number of all.
 
     Raises:
         ConfigError: the text is too short, or the weights are no longer numbers.
@@ -47,15 +57,25 @@ def evaluate_dynamically(
     scored = len(text) - 1
     compiler.prepare(mean_squares, adapt)
     config = config or DynamicEvaluationConfig()
-    squares, state, loss = aligned_zeros(network.parameters.flat.size), network.initial_state(1), 0.0
+    mixture = model if isinstance(model, Mixture) else None
+    network = model if mixture is None else model.network
+    squares, state, loss, mixed = aligned_zeros(network.parameters.flat.size), network.initial_state(1), 0.0, 0.0
+    readers = new_readers(1)
     with restored_weights(network) as original:
         for number, (start, stop) in enumerate(in_steps(scored, config.steps, progress), 1):
             window = text[start : stop + 1, None].astype(np.int32)
+            if mixture is not None:
+                mixed += mixture.losses(window[:-1], window[1:], (state.copy(), readers)).sum()
             loss += network.loss_and_gradient(window[:-1], window[1:], state) * (len(window) - 1)
             _learn(network, squares, original, 1 / number, config)
+            if mixture is not None:
+                mixture.ngrams.learn(window[:-1, 0], settle=False)  # the next window begins with the last one
+                mixture.ngrams.begin_at_end(readers)
     if not np.isfinite(loss):
         raise ConfigError(f"the weights are no longer numbers with --online-lr {config.lr:g}: choose a lower one")
-    return Evaluation(loss / scored, scored)
+    return DynamicEvaluation(
+        Evaluation(loss / scored, scored), None if mixture is None else Evaluation(float(mixed) / scored, scored)
+    )
 
 
 def _learn(network: Network, squares, original, weight: float, config: DynamicEvaluationConfig) -> None:

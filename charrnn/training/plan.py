@@ -8,6 +8,7 @@ Many functions here take ``done``, the fraction of the run that is finished, fro
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from charrnn.config import TrainConfig
@@ -80,7 +81,7 @@ class Plan:
     def done(self, step: int, elapsed_s: float, closing_s: float) -> float:
         """The fraction of the run that is done after ``step`` updates and ``elapsed_s`` seconds.
 
-        ``closing_s`` is the duration of the last evaluation and save, which a time budget includes.
+        ``closing_s`` is the duration of the last evaluation and saves and of the mixing, which a time budget includes.
         """
         if self.config.time_budget is not None:
             return min(1.0, elapsed_s / max(self.config.time_budget - closing_s, 1e-9))
@@ -131,10 +132,11 @@ class Clock:
         plan: the plan of the run.
         earlier_s: seconds that the run took before it was resumed.
         scored: number of characters that an evaluation reads.
+        mixing_s: from the duration of an evaluation, the time that n-grams will take at the end.
     """
 
-    def __init__(self, plan: Plan, earlier_s: float, scored: int):
-        self._plan, self._earlier_s, self._scored = plan, earlier_s, scored
+    def __init__(self, plan: Plan, earlier_s: float, scored: int, mixing_s: Callable[[float], float] = lambda _: 0.0):
+        self._plan, self._earlier_s, self._scored, self._mixing_s = plan, earlier_s, scored, mixing_s
         self._evaluation_s: float | None = None
         self.save_s = FIRST_SAVE_S
         self.rate: float | None = None
@@ -157,7 +159,8 @@ class Clock:
 
     def done(self, step: int) -> float:
         """The fraction of the run that is done after ``step`` updates."""
-        return self._plan.done(step, self.elapsed_s, self.evaluation_s + self.save_s + PROCESS_S)
+        closing_s = self.evaluation_s + 2 * self.save_s + PROCESS_S + self._mixing_s(self.evaluation_s)
+        return self._plan.done(step, self.elapsed_s, closing_s)
 
     @property
     def evaluation_s(self) -> float:

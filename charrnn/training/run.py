@@ -12,6 +12,7 @@ from charrnn.checkpoints.counters import Counters
 from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief
+from charrnn.inference.ngrams import Ngrams
 from charrnn.network.network import Network, State
 from charrnn.network.parameters import Parameters
 from charrnn.text.corpus import Parts
@@ -64,6 +65,8 @@ class Run:
         # Compile the backward kernels now. Otherwise the first step's time would include compilation, and a run under a
         # time budget would overestimate the duration of its last evaluation.
         network.prepare_training()
+        if config.ngrams == "on" and len(self.validation) >= 2:
+            Ngrams(len(vocabulary))  # compiles its kernels
         self.windows = TrainingWindows(parts.train, batch, steps, config.seed)
         self.plan = Plan(config, len(parts.train), self.windows.count)
         if config.dropout is None:

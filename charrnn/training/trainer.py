@@ -15,6 +15,7 @@ from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
 from charrnn.records import Diagnosed, Finished, Record, RolledBack, Sampled, Saved, Started, bits
 from charrnn.training import validation
 from charrnn.training.diagnosis import diagnose
+from charrnn.training.mixing import lacks_ngrams, mix, mixing_s
 from charrnn.training.plan import EARLY_SAMPLES, Clock
 from charrnn.training.run import VALIDATION_LIMIT, Run
 from charrnn.training.step import diverged_error, has_diverged, roll_back, train_step
@@ -38,7 +39,12 @@ class Trainer:
         self._run, self.folder = run, folder
         self.network, self.parts, self.optimizer, self.counters = run.network, run.parts, run.optimizer, run.counters
         self.notes = (*notes, *_text_notes(run), *_snapshot_notes(run))
-        self._clock = Clock(run.plan, run.counters.elapsed_s, (1 + run.is_averaged) * len(run.validation))
+        self._clock = Clock(
+            run.plan,
+            run.counters.elapsed_s,
+            (1 + run.is_averaged) * len(run.validation),
+            lambda evaluation_s: mixing_s(run, evaluation_s / (1 + run.is_averaged)),
+        )
         self._before_update = np.empty_like(run.network.parameters.flat) if diagnose else None
         self.begun: float | None = None
         self._stop = False
@@ -46,8 +52,9 @@ class Trainer:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to train."""
-        return self._clock.done(self.counters.step) >= 1 or self.is_out_of_patience
+        """Whether nothing is left to train or to mix."""
+        is_trained = self._clock.done(self.counters.step) >= 1 or self.is_out_of_patience
+        return is_trained and not lacks_ngrams(self._run, self.folder)
 
     @property
     def is_out_of_patience(self) -> bool:
@@ -77,8 +84,14 @@ class Trainer:
             yield from self._step(before)
             done = self._clock.done(self.counters.step)
             yield from self._after_step(before, done)
-        yield from self._save("interrupted" if self._stop else "finished")
-        yield self._finished()
+        if self._run.resumed_from is None or self.counters.step > self._run.resumed_from.counters["step"]:
+            yield from self._save("interrupted" if self._stop else "finished")
+        mixed = None
+        if (done >= 1 or self.is_out_of_patience) and lacks_ngrams(self._run, self.folder):
+            mixed = mix(self._run, self.folder, lambda: self._stop)
+            if mixed is not None:
+                yield mixed
+        yield self._finished(None if mixed is None else mixed.mixed_val_loss)
 
     def _step(self, done: float) -> Iterator[Record]:
         """Make one step; roll back if something went wrong."""
@@ -188,7 +201,7 @@ class Trainer:
         counters = self.counters
         return verdict(counters.history, counters.best_step, counters.best_val_loss, self.network.config.vocabulary)
 
-    def _finished(self) -> Finished:
+    def _finished(self, mixed_val_loss: float | None) -> Finished:
         run, counters = self._run, self.counters
         reason = "completed" if run.config.time_budget is None else "budget"
         if self.is_out_of_patience:
@@ -207,6 +220,7 @@ class Trainer:
             best_val_loss=counters.best_val_loss,
             elapsed_s=counters.elapsed_s,
             verdict=None if self._stop else self._verdict(),
+            mixed_val_loss=mixed_val_loss,
         )
 
 

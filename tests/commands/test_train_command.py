@@ -30,7 +30,7 @@ def test_json_has_the_records_and_nothing_else(tmp_path, text):
     result = succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 12, "--json", "--sample-every", 6)
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [r["event"] for r in records][:2] == ["started", "step"]
-    assert {"started", "step", "evaluated", "saved", "sampled", "finished"} == {r["event"] for r in records}
+    assert {"started", "step", "evaluated", "saved", "sampled", "mixed", "finished"} == {r["event"] for r in records}
     step = next(r for r in records if r["event"] == "step")
     assert step.keys() >= {
         "step",

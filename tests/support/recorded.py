@@ -523,7 +523,7 @@ TWO_WRITE = {
 
 
 for _written, _function in TWO_WRITE.items():
-    ENTRIES[f"{_written}; two threads"] = in_two_threads(_function, "ensemble" if "ensemble" in _written else "sampler")
+    ENTRIES[f"{_written}; two threads"] = in_two_threads(_function, "sampler")
 
 
 @entry("write: small models")
@@ -571,11 +571,11 @@ def _online():
     model, small_one = python_model(), model_of(small())
     before = sha(*weights(small_one.network))
     found = {
-        "python": plain(evaluate_dynamically(model.network, model.encode(text(700, 4)))),
+        "python": plain(evaluate_dynamically(model.network, model.encode(text(700, 4))).network),
         "small": plain(
             evaluate_dynamically(
                 small_one.network, small_one.encode(text(3000, 4)), 3, DynamicEvaluationConfig(0.002, 20, 0.01)
-            )
+            ).network
         ),
     }
     assert sha(*weights(small_one.network)) == before

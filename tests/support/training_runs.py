@@ -51,13 +51,15 @@ def contents(path):
         {name: value for name, value in checkpoint.counters.items() if name != "elapsed_s"},
         [{name: value for name, value in entry.items() if name != "elapsed_s"} for entry in checkpoint.history],
         checkpoint.training,
+        checkpoint.ngrams,
+        None if checkpoint.ngram_text is None else checkpoint.ngram_text.tolist(),
         {name: array.tobytes() for name, array in arrays.items()},
     )
 
 
 def metrics(path):
     """The records of a log without times, and without the records of starts, saves and ends."""
-    times, left_out = ("elapsed_s", "eta_s", "chars_per_s"), ("started", "saved", "finished")
+    times, left_out = ("elapsed_s", "eta_s", "chars_per_s"), ("started", "saved", "mixed", "finished")
     records = [json.loads(line) for line in (path / METRICS).read_text().splitlines()]
     return [
         {name: value for name, value in record.items() if name not in times}

@@ -60,8 +60,8 @@ def train(out, text, *more):
 def finish(out, text):
     """Start the run or resume it, until its end."""
     if (out / "run" / "last.safetensors").exists():
-        done = Checkpoint.load(out / "run" / "last.safetensors").counters["step"] == 4
-        if not done:
+        trained = Checkpoint.load(out / "run" / "last.safetensors").counters["step"] == 4
+        if not trained or Checkpoint.load(out / "run" / "best.safetensors").ngrams is None:
             assert train(out, text, "--resume", "-q").exit_code == 0
     else:
         assert train(out, text, *STARTED).exit_code == 0

@@ -46,23 +46,23 @@ def in_float64(model, ids, lr, steps, decay):
 @pytest.mark.parametrize("steps", [7, 32])
 def test_the_loss_matches_float64(ids, steps):
     model = network()
-    found = evaluate_dynamically(model, ids, config=DynamicEvaluationConfig(2e-3, steps, 0.02))
+    found = evaluate_dynamically(model, ids, config=DynamicEvaluationConfig(2e-3, steps, 0.02)).network
     assert found.characters == len(ids) - 1
     assert found.loss == pytest.approx(in_float64(model, ids, 2e-3, steps, 0.02), rel=1e-4)
 
 
 def test_without_learning_it_is_the_static_loss(ids):
     model = network()
-    static = evaluate_dynamically(model, ids, config=DynamicEvaluationConfig(lr=0))
+    static = evaluate_dynamically(model, ids, config=DynamicEvaluationConfig(lr=0)).network
     assert static.loss == pytest.approx(evaluate(model, ids).loss, rel=1e-6)
-    with_context = evaluate_dynamically(model, ids[1:], before=int(ids[0]))
-    assert with_context == evaluate_dynamically(model, ids)
+    with_context = evaluate_dynamically(model, ids[1:], before=int(ids[0])).network
+    assert with_context == evaluate_dynamically(model, ids).network
 
 
 def test_learning_lowers_the_loss_and_leaves_the_weights_alone(ids):
     model = network()
     weights, static = model.parameters.flat.copy(), evaluate(model, ids)
-    assert evaluate_dynamically(model, ids, config=FAST).loss < static.loss - 0.05
+    assert evaluate_dynamically(model, ids, config=FAST).network.loss < static.loss - 0.05
     np.testing.assert_array_equal(model.parameters.flat, weights)
     assert evaluate(model, ids) == static
 
@@ -92,10 +92,10 @@ def test_nothing_is_learnt_from_later_text(ids):
 def test_the_same_bits_for_any_number_of_threads(ids, monkeypatch):
     """A window has one batch row, so threads share its weight gradients, the packing and the learning only."""
     monkeypatch.setattr("charrnn.training.dynamic_evaluation.RANGE", 256)
-    expected = evaluate_dynamically(network(1), ids)
+    expected = evaluate_dynamically(network(1), ids).network
     for threads in (1, 2, 3, 5):
         with every_thread_works(threads) as watch:
-            assert evaluate_dynamically(network(threads), ids) == expected
+            assert evaluate_dynamically(network(threads), ids).network == expected
         assert watch.workers("network") == {1}
         for module in ("weight_gradients", "packing", "optimizers"):
             assert watch.workers(module) == {threads}, module

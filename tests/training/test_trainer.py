@@ -27,7 +27,7 @@ def test_it_learns_and_reports(tmp_path):
     records = run(trainer(tmp_path / "run", TrainConfig(seq_len=16, batch_size=4, steps=300, dropout=0.0, lr=0.02)))
     events = [record.event for record in records]
     assert events[0] == "started"
-    assert events[-2:] == ["saved", "finished"]
+    assert events[-3:] == ["saved", "mixed", "finished"]
     assert {"step", "evaluated", "saved", "sampled"} < set(events)
     steps = [record for record in records if record.event == "step"]
     assert [record.step for record in steps] == list(range(1, 301))

@@ -95,6 +95,9 @@ def _by_name(values: dict[str, float]) -> str:
         "decay_every": "step, exponential: epochs in which it falls by --decay-rate.",
         "plateau_patience": "plateau: evaluations in a row without a better one until it falls.",
     }, shown=("optimizer", "lr")),
+    *settings(TrainConfig, {
+        "ngrams": "At the end, let n-grams learn the text too, and keep both in the best checkpoint.",
+    }),
 )  # fmt: skip
 @section(
     "How long",

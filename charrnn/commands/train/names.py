@@ -13,7 +13,7 @@ TEXT = ("as_bytes", "encoding", "min_count", "max_vocab")
 # How long the run is; at most one of them is given.
 ENDS = ("epochs", "steps", "time_budget")
 # What a resumed run may change.
-RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every", "snapshots")
+RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every", "snapshots", "ngrams")
 # How the model learns: all other settings of a run. No option has the length of its samples.
 LEARNING = tuple(each.name for each in dataclasses.fields(TrainConfig) if each.name not in (*RUN, "sample_length"))
 

@@ -24,16 +24,24 @@ def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
             ("characters", f"{report['characters']:,} ({PARTS[report['part']]})"),
         ]
     )
-    for name, part_lines in (("online", _online), ("baselines", _baselines), ("novelty", _novelty)):
+    for name, part_lines in (("mixed", _mixed), ("online", _online), ("baselines", _baselines), ("novelty", _novelty)):
         if name in report:
             lines += [Text(), *part_lines(report, width)]
     return lines
+
+
+def _mixed(report: Mapping[str, Any], width: int) -> list[Text]:
+    rows = [("the network", report["loss"], report["bpc"])]
+    rows.append(("with its n-grams", report["mixed"]["loss"], report["mixed"]["bpc"]))
+    return table(("the model", "nats", "bits/char"), rows, width)
 
 
 def _online(report: Mapping[str, Any], width: int) -> list[Text]:
     online = report["online"]
     how = f"lr {online['lr']:g}, {online['steps']} characters a segment, decay {online['decay']:g}"
     rows = [("as it was", report["loss"], report["bpc"], ""), ("learning on", online["loss"], online["bpc"], how)]
+    if "mixed_loss" in online:
+        rows.append(("with its n-grams", online["mixed_loss"], online["mixed_bpc"], "which learn on too"))
     return table(("the model", "nats", "bits/char", ""), rows, width)
 
 

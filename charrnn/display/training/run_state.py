@@ -129,6 +129,9 @@ def facts(finished: Finished, run: RunState) -> list[tuple[str, str]]:
         if best is not None and best < finished.val_loss:
             text += f"  (best {numbers.loss(best)}  {numbers.bpc(bits(best))})"
         found.append(("validation", text))
+    mixed = finished.mixed_val_loss
+    if mixed is not None:
+        found.append(("with n-grams", f"{numbers.loss(mixed)}  {numbers.bpc(bits(mixed))} bits per character"))
     if finished.verdict is not None:
         found.append(("verdict", plain(finished.verdict)))
     found.append(("saved in", plain(finished.path)))

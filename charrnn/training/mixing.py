@@ -1,0 +1,89 @@
+"""The end of a run: n-grams learn the training text, and are mixed with the best weights."""
+
+import time
+from collections.abc import Callable
+
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.description import NgramSettings
+from charrnn.checkpoints.run_folder import RunFolder
+from charrnn.inference.loss import evaluate
+from charrnn.inference.mixture import Mixture, fit_weights
+from charrnn.inference.ngrams import Ngrams
+from charrnn.records import Mixed
+from charrnn.system import memory
+from charrnn.training.rollback import restored_weights
+from charrnn.training.run import Run
+
+LONGEST = 10_000_000  # characters that n-grams learn: they take about 1 GB and 10 seconds
+MEMORY_SHARE = 1 / 8  # of the machine's memory: n-grams may take this much …
+BYTES_A_CHARACTER = 100  # … and this many for a character
+BUDGET_SHARE = 0.03  # of a time budget: learning may take this much
+LEARNING_S = 1e-6  # seconds for a character
+
+
+class _StoppedError(Exception):
+    """The user has asked the run to end."""
+
+
+def learnt_characters(run: Run) -> int:
+    """How many characters, the last ones of the training part, the n-grams of a run learn."""
+    most, have, budget = LONGEST, memory.installed(), run.config.time_budget
+    if have is not None:
+        most = min(most, int(have * MEMORY_SHARE / BYTES_A_CHARACTER))
+    if budget is not None:
+        most = min(most, int(budget * BUDGET_SHARE / LEARNING_S))
+    return min(most, len(run.parts.train))
+
+
+def is_mixed(run: Run) -> bool:
+    """Whether n-grams are mixed with the model at the end: that takes a validation part, to fit the weights to."""
+    return run.config.ngrams == "on" and len(run.validation) >= 2
+
+
+def lacks_ngrams(run: Run, folder: RunFolder) -> bool:
+    """Whether the best checkpoint has no n-grams yet, although it will."""
+    return is_mixed(run) and run.counters.best_step is not None and Checkpoint.load(folder.best).ngrams is None
+
+
+def mixing_s(run: Run, evaluation_s: float) -> float:
+    """An estimate of the seconds that :func:`mix` takes: two evaluations, and a part of a third to fit the weights."""
+    return learnt_characters(run) * LEARNING_S + 3 * evaluation_s if is_mixed(run) else 0.0
+
+
+def mix(run: Run, folder: RunFolder, is_stopped: Callable[[], bool]) -> Mixed | None:
+    """Mix n-grams with the best weights, and save both as the best checkpoint.
+
+    Returns the record; None if nothing was mixed because ``is_stopped`` said so.
+
+    Raises:
+        CheckpointError: the best checkpoint cannot be read or written.
+    """
+    begun = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        if is_stopped():
+            raise _StoppedError
+
+    best, ids = Checkpoint.load(folder.best), run.parts.train
+    text, before = ids[len(ids) - learnt_characters(run) :].astype("int32"), int(ids[-1])
+    ngrams = Ngrams(len(run.vocabulary))
+    try:
+        with restored_weights(run.network):
+            run.network.set_parameters(best.parameters)
+            ngrams.learn(text, progress)
+            weights = fit_weights(run.network, ngrams, run.validation, before, progress)
+            mixture = Mixture(run.network, ngrams, weights)
+            loss = evaluate(mixture, run.validation, before, progress=progress).loss
+    except _StoppedError:
+        return None
+    best.ngrams, best.ngram_text = NgramSettings(ngrams.order, *weights), text
+    folder.save_best(best)
+    return Mixed(
+        step=run.counters.step,
+        val_loss=run.counters.best_val_loss,
+        mixed_val_loss=loss,
+        characters=len(text),
+        network_weight=weights[0],
+        ngram_weight=weights[1],
+        elapsed_s=time.monotonic() - begun,
+    )
