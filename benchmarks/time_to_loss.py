@@ -9,9 +9,10 @@ another checkout with its defaults, in which the same Python can run.  Each trai
 process of its own; the contestants take turns, so that the machine's drift hits all of them.  A short run before
 compiles the kernels.
 
-Two tables come out.  The first has the best validation loss of each budget, mean and range over the seeds.  The second
-has the seconds until a loss was reached: by the run's own clock, evaluations included, the mean over the seeds, and of
-the quickest budget, because the schedule of a run depends on its budget.  "–" says that a seed did not reach the loss.
+Two tables come out.  The first has the best validation loss of each budget, mean and range over the seeds, and the loss
+of the mixture with n-grams, if the run has made one.  The second has the seconds until a loss was reached: by the run's
+own clock, evaluations included, the mean over the seeds, and of the quickest budget, because the schedule of a run
+depends on its budget.  "–" says that a seed did not reach the loss.
 With ``-o`` the curves of the first seed are drawn (this needs matplotlib).
 
 The loss is the one that a run reports: of the first 250,000 characters of the validation part.
@@ -25,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from charrnn.checkpoints.run_folder import METRICS
 from charrnn.commands.types import Duration
@@ -34,15 +36,28 @@ HERE = Path(__file__).parent.parent
 LOSSES = (1.60, 1.50, 1.4697, 1.43, 1.40)  # nats; nanoGPT's README reports 1.4697 for tinyshakespeare on a GPU
 
 
-def train(checkout: Path, text: Path, settings: list[str], folder: Path) -> list[tuple[float, float]]:
-    """Train as a process; the evaluations as (seconds, validation loss), and the last one at the end of the run."""
+class Trained(NamedTuple):
+    """The evaluations of a run as (seconds, validation loss), and the loss of the mixture with n-grams, or None."""
+
+    evaluations: list[tuple[float, float]]
+    mixed: float | None
+
+    @property
+    def best(self) -> float:
+        """The best validation loss of the network."""
+        return min(loss for _, loss in self.evaluations)
+
+
+def train(checkout: Path, text: Path, settings: list[str], folder: Path) -> Trained:
+    """Train as a process."""
     place = ["--out", str(folder.parent), "--name", folder.name, "--json", "-q"]
     command = [sys.executable, "-m", "charrnn", "train", str(text), *place, *settings]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{shlex.join(command)}: {done.stderr.strip().splitlines()[-1]}")
-    records = map(json.loads, done.stdout.splitlines())
-    return [(each["elapsed_s"], each["val_loss"]) for each in records if each["event"] == "evaluated"]
+    records = list(map(json.loads, done.stdout.splitlines()))
+    evaluations = [(each["elapsed_s"], each["val_loss"]) for each in records if each["event"] == "evaluated"]
+    return Trained(evaluations, records[-1].get("mixed_val_loss"))
 
 
 def reached(evaluations: list[tuple[float, float]], loss: float) -> float | None:
@@ -54,7 +69,7 @@ def quickest(runs: dict, contestant: str, budgets: list[str], seeds: list[int], 
     """The mean over seeds of the seconds until ``loss``, of the budget for which it is least; None if none has it."""
     means = []
     for budget in budgets:
-        seconds = [reached(runs[contestant, budget, seed], loss) for seed in seeds]
+        seconds = [reached(runs[contestant, budget, seed].evaluations, loss) for seed in seeds]
         if None not in seconds:
             means.append(statistics.mean(seconds))
     return min(means, default=None)
@@ -69,12 +84,16 @@ def table(head: list[str], rows: list[list[str]]) -> None:
 def report(runs: dict, contestants: list[str], budgets: list[str], seeds: list[int], losses: list[float]) -> None:
     """Print both tables."""
 
-    def best(contestant: str, budget: str) -> str:
-        found = [min(loss for _, loss in runs[contestant, budget, seed]) for seed in seeds]
-        return f"**{statistics.mean(found):.4f}** ({min(found):.4f}-{max(found):.4f})"
+    def best(contestant: str, budget: str, of: str) -> str:
+        found = [getattr(runs[contestant, budget, seed], of) for seed in seeds]
+        return "–" if None in found else f"**{statistics.mean(found):.4f}** ({min(found):.4f}-{max(found):.4f})"
 
     print(f"\nBest validation loss in nats, mean of {len(seeds)} seeds (range):\n")
-    table(["contestant", *budgets], [[name, *(best(name, budget) for budget in budgets)] for name in contestants])
+    rows = []
+    for name in contestants:
+        rows.append([name, *(best(name, budget, "best") for budget in budgets)])
+        rows.append([f"{name}, with n-grams", *(best(name, budget, "mixed") for budget in budgets)])
+    table(["contestant", *budgets], rows)
     print("\nSeconds until a validation loss was reached:\n")
     rows = []
     for name in contestants:
@@ -114,8 +133,8 @@ def main():
                     place = folder / f"{number}-{budget}-{seed}"
                     how = ["--time-budget", budget, "--seed", str(seed), "--force", *settings]
                     runs[name, budget, seed] = train(checkout, text, how, place)
-                    loss = min(loss for _, loss in runs[name, budget, seed])
-                    print(f"{name}, {budget}, seed {seed}: {loss:.4f}", file=sys.stderr, flush=True)
+                    best, mixed = runs[name, budget, seed].best, runs[name, budget, seed].mixed
+                    print(f"{name}, {budget}, seed {seed}: {best:.4f} {mixed or ''}", file=sys.stderr, flush=True)
         report(runs, list(sides), options.budgets, options.seeds, options.losses)
         if options.output:
             from curves import draw

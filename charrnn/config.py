@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from charrnn.errors import ConfigError, brief
 
-DEFAULT_LR = {"adamw": 4e-3, "adam": 4e-3, "sgd": 0.5, "rmsprop": 2e-3, "adagrad": 0.1}
+DEFAULT_LR = {"adamw": 2.4e-2, "adam": 4e-3, "sgd": 0.5, "rmsprop": 2e-3, "adagrad": 0.1}
 DEFAULT_WEIGHT_DECAY = {"adamw": 0.1, "adam": 0.0, "sgd": 0.0, "rmsprop": 0.0, "adagrad": 0.0}
 OPTIMIZERS = tuple(DEFAULT_LR)
 SCHEDULES = ("constant", "linear", "cosine", "step", "exponential", "plateau")
@@ -236,5 +236,5 @@ class DynamicEvaluationConfig(_Config):
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"time_budget": 180.0},
     "balanced": {},
-    "best": {"hidden": 512, "effort": 2.0, "lr": 3e-3, "recurrent_dropout": 0.2, "ema": 0.999},
+    "best": {"hidden": 512, "effort": 2.0, "lr": 1.6e-2, "recurrent_dropout": 0.2, "ema": 0.999},
 }

@@ -197,14 +197,17 @@ class Sampled(Record):
 class Mixed(Record):
     """N-grams learnt ``characters`` of the training text and were mixed with the best weights of the run.
 
-    ``val_loss`` is the network's, ``mixed_val_loss`` the mixture's. The weights are the exponents of their
-    probabilities.
+    ``val_loss`` is the network's, ``mixed_val_loss`` the mixture's, ``ngram_val_loss`` that of the n-grams alone, on a
+    part of the validation part. ``training_loss`` is the network's on the end of the training part, without dropout.
+    The weights are the exponents of the probabilities.
     """
 
     event = "mixed"
     step: int
     val_loss: float
     mixed_val_loss: float
+    ngram_val_loss: float
+    training_loss: float
     characters: int
     network_weight: float
     ngram_weight: float

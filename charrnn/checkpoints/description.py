@@ -20,6 +20,7 @@ FORMAT = 1
 _LONGEST_STRING = 32_768  # characters, as in the longest path of any system
 _COUNTER_TYPES = {each.name: each.type for each in fields(Counters) if each.name != "history"}
 _EVALUATION_TYPES = {"step": int, "epoch": float, "loss": float | None, "val_loss": float, "elapsed_s": float}
+_OLD_ADAMW_RATE = 4e-3  # the default of the versions whose runs have no setting ``ngrams``
 _NGRAM_TYPES = {"order": int, "network_weight": float, "ngram_weight": float}
 HIGHEST_ORDER, HIGHEST_WEIGHT = 64, 4.0
 _CORPUS_TYPES = {
@@ -100,7 +101,10 @@ class Description:
             raise CheckpointError(f"{len(vocabulary)} characters for a model of {model.vocabulary}")
         training = about["training"]
         if training is not None:
-            training = TrainConfig.from_dict(_values(training, "training"))
+            training = _values(training, "training")
+            if "ngrams" not in training and training.get("lr") is None and training.get("optimizer") == "adamw":
+                training = training | {"lr": _OLD_ADAMW_RATE}
+            training = TrainConfig.from_dict(training)
             split(100, training.split)
         return cls(
             model=model,

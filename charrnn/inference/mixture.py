@@ -8,6 +8,8 @@ The n-grams know rare sequences by heart, the network what they have in common. 
 them gave.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from charrnn.inference.ensemble import Ensemble
@@ -72,13 +74,20 @@ def mixed(network: np.ndarray, ngrams: np.ndarray, weights: Weights) -> np.ndarr
     return logs - np.log(np.exp(logs).sum(axis=-1, keepdims=True))
 
 
+class Fitted(NamedTuple):
+    """The weights of a mixture, and the loss of its n-grams alone on the text that the weights were fitted to."""
+
+    weights: Weights
+    ngram_loss: float
+
+
 def fit_weights(
     network: Network | Ensemble,
     ngrams: Ngrams,
     ids: np.ndarray,
     before: int | None = None,
     progress: ProgressCallback = no_progress,
-) -> Weights:
+) -> Fitted:
     """The weights with the least loss on ids (N,), a text that neither the network nor the n-grams have learnt.
 
     A part of the training text would not do: there the network is better than on new text, and would get too large a
@@ -93,7 +102,9 @@ def fit_weights(
         target = text[places.at + 1]
         found.append([part[places.counted] for part in (target, *both)])
     target, *both = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return _least_loss(np.stack(both), target.astype(np.int64))
+    target = target.astype(np.int64)
+    ngram_loss = -np.take_along_axis(both[1], target[:, None], axis=-1).mean()
+    return Fitted(_least_loss(np.stack(both), target), float(ngram_loss))
 
 
 def _least_loss(both: np.ndarray, target: np.ndarray) -> Weights:

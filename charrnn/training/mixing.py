@@ -19,6 +19,7 @@ MEMORY_SHARE = 1 / 8  # of the machine's memory: n-grams may take this much …
 BYTES_A_CHARACTER = 100  # … and this many for a character
 BUDGET_SHARE = 0.03  # of a time budget: learning may take this much
 LEARNING_S = 1e-6  # seconds for a character
+TRAINING_CHARACTERS = 50_000  # of the training part are scored, without dropout
 
 
 class _StoppedError(Exception):
@@ -71,9 +72,10 @@ def mix(run: Run, folder: RunFolder, is_stopped: Callable[[], bool]) -> Mixed | 
         with restored_weights(run.network):
             run.network.set_parameters(best.parameters)
             ngrams.learn(text, progress)
-            weights = fit_weights(run.network, ngrams, run.validation, before, progress)
+            weights, ngram_loss = fit_weights(run.network, ngrams, run.validation, before, progress)
             mixture = Mixture(run.network, ngrams, weights)
             loss = evaluate(mixture, run.validation, before, progress=progress).loss
+            training_loss = evaluate(run.network, ids[-TRAINING_CHARACTERS:], progress=progress).loss
     except _StoppedError:
         return None
     best.ngrams, best.ngram_text = NgramSettings(ngrams.order, *weights), text
@@ -82,6 +84,8 @@ def mix(run: Run, folder: RunFolder, is_stopped: Callable[[], bool]) -> Mixed | 
         step=run.counters.step,
         val_loss=run.counters.best_val_loss,
         mixed_val_loss=loss,
+        ngram_val_loss=ngram_loss,
+        training_loss=training_loss,
         characters=len(text),
         network_weight=weights[0],
         ngram_weight=weights[1],

@@ -9,7 +9,6 @@ Many functions here take ``done``, the fraction of the run that is finished, fro
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from charrnn.config import TrainConfig
 
@@ -19,7 +18,8 @@ FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
 EVALUATIONS = 12  # in a run of at most as many epochs; a longer run has one an epoch
 FEWEST_EVALUATIONS, MOST_EVALUATIONS = 4, 40
-EVALUATION_SHARE = 0.08  # of a time budget: evaluations may take this much
+EVALUATION_SHARE = 0.08  # of a time budget: evaluations may take this much …
+TRAINING_SHARE = 0.9  # … and training takes about this much
 EARLY_SAMPLES = (10, 30, 100, 300, 1000, 3000)  # steps: texts change fastest early in a run
 SAVE_SECONDS = 60.0  # between two saves, unless the settings say otherwise
 
@@ -69,14 +69,18 @@ class Plan:
         steps = math.ceil(self.epochs * self.windows)
         return steps if self.config.epochs is not None else max(steps, FEWEST_STEPS)
 
-    def dropout(self, parameters: int) -> float:
+    def dropout(self, parameters: int, rate: float | None = None) -> float:
         """The dropout that suits a model with ``parameters`` weights in this run.
 
-        A run under a time budget counts as a run of default length, since its number of epochs is unknown.
+        ``rate`` is the speed of training in characters a second, which a run under a time budget needs to know how
+        often it will read the text.
         """
-        steps = self.config.steps
-        default = Plan(replace(self.config, steps=None, time_budget=None), self.length, self.windows)
-        return fitting_dropout(parameters, steps / self.windows if steps else default.epochs, self.length)
+        epochs = self.epochs
+        if self.config.steps is not None:
+            epochs = self.config.steps / self.windows
+        elif self.config.time_budget is not None:
+            epochs = TRAINING_SHARE * self.config.time_budget * rate / self.length
+        return fitting_dropout(parameters, epochs, self.length)
 
     def done(self, step: int, elapsed_s: float, closing_s: float) -> float:
         """The fraction of the run that is done after ``step`` updates and ``elapsed_s`` seconds.

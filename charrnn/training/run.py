@@ -1,5 +1,7 @@
 """A run: the text, the settings, and everything that changes while it trains; to a checkpoint and back."""
 
+import itertools
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from types import MappingProxyType
@@ -30,7 +32,7 @@ class Run:
 
     ``windows`` are the training windows, ``validation`` the ids that evaluations score, ``plan`` the length of the run,
     ``state`` the network's state before the next window, ``counters`` how far the run is, ``rollback`` the last good
-    weights. ``config`` is the given one, with the dropout filled in if it was left open. The checkpoints that a run
+    weights. ``config`` is the given one, with the dropout and the learning rate filled in if they were left open. The checkpoints that a run
     returns share memory with it: save them before the next step changes its arrays. ``resumed_from`` is ``resume``.
 
     Args:
@@ -70,8 +72,9 @@ class Run:
         self.windows = TrainingWindows(parts.train, batch, steps, config.seed)
         self.plan = Plan(config, len(parts.train), self.windows.count)
         if config.dropout is None:
-            config = replace(config, dropout=self.plan.dropout(network.parameters.size))
-        self.config = config
+            rate = None if config.time_budget is None else training_rate(network, self.windows)
+            config = replace(config, dropout=self.plan.dropout(network.parameters.size, rate))
+        self.config = config = replace(config, lr=config.learning_rate)  # the default may change
         self.optimizer = Optimizer(config, network.parameters, network.team)
         self.state = network.initial_state(batch)
         self.counters = Counters()
@@ -156,3 +159,18 @@ class Run:
         for name, value in values.items():
             parameters[name][:] = value
         return parameters.flat
+
+
+def training_rate(network: Network, windows: TrainingWindows, seconds: float = 0.3) -> float:
+    """Characters that ``network`` trains on per second, measured on some windows; no weight changes."""
+    state, characters, begun = network.initial_state(windows.batch), 0, None
+    for number in itertools.cycle(range(windows.count)):
+        x, y = windows.window(0, number)
+        network.loss_and_gradient(x, y, state)
+        now = time.perf_counter()
+        if begun is None:  # the first window makes the arrays
+            begun = now
+            continue
+        characters += x.size
+        if now - begun > seconds:
+            return characters / (now - begun)

@@ -12,7 +12,7 @@ import numpy as np
 from charrnn.checkpoints.checkpoint import is_within
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
-from charrnn.records import Diagnosed, Finished, Record, RolledBack, Sampled, Saved, Started, bits
+from charrnn.records import Diagnosed, Finished, Mixed, Record, RolledBack, Sampled, Saved, Started, bits
 from charrnn.training import validation
 from charrnn.training.diagnosis import diagnose
 from charrnn.training.mixing import lacks_ngrams, mix, mixing_s
@@ -91,7 +91,7 @@ class Trainer:
             mixed = mix(self._run, self.folder, lambda: self._stop)
             if mixed is not None:
                 yield mixed
-        yield self._finished(None if mixed is None else mixed.mixed_val_loss)
+        yield self._finished(mixed)
 
     def _step(self, done: float) -> Iterator[Record]:
         """Make one step; roll back if something went wrong."""
@@ -197,11 +197,11 @@ class Trainer:
             cell=self.network.cell.title,
         )
 
-    def _verdict(self) -> str | None:
-        counters = self.counters
-        return verdict(counters.history, counters.best_step, counters.best_val_loss, self.network.config.vocabulary)
+    def _verdict(self, mixed: Mixed | None) -> str | None:
+        counters, vocabulary = self.counters, self.network.config.vocabulary
+        return verdict(counters.history, counters.best_step, counters.best_val_loss, vocabulary, mixed)
 
-    def _finished(self, mixed_val_loss: float | None) -> Finished:
+    def _finished(self, mixed: Mixed | None) -> Finished:
         run, counters = self._run, self.counters
         reason = "completed" if run.config.time_budget is None else "budget"
         if self.is_out_of_patience:
@@ -219,8 +219,8 @@ class Trainer:
             val_bpc=None if counters.val_loss is None else bits(counters.val_loss),
             best_val_loss=counters.best_val_loss,
             elapsed_s=counters.elapsed_s,
-            verdict=None if self._stop else self._verdict(),
-            mixed_val_loss=mixed_val_loss,
+            verdict=None if self._stop else self._verdict(mixed),
+            mixed_val_loss=None if mixed is None else mixed.mixed_val_loss,
         )
 
 

@@ -1,25 +1,31 @@
-"""The sentence at the end of a run: whether the model over-fits or under-fits its text, and what to try."""
+"""The sentence at the end of a run: how well the model fits its text, and what would help."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
+from charrnn.records import Mixed
+
 # Differences of losses, in nats per character.
 RISE = 0.01  # over-fitted: the last validation loss is this much above the best
-FALL = 0.01  # too short: the validation loss still fell by this much in the last quarter of the run
-GAP = 0.1  # memorised: the training loss is this much below the validation loss
+SMALL_GAP = 0.05  # held-out text is hardly worse than training text: the model has room to learn more
+LARGE_GAP = 0.3  # the model knows much that is true of the training text alone
 
 
 def verdict(
-    history: Sequence[dict[str, Any]], best_step: int | None, best_val_loss: float | None, vocabulary: int
+    history: Sequence[dict[str, Any]],
+    best_step: int | None,
+    best_val_loss: float | None,
+    vocabulary: int,
+    mixed: Mixed | None = None,
 ) -> str | None:
-    """What the evaluations of a run say; None with fewer than four of them, or if a loss is not known.
+    """What the evaluations of a run say; None with fewer than four of them.
 
     A model that is no better than guessing among ``vocabulary`` characters has learnt nothing.  Each entry of
-    ``history`` has step, epoch, loss (of training, smoothed) and val_loss.  The training loss includes dropout, so it
-    is higher than the loss of the same weights without.
+    ``history`` has step, epoch and val_loss.  ``mixed`` has the loss on the training part without dropout, and that of
+    n-grams; without it only the validation loss is judged.
     """
-    if len(history) < 4 or best_val_loss is None or history[-1]["loss"] is None:
+    if len(history) < 4 or best_val_loss is None:
         return None
     guessing = math.log(vocabulary)
     if best_val_loss > guessing:
@@ -35,21 +41,22 @@ def verdict(
             f"over-fitted: validation was best at epoch {best['epoch']:.1f} and has risen by {rise:.3f} since; "
             "try more --dropout, fewer --epochs or a smaller --hidden (the best checkpoint is kept)"
         )
-    fall = history[-1 - max(1, len(history) // 4)]["val_loss"] - last["val_loss"]
-    gap = last["val_loss"] - last["loss"]
-    if gap < 0 and fall > FALL:
+    if mixed is None:
+        return None
+    gap = best_val_loss - mixed.training_loss
+    if best_val_loss > mixed.ngram_val_loss:
+        beside = f"n-grams alone reach {mixed.ngram_val_loss:.3f} on held-out text, the network {best_val_loss:.3f}"
+        if gap < LARGE_GAP:
+            return f"under-fitted: {beside}; a longer run would help"
+        return f"too little text for a network alone: {beside}; both together {mixed.mixed_val_loss:.3f}"
+    if gap < SMALL_GAP:
         return (
-            f"under-fitted: validation still fell by {fall:.3f} in the last quarter and lies below the training loss; "
-            "try more --epochs or a larger --hidden"
+            f"under-fitted: held-out text is only {gap:.3f} worse than training text; a longer run or a larger "
+            "--hidden would help"
         )
-    if gap < 0:
+    if gap > LARGE_GAP:
         return (
-            "under-fitted: validation lies below the training loss; try more --epochs, a larger --hidden or "
-            "less --dropout"
+            f"well fitted, but held-out text is {gap:.2f} worse than training text: more text would help most, "
+            "a longer run little"
         )
-    if gap > GAP:
-        return (
-            f"well fitted, but the training loss is {gap:.2f} lower: more text would help most, then more --dropout "
-            "with a larger --hidden"
-        )
-    return "well fitted: training and validation loss are close; a larger --hidden and more --epochs may gain a little"
+    return f"well fitted: held-out text is {gap:.2f} worse than training text; a longer run would still help a little"

@@ -256,7 +256,7 @@ def test_a_run_is_resumed_from_another_folder_without_its_text(tmp_path, text, m
 def test_a_resume_takes_a_default_that_is_spelled_out(tmp_path, text):
     options = ["--out", tmp_path, "--name", "r", "-q"]
     succeed("train", text, *options, *SMALL, "--steps", 3)
-    same = ["--lr", 0.004, "--weight-decay", 0.1, "--split", "90/10", "--dropout", 0, "--seed", 1]
+    same = ["--lr", 0.024, "--weight-decay", 0.1, "--split", "90/10", "--dropout", 0, "--seed", 1]
     succeed("train", "--resume", *options, "--steps", 5, *same)
     result = invoke("train", "--resume", *options, "--steps", 6, "--bytes")
     assert "--bytes: off in the checkpoint, on asked" in result.stderr

@@ -92,7 +92,7 @@ def test_two_threads_draw_the_same_text(ngrams):
 
 def test_the_weights_have_the_least_loss(ngrams):
     member, text = network(), symbols(3000, 6)
-    weights = fit_weights(member, ngrams, text)
+    weights = fit_weights(member, ngrams, text).weights
     best = evaluate(Mixture(member, ngrams, weights), text).loss
     assert best < evaluate(member, text).loss
     for change in ((0.1, 0), (-0.1, 0), (0, 0.1), (0, -0.1)):
@@ -103,7 +103,7 @@ def test_the_weights_have_the_least_loss(ngrams):
 def test_n_grams_that_know_nothing_do_no_harm():
     member, wrong, text = network(), Ngrams(V, 6), symbols(3000, 6)
     wrong.learn(np.zeros(2000, np.int32))
-    mixture = Mixture(member, wrong, fit_weights(member, wrong, text))
+    mixture = Mixture(member, wrong, fit_weights(member, wrong, text).weights)
     assert evaluate(mixture, text).loss < evaluate(member, text).loss + 1e-3
 
 
@@ -194,7 +194,7 @@ def test_a_run_ends_with_them_and_commands_use_them(model):
 
 def test_a_model_without_them_says_so(model, tmp_path):
     succeed("export", model, tmp_path / "plain.safetensors")
-    for command, text in (("sample", []), ("evaluate", [FABLES])):
+    for command, text in (("sample", []), ("evaluate", [FABLES, "--unknown", "replace"])):
         result = invoke(command, tmp_path / "plain.safetensors", *text, "--ngrams", "on")
         assert result.exit_code == 1
         assert "it has no n-grams" in result.stderr

@@ -294,6 +294,8 @@ TRAINING = ("network", "packing", "weight_gradients", "optimizer")  # modules wh
 
 
 def settings(**given):
+    if given.get("optimizer", "adamw") == "adamw":
+        given = {"lr": 4e-3} | given  # the default when the record was made
     return TrainConfig(**(SHORT | given))
 
 

@@ -22,7 +22,7 @@ def test_the_default_is_the_cosine_to_the_last_bit():
         done = step / 2000
         warm = max((step + 1) / 101, min(1.0, done / 0.1)) if step < 100 else 1.0
         cosine = 0.02 + (1 - 0.02) * 0.5 * (1 + math.cos(math.pi * done))
-        assert learning_rate(config, step, done, done * 10, (3.0, 4.0, 5.0)) == 4e-3 * warm * cosine
+        assert learning_rate(config, step, done, done * 10, (3.0, 4.0, 5.0)) == 2.4e-2 * warm * cosine
 
 
 def test_learning_rate_rises_to_its_peak_and_falls_along_a_cosine():
