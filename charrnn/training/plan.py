@@ -16,6 +16,8 @@ from charrnn.config import TrainConfig
 CHARACTERS = 10_000_000
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
+CHARACTERS_A_UNIT = 40  # of the training part, for a hidden unit
+
 EVALUATIONS = 12  # in a run of at most as many epochs; a longer run has one an epoch
 FEWEST_EVALUATIONS, MOST_EVALUATIONS = 4, 40
 EVALUATION_SHARE = 0.08  # of a time budget: evaluations may take this much …
@@ -36,6 +38,14 @@ def fitting_dropout(parameters: int, epochs: float, length: int) -> float:
     """
     pressure = parameters * epochs / length
     return round(min(0.5, max(0.0, 0.2 + 0.225 * math.log10(pressure / 8.6))), 2)
+
+
+def fitting_hidden(length: int) -> int:
+    """The hidden size that suits a training part of ``length`` characters: 256, or less for a few thousand characters.
+
+    docs/LOG.md has the losses that the rule was fitted to.
+    """
+    return min(256, max(32, 32 * round(length / CHARACTERS_A_UNIT / 32)))
 
 
 class Plan:

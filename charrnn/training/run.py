@@ -32,8 +32,9 @@ class Run:
 
     ``windows`` are the training windows, ``validation`` the ids that evaluations score, ``plan`` the length of the run,
     ``state`` the network's state before the next window, ``counters`` how far the run is, ``rollback`` the last good
-    weights. ``config`` is the given one, with the dropout and the learning rate filled in if they were left open. The checkpoints that a run
-    returns share memory with it: save them before the next step changes its arrays. ``resumed_from`` is ``resume``.
+    weights. ``config`` is the given one, with the dropout and the learning rate filled in if they were left open. The
+    checkpoints that a run returns share memory with it: save them before the next step changes its arrays.
+    ``resumed_from`` is ``resume``.
 
     Args:
         network: the model to train, with its starting values.

@@ -218,7 +218,7 @@ class Trainer:
             val_loss=counters.val_loss,
             val_bpc=None if counters.val_loss is None else bits(counters.val_loss),
             best_val_loss=counters.best_val_loss,
-            elapsed_s=counters.elapsed_s,
+            elapsed_s=self._clock.elapsed_s,
             verdict=None if self._stop else self._verdict(mixed),
             mixed_val_loss=None if mixed is None else mixed.mixed_val_loss,
         )

@@ -19,7 +19,8 @@ from charrnn.kernels.weight_gradients import weight_gradient
 from charrnn.network.network import Network
 from charrnn.training import DivergedError, validation
 from charrnn.training.optimizer import Optimizer
-from charrnn.training.plan import Plan, fitting_dropout
+from charrnn.training.plan import Plan, fitting_dropout, fitting_hidden
+from charrnn.training.run import training_rate
 from charrnn.training.rollback import Rollback
 
 
@@ -282,6 +283,21 @@ def test_the_plan_suits_the_size_of_the_text():
     assert [fitting_dropout(865_000, *case) for case in cases] == [0.5, 0.5, 0.2, 0, 0]
     assert fitting_dropout(3_300_000, 25, 1_003_854) > 0.35
     assert Plan(TrainConfig(effort=2.0), 10**6, 488).epochs == 20
+    assert [fitting_hidden(length) for length in (1, 1_840, 4_500, 10_800, 10**8)] == [32, 32, 128, 256, 256]
+
+
+def test_a_run_under_a_time_budget_has_the_dropout_for_what_it_will_read():
+    plan = Plan(TrainConfig(time_budget=100.0), 10**6, 488)
+    slow, fast = plan.dropout(865_000, 20_000), plan.dropout(865_000, 100_000)
+    assert slow == fitting_dropout(865_000, 1.8, 10**6) < fast == fitting_dropout(865_000, 9.0, 10**6)
+
+
+def test_the_speed_is_measured_without_a_trace(tmp_path):
+    made = trainer(tmp_path / "run", CONFIG)
+    run_, before = made._run, made.network.parameters.flat.copy()
+    assert 10 < training_rate(made.network, run_.windows, 0.05) < 1e9
+    np.testing.assert_array_equal(made.network.parameters.flat, before)
+    assert not any(array.any() for array in run_.state.arrays.values())
 
 
 def test_nothing_to_predict_is_an_error(tmp_path):

@@ -44,12 +44,15 @@ def _by_name(values: dict[str, float]) -> str:
 )  # fmt: skip
 @section(
     "The network",
+    option(
+        "--hidden", type=Whole(1, 65_536),
+        help="Units of a layer.  [default: 256, less for a text of a few thousand characters]",
+    ),
     *settings(ModelConfig, {
-        "hidden": "Units of a layer.",
         "layers": "Number of layers.",
         "embedding": "Learn an embedding of this size for the characters.  "
         "[default: none; characters are looked up one-hot]",
-    }, shown=("hidden", "layers")),
+    }, shown=("layers",)),
     *settings(TrainConfig, {
         "seq_len": "Steps that the gradient goes back. The state is carried on beyond them.",
         "batch_size": "Stretches of the text that are read side by side.",

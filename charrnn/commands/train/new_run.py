@@ -56,8 +56,12 @@ def _network(source, corpus, options: dict[str, Any], config: TrainConfig, chara
     from charrnn.config import ModelConfig
     from charrnn.network.network import Network
     from charrnn.training import memory
+    from charrnn.training.plan import fitting_hidden
 
-    model = source.model if source else ModelConfig(len(corpus.vocabulary), **{name: options[name] for name in MODEL})
+    sizes = {name: options[name] for name in MODEL}
+    if sizes["hidden"] is None:
+        sizes["hidden"] = fitting_hidden(characters)
+    model = source.model if source else ModelConfig(len(corpus.vocabulary), **sizes)
     memory.check(model, config, characters)
     network = Network(model, config.seed, options["threads"], config.init, config.forget_bias)
     if source is not None:

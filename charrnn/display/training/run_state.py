@@ -131,7 +131,7 @@ def facts(finished: Finished, run: RunState) -> list[tuple[str, str]]:
         found.append(("validation", text))
     mixed = finished.mixed_val_loss
     if mixed is not None:
-        found.append(("with n-grams", f"{numbers.loss(mixed)}  {numbers.bpc(bits(mixed))} bits per character"))
+        found.append(("+ n-grams", f"{numbers.loss(mixed)}  {numbers.bpc(bits(mixed))} bits per character"))
     if finished.verdict is not None:
         found.append(("verdict", plain(finished.verdict)))
     found.append(("saved in", plain(finished.path)))
