@@ -9,14 +9,20 @@ Many functions here take ``done``, the fraction of the run that is finished, fro
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from charrnn.config import TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.network.cells import parameter_count
 
 # A run without epochs, steps or a time budget reads about CHARACTERS characters, within these limits.
 CHARACTERS = 10_000_000
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
+SHORT_TEXT = 50_000  # characters of a training part
 CHARACTERS_A_UNIT = 40  # of the training part, for a hidden unit
+CHARACTERS_A_WEIGHT = 5.0  # that a run under a time budget reads
+WEIGHTS_A_CHARACTER = 10  # of the training part: the most weights under a time budget
+LARGEST_HIDDEN = 1024
 
 EVALUATIONS = 12  # in a run of at most as many epochs; a longer run has one an epoch
 FEWEST_EVALUATIONS, MOST_EVALUATIONS = 4, 40
@@ -32,20 +38,45 @@ PROCESS_S = 0.3  # kept free of a time budget for the start and the end of the P
 def fitting_dropout(parameters: int, epochs: float, length: int) -> float:
     """The dropout that suits a model with ``parameters`` weights and ``epochs`` passes over ``length`` characters.
 
-    It grows with the logarithm of parameters · epochs / length, which says how much the model can memorise: 0.2 for
+    It grows with the logarithm of parameters · epochs / length, which says how much the model can memorise: 0.15 for
     2x256 and ten epochs of a million characters, 0.5 for thirty epochs of a hundred thousand, 0 for a few epochs of
     many millions. docs/MODEL.md says what the formula was fitted to.
     """
     pressure = parameters * epochs / length
-    return round(min(0.5, max(0.0, 0.2 + 0.225 * math.log10(pressure / 8.6))), 2)
+    return round(min(0.5, max(0.0, 0.15 + 0.225 * math.log10(pressure / 8.6))), 2)
+
+
+def fitting_batch(length: int) -> int:
+    """The batch rows that suit a training part of ``length`` characters: the usual 32, half as many for a short text.
+
+    With few updates an epoch, twice as many are worth more than their smaller noise.
+    """
+    return TrainConfig.batch_size // 2 if length < SHORT_TEXT else TrainConfig.batch_size
 
 
 def fitting_hidden(length: int) -> int:
     """The hidden size that suits a training part of ``length`` characters: 256, or less for a few thousand characters.
 
-    docs/LOG.md has the losses that the rule was fitted to.
+    docs/MODEL.md says what the rule was fitted to.
     """
     return min(256, max(32, 32 * round(length / CHARACTERS_A_UNIT / 32)))
+
+
+def hidden_for_budget(model: ModelConfig, length: int, rate: float, seconds: float) -> int:
+    """The hidden size for a run of ``seconds``, if ``model`` trains on ``rate`` characters per second.
+
+    A larger network learns more from a character and reads fewer of them. The size is the one for which the run reads
+    about ``CHARACTERS_A_WEIGHT`` characters for each weight; the time of a character is proportional to the weights. A
+    short text bounds the weights.
+    """
+    before, best = parameter_count(model), (math.inf, model.hidden)
+    for hidden in range(64, LARGEST_HIDDEN + 1, 64):
+        weights = parameter_count(replace(model, hidden=hidden))
+        if weights > WEIGHTS_A_CHARACTER * length and hidden > model.hidden:
+            break
+        characters = TRAINING_SHARE * seconds * rate * before / weights
+        best = min(best, (abs(math.log(characters / weights / CHARACTERS_A_WEIGHT)), hidden))
+    return best[1]
 
 
 class Plan:

@@ -64,20 +64,19 @@ class Run:
             raise CharRNNError("--schedule plateau needs a validation part: give one with --split, or another schedule")
         self.network, self.parts, self.vocabulary, self.corpus = network, parts, vocabulary, corpus
         self.validation = parts.validation[:VALIDATION_LIMIT]
-        batch, steps = fitting_window(len(parts.train), config.batch_size, config.seq_len)
         # Compile the backward kernels now. Otherwise the first step's time would include compilation, and a run under a
         # time budget would overestimate the duration of its last evaluation.
         network.prepare_training()
         if config.ngrams == "on" and len(self.validation) >= 2:
             Ngrams(len(vocabulary))  # compiles its kernels
-        self.windows = TrainingWindows(parts.train, batch, steps, config.seed)
+        self.windows = windows_of(parts.train, config)
         self.plan = Plan(config, len(parts.train), self.windows.count)
         if config.dropout is None:
             rate = None if config.time_budget is None else training_rate(network, self.windows)
             config = replace(config, dropout=self.plan.dropout(network.parameters.size, rate))
         self.config = config = replace(config, lr=config.learning_rate)  # the default may change
         self.optimizer = Optimizer(config, network.parameters, network.team)
-        self.state = network.initial_state(batch)
+        self.state = network.initial_state(self.windows.batch)
         self.counters = Counters()
         self.rollback = Rollback(network, self.optimizer)
         self.resumed_from = resume
@@ -160,6 +159,12 @@ class Run:
         for name, value in values.items():
             parameters[name][:] = value
         return parameters.flat
+
+
+def windows_of(ids: np.ndarray, config: TrainConfig) -> TrainingWindows:
+    """The training windows of a run on ids (N,)."""
+    batch, steps = fitting_window(len(ids), config.batch_size, config.seq_len)
+    return TrainingWindows(ids, batch, steps, config.seed)
 
 
 def training_rate(network: Network, windows: TrainingWindows, seconds: float = 0.3) -> float:

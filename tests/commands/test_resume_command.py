@@ -35,7 +35,7 @@ def last(begun):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--lr", 0.01], ["--lr: 0.004 in the checkpoint, 0.01 asked"]),
+        (["--lr", 0.01], ["--lr: 0.024 in the checkpoint, 0.01 asked"]),
         (["--optimizer", "sgd"], ["--optimizer: adamw in the checkpoint, sgd asked"]),
         (["--optimizer", "rmsprop"], ["--optimizer: adamw in the checkpoint, rmsprop asked"]),
         (

@@ -19,9 +19,9 @@ from charrnn.kernels.weight_gradients import weight_gradient
 from charrnn.network.network import Network
 from charrnn.training import DivergedError, validation
 from charrnn.training.optimizer import Optimizer
-from charrnn.training.plan import Plan, fitting_dropout, fitting_hidden
-from charrnn.training.run import training_rate
+from charrnn.training.plan import Plan, fitting_batch, fitting_dropout, fitting_hidden, hidden_for_budget
 from charrnn.training.rollback import Rollback
+from charrnn.training.run import training_rate
 
 
 def test_it_learns_and_reports(tmp_path):
@@ -280,9 +280,10 @@ def test_the_plan_suits_the_size_of_the_text():
     assert plans[500].total_steps == 300
     assert plans[10**6].total_steps == 4880
     cases = [(30, 2), (30, 100_000), (10, 1_003_854), (1, 10**7), (1, 10**10)]
-    assert [fitting_dropout(865_000, *case) for case in cases] == [0.5, 0.5, 0.2, 0, 0]
+    assert [fitting_dropout(865_000, *case) for case in cases] == [0.5, 0.48, 0.15, 0, 0]
     assert fitting_dropout(3_300_000, 25, 1_003_854) > 0.35
     assert Plan(TrainConfig(effort=2.0), 10**6, 488).epochs == 20
+    assert [fitting_batch(length) for length in (27_000, 95_000)] == [16, 32]
     assert [fitting_hidden(length) for length in (1, 1_840, 4_500, 10_800, 10**8)] == [32, 32, 128, 256, 256]
 
 
@@ -290,6 +291,16 @@ def test_a_run_under_a_time_budget_has_the_dropout_for_what_it_will_read():
     plan = Plan(TrainConfig(time_budget=100.0), 10**6, 488)
     slow, fast = plan.dropout(865_000, 20_000), plan.dropout(865_000, 100_000)
     assert slow == fitting_dropout(865_000, 1.8, 10**6) < fast == fitting_dropout(865_000, 9.0, 10**6)
+
+
+def test_a_budget_that_reads_more_has_a_larger_network_as_far_as_the_text_allows():
+    model = ModelConfig(65, 256, 2)
+    sizes = [hidden_for_budget(model, 10**6, 47_000, seconds) for seconds in (10, 60, 180, 1800, 10**7)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < 256 < sizes[3] < sizes[4] < 1024
+    assert hidden_for_budget(model, 50_000, 47_000, 1800) == 256
+    assert hidden_for_budget(ModelConfig(65, 32, 2), 1840, 10**5, 60) == 32
+    assert hidden_for_budget(model, 10**6, 1e-3, 1) == 64
 
 
 def test_the_speed_is_measured_without_a_trace(tmp_path):

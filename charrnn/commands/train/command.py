@@ -46,7 +46,7 @@ def _by_name(values: dict[str, float]) -> str:
     "The network",
     option(
         "--hidden", type=Whole(1, 65_536),
-        help="Units of a layer.  [default: 256, less for a text of a few thousand characters]",
+        help="Units of a layer.  [default: as suits text and time]",
     ),
     *settings(ModelConfig, {
         "layers": "Number of layers.",
@@ -55,7 +55,7 @@ def _by_name(values: dict[str, float]) -> str:
     }, shown=("layers",)),
     *settings(TrainConfig, {
         "seq_len": "Steps that the gradient goes back. The state is carried on beyond them.",
-        "batch_size": "Stretches of the text that are read side by side.",
+        "batch_size": "Stretches of the text that are read side by side; 16 by default for a short text.",
         "init": "The first weights: unit, made for one-hot characters; uniform, PyTorch's; xavier; orthogonal, with "
         "orthogonal recurrent matrices and the rest as unit.",
         "forget_bias": "The first bias of forget gates: the higher it is, the longer cells remember at first.",

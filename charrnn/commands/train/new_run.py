@@ -1,5 +1,6 @@
 """From the options of ``train`` to a trainer for a new run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
     from charrnn.text.corpus import Parts
     from charrnn.training import Run, Trainer
+    from charrnn.training.plan import fitting_batch
 
     options = _with_preset(ctx, options)
     config = TrainConfig(**{name: options[name] for name in (*LEARNING, *RUN)})
@@ -41,32 +43,48 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
         notes = (*notes, describe_growth(source.vocabulary, corpus.vocabulary))
         source = grow(source, corpus.vocabulary, config.seed)
     parts = Parts.of(corpus.ids, config.split)
-    network = _network(source, corpus, options, config, len(parts.train))
+    if not given(ctx, ("batch_size",)):
+        config = replace(config, batch_size=fitting_batch(len(parts.train)))
+    network = _network(source, corpus, options, config, parts.train)
     facts = _facts(corpus, options)
     run = Run(network, config, parts, corpus.vocabulary, facts)
     return Trainer(run, folder, notes, options["diagnose"])
 
 
-def _network(source, corpus, options: dict[str, Any], config: TrainConfig, characters: int):
-    """The network to train on so many characters: with new weights, or the source's.
+def _network(source, corpus, options: dict[str, Any], config: TrainConfig, training):
+    """The network to train on ids ``training``: with new weights, or the source's.
 
     Raises:
         ConfigError: this machine has not enough memory for it.
     """
-    from charrnn.config import ModelConfig
     from charrnn.network.network import Network
     from charrnn.training import memory
-    from charrnn.training.plan import fitting_hidden
 
-    sizes = {name: options[name] for name in MODEL}
-    if sizes["hidden"] is None:
-        sizes["hidden"] = fitting_hidden(characters)
-    model = source.model if source else ModelConfig(len(corpus.vocabulary), **sizes)
-    memory.check(model, config, characters)
+    model = source.model if source else _sizes(len(corpus.vocabulary), options, config, training)
+    memory.check(model, config, len(training))
     network = Network(model, config.seed, options["threads"], config.init, config.forget_bias)
     if source is not None:
         network.set_parameters(source.parameters)
     return network
+
+
+def _sizes(vocabulary: int, options: dict[str, Any], config: TrainConfig, training):
+    """The sizes of a new network; without ``--hidden`` what suits the text, and the time budget if there is one."""
+    from charrnn.config import ModelConfig
+    from charrnn.network.network import Network
+    from charrnn.training.plan import fitting_hidden, hidden_for_budget
+    from charrnn.training.run import training_rate, windows_of
+
+    sizes = {name: options[name] for name in MODEL}
+    if sizes["hidden"] is not None:
+        return ModelConfig(vocabulary, **sizes)
+    model = ModelConfig(vocabulary, **sizes | {"hidden": fitting_hidden(len(training))})
+    if config.time_budget is None or len(training) < 2:
+        return model
+    network = Network(model, config.seed, options["threads"])
+    network.prepare_training()
+    rate = training_rate(network, windows_of(training, config))
+    return replace(model, hidden=hidden_for_budget(model, len(training), rate, config.time_budget))
 
 
 def _facts(corpus, options: dict[str, Any]) -> dict[str, Any]:

@@ -161,6 +161,8 @@ def _settings(ctx: click.Context, options: dict[str, Any], checkpoint) -> TrainC
         changed.pop("split", None)
     if changed.keys() & set(ENDS):
         settings |= dict.fromkeys(ENDS)
+    if changed.get("optimizer", settings["optimizer"]) != settings["optimizer"]:
+        settings["lr"] = None  # the other optimizer's default
     settings |= changed
     ends = [f"{flag(name)} {settings[name]:g}" for name in ENDS if settings[name] is not None]
     if "effort" in changed and ends:
