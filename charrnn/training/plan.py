@@ -18,7 +18,7 @@ from charrnn.network.cells import parameter_count
 CHARACTERS = 10_000_000
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
-SHORT_TEXT = 50_000  # characters of a training part
+SHORT_TEXT = 200_000  # characters of a training part
 CHARACTERS_A_UNIT = 40  # of the training part, for a hidden unit
 CHARACTERS_A_WEIGHT = 5.0  # that a run under a time budget reads
 WEIGHTS_A_CHARACTER = 10  # of the training part: the most weights under a time budget

@@ -283,7 +283,7 @@ def test_the_plan_suits_the_size_of_the_text():
     assert [fitting_dropout(865_000, *case) for case in cases] == [0.5, 0.48, 0.15, 0, 0]
     assert fitting_dropout(3_300_000, 25, 1_003_854) > 0.35
     assert Plan(TrainConfig(effort=2.0), 10**6, 488).epochs == 20
-    assert [fitting_batch(length) for length in (27_000, 95_000)] == [16, 32]
+    assert [fitting_batch(length) for length in (95_000, 10**6)] == [16, 32]
     assert [fitting_hidden(length) for length in (1, 1_840, 4_500, 10_800, 10**8)] == [32, 32, 128, 256, 256]
 
 
