@@ -1,7 +1,7 @@
 """``charrnn novelty``: how much of what a model writes stands in its training text."""
 
 from charrnn.commands.help import option, section
-from charrnn.commands.options import fit_option, with_option
+from charrnn.commands.options import fit_option, ngrams_option, with_option
 from charrnn.commands.scoring import Scoring, scoring
 from charrnn.commands.types import Number, Whole
 from charrnn.commands.work import picked, readable
@@ -17,6 +17,7 @@ _CHUNK = 512  # characters drawn between two reports of progress
         option("--seed", type=Whole(0, 2**63 - 1), default=1, help="The same seed writes the same text."),
         fit_option,
         with_option,
+        ngrams_option("Write with the model together with its n-grams.", "off"),
     ),
 )  # fmt: skip
 def novelty(work: Scoring) -> None:
@@ -75,7 +76,8 @@ def _write(work: Scoring):
     from charrnn.inference.sampler import Choice
 
     options, length = work.options, work.options["length"]
-    sampler = work.model.sampler(choice=Choice(options["temperature"]), seed=options["seed"])
+    writer = work.mixed(wanted=False) or work.model
+    sampler = writer.sampler(choice=Choice(options["temperature"]), seed=options["seed"])
     pieces = []
     with work.bar("Writing") as progress:
         for start in range(0, length, _CHUNK):

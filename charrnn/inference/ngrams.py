@@ -122,6 +122,12 @@ def new_readers(count: int) -> np.ndarray:
     return readers
 
 
+def no_trie() -> Trie:
+    """Arrays for a kernel that takes a trie where there are no n-grams."""
+    shapes, types = ((1, COLUMNS), 1, 1, 4, (1, 4), (1, 4), (1, 1), (1, 1)), "iiiqdqdq"
+    return Trie(*(np.zeros(shape, kind) for shape, kind in zip(shapes, types, strict=True)))
+
+
 def discounts(counts: np.ndarray) -> np.ndarray:
     """The discounts of a count of 0, 1, 2 and 3 or more: (K, 4) float64.
 

@@ -11,7 +11,7 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.mixture import Mixture, networks_of
-from charrnn.inference.ngrams import Ngrams, new_readers
+from charrnn.inference.ngrams import new_readers, no_trie
 from charrnn.kernels import compiler
 from charrnn.kernels.barrier import ABANDONED, FLAGS
 from charrnn.kernels.packing import Group
@@ -195,7 +195,7 @@ def _joined(members: Sequence[Steps]) -> Steps:
 def _mixture(model: Network | Ensemble | Mixture, prime: np.ndarray, streams: int) -> MixtureArrays:
     """The n-grams of a mixture, after each stream's reader has read all of ``prime`` but the last id."""
     if not isinstance(model, Mixture):
-        return MixtureArrays(Ngrams(1, 1).trie(new_readers(1)), np.zeros(0))
+        return MixtureArrays(no_trie(), np.zeros(0))
     reader = new_readers(1)
     for start in range(0, len(prime) - 1, 256):
         stop = min(start + 256, len(prime) - 1)

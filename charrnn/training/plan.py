@@ -38,12 +38,12 @@ PROCESS_S = 0.3  # kept free of a time budget for the start and the end of the P
 def fitting_dropout(parameters: int, epochs: float, length: int) -> float:
     """The dropout that suits a model with ``parameters`` weights and ``epochs`` passes over ``length`` characters.
 
-    It grows with the logarithm of parameters · epochs / length, which says how much the model can memorise: 0.15 for
+    It grows with the logarithm of parameters · epochs / length, which says how much the model can memorise: 0.17 for
     2x256 and ten epochs of a million characters, 0.5 for thirty epochs of a hundred thousand, 0 for a few epochs of
     many millions. docs/MODEL.md says what the formula was fitted to.
     """
     pressure = parameters * epochs / length
-    return round(min(0.5, max(0.0, 0.15 + 0.225 * math.log10(pressure / 8.6))), 2)
+    return round(min(0.5, max(0.0, 0.17 + 0.225 * math.log10(pressure / 8.6))), 2)
 
 
 def fitting_batch(length: int) -> int:

@@ -10,7 +10,8 @@ from command_line import invoke, succeed
 from teams import every_thread_works
 
 import charrnn
-from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints import tensor_file
+from charrnn.checkpoints.checkpoint import Checkpoint, checksum
 from charrnn.checkpoints.description import NgramSettings
 from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.errors import CheckpointError
@@ -215,3 +216,36 @@ def test_a_run_may_do_without_them(tmp_path):
     assert "the run is complete" in result.stderr
     succeed("train", text, "--name", "unscored", *small, "--split", "100/0/0")
     assert not (tmp_path / "unscored" / "best.safetensors").exists()
+
+
+def tampered(path, change):
+    """Write the checkpoint again, with tensors that ``change`` has changed and a right checksum."""
+    with path.open("rb") as file:
+        header = tensor_file.read_header(file)
+        tensors = tensor_file.read_tensors(file, header.shapes(), header.types())
+    about = header.metadata["charrnn"]
+    tensors, about = change(dict(tensors), about)
+    path.write_bytes(tensor_file.serialise(tensors, {"charrnn": about, "sha256": checksum(about, tensors)}))
+
+
+TAMPERED = {
+    "no text": lambda tensors, about: ({k: v for k, v in tensors.items() if k != "ngrams.text"}, about),
+    "too wide": lambda tensors, about: (tensors | {"ngrams.text": np.zeros((25, 3), np.uint8)}, about),
+    "flat": lambda tensors, about: (tensors | {"ngrams.text": np.zeros(50, np.uint8)}, about),
+    "floats": lambda tensors, about: (tensors | {"ngrams.text": np.zeros((50, 1), np.float32)}, about),
+    "an id too high": lambda tensors, about: (tensors | {"ngrams.text": tensors["ngrams.text"] | 0xFF}, about),
+    "weights as bytes": lambda tensors, about: (tensors | {"head.bias": np.zeros(9, np.uint8)}, about),
+    "a text without settings": lambda tensors, about: (tensors, about.replace('"ngrams"', '"other"')),
+    "an order that is no number": lambda tensors, about: (tensors, about.replace('"order": 6', '"order": "6"')),
+}
+
+
+@pytest.mark.parametrize("saved", [V], indirect=True)
+@pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED)
+def test_a_tampered_checkpoint_is_refused(saved, change):
+    path, _ = saved
+    tampered(path, lambda tensors, about: (tensors, about))
+    Checkpoint.load(path)
+    tampered(path, change)
+    with pytest.raises(CheckpointError):
+        Checkpoint.load(path)

@@ -53,4 +53,10 @@ def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
         best, step = progress["best_val_loss"], progress["best_step"]
         if None not in (best, step):
             about["best validation"] = f"{best:.4f} ({bits(best):.4f} bpc) at step {step:,}"
+    ngrams = record["ngrams"]
+    if ngrams is not None:
+        about["n-grams"] = (
+            f"up to {ngrams['order']} {unit}, which learn {ngrams['characters']:,} {unit} of the text; "
+            f"exponents {ngrams['network_weight']:.2f} (network) and {ngrams['ngram_weight']:.2f}"
+        )
     return about | {"resumable": "yes" if record["resumable"] else "no: weights only"}
