@@ -24,7 +24,7 @@ Weights = tuple[float, float]
 
 MOST = 4.0  # a weight is from 0 to this
 _USUAL, _DEVIATION = (0.65, 0.35), 0.2  # what the weights are on other texts
-_ITERATIONS = 8  # more than Newton's method needs
+_ITERATIONS = 5  # more than Newton's method needs
 _FITTED = 2_000_000  # probabilities that the weights are fitted to: 30,000 characters, where there are 65 of them
 
 

@@ -26,7 +26,7 @@ LARGEST_HIDDEN = 1024
 
 EVALUATIONS = 12  # in a run of at most as many epochs; a longer run has one an epoch
 FEWEST_EVALUATIONS, MOST_EVALUATIONS = 4, 40
-EVALUATION_SHARE = 0.08  # of a time budget: evaluations may take this much …
+EVALUATION_SHARE = 0.05  # of a time budget: evaluations may take this much …
 TRAINING_SHARE = 0.9  # … and training takes about this much
 EARLY_SAMPLES = (10, 30, 100, 300, 1000, 3000)  # steps: texts change fastest early in a run
 SAVE_SECONDS = 60.0  # between two saves, unless the settings say otherwise
