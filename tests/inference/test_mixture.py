@@ -193,6 +193,20 @@ def test_a_run_ends_with_them_and_commands_use_them(model):
     assert succeed("sample", model, "-n", 80, "--seed", 1).stdout in texts
 
 
+def test_reports_know_of_them(model):
+    found = json.loads(succeed("info", model / "best.safetensors", "--json").stdout)["ngrams"]
+    assert found.keys() == {"order", "network_weight", "ngram_weight", "characters"}
+    assert f"learn {found['characters']:,} characters" in " ".join(
+        succeed("info", model / "best.safetensors").stdout.split()
+    )
+    assert json.loads(succeed("info", model, "--json").stdout)["ngrams"] is None  # the last checkpoint goes on training
+    alone, together = (
+        json.loads(succeed("novelty", model, "-n", 3000, "--json", "--ngrams", how).stdout)["novelty"]["ngrams"]
+        for how in ("off", "on")
+    )
+    assert together[8]["generated"] < alone[8]["generated"]
+
+
 def test_a_model_without_them_says_so(model, tmp_path):
     succeed("export", model, tmp_path / "plain.safetensors")
     for command, text in (("sample", []), ("evaluate", [FABLES, "--unknown", "replace"])):
