@@ -42,7 +42,7 @@ def text(tmp_path_factory):
 def runs(tmp_path_factory, text):
     """A folder with a trained run ``fables``."""
     out = tmp_path_factory.mktemp("runs")
-    succeed("train", text, "--out", out, *SMALL, "--steps", 150, "-q")
+    succeed("train", text, "--out", out, *SMALL, "--steps", 150, "--lr", 0.004, "-q")
     return out
 
 

@@ -157,7 +157,7 @@ def test_a_text_shorter_than_a_window_is_trained_on_with_a_note():
     write("short.txt", "abc" * 20)
     result = succeed("train", "short.txt", "--out", "runs", "--hidden", 8, "--steps", 1, "--threads", 1)
     assert "the training part has only 54 characters: " in result.stderr
-    assert "steps instead of 32 of 64" in result.stderr
+    assert "steps instead of 16 of 64" in result.stderr
 
 
 @pytest.mark.parametrize(

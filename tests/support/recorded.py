@@ -247,7 +247,10 @@ RUNS = {
     "adamw, one step a window": ((20, 1), {"seq_len": 1, "batch_size": 3, "dropout": 0.0}),
     "adamw, five steps a window": ((20, 2, 33), {"seq_len": 5, "batch_size": 3, "dropout": 0.2, "seed": 6}),
     "adam, weight decay, l1": ((20, 2), {"optimizer": "adam", "weight_decay": 1e-3, "l1": 1e-4, "dropout": 0.0}),
-    "adam, betas and epsilon": ((20, 1), {"optimizer": "adam", "beta1": 0.8, "beta2": 0.999, "epsilon": 1e-6}),
+    "adam, betas and epsilon": (
+        (20, 1),
+        {"optimizer": "adam", "beta1": 0.8, "beta2": 0.999, "epsilon": 1e-6, "dropout": 0.27},
+    ),
     "sgd": ((20, 2), {"optimizer": "sgd", "dropout": 0.0, "weight_decay": 1e-4}),
     "sgd, nesterov, clip value": (
         (20, 1),
@@ -267,7 +270,7 @@ RUNS = {
     ),
     "constant, no warm-up": ((20, 1), {"schedule": "constant", "warmup": 0, "dropout": 0.0, "clip_value": 0.02}),
     "dropout": ((20, 2), {"dropout": 0.3}),
-    "dropout that suits": ((20, 2), {"steps": 70}),
+    "dropout that suits": ((20, 2), {"steps": 70, "dropout": 0.32}),  # what the rule gave when the record was made
     "variational dropout": ((20, 2, 7), {"dropout": 0.3, "variational": True}),
     "recurrent dropout": ((33, 2), {"dropout": 0.0, "recurrent_dropout": 0.3}),
     "input dropout": ((20, 1), {"dropout": 0.0, "input_dropout": 0.2}),
@@ -284,7 +287,10 @@ RUNS = {
     "init uniform": ((20, 2), {"dropout": 0.0, "init": "uniform"}),
     "init xavier, forget bias": ((20, 2, 9), {"dropout": 0.0, "init": "xavier", "forget_bias": 2.0}),
     "bytes": ((20, 1), {"dropout": 0.1}),
-    "epochs and patience": ((20, 1), {"steps": None, "epochs": 4, "patience": 3, "eval_every": 5, "lr": 0.1}),
+    "epochs and patience": (
+        (20, 1),
+        {"steps": None, "epochs": 4, "patience": 3, "eval_every": 5, "lr": 0.1, "dropout": 0.31},
+    ),
 }
 ON_TWO_THREADS = (
     *("adamw, hidden 70", "adamw, hidden 33, embedding 9", "adamw, three layers, batch 7"),

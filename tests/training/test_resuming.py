@@ -210,7 +210,7 @@ def test_the_good_weights_are_in_the_checkpoint_only_where_they_differ(tmp_path,
 @pytest.mark.parametrize("fall", [0, 1])  # stopped before the rate falls, and between two falls
 def test_a_resumed_run_remembers_plateaus(tmp_path, fall):
     # The learning rate is so high that the loss keeps rising.
-    config = TrainConfig(seq_len=16, batch_size=4, steps=60, sample_every=0, warmup=0, lr=1.0)
+    config = TrainConfig(seq_len=16, batch_size=4, steps=60, sample_every=0, warmup=0, lr=1.0, dropout=0.32)
     config = dataclasses.replace(config, schedule="plateau", plateau_patience=1, eval_every=2)
     records = run(trainer(tmp_path / "whole", config))
     rates = [record.lr for record in records if record.event == "step"]
