@@ -22,7 +22,7 @@ _COUNTER_TYPES = {each.name: each.type for each in fields(Counters) if each.name
 _EVALUATION_TYPES = {"step": int, "epoch": float, "loss": float | None, "val_loss": float, "elapsed_s": float}
 _OLD_ADAMW_RATE = 4e-3  # the default of the versions whose runs have no setting ``ngrams``
 _NGRAM_TYPES = {"order": int, "network_weight": float, "ngram_weight": float}
-HIGHEST_ORDER, HIGHEST_WEIGHT = 64, 4.0
+HIGHEST_ORDER, HIGHEST_WEIGHT = 64, 4.0  # the weight as charrnn.inference.mixture.MOST
 _CORPUS_TYPES = {
     **{"sources": list, "paths": list, "sha256": str, "characters": int, "bytes": int, "as_bytes": bool},
     **{"encoding": str, "min_count": int, "max_vocab": int, "init_from": str | None},

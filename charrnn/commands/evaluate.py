@@ -62,7 +62,7 @@ def evaluate(work: Scoring) -> None:
 
 
 def _online(work: Scoring, config: DynamicEvaluationConfig, mixed) -> dict[str, Any]:
-    """The score of a model that learns while it reads, as a JSON object. ``mixed``: it with n-grams, or None."""
+    """The score of a model that learns while it reads, as a JSON object. ``mixed`` is it with n-grams."""
     from charrnn.records import bits
     from charrnn.training.dynamic_evaluation import evaluate_dynamically
 

@@ -40,8 +40,9 @@ class Work:
         return self.model
 
     def mixed(self, wanted: bool):
-        """The model with its n-grams; None if it has none or they are switched off, or, without ``--ngrams``, are not
-        ``wanted``.
+        """The model with its n-grams, or None if it has none or they take no part.
+
+        ``--ngrams`` says whether they take part; without it ``wanted`` does.
 
         Raises:
             ConfigError: ``--ngrams on``, and there are none.

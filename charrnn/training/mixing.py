@@ -36,19 +36,14 @@ def learnt_characters(run: Run) -> int:
     return min(most, len(run.parts.train))
 
 
-def is_mixed(run: Run) -> bool:
-    """Whether n-grams are mixed with the model at the end: that takes a validation part, to fit the weights to."""
-    return run.config.ngrams == "on" and len(run.validation) >= 2
-
-
 def lacks_ngrams(run: Run, folder: RunFolder) -> bool:
-    """Whether the best checkpoint has no n-grams yet, although it will."""
-    return is_mixed(run) and run.counters.best_step is not None and Checkpoint.load(folder.best).ngrams is None
+    """Whether n-grams still have to be mixed into the best checkpoint."""
+    return run.is_mixed and run.counters.best_step is not None and Checkpoint.load(folder.best).ngrams is None
 
 
 def mixing_s(run: Run, evaluation_s: float) -> float:
     """An estimate of the seconds that :func:`mix` takes: two evaluations, and a part of a third to fit the weights."""
-    return learnt_characters(run) * LEARNING_S + 3 * evaluation_s if is_mixed(run) else 0.0
+    return learnt_characters(run) * LEARNING_S + 3 * evaluation_s if run.is_mixed else 0.0
 
 
 def mix(run: Run, folder: RunFolder, is_stopped: Callable[[], bool]) -> Mixed | None:

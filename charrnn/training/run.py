@@ -24,6 +24,7 @@ from charrnn.training.optimizer import Optimizer
 from charrnn.training.plan import Plan
 from charrnn.training.rollback import Rollback
 
+MOST_SYMBOLS = 10_000  # of a vocabulary, for n-grams: windows of probabilities then take less than 1 GB
 VALIDATION_LIMIT = 250_000  # characters that an evaluation scores while training
 
 
@@ -67,14 +68,14 @@ class Run:
         # Compile the backward kernels now. Otherwise the first step's time would include compilation, and a run under a
         # time budget would overestimate the duration of its last evaluation.
         network.prepare_training()
-        if config.ngrams == "on" and len(self.validation) >= 2:
-            Ngrams(len(vocabulary))  # compiles its kernels
         self.windows = windows_of(parts.train, config)
         self.plan = Plan(config, len(parts.train), self.windows.count)
         if config.dropout is None:
             rate = None if config.time_budget is None else training_rate(network, self.windows)
             config = replace(config, dropout=self.plan.dropout(network.parameters.size, rate))
         self.config = config = replace(config, lr=config.learning_rate)  # the default may change
+        if self.is_mixed:
+            Ngrams(len(vocabulary))  # compiles its kernels
         self.optimizer = Optimizer(config, network.parameters, network.team)
         self.state = network.initial_state(self.windows.batch)
         self.counters = Counters()
@@ -92,6 +93,15 @@ class Run:
     def is_averaged(self) -> bool:
         """Whether the optimiser keeps a moving average of the weights."""
         return "ema" in self.optimizer.slots
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether n-grams are mixed with the best weights at the end.
+
+        That takes a validation part, to fit the weights to, and a vocabulary whose probabilities fit into memory for a
+        whole window.
+        """
+        return self.config.ngrams == "on" and len(self.validation) >= 2 and len(self.vocabulary) <= MOST_SYMBOLS
 
     @property
     def is_out_of_patience(self) -> bool:

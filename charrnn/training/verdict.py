@@ -19,7 +19,7 @@ def verdict(
     vocabulary: int,
     mixed: Mixed | None = None,
 ) -> str | None:
-    """What the evaluations of a run say; None with fewer than four of them.
+    """The verdict on a run, or None if it has fewer than four evaluations or nothing can be said.
 
     A model that is no better than guessing among ``vocabulary`` characters has learnt nothing.  Each entry of
     ``history`` has step, epoch and val_loss.  ``mixed`` has the loss on the training part without dropout, and that of

@@ -12,13 +12,13 @@ from teams import every_thread_works
 import charrnn
 from charrnn.checkpoints import tensor_file
 from charrnn.checkpoints.checkpoint import Checkpoint, checksum
-from charrnn.checkpoints.description import NgramSettings
+from charrnn.checkpoints.description import HIGHEST_ORDER, HIGHEST_WEIGHT, NgramSettings
 from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.loss import evaluate
-from charrnn.inference.mixture import Mixture, fit_weights
-from charrnn.inference.ngrams import Ngrams, new_readers
+from charrnn.inference.mixture import MOST, Mixture, fit_weights
+from charrnn.inference.ngrams import ORDER, Ngrams, new_readers
 from charrnn.inference.sampler import Choice, Sampler
 from charrnn.network.network import Network
 from charrnn.text.vocabulary import Vocabulary
@@ -263,3 +263,8 @@ def test_a_tampered_checkpoint_is_refused(saved, change):
     tampered(path, change)
     with pytest.raises(CheckpointError):
         Checkpoint.load(path)
+
+
+def test_a_weight_that_is_fitted_can_be_read():
+    assert MOST == HIGHEST_WEIGHT
+    assert ORDER <= HIGHEST_ORDER

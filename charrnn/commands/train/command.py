@@ -176,7 +176,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
 
     \b
     charrnn train corpora/fables.txt
-    charrnn train novel.txt --time-budget 10m --hidden 384 --dropout 0.4
+    charrnn train novel.txt --time-budget 10m
     charrnn train novel.txt --resume
 
     \f
