@@ -110,8 +110,7 @@ def fit_weights(
 def _least_loss(both: np.ndarray, target: np.ndarray) -> Weights:
     """The weights with the least loss of targets (M,), from log probabilities both (2, M, V), by Newton's method.
 
-    The loss is convex in the weights.  They are normal around ``_USUAL`` before a text is seen, which matters for a
-    short text.
+    The loss is convex in the weights.  A normal prior around ``_USUAL`` keeps a short text from moving them far.
     """
     weights = usual = np.array(_USUAL)
     prior = np.eye(2) / (_DEVIATION**2 * len(target))

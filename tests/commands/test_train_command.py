@@ -253,6 +253,20 @@ def test_a_run_is_resumed_from_another_folder_without_its_text(tmp_path, text, m
     succeed("train", moved, "--resume", *options, "--steps", 6)
 
 
+def test_a_time_budget_asks_for_memory_before_it_measures(tmp_path, text, monkeypatch):
+    monkeypatch.setattr("charrnn.system.memory.installed", lambda: 2_000_000)
+    monkeypatch.setattr("charrnn.training.run.training_rate", lambda *_: pytest.fail("measured"))
+    result = invoke("train", text, "--time-budget", "1m", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "2 x 256 with windows of 16 x 64 needs about" in result.stderr
+
+
+def test_a_time_budget_chooses_the_size(tmp_path, text):
+    succeed("train", text, "--time-budget", "2s", "--out", tmp_path, "-q", "--layers", 1)
+    assert Checkpoint.load(tmp_path / "fables" / "last.safetensors").model.hidden % 64 == 0
+
+
 def test_a_resume_takes_a_default_that_is_spelled_out(tmp_path, text):
     options = ["--out", tmp_path, "--name", "r", "-q"]
     succeed("train", text, *options, *SMALL, "--steps", 3)

@@ -72,6 +72,7 @@ def _sizes(vocabulary: int, options: dict[str, Any], config: TrainConfig, traini
     """The sizes of a new network; without ``--hidden`` what suits the text, and the time budget if there is one."""
     from charrnn.config import ModelConfig
     from charrnn.network.network import Network
+    from charrnn.training import memory
     from charrnn.training.plan import fitting_hidden, hidden_for_budget
     from charrnn.training.run import training_rate, windows_of
 
@@ -81,6 +82,7 @@ def _sizes(vocabulary: int, options: dict[str, Any], config: TrainConfig, traini
     model = ModelConfig(vocabulary, **sizes | {"hidden": fitting_hidden(len(training))})
     if config.time_budget is None or len(training) < 2:
         return model
+    memory.check(model, config, len(training))
     network = Network(model, config.seed, options["threads"])
     network.prepare_training()
     rate = training_rate(network, windows_of(training, config))
