@@ -15,6 +15,7 @@ import numpy as np
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.loss import scorable
 from charrnn.inference.ngrams import Ngrams, new_readers
+from charrnn.network.cells import Cell
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.windows import ReadingWindows
@@ -29,7 +30,7 @@ _FITTED = 2_000_000  # probabilities that the weights are fitted to: 30,000 char
 
 
 class Mixture:
-    """A model with the interface of a network, as far as :func:`charrnn.inference.loss.evaluate` needs it.
+    """A model with the interface of a network, as far as those who score a text or read along with it need it.
 
     Args:
         network: a network or an ensemble.
@@ -47,6 +48,22 @@ class Mixture:
     def log_probabilities(self, x: np.ndarray, state: tuple) -> np.ndarray:
         """log p of every character after each of x (T, B): (T, B, V) float64 in nats; ``state`` moves on."""
         return mixed(*both_log_probabilities(self.network, self.ngrams, x, state), self.weights)
+
+    @property
+    def cell(self) -> Cell:
+        """The cell of the network."""
+        return self.network.cell
+
+    def trace(self, x: np.ndarray, state: tuple) -> dict[str, np.ndarray]:
+        """As :meth:`charrnn.network.network.Network.trace`, with the log-probabilities of the mixture.
+
+        The network must not be an ensemble.
+        """
+        own, readers = state
+        found = self.network.trace(x, own)
+        column = np.ascontiguousarray(x, np.int32).reshape(-1, 1)
+        ngrams = self.ngrams.read(column, readers, self.network.team)[:, 0]
+        return found | {"log_probabilities": mixed(found["log_probabilities"], ngrams, self.weights)}
 
     def losses(self, x: np.ndarray, y: np.ndarray, state: tuple) -> np.ndarray:
         """-log p of every target y (T, B), 0 where y < 0: (T, B) float64 in nats; ``state`` moves on."""

@@ -90,7 +90,7 @@ class Reader:
     """Reads a text part by part, in one batch row: the state is carried from one part to the next.
 
     Args:
-        model: the model whose network reads.
+        model: the model whose network reads, alone or in a mixture with n-grams.
         signal: the name of a signal of the model's cell; None for the most telling one.
         context: ids (N,) before the text. The last ``CONTEXT`` of them are read first and give no reading.
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from command_line import invoke, succeed
 
+import charrnn
+
 
 def test_evaluate(model, text):
     result = succeed("evaluate", model, text, "--json")
@@ -131,3 +133,22 @@ def test_without_a_text_the_part_that_was_held_out(model, text):
     assert "validation part" in result.stderr
     told = succeed("inspect", model, text, "--cell", "0:3", "--length", 50).stderr
     assert "was trained on this text" in told
+
+
+def test_surprise_and_predictions_with_n_grams(model, text):
+    """Both the network's and the mixture's stand in JSON; the mixture's are those of the model with its n-grams."""
+    options = ("--length", 300, "--surprise", "--predictions", "--json")
+    alone = json.loads(succeed("inspect", model, text, *options).stdout)
+    both = json.loads(succeed("inspect", model, text, *options, "--ngrams", "on").stdout)
+    assert {name: both[name] for name in alone} == alone
+    assert both.keys() - alone.keys() == {"mixed_surprise", "mixed_predictions"}
+    loaded = charrnn.load(model)
+    ids, mixture = loaded.encode(text.read_text()[:300]), loaded.mixed().network
+    logs = mixture.log_probabilities(ids[:, None], mixture.initial_state(1))[:, 0]
+    expected = -logs[np.arange(299), ids[1:]] / np.log(2)
+    np.testing.assert_allclose(both["mixed_surprise"][1:], expected, rtol=1e-6)
+    assert both["mixed_predictions"][7][0][1] == pytest.approx(np.exp(logs[7].max()))
+    # The text of the run is half known to its n-grams by heart.
+    assert np.mean(both["mixed_surprise"][1:]) < np.mean(both["surprise"][1:]) - 0.5
+    shown = succeed("inspect", model, text, "--length", 300, "--surprise", "--ngrams", "on").stdout
+    assert "surprise of each character, with n-grams" in shown

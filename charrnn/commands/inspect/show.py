@@ -1,5 +1,6 @@
 """``charrnn inspect show``: the text, coloured by a cell or by surprise, with predictions; or a gallery of cells."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import MOST_SURPRISE, cell_option, cells_option, name, names, signal_option
 from charrnn.commands.inspect.inspection import Inspection, inspecting, pager_option, stretch_options
+from charrnn.commands.options import ngrams_option
 
 _GUESSES = 5
 
@@ -22,6 +24,7 @@ _GUESSES = 5
             "--surprise", is_flag=True,
             help="Colour by -log2 of each character's probability; then --signal has no effect.",
         ),
+        ngrams_option("Take --predictions and --surprise from the model together with its n-grams.", "off"),
         cells_option(10, "Cells in the gallery, and only there."),
         pager_option,
     ),
@@ -44,7 +47,8 @@ def show(work: Inspection) -> None:
     A model of bytes is shown byte by byte, each as the Latin-1 character of its number.
 
     --json writes an object for each cell: text, offset, signal, layer, unit, values, in the gallery also score; with
-    --predictions and --surprise also these. Without cells it is one object.
+    --predictions and --surprise also these, from the network, and with --ngrams on mixed_predictions and
+    mixed_surprise. Without cells it is one object.
     """
     from charrnn.display.reports.gallery import gallery_lines
     from charrnn.inspection.gallery import gallery
@@ -64,8 +68,13 @@ def show(work: Inspection) -> None:
         work.terminal.note(f"characters {offset:,} to {last:,} of {len(ids):,} (--offset, --length)")
     if cells or options["surprise"] or options["predictions"]:
         # A long text is read part by part, and only as far as the pager asks for it.
-        readings = read_in_parts(model, ids, signal, offset, length)
-        work.show(_records(work, readings), _lines(work, readings))
+        stretch, mixed = (ids, signal, offset, length), work.mixed(wanted=False)
+        readings = read_in_parts(model, *stretch)
+        if mixed is None:
+            pairs = ((each, each) for each in readings)
+        else:
+            pairs = zip(readings, read_in_parts(mixed, *stretch), strict=True)
+        work.show(_records(work, pairs), _lines(work, pairs))
     else:
         with work.bar("Reading") as progress:
             reading = read(model, ids, signal, offset, length, progress)
@@ -75,7 +84,11 @@ def show(work: Inspection) -> None:
         work.show(records, gallery_lines(reading, found, offset, work.signal.meaning, work.look))
 
 
-def _lines(work: Inspection, readings) -> Iterator:
+# Each of ``pairs`` is a reading of the network and the reading of it with its n-grams, which is the same one if these
+# take no part.
+
+
+def _lines(work: Inspection, pairs) -> Iterator:
     """The legend, then the text of each reading, as lines of the terminal's width."""
     from charrnn.display.reports.predictions import prediction_legend, prediction_rows
     from charrnn.display.reports.stacked import stacked_rows
@@ -86,12 +99,13 @@ def _lines(work: Inspection, readings) -> Iterator:
     look = work.terminal.look(SEQUENTIAL) if surprise else work.look
     if surprise:
         most = f"{MOST_SURPRISE:g} bits or more"
-        yield from ("surprise of each character", legend(look, "0 bits", most), "")
+        by = ", with n-grams" if work.options["ngrams"] == "on" else ""
+        yield from (f"surprise of each character{by}", legend(look, "0 bits", most), "")
     elif cells:
         yield from (f"{names(cells)}   {work.signal.meaning}", legend(look), "")
     if predictions:
         yield from (prediction_legend(look), "")
-    for reading in readings:
+    for _, reading in pairs:
         values = reading.surprise() / MOST_SURPRISE if surprise else None
         if cells:
             values = reading.cell(*cells[0])
@@ -106,26 +120,32 @@ def _lines(work: Inspection, readings) -> Iterator:
             yield from heat_text(reading.text, values, look)
 
 
-def _records(work: Inspection, readings) -> Iterator[dict[str, Any]]:
+def _records(work: Inspection, pairs) -> Iterator[dict[str, Any]]:
     """The readings as JSON objects: one for each cell, or one for the text."""
     import numpy as np
 
-    cells, symbols = work.options["cell"], work.symbols
-    texts, values, surprises, predictions = [], [], [], []
-    for reading in readings:
-        texts.append(reading.text)
-        values.append([reading.cell(*cell) for cell in cells])
-        surprises.append(reading.surprise())
-        if work.options["predictions"]:
-            for row, chances in zip(*reading.guesses(_GUESSES), strict=True):
-                predictions.append([[symbols[index], float(p)] for index, p in zip(row, chances, strict=True)])
-    about = {"text": "".join(texts), "offset": work.options["offset"], "signal": work.signal.name}
-    if work.options["surprise"]:
-        about["surprise"] = np.concatenate(surprises)
-    if work.options["predictions"]:
-        about["predictions"] = predictions
+    cells, options = work.options["cell"], work.options
+    is_mixed = options["ngrams"] == "on"
+    texts, values, surprises, predictions = [], [], defaultdict(list), defaultdict(list)
+    for own, mixed in pairs:
+        texts.append(own.text)
+        values.append([own.cell(*cell) for cell in cells])
+        for by, reading in (("", own), ("mixed_", mixed)) if is_mixed else (("", own),):
+            surprises[f"{by}surprise"].append(reading.surprise())
+            if options["predictions"]:
+                predictions[f"{by}predictions"] += _predictions(reading, work.symbols)
+    about = {"text": "".join(texts), "offset": options["offset"], "signal": work.signal.name}
+    if options["surprise"]:
+        about |= {name: np.concatenate(parts) for name, parts in surprises.items()}
+    about |= predictions
     if not cells:
         yield about
     for number, (layer, unit) in enumerate(cells):
         of_cell = np.concatenate([part[number] for part in values])
         yield {**about, "layer": layer, "unit": unit, "values": of_cell}
+
+
+def _predictions(reading, symbols: list[str]) -> list[list[list]]:
+    """For each character the likeliest next ones, each with its probability."""
+    rows = zip(*reading.guesses(_GUESSES), strict=True)
+    return [[[symbols[index], float(p)] for index, p in zip(row, chances, strict=True)] for row, chances in rows]
