@@ -39,6 +39,7 @@ Doubles1 = types.Array(types.float64, 1, "C")
 Doubles2 = types.Array(types.float64, 2, "C")
 Ids1 = types.Array(types.int32, 1, "C")
 Ids2 = types.Array(types.int32, 2, "C")
+Ids3 = types.Array(types.int32, 3, "C")
 Longs1 = types.Array(types.int64, 1, "C")
 Longs2 = types.Array(types.int64, 2, "C")
 float32, float64, intp, uint32, uint64, void = (

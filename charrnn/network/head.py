@@ -11,6 +11,7 @@ from charrnn.kernels.weight_gradients import weight_gradient
 from charrnn.network.layers import Call, Window
 from charrnn.network.packed_weights import Matrix, padded
 from charrnn.network.parameters import Parameters, aligned_zeros
+from charrnn.network.regularisation import Regularisation
 from charrnn.network.workspace import weight_calls
 
 
@@ -40,9 +41,13 @@ class Head:
         """Logits (⌈V/64⌉, R, 64) of the top layer's output h (Q, R, 64)."""
         linear(h, self.matrix.forward, self.packed_bias, *window.layout.of_group(group), logits)
 
-    def losses(self, y, scale: float, smoothing: float, group: Group, logits: np.ndarray, losses: np.ndarray) -> None:
-        """losses (T, B) of targets y; if ``scale`` is not 0, logits become their gradient times ``scale``."""
-        cross_entropy(y, np.float32(scale), np.float32(smoothing), self.vocabulary, group, logits, losses)
+    def losses(self, y, scale: float, regular: Regularisation, group: Group, logits, losses: np.ndarray) -> None:
+        """losses (T, B) of targets y; if ``scale`` is not 0, logits become their gradient times ``scale``.
+
+        ``regular`` has the smoothing and the soft targets for the gradient.
+        """
+        smoothing, soft = np.float32(regular.label_smoothing), regular.soft
+        cross_entropy(y, np.float32(scale), smoothing, soft, self.vocabulary, group, logits, losses)
 
     def backward(self, window: Window, dlogits: np.ndarray, dh: np.ndarray, group: Group) -> None:
         """dh (Q, R, 64) from the gradient of the logits."""

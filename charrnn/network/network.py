@@ -22,7 +22,7 @@ from charrnn.network.initialisation import initialise
 from charrnn.network.layers import Call, Window
 from charrnn.network.packed_weights import as_rows
 from charrnn.network.parameters import Parameters
-from charrnn.network.regularisation import Regularisation
+from charrnn.network.regularisation import NOTHING, Regularisation
 from charrnn.network.workspace import Layout, Workspace
 from charrnn.system.stopwatch import Stopwatch
 from charrnn.system.threads import Team, available_threads
@@ -179,7 +179,7 @@ class Network:
 
         def work(worker: int, group: Group) -> None:
             run.forward(worker, group)
-            run.cross_entropy(y, 0, 0, group)
+            run.cross_entropy(y, 0, NOTHING, group)
 
         run.each_group(work)
         return run.losses
@@ -192,7 +192,7 @@ class Network:
         Back-propagation through time stops at the window's start (Williams & Peng 1990): the incoming state is
         taken as given.
         """
-        regular = regular or Regularisation()
+        regular = regular or NOTHING
         count = int(np.count_nonzero(y >= 0))
         if regular.thins_weights:
             self._pack_thinned(regular)
@@ -200,7 +200,7 @@ class Network:
 
         def work(worker: int, group: Group) -> None:
             run.forward(worker, group)
-            run.cross_entropy(y, 1 / max(count, 1), regular.label_smoothing, group)
+            run.cross_entropy(y, 1 / max(count, 1), regular, group)
             run.backward(worker, group)
 
         run.each_group(work)
@@ -320,9 +320,9 @@ class _WindowPass:
         self._network.lap(worker, "forward")
         self._network.head.forward(self._window, self._output(len(self._arrays) - 1), self.logits, group)
 
-    def cross_entropy(self, y: np.ndarray, scale: float, smoothing: float, group: Group) -> None:
+    def cross_entropy(self, y: np.ndarray, scale: float, regular: Regularisation, group: Group) -> None:
         """The losses of a group; where ``scale`` is not 0 its logits become their gradient."""
-        self._network.head.losses(y, scale, smoothing, group, self.logits, self.losses)
+        self._network.head.losses(y, scale, regular, group, self.logits, self.losses)
 
     def backward(self, worker: int, group: Group) -> None:
         """From a group's gradient of the logits back through all layers."""

@@ -1,15 +1,16 @@
-"""Dropout of outputs, weights and characters in a training step, and label smoothing.
+"""Dropout of outputs, weights and characters in a training step, label smoothing and soft targets.
 
 All masks are functions of (seed, step, place), so they need no state, are the same for any number of threads, and are
 the same after a resume.  Values that are kept are divided by the probability of keeping them, so a trained model needs
 no rescaling.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from charrnn.errors import ConfigError
+from charrnn.kernels.cross_entropy import NO_SOFT, Soft
 from charrnn.kernels.dropout import Mask, dropout
 from charrnn.kernels.packing import Group
 from charrnn.network.parameters import Parameters, aligned_zeros
@@ -31,6 +32,7 @@ class Regularisation:
       window (Gal & Ghahramani 2016).
     - ``label_smoothing``: the part of the target's probability that is spread over all characters (Szegedy et al.
       2016).
+    - ``soft``: what teachers expect at the places of the window (Hinton, Vinyals & Dean 2015).
 
     Raises:
         ConfigError: a part is not from 0 to below 1.
@@ -43,6 +45,7 @@ class Regularisation:
     recurrent_dropout: float = 0.0
     input_dropout: float = 0.0
     label_smoothing: float = 0.0
+    soft: Soft = field(default=NO_SOFT, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("dropout", "recurrent_dropout", "input_dropout", "label_smoothing"):
@@ -72,6 +75,10 @@ class Regularisation:
             mask = _mask(self.input_dropout, False, self.seed, self.step, 0, _CHARACTERS)
             dropout(factors, mask, 1, _ONE_ROW, factors)
             rows *= factors[0, 0, : len(rows), None]
+
+
+NOTHING = Regularisation()
+"""A step without any."""
 
 
 def _mask(rate: float, each_step: bool, *key: int) -> Mask:

@@ -52,10 +52,11 @@ def losses(logits, y):
     return np.where(y >= 0, log_sum - target, 0.0)
 
 
-def loss_and_gradient(parameters, x, y, state, masks=None, smoothing=0.0):
+def loss_and_gradient(parameters, x, y, state, masks=None, smoothing=0.0, soft=(0.0, 0.0)):
     """Mean loss, its gradient by name and with respect to the incoming (h, c), logits, and the final state.
 
-    With ``smoothing`` the gradient is that of the cross-entropy with (1 - smoothing) one-hot + smoothing / V.
+    With ``smoothing`` ε and ``soft`` (a, q), q (T, B, V), the gradient is that of the cross-entropy with the target
+    (1 - a) ((1 - ε) one-hot + ε / V) + a q.
     """
     logits, final, (trace, top) = forward(parameters, x, state, masks)
     count = np.count_nonzero(y >= 0)
@@ -63,6 +64,7 @@ def loss_and_gradient(parameters, x, y, state, masks=None, smoothing=0.0):
     probabilities = np.exp(logits - logits.max(axis=2, keepdims=True))
     probabilities /= probabilities.sum(axis=2, keepdims=True)
     targets = (1 - smoothing) * np.eye(logits.shape[2])[np.maximum(y, 0)] + smoothing / logits.shape[2]
+    targets = (1 - soft[0]) * targets + soft[0] * soft[1]
     dlogits = (probabilities - targets) * (y >= 0)[..., None] / count
 
     gradient = {name: np.zeros_like(value) for name, value in parameters.items()}
