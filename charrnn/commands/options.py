@@ -8,6 +8,8 @@ import click
 
 from charrnn.commands.help import option, section
 from charrnn.commands.types import CheckpointPath, Number, Whole
+from charrnn.config import DEFAULT_CELL
+from charrnn.network.cells import CELLS
 
 checkpoint_argument = click.argument("checkpoint", type=CheckpointPath())
 
@@ -26,6 +28,12 @@ unknown_option = option(
 )  # fmt: skip
 encoding_option = option(
     "--encoding", rare=True, help="Encoding of the text.  [default: the training text's encoding]"
+)  # fmt: skip
+
+cell_option = option(
+    "--cell", type=click.Choice(tuple(CELLS)), default=DEFAULT_CELL, rare=True,
+    help="The kind of cell: capped-lstm is an LSTM whose input gate is at most 1 - f. It learns a little more from a "
+    "text; PyTorch has no module for it.",
 )  # fmt: skip
 
 with_option = option(

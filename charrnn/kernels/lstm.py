@@ -9,7 +9,8 @@ element:
     c_t = f ⊙ c_{t-1} + i ⊙ g
     h_t = o ⊙ tanh(c_t)
 
-(Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000 and no peepholes.)  A call over a window works
+(Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000 and no peepholes.)  With a capped input gate i
+is min(σ(·), 1 - f), so that c stays between -1 and 1 (as in Melis, Kočiský & Blunsom 2020, "Mogrifier LSTM").  A call over a window works
 on a group of batch rows and runs all T steps.  Batch rows do not depend on each other before the weights' gradients, so
 a thread takes a group through the whole network without waiting for the other threads.
 """
@@ -23,7 +24,7 @@ from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import Size, multiply_panel, offset
 from charrnn.kernels.packing import GROUP, copy_columns, first_row
-from charrnn.kernels.simd import WIDTH, fetch, fma, load, splat, store
+from charrnn.kernels.simd import WIDTH, at_most, bits_of, fetch, fma, load, splat, store, where_below
 from charrnn.kernels.step import STEP, load_id, struct_loader
 from charrnn.kernels.tiles import PANEL
 
@@ -39,17 +40,23 @@ class Weights(NamedTuple):
     ``table`` (U, V, 64) has a row for every character if the layer reads characters: x W_ih + b for a one-hot x.
     Else it is (U, 1, 64), the bias.  ``w`` (U, D + H, 64) has each panel of W_ih followed by the same panel of W_hh, in
     the order in which they are read: memory is fastest as one stream.  D is 0 for a layer that reads characters.
+    ``capped`` says whether the input gate is.
     """
 
     table: np.ndarray
     w: np.ndarray
+    capped: bool
 
 
 class Transposed(NamedTuple):
-    """Packed transposes for the backward pass (Q, 4Hp, 64); ``w_ih`` has no panel for a layer that reads characters."""
+    """Packed transposes for the backward pass (Q, 4Hp, 64), and whether the input gate is ``capped``.
+
+    ``w_ih`` has no panel for a layer that reads characters.
+    """
 
     w_ih: np.ndarray
     w_hh: np.ndarray
+    capped: bool
 
 
 class State(NamedTuple):
@@ -59,13 +66,16 @@ class State(NamedTuple):
     c: np.ndarray
 
 
-WEIGHTS = types.NamedUniTuple(Array3, len(Weights._fields), Weights)
-TRANSPOSED = types.NamedUniTuple(Array3, len(Transposed._fields), Transposed)
+WEIGHTS = types.NamedTuple((Array3, Array3, types.boolean), Weights)
+TRANSPOSED = types.NamedTuple((Array3, Array3, types.boolean), Transposed)
 STATE = types.NamedUniTuple(Array2, len(State._fields), State)
 
 
 class Layer(NamedTuple):
-    """A layer's arrays as addresses (``…_at``), strides from panel to panel in elements (``…_panel``), and sizes."""
+    """A layer's arrays as addresses (``…_at``), strides from panel to panel in elements (``…_panel``), and sizes.
+
+    ``capped`` is 1 if the input gate is capped, else 0.
+    """
 
     table_at: int
     table_panel: int
@@ -82,6 +92,7 @@ class Layer(NamedTuple):
     c_at: int
     c_panel: int
     blocks: int
+    capped: int
 
 
 load_layer = struct_loader(types.NamedUniTuple(intp, len(Layer._fields), Layer))
@@ -105,10 +116,16 @@ def look_up(layer, block, ids_at, rows, z_at):
 
 
 @njit
-def cell_forward(gates_at, before_at, after_at, h_at):
+def room_of(capped):
+    """The number from which f is subtracted to bound i: 1 for a capped gate; from 4 the bound is above every i."""
+    return f32(1.0) if capped else f32(4.0)
+
+
+@njit
+def cell_forward(gates_at, before_at, after_at, h_at, room):
     """The cell equations for 16 units of one batch row; writes the activated gates, c (at ``after_at``) and h."""
-    i = sigmoid(load(gates_at, 0))
     f = sigmoid(load(gates_at, WIDTH))
+    i = at_most(sigmoid(load(gates_at, 0)), room - f)
     g = tanh(load(gates_at, 2 * WIDTH))
     o = sigmoid(load(gates_at, 3 * WIDTH))
     c = fma(f, load(before_at, 0), i * g)
@@ -129,7 +146,7 @@ def step_forward(layer, ids_at, before, place, rows, first_block, last_block):
     ``place`` on.  Gates, h and c are written to the rows from ``place`` on.  ``ids_at`` is the address of the
     characters (rows,) int32.
     """
-    blocks = layer.blocks
+    blocks, room = layer.blocks, room_of(layer.capped)
     for block in range(first_block, last_block):
         z_at = layer.gates_at + 4 * block * layer.gates_panel + ROW * place
         input_at = layer.w_at + ROW * block * (layer.inputs + layer.units)
@@ -155,7 +172,7 @@ def step_forward(layer, ids_at, before, place, rows, first_block, last_block):
             fetch(c_at + c_ahead, 0)
             fetch(h_at + h_ahead, 0)
             fetch(below_at + ROW * rows, 0)
-            cell_forward(z_at, c_at, c_at + LINE * (place - before), h_at)
+            cell_forward(z_at, c_at, c_at + LINE * (place - before), h_at, room)
             z_at += ROW
             c_at += LINE
             h_at += ROW
@@ -210,6 +227,7 @@ def forward(x, below, weights, group, state, gates, h, c):
         c.ctypes.data,
         c.strides[0] // 4,
         gates.shape[0],
+        intp(weights.capped),
     )
     copy_in(state.h, group.first, group.last, start, h)
     copy_in(state.c, group.first, group.last, start, c)
@@ -230,21 +248,23 @@ def step(arguments_at, ids_at, before, place, share):
 
 
 @njit
-def cell_backward(gates_at, before_at, after_at, dh_at, dc_at):
+def cell_backward(gates_at, before_at, after_at, dh_at, dc_at, room):
     """Derivatives of the cell equations for 16 units of one batch row; dz replaces the gates.
 
     dc += dh ⊙ o ⊙ (1 - tanh²c_t);  dz_o = dh ⊙ tanh c_t ⊙ o(1 - o);  dz_i = dc ⊙ g ⊙ i(1 - i);
     dz_f = dc ⊙ c_{t-1} ⊙ f(1 - f);  dz_g = dc ⊙ i ⊙ (1 - g²);  dc_{t-1} = dc ⊙ f.
+    Where i was capped, it is 1 - f: dz_i = 0;  dz_f = dc ⊙ (c_{t-1} - g) ⊙ f(1 - f).
     """
     i = load(gates_at, 0)
     f = load(gates_at, WIDTH)
     g = load(gates_at, 2 * WIDTH)
+    free, bound, zero = bits_of(i), bits_of(room - f), splat(f32(0.0))  # of positive floats bits are in their order
     o = load(gates_at, 3 * WIDTH)
     before, tanh_c = load(before_at, 0), tanh(load(after_at, 0))
     dh = load(dh_at, 0)
     dc = fma(dh * o, f32(1.0) - tanh_c * tanh_c, load(dc_at, 0))
-    store(gates_at, 0, dc * g * (i * (f32(1.0) - i)))
-    store(gates_at, WIDTH, dc * before * (f * (f32(1.0) - f)))
+    store(gates_at, 0, where_below(free, bound, dc * g * (i * (f32(1.0) - i)), zero))
+    store(gates_at, WIDTH, dc * (before - where_below(free, bound, zero, g)) * (f * (f32(1.0) - f)))
     store(gates_at, 2 * WIDTH, dc * i * (f32(1.0) - g * g))
     store(gates_at, 3 * WIDTH, dh * tanh_c * (o * (f32(1.0) - o)))
     store(dc_at, 0, dc * f)
@@ -259,6 +279,7 @@ def backward(weights, group, gates, c, dh, dc):
     one.  gates become dz.  dc (U, B, 16) is scratch.
     """
     blocks, batch, _ = dc.shape
+    room = room_of(weights.capped)
     w_hh, w_ih, first, rows = weights.w_hh, weights.w_ih, group.first, group.last - group.first
     panels, width, steps = w_hh.shape[0], blocks * PANEL, gates.shape[1] // batch - 1
     gates_at, c_at, dh_at, dc_at = gates.ctypes.data, c.ctypes.data, dh.ctypes.data, dc.ctypes.data
@@ -298,7 +319,7 @@ def backward(weights, group, gates, c, dh, dc):
                     fetch_row(z_at + gates_ahead)
                     fetch(before_at + c_ahead, 0)
                     fetch(dh_row_at + dh_ahead, 0)
-                    cell_backward(z_at, before_at, before_at + LINE * rows, dh_row_at, dc_row_at)
+                    cell_backward(z_at, before_at, before_at + LINE * rows, dh_row_at, dc_row_at, room)
                     z_at += ROW
                     before_at += LINE
                     dh_row_at += ROW

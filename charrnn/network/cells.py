@@ -195,7 +195,23 @@ class LSTMCell(Cell):
         return 4 * config.hidden * config.hidden * (2 if index else 1)
 
 
-CELLS: dict[str, Cell] = {cell.name: cell for cell in (LSTMCell(),)}
+class CappedLSTMCell(LSTMCell):
+    """The LSTM with a capped input gate: i is at most 1 - f, and c stays between -1 and 1.
+
+    (As in Melis, Kočiský & Blunsom 2020, "Mogrifier LSTM".)  It has the parameters of an LSTM, but PyTorch has no module
+    that computes it.
+    """
+
+    name, title, torch_module = "capped-lstm", "capped LSTM", "capped_lstm"
+
+    def layer(self, config: ModelConfig, index: int) -> "Layer":
+        """Layer ``index`` of a network, as it computes."""
+        from charrnn.network.lstm import LSTM
+
+        return LSTM(config, index, capped=True)
+
+
+CELLS: dict[str, Cell] = {cell.name: cell for cell in (LSTMCell(), CappedLSTMCell())}
 """The kinds of cell by name."""
 
 

@@ -1,4 +1,4 @@
-"""The LSTM as a layer: its packed weights, arrays and kernels, for :class:`charrnn.network.cells.LSTMCell`.
+"""The LSTM as a layer: its packed weights, arrays and kernels, for the cells of :class:`charrnn.network.cells.LSTMCell`.
 
 Legend: U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels of H hidden units.
 """
@@ -21,7 +21,7 @@ GATES = "ifgo"  # the order of their blocks of 16 columns in a panel
 
 
 class LSTM(Layer):
-    """One LSTM layer."""
+    """One LSTM layer; its input gate may be ``capped``."""
 
     step = lstm.step
     kernels = (
@@ -29,8 +29,9 @@ class LSTM(Layer):
         (lstm.backward, weight_gradient, row_gradient, pack_transposed),
     )
 
-    def __init__(self, config: ModelConfig, index: int):
+    def __init__(self, config: ModelConfig, index: int, capped: bool = False):
         super().__init__(config, index)
+        self.capped = capped
         self.blocks = padded(config.hidden) // WIDTH
 
     def array_shapes(self, rows: int) -> dict[str, tuple[int, int, int]]:
@@ -61,8 +62,8 @@ class LSTM(Layer):
         else:
             self.table = CharacterTable(self.config, parameters, self.packed_bias)
             rows, w_ih_transposed = self.table.rows, aligned_zeros(0, width, PANEL)
-        self.weights = lstm.Weights(rows, w)
-        self.transposed = lstm.Transposed(w_ih_transposed, self.recurrent.transposed)
+        self.weights = lstm.Weights(rows, w, self.capped)
+        self.transposed = lstm.Transposed(w_ih_transposed, self.recurrent.transposed, self.capped)
 
     def packing(self, training: bool) -> list[Call]:
         """Calls that pack the matrices, the bias and the table."""
@@ -123,7 +124,7 @@ class LSTM(Layer):
 
     def step_arguments(self, arrays: Arrays, below: np.ndarray | None) -> tuple[int, ...]:
         """The fields of :class:`charrnn.kernels.lstm.Layer`."""
-        (table, w), below = self.weights, arrays["h"] if below is None else below
+        (table, w, capped), below = self.weights, arrays["h"] if below is None else below
         gates, h, c = arrays["gates"], arrays["h"], arrays["c"]
         return lstm.Layer(
             table_at=table.ctypes.data,
@@ -141,4 +142,5 @@ class LSTM(Layer):
             c_at=c.ctypes.data,
             c_panel=c.strides[0] // 4,
             blocks=self.blocks,
+            capped=int(capped),
         )

@@ -53,18 +53,22 @@ class TrainingWindows:
         """The position in the text where row 0 of ``epoch`` begins. It depends on the seed and the epoch alone."""
         return int(np.random.default_rng([self.seed, epoch]).integers(len(self.ids)))
 
+    def places(self, epoch: int, number: int) -> np.ndarray:
+        """Places in the text (T + 1, B) of window ``number`` (from 0) of ``epoch``: of x, and of the last row of y."""
+        first = number * self.steps
+        last = min(first + self.steps, self.row_length)
+        return (self.offset(epoch) + self._starts + np.arange(first, last + 1)[:, None]) % len(self.ids)
+
     def window(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Window ``number`` (from 0) of ``epoch``: x and y (T, B), int32.
 
         y is x one character later.  It is -1 where there is no target: after the last character of the text, and beyond
         the end of a shorter row.
         """
-        size, first = len(self.ids), number * self.steps
-        last = min(first + self.steps, self.row_length)
-        positions = (self.offset(epoch) + self._starts + np.arange(first, last + 1)[:, None]) % size
-        text = self.ids[positions].astype(np.int32)
-        beyond = np.arange(first, last)[:, None] >= self._lengths
-        y = np.where(beyond | (positions[:-1] == size - 1), np.int32(-1), text[1:])
+        places = self.places(epoch, number)
+        text = self.ids[places].astype(np.int32)
+        beyond = number * self.steps + np.arange(len(places) - 1)[:, None] >= self._lengths
+        y = np.where(beyond | (places[:-1] == len(self.ids) - 1), np.int32(-1), text[1:])
         return text[:-1], y
 
 

@@ -20,6 +20,7 @@ from charrnn.network.parameters import Parameters
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import TrainingWindows, fitting_window
+from charrnn.training.distillation import SoftTargets
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.plan import Plan
 from charrnn.training.rollback import Rollback
@@ -80,6 +81,7 @@ class Run:
         self.state = network.initial_state(self.windows.batch)
         self.counters = Counters()
         self.rollback = Rollback(network, self.optimizer)
+        self.soft_targets: SoftTargets | None = None
         self.resumed_from = resume
         if resume is not None:
             self._restore(resume)

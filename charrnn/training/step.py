@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from charrnn.errors import CharRNNError
+from charrnn.kernels.cross_entropy import NO_SOFT
 from charrnn.network.regularisation import Regularisation
 from charrnn.records import RolledBack, Step, bits
 from charrnn.training.plan import Clock
@@ -69,15 +70,19 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
 
 
 def _regularisation(run: Run) -> Regularisation:
-    config = run.config
+    config, counters = run.config, run.counters
+    soft = NO_SOFT
+    if run.soft_targets is not None:
+        soft = run.soft_targets.at(run.windows.places(counters.epoch, counters.window)[1:])
     return Regularisation(
         config.dropout,
         config.seed,
-        run.counters.step,
+        counters.step,
         config.variational,
         config.recurrent_dropout,
         config.input_dropout,
         config.label_smoothing,
+        soft,
     )
 
 

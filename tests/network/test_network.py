@@ -99,9 +99,9 @@ def assert_matches(config, steps, batch, regular=None, seed=0, taught=0.0):
     before = (state["h"].astype(float), state["c"].astype(float))
     masks = weight_masks(regular, config, plain)
     parameters = {name: value * masks[name] for name, value in plain.items()}
-    dropped = dropout_masks(regular, config, steps, batch)
+    dropped, capped = dropout_masks(regular, config, steps, batch), config.cell == "capped-lstm"
     loss, gradient, _, _, final = reference.loss_and_gradient(
-        parameters, x, y, before, dropped, regular.label_smoothing, dense
+        parameters, x, y, before, dropped, regular.label_smoothing, dense, capped
     )
 
     with every_thread_works() as watch:
@@ -122,7 +122,7 @@ def assert_matches(config, steps, batch, regular=None, seed=0, taught=0.0):
     with every_thread_works(min(2, batch)) as watch:
         logits = network.forward(x, again)
     assert watch.workers("network") == {min(2, batch)}
-    assert relative(logits, reference.forward(plain, x, before)[0]) < 2e-6
+    assert relative(logits, reference.forward(plain, x, before, capped=capped)[0]) < 2e-6
 
 
 SHAPES = [
@@ -146,7 +146,9 @@ SHAPES = [
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_loss_and_every_gradient_match_the_oracle(shape):
     vocabulary, hidden, layers, embedding, steps, batch, rate = shape
-    assert_matches(ModelConfig(vocabulary, hidden, layers, embedding), steps, batch, Regularisation(rate, 5, 7))
+    for cell in ("lstm", "capped-lstm"):
+        config = ModelConfig(vocabulary, hidden, layers, embedding, cell)
+        assert_matches(config, steps, batch, Regularisation(rate, 5, 7))
 
 
 @pytest.mark.parametrize(
@@ -185,9 +187,10 @@ def test_every_regularisation_matches_the_oracle(regular, embedding):
     ),
     seed=st.integers(0, 1000),
     taught=st.sampled_from([0.0, 0.5]),
+    cell=st.sampled_from(["lstm", "capped-lstm"]),
 )
-def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, steps, batch, regular, seed, taught):
-    config = ModelConfig(vocabulary, hidden, layers, embedding)
+def test_any_shape_matches_the_oracle(vocabulary, hidden, layers, embedding, steps, batch, regular, seed, taught, cell):
+    config = ModelConfig(vocabulary, hidden, layers, embedding, cell)
     assert_matches(config, steps, batch, regular, seed, taught)
 
 

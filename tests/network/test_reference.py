@@ -10,7 +10,8 @@ from charrnn.network.cells import parameter_shapes
 
 @pytest.mark.parametrize("embedding", [None, 3])
 @pytest.mark.parametrize("with_masks", [False, True])
-def test_gradients_are_the_finite_differences(embedding, with_masks, rng):
+@pytest.mark.parametrize("capped", [False, True])
+def test_gradients_are_the_finite_differences(embedding, with_masks, capped, rng):
     steps, batch, vocabulary, hidden, layers = 5, 3, 4, 3, 2
     config = ModelConfig(vocabulary, hidden, layers, embedding)
     parameters = {name: rng.normal(0, 0.5, shape) for name, shape in parameter_shapes(config).items()}
@@ -19,10 +20,10 @@ def test_gradients_are_the_finite_differences(embedding, with_masks, rng):
     state = tuple(rng.normal(0, 0.5, (2, layers, batch, hidden)))
     masks = rng.integers(0, 2, (layers, steps, batch, hidden)) * 2.0 if with_masks else None
 
-    _, gradient, state_gradient, _, _ = reference.loss_and_gradient(parameters, x, y, state, masks)
+    _, gradient, state_gradient, _, _ = reference.loss_and_gradient(parameters, x, y, state, masks, capped=capped)
 
     def loss():
-        logits, _, _ = reference.forward(parameters, x, state, masks)
+        logits, _, _ = reference.forward(parameters, x, state, masks, capped)
         return reference.losses(logits, y).sum() / np.count_nonzero(y >= 0)
 
     checked = [*((parameters[name], gradient[name]) for name in parameters), *zip(state, state_gradient, strict=True)]

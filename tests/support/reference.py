@@ -16,7 +16,7 @@ def layer_count(parameters):
     return sum(name.startswith("w_hh_l") for name in parameters)
 
 
-def forward(parameters, x, state, masks=None):
+def forward(parameters, x, state, masks=None, capped=False):
     """Logits (T, B, V), the final state, and what backward needs."""
     steps, _lanes = x.shape
     layers = layer_count(parameters)
@@ -31,6 +31,7 @@ def forward(parameters, x, state, masks=None):
             z = inputs[t] @ w_ih + h[-1] @ w_hh + b
             zi, zf, zg, zo = np.split(z, 4, axis=1)
             i, f, g, o = sigmoid(zi), sigmoid(zf), np.tanh(zg), sigmoid(zo)
+            i = np.minimum(i, 1 - f) if capped else i
             c.append(f * c[-1] + i * g)
             h.append(o * np.tanh(c[-1]))
             gates.append((i, f, g, o))
@@ -52,13 +53,13 @@ def losses(logits, y):
     return np.where(y >= 0, log_sum - target, 0.0)
 
 
-def loss_and_gradient(parameters, x, y, state, masks=None, smoothing=0.0, soft=(0.0, 0.0)):
+def loss_and_gradient(parameters, x, y, state, masks=None, smoothing=0.0, soft=(0.0, 0.0), capped=False):
     """Mean loss, its gradient by name and with respect to the incoming (h, c), logits, and the final state.
 
     With ``smoothing`` ε and ``soft`` (a, q), q (T, B, V), the gradient is that of the cross-entropy with the target
     (1 - a) ((1 - ε) one-hot + ε / V) + a q.
     """
-    logits, final, (trace, top) = forward(parameters, x, state, masks)
+    logits, final, (trace, top) = forward(parameters, x, state, masks, capped)
     count = np.count_nonzero(y >= 0)
     loss = losses(logits, y).sum() / count
     probabilities = np.exp(logits - logits.max(axis=2, keepdims=True))
@@ -85,10 +86,10 @@ def loss_and_gradient(parameters, x, y, state, masks=None, smoothing=0.0, soft=(
             dh = dinputs[t] + dh_next
             tanh_c = np.tanh(c[t + 1])
             dc = dc + dh * o * (1 - tanh_c**2)
-            dz = np.concatenate(
-                [dc * g * i * (1 - i), dc * c[t] * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)],
-                axis=1,
-            )
+            at_cap = capped & (i == 1 - f)  # there i is no function of its own input, but of f's
+            dz_i = np.where(at_cap, 0.0, dc * g * i * (1 - i))
+            dz_f = dc * (c[t] - np.where(at_cap, g, 0.0)) * f * (1 - f)
+            dz = np.concatenate([dz_i, dz_f, dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)], axis=1)
             gradient[f"w_ih_l{k}"] += inputs[t].T @ dz
             gradient[f"w_hh_l{k}"] += h[t].T @ dz
             gradient[f"b_l{k}"] += dz.sum(axis=0)

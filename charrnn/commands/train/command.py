@@ -10,7 +10,7 @@ import click
 
 from charrnn.commands import signals
 from charrnn.commands.help import Command, option, section
-from charrnn.commands.options import general_options, settings, unknown_option
+from charrnn.commands.options import cell_option, general_options, settings, unknown_option
 from charrnn.commands.settings import read_settings
 from charrnn.commands.train import new_run, resumed_run
 from charrnn.commands.train.names import ENDS, flag
@@ -53,6 +53,7 @@ def _by_name(values: dict[str, float]) -> str:
         "embedding": "Learn an embedding of this size for the characters.  "
         "[default: none; characters are looked up one-hot]",
     }, shown=("layers",)),
+    cell_option,
     *settings(TrainConfig, {
         "seq_len": "Steps that the gradient goes back. The state is carried on beyond them.",
         "batch_size": "Stretches of the text that are read side by side; 16 by default for a short text.",

@@ -7,7 +7,7 @@ import click
 from charrnn.config import TrainConfig
 
 # What the model is.
-MODEL = ("hidden", "layers", "embedding")
+MODEL = ("hidden", "layers", "embedding", "cell")
 # How the text is read.
 TEXT = ("as_bytes", "encoding", "min_count", "max_vocab")
 # How long the run is; at most one of them is given.

@@ -1,6 +1,6 @@
 """From the options of ``train`` to a trainer for a new run."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ def _settings_of_source(ctx: click.Context, options: dict[str, Any], source) -> 
     Raises:
         ConfigError: the user gave an option that it settles.
     """
-    settled = source.model.to_dict() | {"as_bytes": source.vocabulary.is_bytes}
+    settled = asdict(source.model) | {"as_bytes": source.vocabulary.is_bytes}
     if not options["grow_vocabulary"]:
         settled["min_count"] = 1
     for name in given(ctx, tuple(settled)):

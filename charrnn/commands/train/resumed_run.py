@@ -1,5 +1,6 @@
 """From the options of ``train --resume`` to a trainer that goes on with a run, and how it differs from that run."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def _different_options(ctx: click.Context, options: dict[str, Any], checkpoint) 
 def _begun_with(checkpoint) -> dict[str, Any]:
     """All options of the run, as they would be given. Defaults that depend on others are filled in."""
     training = checkpoint.training
-    was = {**checkpoint.model.to_dict(), **checkpoint.corpus, **training.to_dict()}
+    was = {**asdict(checkpoint.model), **checkpoint.corpus, **training.to_dict()}
     was |= {"lr": training.learning_rate, "decay_rate": training.lr_decay, "weight_decay": training.decay}
     return was | {"split": _short(training.split)}
 

@@ -1,0 +1,83 @@
+"""Soft targets: what teachers expect, and a network that learns from them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from teams import every_thread_works
+from training_runs import CONFIG, TEXT, VOCABULARY, contents, trainer
+
+from charrnn.config import ModelConfig
+from charrnn.errors import ConfigError
+from charrnn.inference.ensemble import Ensemble
+from charrnn.network.network import Network
+from charrnn.training.distillation import MOST, SoftTargets
+
+IDS = VOCABULARY.encode(TEXT).astype(VOCABULARY.dtype)
+
+
+def teachers(*seeds):
+    return Ensemble([Network(ModelConfig(len(VOCABULARY), 8, 1), seed=seed, threads=1) for seed in seeds])
+
+
+def test_they_are_the_likeliest_characters_of_the_teachers_mean():
+    model = teachers(1, 2)
+    logs = model.log_probabilities(IDS[:-1, None].astype(np.int32), model.initial_state(1))[:, 0]
+    places = np.arange(1, len(IDS))
+    soft = SoftTargets(model, IDS, 0.3).at(places[:, None])
+    assert soft.weight == np.float32(0.3)
+    assert soft.ids.shape == soft.q.shape == (len(places), 1, MOST)
+    expected = np.sort(np.exp(logs), axis=1)[:, ::-1][:, :MOST]
+    expected /= expected.sum(axis=1, keepdims=True)
+    order = np.argsort(-soft.q[:, 0], axis=1)
+    np.testing.assert_allclose(np.take_along_axis(soft.q[:, 0], order, 1), expected, rtol=2e-3)
+    np.testing.assert_allclose(soft.q.sum(axis=2), 1, rtol=1e-3)
+    own = np.take_along_axis(np.exp(logs), soft.ids[:, 0], axis=1)
+    np.testing.assert_allclose(own / own.sum(axis=1, keepdims=True), soft.q[:, 0], rtol=2e-3)
+
+
+def test_a_step_learns_from_the_targets_of_its_own_places(tmp_path):
+    """The soft targets of a window are those of the characters in its y."""
+    made = trainer(tmp_path / "run", CONFIG)
+    asked, targets = [], SoftTargets(teachers(1), made._run.parts.train, 0.5)
+    at = targets.at
+    targets.at = lambda places: asked.append(places) or at(places)
+    made._run.soft_targets = targets
+    next(record for record in made.run() if record.event == "step")
+    _, y = made._run.windows.window(0, 0)
+    text = made._run.parts.train
+    assert np.array_equal(np.where(y < 0, -1, text[asked[0]]), y)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_the_result_is_the_same_on_any_number_of_threads(tmp_path, weight):
+    plain, outcomes = trainer(tmp_path / "plain", CONFIG), []
+    list(plain.run())
+    for threads in (1, 2):
+        made = trainer(tmp_path / str(threads), CONFIG, threads=threads)
+        made._run.soft_targets = SoftTargets(teachers(1, 2), made._run.parts.train, weight)
+        with every_thread_works(threads):
+            list(made.run())
+        outcomes.append(contents(tmp_path / str(threads) / "last.safetensors"))
+    assert outcomes[0] == outcomes[1]
+    assert (outcomes[0] == contents(tmp_path / "plain" / "last.safetensors")) == (weight == 0)
+
+
+def test_a_network_comes_nearer_to_its_teachers(tmp_path):
+    """With soft targets only, it ends nearer to what the teachers expect than without."""
+    model, distances = teachers(1, 2), {}
+    x = IDS[:300, None].astype(np.int32)
+    expected = model.log_probabilities(x, model.initial_state(1))
+    for weight in (0.0, 1.0):
+        made = trainer(tmp_path / str(weight), dataclasses.replace(CONFIG, dropout=0.0, lr=0.02))
+        made._run.soft_targets = SoftTargets(model, made._run.parts.train, weight)
+        list(made.run())
+        found = made.network.log_probabilities(x, made.network.initial_state(1))
+        distances[weight] = float((np.exp(expected) * (expected - found)).sum(axis=-1).mean())
+    assert distances[1.0] < 0.1 < 1 < distances[0.0]
+
+
+def test_a_text_whose_targets_do_not_fit_in_memory_is_refused(monkeypatch):
+    monkeypatch.setattr("charrnn.system.memory.installed", lambda: 1000)
+    with pytest.raises(ConfigError, match="leave the teachers out"):
+        SoftTargets(teachers(1), IDS, 0.5)
