@@ -10,9 +10,10 @@ element:
     h_t = o ⊙ tanh(c_t)
 
 (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000 and no peepholes.)  With a capped input gate i
-is min(σ(·), 1 - f), so that c stays between -1 and 1 (as in Melis, Kočiský & Blunsom 2020, "Mogrifier LSTM").  A call over a window works
-on a group of batch rows and runs all T steps.  Batch rows do not depend on each other before the weights' gradients, so
-a thread takes a group through the whole network without waiting for the other threads.
+is min(σ(·), 1 - f), and c stays between -1 and 1 (as in Melis, Kočiský & Blunsom 2020, "Mogrifier LSTM").
+
+A call over a window works on a group of batch rows and runs all T steps.  Batch rows do not depend on each other before
+the weights' gradients, so a thread takes a group through the whole network without waiting for the other threads.
 """
 
 from typing import NamedTuple

@@ -198,8 +198,8 @@ class LSTMCell(Cell):
 class CappedLSTMCell(LSTMCell):
     """The LSTM with a capped input gate: i is at most 1 - f, and c stays between -1 and 1.
 
-    (As in Melis, Kočiský & Blunsom 2020, "Mogrifier LSTM".)  It has the parameters of an LSTM, but PyTorch has no module
-    that computes it.
+    (As in Melis, Kočiský & Blunsom 2020, "Mogrifier LSTM".)  It has the parameters of an LSTM, but PyTorch has no
+    module that computes it.
     """
 
     name, title, torch_module = "capped-lstm", "capped LSTM", "capped_lstm"

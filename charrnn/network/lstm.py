@@ -1,4 +1,4 @@
-"""The LSTM as a layer: its packed weights, arrays and kernels, for the cells of :class:`charrnn.network.cells.LSTMCell`.
+"""The LSTM as a layer, for :class:`charrnn.network.cells.LSTMCell`: its packed weights, arrays and kernels.
 
 Legend: U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels of H hidden units.
 """
