@@ -134,6 +134,8 @@ class TrainConfig(_Config):
     - ``init``, ``forget_bias``: the starting values, see :func:`charrnn.network.initialisation.initialise`.
     - ``dropout`` (None: as suits the text and the model), ``variational``, ``recurrent_dropout``, ``input_dropout``,
       ``label_smoothing``: see :class:`charrnn.network.regularisation.Regularisation`.
+    - ``teachers``: how many networks are trained first, with the same settings and other seeds; their mean
+      probabilities are the part ``teacher_weight`` of the target, see :mod:`charrnn.training.distillation`.
     - ``lr``, ``weight_decay``: None takes the optimiser's default. AdamW's weight decay is decoupled; the other
       optimisers have an L2 term. ``l1`` · sign(p) is added to the gradient. None of these applies to biases.
     - ``beta1``, ``beta2``: Adam's. RMSprop's alpha is ``beta2``, SGD's momentum is ``beta1``; ``nesterov`` is for SGD.
@@ -156,6 +158,8 @@ class TrainConfig(_Config):
     recurrent_dropout: float = _number(0.0, 0, 0.95)
     input_dropout: float = _number(0.0, 0, 0.95)
     label_smoothing: float = _number(0.0, 0, 0.95)
+    teachers: int = _whole(0, 0, 64)
+    teacher_weight: float = _number(0.5, 0, 1)
     optimizer: str = _choice(OPTIMIZERS, "adamw")
     lr: float | None = _number(None, 0, 1_000)
     beta1: float = _number(0.9, 0, 0.999999)
@@ -195,6 +199,8 @@ class TrainConfig(_Config):
         ends = [name for name in ("epochs", "steps", "time_budget") if getattr(self, name) is not None]
         if len(ends) > 1:
             raise ConfigError(f"{' and '.join(ends)} exclude each other: give one")
+        if self.teachers and self.time_budget is not None:
+            raise ConfigError("teachers take epochs or steps, as the run does: leave the time budget out")
         if self.snapshots and self.sample_every == 0:
             raise ConfigError("snapshots are kept where samples are drawn: sample_every must not be 0")
 

@@ -25,7 +25,7 @@ from charrnn.training.verdict import verdict
 class Trainer:
     """Trains one run and reports it as records.
 
-    ``network``, ``parts``, ``optimizer`` and ``counters`` are those of the run. Set ``begun`` to a time of
+    ``subject`` is the run; ``network``, ``parts``, ``optimizer`` and ``counters`` are its. Set ``begun`` to a time of
     ``time.monotonic`` before :meth:`run` to have a time budget count from then.
 
     Args:
@@ -36,7 +36,7 @@ class Trainer:
     """
 
     def __init__(self, run: Run, folder: RunFolder, notes: tuple[str, ...] = (), diagnose: bool = False):
-        self._run, self.folder = run, folder
+        self.subject, self.folder = run, folder
         self.network, self.parts, self.optimizer, self.counters = run.network, run.parts, run.optimizer, run.counters
         self.notes = (*notes, *_text_notes(run), *_snapshot_notes(run))
         self._clock = Clock(
@@ -54,12 +54,12 @@ class Trainer:
     def is_complete(self) -> bool:
         """Whether nothing is left to train or to mix."""
         is_trained = self._clock.done(self.counters.step) >= 1 or self.is_out_of_patience
-        return is_trained and not lacks_ngrams(self._run, self.folder)
+        return is_trained and not lacks_ngrams(self.subject, self.folder)
 
     @property
     def is_out_of_patience(self) -> bool:
         """Whether ``config.patience`` evaluations have passed since the best one."""
-        return self._run.is_out_of_patience
+        return self.subject.is_out_of_patience
 
     def stop(self) -> None:
         """Ask the loop to save and end after the current step. A signal handler may call it."""
@@ -72,11 +72,11 @@ class Trainer:
             DivergedError: the third rollback in a row; the best checkpoint is on the disk.
             CheckpointError: a checkpoint cannot be written.
         """
-        self._clock.start(None if self._run.config.time_budget is None else self.begun)
-        if self._run.resumed_from is None:
-            self.folder.begin(self._run.full_checkpoint())
+        self._clock.start(None if self.subject.config.time_budget is None else self.begun)
+        if self.subject.resumed_from is None:
+            self.folder.begin(self.subject.full_checkpoint())
         else:
-            self.folder.rewind(self._run.resumed_from)
+            self.folder.rewind(self.subject.resumed_from)
         yield self._started()
         done = self._clock.done(self.counters.step)
         while done < 1 and not self._stop and not self.is_out_of_patience:
@@ -84,11 +84,11 @@ class Trainer:
             yield from self._step(before)
             done = self._clock.done(self.counters.step)
             yield from self._after_step(before, done)
-        if self._run.resumed_from is None or self.counters.step > self._run.resumed_from.counters["step"]:
+        if self.subject.resumed_from is None or self.counters.step > self.subject.resumed_from.counters["step"]:
             yield from self._save("interrupted" if self._stop else "finished")
         mixed = None
-        if (done >= 1 or self.is_out_of_patience) and lacks_ngrams(self._run, self.folder):
-            mixed = mix(self._run, self.folder, lambda: self._stop)
+        if (done >= 1 or self.is_out_of_patience) and lacks_ngrams(self.subject, self.folder):
+            mixed = mix(self.subject, self.folder, lambda: self._stop)
             if mixed is not None:
                 yield mixed
         yield self._finished(mixed)
@@ -97,7 +97,7 @@ class Trainer:
         """Make one step; roll back if something went wrong."""
         if self._before_update is not None:
             self._before_update[:] = self.network.parameters.flat
-        record, self._problem = train_step(self._run, self._clock, done)
+        record, self._problem = train_step(self.subject, self._clock, done)
         yield record
         if self._problem:
             yield self._roll_back(self._problem)
@@ -108,7 +108,7 @@ class Trainer:
         Raises:
             DivergedError: this was done too often in a row.
         """
-        run = self._run
+        run = self.subject
         record = roll_back(run, problem)
         if has_diverged(run):
             run.counters.setbacks = run.counters.unscored = 0  # a resumed run counts from 0 again
@@ -121,7 +121,7 @@ class Trainer:
 
         The save comes last, so that a run resumed from it has nothing left to do for this step.
         """
-        run, clock = self._run, self._clock
+        run, clock = self.subject, self._clock
         now = run.counters.step, before, after
         if run.plan.evaluation_is_due(*now, clock.evaluation_s):
             yield from self._evaluate()
@@ -135,8 +135,8 @@ class Trainer:
 
     def _evaluate(self) -> Iterator[Record]:
         yield from self._check()
-        if len(self._run.validation) >= 2:
-            found = validation.validate(self._run, self._clock)
+        if len(self.subject.validation) >= 2:
+            found = validation.validate(self.subject, self._clock)
             if found is None:
                 yield self._roll_back("the validation loss is no longer a number")
                 return
@@ -149,14 +149,14 @@ class Trainer:
             yield self._diagnose()
 
     def _diagnose(self) -> Diagnosed:
-        windows, parts = self._run.windows, self.parts
+        windows, parts = self.subject.windows, self.parts
         text = parts.validation if len(parts.validation) > 2 * windows.steps else parts.train
         return diagnose(self.network, text, windows.batch, windows.steps, self._before_update, self.counters.step)
 
     def _check(self) -> Iterator[RolledBack]:
         """Roll back if a checkpoint with the current weights could not be read."""
-        problem = self._run.rollback.problem_of_weights()
-        if problem is None and not all(map(is_within, self._run.state.arrays.values())):
+        problem = self.subject.rollback.problem_of_weights()
+        if problem is None and not all(map(is_within, self.subject.state.arrays.values())):
             problem = "the state is no longer numbers, or too large"
         if problem is not None:
             yield self._roll_back(problem)
@@ -169,12 +169,12 @@ class Trainer:
         """Save the last checkpoint."""
         begun = time.monotonic()
         self.counters.elapsed_s = self._clock.elapsed_s
-        self.folder.save_last(self._run.full_checkpoint())
+        self.folder.save_last(self.subject.full_checkpoint())
         self._clock.saved(time.monotonic() - begun)
         return Saved(self.counters.step, str(self.folder.last), reason)
 
     def _started(self) -> Started:
-        run, model = self._run, self.network.config
+        run, model = self.subject, self.network.config
         return Started(
             path=str(self.folder.path),
             step=run.counters.step,
@@ -202,7 +202,7 @@ class Trainer:
         return verdict(counters.history, counters.best_step, counters.best_val_loss, vocabulary, mixed)
 
     def _finished(self, mixed: Mixed | None) -> Finished:
-        run, counters = self._run, self.counters
+        run, counters = self.subject, self.counters
         reason = "completed" if run.config.time_budget is None else "budget"
         if self.is_out_of_patience:
             reason = "patience"

@@ -215,7 +215,7 @@ def test_memory_is_nearly_what_it_says(tmp_path):
     config = TrainConfig(seq_len=16, batch_size=4, ema=0.9, steps=3)
     made = trainer(tmp_path / "run", config)
     list(made.run())
-    run = made._run
+    run = made.subject
     held = [made.network.parameters.flat, made.network.gradient.flat, *run.optimizer.slots.values()]
     held += run.rollback._kept.values()
     size = sum(each.nbytes for each in held) + (tmp_path / "run" / "last.safetensors").stat().st_size

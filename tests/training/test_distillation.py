@@ -39,13 +39,13 @@ def test_they_are_the_likeliest_characters_of_the_teachers_mean():
 def test_a_step_learns_from_the_targets_of_its_own_places(tmp_path):
     """The soft targets of a window are those of the characters in its y."""
     made = trainer(tmp_path / "run", CONFIG)
-    asked, targets = [], SoftTargets(teachers(1), made._run.parts.train, 0.5)
+    asked, targets = [], SoftTargets(teachers(1), made.subject.parts.train, 0.5)
     at = targets.at
     targets.at = lambda places: asked.append(places) or at(places)
-    made._run.soft_targets = targets
+    made.subject.soft_targets = targets
     next(record for record in made.run() if record.event == "step")
-    _, y = made._run.windows.window(0, 0)
-    text = made._run.parts.train
+    _, y = made.subject.windows.window(0, 0)
+    text = made.subject.parts.train
     assert np.array_equal(np.where(y < 0, -1, text[asked[0]]), y)
 
 
@@ -55,7 +55,7 @@ def test_the_result_is_the_same_on_any_number_of_threads(tmp_path, weight):
     list(plain.run())
     for threads in (1, 2):
         made = trainer(tmp_path / str(threads), CONFIG, threads=threads)
-        made._run.soft_targets = SoftTargets(teachers(1, 2), made._run.parts.train, weight)
+        made.subject.soft_targets = SoftTargets(teachers(1, 2), made.subject.parts.train, weight)
         with every_thread_works(threads):
             list(made.run())
         outcomes.append(contents(tmp_path / str(threads) / "last.safetensors"))
@@ -70,7 +70,7 @@ def test_a_network_comes_nearer_to_its_teachers(tmp_path):
     expected = model.log_probabilities(x, model.initial_state(1))
     for weight in (0.0, 1.0):
         made = trainer(tmp_path / str(weight), dataclasses.replace(CONFIG, dropout=0.0, lr=0.02))
-        made._run.soft_targets = SoftTargets(model, made._run.parts.train, weight)
+        made.subject.soft_targets = SoftTargets(model, made.subject.parts.train, weight)
         list(made.run())
         found = made.network.log_probabilities(x, made.network.initial_state(1))
         distances[weight] = float((np.exp(expected) * (expected - found)).sum(axis=-1).mean())

@@ -115,7 +115,7 @@ SPOILED = {
     "weights that are too large": lambda made: made.network.parameters.flat.__imul__(np.float32(1e30)),
     "infinite moments": lambda made: made.optimizer.slots["v"].fill(np.inf),
     "an infinite average": lambda made: made.optimizer.slots["ema"].fill(np.inf),
-    "an infinite state": lambda made: made._run.state["c"].fill(np.inf),
+    "an infinite state": lambda made: made.subject.state["c"].fill(np.inf),
 }
 
 
@@ -138,7 +138,7 @@ def test_what_could_not_be_read_again_is_rolled_back_and_not_saved(tmp_path, wha
 
 def test_a_loss_in_a_short_window_is_judged_too(tmp_path):
     made = trainer(tmp_path / "run", dataclasses.replace(CONFIG, seq_len=8, batch_size=2))
-    problem = made._run.rollback.problem
+    problem = made.subject.rollback.problem
     guessing = np.log(len(VOCABULARY))
     assert problem(2 * guessing, 64, 0.5) is not None
     assert problem(2 * guessing, 16, 0.5) is None  # some characters can be surprising …
@@ -305,7 +305,7 @@ def test_a_budget_that_reads_more_has_a_larger_network_as_far_as_the_text_allows
 
 def test_the_speed_is_measured_without_a_trace(tmp_path):
     made = trainer(tmp_path / "run", CONFIG)
-    run_, before = made._run, made.network.parameters.flat.copy()
+    run_, before = made.subject, made.network.parameters.flat.copy()
     assert 10 < training_rate(made.network, run_.windows, 0.05) < 1e9
     np.testing.assert_array_equal(made.network.parameters.flat, before)
     assert not any(array.any() for array in run_.state.arrays.values())

@@ -14,6 +14,7 @@ from charrnn.commands.options import cell_option, general_options, settings, unk
 from charrnn.commands.settings import read_settings
 from charrnn.commands.train import new_run, resumed_run
 from charrnn.commands.train.names import ENDS, flag
+from charrnn.commands.train.stages import Stages
 from charrnn.commands.types import CheckpointPath, Duration, Whole
 from charrnn.commands.work import Work
 from charrnn.config import DEFAULT_DECAY_RATE, DEFAULT_LR, DEFAULT_WEIGHT_DECAY, PRESETS, ModelConfig, TrainConfig
@@ -99,6 +100,11 @@ def _by_name(values: dict[str, float]) -> str:
         "decay_every": "step, exponential: epochs in which it falls by --decay-rate.",
         "plateau_patience": "plateau: evaluations in a row without a better one until it falls.",
     }, shown=("optimizer", "lr")),
+    *settings(TrainConfig, {
+        "teachers": "Train N networks first, each as long and with a seed of its own, and learn from their averaged "
+        "predictions too.",
+        "teacher_weight": "--teachers: their part of the target.",
+    }),
     *settings(TrainConfig, {
         "ngrams": "At the end, let n-grams learn the text too, and keep both in the best checkpoint.",
     }),
@@ -198,8 +204,10 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
         start = resumed_run.resume if options["resume"] else new_run.begin
         trainer = start(ctx, text, options, folder, terminal)
         trainer.begun = begun
-        with signals.Gently(trainer.stop, lambda: terminal.note(_STOPPING)) as gently:
-            _show(trainer, folder, terminal, gently)
+        stages = Stages(trainer, work)
+        with signals.Gently(stages.stop, lambda: terminal.note(_STOPPING)) as gently:
+            stages.train_teachers(lambda teacher: _show(teacher, terminal, gently, is_teacher=True))
+            _show(trainer, terminal, gently)
     if gently.stopped is not None:
         signals.end_in_time(gently.stopped)
         ctx.exit(128 + gently.stopped)
@@ -220,6 +228,8 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError("--resume goes on with a run; --init-from, --preset and --force start one.")
     if options["allow_different"] and not resumes:
         raise click.UsageError("--allow-different goes with --resume.")
+    if options["teachers"] and options["time_budget"] is not None:
+        raise click.UsageError("--teachers take --epochs or --steps as the run does, not --time-budget.")
     if options["nesterov"] and options["optimizer"] != "sgd" and not resumes:
         raise click.UsageError("--nesterov goes with --optimizer sgd.")
     if options["as_bytes"] and options["min_count"] > 1:
@@ -241,19 +251,21 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.BadParameter(str(error), param_hint="--split") from None
 
 
-def _show(trainer, folder, terminal, gently: signals.Gently) -> None:
+def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False) -> None:
     """Go through the run and show it. If the display breaks, the run saves and stops, and then the error is raised.
 
-    If the display's reader has stalled when a signal ends the run, the process ends after the save and writes no more.
+    Of a teacher the end is not shown, and --json writes nothing. If the display's reader has stalled when a signal ends
+    the run, the process ends after the save and writes no more.
     """
-    from charrnn.display.training.displays import training_display
+    from charrnn.display.training.displays import Display, training_display
 
     broken: OSError | None = None
     with ExitStack() as shown:
-        display = shown.enter_context(training_display(terminal))
+        is_silent = is_teacher and terminal.wants_json
+        display = shown.enter_context(Display() if is_silent else training_display(terminal))
         for record in trainer.run():
-            folder.record(record)
-            if broken is None:
+            trainer.folder.record(record)
+            if broken is None and not (is_teacher and record.event == "finished"):
                 try:
                     with gently.writing():
                         display.handle(record)

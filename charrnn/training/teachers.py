@@ -1,0 +1,87 @@
+"""A run with teachers: networks that are trained first, and whose mean probabilities the run's own network learns too.
+
+Each teacher is a run of its own, with the settings of the main run and another seed, in the folder ``teacher-1``,
+``teacher-2``, … of the run's folder.  So a run that is stopped anywhere resumes there: the main run is saved before
+its first teacher begins, and a teacher resumes from its own last checkpoint.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from charrnn.checkpoints.run_folder import RunFolder, Warn, load_checkpoint
+from charrnn.errors import CheckpointError, os_errors_as
+from charrnn.inference.ensemble import Ensemble
+from charrnn.network.network import Network
+from charrnn.records import ProgressCallback
+from charrnn.training.distillation import SoftTargets
+from charrnn.training.run import Run
+from charrnn.training.trainer import Trainer
+
+
+class Teachers:
+    """The teachers of a run, in the order in which they are trained.
+
+    Args:
+        run: the main run.
+        folder: its folder.
+        warn: called with a line about a damaged checkpoint of a teacher.
+    """
+
+    def __init__(self, run: Run, folder: RunFolder, warn: Warn):
+        self._run, self._folder, self._warn = run, folder, warn
+        self.count = run.config.teachers
+
+    def trainers(self) -> Iterator[tuple[int, Trainer]]:
+        """The number and a trainer of each teacher that is not complete.
+
+        A teacher must have been trained before the next one is asked for.
+
+        Once the main run has made a step, its teachers must not change, and there is none.
+
+        Raises:
+            CharRNNError: a checkpoint cannot be read or written.
+        """
+        run = self._run
+        if run.counters.step or not self.count:
+            return
+        if run.resumed_from is None:
+            for file in self._folder.path.glob("teacher-*/*.safetensors"):  # of a run that this one replaces
+                with os_errors_as(CheckpointError, f"{file}: cannot be removed"):
+                    file.unlink()
+            self._folder.begin(run.full_checkpoint())
+        for number in range(1, self.count + 1):
+            folder = self.folder(number)
+            with folder.locked():
+                trainer = self._trainer(number, folder)
+                if not trainer.is_complete:
+                    yield number, trainer
+
+    def folder(self, number: int) -> RunFolder:
+        """The folder of a teacher, counted from 1."""
+        return RunFolder(self._folder.path / f"teacher-{number}")
+
+    def teach(self, progress: ProgressCallback) -> None:
+        """Have the main run learn from its teachers, which have been trained.
+
+        Raises:
+            CheckpointError: a teacher is not there any more, or damaged.
+        """
+        networks = []
+        for number in range(1, self.count + 1):
+            folder = self.folder(number)
+            if not folder.exists():
+                raise CheckpointError(f"{folder.path}: the run's teacher is not there any more: put it back")
+            checkpoint = load_checkpoint(folder.path, warn=self._warn)
+            networks.append(Network(checkpoint.model, None, self._run.network.team.threads))
+            networks[-1].set_parameters(checkpoint.parameters)
+        config = self._run.config
+        self._run.soft_targets = SoftTargets(Ensemble(networks), self._run.parts.train, config.teacher_weight, progress)
+
+    def _trainer(self, number: int, folder: RunFolder) -> Trainer:
+        run = self._run
+        config = replace(
+            run.config, seed=run.config.seed + number, teachers=0, ngrams="off", snapshots=False, sample_every=0
+        )
+        resume = folder.load_last(self._warn)[1] if folder.exists() else None
+        network = Network(run.network.config, config.seed, run.network.team.threads, config.init, config.forget_bias)
+        return Trainer(Run(network, config, run.parts, run.vocabulary, run.corpus, resume), folder)
