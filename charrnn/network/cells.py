@@ -203,6 +203,8 @@ class CappedLSTMCell(LSTMCell):
     """
 
     name, title, torch_module = "capped-lstm", "capped LSTM", "capped_lstm"
+    signals = (Signal("c", "c, what the cell remembers", -1), *LSTMCell.signals[1:])
+    gates = (*LSTMCell.gates[:-1], Gate("c", "c", -1, "c"))
 
     def layer(self, config: ModelConfig, index: int) -> "Layer":
         """Layer ``index`` of a network, as it computes."""

@@ -7,9 +7,11 @@ import pytest
 from command_line import SMALL, invoke, succeed
 from teams import every_thread_works
 
+import charrnn
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.config import ModelConfig
 from charrnn.inference.sampler import Choice, Sampler
+from charrnn.inspection.clamping import clamp
 from charrnn.network.network import Network
 
 CONFIG = ModelConfig(23, 37, 2, cell="capped-lstm")
@@ -56,3 +58,19 @@ def test_a_run_keeps_its_cell(tmp_path, text):
     refused = invoke(*train, "--force", "--steps", 5, "--cell", "lstm", "--init-from", tmp_path / "run")
     assert "settles --cell" in refused.stderr
     assert len(succeed("sample", tmp_path / "run", "--length", 40, "--seed", 1).stdout) == 40
+
+
+def test_it_is_inspected_and_ablated(tmp_path, text):
+    """c is shown as it is, without tanh, and a clamped cell keeps its value."""
+    succeed("train", text, "--out", tmp_path, *SMALL, "-q", "--name", "run", "--steps", 40, "--cell", "capped-lstm")
+    model = charrnn.load(tmp_path / "run")
+    shown = succeed("inspect", tmp_path / "run", text, "--cell", "1:3", "--length", 200, "--json").stdout
+    expected = model.activations(text.read_text()[:200])["c"][:, 1, 3]
+    np.testing.assert_allclose(json.loads(shown)["values"], expected, rtol=1e-5, atol=1e-7)
+    assert "c, what the cell remembers" in succeed("inspect", tmp_path / "run", text, "--cell", "1:3").stdout
+    held = clamp(model.network, {(1, 3): 0.75})
+    traced = held.trace(model.encode(text.read_text()[:200]), held.initial_state(1))
+    assert (traced["c"][:, 1, 3] == np.float32(0.75)).all()
+    ablated = succeed("inspect", "ablate", tmp_path / "run", text, "--cell", "1:3", "--where", "the", "--samples", 0)
+    assert "1:3" in ablated.stdout
+    succeed("inspect", "saturation", tmp_path / "run", text)
