@@ -242,5 +242,5 @@ class DynamicEvaluationConfig(_Config):
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"time_budget": 180.0},
     "balanced": {},
-    "best": {"hidden": 512, "effort": 2.0, "lr": 1.6e-2, "recurrent_dropout": 0.2, "ema": 0.999},
+    "best": {"hidden": 512, "cell": "capped-lstm", "teachers": 3},
 }

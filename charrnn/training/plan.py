@@ -19,6 +19,7 @@ CHARACTERS = 10_000_000
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
 SHORT_TEXT = 200_000  # characters of a training part
+MOST_TAUGHT = 20_000_000  # characters; of a longer text the teachers of a preset would take over a gigabyte of memory
 CHARACTERS_A_UNIT = 40  # of the training part, for a hidden unit
 CHARACTERS_A_WEIGHT = 5.0  # that a run under a time budget reads
 WEIGHTS_A_CHARACTER = 10  # of the training part: the most weights under a time budget

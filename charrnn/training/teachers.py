@@ -1,8 +1,8 @@
 """A run with teachers: networks that are trained first, and whose mean probabilities the run's own network learns too.
 
-Each teacher is a run of its own, with the settings of the main run and another seed, in the folder ``teacher-1``,
-``teacher-2``, … of the run's folder.  So a run that is stopped anywhere resumes there: the main run is saved before
-its first teacher begins, and a teacher resumes from its own last checkpoint.
+Each teacher is a run of its own, with the settings of the main run but another seed and the default dropout, in the
+folder ``teacher-1``, ``teacher-2``, … of the run's folder.  So a run that is stopped anywhere resumes there: the main
+run is saved before its first teacher begins, and a teacher resumes from its own last checkpoint.
 """
 
 from collections.abc import Iterator
@@ -79,9 +79,8 @@ class Teachers:
 
     def _trainer(self, number: int, folder: RunFolder) -> Trainer:
         run = self._run
-        config = replace(
-            run.config, seed=run.config.seed + number, teachers=0, ngrams="off", snapshots=False, sample_every=0
-        )
+        alone = {"teachers": 0, "dropout": None, "ngrams": "off", "snapshots": False, "sample_every": 0}
+        config = replace(run.config, seed=run.config.seed + number, **alone)
         resume = folder.load_last(self._warn)[1] if folder.exists() else None
         network = Network(run.network.config, config.seed, run.network.team.threads, config.init, config.forget_bias)
         return Trainer(Run(network, config, run.parts, run.vocabulary, run.corpus, resume), folder)

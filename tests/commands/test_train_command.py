@@ -335,12 +335,28 @@ def test_a_preset_fills_in_what_is_left_open(tmp_path, text):
     succeed("train", text, "--out", tmp_path, "--preset", "best", "--hidden", 12, *small)
     checkpoint = Checkpoint.load(tmp_path / "fables" / "last.safetensors")
     assert checkpoint.model.hidden == 12
-    assert checkpoint.training.ema == PRESETS["best"]["ema"]
+    assert checkpoint.training.teachers == PRESETS["best"]["teachers"]
+    assert checkpoint.model.cell == PRESETS["best"]["cell"]
     assert (checkpoint.training.steps, checkpoint.training.effort) == (2, 1.0)  # the end is the user's
     settings = tmp_path / "settings.toml"
-    settings.write_text("ema = 0.5\nhidden = 12\n")
+    settings.write_text("teachers = 1\nhidden = 12\n")
     succeed("train", text, "--out", tmp_path, "--preset", "best", "--force", "--config", settings, *small)
-    assert Checkpoint.load(tmp_path / "fables" / "last.safetensors").training.ema == 0.5
+    assert Checkpoint.load(tmp_path / "fables" / "last.safetensors").training.teachers == 1
+
+
+def test_a_preset_suits_the_text_and_a_time_budget(tmp_path, monkeypatch):
+    short = tmp_path / "short.txt"
+    short.write_text("to be or not to be\n" * 60)
+    common = ["--out", tmp_path, "--batch-size", 4, "--seq-len", 8, "-q", "--preset", "best"]
+    succeed("train", short, *common, "--steps", 2)
+    checkpoint = Checkpoint.load(tmp_path / "short" / "last.safetensors")
+    assert checkpoint.model.hidden == 64  # twice the usual size for so few characters
+    assert checkpoint.training.teachers == PRESETS["best"]["teachers"]
+    succeed("train", short, *common, "--time-budget", "0.5s", "--force")
+    assert Checkpoint.load(tmp_path / "short" / "last.safetensors").training.teachers == 0
+    monkeypatch.setattr("charrnn.training.plan.MOST_TAUGHT", 1000)
+    succeed("train", short, *common, "--steps", 2, "--force")
+    assert Checkpoint.load(tmp_path / "short" / "last.safetensors").training.teachers == 0
 
 
 def test_a_preset_starts_a_run(tmp_path, text):

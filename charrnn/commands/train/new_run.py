@@ -21,7 +21,7 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
     from charrnn.text.corpus import Parts
     from charrnn.training import Run, Trainer
-    from charrnn.training.plan import fitting_batch
+    from charrnn.training.plan import MOST_TAUGHT, fitting_batch, fitting_hidden
 
     options = _with_preset(ctx, options)
     config = TrainConfig(**{name: options[name] for name in (*LEARNING, *RUN)})
@@ -45,6 +45,10 @@ def begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], fo
     parts = Parts.of(corpus.ids, config.split)
     if not given(ctx, ("batch_size",)):
         config = replace(config, batch_size=fitting_batch(len(parts.train)))
+    if not given(ctx, ("teachers",)) and len(parts.train) > MOST_TAUGHT:
+        config = replace(config, teachers=0)  # those of a preset
+    if not given(ctx, ("hidden",)) and options["hidden"] is not None:  # by a preset
+        options["hidden"] = min(options["hidden"], 2 * fitting_hidden(len(parts.train)))
     network = _network(source, corpus, options, config, parts.train)
     facts = _facts(corpus, options)
     run = Run(network, config, parts, corpus.vocabulary, facts)
@@ -136,10 +140,12 @@ def _require_enough(ctx: click.Context, corpus, fractions: str) -> None:
 def _with_preset(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     """The options, with the preset's values for options that nothing else settles."""
     settled = given(ctx, tuple(options))
+    if "time_budget" in settled:
+        settled.append("teachers")
     if any(name in settled for name in ENDS):
         settled += [*ENDS, "effort"]
     if options["init_from"]:
-        settled += MODEL
+        settled += [*MODEL, "teachers"]
     values = PRESETS.get(options["preset"], {})
     return options | {name: value for name, value in values.items() if name not in settled}
 
