@@ -19,6 +19,7 @@ CHARACTERS = 10_000_000
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
 SHORT_TEXT = 200_000  # characters of a training part
+LESS_DROPOUT = 0.2  # with teachers, whose soft targets keep a network from memorising, too
 MOST_TAUGHT = 20_000_000  # characters; of a longer text the teachers of a preset would take over a gigabyte of memory
 CHARACTERS_A_UNIT = 40  # of the training part, for a hidden unit
 CHARACTERS_A_WEIGHT = 5.0  # that a run under a time budget reads
@@ -115,14 +116,15 @@ class Plan:
         """The dropout that suits a model with ``parameters`` weights in this run.
 
         ``rate`` is the speed of training in characters a second, which a run under a time budget needs to know how
-        often it will read the text.
+        often it will read the text.  A network with teachers needs ``LESS_DROPOUT`` less.
         """
         epochs = self.epochs
         if self.config.steps is not None:
             epochs = self.config.steps / self.windows
         elif self.config.time_budget is not None:
             epochs = TRAINING_SHARE * self.config.time_budget * rate / self.length
-        return fitting_dropout(parameters, epochs, self.length)
+        dropout = fitting_dropout(parameters, epochs, self.length)
+        return max(0.0, round(dropout - LESS_DROPOUT, 2)) if self.config.teachers else dropout
 
     def done(self, step: int, elapsed_s: float, closing_s: float) -> float:
         """The fraction of the run that is done after ``step`` updates and ``elapsed_s`` seconds.

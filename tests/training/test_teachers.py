@@ -10,6 +10,7 @@ from training_runs import CONFIG, outcome, resume, run, trainer
 from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.records import no_progress
+from charrnn.training.plan import LESS_DROPOUT
 from charrnn.training.teachers import Teachers
 
 TAUGHT = TrainConfig(**{**CONFIG.to_dict(), "teachers": 2, "dropout": 0.1})
@@ -59,6 +60,14 @@ def test_a_new_run_does_not_use_the_teachers_of_the_run_that_it_replaces(whole, 
     train(resume(path, other))
     train(trainer(tmp_path / "fresh", other))
     assert outcome(path) == outcome(tmp_path / "fresh")
+
+
+def test_the_network_has_less_dropout_than_its_teachers(tmp_path):
+    made = trainer(tmp_path / "run", TrainConfig(**{**TAUGHT.to_dict(), "dropout": None}))
+    alone = trainer(tmp_path / "alone", TrainConfig(**{**CONFIG.to_dict(), "dropout": None}))
+    assert made.subject.config.dropout == pytest.approx(max(0, alone.subject.config.dropout - LESS_DROPOUT))
+    _, teacher = next(Teachers(made.subject, made.folder, print).trainers())
+    assert teacher.subject.config.dropout == alone.subject.config.dropout > 0
 
 
 def test_teachers_and_a_time_budget_exclude_each_other():
