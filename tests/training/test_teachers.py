@@ -81,6 +81,7 @@ def test_the_command(text, tmp_path):
     for line in ("Teacher 1 of 2", "Teacher 2 of 2: validation", "run: "):
         assert line in shown.stderr
     assert shown.stderr.count("next: charrnn sample") == 1
+    assert "2, 50% of the target" in succeed("info", tmp_path / "run").stdout
     records = [json.loads(line) for line in succeed(*arguments, "--force", "--json", "-q").stdout.splitlines()]
     assert [each["event"] for each in records].count("started") == 1
     assert {each["path"] for each in records if each["event"] == "started"} == {str(tmp_path / "run")}

@@ -47,6 +47,8 @@ def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
             f"clip {training.clip:g}, dropout {'by default' if training.dropout is None else training.dropout}, "
             f"batch {training.batch_size} x {training.seq_len}, split {training.split}, seed {training.seed}"
         )
+        if training.teachers:
+            about["teachers"] = f"{training.teachers}, {training.teacher_weight:.0%} of the target"
     if progress:
         time = numbers.duration(progress["elapsed_s"])
         about["trained for"] = f"{progress['step']:,} steps, {progress['characters']:,} {unit}, {time}"
