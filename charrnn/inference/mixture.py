@@ -25,6 +25,7 @@ Weights = tuple[float, float]
 
 MOST = 4.0  # a weight is from 0 to this
 _USUAL, _DEVIATION = (0.65, 0.35), 0.2  # what the weights are on other texts
+_FIRST = 1000  # symbols that weights count for before they follow a text
 _ITERATIONS = 5  # more than Newton's method needs
 _FITTED = 2_000_000  # probabilities that the weights are fitted to: 30,000 characters, where there are 65 of them
 
@@ -124,19 +125,44 @@ def fit_weights(
     return Fitted(_least_loss(np.stack(both), target), float(ngram_loss))
 
 
+class OnlineWeights:
+    """Weights that follow a text: after each part of it they are fitted to all that has been scored so far.
+
+    A part moves them by one step of Newton's method, with the Hessians of all parts so far (an online Newton step;
+    Hazan, Agarwal & Kale 2007).  Before the first part they count as if they had been fitted to ``_FIRST`` symbols.
+    """
+
+    def __init__(self, weights: Weights):
+        self.weights = np.array(weights)
+        self._hessian: np.ndarray | None = None
+
+    def learn(self, both: np.ndarray, target: np.ndarray) -> None:
+        """Take in a part: log probabilities both (2, M, V), the network's and the n-grams', of targets (M,)."""
+        gradient, hessian = _derivatives(both, target, self.weights)
+        if self._hessian is None:
+            self._hessian = _FIRST / len(target) * hessian + 1e-6 * np.eye(2)
+        self._hessian += hessian
+        self.weights = np.clip(self.weights - np.linalg.solve(self._hessian, gradient), 0, MOST)
+
+
+def _derivatives(both: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient (2,) and Hessian (2, 2) of the summed loss of targets (M,) by the weights, from both (2, M, V)."""
+    p = np.exp(mixed(*both, weights))
+    means = (both * p).sum(axis=-1)
+    wanted = np.take_along_axis(both, target[None, :, None], axis=-1)[..., 0].sum(axis=1)
+    products = np.einsum("imv,jmv,mv->ij", both, both, p, optimize=True)
+    return means.sum(axis=1) - wanted, products - means @ means.T
+
+
 def _least_loss(both: np.ndarray, target: np.ndarray) -> Weights:
     """The weights with the least loss of targets (M,), from log probabilities both (2, M, V), by Newton's method.
 
     The loss is convex in the weights.  A normal prior around ``_USUAL`` keeps a short text from moving them far.
     """
     weights = usual = np.array(_USUAL)
-    prior = np.eye(2) / (_DEVIATION**2 * len(target))
-    wanted = np.take_along_axis(both, target[None, :, None], axis=-1)[..., 0].mean(axis=1)
+    prior = np.eye(2) / _DEVIATION**2
     for _ in range(_ITERATIONS):
-        p = np.exp(mixed(*both, weights))
-        means = (both * p).sum(axis=-1)
-        products = np.einsum("imv,jmv,mv->ij", both, both, p, optimize=True) / len(target)
-        hessian = products - means @ means.T / len(target) + prior
-        weights = weights - np.linalg.solve(hessian, means.mean(axis=1) - wanted + prior @ (weights - usual))
+        gradient, hessian = _derivatives(both, target, weights)
+        weights = weights - np.linalg.solve(hessian + prior, gradient + prior @ (weights - usual))
     network, ngrams = np.clip(weights, 0, MOST)
     return float(network), float(ngrams)

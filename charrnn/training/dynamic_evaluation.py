@@ -17,7 +17,7 @@ import numpy as np
 from charrnn.config import DynamicEvaluationConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import Evaluation, scorable
-from charrnn.inference.mixture import Mixture
+from charrnn.inference.mixture import Mixture, OnlineWeights, both_log_probabilities, mixed
 from charrnn.inference.ngrams import new_readers
 from charrnn.kernels import compiler
 from charrnn.kernels.optimizers import Adaptation, Adapted, adapt, mean_squares
@@ -47,8 +47,9 @@ def evaluate_dynamically(
     """Score ids (N,) segment by segment, and learn from each segment after it is scored.
 
     Scores N characters if ``before``, the id before the first one, is given, else N - 1. The state starts at zeros. The
-    network's parameters are restored at the end; the n-grams of a mixture keep what they have learnt. ``progress`` is
-    called with the number of characters scored so far and the number of all.
+    network's parameters are restored at the end; the n-grams of a mixture keep what they have learnt. The weights of a
+    mixture are fitted to the text as it goes on, because a network that learns on needs its n-grams less. ``progress``
+    is called with the number of characters scored so far and the number of all.
 
     Raises:
         ConfigError: the text is too short, or the weights are no longer numbers.
@@ -59,13 +60,14 @@ def evaluate_dynamically(
     config = config or DynamicEvaluationConfig()
     mixture = model if isinstance(model, Mixture) else None
     network = model if mixture is None else model.network
-    squares, state, loss, mixed = aligned_zeros(network.parameters.flat.size), network.initial_state(1), 0.0, 0.0
-    readers = new_readers(1)
+    squares, state, loss, mixture_loss = aligned_zeros(network.parameters.flat.size), network.initial_state(1), 0.0, 0.0
+    readers, weights = new_readers(1), None if mixture is None else OnlineWeights(mixture.weights)
     with restored_weights(network) as original:
         for number, (start, stop) in enumerate(in_steps(scored, config.steps, progress), 1):
             window = text[start : stop + 1, None].astype(np.int32)
             if mixture is not None:
-                mixed += mixture.losses(window[:-1], window[1:], (state.copy(), readers)).sum()
+                both = both_log_probabilities(network, mixture.ngrams, window[:-1], (state.copy(), readers))
+                mixture_loss += _scored(np.stack(both)[:, :, 0], window[1:, 0], weights)
             loss += network.loss_and_gradient(window[:-1], window[1:], state) * (len(window) - 1)
             _learn(network, squares, original, 1 / number, config)
             if mixture is not None:
@@ -74,8 +76,15 @@ def evaluate_dynamically(
     if not np.isfinite(loss):
         raise ConfigError(f"the weights are no longer numbers with --online-lr {config.lr:g}: choose a lower one")
     return DynamicEvaluation(
-        Evaluation(loss / scored, scored), None if mixture is None else Evaluation(float(mixed) / scored, scored)
+        Evaluation(loss / scored, scored), None if mixture is None else Evaluation(mixture_loss / scored, scored)
     )
+
+
+def _scored(both: np.ndarray, target: np.ndarray, weights: OnlineWeights) -> float:
+    """The summed loss of targets (M,) from log probabilities both (2, M, V); then the weights learn from them."""
+    loss = -mixed(*both, weights.weights)[np.arange(len(target)), target].sum()
+    weights.learn(both, target)
+    return float(loss)
 
 
 def _learn(network: Network, squares, original, weight: float, config: DynamicEvaluationConfig) -> None:
