@@ -14,13 +14,13 @@ from charrnn.records import ProgressCallback, no_progress
 from charrnn.system import memory
 from charrnn.text.windows import ReadingWindows
 
-MOST = 16  # characters that are kept at a place, the likeliest ones; the rest has less than a hundredth of q
+MOST = 16  # characters that are kept at a place, the likeliest ones
 
 
 class SoftTargets:
     """The K likeliest characters at every place of ids (N,), and their probabilities, which are made to sum to one.
 
-    Six bytes are kept for each of them, or four where the vocabulary has at most 65,536 characters.
+    Four bytes are kept for each of them, or six where the vocabulary has more than 65,536 characters.
 
     Args:
         teachers: a network, or an ensemble.
@@ -38,10 +38,11 @@ class SoftTargets:
         vocabulary = (teachers.networks[0] if isinstance(teachers, Ensemble) else teachers).config.vocabulary
         count, kind = min(MOST, vocabulary), np.uint16 if vocabulary <= 2**16 else np.int32
         each = count * (np.dtype(kind).itemsize + 2)
-        memory.require(len(ids) * each, "what teachers expect takes", "leave the teachers out")
+        windows = ReadingWindows(len(ids) - 1, progress=progress)
+        reading = 64 * windows.batch * vocabulary * 32  # bytes: four float64 arrays of a window's probabilities
+        memory.require(len(ids) * each + reading, "what teachers expect takes", "leave the teachers out")
         self._weight = np.float32(weight)
         self._ids, self._q = np.zeros((len(ids), count), kind), np.zeros((len(ids), count), np.float16)
-        windows = ReadingWindows(len(ids) - 1, progress=progress)
         state = teachers.initial_state(windows.batch)
         for places in windows:
             p = teachers.log_probabilities(ids[places.at].astype(np.int32), state)[places.counted]

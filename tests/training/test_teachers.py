@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from unittest import mock
 
 import pytest
 from command_line import SMALL, invoke, succeed
 from training_runs import CONFIG, outcome, resume, run, trainer
 
+from charrnn.commands.train.stages import Stages
+from charrnn.commands.work import Work
 from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.records import no_progress
@@ -68,6 +71,29 @@ def test_the_network_has_less_dropout_than_its_teachers(tmp_path):
     assert made.subject.config.dropout == pytest.approx(max(0, alone.subject.config.dropout - LESS_DROPOUT))
     _, teacher = next(Teachers(made.subject, made.folder, print).trainers())
     assert teacher.subject.config.dropout == alone.subject.config.dropout > 0
+
+
+def test_a_stop_between_two_teachers_begins_no_other(tmp_path):
+    made = trainer(tmp_path / "run", TAUGHT)
+    stages, shown = Stages(made, Work({"quiet": True})), []
+
+    def show(teacher):
+        shown.append(teacher)
+        run(teacher)
+
+    next_teacher = Teachers._trainer
+
+    def stopped_meanwhile(self, number, folder):
+        if number == 2:
+            stages.stop()
+        return next_teacher(self, number, folder)
+
+    with mock.patch.object(Teachers, "_trainer", stopped_meanwhile):
+        stages.train_teachers(show)
+    assert len(shown) == 1
+    assert run(made)[-1].reason == "interrupted"
+    train(resume(tmp_path / "run", TAUGHT))
+    assert (tmp_path / "run" / "teacher-2" / "best.safetensors").exists()
 
 
 def test_teachers_and_a_time_budget_exclude_each_other():

@@ -37,6 +37,8 @@ class Stages:
         teachers = Teachers(run, self._trainer.folder, terminal.warn)
         for number, trainer in teachers.trainers():
             self._current = trainer
+            if self._stopped:  # while the teacher was made
+                return
             left = teachers.count + 1 - number
             terminal.note(
                 f"Teacher {number} of {teachers.count}; after it {left} more run{'s' * (left > 1)} of this length"
