@@ -132,7 +132,7 @@ class TrainConfig(_Config):
       never. ``snapshots`` keeps the weights of some of the steps with samples. ``ngrams``: whether
       the best weights are mixed with n-grams at the end.
     - ``init``, ``forget_bias``: the starting values, see :func:`charrnn.network.initialisation.initialise`.
-    - ``dropout`` (None: as suits the text and the model), ``variational``, ``recurrent_dropout``, ``input_dropout``,
+    - ``dropout`` and ``recurrent_dropout`` (None: as suits the text and the model), ``variational``, ``input_dropout``,
       ``label_smoothing``: see :class:`charrnn.network.regularisation.Regularisation`.
     - ``teachers``: how many networks are trained first, with the same settings and other seeds; their mean
       probabilities are the part ``teacher_weight`` of the target, see :mod:`charrnn.training.distillation`.
@@ -155,7 +155,7 @@ class TrainConfig(_Config):
     forget_bias: float = _number(1.0, -100, 100)
     dropout: float | None = _number(None, 0, 0.95)
     variational: bool = _flag()
-    recurrent_dropout: float = _number(0.0, 0, 0.95)
+    recurrent_dropout: float | None = _number(None, 0, 0.95)
     input_dropout: float = _number(0.0, 0, 0.95)
     label_smoothing: float = _number(0.0, 0, 0.95)
     teachers: int = _whole(0, 0, 64)

@@ -19,6 +19,7 @@ CHARACTERS = 10_000_000
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
 SHORT_TEXT = 200_000  # characters of a training part
+MOST_DROPOUT = 0.5
 LESS_DROPOUT = 0.2  # with teachers, whose soft targets keep a network from memorising, too
 MOST_TAUGHT = 20_000_000  # characters; of a longer text the teachers of a preset would take over a gigabyte of memory
 CHARACTERS_A_UNIT = 40  # of the training part, for a hidden unit
@@ -45,7 +46,12 @@ def fitting_dropout(parameters: int, epochs: float, length: int) -> float:
     many millions. docs/MODEL.md says what the formula was fitted to.
     """
     pressure = parameters * epochs / length
-    return round(min(0.5, max(0.0, 0.17 + 0.225 * math.log10(pressure / 8.6))), 2)
+    return round(min(MOST_DROPOUT, max(0.0, 0.17 + 0.225 * math.log10(pressure / 8.6))), 2)
+
+
+def fitting_recurrent_dropout(dropout: float) -> float:
+    """The share of recurrent weights to drop beside the dropout that suits a run: some where that is at its bound."""
+    return 0.2 if dropout == MOST_DROPOUT else 0.0
 
 
 def fitting_batch(length: int) -> int:

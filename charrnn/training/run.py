@@ -22,7 +22,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import TrainingWindows, fitting_window
 from charrnn.training.distillation import SoftTargets
 from charrnn.training.optimizer import Optimizer
-from charrnn.training.plan import Plan
+from charrnn.training.plan import Plan, fitting_recurrent_dropout
 from charrnn.training.rollback import Rollback
 
 MOST_SYMBOLS = 10_000  # of a vocabulary, for n-grams: windows of probabilities then take less than 1 GB
@@ -34,7 +34,7 @@ class Run:
 
     ``windows`` are the training windows, ``validation`` the ids that evaluations score, ``plan`` the length of the run,
     ``state`` the network's state before the next window, ``counters`` how far the run is, ``rollback`` the last good
-    weights. ``config`` is the given one, with the dropout and the learning rate filled in if they were left open. The
+    weights. ``config`` is the given one, with the dropouts and the learning rate filled in if they were left open. The
     checkpoints that a run returns share memory with it: save them before the next step changes its arrays.
     ``resumed_from`` is ``resume``.
 
@@ -74,7 +74,11 @@ class Run:
         if config.dropout is None:
             rate = None if config.time_budget is None else training_rate(network, self.windows)
             config = replace(config, dropout=self.plan.dropout(network.parameters.size, rate))
-        self.config = config = replace(config, lr=config.learning_rate)  # the default may change
+            if config.recurrent_dropout is None:
+                config = replace(config, recurrent_dropout=fitting_recurrent_dropout(config.dropout))
+        recurrent = config.recurrent_dropout or 0.0  # with a dropout of the user's none, unless it is given too
+        # The defaults may change, so the checkpoints hold what they were.
+        self.config = config = replace(config, lr=config.learning_rate, recurrent_dropout=recurrent)
         if self.is_mixed:
             Ngrams(len(vocabulary))  # compiles its kernels
         self.optimizer = Optimizer(config, network.parameters, network.team)

@@ -79,7 +79,14 @@ class Teachers:
 
     def _trainer(self, number: int, folder: RunFolder) -> Trainer:
         run = self._run
-        alone = {"teachers": 0, "dropout": None, "ngrams": "off", "snapshots": False, "sample_every": 0}
+        alone = {
+            "teachers": 0,
+            "dropout": None,
+            "recurrent_dropout": None,
+            "ngrams": "off",
+            "snapshots": False,
+            "sample_every": 0,
+        }
         config = replace(run.config, seed=run.config.seed + number, **alone)
         resume = folder.load_last(self._warn)[1] if folder.exists() else None
         network = Network(run.network.config, config.seed, run.network.team.threads, config.init, config.forget_bias)

@@ -287,6 +287,22 @@ def test_the_plan_suits_the_size_of_the_text():
     assert [fitting_hidden(length) for length in (1, 1_840, 4_500, 10_800, 10**8)] == [32, 32, 128, 256, 256]
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (0.5, 0.2)),  # the default dropout is at its highest for so short a text
+        ({"recurrent_dropout": 0.0}, (0.5, 0.0)),
+        ({"recurrent_dropout": 0.3}, (0.5, 0.3)),
+        ({"dropout": 0.5}, (0.5, 0.0)),
+        ({"dropout": 0.1, "recurrent_dropout": 0.3}, (0.1, 0.3)),
+        ({"epochs": 0.1}, (0.0, 0.0)),
+    ],
+)
+def test_recurrent_weights_are_dropped_too_where_dropout_is_at_its_bound(tmp_path, given, expected):
+    made = trainer(tmp_path / "run", TrainConfig(**{"epochs": 600.0, **given}))
+    assert (made.subject.config.dropout, made.subject.config.recurrent_dropout) == expected
+
+
 def test_a_run_under_a_time_budget_has_the_dropout_for_what_it_will_read():
     plan = Plan(TrainConfig(time_budget=100.0), 10**6, 488)
     slow, fast = plan.dropout(865_000, 20_000), plan.dropout(865_000, 100_000)
