@@ -99,7 +99,7 @@ class Soap:
         self.beta1, self.beta2, self.count = beta1, beta2, 0
 
     def __call__(self, g: np.ndarray) -> np.ndarray:
-        """The change for a gradient (N, H, H), each element about 1."""
+        """The direction of the update for a gradient (N, H, H); its elements are about 1 in size."""
         self.count += 1
         self.covariance += 0.05 * (g @ g.transpose(0, 2, 1) - self.covariance)
         if self.count == 1:

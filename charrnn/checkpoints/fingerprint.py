@@ -6,10 +6,13 @@ from pathlib import Path
 
 from charrnn.version import __version__, hash_sources
 
-ARITHMETIC = ("kernels", "network", "training", "text/windows.py", "text/corpus.py", "inference/loss.py", "config.py")
+ARITHMETIC = (
+    *("kernels", "network", "training", "config.py"),
+    *("text/windows.py", "text/corpus.py", "inference/loss.py", "inference/ensemble.py"),
+)
 """Rooms and files of the package that can change a bit of a run: the kernels, the order of sums, the masks, the
-optimisers and schedules, the windows, the split of the text, the losses by which a plateau is judged, and the default
-settings."""
+optimisers and schedules, the default settings, the windows, the split of the text, the losses by which a plateau is
+judged, and the mean of what teachers expect."""
 
 
 def hash_arithmetic(package: Path) -> str:

@@ -128,8 +128,9 @@ def fit_weights(
 class OnlineWeights:
     """Weights that follow a text: after each part of it they are fitted to all that has been scored so far.
 
-    A part moves them by one step of Newton's method, with the Hessians of all parts so far (an online Newton step;
-    Hazan, Agarwal & Kale 2007).  Before the first part they count as if they had been fitted to ``_FIRST`` symbols.
+    Each part moves the weights by one step of Newton's method, whose Hessian is the sum over all parts so far.  (The
+    online Newton step of Hazan, Agarwal & Kale 2007 sums squares of gradients instead.)  The first weights count as if
+    they had been fitted to ``_FIRST`` symbols.
     """
 
     def __init__(self, weights: Weights):

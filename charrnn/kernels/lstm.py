@@ -118,7 +118,7 @@ def look_up(layer, block, ids_at, rows, z_at):
 
 @njit
 def room_of(capped):
-    """The number from which f is subtracted to bound i: 1 for a capped gate; from 4 the bound is above every i."""
+    """The room in i ≤ room - f: 1 for a capped input gate; 4 for a plain one, whose i is always below 4 - f."""
     return f32(1.0) if capped else f32(4.0)
 
 

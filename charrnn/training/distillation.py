@@ -52,5 +52,5 @@ class SoftTargets:
             self._ids[after], self._q[after] = likely, q / q.sum(axis=1, keepdims=True)
 
     def at(self, places: np.ndarray) -> Soft:
-        """The soft targets at places (T, B) of the text; what is said of the first place means nothing."""
+        """The soft targets of the characters at places (T, B).  The text's first character has none: its q is 0."""
         return Soft(self._weight, self._ids[places].astype(np.int32), self._q[places].astype(np.float32))

@@ -34,9 +34,8 @@ class Teachers:
     def trainers(self) -> Iterator[tuple[int, Trainer]]:
         """The number and a trainer of each teacher that is not complete.
 
-        A teacher must have been trained before the next one is asked for.
-
-        Once the main run has made a step, its teachers must not change, and there is none.
+        Train each teacher before asking for the next one.  After the first step of the main run there are none, because
+        its teachers must not change any more.
 
         Raises:
             CharRNNError: a checkpoint cannot be read or written.

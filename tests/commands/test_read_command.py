@@ -136,7 +136,7 @@ def test_without_a_text_the_part_that_was_held_out(model, text):
 
 
 def test_surprise_and_predictions_with_n_grams(model, text):
-    """Both the network's and the mixture's stand in JSON; the mixture's are those of the model with its n-grams."""
+    """JSON has the values of the network alone and of the mixture, which are those of ``model.mixed()``."""
     options = ("--length", 300, "--surprise", "--predictions", "--json")
     alone = json.loads(succeed("inspect", model, text, *options).stdout)
     both = json.loads(succeed("inspect", model, text, *options, "--ngrams", "on").stdout)

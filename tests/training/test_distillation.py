@@ -64,7 +64,7 @@ def test_the_result_is_the_same_on_any_number_of_threads(tmp_path, weight):
 
 
 def test_a_network_comes_nearer_to_its_teachers(tmp_path):
-    """With soft targets only, it ends nearer to what the teachers expect than without."""
+    """Learning from soft targets alone, a network predicts more like its teachers than learning from the text."""
     model, distances = teachers(1, 2), {}
     x = IDS[:300, None].astype(np.int32)
     expected = model.log_probabilities(x, model.initial_state(1))

@@ -20,7 +20,7 @@ TAUGHT = TrainConfig(**{**CONFIG.to_dict(), "teachers": 2, "dropout": 0.1})
 
 
 def train(made, stop=None):
-    """Train the teachers and the run; with ``stop`` (teacher, step) only to there."""
+    """Train the teachers, then the run; ``stop`` is the number of a stage and the step after which it stops."""
     teachers = Teachers(made.subject, made.folder, print)
     for number, teacher in teachers.trainers():
         stopped = stop is not None and stop[0] == number

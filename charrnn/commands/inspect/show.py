@@ -84,8 +84,8 @@ def show(work: Inspection) -> None:
         work.show(records, gallery_lines(reading, found, offset, work.signal.meaning, work.look))
 
 
-# Each of ``pairs`` is a reading of the network and the reading of it with its n-grams, which is the same one if these
-# take no part.
+# Each of ``pairs`` holds a reading by the network and a reading by the mixture with n-grams. Without n-grams both are
+# the same reading.
 
 
 def _lines(work: Inspection, pairs) -> Iterator:

@@ -255,8 +255,8 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
 def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False) -> None:
     """Go through the run and show it. If the display breaks, the run saves and stops, and then the error is raised.
 
-    Of a teacher the end is not shown, and --json writes nothing. If the display's reader has stalled when a signal ends
-    the run, the process ends after the save and writes no more.
+    A teacher's end is not shown, and --json writes no record of a teacher. If the display's reader has stalled when a
+    signal ends the run, the process ends after the save and writes no more.
     """
     from charrnn.display.training.displays import Display, training_display
 
