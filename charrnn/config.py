@@ -135,7 +135,8 @@ class TrainConfig(_Config):
     - ``dropout`` and ``recurrent_dropout`` (None: as suits the text and the model), ``variational``, ``input_dropout``,
       ``label_smoothing``: see :class:`charrnn.network.regularisation.Regularisation`.
     - ``teachers``: how many networks are trained first, with the same settings and other seeds; their mean
-      probabilities are the part ``teacher_weight`` of the target, see :mod:`charrnn.training.distillation`.
+      probabilities are the part ``teacher_weight`` of the target.  Without teachers, what n-grams of the text expect is
+      the part ``ngram_targets`` of it.  See :mod:`charrnn.training.distillation`.
     - ``lr``, ``weight_decay``: None takes the optimiser's default. AdamW's weight decay is decoupled; the other
       optimisers have an L2 term. ``l1`` · sign(p) is added to the gradient. None of these applies to biases.
     - ``beta1``, ``beta2``: Adam's. RMSprop's alpha is ``beta2``, SGD's momentum is ``beta1``; ``nesterov`` is for SGD.
@@ -160,6 +161,7 @@ class TrainConfig(_Config):
     label_smoothing: float = _number(0.0, 0, 0.95)
     teachers: int = _whole(0, 0, 64)
     teacher_weight: float = _number(0.5, 0, 1)
+    ngram_targets: float = _number(0.2, 0, 1)
     optimizer: str = _choice(OPTIMIZERS, "adamw")
     lr: float | None = _number(None, 0, 1_000)
     beta1: float = _number(0.9, 0, 0.999999)
@@ -203,6 +205,11 @@ class TrainConfig(_Config):
             raise ConfigError("teachers take epochs or steps, as the run does: leave the time budget out")
         if self.snapshots and self.sample_every == 0:
             raise ConfigError("snapshots are kept where samples are drawn: sample_every must not be 0")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """As for all settings; of those that an earlier version had no word for, the values that it worked with."""
+        return super().from_dict({"ngram_targets": 0.0} | values)
 
     @property
     def learning_rate(self) -> float:

@@ -1,6 +1,7 @@
 """N-grams that predict symbol after symbol, as a network does: they learn a text, and then read another one."""
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -21,11 +22,16 @@ from charrnn.kernels.ngrams import (
     enter_all,
     learn,
     read,
+    teach,
 )
 from charrnn.records import ProgressCallback, in_steps, no_progress
+from charrnn.system import memory
 from charrnn.system.threads import Team
 
 ORDER = 16  # symbols of the longest gram
+LONGEST = 10_000_000  # symbols that n-grams learn in a run
+MEMORY_SHARE = 1 / 8  # of the machine's memory, that they may take
+BYTES_A_SYMBOL, SECONDS_A_SYMBOL = 100, 1e-6  # nearly what a symbol of a long text takes to be learnt
 _BLOCK = 4096  # symbols that are learnt at a time
 
 
@@ -38,7 +44,7 @@ class Ngrams:
     """
 
     def __init__(self, vocabulary: int, order: int = ORDER):
-        compiler.prepare(learn, enter_all, count_counts, read)
+        compiler.prepare(learn, enter_all, count_counts, read, teach)
         self.vocabulary, self.order = vocabulary, order
         self._nodes, self._table = np.zeros((ROOT + 1, COLUMNS), np.int32), np.zeros(1, np.int32)
         self._text, self._sizes = np.zeros(0, np.int32), np.zeros(4, np.int64)
@@ -95,6 +101,25 @@ class Ngrams:
         team.run(work, list(itertools.pairwise(bounds)))
         return logs
 
+    def read_again(
+        self, count: int, team: Team, progress: ProgressCallback = no_progress
+    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """What each learnt symbol would have been expected to be, had it not been learnt itself.
+
+        Yields part after part the places, and of the ``count`` likeliest symbols at each of them the ids (M, count)
+        int32 and the probabilities (M, count) float32, which sum to one; see :func:`charrnn.kernels.ngrams.teach`.
+        """
+        trie = self.trie(new_readers(team.threads))
+        for start, stop in in_steps(self.learnt, _BLOCK * team.threads, progress):
+            ids, q = np.empty((stop - start, count), np.int32), np.empty((stop - start, count), np.float32)
+
+            def work(worker: int, first: int, last: int, start=start, ids=ids, q=q) -> None:
+                teach(trie, worker, first, last, ids[first - start : last - start], q[first - start : last - start])
+
+            parts = range(start, stop, _BLOCK)
+            team.run(work, [(first, min(first + _BLOCK, stop)) for first in parts])
+            yield slice(start, stop), ids, q
+
     def trie(self, readers: np.ndarray) -> Trie:
         """The arrays for a kernel in which ``readers`` read."""
         scratch = np.zeros((len(readers), self.vocabulary)), np.zeros((len(readers), self.order), np.int64)
@@ -113,6 +138,14 @@ class Ngrams:
         if 2 * need > len(self._table):
             self._table = np.zeros(1 << (2 * need - 1).bit_length(), np.int32)
             enter_all(self._trie())
+
+
+def most_symbols(seconds: float | None) -> int:
+    """How many symbols n-grams may learn in a run: not too many for this machine, and no more than take ``seconds``."""
+    most, have = LONGEST, memory.installed()
+    if have is not None:
+        most = min(most, int(have * MEMORY_SHARE / BYTES_A_SYMBOL))
+    return most if seconds is None else min(most, int(seconds / SECONDS_A_SYMBOL))
 
 
 def new_readers(count: int) -> np.ndarray:

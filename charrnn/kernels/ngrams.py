@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, types
 
-from charrnn.kernels.compiler import Array3, Doubles2, Ids1, Ids2, Longs1, Longs2, intp, kernel, void
+from charrnn.kernels.compiler import Array2, Array3, Doubles2, Ids1, Ids2, Longs1, Longs2, intp, kernel, void
 
 # Columns of ``nodes``.  FOLLOWER is the last child that was made; or, if the gram was a context once, -1 - k where
 # text[k] followed it; or 0.  NEXT is the child of the same context that was made before, or 0.
@@ -33,6 +33,8 @@ ROOT = 1  # the empty gram; node 0 means none
 # Columns of ``readers``: the longest context that is a node, its length; and where that context and the longer ones
 # have occurred once, the place of what followed them (or -1) and the length of the longest.
 NODE, LENGTH, PLACE, REACH = range(4)
+
+NOTHING = -1  # for a symbol: none is left out
 
 # ``sizes``: the number of nodes, how many symbols of the text are learnt, and the node and the length of the longest
 # context of the symbol to be learnt next.
@@ -192,35 +194,64 @@ def read_symbol(trie, reader, symbol):
 
 
 @njit
-def expect(trie, reader):
-    """Fill the reader's row of ``chances``: the probability of each symbol after its context."""
-    nodes, text, discounts, at = trie.nodes, trie.text, trie.discounts, trie.readers[reader]
-    p, chain = trie.chances[reader], trie.chain[reader]
-    node, length = at[NODE], at[LENGTH]
+def fill_chain(trie, reader):
+    """Fill the reader's row of ``chain`` with its context and the suffixes of that, by length; returns the longest."""
+    chain, node, length = trie.chain[reader], trie.readers[reader, NODE], trie.readers[reader, LENGTH]
     for n in range(length, -1, -1):
         chain[n] = node
-        node = nodes[node, SUFFIX]
+        node = trie.nodes[node, SUFFIX]
+    return length
+
+
+@njit
+def shortest_without(trie, chain, length, symbol):
+    """The length of the shortest context whose count of ``symbol`` becomes less if one occurrence is left out.
+
+    The occurrence is one after the context ``chain[length]`` and every shorter one.  As in learning, the longest gram
+    has one occurrence less, and a shorter one a symbol less before it only if the longer gram is gone.
+    """
+    for n in range(length, 0, -1):
+        gram, _ = find(trie.nodes, trie.table, chain[n], symbol)
+        if trie.nodes[gram, COUNT] > 1:
+            return n
+    return 0
+
+
+@njit
+def expect(trie, reader, left_out=NOTHING):
+    """Fill the reader's row of ``chances``: the probability of each symbol after its context.
+
+    A reader of the text that the trie has learnt can leave out what it learnt at this very place: the symbol
+    ``left_out``, which is the next one there.
+    """
+    nodes, text, discounts, at = trie.nodes, trie.text, trie.discounts, trie.readers[reader]
+    p, chain = trie.chances[reader], trie.chain[reader]
+    length = fill_chain(trie, reader)
+    fewer = length + 1 if left_out == NOTHING else shortest_without(trie, chain, length, left_out)
     p[:] = 1.0 / p.size
     n = 0
     while n <= length and nodes[chain[n], FOLLOWER] > 0:
         first = nodes[chain[n], FOLLOWER]
+        absent = left_out if n >= fewer else NOTHING
         total, left, follower = 0, 0.0, first
         while follower:
-            count = nodes[follower, COUNT]
+            count = nodes[follower, COUNT] - (nodes[follower, SYMBOL] == absent)
             total += count
             left += discounts[n, min(count, 3)]
             follower = nodes[follower, NEXT]
+        if total == 0:
+            break
         share = left / total
         for v in range(p.size):
             p[v] *= share
         follower = first
         while follower:
-            count = nodes[follower, COUNT]
+            count = nodes[follower, COUNT] - (nodes[follower, SYMBOL] == absent)
             p[nodes[follower, SYMBOL]] += (count - discounts[n, min(count, 3)]) / total
             follower = nodes[follower, NEXT]
         n += 1
     # The longer contexts have occurred once, all at the same place, or only at the end of the text.
-    if n <= at[REACH]:
+    if left_out == NOTHING and n <= at[REACH]:
         place = -1 - nodes[chain[n], FOLLOWER] if n <= length else at[PLACE]
         if 0 <= place < trie.sizes[LEARNT]:
             share = 1.0
@@ -241,3 +272,39 @@ def read(trie, x, first, last, logs):
             expect(trie, reader)
             for v in range(logs.shape[2]):
                 logs[t, reader, v] = math.log(trie.chances[reader, v])
+
+
+@njit
+def keep_likeliest(p, ids, q):
+    """ids (K,) become the K symbols with the largest p (V,), K <= V, and q (K,) their p, made to sum to one."""
+    kept, total = 0, 0.0
+    for v in range(p.size):
+        if kept == ids.size and p[v] <= p[ids[kept - 1]]:
+            continue
+        k = min(kept, ids.size - 1)
+        while k > 0 and p[v] > p[ids[k - 1]]:
+            ids[k] = ids[k - 1]
+            k -= 1
+        ids[k], kept = v, min(kept + 1, ids.size)
+    for k in range(kept):
+        total += p[ids[k]]
+    for k in range(kept):
+        q[k] = p[ids[k]] / total
+
+
+@kernel(void(TRIE, intp, intp, intp, Ids2, Array2))
+def teach(trie, reader, first, last, ids, q):
+    """What the learnt text without the symbol itself would expect at each of text[first : last].
+
+    Each count leaves out the occurrence that is being predicted (leaving-one-out; Ney, Essen & Kneser 1994), so that
+    the chances are as sure as on new text.  The rows of ids (last - first, K) and q become the K likeliest
+    symbols and their chances, which are made to sum to one.  ``reader`` is used and left anywhere.
+    """
+    at = trie.readers[reader]
+    at[NODE], at[LENGTH], at[PLACE], at[REACH] = ROOT, 0, -1, 0
+    for k in range(max(first - trie.discounts.shape[0], 0), last):
+        symbol = trie.text[k]
+        if k >= first:
+            expect(trie, reader, symbol)
+            keep_likeliest(trie.chances[reader], ids[k - first], q[k - first])
+        read_symbol(trie, reader, symbol)

@@ -8,32 +8,23 @@ from charrnn.checkpoints.description import NgramSettings
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.inference.loss import evaluate
 from charrnn.inference.mixture import Mixture, fit_weights
-from charrnn.inference.ngrams import Ngrams
+from charrnn.inference.ngrams import SECONDS_A_SYMBOL, Ngrams, most_symbols
 from charrnn.records import Mixed
-from charrnn.system import memory
 from charrnn.training.rollback import restored_weights
 from charrnn.training.run import Run
 
-LONGEST = 10_000_000  # characters that n-grams learn: they take about 1 GB and 10 seconds
-MEMORY_SHARE = 1 / 8  # of the machine's memory: n-grams may take this much …
-BYTES_A_CHARACTER = 100  # … and this many for a character
 BUDGET_SHARE = 0.03  # of a time budget: learning may take this much
-LEARNING_S = 1e-6  # seconds for a character
 TRAINING_CHARACTERS = 50_000  # of the training part are scored, without dropout
 
 
-class _StoppedError(Exception):
+class StoppedError(Exception):
     """The user has asked the run to end."""
 
 
 def learnt_characters(run: Run) -> int:
     """How many characters, the last ones of the training part, the n-grams of a run learn."""
-    most, have, budget = LONGEST, memory.installed(), run.config.time_budget
-    if have is not None:
-        most = min(most, int(have * MEMORY_SHARE / BYTES_A_CHARACTER))
-    if budget is not None:
-        most = min(most, int(budget * BUDGET_SHARE / LEARNING_S))
-    return min(most, len(run.parts.train))
+    budget = run.config.time_budget
+    return min(most_symbols(None if budget is None else BUDGET_SHARE * budget), len(run.parts.train))
 
 
 def lacks_ngrams(run: Run, folder: RunFolder) -> bool:
@@ -43,7 +34,7 @@ def lacks_ngrams(run: Run, folder: RunFolder) -> bool:
 
 def mixing_s(run: Run, evaluation_s: float) -> float:
     """An estimate of the seconds that :func:`mix` takes: two evaluations, and a part of a third to fit the weights."""
-    return learnt_characters(run) * LEARNING_S + 3 * evaluation_s if run.is_mixed else 0.0
+    return learnt_characters(run) * SECONDS_A_SYMBOL + 3 * evaluation_s if run.is_mixed else 0.0
 
 
 def mix(run: Run, folder: RunFolder, is_stopped: Callable[[], bool]) -> Mixed | None:
@@ -58,7 +49,7 @@ def mix(run: Run, folder: RunFolder, is_stopped: Callable[[], bool]) -> Mixed | 
 
     def progress(done: int, total: int) -> None:
         if is_stopped():
-            raise _StoppedError
+            raise StoppedError
 
     best, ids = Checkpoint.load(folder.best), run.parts.train
     text, before = ids[len(ids) - learnt_characters(run) :].astype("int32"), int(ids[-1])
@@ -71,7 +62,7 @@ def mix(run: Run, folder: RunFolder, is_stopped: Callable[[], bool]) -> Mixed | 
             mixture = Mixture(run.network, ngrams, weights)
             loss = evaluate(mixture, run.validation, before, progress=progress).loss
             training_loss = evaluate(run.network, ids[-TRAINING_CHARACTERS:], progress=progress).loss
-    except _StoppedError:
+    except StoppedError:
         return None
     best.ngrams, best.ngram_text = NgramSettings(ngrams.order, *weights), text
     folder.save_best(best)

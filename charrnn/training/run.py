@@ -14,7 +14,7 @@ from charrnn.checkpoints.counters import Counters
 from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief
-from charrnn.inference.ngrams import Ngrams
+from charrnn.inference.ngrams import Ngrams, most_symbols
 from charrnn.network.network import Network, State
 from charrnn.network.parameters import Parameters
 from charrnn.text.corpus import Parts
@@ -26,6 +26,7 @@ from charrnn.training.plan import Plan, fitting_recurrent_dropout
 from charrnn.training.rollback import Rollback
 
 MOST_SYMBOLS = 10_000  # of a vocabulary, for n-grams: windows of probabilities then take less than 1 GB
+TEACHING_SHARE = 0.1  # of a time budget, that n-grams may take before the first step
 VALIDATION_LIMIT = 250_000  # characters that an evaluation scores while training
 
 
@@ -79,7 +80,7 @@ class Run:
         recurrent = config.recurrent_dropout or 0.0  # with a dropout of the user's none, unless it is given too
         # The defaults may change, so the checkpoints hold what they were.
         self.config = config = replace(config, lr=config.learning_rate, recurrent_dropout=recurrent)
-        if self.is_mixed:
+        if self.is_mixed or self.learns_from_ngrams:
             Ngrams(len(vocabulary))  # compiles its kernels
         self.optimizer = Optimizer(config, network.parameters, network.team)
         self.state = network.initial_state(self.windows.batch)
@@ -108,6 +109,18 @@ class Run:
         whole window.
         """
         return self.config.ngrams == "on" and len(self.validation) >= 2 and len(self.vocabulary) <= MOST_SYMBOLS
+
+    @property
+    def learns_from_ngrams(self) -> bool:
+        """Whether n-grams of the training part give it soft targets, before the first step.
+
+        Other networks that teach the run take their place.  A text must be short enough for that, also for the budget.
+        """
+        config, length = self.config, len(self.parts.train)
+        if not config.ngram_targets or config.teachers or len(self.vocabulary) > MOST_SYMBOLS:
+            return False
+        # Twice: n-grams learn the text and then read it again.
+        return 2 * length <= most_symbols(None if config.time_budget is None else TEACHING_SHARE * config.time_budget)
 
     @property
     def is_out_of_patience(self) -> bool:

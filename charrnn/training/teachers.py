@@ -13,7 +13,7 @@ from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.inference.ensemble import Ensemble
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback
-from charrnn.training.distillation import SoftTargets
+from charrnn.training.distillation import targets_of_networks
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
 
@@ -74,7 +74,8 @@ class Teachers:
             networks.append(Network(checkpoint.model, None, self._run.network.team.threads))
             networks[-1].set_parameters(checkpoint.parameters)
         config = self._run.config
-        self._run.soft_targets = SoftTargets(Ensemble(networks), self._run.parts.train, config.teacher_weight, progress)
+        ids = self._run.parts.train
+        self._run.soft_targets = targets_of_networks(Ensemble(networks), ids, config.teacher_weight, progress)
 
     def _trainer(self, number: int, folder: RunFolder) -> Trainer:
         run = self._run

@@ -6,16 +6,18 @@ the same bits as a run in one go. A run under a time budget is the exception: it
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import is_within
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
-from charrnn.records import Diagnosed, Finished, Mixed, Record, RolledBack, Sampled, Saved, Started, bits
+from charrnn.records import Diagnosed, Finished, Mixed, ProgressCallback, Record, RolledBack, Sampled, Saved, Started, bits, no_progress
 from charrnn.training import validation
 from charrnn.training.diagnosis import diagnose
-from charrnn.training.mixing import lacks_ngrams, mix, mixing_s
+from charrnn.training.distillation import targets_of_ngrams
+from charrnn.training.mixing import StoppedError, lacks_ngrams, mix, mixing_s
 from charrnn.training.plan import EARLY_SAMPLES, Clock
 from charrnn.training.run import VALIDATION_LIMIT, Run
 from charrnn.training.step import diverged_error, has_diverged, roll_back, train_step
@@ -65,6 +67,26 @@ class Trainer:
         """Ask the loop to save and end after the current step. A signal handler may call it."""
         self._stop = True
 
+    def learn_from_ngrams(self, progress: ProgressCallback = no_progress) -> None:
+        """Have n-grams of the text give it soft targets, if the run has them and they are not there yet.
+
+        :meth:`run` does it too. ``progress`` is called with what is done and what there is; :meth:`stop` ends it early.
+
+        Raises:
+            ConfigError: this machine has not enough memory for them.
+        """
+        run = self.subject
+
+        def go_on(done: int, total: int) -> None:
+            progress(done, total)
+            if self._stop:
+                raise StoppedError
+
+        if run.learns_from_ngrams and run.soft_targets is None and not self._stop:
+            config, team, vocabulary = run.config, run.network.team, len(run.vocabulary)
+            with suppress(StoppedError):
+                run.soft_targets = targets_of_ngrams(run.parts.train, vocabulary, config.ngram_targets, team, go_on)
+
     def run(self) -> Iterator[Record]:
         """Train until the run is complete or :meth:`stop` is called, and yield what happens.
 
@@ -78,6 +100,7 @@ class Trainer:
         else:
             self.folder.rewind(self.subject.resumed_from)
         yield self._started()
+        self.learn_from_ngrams()
         done = self._clock.done(self.counters.step)
         while done < 1 and not self._stop and not self.is_out_of_patience:
             before = done

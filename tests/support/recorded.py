@@ -303,7 +303,7 @@ TRAINING = ("network", "packing", "weight_gradients", "optimizer")  # modules wh
 def settings(**given):
     if given.get("optimizer", "adamw") == "adamw":
         given = {"lr": 4e-3} | given  # the default when the record was made
-    return TrainConfig(**(SHORT | given))
+    return TrainConfig(**({"ngram_targets": 0.0} | SHORT | given))
 
 
 def prepared(folder, name, threads=1, **options):

@@ -39,7 +39,9 @@ def run(made, stop_after=None):
     return records
 
 
-CONFIG = TrainConfig(seq_len=16, batch_size=4, steps=60, dropout=0.2, eval_every=13, sample_every=0, save_every=7)
+CONFIG = TrainConfig(
+    seq_len=16, batch_size=4, steps=60, dropout=0.2, ngram_targets=0.0, eval_every=13, sample_every=0, save_every=7
+)
 
 
 def contents(path):

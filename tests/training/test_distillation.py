@@ -11,7 +11,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.network.network import Network
-from charrnn.training.distillation import MOST, SoftTargets
+from charrnn.training.distillation import MOST, SoftTargets, targets_of_networks, targets_of_ngrams
 
 IDS = VOCABULARY.encode(TEXT).astype(VOCABULARY.dtype)
 
@@ -24,7 +24,7 @@ def test_they_are_the_likeliest_characters_of_the_teachers_mean():
     model = teachers(1, 2)
     logs = model.log_probabilities(IDS[:-1, None].astype(np.int32), model.initial_state(1))[:, 0]
     places = np.arange(1, len(IDS))
-    soft = SoftTargets(model, IDS, 0.3).at(places[:, None])
+    soft = targets_of_networks(model, IDS, 0.3).at(places[:, None])
     assert soft.weight == np.float32(0.3)
     assert soft.ids.shape == soft.q.shape == (len(places), 1, MOST)
     expected = np.sort(np.exp(logs), axis=1)[:, ::-1][:, :MOST]
@@ -39,7 +39,7 @@ def test_they_are_the_likeliest_characters_of_the_teachers_mean():
 def test_a_step_learns_from_the_targets_of_its_own_places(tmp_path):
     """The soft targets of a window are those of the characters in its y."""
     made = trainer(tmp_path / "run", CONFIG)
-    asked, targets = [], SoftTargets(teachers(1), made.subject.parts.train, 0.5)
+    asked, targets = [], targets_of_networks(teachers(1), made.subject.parts.train, 0.5)
     at = targets.at
     targets.at = lambda places: asked.append(places) or at(places)
     made.subject.soft_targets = targets
@@ -55,7 +55,7 @@ def test_the_result_is_the_same_on_any_number_of_threads(tmp_path, weight):
     list(plain.run())
     for threads in (1, 2):
         made = trainer(tmp_path / str(threads), CONFIG, threads=threads)
-        made.subject.soft_targets = SoftTargets(teachers(1, 2), made.subject.parts.train, weight)
+        made.subject.soft_targets = targets_of_networks(teachers(1, 2), made.subject.parts.train, weight)
         with every_thread_works(threads):
             list(made.run())
         outcomes.append(contents(tmp_path / str(threads) / "last.safetensors"))
@@ -70,7 +70,7 @@ def test_a_network_comes_nearer_to_its_teachers(tmp_path):
     expected = model.log_probabilities(x, model.initial_state(1))
     for weight in (0.0, 1.0):
         made = trainer(tmp_path / str(weight), dataclasses.replace(CONFIG, dropout=0.0, lr=0.02))
-        made.subject.soft_targets = SoftTargets(model, made.subject.parts.train, weight)
+        made.subject.soft_targets = targets_of_networks(model, made.subject.parts.train, weight)
         list(made.run())
         found = made.network.log_probabilities(x, made.network.initial_state(1))
         distances[weight] = float((np.exp(expected) * (expected - found)).sum(axis=-1).mean())
@@ -80,4 +80,4 @@ def test_a_network_comes_nearer_to_its_teachers(tmp_path):
 def test_a_text_whose_targets_do_not_fit_in_memory_is_refused(monkeypatch):
     monkeypatch.setattr("charrnn.system.memory.installed", lambda: 1000)
     with pytest.raises(ConfigError, match="leave the teachers out"):
-        SoftTargets(teachers(1), IDS, 0.5)
+        SoftTargets(len(IDS), len(VOCABULARY), 0.5)

@@ -107,6 +107,7 @@ def _by_name(values: dict[str, float]) -> str:
         "teacher_weight": "--teachers: their part of the target.",
     }),
     *settings(TrainConfig, {
+        "ngram_targets": "Part of the target that n-grams of the text predict, where no teachers do.",
         "ngrams": "At the end, let n-grams learn the text too, and keep both in the best checkpoint.",
     }),
 )  # fmt: skip
@@ -258,12 +259,15 @@ def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False) -
     A teacher's end is not shown, and --json writes no record of a teacher. If the display's reader has stalled when a
     signal ends the run, the process ends after the save and writes no more.
     """
+    from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.display.training.displays import Display, training_display
 
     broken: OSError | None = None
     with ExitStack() as shown:
         is_silent = is_teacher and terminal.wants_json
         display = shown.enter_context(Display() if is_silent else training_display(terminal))
+        with progress_bar(terminal, "N-grams read the text") as progress:
+            trainer.learn_from_ngrams(progress)
         for record in trainer.run():
             trainer.folder.record(record)
             if broken is None and not (is_teacher and record.event == "finished"):
