@@ -7,10 +7,12 @@ import pytest
 from teams import every_thread_works
 from training_runs import CONFIG, TEXT, VOCABULARY, contents, trainer
 
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
+from charrnn.inference.ngrams import Ngrams
 from charrnn.network.network import Network
+from charrnn.system.threads import Team
 from charrnn.training.distillation import MOST, SoftTargets, targets_of_networks, targets_of_ngrams
 
 IDS = VOCABULARY.encode(TEXT).astype(VOCABULARY.dtype)
@@ -81,3 +83,76 @@ def test_a_text_whose_targets_do_not_fit_in_memory_is_refused(monkeypatch):
     monkeypatch.setattr("charrnn.system.memory.installed", lambda: 1000)
     with pytest.raises(ConfigError, match="leave the teachers out"):
         SoftTargets(len(IDS), len(VOCABULARY), 0.5)
+
+
+# ---- n-grams as teachers
+
+
+def with_ngrams(**given):
+    return dataclasses.replace(CONFIG, ngram_targets=0.25, **given)
+
+
+def test_n_grams_give_every_character_a_target():
+    ngrams = Ngrams(len(VOCABULARY))
+    ngrams.learn(IDS.astype(np.int32))
+    [(_, ids, q)] = ngrams.read_again(MOST, Team(1))
+    done = []
+    targets = targets_of_ngrams(IDS, len(VOCABULARY), 0.25, Team(2), lambda *progress: done.append(progress))
+    soft = targets.at(np.arange(len(IDS))[:, None])
+    assert soft.weight == 0.25
+    np.testing.assert_array_equal(soft.ids[:, 0], ids)
+    np.testing.assert_allclose(soft.q[:, 0], q, rtol=1e-3)
+    assert [total for _, total in done] == [2 * len(IDS)] * len(done)
+    assert [first for first, _ in done] == sorted(first for first, _ in done)
+    assert done[-1][0] == 2 * len(IDS)
+
+
+def test_a_run_learns_from_them_and_gives_the_same_on_any_number_of_threads(tmp_path):
+    outcomes = {}
+    for name, config, threads in (("off", CONFIG, 1), ("one", with_ngrams(), 1), ("two", with_ngrams(), 2)):
+        made = trainer(tmp_path / name, config, threads=threads)
+        with every_thread_works(threads):
+            list(made.run())
+        outcomes[name] = contents(tmp_path / name / "last.safetensors")
+    assert outcomes["one"] == outcomes["two"] != outcomes["off"]
+
+
+def test_a_resumed_run_has_the_same_targets(tmp_path):
+    list(trainer(tmp_path / "whole", with_ngrams()).run())
+    begun = trainer(tmp_path / "parts", with_ngrams())
+    for record in begun.run():
+        if record.event == "step" and record.step == 23:
+            begun.stop()
+    resume = begun.folder.load_last(pytest.fail)[1]
+    list(trainer(tmp_path / "parts", with_ngrams(), resume=resume).run())
+    assert contents(tmp_path / "parts" / "last.safetensors") == contents(tmp_path / "whole" / "last.safetensors")
+
+
+def test_who_is_not_taught_by_n_grams(tmp_path, monkeypatch):
+    def learns(config):
+        made = trainer(tmp_path / "run", config)
+        made.learn_from_ngrams()
+        assert (made.subject.soft_targets is not None) == made.subject.learns_from_ngrams
+        return made.subject.learns_from_ngrams
+
+    assert learns(with_ngrams())
+    assert not learns(CONFIG)
+    assert not learns(with_ngrams(teachers=1))
+    assert learns(with_ngrams(steps=None, time_budget=3600.0))
+    assert not learns(with_ngrams(steps=None, time_budget=1e-3))
+    monkeypatch.setattr("charrnn.training.run.MOST_SYMBOLS", 5)
+    assert not learns(with_ngrams())
+
+
+def test_a_stop_ends_what_they_read(tmp_path):
+    made = trainer(tmp_path / "run", with_ngrams())
+    made.learn_from_ngrams(lambda done, total: made.stop())
+    assert made.subject.soft_targets is None
+    assert [record.event for record in made.run()] == ["started", "saved", "finished"]
+
+
+def test_settings_of_an_earlier_version_have_no_n_grams():
+    values = CONFIG.to_dict()
+    del values["ngram_targets"]
+    assert TrainConfig.from_dict(values).ngram_targets == 0
+    assert TrainConfig().ngram_targets > 0
