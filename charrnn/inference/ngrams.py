@@ -1,7 +1,6 @@
 """N-grams that predict symbol after symbol, as a network does: they learn a text, and then read another one."""
 
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from charrnn.kernels.ngrams import (
     enter_all,
     learn,
     read,
-    teach,
+    read_likeliest,
 )
 from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.system import memory
@@ -44,7 +43,7 @@ class Ngrams:
     """
 
     def __init__(self, vocabulary: int, order: int = ORDER):
-        compiler.prepare(learn, enter_all, count_counts, read, teach)
+        compiler.prepare(learn, enter_all, count_counts, read, read_likeliest)
         self.vocabulary, self.order = vocabulary, order
         self._nodes, self._table = np.zeros((ROOT + 1, COLUMNS), np.int32), np.zeros(1, np.int32)
         self._text, self._sizes = np.zeros(0, np.int32), np.zeros(4, np.int64)
@@ -101,24 +100,15 @@ class Ngrams:
         team.run(work, list(itertools.pairwise(bounds)))
         return logs
 
-    def read_again(
-        self, count: int, team: Team, progress: ProgressCallback = no_progress
-    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """What each learnt symbol would have been expected to be, had it not been learnt itself.
+    def read_likeliest(self, x: np.ndarray, readers: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The ``count`` likeliest symbols at each of x (N,), after those before it: ids (N, count) int32.
 
-        Yields part after part the places, and of the ``count`` likeliest symbols at each of them the ids (M, count)
-        int32 and the probabilities (M, count) float32, which sum to one; see :func:`charrnn.kernels.ngrams.teach`.
+        Also their probabilities (N, count) float32, which are made to sum to one.  ``readers`` (1, 4) moves on.  The
+        bits are the same on any processor.
         """
-        trie = self.trie(new_readers(team.threads))
-        for start, stop in in_steps(self.learnt, _BLOCK * team.threads, progress):
-            ids, q = np.empty((stop - start, count), np.int32), np.empty((stop - start, count), np.float32)
-
-            def work(worker: int, first: int, last: int, start=start, ids=ids, q=q) -> None:
-                teach(trie, worker, first, last, ids[first - start : last - start], q[first - start : last - start])
-
-            parts = range(start, stop, _BLOCK)
-            team.run(work, [(first, min(first + _BLOCK, stop)) for first in parts])
-            yield slice(start, stop), ids, q
+        ids, q = np.empty((len(x), count), np.int32), np.empty((len(x), count), np.float32)
+        read_likeliest(self.trie(readers), x, ids, q)
+        return ids, q
 
     def trie(self, readers: np.ndarray) -> Trie:
         """The arrays for a kernel in which ``readers`` read."""

@@ -34,8 +34,6 @@ ROOT = 1  # the empty gram; node 0 means none
 # have occurred once, the place of what followed them (or -1) and the length of the longest.
 NODE, LENGTH, PLACE, REACH = range(4)
 
-NOTHING = -1  # for a symbol: none is left out
-
 # ``sizes``: the number of nodes, how many symbols of the text are learnt, and the node and the length of the longest
 # context of the symbol to be learnt next.
 USED, LEARNT, LEARNING_NODE, LEARNING_LENGTH = range(4)
@@ -194,64 +192,35 @@ def read_symbol(trie, reader, symbol):
 
 
 @njit
-def fill_chain(trie, reader):
-    """Fill the reader's row of ``chain`` with its context and the suffixes of that, by length; returns the longest."""
-    chain, node, length = trie.chain[reader], trie.readers[reader, NODE], trie.readers[reader, LENGTH]
-    for n in range(length, -1, -1):
-        chain[n] = node
-        node = trie.nodes[node, SUFFIX]
-    return length
-
-
-@njit
-def shortest_without(trie, chain, length, symbol):
-    """The length of the shortest context whose count of ``symbol`` becomes less if one occurrence is left out.
-
-    The occurrence is one after the context ``chain[length]`` and every shorter one.  As in learning, the longest gram
-    has one occurrence less, and a shorter one a symbol less before it only if the longer gram is gone.
-    """
-    for n in range(length, 0, -1):
-        gram, _ = find(trie.nodes, trie.table, chain[n], symbol)
-        if trie.nodes[gram, COUNT] > 1:
-            return n
-    return 0
-
-
-@njit
-def expect(trie, reader, left_out=NOTHING):
-    """Fill the reader's row of ``chances``: the probability of each symbol after its context.
-
-    A reader of the text that the trie has learnt can leave out what it learnt at this very place: the symbol
-    ``left_out``, which is the next one there.
-    """
+def expect(trie, reader):
+    """Fill the reader's row of ``chances``: the probability of each symbol after its context."""
     nodes, text, discounts, at = trie.nodes, trie.text, trie.discounts, trie.readers[reader]
     p, chain = trie.chances[reader], trie.chain[reader]
-    length = fill_chain(trie, reader)
-    fewer = length + 1 if left_out == NOTHING else shortest_without(trie, chain, length, left_out)
+    node, length = at[NODE], at[LENGTH]
+    for n in range(length, -1, -1):
+        chain[n] = node
+        node = nodes[node, SUFFIX]
     p[:] = 1.0 / p.size
     n = 0
     while n <= length and nodes[chain[n], FOLLOWER] > 0:
         first = nodes[chain[n], FOLLOWER]
-        absent = left_out if n >= fewer else NOTHING
         total, left, follower = 0, 0.0, first
         while follower:
-            count = nodes[follower, COUNT] - (nodes[follower, SYMBOL] == absent)
+            count = nodes[follower, COUNT]
             total += count
             left += discounts[n, min(count, 3)]
             follower = nodes[follower, NEXT]
-        if total == 0:
-            break
         share = left / total
         for v in range(p.size):
             p[v] *= share
         follower = first
         while follower:
-            count = nodes[follower, COUNT] - (nodes[follower, SYMBOL] == absent)
+            count = nodes[follower, COUNT]
             p[nodes[follower, SYMBOL]] += (count - discounts[n, min(count, 3)]) / total
             follower = nodes[follower, NEXT]
         n += 1
     # The longer contexts have occurred once, all at the same place, or only at the end of the text.
-    if left_out == NOTHING and n <= at[REACH]:
+    if n <= at[REACH]:
         place = -1 - nodes[chain[n], FOLLOWER] if n <= length else at[PLACE]
         if 0 <= place < trie.sizes[LEARNT]:
             share = 1.0
@@ -292,19 +261,13 @@ def keep_likeliest(p, ids, q):
         q[k] = p[ids[k]] / total
 
 
-@kernel(void(TRIE, intp, intp, intp, Ids2, Array2))
-def teach(trie, reader, first, last, ids, q):
-    """What the learnt text without the symbol itself would expect at each of text[first : last].
+@kernel(void(TRIE, Ids1, Ids2, Array2))
+def read_likeliest(trie, x, ids, q):
+    """Reader 0 reads x (N,); ids (N, K) and q (N, K) are the K likeliest symbols at each of x, before it is read.
 
-    Each count leaves out the occurrence that is being predicted (leaving-one-out; Ney, Essen & Kneser 1994), so that
-    the chances are as sure as on new text.  The rows of ids (last - first, K) and q become the K likeliest
-    symbols and their chances, which are made to sum to one.  ``reader`` is used and left anywhere.
+    Each row of q is made to sum to one.
     """
-    at = trie.readers[reader]
-    at[NODE], at[LENGTH], at[PLACE], at[REACH] = ROOT, 0, -1, 0
-    for k in range(max(first - trie.discounts.shape[0], 0), last):
-        symbol = trie.text[k]
-        if k >= first:
-            expect(trie, reader, symbol)
-            keep_likeliest(trie.chances[reader], ids[k - first], q[k - first])
-        read_symbol(trie, reader, symbol)
+    for k in range(x.size):
+        expect(trie, 0)
+        keep_likeliest(trie.chances[0], ids[k], q[k])
+        read_symbol(trie, 0, x[k])

@@ -2,21 +2,27 @@
 
 A network learns from the probabilities q of its teachers beside the characters themselves: the target of its
 cross-entropy is (1 - a) one-hot + a q (Hinton, Vinyals & Dean 2015, at temperature 1).  q tells which characters would
-have fitted as well.  Teachers are other networks, whose mean probabilities are taken, or n-grams of the same text.
-N-grams cost a network no more than a few steps, and each q leaves out the character that it stands beside.
+have fitted as well.  Teachers are other networks, whose mean probabilities are taken, or n-grams, which learn a text in
+seconds.  N-grams would know the very text that they teach by heart.  So the text is cut into parts, and those that
+teach a part have learnt the others.
 """
+
+import itertools
+from threading import Lock
 
 import numpy as np
 
 from charrnn.inference.ensemble import Ensemble
-from charrnn.inference.ngrams import Ngrams
+from charrnn.inference.ngrams import BYTES_A_SYMBOL, ORDER, Ngrams, new_readers
 from charrnn.kernels.cross_entropy import Soft
-from charrnn.records import ProgressCallback, no_progress
+from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.system import memory
 from charrnn.system.threads import Team
 from charrnn.text.windows import ReadingWindows
 
 MOST = 16  # characters that are kept at a place, the likeliest ones
+FOLDS = 4  # parts of a text that n-grams teach
+_BLOCK = 16_384  # characters that n-grams read at a time
 
 
 class SoftTargets:
@@ -77,17 +83,59 @@ def targets_of_networks(
 def targets_of_ngrams(
     ids: np.ndarray, vocabulary: int, weight: float, team: Team, progress: ProgressCallback = no_progress
 ) -> SoftTargets:
-    """The soft targets that n-grams of the text ids (N,) give it.
+    """The soft targets that n-grams give a text ids (N,), each quarter of it those that have learnt the other three.
 
-    ``progress`` is called with the characters done, each once for learning and once for reading, and the number of all.
+    ``progress`` is called with what is done and what there is to do.
 
     Raises:
         ConfigError: this machine has not enough memory for them.
     """
-    targets = SoftTargets(len(ids), vocabulary, weight)
-    ngrams = Ngrams(vocabulary)
-    ngrams.learn(ids.astype(np.int32), lambda done, total: progress(done, 2 * total))
-    again = ngrams.read_again(targets.count, team, lambda done, total: progress(total + done, 2 * total))
-    for places, likely, q in again:
-        targets.set(places, likely, q)
+    bounds = [len(ids) * part // FOLDS for part in range(FOLDS + 1)]
+    beside = len(ids) * BYTES_A_SYMBOL * min(team.threads, FOLDS)
+    targets = SoftTargets(len(ids), vocabulary, weight, beside)
+    work = _Work(FOLDS * len(ids), progress)
+
+    def teach(worker: int, first: int, last: int) -> None:
+        ngrams, readers = Ngrams(vocabulary), new_readers(1)
+        others = np.concatenate([ids[last:], ids[:first]]).astype(np.int32)
+        ngrams.learn(others, work.counted(worker))
+        ngrams.read_likeliest(ids[max(first - ORDER, 0) : first].astype(np.int32), readers, targets.count)
+        for start, stop in in_steps(last - first, _BLOCK, work.counted(worker)):
+            places = slice(first + start, first + stop)
+            targets.set(places, *ngrams.read_likeliest(ids[places].astype(np.int32), readers, targets.count))
+
+    team.run(teach, list(itertools.pairwise(bounds)))
     return targets
+
+
+class _Work:
+    """Progress of work that is shared out; worker 0 reports it, and if its report fails all workers stop.
+
+    Args:
+        total: what there is to do.
+        progress: called with what is done and ``total``.
+    """
+
+    def __init__(self, total: int, progress: ProgressCallback):
+        self._total, self._progress = total, progress
+        self._done, self._lock, self._error = 0, Lock(), None
+
+    def counted(self, worker: int) -> ProgressCallback:
+        """A callback for a part of the work."""
+        before = 0
+
+        def report(done: int, _: int) -> None:
+            nonlocal before
+            with self._lock:
+                self._done += done - before
+            before = done
+            if self._error is not None:
+                raise self._error
+            if worker == 0:
+                try:
+                    self._progress(self._done, self._total)
+                except Exception as error:
+                    self._error = error
+                    raise
+
+        return report

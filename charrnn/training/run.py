@@ -20,7 +20,7 @@ from charrnn.network.parameters import Parameters
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import TrainingWindows, fitting_window
-from charrnn.training.distillation import SoftTargets
+from charrnn.training.distillation import FOLDS, SoftTargets
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.plan import Plan, fitting_recurrent_dropout
 from charrnn.training.rollback import Rollback
@@ -119,8 +119,8 @@ class Run:
         config, length = self.config, len(self.parts.train)
         if not config.ngram_targets or config.teachers or len(self.vocabulary) > MOST_SYMBOLS:
             return False
-        # Twice: n-grams learn the text and then read it again.
-        return 2 * length <= most_symbols(None if config.time_budget is None else TEACHING_SHARE * config.time_budget)
+        # N-grams learn all but a part of the text once for each part, and read that part.
+        return FOLDS * length <= most_symbols(None if config.time_budget is None else TEACHING_SHARE * config.time_budget)
 
     @property
     def is_out_of_patience(self) -> bool:

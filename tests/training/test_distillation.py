@@ -10,7 +10,7 @@ from training_runs import CONFIG, TEXT, VOCABULARY, contents, trainer
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
-from charrnn.inference.ngrams import Ngrams
+from charrnn.inference.ngrams import Ngrams, new_readers
 from charrnn.network.network import Network
 from charrnn.system.threads import Team
 from charrnn.training.distillation import MOST, SoftTargets, targets_of_networks, targets_of_ngrams
@@ -92,19 +92,39 @@ def with_ngrams(**given):
     return dataclasses.replace(CONFIG, ngram_targets=0.25, **given)
 
 
-def test_n_grams_give_every_character_a_target():
-    ngrams = Ngrams(len(VOCABULARY))
-    ngrams.learn(IDS.astype(np.int32))
-    [(_, ids, q)] = ngrams.read_again(MOST, Team(1))
+@pytest.mark.parametrize("threads", [1, 2])
+def test_n_grams_teach_a_part_of_the_text_after_learning_the_others(threads):
     done = []
-    targets = targets_of_ngrams(IDS, len(VOCABULARY), 0.25, Team(2), lambda *progress: done.append(progress))
-    soft = targets.at(np.arange(len(IDS))[:, None])
+    targets = targets_of_ngrams(IDS, len(VOCABULARY), 0.25, Team(threads), lambda *progress: done.append(progress))
+    soft, length = targets.at(np.arange(len(IDS))[:, None]), len(IDS)
     assert soft.weight == 0.25
-    np.testing.assert_array_equal(soft.ids[:, 0], ids)
-    np.testing.assert_allclose(soft.q[:, 0], q, rtol=1e-3)
-    assert [total for _, total in done] == [2 * len(IDS)] * len(done)
+    for part in range(4):
+        first, last = length * part // 4, length * (part + 1) // 4
+        ngrams, team = Ngrams(len(VOCABULARY)), Team(1)
+        ngrams.learn(np.concatenate([IDS[last:], IDS[:first]]).astype(np.int32))
+        begin = max(first - 30, 0)
+        logs = ngrams.read(IDS[begin : last - 1, None].astype(np.int32), new_readers(1), team)[first - begin - 1 :, 0]
+        for place, expected in zip(range(last - len(logs), last), np.exp(logs), strict=True):
+            best = np.sort(expected)[::-1][:MOST]
+            np.testing.assert_allclose(np.sort(soft.q[place, 0])[::-1], best / best.sum(), rtol=2e-3, atol=1e-6)
+            np.testing.assert_allclose(np.sort(expected[soft.ids[place, 0]])[::-1], best, rtol=1e-5)
+    assert {total for _, total in done} == {4 * length}
     assert [first for first, _ in done] == sorted(first for first, _ in done)
-    assert done[-1][0] == 2 * len(IDS)
+    assert threads > 1 or done[-1] == (4 * length, 4 * length)
+
+
+def test_an_error_of_the_report_ends_all_threads():
+    def report(done, total):
+        raise RuntimeError("that is enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        targets_of_ngrams(IDS, len(VOCABULARY), 0.25, Team(2), report)
+
+
+@pytest.mark.parametrize("length", [2, 3, 5, 40])
+def test_n_grams_teach_a_short_text(length):
+    soft = targets_of_ngrams(IDS[:length], len(VOCABULARY), 0.25, Team(3)).at(np.arange(length)[:, None])
+    np.testing.assert_allclose(soft.q.sum(axis=2), 1, rtol=2e-3)
 
 
 def test_a_run_learns_from_them_and_gives_the_same_on_any_number_of_threads(tmp_path):
