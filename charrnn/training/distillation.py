@@ -3,8 +3,8 @@
 A network learns from the probabilities q of its teachers beside the characters themselves: the target of its
 cross-entropy is (1 - a) one-hot + a q (Hinton, Vinyals & Dean 2015, at temperature 1).  q tells which characters would
 have fitted as well.  Teachers are other networks, whose mean probabilities are taken, or n-grams, which learn a text in
-seconds.  N-grams would know the very text that they teach by heart.  So the text is cut into parts, and those that
-teach a part have learnt the others.
+seconds.  N-grams know the text that they have learnt by heart.  So the text is cut into two halves, and those that
+teach a half have learnt the other one.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from charrnn.system.threads import Team
 from charrnn.text.windows import ReadingWindows
 
 MOST = 16  # characters that are kept at a place, the likeliest ones
-FOLDS = 4  # parts of a text that n-grams teach
+FOLDS = 2  # parts of a text that n-grams teach; with more parts each is taught better, and the network worse
 _BLOCK = 16_384  # characters that n-grams read at a time
 
 
@@ -44,7 +44,7 @@ class SoftTargets:
     def __init__(self, length: int, vocabulary: int, weight: float, reading: int = 0):
         self.count, kind = min(MOST, vocabulary), np.uint16 if vocabulary <= 2**16 else np.int32
         each = self.count * (np.dtype(kind).itemsize + 2)
-        memory.require(length * each + reading, "what teachers expect takes", "leave the teachers out")
+        memory.require(length * each + reading, "what teachers expect takes", "leave them out (--teachers 0, --ngram-targets 0)")
         self._weight = np.float32(weight)
         self._ids, self._q = np.zeros((length, self.count), kind), np.zeros((length, self.count), np.float16)
 
@@ -83,7 +83,7 @@ def targets_of_networks(
 def targets_of_ngrams(
     ids: np.ndarray, vocabulary: int, weight: float, team: Team, progress: ProgressCallback = no_progress
 ) -> SoftTargets:
-    """The soft targets that n-grams give a text ids (N,), each quarter of it those that have learnt the other three.
+    """The soft targets that n-grams give a text ids (N,), each half of it those that have learnt the other one.
 
     ``progress`` is called with what is done and what there is to do.
 

@@ -14,18 +14,19 @@ from charrnn.checkpoints.counters import Counters
 from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief
-from charrnn.inference.ngrams import Ngrams, most_symbols
+from charrnn.inference.ngrams import SECONDS_A_SYMBOL, Ngrams
 from charrnn.network.network import Network, State
 from charrnn.network.parameters import Parameters
 from charrnn.text.corpus import Parts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import TrainingWindows, fitting_window
-from charrnn.training.distillation import FOLDS, SoftTargets
+from charrnn.training.distillation import SoftTargets
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.plan import Plan, fitting_recurrent_dropout
 from charrnn.training.rollback import Rollback
 
 MOST_SYMBOLS = 10_000  # of a vocabulary, for n-grams: windows of probabilities then take less than 1 GB
+MOST_TAUGHT_BY_NGRAMS = 5_000_000  # characters, for which they take up to 900 MB
 TEACHING_SHARE = 0.1  # of a time budget, that n-grams may take before the first step
 VALIDATION_LIMIT = 250_000  # characters that an evaluation scores while training
 
@@ -35,7 +36,8 @@ class Run:
 
     ``windows`` are the training windows, ``validation`` the ids that evaluations score, ``plan`` the length of the run,
     ``state`` the network's state before the next window, ``counters`` how far the run is, ``rollback`` the last good
-    weights. ``config`` is the given one, with the dropouts and the learning rate filled in if they were left open. The
+    weights. ``config`` is the given one, with the dropouts and the learning rate filled in if they were left open,
+    and without n-grams that cannot teach the run. The
     checkpoints that a run returns share memory with it: save them before the next step changes its arrays.
     ``resumed_from`` is ``resume``.
 
@@ -80,6 +82,8 @@ class Run:
         recurrent = config.recurrent_dropout or 0.0  # with a dropout of the user's none, unless it is given too
         # The defaults may change, so the checkpoints hold what they were.
         self.config = config = replace(config, lr=config.learning_rate, recurrent_dropout=recurrent)
+        if not (config.teachers or self._can_learn_from_ngrams()):
+            self.config = config = replace(config, ngram_targets=0.0)
         if self.is_mixed or self.learns_from_ngrams:
             Ngrams(len(vocabulary))  # compiles its kernels
         self.optimizer = Optimizer(config, network.parameters, network.team)
@@ -112,15 +116,16 @@ class Run:
 
     @property
     def learns_from_ngrams(self) -> bool:
-        """Whether n-grams of the training part give it soft targets, before the first step.
+        """Whether n-grams teach it: they take no part where networks do."""
+        return self.config.ngram_targets > 0 and not self.config.teachers
 
-        Other networks that teach the run take their place.  A text must be short enough for that, also for the budget.
-        """
-        config, length = self.config, len(self.parts.train)
-        if not config.ngram_targets or config.teachers or len(self.vocabulary) > MOST_SYMBOLS:
+    def _can_learn_from_ngrams(self) -> bool:
+        """Whether the text and the vocabulary are small enough for n-grams that teach, and the time budget is enough."""
+        length, budget = len(self.parts.train), self.config.time_budget
+        if length > MOST_TAUGHT_BY_NGRAMS or len(self.vocabulary) > MOST_SYMBOLS:
             return False
-        # N-grams learn all but a part of the text once for each part, and read that part.
-        return FOLDS * length <= most_symbols(None if config.time_budget is None else TEACHING_SHARE * config.time_budget)
+        # They learn the whole text, in two halves, and read it.
+        return budget is None or 2 * length * SECONDS_A_SYMBOL <= TEACHING_SHARE * budget
 
     @property
     def is_out_of_patience(self) -> bool:
