@@ -34,27 +34,31 @@ class SoftTargets:
     Args:
         length: places in the training text.
         vocabulary: V.
-        weight: a, the part of q in the target.
+        weight: a, the part of q in the target, at the beginning of the run.
+        last_weight: the part at its end; in between it goes along a line.
         reading: bytes of memory that are needed beside, to find the probabilities.
 
     Raises:
         ConfigError: this machine has not enough memory for them.
     """
 
-    def __init__(self, length: int, vocabulary: int, weight: float, reading: int = 0):
+    def __init__(self, length: int, vocabulary: int, weight: float, last_weight: float, reading: int = 0):
         self.count, kind = min(MOST, vocabulary), np.uint16 if vocabulary <= 2**16 else np.int32
         each = self.count * (np.dtype(kind).itemsize + 2)
-        memory.require(length * each + reading, "what teachers expect takes", "leave them out (--teachers 0, --ngram-targets 0)")
-        self._weight = np.float32(weight)
+        memory.require(
+            length * each + reading, "what teachers expect takes", "leave them out (--teachers 0, --ngram-targets 0)"
+        )
+        self._weight, self._last_weight = weight, last_weight
         self._ids, self._q = np.zeros((length, self.count), kind), np.zeros((length, self.count), np.float16)
 
     def set(self, places: np.ndarray | slice, ids: np.ndarray, q: np.ndarray) -> None:
         """Set the characters ids (M, K) at M places, and their probabilities q (M, K)."""
         self._ids[places], self._q[places] = ids, q
 
-    def at(self, places: np.ndarray) -> Soft:
-        """The soft targets of the characters at places (T, B)."""
-        return Soft(self._weight, self._ids[places].astype(np.int32), self._q[places].astype(np.float32))
+    def at(self, places: np.ndarray, done: float) -> Soft:
+        """The soft targets of the characters at places (T, B), when the fraction ``done`` of the run is done."""
+        weight = np.float32(self._weight + (self._last_weight - self._weight) * min(1.0, done))
+        return Soft(weight, self._ids[places].astype(np.int32), self._q[places].astype(np.float32))
 
 
 def targets_of_networks(
@@ -70,7 +74,7 @@ def targets_of_networks(
     vocabulary = teachers.networks[0].config.vocabulary
     windows = ReadingWindows(len(ids) - 1, progress=progress)
     reading = 64 * windows.batch * vocabulary * 32  # bytes: four float64 arrays of a window's probabilities
-    targets = SoftTargets(len(ids), vocabulary, weight, reading)
+    targets = SoftTargets(len(ids), vocabulary, weight, weight, reading)
     state = teachers.initial_state(windows.batch)
     for places in windows:
         p = teachers.log_probabilities(ids[places.at].astype(np.int32), state)[places.counted]
@@ -85,6 +89,9 @@ def targets_of_ngrams(
 ) -> SoftTargets:
     """The soft targets that n-grams give a text ids (N,), each half of it those that have learnt the other one.
 
+    Their part of the target falls from ``weight`` to 0 along the run: what n-grams know helps a network that knows
+    little, and in the end only the text counts.
+
     ``progress`` is called with what is done and what there is to do.
 
     Raises:
@@ -92,7 +99,7 @@ def targets_of_ngrams(
     """
     bounds = [len(ids) * part // FOLDS for part in range(FOLDS + 1)]
     beside = len(ids) * BYTES_A_SYMBOL * min(team.threads, FOLDS)
-    targets = SoftTargets(len(ids), vocabulary, weight, beside)
+    targets = SoftTargets(len(ids), vocabulary, weight, 0.0, beside)
     work = _Work(FOLDS * len(ids), progress)
 
     def teach(worker: int, first: int, last: int) -> None:

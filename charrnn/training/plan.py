@@ -20,7 +20,9 @@ FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
 SHORT_TEXT = 200_000  # characters of a training part
 MOST_DROPOUT = 0.5
+RECURRENT_DROPOUT = 0.2  # where the dropout is at its bound
 LESS_DROPOUT = 0.2  # with teachers, whose soft targets keep a network from memorising, too
+NGRAM_DROPOUT = 0.7  # of the usual dropout, with n-grams as teachers
 MOST_TAUGHT = 20_000_000  # characters; of a longer text the teachers of a preset would take over a gigabyte of memory
 CHARACTERS_A_UNIT = 40  # of the training part, for a hidden unit
 CHARACTERS_A_WEIGHT = 5.0  # that a run under a time budget reads
@@ -47,11 +49,6 @@ def fitting_dropout(parameters: int, epochs: float, length: int) -> float:
     """
     pressure = parameters * epochs / length
     return round(min(MOST_DROPOUT, max(0.0, 0.17 + 0.225 * math.log10(pressure / 8.6))), 2)
-
-
-def fitting_recurrent_dropout(dropout: float) -> float:
-    """The share of recurrent weights to drop beside the dropout that suits a run: some where that is at its bound."""
-    return 0.2 if dropout == MOST_DROPOUT else 0.0
 
 
 def fitting_batch(length: int) -> int:
@@ -118,11 +115,11 @@ class Plan:
         steps = math.ceil(self.epochs * self.windows)
         return steps if self.config.epochs is not None else max(steps, FEWEST_STEPS)
 
-    def dropout(self, parameters: int, rate: float | None = None) -> float:
-        """The dropout that suits a model with ``parameters`` weights in this run.
+    def dropouts(self, parameters: int, rate: float | None = None) -> tuple[float, float]:
+        """The dropout and the recurrent dropout that suit a model with ``parameters`` weights in this run.
 
         ``rate`` is the speed of training in characters a second, which a run under a time budget needs to know how
-        often it will read the text.  A network with teachers needs ``LESS_DROPOUT`` less.
+        often it will read the text.  A network with teachers needs less.
         """
         epochs = self.epochs
         if self.config.steps is not None:
@@ -130,7 +127,12 @@ class Plan:
         elif self.config.time_budget is not None:
             epochs = TRAINING_SHARE * self.config.time_budget * rate / self.length
         dropout = fitting_dropout(parameters, epochs, self.length)
-        return max(0.0, round(dropout - LESS_DROPOUT, 2)) if self.config.teachers else dropout
+        recurrent = RECURRENT_DROPOUT if dropout == MOST_DROPOUT else 0.0
+        if self.config.teachers:
+            dropout, recurrent = max(0.0, dropout - LESS_DROPOUT), 0.0
+        elif self.config.ngram_targets:
+            dropout *= NGRAM_DROPOUT
+        return round(dropout, 2), recurrent
 
     def done(self, step: int, elapsed_s: float, closing_s: float) -> float:
         """The fraction of the run that is done after ``step`` updates and ``elapsed_s`` seconds.

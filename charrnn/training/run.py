@@ -22,7 +22,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import TrainingWindows, fitting_window
 from charrnn.training.distillation import SoftTargets
 from charrnn.training.optimizer import Optimizer
-from charrnn.training.plan import Plan, fitting_recurrent_dropout
+from charrnn.training.plan import Plan
 from charrnn.training.rollback import Rollback
 
 MOST_SYMBOLS = 10_000  # of a vocabulary, for n-grams: windows of probabilities then take less than 1 GB
@@ -73,17 +73,18 @@ class Run:
         # time budget would overestimate the duration of its last evaluation.
         network.prepare_training()
         self.windows = windows_of(parts.train, config)
+        if not config.teachers and not _can_be_taught_by_ngrams(len(parts.train), len(vocabulary), config.time_budget):
+            config = replace(config, ngram_targets=0.0)
         self.plan = Plan(config, len(parts.train), self.windows.count)
         if config.dropout is None:
             rate = None if config.time_budget is None else training_rate(network, self.windows)
-            config = replace(config, dropout=self.plan.dropout(network.parameters.size, rate))
-            if config.recurrent_dropout is None:
-                config = replace(config, recurrent_dropout=fitting_recurrent_dropout(config.dropout))
+            dropout, recurrent = self.plan.dropouts(network.parameters.size, rate)
+            if config.recurrent_dropout is not None:
+                recurrent = config.recurrent_dropout
+            config = replace(config, dropout=dropout, recurrent_dropout=recurrent)
         recurrent = config.recurrent_dropout or 0.0  # with a dropout of the user's none, unless it is given too
         # The defaults may change, so the checkpoints hold what they were.
         self.config = config = replace(config, lr=config.learning_rate, recurrent_dropout=recurrent)
-        if not (config.teachers or self._can_learn_from_ngrams()):
-            self.config = config = replace(config, ngram_targets=0.0)
         if self.is_mixed or self.learns_from_ngrams:
             Ngrams(len(vocabulary))  # compiles its kernels
         self.optimizer = Optimizer(config, network.parameters, network.team)
@@ -118,14 +119,6 @@ class Run:
     def learns_from_ngrams(self) -> bool:
         """Whether n-grams teach it: they take no part where networks do."""
         return self.config.ngram_targets > 0 and not self.config.teachers
-
-    def _can_learn_from_ngrams(self) -> bool:
-        """Whether the text and the vocabulary are small enough for n-grams that teach, and the time budget is enough."""
-        length, budget = len(self.parts.train), self.config.time_budget
-        if length > MOST_TAUGHT_BY_NGRAMS or len(self.vocabulary) > MOST_SYMBOLS:
-            return False
-        # They learn the whole text, in two halves, and read it.
-        return budget is None or 2 * length * SECONDS_A_SYMBOL <= TEACHING_SHARE * budget
 
     @property
     def is_out_of_patience(self) -> bool:
@@ -199,6 +192,14 @@ def windows_of(ids: np.ndarray, config: TrainConfig) -> TrainingWindows:
     """The training windows of a run on ids (N,)."""
     batch, steps = fitting_window(len(ids), config.batch_size, config.seq_len)
     return TrainingWindows(ids, batch, steps, config.seed)
+
+
+def _can_be_taught_by_ngrams(length: int, vocabulary: int, budget: float | None) -> bool:
+    """Whether a training part and its vocabulary are small enough for n-grams that teach, and the budget is enough."""
+    if length > MOST_TAUGHT_BY_NGRAMS or vocabulary > MOST_SYMBOLS:
+        return False
+    # They learn the whole text, in two halves, and read it.
+    return budget is None or 2 * length * SECONDS_A_SYMBOL <= TEACHING_SHARE * budget
 
 
 def training_rate(network: Network, windows: TrainingWindows, seconds: float = 0.3) -> float:

@@ -29,7 +29,7 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
     counters, network = run.counters, run.network
     begun = time.monotonic()
     x, y = run.windows.window(counters.epoch, counters.window)
-    loss = network.loss_and_gradient(x, y, run.state, _regularisation(run))
+    loss = network.loss_and_gradient(x, y, run.state, _regularisation(run, done))
     lr = _rate(run, done)
     characters = int(np.count_nonzero(y >= 0))
     problem = run.rollback.problem(loss, characters, counters.loss)
@@ -69,11 +69,11 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
     return record, problem
 
 
-def _regularisation(run: Run) -> Regularisation:
+def _regularisation(run: Run, done: float) -> Regularisation:
     config, counters = run.config, run.counters
     soft = NO_SOFT
     if run.soft_targets is not None:
-        soft = run.soft_targets.at(run.windows.places(counters.epoch, counters.window)[1:])
+        soft = run.soft_targets.at(run.windows.places(counters.epoch, counters.window)[1:], done)
     return Regularisation(
         config.dropout,
         config.seed,

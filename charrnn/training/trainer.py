@@ -13,7 +13,19 @@ import numpy as np
 from charrnn.checkpoints.checkpoint import is_within
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
-from charrnn.records import Diagnosed, Finished, Mixed, ProgressCallback, Record, RolledBack, Sampled, Saved, Started, bits, no_progress
+from charrnn.records import (
+    Diagnosed,
+    Finished,
+    Mixed,
+    ProgressCallback,
+    Record,
+    RolledBack,
+    Sampled,
+    Saved,
+    Started,
+    bits,
+    no_progress,
+)
 from charrnn.training import validation
 from charrnn.training.diagnosis import diagnose
 from charrnn.training.distillation import targets_of_ngrams

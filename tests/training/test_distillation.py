@@ -26,7 +26,7 @@ def test_they_are_the_likeliest_characters_of_the_teachers_mean():
     model = teachers(1, 2)
     logs = model.log_probabilities(IDS[:-1, None].astype(np.int32), model.initial_state(1))[:, 0]
     places = np.arange(1, len(IDS))
-    soft = targets_of_networks(model, IDS, 0.3).at(places[:, None])
+    soft = targets_of_networks(model, IDS, 0.3).at(places[:, None], 0.5)
     assert soft.weight == np.float32(0.3)
     assert soft.ids.shape == soft.q.shape == (len(places), 1, MOST)
     expected = np.sort(np.exp(logs), axis=1)[:, ::-1][:, :MOST]
@@ -43,7 +43,7 @@ def test_a_step_learns_from_the_targets_of_its_own_places(tmp_path):
     made = trainer(tmp_path / "run", CONFIG)
     asked, targets = [], targets_of_networks(teachers(1), made.subject.parts.train, 0.5)
     at = targets.at
-    targets.at = lambda places: asked.append(places) or at(places)
+    targets.at = lambda places, done: asked.append(places) or at(places, done)
     made.subject.soft_targets = targets
     next(record for record in made.run() if record.event == "step")
     _, y = made.subject.windows.window(0, 0)
@@ -82,7 +82,7 @@ def test_a_network_comes_nearer_to_its_teachers(tmp_path):
 def test_a_text_whose_targets_do_not_fit_in_memory_is_refused(monkeypatch):
     monkeypatch.setattr("charrnn.system.memory.installed", lambda: 1000)
     with pytest.raises(ConfigError, match="leave them out"):
-        SoftTargets(len(IDS), len(VOCABULARY), 0.5)
+        SoftTargets(len(IDS), len(VOCABULARY), 0.5, 0.5)
 
 
 # ---- n-grams as teachers
@@ -96,7 +96,7 @@ def with_ngrams(**given):
 def test_n_grams_teach_a_half_of_the_text_after_learning_the_other(threads):
     done = []
     targets = targets_of_ngrams(IDS, len(VOCABULARY), 0.25, Team(threads), lambda *progress: done.append(progress))
-    soft, length = targets.at(np.arange(len(IDS))[:, None]), len(IDS)
+    soft, length = targets.at(np.arange(len(IDS))[:, None], 0.0), len(IDS)
     assert soft.weight == 0.25
     for part in range(2):
         first, last = length * part // 2, length * (part + 1) // 2
@@ -123,7 +123,7 @@ def test_an_error_of_the_report_ends_all_threads():
 
 @pytest.mark.parametrize("length", [2, 3, 5, 40])
 def test_n_grams_teach_a_short_text(length):
-    soft = targets_of_ngrams(IDS[:length], len(VOCABULARY), 0.25, Team(3)).at(np.arange(length)[:, None])
+    soft = targets_of_ngrams(IDS[:length], len(VOCABULARY), 0.25, Team(3)).at(np.arange(length)[:, None], 0.0)
     np.testing.assert_allclose(soft.q.sum(axis=2), 1, rtol=2e-3)
 
 
@@ -176,3 +176,10 @@ def test_settings_of_an_earlier_version_have_no_n_grams():
     del values["ngram_targets"]
     assert TrainConfig.from_dict(values).ngram_targets == 0
     assert TrainConfig().ngram_targets > 0
+
+
+def test_the_part_of_n_grams_falls_to_zero_and_that_of_networks_stays():
+    ngrams, places = targets_of_ngrams(IDS, len(VOCABULARY), 0.4, Team(1)), np.arange(9)[:, None]
+    assert [float(ngrams.at(places, done).weight) for done in (0.0, 0.25, 1.0)] == pytest.approx([0.4, 0.3, 0])
+    networks = targets_of_networks(teachers(1), IDS, 0.4)
+    assert [float(networks.at(places, done).weight) for done in (0.0, 1.0)] == pytest.approx([0.4, 0.4])

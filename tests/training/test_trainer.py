@@ -290,9 +290,10 @@ def test_the_plan_suits_the_size_of_the_text():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, (0.5, 0.2)),  # the default dropout is at its highest for so short a text
-        ({"recurrent_dropout": 0.0}, (0.5, 0.0)),
-        ({"recurrent_dropout": 0.3}, (0.5, 0.3)),
+        ({}, (0.35, 0.2)),  # the default dropout is at its highest for so short a text
+        ({"ngram_targets": 0.0}, (0.5, 0.2)),
+        ({"recurrent_dropout": 0.0}, (0.35, 0.0)),
+        ({"recurrent_dropout": 0.3}, (0.35, 0.3)),
         ({"dropout": 0.5}, (0.5, 0.0)),
         ({"dropout": 0.1, "recurrent_dropout": 0.3}, (0.1, 0.3)),
         ({"epochs": 0.1}, (0.0, 0.0)),
@@ -304,8 +305,8 @@ def test_recurrent_weights_are_dropped_too_where_dropout_is_at_its_bound(tmp_pat
 
 
 def test_a_run_under_a_time_budget_has_the_dropout_for_what_it_will_read():
-    plan = Plan(TrainConfig(time_budget=100.0), 10**6, 488)
-    slow, fast = plan.dropout(865_000, 20_000), plan.dropout(865_000, 100_000)
+    plan = Plan(TrainConfig(time_budget=100.0, ngram_targets=0.0), 10**6, 488)
+    (slow, _), (fast, _) = plan.dropouts(865_000, 20_000), plan.dropouts(865_000, 100_000)
     assert slow == fitting_dropout(865_000, 1.8, 10**6) < fast == fitting_dropout(865_000, 9.0, 10**6)
 
 

@@ -107,7 +107,7 @@ def _by_name(values: dict[str, float]) -> str:
         "teacher_weight": "--teachers: their part of the target.",
     }),
     *settings(TrainConfig, {
-        "ngram_targets": "Part of the target that n-grams give, where no --teachers do; they learn the other half of the text.",
+        "ngram_targets": "Part of the target that n-grams of the text give at first, without --teachers; falls to 0.",
         "ngrams": "At the end, let n-grams learn the text too, and keep both in the best checkpoint.",
     }),
 )  # fmt: skip

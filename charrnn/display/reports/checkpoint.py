@@ -50,7 +50,7 @@ def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
         if training.teachers:
             about["teachers"] = f"{training.teachers}, {training.teacher_weight:.0%} of the target"
         elif training.ngram_targets:
-            about["teachers"] = f"n-grams, {training.ngram_targets:.0%} of the target"
+            about["teachers"] = f"n-grams, {training.ngram_targets:.0%} of the target at first"
     if progress:
         time = numbers.duration(progress["elapsed_s"])
         about["trained for"] = f"{progress['step']:,} steps, {progress['characters']:,} {unit}, {time}"
