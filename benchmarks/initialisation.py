@@ -55,7 +55,8 @@ def main():
     parser.add_argument("--hidden", type=int, default=256)
     options = parser.parse_args()
     corpus = open_corpus([options.text])
-    config = TrainConfig(steps=options.steps, eval_every=max(1, options.steps // 3), sample_every=0)
+    every = max(1, options.steps // 3)
+    config = TrainConfig(steps=options.steps, eval_every=every, sample_every=0, ngrams="off", ngram_targets=0.0)
     print("| rows | output | orthogonal | validation loss on the way |")
     print("|---|---|---|---|")
     for rows, output, orthogonal in CASES:

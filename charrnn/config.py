@@ -247,7 +247,7 @@ class DynamicEvaluationConfig(_Config):
 # By the name of a preset: values for those settings of ModelConfig and TrainConfig that the user leaves open. A slower
 # preset gives a better model; docs/RESULTS.md has the loss and the time of each.
 PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {"time_budget": 180.0},
+    "quick": {"time_budget": 180.0, "cell": "capped-lstm"},
     "balanced": {},
     "best": {"hidden": 512, "cell": "capped-lstm", "teachers": 3},
 }

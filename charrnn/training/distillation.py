@@ -21,7 +21,7 @@ from charrnn.system.threads import Team
 from charrnn.text.windows import ReadingWindows
 
 MOST = 16  # characters that are kept at a place, the likeliest ones
-FOLDS = 2  # parts of a text that n-grams teach; with more parts each is taught better, and the network worse
+PARTS = 2  # of a text that n-grams teach; with more parts each is taught better, and the network worse
 _BLOCK = 16_384  # characters that n-grams read at a time
 
 
@@ -34,21 +34,21 @@ class SoftTargets:
     Args:
         length: places in the training text.
         vocabulary: V.
-        weight: a, the part of q in the target, at the beginning of the run.
-        last_weight: the part at its end; in between it goes along a line.
+        weights: a, the part of q in the target, at the beginning and at the end of the run; in between it goes along a
+            line.
         reading: bytes of memory that are needed beside, to find the probabilities.
 
     Raises:
         ConfigError: this machine has not enough memory for them.
     """
 
-    def __init__(self, length: int, vocabulary: int, weight: float, last_weight: float, reading: int = 0):
+    def __init__(self, length: int, vocabulary: int, weights: tuple[float, float], reading: int = 0):
         self.count, kind = min(MOST, vocabulary), np.uint16 if vocabulary <= 2**16 else np.int32
         each = self.count * (np.dtype(kind).itemsize + 2)
         memory.require(
             length * each + reading, "what teachers expect takes", "leave them out (--teachers 0, --ngram-targets 0)"
         )
-        self._weight, self._last_weight = weight, last_weight
+        self._weights = weights
         self._ids, self._q = np.zeros((length, self.count), kind), np.zeros((length, self.count), np.float16)
 
     def set(self, places: np.ndarray | slice, ids: np.ndarray, q: np.ndarray) -> None:
@@ -57,8 +57,9 @@ class SoftTargets:
 
     def at(self, places: np.ndarray, done: float) -> Soft:
         """The soft targets of the characters at places (T, B), when the fraction ``done`` of the run is done."""
-        weight = np.float32(self._weight + (self._last_weight - self._weight) * min(1.0, done))
-        return Soft(weight, self._ids[places].astype(np.int32), self._q[places].astype(np.float32))
+        first, last = self._weights
+        weight = first + (last - first) * min(1.0, done)
+        return Soft(np.float32(weight), self._ids[places].astype(np.int32), self._q[places].astype(np.float32))
 
 
 def targets_of_networks(
@@ -74,7 +75,7 @@ def targets_of_networks(
     vocabulary = teachers.networks[0].config.vocabulary
     windows = ReadingWindows(len(ids) - 1, progress=progress)
     reading = 64 * windows.batch * vocabulary * 32  # bytes: four float64 arrays of a window's probabilities
-    targets = SoftTargets(len(ids), vocabulary, weight, weight, reading)
+    targets = SoftTargets(len(ids), vocabulary, (weight, weight), reading)
     state = teachers.initial_state(windows.batch)
     for places in windows:
         p = teachers.log_probabilities(ids[places.at].astype(np.int32), state)[places.counted]
@@ -85,22 +86,26 @@ def targets_of_networks(
 
 
 def targets_of_ngrams(
-    ids: np.ndarray, vocabulary: int, weight: float, team: Team, progress: ProgressCallback = no_progress
+    ids: np.ndarray,
+    vocabulary: int,
+    weights: tuple[float, float],
+    team: Team,
+    parts: int = PARTS,
+    progress: ProgressCallback = no_progress,
 ) -> SoftTargets:
-    """The soft targets that n-grams give a text ids (N,), each half of it those that have learnt the other one.
+    """The soft targets that n-grams give a text ids (N,), each part of it those that have learnt the others.
 
-    Their part of the target falls from ``weight`` to 0 along the run: what n-grams know helps a network that knows
-    little, and in the end only the text counts.
+    ``weights`` are the first and the last part of q in the target.
 
     ``progress`` is called with what is done and what there is to do.
 
     Raises:
         ConfigError: this machine has not enough memory for them.
     """
-    bounds = [len(ids) * part // FOLDS for part in range(FOLDS + 1)]
-    beside = len(ids) * BYTES_A_SYMBOL * min(team.threads, FOLDS)
-    targets = SoftTargets(len(ids), vocabulary, weight, 0.0, beside)
-    work = _Work(FOLDS * len(ids), progress)
+    bounds = [len(ids) * part // parts for part in range(parts + 1)]
+    beside = len(ids) * BYTES_A_SYMBOL * min(team.threads, parts)
+    targets = SoftTargets(len(ids), vocabulary, weights, beside)
+    work = _Work(parts * len(ids), progress)
 
     def teach(worker: int, first: int, last: int) -> None:
         ngrams, readers = Ngrams(vocabulary), new_readers(1)

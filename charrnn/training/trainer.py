@@ -95,9 +95,10 @@ class Trainer:
                 raise StoppedError
 
         if run.learns_from_ngrams and run.soft_targets is None and not self._stop:
-            config, team, vocabulary = run.config, run.network.team, len(run.vocabulary)
+            # What n-grams know helps a network that knows little; in the end only the text counts.
+            weights, team, vocabulary = (run.config.ngram_targets, 0.0), run.network.team, len(run.vocabulary)
             with suppress(StoppedError):
-                run.soft_targets = targets_of_ngrams(run.parts.train, vocabulary, config.ngram_targets, team, go_on)
+                run.soft_targets = targets_of_ngrams(run.parts.train, vocabulary, weights, team, progress=go_on)
 
     def run(self) -> Iterator[Record]:
         """Train until the run is complete or :meth:`stop` is called, and yield what happens.

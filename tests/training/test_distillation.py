@@ -82,7 +82,7 @@ def test_a_network_comes_nearer_to_its_teachers(tmp_path):
 def test_a_text_whose_targets_do_not_fit_in_memory_is_refused(monkeypatch):
     monkeypatch.setattr("charrnn.system.memory.installed", lambda: 1000)
     with pytest.raises(ConfigError, match="leave them out"):
-        SoftTargets(len(IDS), len(VOCABULARY), 0.5, 0.5)
+        SoftTargets(len(IDS), len(VOCABULARY), (0.5, 0.5))
 
 
 # ---- n-grams as teachers
@@ -95,7 +95,9 @@ def with_ngrams(**given):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_n_grams_teach_a_half_of_the_text_after_learning_the_other(threads):
     done = []
-    targets = targets_of_ngrams(IDS, len(VOCABULARY), 0.25, Team(threads), lambda *progress: done.append(progress))
+    targets = targets_of_ngrams(
+        IDS, len(VOCABULARY), (0.25, 0.0), Team(threads), progress=lambda *progress: done.append(progress)
+    )
     soft, length = targets.at(np.arange(len(IDS))[:, None], 0.0), len(IDS)
     assert soft.weight == 0.25
     for part in range(2):
@@ -118,12 +120,12 @@ def test_an_error_of_the_report_ends_all_threads():
         raise RuntimeError("that is enough")
 
     with pytest.raises(RuntimeError, match="enough"):
-        targets_of_ngrams(IDS, len(VOCABULARY), 0.25, Team(2), report)
+        targets_of_ngrams(IDS, len(VOCABULARY), (0.25, 0.0), Team(2), progress=report)
 
 
 @pytest.mark.parametrize("length", [2, 3, 5, 40])
 def test_n_grams_teach_a_short_text(length):
-    soft = targets_of_ngrams(IDS[:length], len(VOCABULARY), 0.25, Team(3)).at(np.arange(length)[:, None], 0.0)
+    soft = targets_of_ngrams(IDS[:length], len(VOCABULARY), (0.25, 0.0), Team(3)).at(np.arange(length)[:, None], 0.0)
     np.testing.assert_allclose(soft.q.sum(axis=2), 1, rtol=2e-3)
 
 
@@ -179,7 +181,7 @@ def test_settings_of_an_earlier_version_have_no_n_grams():
 
 
 def test_the_part_of_n_grams_falls_to_zero_and_that_of_networks_stays():
-    ngrams, places = targets_of_ngrams(IDS, len(VOCABULARY), 0.4, Team(1)), np.arange(9)[:, None]
+    ngrams, places = targets_of_ngrams(IDS, len(VOCABULARY), (0.4, 0.0), Team(1)), np.arange(9)[:, None]
     assert [float(ngrams.at(places, done).weight) for done in (0.0, 0.25, 1.0)] == pytest.approx([0.4, 0.3, 0])
     networks = targets_of_networks(teachers(1), IDS, 0.4)
     assert [float(networks.at(places, done).weight) for done in (0.0, 1.0)] == pytest.approx([0.4, 0.4])
