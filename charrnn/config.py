@@ -161,7 +161,7 @@ class TrainConfig(_Config):
     label_smoothing: float = _number(0.0, 0, 0.95)
     teachers: int = _whole(0, 0, 64)
     teacher_weight: float = _number(0.5, 0, 1)
-    ngram_targets: float = _number(0.4, 0, 1)
+    ngram_targets: float = _number(0.2, 0, 1)
     optimizer: str = _choice(OPTIMIZERS, "adamw")
     lr: float | None = _number(None, 0, 1_000)
     beta1: float = _number(0.9, 0, 0.999999)

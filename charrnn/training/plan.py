@@ -20,9 +20,8 @@ FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
 SHORT_TEXT = 200_000  # characters of a training part
 MOST_DROPOUT = 0.5
-RECURRENT_DROPOUT = 0.2  # where the dropout is at its bound
+RECURRENT_DROPOUT = 0.2  # where the dropout without n-grams is at its bound
 LESS_DROPOUT = 0.2  # with teachers, whose soft targets keep a network from memorising, too
-NGRAM_DROPOUT = 0.7  # of the usual dropout, with n-grams as teachers
 MOST_TAUGHT = 20_000_000  # characters; of a longer text the teachers of a preset would take over a gigabyte of memory
 CHARACTERS_A_UNIT = 40  # of the training part, for a hidden unit
 CHARACTERS_A_WEIGHT = 5.0  # that a run under a time budget reads
@@ -40,15 +39,17 @@ FIRST_SAVE_S = 0.1  # estimate of the duration of a save, before the first one
 PROCESS_S = 0.3  # kept free of a time budget for the start and the end of the Python process
 
 
-def fitting_dropout(parameters: int, epochs: float, length: int) -> float:
+def fitting_dropout(parameters: int, epochs: float, length: int, ngrams_teach: bool = False) -> float:
     """The dropout that suits a model with ``parameters`` weights and ``epochs`` passes over ``length`` characters.
 
     It grows with the logarithm of parameters · epochs / length, which says how much the model can memorise: 0.17 for
     2x256 and ten epochs of a million characters, 0.5 for thirty epochs of a hundred thousand, 0 for a few epochs of
-    many millions. docs/MODEL.md says what the formula was fitted to.
+    many millions.  Where n-grams teach, it is less: 0.12, and 0.38.  docs/MODEL.md says what the formulas were fitted
+    to.
     """
-    pressure = parameters * epochs / length
-    return round(min(MOST_DROPOUT, max(0.0, 0.17 + 0.225 * math.log10(pressure / 8.6))), 2)
+    pressure = math.log10(parameters * epochs / length / 8.6)
+    dropout = 0.12 + 0.175 * pressure if ngrams_teach else 0.17 + 0.225 * pressure
+    return round(min(MOST_DROPOUT, max(0.0, dropout)), 2)
 
 
 def fitting_batch(length: int) -> int:
@@ -126,13 +127,11 @@ class Plan:
             epochs = self.config.steps / self.windows
         elif self.config.time_budget is not None:
             epochs = TRAINING_SHARE * self.config.time_budget * rate / self.length
-        dropout = fitting_dropout(parameters, epochs, self.length)
-        recurrent = RECURRENT_DROPOUT if dropout == MOST_DROPOUT else 0.0
+        usual = fitting_dropout(parameters, epochs, self.length)
         if self.config.teachers:
-            dropout, recurrent = max(0.0, dropout - LESS_DROPOUT), 0.0
-        elif self.config.ngram_targets:
-            dropout *= NGRAM_DROPOUT
-        return round(dropout, 2), recurrent
+            return max(0.0, round(usual - LESS_DROPOUT, 2)), 0.0
+        recurrent = RECURRENT_DROPOUT if usual == MOST_DROPOUT else 0.0
+        return fitting_dropout(parameters, epochs, self.length, self.config.ngram_targets > 0), recurrent
 
     def done(self, step: int, elapsed_s: float, closing_s: float) -> float:
         """The fraction of the run that is done after ``step`` updates and ``elapsed_s`` seconds.
