@@ -95,7 +95,8 @@ def targets_of_ngrams(
 ) -> SoftTargets:
     """The soft targets that n-grams give a text ids (N,), each part of it those that have learnt the others.
 
-    ``weights`` are the first and the last part of q in the target.  ``progress`` is called with what is done and what there is to do.
+    ``weights`` are the first and the last part of q in the target.  ``progress`` is called with what is done and what
+    there is to do.
 
     Raises:
         ConfigError: this machine has not enough memory for them.
