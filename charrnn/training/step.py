@@ -53,6 +53,7 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
     _advance(run, characters)
     counters.elapsed_s = clock.elapsed_s
     done = clock.done(counters.step)
+    left_s = run.plan.left_s(done, counters.elapsed_s)
     record = Step(
         step=counters.step,
         epoch=run.epoch,
@@ -63,7 +64,7 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
         grad_norm=norm,
         chars_per_s=clock.trained(characters, time.monotonic() - begun),
         elapsed_s=counters.elapsed_s,
-        eta_s=counters.elapsed_s * (1 - done) / done if done > 0 else None,
+        eta_s=left_s,
         progress=done,
     )
     return record, problem

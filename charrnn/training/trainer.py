@@ -114,6 +114,8 @@ class Trainer:
             self.folder.rewind(self.subject.resumed_from)
         yield self._started()
         self.learn_from_ngrams()
+        if not self.counters.step:
+            self._clock.opened()
         done = self._clock.done(self.counters.step)
         while done < 1 and not self._stop and not self.is_out_of_patience:
             before = done

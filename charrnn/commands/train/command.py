@@ -70,7 +70,7 @@ def _by_name(values: dict[str, float]) -> str:
         "[default: 0.5 to 0, less for a larger text]",
         "variational": "Drop the same outputs in all steps of a window.",
         "recurrent_dropout": "Share of the recurrent weights to drop for a window.  "
-        "[default: 0.2 where the default --dropout is at its highest, else 0]",
+        "[default: 0.2 for a short text, else 0]",
         "input_dropout": "Share of the characters to hide from a window.",
         "label_smoothing": "Share of the target to spread over all characters.",
     }, shown=("dropout",)),
