@@ -56,6 +56,16 @@ def test_a_time_budget_is_kept(tmp_path):
     assert rates[-1] < 0.2 * max(rates)
 
 
+def test_a_budget_warms_up_whatever_the_time_before_the_first_step(tmp_path):
+    """A first rate of half the peak cost 0.02 nats in a run of one minute."""
+    made = trainer(tmp_path / "run", TrainConfig(seq_len=16, batch_size=4, time_budget=100.0))
+    made.begun = time.monotonic() - 40
+    first = next(record for record in made.run() if record.event == "step")
+    assert first.lr < made.subject.config.lr / 50
+    assert first.progress < 0.02
+    assert 50 < first.eta_s <= 60
+
+
 def test_compilation_does_not_count_as_a_slow_step(tmp_path, monkeypatch):
     prepare = compiler.prepare
 
