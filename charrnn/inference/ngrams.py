@@ -27,6 +27,7 @@ from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.system import memory
 from charrnn.system.threads import Team
 
+KERNELS = (learn, read, read_likeliest, enter_all, count_counts)
 ORDER = 16  # symbols of the longest gram
 LONGEST = 10_000_000  # symbols that n-grams learn in a run
 MEMORY_SHARE = 1 / 8  # of the machine's memory, that they may take
@@ -43,7 +44,7 @@ class Ngrams:
     """
 
     def __init__(self, vocabulary: int, order: int = ORDER):
-        compiler.prepare(learn, enter_all, count_counts, read, read_likeliest)
+        compiler.prepare(*KERNELS)
         self.vocabulary, self.order = vocabulary, order
         self._nodes, self._table = np.zeros((ROOT + 1, COLUMNS), np.int32), np.zeros(1, np.int32)
         self._text, self._sizes = np.zeros(0, np.int32), np.zeros(4, np.int64)

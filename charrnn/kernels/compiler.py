@@ -26,8 +26,10 @@ from numba.core import serialize
 from numba.core.caching import CompileResultCacheImpl
 from numba.core.runtime import rtsys
 
+from charrnn.kernels.compiling import compile_together
 from charrnn.system.files import read_regular
 from charrnn.system.folders import cache_folder
+from charrnn.system.threads import available_threads
 from charrnn.version import __version__, hash_sources
 
 Array1 = types.Array(types.float32, 1, "C")
@@ -144,20 +146,37 @@ def kernel(signature):
 
 
 def prepare(*kernels):
-    """Load these kernels from the cache, or compile them, announcing a compilation once."""
-    with contextlib.ExitStack() as stack:
-        announced = False
-        for dispatcher in kernels:
-            if dispatcher.signatures:
-                continue
-            if not announced and dispatcher._cache.payload(dispatcher.targetctx) is None:
-                stack.enter_context(announce())
-                announced = True
-            with deferred_signals():
-                dispatcher.compile(dispatcher.declared)
-                dispatcher.disable_compile()
+    """Load these kernels from the cache, or compile them, announcing that once.
+
+    What is not in the cache is compiled in as many processes as there are processors, up to ``MOST_PROCESSES``.  Name
+    the kernels first that take longest to compile.
+    """
+    new = [dispatcher for dispatcher in dict.fromkeys(kernels) if not dispatcher.signatures]
+    missing = [dispatcher for dispatcher in new if dispatcher._cache.payload(dispatcher.targetctx) is None]
+    with announce() if missing else contextlib.nullcontext():
+        helpers = min(available_threads(), MOST_PROCESSES, len(missing)) - 1
+        if helpers > 0 and _can_be_written(cache_folder()):
+            compile_together(missing, helpers, _compile)
+        for dispatcher in new:
+            if not dispatcher.signatures:
+                _compile(dispatcher)
 
 
+def _compile(dispatcher):
+    """Compile a kernel, or load it from the cache."""
+    with deferred_signals():
+        dispatcher.compile(dispatcher.declared)
+        dispatcher.disable_compile()
+
+
+def _can_be_written(folder):
+    """Whether files can be made in a folder, or in the nearest one above it that is there."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)
+
+
+MOST_PROCESSES = 4
 _LARGEST = 2**26  # bytes of a stored kernel
 _DEFERRED = ("SIGINT", "SIGTERM", "SIGHUP")
 

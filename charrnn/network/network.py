@@ -79,7 +79,7 @@ class Network:
     ):
         self.config, self.cell = config, cell_of(config)
         self.layers = [self.cell.layer(config, index) for index in range(config.layers)]
-        compiler.prepare(*self._kernels(0))
+        compiler.prepare(*self.kernels(config)[0])
         self.parameters = Parameters(config)
         self.team = Team(available_threads() if threads is None else threads)
         self.alone = Team(1)
@@ -96,9 +96,13 @@ class Network:
         if seed is not None:
             initialise(self.parameters, config, seed, init, forget_bias)
 
-    def _kernels(self, number: int) -> list:
-        """All kernels of the forward pass (0) or of the backward pass (1)."""
-        return [*Head.kernels[number], *(kernel for layer in self.layers for kernel in layer.kernels[number])]
+    @staticmethod
+    def kernels(config: ModelConfig) -> tuple[list, list, list]:
+        """The kernels of the forward pass, of the backward pass, and of a step of a text that is written."""
+        cell = cell_of(config)
+        parts = [*(cell.layer(config, index) for index in range(config.layers)), Head]
+        forward, backward = ([kernel for part in parts for kernel in part.kernels[number]] for number in (0, 1))
+        return forward, [*backward, dropout], [part.step for part in parts]
 
     # ---- state and weights ----------------------------------------------------------------------------
 
@@ -123,7 +127,7 @@ class Network:
         The first training step does this too.  Call it before a step is timed: the first compilation takes seconds.
         """
         if self.gradient is None:
-            compiler.prepare(dropout, *self._kernels(1))
+            compiler.prepare(*self.kernels(self.config)[1])
             self.gradient = Parameters(self.config)
 
     def refresh(self, training: bool) -> None:

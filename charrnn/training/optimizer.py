@@ -45,7 +45,7 @@ class Optimizer:
     def __init__(self, config: TrainConfig, parameters: Parameters, team: Team):
         self.config, self.parameters, self.team = config, parameters, team
         self._kernel = KERNELS[config.optimizer]
-        compiler.prepare(sum_of_squares, self._kernel, *([update_average] if config.ema else []))
+        compiler.prepare(*self.kernels(config))
         self.slots = {name: aligned_zeros(parameters.flat.size) for name in SLOTS[config.optimizer]}
         self._moments = tuple(self.slots.values())
         self._buffers = Moments2 if len(self._moments) == 2 else Moments1
@@ -70,6 +70,11 @@ class Optimizer:
 
         self._run_on_ranges(squares)
         return math.sqrt(self._sums.sum())
+
+    @staticmethod
+    def kernels(config: TrainConfig) -> list:
+        """The kernels of an optimiser with these settings."""
+        return [KERNELS[config.optimizer], sum_of_squares, *([update_average] if config.ema else [])]
 
     def update(self, gradient: Parameters, lr: float) -> float:
         """Make one update with the learning rate ``lr``; returns the norm of the gradient before clipping.

@@ -12,9 +12,11 @@ import numpy as np
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.counters import Counters
 from charrnn.checkpoints.fingerprint import fingerprint
-from charrnn.config import TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief
-from charrnn.inference.ngrams import SECONDS_A_SYMBOL, Ngrams
+from charrnn.inference.ngrams import KERNELS, SECONDS_A_SYMBOL
+from charrnn.inference.sampler import writing_kernels
+from charrnn.kernels import compiler
 from charrnn.network.network import Network, State
 from charrnn.network.parameters import Parameters
 from charrnn.text.corpus import Parts
@@ -69,8 +71,9 @@ class Run:
             raise CharRNNError("--schedule plateau needs a validation part: give one with --split, or another schedule")
         self.network, self.parts, self.vocabulary, self.corpus = network, parts, vocabulary, corpus
         self.validation = parts.validation[:VALIDATION_LIMIT]
-        # Compile the backward kernels now. Otherwise the first step's time would include compilation, and a run under a
-        # time budget would overestimate the duration of its last evaluation.
+        # Otherwise the first step would include compilation, and a run under a time budget would overestimate the
+        # duration of its last evaluation.
+        prepare_kernels(network.config, config)
         network.prepare_training()
         self.windows = windows_of(parts.train, config)
         if not config.teachers and not _can_be_taught_by_ngrams(len(parts.train), len(vocabulary), config.time_budget):
@@ -85,8 +88,6 @@ class Run:
         recurrent = config.recurrent_dropout or 0.0  # with a dropout of the user's none, unless it is given too
         # The defaults may change, so the checkpoints hold what they were.
         self.config = config = replace(config, lr=config.learning_rate, recurrent_dropout=recurrent)
-        if self.is_mixed or self.learns_from_ngrams:
-            Ngrams(len(vocabulary))  # compiles its kernels
         self.optimizer = Optimizer(config, network.parameters, network.team)
         self.state = network.initial_state(self.windows.batch)
         self.counters = Counters()
@@ -186,6 +187,12 @@ class Run:
         for name, value in values.items():
             parameters[name][:] = value
         return parameters.flat
+
+
+def prepare_kernels(model: ModelConfig, config: TrainConfig) -> None:
+    """Compile all kernels that a run needs, its samples and n-grams included, if they are not in the cache."""
+    ngrams = KERNELS if config.ngrams == "on" or config.ngram_targets else ()
+    compiler.prepare(*writing_kernels(model), *Network.kernels(model)[1], *ngrams, *Optimizer.kernels(config))
 
 
 def windows_of(ids: np.ndarray, config: TrainConfig) -> TrainingWindows:

@@ -61,9 +61,13 @@ def _network(source, corpus, options: dict[str, Any], config: TrainConfig, train
     Raises:
         ConfigError: this machine has not enough memory for it.
     """
+    from charrnn.config import ModelConfig
     from charrnn.network.network import Network
     from charrnn.training import memory
+    from charrnn.training.run import prepare_kernels
 
+    sizes = {name: options[name] for name in MODEL if options[name] is not None}
+    prepare_kernels(source.model if source else ModelConfig(len(corpus.vocabulary), **sizes), config)
     model = source.model if source else _sizes(len(corpus.vocabulary), options, config, training)
     memory.check(model, config, len(training))
     network = Network(model, config.seed, options["threads"], config.init, config.forget_bias)

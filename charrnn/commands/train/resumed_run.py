@@ -69,8 +69,10 @@ def _trainer(path: Path, checkpoint, config: TrainConfig, parts, folder, facts, 
     """
     from charrnn.network.network import Network
     from charrnn.training import Run, Trainer, memory
+    from charrnn.training.run import prepare_kernels
 
     memory.check(checkpoint.model, config, len(parts.train))
+    prepare_kernels(checkpoint.model, config)
     network = Network(checkpoint.model, seed=None, threads=options["threads"])
     try:
         run = Run(network, config, parts, checkpoint.vocabulary, facts, checkpoint)
