@@ -1,0 +1,59 @@
+"""Kernels compiled by several processes: each once, and all of them whatever becomes of the helpers."""
+
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from charrnn.kernels.compiling import compile_together
+
+
+def kernels(count, module="nowhere"):
+    return [
+        SimpleNamespace(py_func=SimpleNamespace(__module__=module, __name__=f"kernel{number}"))
+        for number in range(count)
+    ]
+
+
+def test_without_helpers_all_are_compiled_here_in_their_order():
+    given, compiled = kernels(3), []
+    compile_together(given, 0, compiled.append)
+    assert compiled == given
+
+
+@pytest.mark.parametrize("executable", ["/no/such/file", sys.executable])
+def test_what_a_helper_cannot_compile_is_compiled_here(monkeypatch, executable):
+    """The second helper starts, and cannot import the kernels' module."""
+    monkeypatch.setattr(sys, "executable", executable)
+    given, compiled = kernels(4), []
+
+    def compile_here(kernel):
+        time.sleep(0.3)
+        compiled.append(kernel)
+
+    compile_together(given, 1, compile_here)
+    assert sorted(map(id, compiled)) == sorted(map(id, given))
+
+
+def test_a_helper_compiles_its_part(monkeypatch):
+    """Real kernels, which are in the cache of the tests: the helper has them at once."""
+    from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
+
+    here = []
+
+    def compile_here(kernel):
+        here.append(kernel)
+        time.sleep(5)
+
+    given = [pack, pack_bias, pack_table, pack_transposed]
+    compile_together(given, 1, compile_here)
+    assert 0 < len(here) < len(given)
+
+
+def test_an_error_here_ends_it():
+    def compile_here(kernel):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compile_together(kernels(3), 1, compile_here)
