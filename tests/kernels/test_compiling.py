@@ -36,7 +36,7 @@ def test_what_a_helper_cannot_compile_is_compiled_here(monkeypatch, executable):
     assert sorted(map(id, compiled)) == sorted(map(id, given))
 
 
-def test_a_helper_compiles_its_part(monkeypatch):
+def test_a_helper_compiles_its_part():
     """Real kernels, which are in the cache of the tests: the helper has them at once."""
     from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 
@@ -44,7 +44,7 @@ def test_a_helper_compiles_its_part(monkeypatch):
 
     def compile_here(kernel):
         here.append(kernel)
-        time.sleep(5)
+        time.sleep(4)
 
     given = [pack, pack_bias, pack_table, pack_transposed]
     compile_together(given, 1, compile_here)
