@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.mixture import Mixture, networks_of
@@ -49,12 +48,6 @@ class Choice:
             raise ConfigError(f"top-p must be above 0 and at most 1, not {self.top_p!r}")
         if not 0 <= self.min_p <= 1:
             raise ConfigError(f"min-p must be from 0 to 1, not {self.min_p!r}")
-
-
-def writing_kernels(config: ModelConfig) -> list:
-    """All kernels that writing with a model of these sizes takes."""
-    forward, _, steps = Network.kernels(config)
-    return [write, *forward, *steps]
 
 
 class Streams:

@@ -15,8 +15,8 @@ from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief
 from charrnn.inference.ngrams import KERNELS, SECONDS_A_SYMBOL
-from charrnn.inference.sampler import writing_kernels
 from charrnn.kernels import compiler
+from charrnn.kernels.sampling import write
 from charrnn.network.network import Network, State
 from charrnn.network.parameters import Parameters
 from charrnn.text.corpus import Parts
@@ -192,7 +192,8 @@ class Run:
 def prepare_kernels(model: ModelConfig, config: TrainConfig) -> None:
     """Compile all kernels that a run needs, its samples and n-grams included, if they are not in the cache."""
     ngrams = KERNELS if config.ngrams == "on" or config.ngram_targets else ()
-    compiler.prepare(*writing_kernels(model), *Network.kernels(model)[1], *ngrams, *Optimizer.kernels(config))
+    network = itertools.chain.from_iterable(Network.kernels(model))
+    compiler.prepare(write, *network, *ngrams, *Optimizer.kernels(config))
 
 
 def windows_of(ids: np.ndarray, config: TrainConfig) -> TrainingWindows:

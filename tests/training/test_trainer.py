@@ -300,10 +300,11 @@ def test_the_plan_suits_the_size_of_the_text():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, (0.36, 0.2)),
-        ({"ngram_targets": 0.0}, (0.5, 0.2)),  # the default dropout is at its highest for so short a text
-        ({"recurrent_dropout": 0.0}, (0.36, 0.0)),
-        ({"recurrent_dropout": 0.3}, (0.36, 0.3)),
+        ({}, (0.5, 0.2)),  # the default dropout is at its highest for so short a text
+        ({"recurrent_dropout": 0.0}, (0.5, 0.0)),
+        ({"recurrent_dropout": 0.3}, (0.5, 0.3)),
+        ({"epochs": 90.0}, (0.39, 0.2)),
+        ({"epochs": 90.0, "ngram_targets": 0.0}, (0.5, 0.2)),
         ({"dropout": 0.5}, (0.5, 0.0)),
         ({"dropout": 0.1, "recurrent_dropout": 0.3}, (0.1, 0.3)),
         ({"epochs": 0.1}, (0.0, 0.0)),
