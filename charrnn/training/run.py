@@ -29,7 +29,7 @@ from charrnn.training.rollback import Rollback
 
 MOST_SYMBOLS = 10_000  # of a vocabulary, for n-grams: windows of probabilities then take less than 1 GB
 MOST_TAUGHT_BY_NGRAMS = 5_000_000  # characters, for which they take up to 900 MB
-TEACHING_SHARE = 0.1  # of a time budget, that n-grams may take before the first step
+TEACHING_SHARE = 0.04  # of a time budget, that n-grams may take before the first step
 VALIDATION_LIMIT = 250_000  # characters that an evaluation scores while training
 
 
