@@ -44,6 +44,8 @@ def compile_together(kernels: Iterable, helpers: int, compile_here: Callable[[ob
 
 def _lead(waiting: deque) -> None:
     """Start a helper, and have it compile kernels until none is waiting."""
+    if not sys.executable:  # Python is a part of another program
+        return
     begin = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
     how = _APART | {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with contextlib.suppress(OSError), subprocess.Popen([sys.executable, "-c", begin], text=True, **how) as it:

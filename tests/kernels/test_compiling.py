@@ -22,9 +22,9 @@ def test_without_helpers_all_are_compiled_here_in_their_order():
     assert compiled == given
 
 
-@pytest.mark.parametrize("executable", ["/no/such/file", sys.executable])
+@pytest.mark.parametrize("executable", [None, "/no/such/file", sys.executable])
 def test_what_a_helper_cannot_compile_is_compiled_here(monkeypatch, executable):
-    """The second helper starts, and cannot import the kernels' module."""
+    """The third helper starts, and cannot import the kernels' module."""
     monkeypatch.setattr(sys, "executable", executable)
     given, compiled = kernels(4), []
 
