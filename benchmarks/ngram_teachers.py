@@ -64,7 +64,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", help="a file, or a name of the catalog")
     parser.add_argument("--parts", nargs="+", type=int, default=[2])
-    parser.add_argument("--first", nargs="+", type=float, default=[0.4])
+    parser.add_argument("--first", nargs="+", type=float, default=[0.2])
     parser.add_argument("--last", nargs="+", type=float, default=[0.0])
     parser.add_argument("--dropout", nargs="+", type=float, default=[0.05])
     parser.add_argument("--recurrent-dropout", type=float, default=0.0)
