@@ -1,4 +1,4 @@
-"""What n-grams teach a network, by how much of the text they have learnt.
+"""The loss of a network that n-grams have taught, by how much of the text these had learnt.
 
     python benchmarks/ngram_teachers.py tinyshakespeare --parts 2 4 10 --first 0.2 0.4 --last 0 0.2
 

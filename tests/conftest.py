@@ -42,7 +42,7 @@ def text(tmp_path_factory):
 def runs(tmp_path_factory, text):
     """A folder with a trained run ``fables``."""
     out = tmp_path_factory.mktemp("runs")
-    # The tests of inspect know what cells this rate gives without n-grams.
+    # The tests of inspect know which cells a model has that was trained with this rate and without n-grams.
     succeed("train", text, "--out", out, *SMALL, "--steps", 150, "--lr", 0.004, "--ngram-targets", 0, "-q")
     return out
 

@@ -263,9 +263,9 @@ def keep_likeliest(p, ids, q):
 
 @kernel(void(TRIE, Ids1, Ids2, Array2))
 def read_likeliest(trie, x, ids, q):
-    """Reader 0 reads x (N,); ids (N, K) and q (N, K) are the K likeliest symbols at each of x, before it is read.
+    """Reader 0 reads x (N,).  ids (N, K) become the K symbols that it finds likeliest before it reads each of x.
 
-    Each row of q is made to sum to one.
+    q (N, K) become their probabilities; each row is divided by its sum.
     """
     for k in range(x.size):
         expect(trie, 0)

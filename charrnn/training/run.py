@@ -71,8 +71,7 @@ class Run:
             raise CharRNNError("--schedule plateau needs a validation part: give one with --split, or another schedule")
         self.network, self.parts, self.vocabulary, self.corpus = network, parts, vocabulary, corpus
         self.validation = parts.validation[:VALIDATION_LIMIT]
-        # Otherwise the first step would include compilation, and a run under a time budget would overestimate the
-        # duration of its last evaluation.
+        # Before the first step is timed: a run under a time budget would take compilation for slow training.
         prepare_kernels(network.config, config)
         network.prepare_training()
         self.windows = windows_of(parts.train, config)
@@ -118,7 +117,7 @@ class Run:
 
     @property
     def learns_from_ngrams(self) -> bool:
-        """Whether n-grams teach it: they take no part where networks do."""
+        """Whether n-grams teach the run; they do not where networks do."""
         return self.config.ngram_targets > 0 and not self.config.teachers
 
     @property
@@ -206,7 +205,7 @@ def _can_be_taught_by_ngrams(length: int, vocabulary: int, budget: float | None)
     """Whether a training part and its vocabulary are small enough for n-grams that teach, and the budget is enough."""
     if length > MOST_TAUGHT_BY_NGRAMS or vocabulary > MOST_SYMBOLS:
         return False
-    # They learn the whole text, in two halves, and read it.
+    # N-grams learn the whole text, in two halves, and then read it.
     return budget is None or 2 * length * SECONDS_A_SYMBOL <= TEACHING_SHARE * budget
 
 
