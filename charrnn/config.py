@@ -136,7 +136,8 @@ class TrainConfig(_Config):
       ``label_smoothing``: see :class:`charrnn.network.regularisation.Regularisation`.
     - ``teachers``: how many networks are trained first, with the same settings and other seeds; their mean
       probabilities are the part ``teacher_weight`` of the target.  Without teachers, what n-grams of the text expect is
-      a part of it that falls from ``ngram_targets`` to 0 along the run.  See :mod:`charrnn.training.distillation`.
+      a part of it that falls from ``ngram_targets`` to a quarter of the dropout along the run.  See
+      :mod:`charrnn.training.distillation`.
     - ``lr``, ``weight_decay``: None takes the optimiser's default. AdamW's weight decay is decoupled; the other
       optimisers have an L2 term. ``l1`` · sign(p) is added to the gradient. None of these applies to biases.
     - ``beta1``, ``beta2``: Adam's. RMSprop's alpha is ``beta2``, SGD's momentum is ``beta1``; ``nesterov`` is for SGD.

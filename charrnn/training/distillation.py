@@ -22,6 +22,7 @@ from charrnn.text.windows import ReadingWindows
 
 MOST = 16  # characters that are kept at a place, the likeliest ones
 PARTS = 2  # of a text that n-grams teach; with more parts each is taught better, and the network worse
+LAST_TARGETS = 1 / 4  # of the dropout: the part of the n-grams in the target at the end of a run
 _BLOCK = 16_384  # characters that n-grams read at a time
 
 

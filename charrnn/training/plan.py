@@ -24,7 +24,7 @@ RECURRENT_DROPOUT = 0.2  # where the dropout without n-grams is at its bound
 LESS_DROPOUT = 0.2  # with teachers, whose soft targets keep a network from memorising, too
 MOST_TAUGHT = 20_000_000  # characters; of a longer text the teachers of a preset would take over a gigabyte of memory
 CHARACTERS_A_UNIT = 40  # of the training part, for a hidden unit
-CHARACTERS_A_WEIGHT = 5.0  # that a run under a time budget reads
+CHARACTERS_A_WEIGHT = 4.0  # that a run under a time budget reads
 WEIGHTS_A_CHARACTER = 10  # of the training part: the most weights under a time budget
 LARGEST_HIDDEN = 1024
 

@@ -28,7 +28,7 @@ from charrnn.records import (
 )
 from charrnn.training import validation
 from charrnn.training.diagnosis import diagnose
-from charrnn.training.distillation import targets_of_ngrams
+from charrnn.training.distillation import LAST_TARGETS, targets_of_ngrams
 from charrnn.training.mixing import StoppedError, lacks_ngrams, mix, mixing_s
 from charrnn.training.plan import EARLY_SAMPLES, Clock
 from charrnn.training.run import VALIDATION_LIMIT, Run
@@ -95,8 +95,10 @@ class Trainer:
                 raise StoppedError
 
         if run.learns_from_ngrams and run.soft_targets is None and not self._stop:
-            # What n-grams know helps a network that knows little; in the end only the text counts.
-            weights, team, vocabulary = (run.config.ngram_targets, 0.0), run.network.team, len(run.vocabulary)
+            # What n-grams know helps a network that knows little.  What is left of it at the end keeps the network from
+            # memorising, and so it is proportional to the dropout.
+            first, team, vocabulary = run.config.ngram_targets, run.network.team, len(run.vocabulary)
+            weights = first, min(first, LAST_TARGETS * run.config.dropout)
             with suppress(StoppedError):
                 run.soft_targets = targets_of_ngrams(run.parts.train, vocabulary, weights, team, progress=go_on)
 

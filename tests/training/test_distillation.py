@@ -180,7 +180,15 @@ def test_settings_of_an_earlier_version_have_no_n_grams():
     assert TrainConfig().ngram_targets > 0
 
 
-def test_the_part_of_n_grams_falls_to_zero_and_that_of_networks_stays():
+@pytest.mark.parametrize(("first", "dropout", "last"), [(0.25, 0.4, 0.1), (0.2, 0.9, 0.2), (0.05, 0.4, 0.05)])
+def test_the_part_of_n_grams_falls_to_a_quarter_of_the_dropout(tmp_path, first, dropout, last):
+    made = trainer(tmp_path / "run", dataclasses.replace(CONFIG, ngram_targets=first, dropout=dropout))
+    made.learn_from_ngrams()
+    parts = [made.subject.soft_targets.at(np.arange(9)[:, None], done).weight for done in (0.0, 0.5, 1.0)]
+    np.testing.assert_allclose(parts, [first, (first + last) / 2, last], rtol=1e-6)
+
+
+def test_the_part_of_n_grams_falls_and_that_of_networks_stays():
     ngrams, places = targets_of_ngrams(IDS, len(VOCABULARY), (0.4, 0.0), Team(1)), np.arange(9)[:, None]
     assert [float(ngrams.at(places, done).weight) for done in (0.0, 0.25, 1.0)] == pytest.approx([0.4, 0.3, 0])
     networks = targets_of_networks(teachers(1), IDS, 0.4)

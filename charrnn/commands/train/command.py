@@ -107,7 +107,8 @@ def _by_name(values: dict[str, float]) -> str:
         "teacher_weight": "--teachers: their part of the target.",
     }),
     *settings(TrainConfig, {
-        "ngram_targets": "Part of the target that n-grams of the text give at first, without --teachers; falls to 0.",
+        "ngram_targets": "Part of the target that n-grams of the text give at first, without --teachers; it falls to "
+        "a quarter of the dropout.",
         "ngrams": "At the end, let n-grams learn the text too, and keep both in the best checkpoint.",
     }),
 )  # fmt: skip
