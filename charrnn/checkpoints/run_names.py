@@ -37,8 +37,8 @@ def _is_model(path: Path) -> bool:
 
 
 def known_runs(folder: Path = RUNS) -> str:
-    """A part of a message: the names in a folder, or else those in :data:`RUNS`; advice if there are none."""
-    for place in dict.fromkeys((folder, RUNS)):
+    """A part of a message: the names in a folder, or else in :data:`RUNS`; advice if there are none."""
+    for place in (folder, RUNS) if folder != Path() else (RUNS, folder):
         if names := run_names(place):
             more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
             return f"runs in {place}: {', '.join(names[:_MOST])}{more}"

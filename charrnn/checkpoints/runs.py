@@ -1,4 +1,6 @@
-"""The runs in a folder, and the models in files there, for a list of them: from the headers of their checkpoints and the ends of their logs.
+"""A list of the runs in a folder, and of the models in files there.
+
+It comes from the headers of the checkpoints and the ends of the logs.
 
 No tensor is read, so a list of many large runs is fast, and a checkpoint whose weights are damaged is not noticed.
 """

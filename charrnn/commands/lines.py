@@ -16,8 +16,8 @@ class Lines:
     Args:
         model: a :class:`charrnn.model.Model`.
         choice: how characters are chosen.
-        how: ``prime``, which every line begins with, ``seed``, ``unknown``, and ``length``, the most characters that the
-            model writes for a line.
+        how: ``prime``, which every line begins with; ``seed``; ``unknown``; and ``length``, the most characters that
+            the model writes for a line.
         known: lines to leave out, str or bytes as the model writes them. If there are any, no line comes twice.
 
     Raises:

@@ -25,9 +25,9 @@ def runs(work: Work) -> None:
 
     \f
 
-    --json writes an object for each run: name, path, state (complete, unfinished, unreadable, a file), problem, changed_at
-    (seconds since 1970), and unless it is unreadable text, characters, cell, layers, hidden, parameters, step,
-    elapsed_s, best_val_loss, mixed_val_loss and resumable.
+    --json writes an object for each run: name, path, state (complete, unfinished, unreadable, a file), problem,
+    changed_at (seconds since 1970), and unless it is unreadable text, characters, cell, layers, hidden,
+    parameters, step, elapsed_s, best_val_loss, mixed_val_loss and resumable.
     """
     from charrnn.checkpoints.runs import list_runs
     from charrnn.display.reports.runs import run_lines

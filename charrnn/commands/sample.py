@@ -1,6 +1,5 @@
 """``charrnn sample``: text from a model."""
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -121,7 +120,8 @@ def _several(work: Work, how: dict[str, Any]) -> None:
     choices = [sampling.choice(options, each) for each in options["compare"] or [options["temperature"]]]
     drawn = [(each, text) for each in choices for text in model.sample_many(options["count"], choice=each, **how)]
     if options["as_json"]:
-        work.show(_records(drawn, how["seed"], how["prime"]), ())
+        records = (_record(number, *pair, how["seed"], how["prime"]) for number, pair in enumerate(drawn))
+        work.show(records, ())
     elif options["compare"]:
         _side_by_side(work, drawn, how["prime"])
     else:
@@ -135,22 +135,20 @@ def _several(work: Work, how: dict[str, Any]) -> None:
 
 def _list(work: Work, how: dict[str, Any]) -> None:
     """Write the lines of a list, each one when it is there."""
-    from charrnn.commands.lines import Lines, lines_of
+    from charrnn.commands import lines
 
     options, prime, choice = work.options, how["prime"], sampling.choice(work.options)
-    known = lines_of(work) if options["novel"] else frozenset()
-    found = Lines(work.model, choice, how, known).write(options["lines"])
-    if options["as_json"]:
-        count = 0
-        for count, record in enumerate(_records(((choice, line) for line in found), how["seed"], prime), 1):
-            work.terminal.json(record)
-    else:
-        end, count = b"\n" if work.model.vocabulary.is_bytes else "\n", 0
-        for count, line in enumerate(found, 1):
+    known = lines.lines_of(work) if options["novel"] else frozenset()
+    found = lines.Lines(work.model, choice, how, known).write(options["lines"])
+    end, written = b"\n" if work.model.vocabulary.is_bytes else "\n", 0
+    for written, line in enumerate(found, 1):
+        if options["as_json"]:
+            work.terminal.json(_record(written - 1, choice, line, how["seed"], prime))
+        else:
             work.write(prime + line + end)
-    if count < options["lines"]:
-        why = "empty, longer than --length, in the training text, or came twice" if known else "empty or longer than --length"
-        work.terminal.warn(f"{count:,} of {options['lines']:,} lines: nearly all others were {why}")
+    if written < options["lines"]:
+        why = "empty, longer than --length, or not new" if known else "empty or longer than --length"
+        work.terminal.warn(f"{written:,} of {options['lines']:,} lines: nearly all others were {why}")
 
 
 def _prime(work: Work) -> str | bytes:
@@ -228,11 +226,10 @@ class _Until:
         return self._held
 
 
-def _records(drawn: Iterable[tuple], seed: int, prime: str | bytes) -> Iterator[dict[str, Any]]:
-    """The texts as JSON objects."""
-    for number, (choice, text) in enumerate(drawn):
-        about = {"number": number, "seed": seed, "temperature": choice.temperature}
-        yield {**about, "prime": readable(prime), "text": readable(text)}
+def _record(number: int, choice, text: str | bytes, seed: int, prime: str | bytes) -> dict[str, Any]:
+    """A text as a JSON object."""
+    about = {"number": number, "seed": seed, "temperature": choice.temperature}
+    return {**about, "prime": readable(prime), "text": readable(text)}
 
 
 def _side_by_side(work: Work, drawn: list[tuple], prime: str | bytes) -> None:

@@ -20,7 +20,10 @@ def sampling_options(seed: str, temperature: float = SAMPLE_TEMPERATURE) -> Call
     """
     return section(
         "How the model writes",
-        option("-p", "--prime", default="", show_default=False, help="Text that the model reads before it writes; \\n is a line break, \\t a tabulator, \\\\ a backslash."),
+        option(
+            "-p", "--prime", default="", show_default=False,
+            help="Text that the model reads before it writes; \\n is a line break, \\t a tabulator, \\\\ a backslash.",
+        ),
         option(
             "-t", "--temperature", type=Number(0), default=temperature,
             help="0 is greedy, 0.5 careful, 1 as learnt, above 1 wild.",

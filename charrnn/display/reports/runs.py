@@ -18,7 +18,10 @@ def run_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
     lines = table(_COLUMNS, [_row(record) for record in records], width)
     unfinished = next((record for record in records if record["state"] == "unfinished"), None)
     if unfinished is not None:
-        lines += [Text(), Text(f"{unfinished['name']} is not finished: charrnn train --resume --name {unfinished['name']}")]
+        lines += [
+            Text(),
+            Text(f"{unfinished['name']} is not finished: charrnn train --resume --name {unfinished['name']}"),
+        ]
     return lines
 
 
