@@ -17,6 +17,7 @@ SCHEDULES = ("constant", "linear", "cosine", "step", "exponential", "plateau")
 DEFAULT_DECAY_RATE = {"step": 0.97, "exponential": 0.97, "plateau": 0.5}
 DEFAULT_CELL = "lstm"
 INITS = ("unit", "uniform", "xavier", "orthogonal")
+SAMPLE_TEMPERATURE = 0.8  # of samples, while a model is trained and afterwards
 _LONGEST_SPLIT = 60  # characters
 
 

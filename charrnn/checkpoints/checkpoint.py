@@ -96,6 +96,19 @@ class Checkpoint(Description):
             except CharRNNError as error:
                 raise CheckpointError(f"{path}: {error}") from None
 
+    @staticmethod
+    def describe(path: Path) -> Description:
+        """The description of the checkpoint ``path``, whose tensors are not read.
+
+        Raises:
+            CheckpointError: it cannot be read, its header is damaged, or it is not a checkpoint of this program.
+        """
+        with os_errors_as(CheckpointError, f"{path}: cannot be read"), open_regular(path) as file:
+            try:
+                return _understand(tensor_file.read_header(file))[0]
+            except CharRNNError as error:
+                raise CheckpointError(f"{path}: {error}") from None
+
     @classmethod
     def read(cls, file: BinaryIO) -> "Checkpoint":
         """Read and verify a file that is open.

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_names import BEST, LAST, PREVIOUS, known_runs
 from charrnn.checkpoints.snapshots import Snapshots
 from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.records import Record
 from charrnn.system.files import flush_file, lock_file, open_regular, read_regular, remove_temporaries, write_durably
 
-LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
 METRICS, LOCK = "metrics.jsonl", ".lock"
 LONGEST_LOG = 2**31  # bytes: some million steps
 
@@ -220,11 +220,11 @@ def _candidates(path: Path, prefer: str) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise CheckpointError(f"{path}: no such checkpoint{_known_runs(path.parent)}")
+        raise CheckpointError(f"{path}: no such checkpoint; {known_runs(path.parent)}")
     names = dict.fromkeys((prefer, *((BEST, LAST, PREVIOUS) if prefer == BEST else (LAST, PREVIOUS, BEST))))
     found = [path / name for name in names if (path / name).is_file()]
     if not found:
-        raise CheckpointError(f"{path}: no checkpoint in this folder{_known_runs(path)}")
+        raise CheckpointError(f"{path}: no checkpoint in this folder; {known_runs(path)}")
     return found
 
 
@@ -246,14 +246,3 @@ def _first_readable(paths: list[Path], warn: Warn) -> tuple[Path, Checkpoint]:
             warn(f"{failures[0]}; {path.name}{'' if step is None else f', of step {step:,},'} is taken instead")
         return path, checkpoint
     raise failures[0]
-
-
-def _known_runs(folder: Path) -> str:
-    """The end of a message: the runs in a folder, or advice if there are none."""
-    try:
-        runs = sorted(child.name for child in folder.iterdir() if (child / LAST).is_file())
-    except OSError:
-        runs = []
-    if not runs:
-        return "; give the folder of a run, like checkpoints/NAME, or a checkpoint file"
-    return f"; runs in {folder}: {', '.join(runs[:8])}"

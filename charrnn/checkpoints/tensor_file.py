@@ -6,6 +6,7 @@ of one buffer.  Reading takes at most the tensors' bytes, plus twenty times the 
 100 MB.
 """
 
+import codecs
 import itertools
 import math
 import os
@@ -23,6 +24,7 @@ LARGEST_HEADER = 64 * 2**20  # bytes
 _MOST_DIMENSIONS = 3
 _TYPES = {"F32": np.dtype("<f4"), "U8": np.dtype(np.uint8)}
 _LENGTH = 8  # bytes of the header's length
+_TEXT_START = 4096  # bytes that show whether a file is a text
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def read_header(file: BinaryIO) -> Header:
     file.seek(0)
     length = int.from_bytes(file.read(_LENGTH), "little")
     if size < 0 or length > min(size, LARGEST_HEADER):
+        if _is_text(file):
+            raise CheckpointError("a text, not a checkpoint: charrnn train makes a model of it")
         raise CheckpointError("not a checkpoint, or a damaged one (it is shorter than its header, or that is too long)")
     text = file.read(length).rstrip(b" ")  # the library pads the header with spaces
     try:
@@ -104,6 +108,17 @@ def read_header(file: BinaryIO) -> Header:
     except ValueError as error:
         raise CheckpointError(f"not a checkpoint, or a damaged one (header: {error})") from None
     return Header(metadata, tensors, size - length)
+
+
+def _is_text(file: BinaryIO) -> bool:
+    """Whether a file begins as a text does: with UTF-8 and without the byte 0."""
+    file.seek(0)
+    start = file.read(_TEXT_START)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)  # the cut may go through a character
+    except UnicodeDecodeError:
+        return False
+    return bool(start) and b"\0" not in start
 
 
 def read_tensors(

@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": "Score a text with a model.",
     "baselines": "Compare a model with n-grams and compressors.",
     "novelty": "Tell how much of what a model writes it has copied.",
+    "runs": "List the runs.",
     "info": "Show what is in a checkpoint.",
     "export": "Write a model to give away.",
     "bench": "Measure how fast a model trains, scores and writes here.",
@@ -93,16 +94,22 @@ class _Problem(click.ClickException):
     package="charrnn.commands",
     summaries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    invoke_without_command=True,
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
-def charrnn() -> None:
+@click.pass_context
+def charrnn(ctx: click.Context) -> None:
     """Train, sample and look inside a character-level LSTM, on a CPU.
 
     \b
     charrnn train corpora/fables.txt
-    charrnn sample checkpoints/fables --temperature 0.8
-    charrnn inspect checkpoints/fables corpora/fables.txt
+    charrnn sample fables --temperature 0.8
+    charrnn inspect fables
     """
+    if ctx.invoked_subcommand is None:
+        from charrnn.commands.greeting import greet
+
+        greet()
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from charrnn.config import DynamicEvaluationConfig
     section(
         "What is scored",
         with_option,
-        part_option("all; with --online validation"),
+        part_option("validation; all of a text that is not the run's"),
         ngrams_option(
             "Score the model also together with its n-grams.", "on, but for text that the n-grams have learnt"
         ),
@@ -33,12 +33,13 @@ def evaluate(work: Scoring) -> None:
     """Score TEXT with the model in CHECKPOINT: loss in nats and bits per character, and perplexity.
 
     The state is carried from the beginning, and every character is scored once; the first one is not scored, because
-    nothing precedes it. Without TEXT the text that the model was trained on is scored, where it is still to be found.
+    nothing precedes it. Of the text that the model was trained on, which is read without TEXT, only the part is scored
+    that was held out.
 
     \b
-    charrnn evaluate checkpoints/fables corpora/fables.txt
-    charrnn evaluate checkpoints/fables --part validation --online
-    charrnn evaluate checkpoints/one corpora/fables.txt --with checkpoints/two
+    charrnn evaluate fables
+    charrnn evaluate fables novel.txt --online
+    charrnn evaluate fables --with another --part test
 
     \f
 
@@ -52,7 +53,7 @@ def evaluate(work: Scoring) -> None:
         online = DynamicEvaluationConfig(**given)
         if options["others"]:
             raise click.UsageError("--online teaches one model: leave --with out.")
-    work.open(held_out=online is not None)
+    work.open()
     report, mixed = work.score(), work.mixed(wanted=not work.is_learnt)
     if mixed is not None:
         report["mixed"] = work.score_of(mixed)

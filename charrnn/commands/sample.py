@@ -1,6 +1,5 @@
 """``charrnn sample``: text from a model."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -20,6 +19,7 @@ from charrnn.errors import CharRNNError
 
 _LONGEST_PRIME = 1_000_000  # bytes: the state depends on the last thousands of characters
 _CONTINUATION = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that no character begins with
+_LONGEST_ECHO = 300  # characters of a prime that a terminal shows, the last ones
 _CHUNK = 4096  # characters drawn at a time where nobody watches
 _SECONDS_A_CHUNK = 0.05  # between two writes to a terminal: often enough to look like writing
 
@@ -41,7 +41,12 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
             help="Characters to write, not counting the prime.",
         ),
         option("--count", type=Whole(1, 100_000), default=1, help="Texts to write, in one batch."),
-        option("--stop", metavar="TEXT", help="End a text where TEXT would begin."),
+        option(
+            "--lines", type=Whole(1, 100_000), metavar="N",
+            help="Write N lines and nothing else, for a list such as names; each one begins with the prime.",
+        ),
+        option("--novel", is_flag=True, help="--lines: leave out lines of the training text, and what comes twice."),
+        option("--stop", metavar="TEXT", help=r"End a text where TEXT would begin; \n, \t as in --prime."),
         option(
             "--compare", callback=_temperatures, metavar="T,T,…",
             help="Show several temperatures side by side, as in 0.3,0.7,1.0.",
@@ -66,9 +71,10 @@ def sample(work: Work) -> None:
     after the prime.
 
     \b
-    charrnn sample checkpoints/fables --temperature 0.7 --length 500
-    charrnn sample checkpoints/fables --prime "The fox" --compare 0.3,0.7,1.0
-    charrnn sample checkpoints/one --with checkpoints/two --with checkpoints/three
+    charrnn sample fables --temperature 0.7 --length 500
+    charrnn sample fables --prime "The fox" --compare 0.3,0.7,1.0
+    charrnn sample names --lines 20 --novel
+    charrnn sample one --with two --with three
 
     \f
 
@@ -81,6 +87,10 @@ def sample(work: Work) -> None:
         raise click.UsageError("--prime and --prime-file exclude each other.")
     if options["compare"] and options["count"] > 1:
         raise click.UsageError("--compare and --count exclude each other.")
+    if options["lines"] is not None and (options["compare"] or options["count"] > 1 or options["stop"]):
+        raise click.UsageError("--lines is the number of texts and ends them: leave --compare, --count and --stop out.")
+    if options["novel"] and options["lines"] is None:
+        raise click.UsageError("--novel needs --lines.")
     if options["stop"] == "":
         raise click.UsageError("--stop needs a text that is not empty.")
     if options["as_json"] or options["compare"] or options["count"] > 1:
@@ -91,17 +101,27 @@ def sample(work: Work) -> None:
         "prime": _prime(work),
         "length": options["length"],
         "seed": sampling.seed_of(options),
-        "stop": work.typed(options["stop"] or "") or None,
+        "stop": work.typed(sampling.unescaped(options["stop"] or "")) or None,
         "unknown": options["unknown"],
     }
-    if options["count"] == 1 and not options["as_json"] and not options["compare"]:
+    if options["lines"] is not None:
+        _list(work, how)
+    elif options["count"] == 1 and not options["as_json"] and not options["compare"]:
         _stream(work, **how)
-        return
+    else:
+        _several(work, how)
+    if options["seed"] is None:
+        work.terminal.note(f"--seed {how['seed']} writes the same again")
+
+
+def _several(work: Work, how: dict[str, Any]) -> None:
+    """Write several texts, or one for each temperature; with --json also a single one."""
+    options, model = work.options, work.model
     choices = [sampling.choice(options, each) for each in options["compare"] or [options["temperature"]]]
-    # Several texts, or one for each temperature; with --json also a single one.
-    drawn = [(each, text) for each in choices for text in work.model.sample_many(options["count"], choice=each, **how)]
+    drawn = [(each, text) for each in choices for text in model.sample_many(options["count"], choice=each, **how)]
     if options["as_json"]:
-        work.show(_records(drawn, how["seed"], how["prime"]), ())
+        records = (_record(number, *pair, how["seed"], how["prime"]) for number, pair in enumerate(drawn))
+        work.show(records, ())
     elif options["compare"]:
         _side_by_side(work, drawn, how["prime"])
     else:
@@ -113,13 +133,31 @@ def sample(work: Work) -> None:
             work.write("\n")
 
 
+def _list(work: Work, how: dict[str, Any]) -> None:
+    """Write the lines of a list, each one when it is there."""
+    from charrnn.commands import lines
+
+    options, prime, choice = work.options, how["prime"], sampling.choice(work.options)
+    known = lines.lines_of(work) if options["novel"] else frozenset()
+    found = lines.Lines(work.model, choice, how, known).write(options["lines"])
+    end, written = b"\n" if work.model.vocabulary.is_bytes else "\n", 0
+    for written, line in enumerate(found, 1):
+        if options["as_json"]:
+            work.terminal.json(_record(written - 1, choice, line, how["seed"], prime))
+        else:
+            work.write(prime + line + end)
+    if written < options["lines"]:
+        why = "empty, longer than --length, or not new" if known else "empty or longer than --length"
+        work.terminal.warn(f"{written:,} of {options['lines']:,} lines: nearly all others were {why}")
+
+
 def _prime(work: Work) -> str | bytes:
     """The prime as the model reads text: str, or bytes."""
     file, prime, is_bytes = work.options["prime_file"], work.options["prime"], work.model.vocabulary.is_bytes
     if file is None:
         if any("\udc80" <= sign <= "\udcff" for sign in prime) and not is_bytes:
             raise CharRNNError("--prime is not UTF-8: the model has characters, not bytes")
-        return work.typed(prime)
+        return work.typed(sampling.unescaped(prime))
     from charrnn.text.sources import Source
 
     source = Source.end_of(file, _LONGEST_PRIME)
@@ -146,7 +184,7 @@ def _stream(work: Work, prime: str | bytes, length: int, seed: int, stop: str | 
     model, shown = work.model, work.terminal.stdout_is_terminal
     sampler = model.sampler(prime, 1, sampling.choice(work.options), seed, unknown)
     if shown and prime:
-        work.write(prime, style="bold")
+        work.write(prime[-_LONGEST_ECHO:], style="bold")
     until, written = _Until(stop), 0
     chunk = 1 if shown else _CHUNK
     while written < length and not until.reached:
@@ -188,11 +226,10 @@ class _Until:
         return self._held
 
 
-def _records(drawn: list[tuple], seed: int, prime: str | bytes) -> Iterator[dict[str, Any]]:
-    """The texts as JSON objects."""
-    for number, (choice, text) in enumerate(drawn):
-        about = {"number": number, "seed": seed, "temperature": choice.temperature}
-        yield {**about, "prime": readable(prime), "text": readable(text)}
+def _record(number: int, choice, text: str | bytes, seed: int, prime: str | bytes) -> dict[str, Any]:
+    """A text as a JSON object."""
+    about = {"number": number, "seed": seed, "temperature": choice.temperature}
+    return {**about, "prime": readable(prime), "text": readable(text)}
 
 
 def _side_by_side(work: Work, drawn: list[tuple], prime: str | bytes) -> None:

@@ -1,5 +1,6 @@
 """Options of commands that have the model write: ``sample``, ``inspect follow``, ``inspect ablate``."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,15 +8,24 @@ from charrnn.commands.help import option, section
 from charrnn.commands.options import seed_option
 from charrnn.commands.types import Number, Whole
 from charrnn.commands.work import Work
+from charrnn.config import SAMPLE_TEMPERATURE
 
 
-def sampling_options(seed: str) -> Callable:
-    """The prime, and how each character is chosen. ``seed`` says in the help what happens without ``--seed``."""
+def sampling_options(seed: str, temperature: float = SAMPLE_TEMPERATURE) -> Callable:
+    """The prime, and how each character is chosen.
+
+    Args:
+        seed: says in the help what happens without ``--seed``.
+        temperature: the default.
+    """
     return section(
         "How the model writes",
-        option("-p", "--prime", default="", show_default=False, help="Text that the model reads before it writes."),
         option(
-            "-t", "--temperature", type=Number(0), default=1.0,
+            "-p", "--prime", default="", show_default=False,
+            help="Text that the model reads before it writes; \\n is a line break, \\t a tabulator, \\\\ a backslash.",
+        ),
+        option(
+            "-t", "--temperature", type=Number(0), default=temperature,
             help="0 is greedy, 0.5 careful, 1 as learnt, above 1 wild.",
         ),
         seed_option(seed),
@@ -51,4 +61,9 @@ def seed_of(options: dict[str, Any]) -> int:
 
 def prime_ids(work: Work):
     """Ids (P,) of ``--prime``, P >= 1."""
-    return work.model.prime(work.typed(work.options["prime"]), work.options["unknown"])
+    return work.model.prime(work.typed(unescaped(work.options["prime"])), work.options["unknown"])
+
+
+def unescaped(text: str) -> str:
+    r"""Text with \n, \t and \\ as a line break, a tabulator and a backslash; any other backslash stays."""
+    return re.sub(r"\\([nt\\])", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text)

@@ -15,15 +15,15 @@ class Scoring(Work):
         part: what is scored.
     """
 
-    def open(self, held_out: bool = True) -> None:
-        """Open the model and the text; by default score the validation part of the run's own text if ``held_out``."""
+    def open(self) -> None:
+        """Open the model and the text; by default the validation part of the run's own text is scored."""
         from charrnn.commands.texts import Texts
 
         options = self.options
         self.load(options.get("others", ()))
         how = {"fit": options.get("fit", ()), "encoding": options["encoding"], "unknown": options["unknown"]}
         self.texts = Texts(self.model, self.terminal, options["text"], **how)
-        self.part = self.texts.scored(options.get("part"), held_out)
+        self.part = self.texts.scored(options.get("part"))
 
     @property
     def before(self) -> int | None:

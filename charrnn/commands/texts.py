@@ -42,15 +42,15 @@ class Texts:
         if self.is_own:
             self._own_corpus = self.corpus
 
-    def scored(self, name: str | None = None, held_out: bool = False) -> Part:
-        """The part called ``name``; None is all, or if ``held_out`` the validation part of the run's own text.
+    def scored(self, name: str | None = None) -> Part:
+        """The part called ``name``; None is the validation part of the run's own text, and all of another text.
 
         Raises:
             CharRNNError: there is no such part, or too little of it.
         """
         ids = self.corpus.ids
         if name is None:
-            name = "validation" if held_out and self.is_own and len(self._parts["validation"].ids) else "all"
+            name = "validation" if self.is_own and len(self._parts["validation"].ids) else "all"
         if name != "all":
             if not self.is_own:
                 raise ConfigError(

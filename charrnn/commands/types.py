@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 
 class _InRange:
@@ -106,7 +107,11 @@ class OutputFile(click.Path):
 
 
 class CheckpointPath(click.Path):
-    """A run's folder, or a file. An empty name is refused: as a path it would be the current folder."""
+    """The name of a run, its folder, or a file.
+
+    A name that is not a path here is looked for among the runs.  An empty name is refused: as a path it would be the
+    current folder.
+    """
 
     def __init__(self):
         super().__init__(path_type=Path)
@@ -114,5 +119,24 @@ class CheckpointPath(click.Path):
     def convert(self, value, param, ctx):
         """The path, or a usage error."""
         if not str(value):
-            self.fail("an empty name: give a run's folder, or a file.", param, ctx)
-        return super().convert(value, param, ctx)
+            self.fail("an empty name: give a run, or a file.", param, ctx)
+        path = super().convert(value, param, ctx)
+        if len(path.parts) == 1 and not os.path.lexists(path):
+            from charrnn.checkpoints.run_names import place_of
+
+            return place_of(path.name) or path
+        return path
+
+    def get_missing_message(self, param, ctx=None):
+        """What a message says about an argument that is missing: the runs that are there."""
+        from charrnn.checkpoints.run_names import known_runs
+
+        message = known_runs()
+        return f"{message[0].upper()}{message[1:]}."
+
+    def shell_complete(self, ctx, param, incomplete):
+        """Runs by their names, and files."""
+        from charrnn.checkpoints.run_names import run_names
+
+        names = [CompletionItem(name) for name in run_names() if name.startswith(incomplete)]
+        return names + super().shell_complete(ctx, param, incomplete)

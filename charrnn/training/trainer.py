@@ -13,6 +13,7 @@ import numpy as np
 from charrnn.checkpoints.checkpoint import is_within
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
+from charrnn.config import SAMPLE_TEMPERATURE
 from charrnn.records import (
     Diagnosed,
     Finished,
@@ -168,7 +169,7 @@ class Trainer:
         if run.plan.sample_is_due(*now, clock.evaluation_s):
             if run.config.snapshots and self.folder.snapshots.is_due(run.counters.step):
                 self.folder.snapshots.save(run.counters.step, run.checkpoint())
-            yield Sampled(run.counters.step, validation.SAMPLE_TEMPERATURE, validation.sample(run))
+            yield Sampled(run.counters.step, SAMPLE_TEMPERATURE, validation.sample(run))
         ends = after >= 1 or self.is_out_of_patience  # then the run saves anyway
         if not ends and run.plan.save_is_due(*now, clock.evaluation_s, clock.since_save_s):
             yield from self._save("periodic")

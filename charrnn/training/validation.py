@@ -6,14 +6,13 @@ import time
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.config import SAMPLE_TEMPERATURE
 from charrnn.inference.loss import evaluate
 from charrnn.inference.sampler import Choice, Sampler
 from charrnn.records import Evaluated, bits
 from charrnn.training.plan import Clock
 from charrnn.training.rollback import restored_weights
 from charrnn.training.run import Run
-
-SAMPLE_TEMPERATURE = 0.8
 
 
 def validate(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | None:

@@ -227,7 +227,7 @@ def test_sizes_beyond_a_small_text_are_not_refused_for_the_memory_that_they_will
         (["sample", "x", "--count", "0"], "0 must be at least 1"),
         (["sample", "x", "--threads", "5000"], "5000 must be at least 1 and at most 1,024."),
         (["sample", "x", "--stop", ""], "--stop needs a text that is not empty."),
-        (["sample", ""], "an empty name: give a run's folder, or a file."),
+        (["sample", ""], "an empty name: give a run, or a file."),
         (["sample", "x", "--with", ""], "an empty name"),
         (["novelty", "x", "-t", "nan"], "not a finite number"),
         (["evaluate", "x", "--online", "--online-lr", "2"], "2.0 must be at least 0 and at most 1."),
@@ -251,10 +251,12 @@ def test_models_that_are_none(here, command):
             return refused("train", "ok.txt", "--init-from", name)
         return refused(command, name, *(["ok.txt"] if command in ("evaluate", "inspect") else []))
 
-    hint = "give the folder of a run, like checkpoints/NAME, or a checkpoint file"
+    hint = "give the name or the folder of a run, or a checkpoint file; charrnn train TEXT makes a run"
     assert line("nowhere") == f"nowhere: no such checkpoint; {hint}"
     assert line("folder") == f"folder: no checkpoint in this folder; {hint}"
-    assert line("ok.txt").startswith("ok.txt: not a checkpoint, or a damaged one")
+    assert line("ok.txt") == "ok.txt: a text, not a checkpoint: charrnn train makes a model of it"
+    Path("damaged").write_bytes(b"\xff" * 100)
+    assert line("damaged").startswith("damaged: not a checkpoint, or a damaged one")
 
 
 def test_a_folder_of_runs_is_not_one_of_them():

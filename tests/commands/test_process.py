@@ -19,7 +19,6 @@ def test_help_is_quick_and_imports_neither_numba_nor_numpy():
         "except SystemExit as e: print([m for m in ('numba', 'numpy', 'rich', 'safetensors') if m in sys.modules])"
     )
     for arguments in (
-        [],
         ["--help"],
         ["train", "-h"],
         ["sample", "--help"],

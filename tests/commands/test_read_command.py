@@ -10,14 +10,15 @@ import charrnn
 
 
 def test_evaluate(model, text):
-    result = succeed("evaluate", model, text, "--json")
+    result = succeed("evaluate", model, text, "--part", "all", "--json")
     found = json.loads(result.stdout)
     assert found.keys() == {"part", "loss", "bpc", "perplexity", "characters"}
     assert found["characters"] == 19_999
     assert found["bpc"] == pytest.approx(found["loss"] / np.log(2))
     assert found["perplexity"] == pytest.approx(np.exp(found["loss"]))
-    shown = succeed("evaluate", model, text).stdout
+    shown = succeed("evaluate", model, text, "--part", "all").stdout
     assert f"{found['loss']:.4f}" in shown
+    assert "validation part, which the model has not learnt" in succeed("evaluate", model).stdout
 
 
 def test_evaluate_with_unknown_characters(model, tmp_path):

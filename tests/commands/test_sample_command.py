@@ -1,11 +1,15 @@
 """``charrnn sample``: exactly the text that was asked for."""
 
 import json
+import re
 
 import pytest
 from command_line import invoke, succeed
 from teams import every_thread_works
 
+from charrnn.commands import lines
+from charrnn.commands.sampling import unescaped
+from charrnn.commands.work import Work
 from charrnn.inference.sampler import TOGETHER, FastestStrategy
 
 
@@ -111,3 +115,56 @@ def test_a_prime_that_is_not_utf8(model, tmp_path):
     marked.write_text("The ", encoding="utf-8-sig")
     expected = succeed("sample", model, "--prime", "The ", "--seed", 1, "-n", 9).stdout
     assert succeed("sample", model, "--prime-file", marked, "--seed", 1, "-n", 9).stdout == expected
+
+
+def test_escapes_of_prime_and_stop(model):
+    line_break = succeed("sample", model, "--prime", "fox\n", "--seed", 1, "--length", 60).stdout
+    assert succeed("sample", model, "--prime", r"fox\n", "--seed", 1, "--length", 60).stdout == line_break
+    whole = succeed("sample", model, "--seed", 5, "--length", 400).stdout
+    assert "\n" in whole
+    assert succeed("sample", model, "--seed", 5, "--length", 400, "--stop", r"\n").stdout == whole.partition("\n")[0]
+    assert unescaped(r"a\tb\\n \d") == "a\tb\\n \\d"
+
+
+def test_a_seed_that_was_not_given_is_told(model):
+    first = succeed("sample", model, "-n", 60)
+    seed = re.search(r"--seed (\d+)", first.stderr)[1]
+    assert succeed("sample", model, "-n", 60, "--seed", seed).stdout == first.stdout
+    assert succeed("sample", model, "-n", 60, "-q").stderr == ""
+
+
+def test_lines(model):
+    found = succeed("sample", model, "--lines", 7, "--seed", 3)
+    assert found.stderr == ""
+    lines = found.stdout.splitlines()
+    assert len(lines) == 7
+    assert all(line.strip() for line in lines)
+    assert succeed("sample", model, "--lines", 3, "--seed", 3).stdout.splitlines() == lines[:3]
+    primed = succeed("sample", model, "--lines", 4, "--seed", 3, "--prime", "The ").stdout.splitlines()
+    assert all(line.startswith("The ") for line in primed)
+    records = [
+        json.loads(line) for line in succeed("sample", model, "--lines", 7, "--seed", 3, "--json").stdout.splitlines()
+    ]
+    assert [record["text"] for record in records] == lines
+    few = succeed("sample", model, "--lines", 5, "--seed", 3, "--length", 1)
+    assert "of 5 lines" in few.stderr
+
+
+def test_novel_lines_are_not_of_the_training_text(model, monkeypatch):
+    plain = succeed("sample", model, "--lines", 6, "--seed", 3).stdout.splitlines()
+    monkeypatch.setattr(lines, "lines_of", lambda work: frozenset(plain[:2]))
+    novel = succeed("sample", model, "--lines", 6, "--seed", 3, "--novel").stdout.splitlines()
+    assert novel[:4] == plain[2:]
+    assert len(set(novel)) == 6
+
+
+def test_the_lines_of_the_training_text(model, text):
+    work = Work({"checkpoint": model, "threads": None})
+    work.load()
+    found = lines.lines_of(work)
+    assert text.read_text().splitlines()[3] in found
+
+
+@pytest.mark.parametrize("arguments", [("--lines", 3, "--count", 2), ("--lines", 3, "--stop", "x"), ("--novel",)])
+def test_lines_exclude_other_ends(model, arguments):
+    assert invoke("sample", model, *arguments).exit_code == 2

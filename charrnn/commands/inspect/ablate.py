@@ -56,7 +56,7 @@ class _ClampedTo(click.ParamType):
         option("--samples", type=Whole(0, 10_000), default=32, help="Texts to write so; 0 for none."),
     ),
     hypothesis_options("Inside and outside", "Measure the loss inside and outside of this:"),
-    sampling_options("0"),
+    sampling_options("0", temperature=1.0),
 )  # fmt: skip
 def ablate(work: Inspection) -> None:
     """Clamp cells of the model in CHECKPOINT to a value while it reads TEXT, and measure what is lost, and where; then

@@ -78,7 +78,7 @@ class Inspection(Work):
             if texts.is_own:
                 self.terminal.note("The model was trained on this text: leave TEXT out for the part that was held out.")
             return texts.corpus.ids
-        part = texts.scored(held_out=True)
+        part = texts.scored()
         whole = part.name == "all"
         self.terminal.note("reads all of it" if whole else f"reads the {part.name} part of the run's own text")
         return part.ids

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from charrnn.checkpoints.run_names import RUNS
 from charrnn.commands import signals
 from charrnn.commands.help import Command, option, section
 from charrnn.commands.options import cell_option, general_options, settings, unknown_option
@@ -33,7 +34,7 @@ def _by_name(values: dict[str, float]) -> str:
     "The run",
     option("--name", help="Name of the run.  [default: the text's name]"),
     option(
-        "--out", type=click.Path(path_type=Path, file_okay=False), default="checkpoints",
+        "--out", type=click.Path(path_type=Path, file_okay=False), default=RUNS,
         help="Folder that holds the runs.",
     ),
     option("--force", is_flag=True, help="Replace a run of the same name."),

@@ -12,16 +12,19 @@ from rich.text import Text
 from charrnn.display.terminal.tables import key_values, table
 
 PARTS = {"train": "the training part", "validation": "the validation part", "test": "the test part", "all": "all"}
+_LEARNT = {"train": ", which the model has learnt", "all": ""}
+_HELD_OUT = ", which the model has not learnt"
 
 
 def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
     """The scores, then a table for each other part that the report has."""
+    part = report["part"]
     lines = key_values(
         [
             ("loss", f"{report['loss']:.4f} nats per character"),
             ("bits per character", f"{report['bpc']:.4f}"),
             ("perplexity", f"{report['perplexity']:.3f}"),
-            ("characters", f"{report['characters']:,} ({PARTS[report['part']]})"),
+            ("characters", f"{report['characters']:,} ({PARTS[part]}{_LEARNT.get(part, _HELD_OUT)})"),
         ]
     )
     for name, part_lines in (("mixed", _mixed), ("online", _online), ("baselines", _baselines), ("novelty", _novelty)):

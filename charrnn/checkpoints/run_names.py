@@ -1,0 +1,45 @@
+"""The names of runs, and of the checkpoints in the folder of a run."""
+
+from pathlib import Path
+
+LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
+RUNS = Path("checkpoints")  # the folder that holds the runs, unless the user names another
+
+SUFFIX = ".safetensors"
+
+_MOST = 8  # runs in a message
+
+
+def run_names(folder: Path = RUNS) -> list[str]:
+    """The names of the runs in a folder, and of the models in files there; none if it cannot be read."""
+    return sorted({path.stem if path.is_file() else path.name for path in places(folder)})
+
+
+def places(folder: Path = RUNS) -> list[Path]:
+    """The folders of the runs in a folder, and the models in files there."""
+    try:
+        found = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [path for path in found if _is_model(path) or any((path / name).is_file() for name in (LAST, BEST))]
+
+
+def place_of(name: str) -> Path | None:
+    """The folder of the run ``name``, or the file of the model ``name``, in :data:`RUNS`; None if there is none."""
+    folder, file = RUNS / name, RUNS / f"{name}{SUFFIX}"
+    if folder.is_dir():
+        return folder
+    return file if file.is_file() else None
+
+
+def _is_model(path: Path) -> bool:
+    return path.suffix == SUFFIX and path.is_file()
+
+
+def known_runs(folder: Path = RUNS) -> str:
+    """A part of a message: the names in a folder, or else in :data:`RUNS`; advice if there are none."""
+    for place in (folder, RUNS) if folder != Path() else (RUNS, folder):
+        if names := run_names(place):
+            more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+            return f"runs in {place}: {', '.join(names[:_MOST])}{more}"
+    return "give the name or the folder of a run, or a checkpoint file; charrnn train TEXT makes a run"

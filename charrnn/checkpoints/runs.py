@@ -1,0 +1,88 @@
+"""A list of the runs in a folder, and of the models in files there.
+
+It comes from the headers of the checkpoints and the ends of the logs.
+
+No tensor is read, so a list of many large runs is fast, and a checkpoint whose weights are damaged is not noticed.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.description import Description
+from charrnn.checkpoints.run_folder import RunFolder
+from charrnn.checkpoints.run_names import BEST, LAST, SUFFIX, places
+from charrnn.errors import CheckpointError
+from charrnn.system.files import open_regular
+
+_LOG_END = 65_536  # bytes of a log that are searched for its last records
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in a folder, or a model in a file.
+
+    Attributes:
+        path: the run's folder, or the file.
+        changed_at: when its checkpoint was written, in seconds since 1970.
+        description: what its last checkpoint says, or its best one if there is no last one; None if neither can be
+            read.
+        problem: why it cannot be read, or "".
+        ending: the reason for which the run ended, as in :class:`charrnn.records.Finished`; "" if it has not ended, or
+            was killed.
+        mixed_val_loss: the validation loss with n-grams, if the run has mixed them in.
+    """
+
+    path: Path
+    changed_at: float
+    description: Description | None = None
+    problem: str = ""
+    ending: str = ""
+    mixed_val_loss: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The name by which commands find it."""
+        return self.path.stem if self.is_file else self.path.name
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a model in a file, such as ``charrnn export`` writes."""
+        return self.path.suffix == SUFFIX and not self.path.is_dir()
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether ``train --resume`` has something left to do: the run was interrupted or killed, or still goes on."""
+        return self.description is not None and self.ending in ("", "interrupted") and (self.path / LAST).is_file()
+
+
+def list_runs(folder: Path) -> list[Run]:
+    """The runs in a folder, and the models in files there, the latest first; empty if there is no such folder."""
+    return sorted(map(_read, places(folder)), key=lambda run: run.changed_at, reverse=True)
+
+
+def _read(path: Path) -> Run:
+    """The run in the folder ``path``, or the model in this file."""
+    file, changed_at = path, 0.0
+    if path.is_dir():
+        file = next(path / name for name in (LAST, BEST) if (path / name).is_file())
+    try:
+        changed_at = file.stat().st_mtime
+        description = Checkpoint.describe(file)
+    except (CheckpointError, OSError) as error:
+        return Run(path, changed_at, problem=str(error))
+    return Run(path, changed_at, description, "", *_end_of_log(RunFolder(path).log))
+
+
+def _end_of_log(log: Path) -> tuple[str, float | None]:
+    """Why the run ended, and its loss with n-grams: from the last record, if that is the one of an end."""
+    try:
+        with open_regular(log) as file:
+            file.seek(max(0, log.stat().st_size - _LOG_END))
+            last = json.loads(file.read().splitlines()[-1])
+        if last["event"] == "finished":
+            return str(last["reason"]), last.get("mixed_val_loss")
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        pass  # no log, or none that this program wrote: nothing is known about the end
+    return "", None

@@ -1,0 +1,38 @@
+"""``charrnn`` without a command: a greeting, and the commands that matter next."""
+
+import shlex
+from pathlib import Path
+
+from charrnn.checkpoints.run_names import RUNS
+from charrnn.checkpoints.runs import Run, list_runs
+from charrnn.display.terminal.console import Terminal
+from charrnn.display.terminal.tables import key_values
+
+_SENTENCE = "charrnn trains a small language model on a text, lets it write, and looks inside its cells."
+_FABLES = Path("corpora/fables.txt")
+
+
+def greet() -> None:
+    """Say what charrnn is, and what to do next: it depends on the runs and on the texts that are here."""
+    terminal = Terminal()
+    runs = [run for run in list_runs(RUNS) if run.description is not None]
+    lines = key_values([*_steps(runs), ("charrnn --help", "all commands")], terminal.width)
+    terminal.show(_SENTENCE, "", *lines)
+
+
+def _steps(runs: list[Run]) -> list[tuple[str, str]]:
+    """Commands, and what each does."""
+    steps, text = [], str(_FABLES) if _FABLES.is_file() else "TEXT"
+    unfinished = next((run for run in runs if run.is_resumable), None)
+    if unfinished is not None:
+        name = shlex.quote(unfinished.path.name)
+        steps.append((f"charrnn train --resume --name {name}", "go on with the run that is not finished"))
+    trained = next((run for run in runs if run.description.counters.get("step")), None)
+    if trained is not None:
+        name = shlex.quote(trained.name)
+        steps += [(f"charrnn sample {name}", "write"), (f"charrnn inspect {name}", "look at its cells")]
+        steps.append((f"charrnn train {text}", "learn from a text"))
+    else:
+        steps += [(f"charrnn train {text}", "learn from a text, which takes minutes")]
+        steps += [("charrnn corpus list", "texts to begin with"), ("charrnn sample NAME", "write, when it is trained")]
+    return steps

@@ -1,0 +1,36 @@
+"""A list of runs, as lines: the objects that ``runs`` writes with ``--json``."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from charrnn.display.terminal import numbers
+from charrnn.display.terminal.tables import table
+
+_COLUMNS = ("run", "model", "validation", "n-grams", "trained", "changed", "state", "text")
+_STYLES = {"unfinished": "yellow", "unreadable": "red"}
+
+
+def run_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
+    """A table with a line for each run, and advice on the first one that is not finished."""
+    lines = table(_COLUMNS, [_row(record) for record in records], width)
+    unfinished = next((record for record in records if record["state"] == "unfinished"), None)
+    if unfinished is not None:
+        lines += [
+            Text(),
+            Text(f"{unfinished['name']} is not finished: charrnn train --resume --name {unfinished['name']}"),
+        ]
+    return lines
+
+
+def _row(record: Mapping[str, Any]) -> list:
+    state = Text(record["state"], _STYLES.get(record["state"], ""))
+    if record["state"] == "unreadable":
+        return [record["name"], None, None, None, None, None, state, record["problem"]]
+    ago = f"{numbers.clock(time.time() - record['changed_at'])} ago"
+    model = f"{record['cell']} {record['layers']}x{record['hidden']}"
+    trained = None if record["elapsed_s"] is None else numbers.clock(record["elapsed_s"])
+    losses = [numbers.loss(record[name]) for name in ("best_val_loss", "mixed_val_loss")]
+    return [record["name"], model, *losses, trained, ago, state, record["text"]]

@@ -1,0 +1,82 @@
+"""Runs by their names: ``charrnn runs``, names as checkpoints, the greeting."""
+
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+from command_line import invoke, succeed
+
+from charrnn.commands import charrnn
+from charrnn.commands.types import CheckpointPath
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, model):
+    """A working folder with a complete run, one that was interrupted, a model in a file and a damaged run."""
+    runs = tmp_path / "checkpoints"
+    for name in ("whole", "stopped", "damaged"):
+        shutil.copytree(model, runs / name)
+    shutil.copy(model / "best.safetensors", runs / "given.safetensors")
+    log = runs / "stopped" / "metrics.jsonl"
+    log.write_text("".join(line for line in log.read_text().splitlines(True) if "finished" not in line))
+    (runs / "damaged" / "last.safetensors").write_bytes(b"\xff" * 100)
+    (runs / "no run").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def listed(*arguments):
+    return {each["name"]: each for each in map(json.loads, succeed("runs", *arguments, "--json").stdout.splitlines())}
+
+
+def test_a_list_of_runs(here, model):
+    found = listed()
+    states = {name: each["state"] for name, each in found.items()}
+    assert states == {"whole": "complete", "stopped": "unfinished", "given": "a file", "damaged": "unreadable"}
+    assert found == listed("checkpoints")
+    whole = found["whole"]
+    assert whole["text"] == "fables.txt"
+    assert whole["step"] == 150
+    assert whole["best_val_loss"] == json.loads(succeed("info", model, "--json").stdout)["progress"]["best_val_loss"]
+    assert found["stopped"]["resumable"]
+    assert not whole["resumable"]
+    shown = succeed("runs").stdout
+    assert f"{whole['best_val_loss']:.4f}" in shown
+    assert "charrnn train --resume --name stopped" in shown
+
+
+def test_a_folder_without_runs(here):
+    (here / "empty").mkdir()
+    assert "no runs yet" in succeed("runs", "empty").stderr
+    assert invoke("runs", "nowhere").exit_code == 1
+    shutil.rmtree(here / "checkpoints")
+    assert "no runs yet" in succeed("runs").stderr
+    assert succeed("runs", "--json").stdout == ""
+
+
+def test_a_name_is_enough(here, model):
+    text = succeed("sample", model, "--seed", 5, "-n", 50).stdout
+    for name in ("whole", "given", here / "checkpoints" / "whole"):
+        assert succeed("sample", name, "--seed", 5, "-n", 50).stdout == text
+    shutil.copytree(here / "checkpoints" / "stopped", here / "whole")  # a path goes before a name
+    (here / "whole" / "best.safetensors").unlink()
+    assert succeed("info", "whole").stdout.splitlines()[0].split()[-1].startswith("whole")
+    assert "runs in checkpoints: damaged, given, stopped, whole" in invoke("sample", "nobody").stderr
+    assert "Runs in checkpoints: damaged, given, stopped, whole." in invoke("sample").stderr
+    assert invoke("sample", "no run").exit_code == 1
+
+
+def test_completion_offers_names(here):
+    found = CheckpointPath().shell_complete(None, None, "w")
+    assert [each.value for each in found if each.type == "plain"] == ["whole"]
+
+
+def test_the_greeting_says_what_is_next(here):
+    greet = CliRunner().invoke(charrnn, []).stdout
+    assert "charrnn train --resume --name stopped" in greet
+    assert "charrnn inspect" in greet
+    shutil.rmtree(here / "checkpoints")
+    greet = CliRunner().invoke(charrnn, []).stdout
+    assert "charrnn train TEXT" in greet
+    assert "charrnn inspect" not in greet
