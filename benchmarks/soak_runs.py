@@ -17,7 +17,7 @@ OPTIONS = (
     *("--ema", "0.99", "--save-every", "2", "--eval-every", "25", "--sample-every", "40"),
 )
 LARGE_OPTIONS = ("--split", "99.99/0.01", "--min-count", "5000000")  # replacing characters makes encoding slow
-COMPILING, STOPPING = "Compiling the kernels", "Stopping after this step"
+COMPILING, STOPPING = "Compiling", "Stopping after this step"
 TIMES = ("elapsed_s", "eta_s", "chars_per_s")
 OF_A_LIFE = ("started", "saved", "finished")
 EARLY = 3.0  # seconds that a run under a time budget may leave for its last evaluation and save

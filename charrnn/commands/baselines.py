@@ -16,8 +16,8 @@ def baselines(work: Scoring) -> None:
     characters of TEXT. The n-grams, modified Kneser-Ney, learn from the run's training part.
 
     \b
-    charrnn baselines checkpoints/fables
-    charrnn baselines checkpoints/fables other.txt --fit corpora/fables.txt
+    charrnn baselines fables
+    charrnn baselines fables other.txt --fit corpora/fables.txt
 
     \f
 

@@ -22,7 +22,7 @@ def export(work: Work) -> None:
     names of the text's files stay.
 
     \b
-    charrnn export checkpoints/fables fables.safetensors
+    charrnn export fables fables.safetensors
     charrnn sample fables.safetensors
     """
     from charrnn.checkpoints.run_folder import load_checkpoint

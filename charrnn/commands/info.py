@@ -15,7 +15,7 @@ def info(work: Work) -> None:
     """Show what is in CHECKPOINT: sizes, training, history, and the text it comes from.
 
     \b
-    charrnn info checkpoints/fables
+    charrnn info fables
 
     \f
 

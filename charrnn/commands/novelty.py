@@ -27,8 +27,8 @@ def novelty(work: Scoring) -> None:
     The training text is the run's own, where that is still to be found; TEXT says where it is now.
 
     \b
-    charrnn novelty checkpoints/fables
-    charrnn novelty checkpoints/fables corpora/fables.txt --temperature 0.7
+    charrnn novelty fables
+    charrnn novelty fables corpora/fables.txt --temperature 0.7
 
     \f
 

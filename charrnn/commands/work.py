@@ -1,8 +1,9 @@
 """What commands do before and after their own part: they open the streams and a model, and show what they found."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,17 +63,21 @@ class Work:
         return found
 
     def announce_compilation(self) -> None:
-        """Show a spinner while the kernels compile for the first time; off a terminal write one line."""
+        """Have a bar while kernels compile for the first time; off a terminal a line, and a line every few seconds."""
         from charrnn.kernels import compiler
 
         said = False
 
-        def announce():
+        @contextmanager
+        def announce(count: int):
             nonlocal said
-            if said and not self.terminal.is_live:
-                return nullcontext()
+            if not (said or self.terminal.is_live):
+                self.terminal.note(f"Compiling {count} kernels, once on this machine …")
             said = True
-            return self.terminal.spinner("Compiling the kernels, once on this machine …")
+            done = itertools.count(1)
+            with self.bar("Compiling, once on this machine") as report:
+                report(0, count)
+                yield lambda: report(next(done), count)
 
         compiler.announce = announce
 

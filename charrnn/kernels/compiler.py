@@ -53,10 +53,17 @@ float32, float64, intp, uint32, uint64, void = (
     types.void,
 )
 
-announce = contextlib.nullcontext
-"""Called without arguments when a kernel must be compiled; the context that it returns is open during compilation.
 
-The command line puts its spinner here."""
+@contextlib.contextmanager
+def _say_nothing(count):
+    yield lambda: None
+
+
+announce = _say_nothing
+"""Called with the number of kernels that must be compiled; its context is open during compilation.
+
+The context yields a function that is called after each kernel, also from other threads.  The command line puts its
+progress here."""
 
 
 class KernelCache:
@@ -153,13 +160,13 @@ def prepare(*kernels):
     """
     new = [dispatcher for dispatcher in dict.fromkeys(kernels) if not dispatcher.signatures]
     missing = [dispatcher for dispatcher in new if dispatcher._cache.payload(dispatcher.targetctx) is None]
-    with announce() if missing else contextlib.nullcontext():
-        helpers = min(available_threads(), MOST_PROCESSES, len(missing)) - 1
-        if helpers > 0 and _can_be_written(cache_folder()):
-            compile_together(missing, helpers, _compile)
-        for dispatcher in new:
-            if not dispatcher.signatures:
-                _compile(dispatcher)
+    if missing:
+        with announce(len(missing)) as compiled:
+            helpers = min(available_threads(), MOST_PROCESSES, len(missing)) - 1
+            compile_together(missing, helpers if _can_be_written(cache_folder()) else 0, _compile, compiled)
+    for dispatcher in new:
+        if not dispatcher.signatures:  # loaded from the cache, to which a helper may just have added it
+            _compile(dispatcher)
 
 
 def _compile(dispatcher):

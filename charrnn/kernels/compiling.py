@@ -19,13 +19,16 @@ _WAIT_S = 0.1  # between two looks at whether the helpers have ended
 _APART = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}  # CREATE_NEW_PROCESS_GROUP
 
 
-def compile_together(kernels: Iterable, helpers: int, compile_here: Callable[[object], None]) -> None:
+def compile_together(
+    kernels: Iterable, helpers: int, compile_here: Callable[[object], None], compiled: Callable[[], None]
+) -> None:
     """Compile kernels here, with ``compile_here``, and in as many helpers; those that take longest should come first.
 
-    If ``compile_here`` raises, the helpers end after the kernel that they are at.
+    ``compiled`` is called after each of them, also from other threads.  If ``compile_here`` raises, the helpers end
+    after the kernel that they are at.
     """
     waiting = deque(kernels)
-    leaders = [threading.Thread(target=_lead, args=(waiting,), daemon=True) for _ in range(helpers)]
+    leaders = [threading.Thread(target=_lead, args=(waiting, compiled), daemon=True) for _ in range(helpers)]
     for leader in leaders:
         leader.start()
     try:
@@ -37,12 +40,13 @@ def compile_together(kernels: Iterable, helpers: int, compile_here: Callable[[ob
                 leaders = [leader for leader in leaders if leader.is_alive()] or leaders
             else:
                 compile_here(kernel)
+                compiled()
     except BaseException:
         waiting.clear()
         raise
 
 
-def _lead(waiting: deque) -> None:
+def _lead(waiting: deque, compiled: Callable[[], None]) -> None:
     """Start a helper, and have it compile kernels until none is waiting."""
     if not sys.executable:  # Python is a part of another program
         return
@@ -62,6 +66,7 @@ def _lead(waiting: deque) -> None:
             if answer.strip() != _DONE:
                 waiting.append(kernel)
                 return
+            compiled()
 
 
 def serve() -> None:

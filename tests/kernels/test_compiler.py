@@ -9,15 +9,18 @@ import pytest
 
 SUPPORT = Path(__file__).parents[1] / "support"
 SCRIPT = """
-import hashlib, sys
+import contextlib, hashlib, sys
 import numpy as np
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.kernels import compiler
 compiled = []
-class Announced:
-    def __enter__(self): compiled.append(1)
-    def __exit__(self, *error): pass
-compiler.announce = Announced
+@contextlib.contextmanager
+def announce(count):
+    done = []
+    yield lambda: done.append(1)
+    assert len(done) == count, (len(done), count)
+    compiled.append(count)
+compiler.announce = announce
 from charrnn.network.network import Network
 from charrnn.network.regularisation import Regularisation
 from charrnn.training.optimizer import Optimizer

@@ -17,22 +17,24 @@ def kernels(count, module="nowhere"):
 
 
 def test_without_helpers_all_are_compiled_here_in_their_order():
-    given, compiled = kernels(3), []
-    compile_together(given, 0, compiled.append)
+    given, compiled, told = kernels(3), [], []
+    compile_together(given, 0, compiled.append, lambda: told.append(len(compiled)))
     assert compiled == given
+    assert told == [1, 2, 3]
 
 
 @pytest.mark.parametrize("executable", [None, "/no/such/file", sys.executable])
 def test_what_a_helper_cannot_compile_is_compiled_here(monkeypatch, executable):
     """The third helper starts, and cannot import the kernels' module."""
     monkeypatch.setattr(sys, "executable", executable)
-    given, compiled = kernels(4), []
+    given, compiled, told = kernels(4), [], []
 
     def compile_here(kernel):
         time.sleep(0.3)
         compiled.append(kernel)
 
-    compile_together(given, 1, compile_here)
+    compile_together(given, 1, compile_here, lambda: told.append(1))
+    assert len(told) == len(given)
     assert sorted(map(id, compiled)) == sorted(map(id, given))
 
 
@@ -40,14 +42,15 @@ def test_a_helper_compiles_its_part():
     """Real kernels, which are in the cache of the tests: the helper has them at once."""
     from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 
-    here = []
+    here, told = [], []
 
     def compile_here(kernel):
         here.append(kernel)
         time.sleep(4)
 
     given = [pack, pack_bias, pack_table, pack_transposed]
-    compile_together(given, 1, compile_here)
+    compile_together(given, 1, compile_here, lambda: told.append(1))
+    assert len(told) == len(given)
     assert 0 < len(here) < len(given)
 
 
@@ -56,4 +59,4 @@ def test_an_error_here_ends_it():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compile_together(kernels(3), 1, compile_here)
+        compile_together(kernels(3), 1, compile_here, lambda: None)

@@ -68,8 +68,8 @@ def inspect() -> None:
     TEXT the validation part of the text that it was trained on. Without --cell: the cells with the most structure.
 
     \b
-    charrnn inspect checkpoints/fables corpora/fables.txt --cell 1:37
-    charrnn inspect find checkpoints/fables --track quotes
+    charrnn inspect fables corpora/fables.txt --cell 1:37
+    charrnn inspect find fables --track quotes
 
     \f
 

@@ -63,8 +63,8 @@ def ablate(work: Inspection) -> None:
     have it write with the cells clamped. This shows what the model uses a cell for.
 
     \b
-    charrnn inspect ablate checkpoints/fables --cell 1:37 --track quotes
-    charrnn inspect ablate checkpoints/fables --cell 1:37,0:4 --at mean --samples 0
+    charrnn inspect ablate fables --cell 1:37 --track quotes
+    charrnn inspect ablate fables --cell 1:37,0:4 --at mean --samples 0
 
     \f
 

@@ -15,8 +15,8 @@ def distance(work: Analysis) -> None:
     look back further than its order.
 
     \b
-    charrnn inspect distance checkpoints/fables
-    charrnn inspect distance checkpoints/fables corpora/fables.txt --part validation -o distance.svg
+    charrnn inspect distance fables
+    charrnn inspect distance fables corpora/fables.txt --part validation -o distance.svg
 
     \f
 

@@ -29,8 +29,8 @@ def draw(work: Inspection) -> None:
     under the text.
 
     \b
-    charrnn inspect draw checkpoints/fables corpora/fables.txt --cell 1:37 -o cell.svg
-    charrnn inspect draw checkpoints/fables --track quotes --length 600 -o quotes.png
+    charrnn inspect draw fables corpora/fables.txt --cell 1:37 -o cell.svg
+    charrnn inspect draw fables --track quotes --length 600 -o quotes.png
 
     \f
 

@@ -14,8 +14,8 @@ def errors(work: Analysis) -> None:
     training text; the first character of a word and of a line; punctuation; and how much the rest lacks to 1/2.
 
     \b
-    charrnn inspect errors checkpoints/fables
-    charrnn inspect errors checkpoints/fables -o errors.svg
+    charrnn inspect errors fables
+    charrnn inspect errors fables -o errors.svg
 
     \f
 

@@ -37,9 +37,9 @@ def find(work: Inspection) -> None:
     is: with a permutation test over all cells, and beside a linear probe over the whole state.
 
     \b
-    charrnn inspect find checkpoints/fables
-    charrnn inspect find checkpoints/fables corpora/fables.txt --track quotes
-    charrnn inspect find checkpoints/fables --where '[A-Z]\\w+'
+    charrnn inspect find fables
+    charrnn inspect find fables corpora/fables.txt --track quotes
+    charrnn inspect find fables --where '[A-Z]\\w+'
 
     \f
 

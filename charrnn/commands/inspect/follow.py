@@ -35,8 +35,8 @@ def follow(work: Inspection) -> None:
     text, the same as `charrnn sample` writes.
 
     \b
-    charrnn inspect follow checkpoints/fables --cell 1:37
-    charrnn inspect follow checkpoints/fables --cell 1:37,0:4 --prime '"Come in," said' --pace 10
+    charrnn inspect follow fables --cell 1:37
+    charrnn inspect follow fables --cell 1:37,0:4 --prime '"Come in," said' --pace 10
 
     \f
 

@@ -36,8 +36,8 @@ def history(work: Inspection) -> None:
     --snapshots`, what cells did with TEXT at each snapshot.
 
     \b
-    charrnn inspect history checkpoints/fables
-    charrnn inspect history checkpoints/fables --cell 1:37
+    charrnn inspect history fables
+    charrnn inspect history fables --cell 1:37
 
     \f
 

@@ -28,8 +28,8 @@ def page(work: Inspection) -> None:
     no network and can be given away.
 
     \b
-    charrnn inspect page checkpoints/fables corpora/fables.txt -o cells.html
-    charrnn inspect page checkpoints/fables --track quotes -o quotes.html
+    charrnn inspect page fables corpora/fables.txt -o cells.html
+    charrnn inspect page fables --track quotes -o quotes.html
 
     \f
 

@@ -13,8 +13,8 @@ def saturation(work: Analysis) -> None:
     one), and a scatter of the units for each gate.
 
     \b
-    charrnn inspect saturation checkpoints/fables
-    charrnn inspect saturation checkpoints/fables corpora/fables.txt -o gates.svg
+    charrnn inspect saturation fables
+    charrnn inspect saturation fables corpora/fables.txt -o gates.svg
 
     \f
 

@@ -38,9 +38,9 @@ def show(work: Inspection) -> None:
     each character by what the cell is after reading it.
 
     \b
-    charrnn inspect checkpoints/fables corpora/fables.txt
-    charrnn inspect checkpoints/fables corpora/fables.txt --cell 1:37
-    charrnn inspect checkpoints/fables --text '"Come in," said the fox.' --predictions
+    charrnn inspect fables corpora/fables.txt
+    charrnn inspect fables corpora/fables.txt --cell 1:37
+    charrnn inspect fables --text '"Come in," said the fox.' --predictions
 
     \f
 

@@ -9,13 +9,10 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NoReturn, TextIO
 
 from rich.console import COLOR_SYSTEMS, Console
-from rich.live import Live
-from rich.spinner import Spinner
 from rich.style import Style
 from rich.text import Text
 
@@ -98,24 +95,6 @@ class Terminal:
     def _say(self, label: str, style: str, sentence: str) -> None:
         # Soft-wrapped, because a path or a command that rich breaks into lines cannot be copied.
         self.err.print(Text.assemble((label, style), visible(sentence, "")), soft_wrap=True)
-
-    @contextmanager
-    def spinner(self, message: str) -> Iterator[None]:
-        """Show ``message`` while the block runs: with a spinner on a terminal, as one plain line elsewhere."""
-        message = visible(message, "")
-        if self.quiet or not self.is_live:
-            self.note(message)
-            yield
-            return
-        try:
-            "⠋".encode(self.err.encoding)
-            name = "dots"
-        except UnicodeEncodeError:
-            name = "line"
-        spinner = Spinner(name, text=Text(message, style="dim"), style="cyan")
-        # With redirect_stdout, rich would send sys.stdout to stderr, even if stdout is a pipe.
-        with Live(spinner, console=self.err, refresh_per_second=8, transient=True, redirect_stdout=False):
-            yield
 
     # Data, on stdout
 

@@ -140,11 +140,13 @@ def facts(finished: Finished, run: RunState) -> list[tuple[str, str]]:
 
 def next_commands(finished: Finished) -> list[str]:
     """Commands that the user may want to run next with this model."""
-    path = argument(finished.path)
-    commands = [f"charrnn sample {path}", f"charrnn inspect {path} TEXT"]
+    folder = PurePath(finished.path)
+    is_in_usual_place = str(folder.parent) == "checkpoints"
+    # A path goes before a name.
+    model = argument(folder.name if is_in_usual_place and not os.path.lexists(folder.name) else finished.path)
+    commands = [f"charrnn sample {model}", f"charrnn inspect {model}"]
     if finished.reason == "interrupted":
-        folder = PurePath(finished.path)
-        out = "" if str(folder.parent) == "checkpoints" else f" --out {argument(str(folder.parent))}"
+        out = "" if is_in_usual_place else f" --out {argument(str(folder.parent))}"
         commands.insert(0, f"charrnn train --resume --name {argument(folder.name)}{out}")
     return commands
 
