@@ -8,6 +8,7 @@ a ``Work`` (work.py), which has their options, streams and model.  Begin with ``
 import io
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -29,6 +30,7 @@ COMMANDS = {
     "export": "Write a model to give away.",
     "bench": "Measure how fast a model trains, scores and writes here.",
     "corpus": "Find, fetch and look at texts.",
+    "completion": "Have a shell complete commands and names.",
 }
 
 _LONGEST_MESSAGE = 1500  # characters
@@ -182,6 +184,8 @@ def _drop_output() -> None:
 def _status() -> int:
     """Run the command of the arguments; its exit status. An error is shown first."""
     try:
+        if "_CHARRNN_COMPLETE" in os.environ:  # a shell asks; click knows all shells but one
+            import_module("charrnn.commands.completion")
         status = charrnn.main(prog_name="charrnn", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except click.exceptions.Exit as error:
