@@ -19,7 +19,8 @@ MODEL, TEXT, WORD = "checkpoints/python.safetensors", "charrnn/training/schedule
 SIZE = {"width": 1180, "height": 640}
 
 
-def main():
+def main() -> None:
+    """Write the page, open it and take the picture."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with tempfile.TemporaryDirectory() as folder:
         page_file = Path(folder) / "cells.html"

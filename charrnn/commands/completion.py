@@ -3,8 +3,13 @@
 import os
 
 import click
-from click.parser import split_arg_string
-from click.shell_completion import CompletionItem, ShellComplete, add_completion_class, get_completion_class
+from click.shell_completion import (
+    CompletionItem,
+    ShellComplete,
+    add_completion_class,
+    get_completion_class,
+    split_arg_string,
+)
 
 from charrnn.commands.help import Command
 

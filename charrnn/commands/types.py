@@ -135,8 +135,8 @@ class CheckpointPath(click.Path):
         return f"{message[0].upper()}{message[1:]}."
 
     def shell_complete(self, ctx, param, incomplete):
-        """Runs by their names, and files."""
+        """Runs by their names; files where no name fits, because bash cannot offer both."""
         from charrnn.checkpoints.run_names import run_names
 
         names = [CompletionItem(name) for name in run_names() if name.startswith(incomplete)]
-        return names + super().shell_complete(ctx, param, incomplete)
+        return names or super().shell_complete(ctx, param, incomplete)
