@@ -17,7 +17,7 @@ demo: .venv/installed
 	  $(RUN) sample .demo/python --temperature $$temperature --length 400 --prime "def " --seed 1 || exit 1; echo; \
 	done
 	$(RUN) inspect .demo/python charrnn/checkpoints/run_folder.py
-	@printf '\nNow with a text of your own:\n\n  $(BIN)/charrnn train YOUR.txt\n  $(BIN)/charrnn sample checkpoints/YOUR\n  $(BIN)/charrnn inspect checkpoints/YOUR YOUR.txt\n\n'
+	@printf '\nNow with a text of your own:\n\n  $(BIN)/charrnn train YOUR.txt\n  $(BIN)/charrnn sample YOUR\n  $(BIN)/charrnn inspect YOUR\n\n'
 
 test: .venv/tested lint
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup
