@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from charrnn.version import __version__
+
 ROOT = Path(__file__).parent.parent
 PAGES = [
     *ROOT.glob("*.md"),
@@ -113,3 +115,7 @@ def test_the_interface_s_examples_run(tmp_path):
     page = doctest.testfile(str(ROOT / "docs" / "PYTHON.md"), module_relative=False, globs=names, encoding="utf-8")
     assert page.attempted > 10
     assert page.failed == 0
+
+
+def test_the_citation_has_the_version_of_the_program():
+    assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")

@@ -9,7 +9,7 @@ from charrnn.display.terminal.console import Terminal
 from charrnn.display.terminal.numbers import clock
 
 _PATIENCE = 0.7  # seconds; shorter work needs no bar
-_BETWEEN_LINES = 5.0  # seconds
+_BETWEEN_LINES = 15.0  # seconds
 
 
 @contextmanager

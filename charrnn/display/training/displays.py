@@ -15,7 +15,7 @@ from charrnn.display.terminal.text_width import plain
 from charrnn.display.training import diagnosis, run_state
 from charrnn.records import Diagnosed, Evaluated, Finished, Record, RolledBack, Sampled, Saved, Started, Step, bits
 
-_SECONDS_BETWEEN_LINES = 5.0
+_SECONDS_BETWEEN_LINES = 15.0
 _LOG_WIDTH = 100
 
 
