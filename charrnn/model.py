@@ -8,6 +8,7 @@ import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import load_checkpoint
+from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inference.ensemble import Ensemble, require_one_vocabulary
 from charrnn.inference.loss import Evaluation, evaluate
@@ -28,12 +29,14 @@ def load(
     *others: str | Path,
     threads: int | None = None,
     warn: Callable[[str], None] = warnings.warn,
+    needs: Callable[[ModelConfig], list] = lambda config: [],
 ) -> "Model":
     """Load a model from the folder of a run (its best checkpoint, else its last) or from a file.
 
     If the best checkpoint is damaged, the last one is loaded, or the one before it, and ``warn`` is called with a
     message. With ``others``, the model is an ensemble: the probabilities of all models are averaged. They must have the
-    same vocabulary, but can differ in size.
+    same vocabulary, but can differ in size.  ``needs`` names kernels that will be needed later, such as
+    :func:`charrnn.inference.sampler.kernels`: they are compiled together with those that are needed at once.
 
     Raises:
         CheckpointError: there is no checkpoint, or none that is undamaged.
@@ -42,6 +45,8 @@ def load(
     paths = [path, *others]
     checkpoints = [load_checkpoint(Path(each), warn=warn) for each in paths]
     require_one_vocabulary([(str(each), found.vocabulary) for each, found in zip(paths, checkpoints, strict=True)])
+    for checkpoint in checkpoints:
+        Network.prepare(checkpoint.model, *needs(checkpoint.model))
     models = [Model.from_checkpoint(checkpoint, threads) for checkpoint in checkpoints]
     if not others:
         return models[0]

@@ -95,7 +95,7 @@ def sample(work: Work) -> None:
         raise click.UsageError("--stop needs a text that is not empty.")
     if options["as_json"] or options["compare"] or options["count"] > 1:
         memory.check_texts(max(options["count"], len(options["compare"] or ())), options["length"])
-    work.load(options["others"])
+    work.load(options["others"], writes=True)
     work.model = work.mixed(wanted=False) or work.model
     how = {
         "prime": _prime(work),

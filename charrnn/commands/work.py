@@ -31,13 +31,14 @@ class Work:
         self.options = options
         self.terminal = Terminal(options.get("quiet", False), options.get("as_json", False))
 
-    def load(self, others: Iterable[Path] = ()):
-        """Load the model of ``checkpoint``, averaged with ``others``."""
+    def load(self, others: Iterable[Path] = (), writes: bool = False):
+        """Load the model of ``checkpoint``, averaged with ``others``; ``writes`` says whether it will write."""
+        from charrnn.inference import sampler
         from charrnn.model import load
 
         self.announce_compilation()
-        paths = (self.options["checkpoint"], *others)
-        self.model = load(*paths, threads=self.options["threads"], warn=self.terminal.warn)
+        paths, needs = (self.options["checkpoint"], *others), {"needs": sampler.kernels} if writes else {}
+        self.model = load(*paths, threads=self.options["threads"], warn=self.terminal.warn, **needs)
         return self.model
 
     def mixed(self, wanted: bool):

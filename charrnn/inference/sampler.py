@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.mixture import Mixture, networks_of
@@ -69,7 +70,6 @@ class Streams:
             for name, values in state.layer(index).items():
                 _set_rows(arrays[name], streams, values[0])
         parts = (*network.layers, network.head)
-        compiler.prepare(*(part.step for part in parts))
         outputs = [None, *(arrays["h"] for arrays in self._arrays)]
         arguments = [
             layer.step_arguments(arrays, below)
@@ -93,6 +93,11 @@ def _set_rows(array: np.ndarray, streams: int, values: np.ndarray) -> None:
     row = np.zeros(panels * columns, np.float32)
     row[: len(values)] = values
     array[:, :streams] = row.reshape(panels, 1, columns)
+
+
+def kernels(config: ModelConfig) -> list:
+    """The kernels that draw text from a network with these settings, beside those that read a prime."""
+    return [write, *Network.kernels(config)[2]]
 
 
 class Sampler:
@@ -120,8 +125,8 @@ class Sampler:
         choice: Choice | None = None,
         seed: int = 0,
     ):
-        compiler.prepare(write)
         networks = networks_of(model)
+        compiler.prepare(*(kernel for network in networks for kernel in kernels(network.config)))
         self._vocabulary, self._team = networks[0].config.vocabulary, networks[0].team
         prime = np.asarray(prime, np.int32)
         if not (prime.ndim == 1 and prime.size and 0 <= prime.min() <= prime.max() < self._vocabulary):

@@ -79,7 +79,7 @@ class Network:
     ):
         self.config, self.cell = config, cell_of(config)
         self.layers = [self.cell.layer(config, index) for index in range(config.layers)]
-        compiler.prepare(*self.kernels(config)[0])
+        self.prepare(config)
         self.parameters = Parameters(config)
         self.team = Team(available_threads() if threads is None else threads)
         self.alone = Team(1)
@@ -103,6 +103,11 @@ class Network:
         parts = [*(cell.layer(config, index) for index in range(config.layers)), Head]
         forward, backward = ([kernel for part in parts for kernel in part.kernels[number]] for number in (0, 1))
         return forward, [*backward, dropout], [part.step for part in parts]
+
+    @classmethod
+    def prepare(cls, config: ModelConfig, *others) -> None:
+        """Load or compile the kernels of the forward pass, and ``others``, all at once."""
+        compiler.prepare(*others, *cls.kernels(config)[0])
 
     # ---- state and weights ----------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ def follow(work: Inspection) -> None:
     from charrnn.inspection.generation import follow as write
     from charrnn.inspection.reading import Reader
 
-    options, terminal, model = work.options, work.terminal, work.load()
+    options, terminal, model = work.options, work.terminal, work.load(writes=True)
     signal = work.signal.name
     work.require_cells()
     prime, how = prime_ids(work), {"choice": choice(options), "seed": seed_of(options)}
