@@ -8,7 +8,7 @@ from charrnn.checkpoints.runs import Run, list_runs
 from charrnn.display.terminal.console import Terminal
 from charrnn.display.terminal.tables import key_values
 
-_SENTENCE = "charrnn trains a small language model on a text, lets it write, and looks inside its cells."
+_SENTENCE = "charrnn trains a small language model on a text, lets it write, and shows its cells."
 _FABLES = Path("corpora/fables.txt")
 
 
