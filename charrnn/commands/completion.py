@@ -61,11 +61,12 @@ add_completion_class(PowerShellComplete)
 def completion(ctx: click.Context, shell: str) -> None:
     """Write a script with which SHELL completes commands, options and the names of runs.
 
+    In ~/.bashrc and ~/.zshrc the script is run by eval "$(charrnn completion bash)" and eval "$(charrnn completion
+    zsh)". These are for fish, once, and for the $PROFILE of PowerShell:
+
     \b
-    bash, in ~/.bashrc:     eval "$(charrnn completion bash)"
-    zsh, in ~/.zshrc:       eval "$(charrnn completion zsh)"
-    fish, once:             charrnn completion fish > ~/.config/fish/completions/charrnn.fish
-    PowerShell, in $PROFILE:  charrnn completion powershell | Out-String | Invoke-Expression
+    charrnn completion fish > ~/.config/fish/completions/charrnn.fish
+    charrnn completion powershell | Out-String | Invoke-Expression
     """
     made = get_completion_class(shell)(ctx.parent.command, {}, "charrnn", VARIABLE)
     click.echo(made.source())
