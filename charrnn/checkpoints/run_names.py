@@ -1,4 +1,4 @@
-"""The names of runs, and of the checkpoints in the folder of a run."""
+"""Runs and models by their names, and the names of the checkpoint files in the folder of a run."""
 
 from pathlib import Path
 

@@ -1,8 +1,7 @@
 """A list of the runs in a folder, and of the models in files there.
 
-It comes from the headers of the checkpoints and the ends of the logs.
-
-No tensor is read, so a list of many large runs is fast, and a checkpoint whose weights are damaged is not noticed.
+It comes from the headers of the checkpoints and from the ends of the logs.  No tensor is read, so a list of many large
+runs is fast, and a checkpoint whose weights are damaged is not noticed.
 """
 
 import json
@@ -66,7 +65,7 @@ def _read(path: Path) -> Run:
     """The run in the folder ``path``, or the model in this file."""
     file, changed_at = path, 0.0
     if path.is_dir():
-        file = next(path / name for name in (LAST, BEST) if (path / name).is_file())
+        file = next((path / name for name in (LAST, BEST) if (path / name).is_file()), path / BEST)
     try:
         changed_at = file.stat().st_mtime
         description = Checkpoint.describe(file)
@@ -82,7 +81,8 @@ def _end_of_log(log: Path) -> tuple[str, float | None]:
             file.seek(max(0, log.stat().st_size - _LOG_END))
             last = json.loads(file.read().splitlines()[-1])
         if last["event"] == "finished":
-            return str(last["reason"]), last.get("mixed_val_loss")
+            loss = last.get("mixed_val_loss")
+            return str(last["reason"]), loss if isinstance(loss, float) else None
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         pass  # no log, or none that this program wrote: nothing is known about the end
     return "", None

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from charrnn.commands import old_spellings, signals
-from charrnn.commands.help import LazyGroup
+from charrnn.commands.help import COMPLETION, LazyGroup
 from charrnn.errors import CharRNNError
 from charrnn.version import __version__
 
@@ -184,7 +184,7 @@ def _drop_output() -> None:
 def _status() -> int:
     """Run the command of the arguments; its exit status. An error is shown first."""
     try:
-        if "_CHARRNN_COMPLETE" in os.environ:  # a shell asks; click knows all shells but one
+        if COMPLETION in os.environ:  # a shell asks; click knows all shells but one
             import_module("charrnn.commands.completion")
         status = charrnn.main(prog_name="charrnn", standalone_mode=False)
         return status if isinstance(status, int) else 0

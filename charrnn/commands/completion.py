@@ -11,9 +11,7 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from charrnn.commands.help import Command
-
-VARIABLE = "_CHARRNN_COMPLETE"  # of the environment: what a shell asks for
+from charrnn.commands.help import COMPLETION, Command
 
 
 class PowerShellComplete(ShellComplete):
@@ -68,5 +66,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     charrnn completion fish > ~/.config/fish/completions/charrnn.fish
     charrnn completion powershell | Out-String | Invoke-Expression
     """
-    made = get_completion_class(shell)(ctx.parent.command, {}, "charrnn", VARIABLE)
+    made = get_completion_class(shell)(ctx.parent.command, {}, "charrnn", COMPLETION)
     click.echo(made.source())

@@ -1,12 +1,12 @@
 """``charrnn`` without a command: a greeting, and the commands that matter next."""
 
-import shlex
 from pathlib import Path
 
 from charrnn.checkpoints.run_names import RUNS
 from charrnn.checkpoints.runs import Run, list_runs
 from charrnn.display.terminal.console import Terminal
 from charrnn.display.terminal.tables import key_values
+from charrnn.display.training.run_state import model_argument, resume_command
 
 _SENTENCE = "charrnn trains a small language model on a text, lets it write, and shows its cells."
 _FABLES = Path("corpora/fables.txt")
@@ -25,11 +25,10 @@ def _steps(runs: list[Run]) -> list[tuple[str, str]]:
     steps, text = [], str(_FABLES) if _FABLES.is_file() else "TEXT"
     unfinished = next((run for run in runs if run.is_resumable), None)
     if unfinished is not None:
-        name = shlex.quote(unfinished.path.name)
-        steps.append((f"charrnn train --resume --name {name}", "go on with the run that is not finished"))
+        steps.append((resume_command(str(unfinished.path)), "go on with the run that is not finished"))
     trained = next((run for run in runs if run.description.counters.get("step")), None)
     if trained is not None:
-        name = shlex.quote(trained.name)
+        name = model_argument(str(trained.path))
         steps += [(f"charrnn sample {name}", "write"), (f"charrnn inspect {name}", "look at its cells")]
         steps.append((f"charrnn train {text}", "learn from a text"))
     else:

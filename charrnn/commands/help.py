@@ -11,6 +11,7 @@ from itertools import groupby
 
 import click
 
+COMPLETION = "_CHARRNN_COMPLETE"  # in the environment: a shell asks how a line can go on
 _ALL = "charrnn.help_all"  # in the meta of a context: whether the whole help is asked for
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from charrnn.commands import sampling
+from charrnn.commands import lines, sampling
 from charrnn.commands.help import option, section
 from charrnn.commands.options import (
     checkpoint_argument,
@@ -93,7 +93,9 @@ def sample(work: Work) -> None:
         raise click.UsageError("--novel needs --lines.")
     if options["stop"] == "":
         raise click.UsageError("--stop needs a text that is not empty.")
-    if options["as_json"] or options["compare"] or options["count"] > 1:
+    if options["lines"] is not None:
+        memory.check_texts(lines.batch_of(options["lines"]), options["length"])
+    elif options["as_json"] or options["compare"] or options["count"] > 1:
         memory.check_texts(max(options["count"], len(options["compare"] or ())), options["length"])
     work.load(options["others"], writes=True)
     work.model = work.mixed(wanted=False) or work.model
@@ -135,10 +137,8 @@ def _several(work: Work, how: dict[str, Any]) -> None:
 
 def _list(work: Work, how: dict[str, Any]) -> None:
     """Write the lines of a list, each one when it is there."""
-    from charrnn.commands import lines
-
     options, prime, choice = work.options, how["prime"], sampling.choice(work.options)
-    known = lines.lines_of(work) if options["novel"] else frozenset()
+    known = lines.lines_of(work) if options["novel"] else None
     found = lines.Lines(work.model, choice, how, known).write(options["lines"])
     end, written = b"\n" if work.model.vocabulary.is_bytes else "\n", 0
     for written, line in enumerate(found, 1):
@@ -147,7 +147,7 @@ def _list(work: Work, how: dict[str, Any]) -> None:
         else:
             work.write(prime + line + end)
     if written < options["lines"]:
-        why = "empty, longer than --length, or not new" if known else "empty or longer than --length"
+        why = "empty, longer than --length, or not new" if options["novel"] else "empty or longer than --length"
         work.terminal.warn(f"{written:,} of {options['lines']:,} lines: nearly all others were {why}")
 
 

@@ -46,6 +46,16 @@ def test_a_list_of_runs(here, model):
     assert "charrnn train --resume --name stopped" in shown
 
 
+def test_a_list_of_another_folder_and_a_hostile_log(here):
+    (here / "checkpoints").rename(here / "my runs")
+    log = here / "my runs" / "whole" / "metrics.jsonl"
+    log.write_text('{"event": "finished", "reason": "completed", "mixed_val_loss": "\\u001b[31m"}\n')
+    shown = succeed("runs", "my runs").stdout
+    assert "--name stopped --out" in shown
+    assert "\x1b" not in shown
+    assert listed("my runs")["whole"]["mixed_val_loss"] is None
+
+
 def test_a_folder_without_runs(here):
     (here / "empty").mkdir()
     assert "no runs yet" in succeed("runs", "empty").stderr
@@ -76,6 +86,11 @@ def test_the_greeting_says_what_is_next(here):
     greet = CliRunner().invoke(charrnn, []).stdout
     assert "charrnn train --resume --name stopped" in greet
     assert "charrnn inspect" in greet
+    for name in ("stopped", "damaged", "whole"):
+        shutil.rmtree(here / "checkpoints" / name)
+    assert "charrnn inspect given" in CliRunner().invoke(charrnn, []).stdout
+    (here / "checkpoints" / "given").mkdir()  # a run goes before a file
+    assert "checkpoints/given.safetensors" in CliRunner().invoke(charrnn, []).stdout.replace("\\", "/")
     shutil.rmtree(here / "checkpoints")
     greet = CliRunner().invoke(charrnn, []).stdout
     assert "charrnn train TEXT" in greet

@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from command_line import invoke, succeed
 from teams import every_thread_works
 
+from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.commands import lines
 from charrnn.commands.sampling import unescaped
 from charrnn.commands.work import Work
@@ -162,7 +164,29 @@ def test_the_lines_of_the_training_text(model, text):
     work = Work({"checkpoint": model, "threads": None})
     work.load()
     found = lines.lines_of(work)
-    assert text.read_text().splitlines()[3] in found
+    assert text.read_text().split("\n")[3] in found
+
+
+def test_novel_without_the_training_text(model, tmp_path):
+    shutil.copytree(model, tmp_path / "run")
+    for file in ("last", "best"):
+        path = tmp_path / "run" / f"{file}.safetensors"
+        found = Checkpoint.load(path)
+        found.corpus["sha256"] = "0" * 64
+        found.save(path)
+    result = invoke("sample", tmp_path / "run", "--lines", 3, "--novel")
+    assert result.exit_code == 1
+    assert "leave --novel out" in result.stderr
+
+
+def test_lines_beyond_the_memory_are_refused(model):
+    result = invoke("sample", model, "--lines", 100_000, "--length", 1_000_000_000)
+    assert result.exit_code == 1
+    assert "at once need" in result.stderr
+
+
+def test_the_highest_seed_has_a_next_one(model):
+    assert succeed("sample", model, "--lines", 40, "--length", 60, "--seed", 2**63 - 1).stdout
 
 
 @pytest.mark.parametrize("arguments", [("--lines", 3, "--count", 2), ("--lines", 3, "--stop", "x"), ("--novel",)])

@@ -8,20 +8,18 @@ from rich.text import Text
 
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.tables import table
+from charrnn.display.training.run_state import resume_command
 
 _COLUMNS = ("run", "model", "validation", "n-grams", "trained", "changed", "state", "text")
 _STYLES = {"unfinished": "yellow", "unreadable": "red"}
 
 
 def run_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
-    """A table with a line for each run, and advice on the first one that is not finished."""
+    """A table with a line for each run, and the command that goes on with the latest one that is not finished."""
     lines = table(_COLUMNS, [_row(record) for record in records], width)
     unfinished = next((record for record in records if record["state"] == "unfinished"), None)
     if unfinished is not None:
-        lines += [
-            Text(),
-            Text(f"{unfinished['name']} is not finished: charrnn train --resume --name {unfinished['name']}"),
-        ]
+        lines += [Text(), Text(f"{unfinished['name']} is not finished: {resume_command(unfinished['path'])}")]
     return lines
 
 

@@ -3,12 +3,14 @@
 import math
 import os
 import shlex
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.curve import Curve
 from charrnn.display.terminal.text_width import plain
 from charrnn.records import Evaluated, Finished, Record, RolledBack, Sampled, Saved, SmoothedLoss, Started, Step, bits
+
+_USUAL_PLACE = "checkpoints"  # the folder that holds the runs, unless the user names another
 
 
 class RunState:
@@ -140,15 +142,27 @@ def facts(finished: Finished, run: RunState) -> list[tuple[str, str]]:
 
 def next_commands(finished: Finished) -> list[str]:
     """Commands that the user may want to run next with this model."""
-    folder = PurePath(finished.path)
-    is_in_usual_place = str(folder.parent) == "checkpoints"
-    # A path goes before a name.
-    model = argument(folder.name if is_in_usual_place and not os.path.lexists(folder.name) else finished.path)
+    model = model_argument(finished.path)
     commands = [f"charrnn sample {model}", f"charrnn inspect {model}"]
     if finished.reason == "interrupted":
-        out = "" if is_in_usual_place else f" --out {argument(str(folder.parent))}"
-        commands.insert(0, f"charrnn train --resume --name {argument(folder.name)}{out}")
+        commands.insert(0, resume_command(finished.path))
     return commands
+
+
+def model_argument(path: str) -> str:
+    """What names the model at ``path``, a run's folder or a file, as a CHECKPOINT: the name if it is enough."""
+    found = PurePath(path)
+    name = found.name.removesuffix(".safetensors")
+    # A path goes before a name, and a run before a file.
+    is_taken = os.path.lexists(name) or (name != found.name and Path(found.with_name(name)).is_dir())
+    return argument(name if str(found.parent) == _USUAL_PLACE and not is_taken else path)
+
+
+def resume_command(path: str) -> str:
+    """The command that goes on with the run in the folder ``path``."""
+    folder = PurePath(path)
+    out = "" if str(folder.parent) == _USUAL_PLACE else f" --out {argument(str(folder.parent))}"
+    return f"charrnn train --resume --name {argument(folder.name)}{out}"
 
 
 def argument(path: str) -> str:
