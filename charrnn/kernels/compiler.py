@@ -158,7 +158,9 @@ def prepare(*kernels):
     What is not in the cache is compiled in as many processes as there are processors, up to ``MOST_PROCESSES``.  Name
     the kernels first that take longest to compile.
     """
-    new = [dispatcher for dispatcher in dict.fromkeys(kernels) if not dispatcher.signatures]
+    # A kernel that is an attribute of a layer's class comes from each layer as another bound method of the same kernel.
+    distinct = dict.fromkeys(getattr(dispatcher, "__func__", dispatcher) for dispatcher in kernels)
+    new = [dispatcher for dispatcher in distinct if not dispatcher.signatures]
     missing = [dispatcher for dispatcher in new if dispatcher._cache.payload(dispatcher.targetctx) is None]
     if missing:
         with announce(len(missing)) as compiled:

@@ -1,11 +1,13 @@
 """Kernels compiled by several processes: each once, and all of them whatever becomes of the helpers."""
 
+import contextlib
 import sys
 import time
 from types import SimpleNamespace
 
 import pytest
 
+from charrnn.kernels import compiler
 from charrnn.kernels.compiling import compile_together
 
 
@@ -60,3 +62,23 @@ def test_an_error_here_ends_it():
 
     with pytest.raises(KeyboardInterrupt):
         compile_together(kernels(3), 1, compile_here, lambda: None)
+
+
+def test_a_kernel_of_two_layers_is_compiled_once(monkeypatch, tmp_path):
+    """On a machine with one processor; each layer has the kernel as a bound method of its own."""
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path))
+    monkeypatch.setattr(compiler, "available_threads", lambda: 1)
+    counts = []
+    monkeypatch.setattr(compiler, "announce", lambda count: counts.append(count) or contextlib.nullcontext(print))
+
+    @compiler.kernel(compiler.void(compiler.intp))
+    def step(number):
+        pass
+
+    class Layer:
+        pass
+
+    Layer.step = step
+    compiler.prepare(Layer().step, Layer().step)
+    assert counts == [1]
+    assert len(step.signatures) == 1
