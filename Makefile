@@ -10,14 +10,8 @@ RUN := $(BIN)/python -m charrnn
 .PHONY: demo test lint format docs clean
 
 demo: .venv/installed
-	$(RUN) corpus python --output .demo/python.txt --force
-	$(RUN) train .demo/python.txt --out .demo --name python --force --time-budget 100s
-	for temperature in 0.5 0.8 1.1; do \
-	  printf '\n\033[1mtemperature %s\033[0m\n' $$temperature; \
-	  $(RUN) sample .demo/python --temperature $$temperature --length 400 --prime "def " --seed 1 || exit 1; echo; \
-	done
-	$(RUN) inspect .demo/python charrnn/checkpoints/run_folder.py
-	@printf '\nNow with a text of your own:\n\n  $(BIN)/charrnn train YOUR.txt\n  $(BIN)/charrnn sample YOUR\n  $(BIN)/charrnn inspect YOUR\n\n'
+	$(RUN) demo
+	@printf '\nTo have the command charrnn here:  . $(BIN)/activate\n\n'
 
 test: .venv/tested lint
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup
@@ -43,4 +37,4 @@ docs: .venv/installed
 	$(BIN)/python docs/make_docs.py
 
 clean:
-	rm -rf .venv .demo build dist *.egg-info
+	rm -rf .venv build dist *.egg-info

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+from charrnn.system.folders import bundled_file
+
 LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
 RUNS = Path("checkpoints")  # the folder that holds the runs, unless the user names another
 
 SUFFIX = ".safetensors"
+
+BUNDLED = "fables"  # the model that comes with charrnn
 
 _MOST = 8  # runs in a message
 
@@ -25,11 +29,16 @@ def places(folder: Path = RUNS) -> list[Path]:
 
 
 def place_of(name: str) -> Path | None:
-    """The folder of the run ``name``, or the file of the model ``name``, in :data:`RUNS`; None if there is none."""
-    folder, file = RUNS / name, RUNS / f"{name}{SUFFIX}"
+    """The folder of the run ``name``, or the file of the model ``name``, in :data:`RUNS`; None if there is none.
+
+    :data:`BUNDLED` is the model that comes with charrnn, unless a run is called so.
+    """
+    folder, files = RUNS / name, [RUNS / f"{name}{SUFFIX}"]
     if folder.is_dir():
         return folder
-    return file if file.is_file() else None
+    if name == BUNDLED:
+        files.append(bundled_file(f"checkpoints/{name}{SUFFIX}"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _is_model(path: Path) -> bool:
@@ -42,4 +51,7 @@ def known_runs(folder: Path = RUNS) -> str:
         if names := run_names(place):
             more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
             return f"runs in {place}: {', '.join(names[:_MOST])}{more}"
-    return "give the name or the folder of a run, or a checkpoint file; charrnn train TEXT makes a run"
+    return (
+        "give the name or the folder of a run, or a checkpoint file; charrnn train TEXT makes a run, and "
+        f"{BUNDLED} is a model that comes with charrnn"
+    )

@@ -19,6 +19,7 @@ from charrnn.errors import CharRNNError
 from charrnn.version import __version__
 
 COMMANDS = {
+    "demo": "A tour of two minutes: train, write, look inside.",
     "train": "Train a model on a text.",
     "sample": "Write text with a model.",
     "inspect": "Show what cells do, find those that track something, prove it.",
@@ -104,7 +105,7 @@ def charrnn(ctx: click.Context) -> None:
     """Train, sample and look inside a character-level LSTM, on a CPU.
 
     \b
-    charrnn train corpora/fables.txt
+    charrnn train fables
     charrnn sample fables --temperature 0.8
     charrnn inspect fables
     """

@@ -26,7 +26,7 @@ def corpus() -> None:
 @corpus.command("list")
 @json_option
 def list_texts(as_json: bool) -> None:
-    """List the texts of the catalog, and which of them are on this machine.
+    """List the texts of the catalog, and which of them need no network.
 
     With --json also their licences and addresses, and what is worth knowing about each.
     """
@@ -36,7 +36,7 @@ def list_texts(as_json: bool) -> None:
     work = Work({"as_json": as_json})
     fields = ("name", "kind", "title", "bytes", "licence", "note", "address", "sha256")
     records = [
-        {**picked(entry, *fields), "path": str(entry.path()) if exists(entry.path()) else None}
+        {**picked(entry, *fields, "needs_network"), "path": str(entry.path()) if exists(entry.path()) else None}
         for entry in load_catalog().values()
     ]
     work.show(records, catalog_lines(records, work.terminal.width))
@@ -49,14 +49,14 @@ def get(name: str, quiet: bool) -> None:
     """Fetch the text called NAME from the catalog.
 
     A download that broke off is continued, and the text is accepted only if it is, bit for bit, the one of
-    the catalog. The text `python` is not downloaded but built from the library of the Python that runs this.
+    the catalog. The text `fables` comes with charrnn. The text `python` is built from the library of the Python
+    that runs this.
     """
     import difflib
 
     from charrnn.errors import CorpusError
-    from charrnn.text.catalog import exists, load_catalog
+    from charrnn.text.catalog import find_text, load_catalog
     from charrnn.text.download import download
-    from charrnn.text.python_source import write_python_sources
 
     work = Work({"quiet": quiet})
     catalog = load_catalog()
@@ -65,12 +65,11 @@ def get(name: str, quiet: bool) -> None:
         near = difflib.get_close_matches(name, catalog, 1)
         guess = f"did you mean {near[0]}? " if near else ""
         raise CorpusError(f"{name!r} is not in the catalog: {guess}charrnn corpus list shows what there is")
-    path = entry.path()
     if entry.kind == "download":
         with work.bar(f"Fetching {entry.name}") as progress:
             path = download(entry, progress=progress)
-    elif not exists(path):
-        write_python_sources(path)
+    else:
+        path = find_text(name)
     work.terminal.note(f"{entry.name} is in {path}; train with: charrnn train {entry.name}")
 
 

@@ -1,15 +1,12 @@
 """``charrnn`` without a command: a greeting, and the commands that matter next."""
 
-from pathlib import Path
-
-from charrnn.checkpoints.run_names import RUNS
+from charrnn.checkpoints.run_names import BUNDLED, RUNS
 from charrnn.checkpoints.runs import Run, list_runs
 from charrnn.display.terminal.console import Terminal
 from charrnn.display.terminal.tables import key_values
 from charrnn.display.training.run_state import model_argument, resume_command
 
 _SENTENCE = "charrnn trains a small language model on a text, lets it write, and shows its cells."
-_FABLES = Path("corpora/fables.txt")
 
 
 def greet() -> None:
@@ -22,16 +19,13 @@ def greet() -> None:
 
 def _steps(runs: list[Run]) -> list[tuple[str, str]]:
     """Commands, and what each does."""
-    steps, text = [], str(_FABLES) if _FABLES.is_file() else "TEXT"
+    steps = []
     unfinished = next((run for run in runs if run.is_resumable), None)
     if unfinished is not None:
         steps.append((resume_command(str(unfinished.path)), "go on with the run that is not finished"))
-    trained = next((run for run in runs if run.description.counters.get("step")), None)
-    if trained is not None:
-        name = model_argument(str(trained.path))
-        steps += [(f"charrnn sample {name}", "write"), (f"charrnn inspect {name}", "look at its cells")]
-        steps.append((f"charrnn train {text}", "learn from a text"))
-    else:
-        steps += [(f"charrnn train {text}", "learn from a text, which takes minutes")]
-        steps += [("charrnn corpus list", "texts to begin with"), ("charrnn sample NAME", "write, when it is trained")]
-    return steps
+    trained = [run for run in runs if run.description.counters.get("step")]
+    if all(run.is_file for run in trained):
+        steps.append(("charrnn demo", "a tour of two minutes: train, write, look inside"))
+    name = model_argument(str(trained[0].path)) if trained else BUNDLED  # the model that comes with charrnn
+    steps += [(f"charrnn sample {name}", "write"), (f"charrnn inspect {name}", "look at its cells")]
+    return [*steps, ("charrnn train TEXT", "learn from a text of your own, which takes minutes")]

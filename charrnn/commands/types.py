@@ -136,7 +136,8 @@ class CheckpointPath(click.Path):
 
     def shell_complete(self, ctx, param, incomplete):
         """Runs by their names; files where no name fits, because bash cannot offer both."""
-        from charrnn.checkpoints.run_names import run_names
+        from charrnn.checkpoints.run_names import BUNDLED, run_names
 
-        names = [CompletionItem(name) for name in run_names() if name.startswith(incomplete)]
+        known = sorted({*run_names(), BUNDLED})
+        names = [CompletionItem(name) for name in known if name.startswith(incomplete)]
         return names or super().shell_complete(ctx, param, incomplete)

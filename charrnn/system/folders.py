@@ -1,7 +1,8 @@
-"""The user's folders: for data that belongs to a user and not to a project."""
+"""The user's folders, for data that belongs to a user and not to a project; and the files that come with charrnn."""
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,24 @@ def cache_folder() -> Path:
 def corpora_folder() -> Path:
     """The folder of downloaded texts. ``CHARRNN_CORPORA`` overrides it."""
     return _folder("CHARRNN_CORPORA", platformdirs.user_data_dir, "corpora")
+
+
+def bundled_file(name: str) -> Path:
+    """A file that comes with charrnn, such as ``corpora/fables.txt``; whoever packed charrnn may have left it out.
+
+    In a clone it is beside the package.  An installation has it in ``share/charrnn``, which setup.cfg says.
+    """
+    beside = Path(__file__).parents[2] / name
+    if beside.is_file():
+        return beside
+    from importlib import metadata  # slow, and rarely needed
+
+    installed = f"share/charrnn/{name}"
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        for file in metadata.files("charrnn") or ():
+            if file.as_posix().endswith(installed):
+                return Path(str(file.locate()))
+    return Path(sys.prefix, installed)
 
 
 def _folder(variable: str, usual: Callable[..., str], below: str = "") -> Path:

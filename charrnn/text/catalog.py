@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.errors import CorpusError, brief
-from charrnn.system.folders import corpora_folder
+from charrnn.system.folders import bundled_file, corpora_folder
 from charrnn.text.python_source import write_python_sources
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -23,8 +23,8 @@ _MOST_LISTED = 1000  # files of a folder compared for a "did you mean"
 class CatalogEntry:
     """A text of the catalog.
 
-    A download has an ``address`` (https), its size in ``bytes`` and its ``sha256`` in lower-case hex.  A built-in text
-    has None for all three.
+    A download has an ``address`` (https), its size in ``bytes`` and its ``sha256`` in lower-case hex.  A bundled text,
+    which comes with charrnn, and a built-in one, which is made on the user's machine, have None for all three.
 
     Raises:
         CorpusError: ``name`` has characters other than a-z, 0-9 and hyphens.  It becomes the name of a file, so it must
@@ -32,7 +32,7 @@ class CatalogEntry:
     """
 
     name: str
-    kind: Literal["download", "built-in"]
+    kind: Literal["download", "bundled", "built-in"]
     title: str
     licence: str
     note: str
@@ -47,8 +47,18 @@ class CatalogEntry:
             )
 
     def path(self, folder: Path | None = None) -> Path:
-        """The file that the text has or will have: ``NAME.txt`` in ``folder``, by default the user's corpora folder."""
+        """The file that the text has or will have: ``NAME.txt`` in ``folder``, by default the user's corpora folder.
+
+        A bundled text is where charrnn is installed.
+        """
+        if folder is None and self.kind == "bundled":
+            return bundled_file(f"corpora/{self.name}.txt")
         return (folder or corpora_folder()) / f"{self.name}.txt"
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether the text is still to be downloaded."""
+        return self.kind == "download" and not exists(self.path())
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
@@ -71,8 +81,8 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
 def find_text(source: str | Path) -> Path:
     """The file or folder that ``source`` names.
 
-    If ``source`` is an existing path, it is that path.  Otherwise it must be a name in the catalog, and the file is in
-    the user's corpora folder; ``python`` is built there on first use.
+    If ``source`` is an existing path, it is that path.  Otherwise it must be a name in the catalog: the file has come
+    with charrnn, or is in the user's corpora folder; ``python`` is built there on first use.
 
     Raises:
         CorpusError: there is no such file and no such name (the message has the nearest one), the text is not
@@ -91,6 +101,8 @@ def find_text(source: str | Path) -> Path:
     if not exists(path):
         if entry.kind == "download":
             raise CorpusError(f"{entry.name} is not downloaded yet: run charrnn corpus get {entry.name}")
+        if entry.kind == "bundled":
+            raise CorpusError(f"{path}: {entry.name} should have come with charrnn, but is not there: install it again")
         write_python_sources(path)
     return path
 
@@ -104,7 +116,7 @@ def _entry(name: str, table: Any) -> CatalogEntry:
 
     require(isinstance(table, dict), "it must be a table")
     kind = table.get("kind", "download")
-    require(kind in ("download", "built-in"), "kind must be download or built-in")
+    require(kind in ("download", "bundled", "built-in"), "kind must be download, bundled or built-in")
     expected = {*_TEXTS, *(("address", "bytes", "sha256") if kind == "download" else ())}
     require(table.keys() - {"kind"} == expected, f"it must have {', '.join(sorted(expected))} and nothing else")
     for key in _TEXTS:

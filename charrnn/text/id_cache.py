@@ -28,6 +28,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 _FORMAT = 2  # of id files and JSON files; raise it when the meaning of either changes
 _LONGEST = 2**26  # bytes of a JSON file
+MOST_BYTES = 16 << 30  # of all id files together
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID_FILE = re.compile(r"[0-9a-f]{64}\.ids")
 
@@ -102,6 +103,7 @@ def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, optio
                 raise
     finally:
         temporary.unlink(missing_ok=True)
+    _remove_unused(place, path)
     return Corpus(IdFile(path, vocabulary.dtype), vocabulary, sha256, done.notes)
 
 
@@ -112,6 +114,17 @@ def _remove_stale(place: Path) -> None:
             with path.open("r+b") as file:
                 lock_file(file)
             path.unlink()
+
+
+def _remove_unused(place: Path, new: Path) -> None:
+    """Remove the id files that were used longest ago, until all but the ``new`` one have at most ``MOST_BYTES``."""
+    with contextlib.suppress(OSError):  # another process removes files, too
+        files = [(path.stat().st_mtime, path.stat().st_size, path) for path in place.glob("*.ids") if path != new]
+        kept = 0
+        for _, size, path in sorted(files, reverse=True):
+            kept += size
+            if kept > MOST_BYTES:
+                path.unlink()  # a process that reads it has it open
 
 
 class Entry:
@@ -145,7 +158,11 @@ class Entry:
             sound = len(encoded) and all(isinstance(note, str) for note in notes) and self._record(encoded) == content
         except (OSError, CheckpointError):
             return None  # missing or damaged; the caller encodes the text again
-        return encoded if sound else None
+        if not sound:
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # it was used now
+        return encoded
 
     def save(self, encoded: Corpus) -> None:
         """Record the result of ``on_disk``, and delete the id file of an earlier state of the same text files.

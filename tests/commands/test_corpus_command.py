@@ -61,12 +61,15 @@ def test_list(corpora):
     (corpora / "names.txt").write_bytes(b"emma")
     result = run("list", env={"COLUMNS": "80"})
     assert result.stderr == ""
-    head, rule, *lines = result.stdout.splitlines()
-    assert head.split() == ["name", "here", "size", "text"]
-    assert all(len(line) <= 80 for line in (rule, *lines))
-    here = {line.split()[0]: line.split()[1] for line in lines if line[0] != " "}
-    assert here == {name: "yes" if name == "names" else "no" for name in load_catalog()}
-    assert "tinyshakespeare       no    1.1 MB  40,000 lines of Shakespeare" in lines
+    table, _, advice = result.stdout.partition("\n\n")
+    head, rule, *lines = table.splitlines()
+    assert head.split() == ["name", "needs", "network", "size", "text"]
+    assert all(len(line) <= 80 for line in (rule, *lines, *advice.splitlines()))
+    needed = {line.split()[0]: line.split()[1] for line in lines if line[0] != " "}
+    without = ("fables", "python", "names")
+    assert needed == {name: "no" if name in without else "yes" for name in load_catalog()}
+    assert "tinyshakespeare       yes            1.1 MB  40,000 lines of Shakespeare" in lines
+    assert "charrnn corpus get NAME" in advice
 
 
 def test_list_as_json(corpora):
@@ -77,9 +80,9 @@ def test_list_as_json(corpora):
     paths = {record["name"]: record["path"] for record in records}
     assert paths["names"] == str(corpora / "names.txt")
     assert paths["tinyshakespeare"] is None
-    assert records[1]["licence"] == "MIT"
-    assert records[1]["note"]
-    assert records[1]["bytes"] == 228145
+    assert {record["name"]: record["licence"] for record in records}["names"] == "MIT"
+    assert all(record["note"] for record in records)
+    assert {record["name"]: record["bytes"] for record in records}["names"] == 228145
 
 
 def test_get(corpora, monkeypatch):

@@ -86,6 +86,7 @@ def test_the_greeting_says_what_is_next(here):
     greet = CliRunner().invoke(charrnn, []).stdout
     assert "charrnn train --resume --name stopped" in greet
     assert "charrnn inspect" in greet
+    assert "charrnn demo" not in greet
     for name in ("stopped", "damaged", "whole"):
         shutil.rmtree(here / "checkpoints" / name)
     assert "charrnn inspect given" in CliRunner().invoke(charrnn, []).stdout
@@ -93,5 +94,17 @@ def test_the_greeting_says_what_is_next(here):
     assert "checkpoints/given.safetensors" in CliRunner().invoke(charrnn, []).stdout.replace("\\", "/")
     shutil.rmtree(here / "checkpoints")
     greet = CliRunner().invoke(charrnn, []).stdout
+    assert "charrnn demo" in greet
     assert "charrnn train TEXT" in greet
-    assert "charrnn inspect" not in greet
+    assert "charrnn inspect fables" in greet
+
+
+def test_a_model_comes_along(here, monkeypatch):
+    """It has its name wherever one is, unless a run has this name; its held-out text comes along too."""
+    written = succeed("sample", "fables", "--seed", 1, "-n", 50).stdout
+    scored = json.loads(succeed("evaluate", "fables", "--json").stdout)
+    assert scored["part"] == "validation"
+    assert scored["loss"] < 1.5
+    assert [each.value for each in CheckpointPath().shell_complete(None, None, "fab")] == ["fables"]
+    shutil.copytree(here / "checkpoints" / "whole", here / "checkpoints" / "fables")
+    assert succeed("sample", "fables", "--seed", 1, "-n", 50).stdout != written

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from command_line import FABLES
 
 from charrnn.errors import CorpusError
 from charrnn.text.catalog import CatalogEntry, find_text, load_catalog
@@ -22,11 +23,13 @@ def test_the_catalog_is_sound():
     catalog = load_catalog()
     assert {"tinyshakespeare", "names", "python"} <= catalog.keys()
     assert catalog["python"].kind == "built-in"
+    assert catalog["fables"].kind == "bundled"
+    assert find_text("fables") == FABLES
     assert catalog["python"].address is None
     shakespeare = catalog["tinyshakespeare"]
     assert shakespeare.kind == "download"
     assert shakespeare.bytes == 1_115_394
-    assert len({entry.sha256 for entry in catalog.values() if entry.sha256}) == len(catalog) - 1
+    assert len({entry.sha256 for entry in catalog.values() if entry.sha256}) == len(catalog) - 2
 
 
 GOOD = {

@@ -13,7 +13,7 @@ from texts import CYRILLIC, failure, read_back, write
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.system.files import lock_file
 from charrnn.text import corpus as module
-from charrnn.text import sources
+from charrnn.text import id_cache, sources
 from charrnn.text.corpus import open_corpus
 from charrnn.text.id_file import IdFile
 from charrnn.text.sources import Source
@@ -250,3 +250,20 @@ def test_a_failing_disk_is_an_error_of_one_line(tmp_path, monkeypatch):
         CorpusError, match=r"ids: delete this file and try again, it cannot be read \(Input/output error\)"
     ):
         ids[3]
+
+
+def test_id_files_that_were_used_longest_ago_are_removed(tmp_path, cache, streamed, opened, monkeypatch):
+    paths = [write(tmp_path / f"{name}.txt", name * 100) for name in "abc"]
+    for hours, path in zip((3, 2), paths, strict=False):
+        file = open_corpus([path]).ids.path
+        os.utime(file, (time.time() - 3600 * hours,) * 2)
+    open_corpus([paths[0]])  # now the second one is the one that was used longest ago
+    monkeypatch.setattr(id_cache, "MOST_BYTES", 150)
+    open_corpus([paths[2]])
+    assert len(list(cache.glob("*.ids"))) == 2
+    opened.clear()
+    for path in (paths[2], paths[0]):
+        open_corpus([path])
+    assert opened == []
+    open_corpus([paths[1]])
+    assert opened

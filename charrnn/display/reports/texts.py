@@ -8,18 +8,23 @@ from rich.text import Text
 
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.tables import key_values, table
+from charrnn.display.terminal.text_width import wrap
 
 _SHOWN = 20  # characters in the table of a text
 
 
 def catalog_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
-    """A line for each text of the catalog."""
+    """A line for each text of the catalog, and how to get those that need the network."""
     rows = [
-        (each["name"], "yes" if each["path"] else "no",
+        (each["name"], "yes" if each["needs_network"] else "no",
          f"{numbers.memory(each['bytes']) if each['bytes'] else '–':>6}", each["title"])
         for each in records
     ]  # fmt: skip
-    return table(("name", "here", "size", "text"), rows, width)
+    lines = table(("name", "needs network", "size", "text"), rows, width)
+    if any(each["needs_network"] for each in records):
+        advice = "charrnn corpus get NAME fetches a text that needs the network; charrnn train NAME takes the others."
+        lines += [Text(), *map(Text, wrap(advice, width))]
+    return lines
 
 
 def statistics_lines(

@@ -84,6 +84,11 @@ class Terminal:
         if not self.quiet:
             self._say("", "", sentence)
 
+    def prompt(self, command: str) -> None:
+        """Show a command as if it were typed, after an empty line. Dropped when quiet."""
+        if not self.quiet:
+            self._say("\n$ ", "bold", command)
+
     def warn(self, sentence: str) -> None:
         """Say that something may be wrong. Shown even when quiet."""
         self._say("Warning: ", "yellow", sentence)
