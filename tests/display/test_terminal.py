@@ -324,7 +324,7 @@ def test_plain_lines_describe_a_run_without_escape_codes():
     )
     assert lines[1] == "A byte-order mark was dropped."
     assert re.fullmatch(
-        r"step 1  epoch 0\.02  loss \d\.\d{4} \(\d\.\d{3} bpc\)  lr 0\.002  grad \S+  "
+        r"step 1  epoch 0\.02  loss \d\.\d{4} \(\d\.\d{3} bits/char\)  lr 0\.002  grad \S+  "
         r"34\.2 k chars/s  0 %  30 s left",
         lines[2],
     )

@@ -20,7 +20,7 @@ def checkpoint_lines(record: Mapping[str, Any], cell: str, width: int) -> Iterat
              f"{bits(entry['val_loss']):.4f}", numbers.duration(entry["elapsed_s"]))
             for entry in record["history"]
         ]  # fmt: skip
-        yield from ("", *table(("step", "epoch", "training", "validation", "bpc", "time"), rows, width))
+        yield from ("", *table(("step", "epoch", "training", "validation", "bits/char", "time"), rows, width))
 
 
 def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
@@ -56,7 +56,7 @@ def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
         about["trained for"] = f"{progress['step']:,} steps, {progress['characters']:,} {unit}, {time}"
         best, step = progress["best_val_loss"], progress["best_step"]
         if None not in (best, step):
-            about["best validation"] = f"{best:.4f} ({bits(best):.4f} bpc) at step {step:,}"
+            about["best validation"] = f"{best:.4f} ({bits(best):.4f} bits/char) at step {step:,}"
     ngrams = record["ngrams"]
     if ngrams is not None:
         about["n-grams"] = (

@@ -84,7 +84,7 @@ class PlainDisplay(Display):
             case Evaluated():
                 self._say(
                     f"step {numbers.count(record.step)}  epoch {record.epoch:.2f}  "
-                    f"validation {numbers.loss(record.val_loss)} ({numbers.bpc(record.val_bpc)} bpc)  "
+                    f"validation {numbers.loss(record.val_loss)} ({numbers.bpc(record.val_bpc)} bits/char)  "
                     f"{'best' if record.improved else f'best was {numbers.loss(record.best_val_loss)}'}  "
                     f"{numbers.duration(record.elapsed_s)}"
                 )
@@ -110,7 +110,7 @@ class PlainDisplay(Display):
         parts = [
             f"step {numbers.count(record.step)}",
             f"epoch {record.epoch:.2f}",
-            f"loss {numbers.loss(loss)} ({numbers.bpc(bits(loss))} bpc)",
+            f"loss {numbers.loss(loss)} ({numbers.bpc(bits(loss))} bits/char)",
             f"lr {numbers.learning_rate(record.lr)}",
             f"grad {record.grad_norm:.3g}",
             f"{numbers.short(record.chars_per_s)} chars/s",

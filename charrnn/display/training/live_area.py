@@ -173,7 +173,7 @@ class LiveArea:
         line.append("   validation " if width >= 50 else "  val ")
         line.append(numbers.loss(evaluated.val_loss), style=f"bold {ORANGE}")
         if width >= 70:
-            line.append(f" ({numbers.bpc(evaluated.val_bpc)} bpc)")
+            line.append(f" ({numbers.bpc(evaluated.val_bpc)} bits/char)")
         line.append("   ★ best" if evaluated.improved else " " * 9, style=GREEN)
         if width >= 50:
             line.append(f"   {numbers.duration(evaluated.elapsed_s)}", style="dim")
