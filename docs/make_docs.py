@@ -31,8 +31,9 @@ that hold compiled kernels and encoded texts, and downloaded texts.
 
 def helps(command: click.Command, name: str, parent: click.Context | None = None) -> list[tuple[str, str]]:
     """(full name, whole help) of a command and of its subcommands."""
-    sizes = {"terminal_width": WIDTH, "max_content_width": WIDTH}
-    context = command.context_class(command, info_name=name, parent=parent, **command.context_settings | sizes)
+    context = command.context_class(
+        command, info_name=name, parent=parent, terminal_width=WIDTH, color=False, **command.context_settings
+    )
     found = [(context.command_path, full_help(command, context))]
     if isinstance(command, click.Group):
         for child in command.list_commands(context):

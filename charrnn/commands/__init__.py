@@ -96,7 +96,7 @@ class _Problem(click.ClickException):
     cls=_Commands,
     package="charrnn.commands",
     summaries=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
@@ -146,12 +146,14 @@ def _is_file(name: str) -> bool:
 
 def _show(error: click.ClickException) -> None:
     """Write the error to stderr, sanitised: click repeats arguments, which may come from anybody."""
-    if isinstance(error, _Problem):
+    if isinstance(error, _Problem | click.exceptions.NoArgsIsHelpError):
         error.show()
         return
     from charrnn.display.sanitise import visible
 
     message = io.StringIO()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        error.ctx.color = False  # visible() would show the codes of colours
     error.show(message)
     click.echo(visible(_shortened(message.getvalue())), nl=False, err=True)
 

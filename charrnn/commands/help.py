@@ -5,11 +5,13 @@ A docstring's part behind a form feed (``\\f``) is in ``--help-all`` only.
 
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import groupby
 
 import click
+
+from charrnn.commands.formatter import Context
 
 COMPLETION = "_CHARRNN_COMPLETE"  # in the environment: a shell asks how a line can go on
 _ALL = "charrnn.help_all"  # in the meta of a context: whether the whole help is asked for
@@ -65,7 +67,17 @@ _HELP_ALL = click.Option(
 
 
 class Command(click.Command):
-    """A command with ``--help`` and ``--help-all``."""
+    """A command with ``--help`` and ``--help-all``.
+
+    Args:
+        first: names of parameters with which ``--help`` begins its list of options.
+    """
+
+    context_class = Context
+
+    def __init__(self, *arguments, first: Sequence[str] = (), **attributes):
+        super().__init__(*arguments, **attributes)
+        self.first = first
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The parameters, with both helps at the end."""
@@ -84,17 +96,21 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options: in the short help those that are not rare, in the whole help all, section by section."""
-        shown, title = [], "Options"
-        for param in self.shown_params(ctx):
+        shown, title, params = [], "Options", self.shown_params(ctx)
+        if _ALL not in ctx.meta:
+            params = sorted((each for each in params if not getattr(each, "rare", False)), key=self._place)
+        for param in params:
             if _ALL in ctx.meta:
                 title = getattr(param, "section", title)  # --help has no section: it belongs to the last one
-            elif getattr(param, "rare", False):
-                continue
             if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:
                 shown.append((title, record))
         for title, records in groupby(shown, key=lambda pair: pair[0]):
             with formatter.section(title):
                 formatter.write_dl([record for _, record in records])
+
+    def _place(self, param: click.Parameter) -> int:
+        """Where ``first`` has this parameter; the same place behind it for all others."""
+        return self.first.index(param.name) if param.name in self.first else len(self.first)
 
 
 class Group(Command, click.Group):

@@ -63,6 +63,7 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
     ),
     sampling.sampling_options("a new one"),
     general_options,
+    first=("prime", "temperature", "length", "seed"),
 )  # fmt: skip
 def sample(work: Work) -> None:
     """Write text with the model in CHECKPOINT, a run's folder or a file.

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -114,12 +114,13 @@ class Work:
         return text.encode("utf-8", "surrogateescape") if self.model.vocabulary.is_bytes else text
 
 
-def command(kind: type[Work], *declare: Callable) -> Callable:
+def command(kind: type[Work], *declare: Callable, first: Sequence[str] = ()) -> Callable:
     """A decorator: makes a command of a function that takes a ``kind`` of work.
 
     Args:
         kind: the class of the work.
         declare: the arguments, options and sections of the command, in their order.
+        first: names of options with which ``--help`` begins.
     """
 
     def make(run: Callable[[Work], None]) -> click.Command:
@@ -129,7 +130,7 @@ def command(kind: type[Work], *declare: Callable) -> Callable:
 
         for each in reversed(declare):
             start = each(start)
-        return click.command(cls=Command)(start)
+        return click.command(cls=Command, first=first)(start)
 
     return make
 

@@ -28,7 +28,11 @@ def _by_name(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in values.items())
 
 
-@click.command(cls=Command)
+# The ten options that people use most.
+_FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers", "dropout", "epochs", "seed")
+
+
+@click.command(cls=Command, first=_FIRST)
 @click.argument("text", nargs=-1, metavar="TEXT...")
 @section(
     "The run",
