@@ -1,6 +1,7 @@
 """Write what documentation says of the code from the code: ``python docs/make_docs.py``.
 
-docs/COMMANDS.md has the whole help of every command; the map in CONTRIBUTING.md has the first sentence of every room.
+docs/COMMANDS.md has the whole help of every command, and docs/man/ (by make_man.py) a man page for each; the map in
+CONTRIBUTING.md has the first sentence of every room.
 """
 
 import ast
@@ -21,11 +22,11 @@ HEAD = """# Commands
 
 Made from `charrnn COMMAND --help-all` by `python docs/make_docs.py`; a test keeps it true.
 
-Exit status: 0 done, 1 a problem with the data or a file, 2 wrong usage, 130 ended by Ctrl-C, 143 by SIGTERM. Data goes
-to standard output, everything else to standard error. Off a terminal there are no escape codes, and text is written
-exactly as it is; on a terminal, control characters and escape sequences in texts are shown, never sent. `NO_COLOR`,
-`FORCE_COLOR`, `TERM`, `PAGER`, `LESS` and `COLUMNS` are heeded. `CHARRNN_CACHE` and `CHARRNN_CORPORA` move the folders
-that hold compiled kernels and encoded texts, and downloaded texts.
+Exit status: 0 done, 1 a problem with the data or a file, 2 wrong usage, 130 ended by Ctrl-C, 143 by SIGTERM, 141 by a
+reader that closed the output. Data goes to standard output, everything else to standard error. Off a terminal there are
+no escape codes, and text is written exactly as it is; on a terminal, control characters and escape sequences in texts
+are shown, never sent. `NO_COLOR`, `FORCE_COLOR`, `TERM`, `PAGER`, `LESS` and `COLUMNS` are heeded. `CHARRNN_CACHE` and
+`CHARRNN_CORPORA` move the folders that hold compiled kernels and encoded texts, and downloaded texts.
 """
 
 
@@ -81,5 +82,8 @@ def with_house(page: str) -> str:
 
 
 if __name__ == "__main__":
+    import make_man
+
+    make_man.main()
     PAGE.write_text(page(), encoding="utf-8")
     CONTRIBUTING.write_text(with_house(CONTRIBUTING.read_text("utf-8")), encoding="utf-8")

@@ -3,6 +3,8 @@
 import doctest
 import importlib.util
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,46 @@ def words(text):
 def test_the_command_reference_is_what_help_says():
     made = maker("make_docs")
     assert words(made.PAGE.read_text("utf-8")) == words(made.page()), "run: python docs/make_docs.py"
+
+
+def test_the_man_pages_are_what_help_says():
+    made = maker("make_man")
+    written = {path.name: path.read_text("ascii") for path in made.FOLDER.iterdir()}
+    assert written == made.pages(), "run: python docs/make_docs.py"
+
+
+def test_a_man_page_has_every_option_and_no_sign_is_a_request():
+    import click
+
+    from charrnn.commands import charrnn
+
+    made, command = maker("make_man"), charrnn
+    page = made.pages()["charrnn-train.1"]
+    options = [
+        param for param in command.get_command(click.Context(command), "train").params if param.opts[0][0] == "-"
+    ]
+    assert len(options) > 50
+    for option in options:
+        assert made.bold(option.opts[-1]) in page, option.opts
+    for title in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES", "SEE ALSO"):
+        assert f".SH {title}\n" in page
+    for title in ("EXIT STATUS", "ENVIRONMENT", "FILES"):
+        assert f".SH {title}\n" in made.pages()["charrnn.1"]
+    assert made.escaped(".x\n'y' \\n a-b ~^` …") == r"\&.x" "\n" r"\(aqy\(aq \en a\-b \(ti\(ha\(ga \[u2026]"
+    assert made.prose("see `a-b`, --json and x-y") == r"see \fBa\-b\fR, \fB\-\-json\fR and x\-y"
+    assert not any(line.startswith((".", "'")) for line in made.prose("word .ext " * 50).splitlines())
+
+
+@pytest.mark.parametrize(
+    "checker", [["groff", "-ww", "-b", "-man", "-Tutf8", "-z"], ["mandoc", "-Tlint"]], ids=" ".join
+)
+def test_programs_that_show_man_pages_find_nothing_wrong(checker):
+    if shutil.which(checker[0]) is None:
+        pytest.skip(f"needs {checker[0]}")
+    pages = sorted(maker("make_man").FOLDER.iterdir())
+    done = subprocess.run([*checker, *pages], capture_output=True, text=True, check=False)
+    # A version that is not released has no date.
+    assert [line for line in (done.stdout + done.stderr).splitlines() if "missing date" not in line] == []
 
 
 def test_the_map_is_what_the_rooms_say():

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 import click
 
-_PROSE = 98  # columns: longer lines of running text are hard to read
+_PROSE = 100  # columns: longer lines of running text are hard to read
 _NARROWEST = 20  # columns
 _OPTION = re.compile(r"(?<!\S)--?\w[\w-]*")
 
 
 class Formatter(click.HelpFormatter):
-    """Writes help. Lists take all of ``width``, paragraphs at most 98 columns of it.
+    """Writes help. Lists take all of ``width``, paragraphs at most 100 columns of it.
 
     Args:
         width: columns of a line.

@@ -5,7 +5,8 @@ A docstring's part behind a form feed (``\\f``) is in ``--help-all`` only.
 
 import difflib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from itertools import groupby
 
@@ -45,13 +46,20 @@ def section(title: str, *declare: Callable) -> Callable:
     return mark
 
 
-def full_help(command: click.Command, ctx: click.Context) -> str:
-    """What ``--help-all`` shows."""
+@contextmanager
+def whole(ctx: click.Context) -> Iterator[None]:
+    """Have the help of ``ctx`` say everything, as ``--help-all`` does."""
     ctx.meta[_ALL] = True
     try:
-        return command.get_help(ctx)
+        yield
     finally:
         del ctx.meta[_ALL]
+
+
+def full_help(command: click.Command, ctx: click.Context) -> str:
+    """What ``--help-all`` shows."""
+    with whole(ctx):
+        return command.get_help(ctx)
 
 
 def _show_all(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -121,7 +129,12 @@ class Group(Command, click.Group):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, then the commands."""
         super().format_options(ctx, formatter)
-        self.format_commands(ctx, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.lines(ctx).items()))
+
+    def lines(self, ctx: click.Context) -> dict[str, str]:
+        """A line on each command, by their names."""
+        return {name: self.get_command(ctx, name).get_short_help_str(200) for name in self.list_commands(ctx)}
 
 
 class LazyGroup(Group):
@@ -144,10 +157,9 @@ class LazyGroup(Group):
         """The command, imported now; None if there is none of this name."""
         return getattr(import_module(f"{self.package}.{name}"), name) if name in self.summaries else None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the names and their lines."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.summaries.items()))
+    def lines(self, ctx: click.Context) -> dict[str, str]:
+        """A line on each command, by their names, without importing any."""
+        return self.summaries
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         """The command that the arguments name; a usage error with a similar name if there is none."""
