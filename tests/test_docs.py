@@ -159,5 +159,17 @@ def test_the_interface_s_examples_run(tmp_path):
     assert page.failed == 0
 
 
-def test_the_citation_has_the_version_of_the_program():
-    assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+def test_the_citation_has_the_version_of_the_program_and_the_date_of_its_release():
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"version: {__version__}\n" in citation
+    assert re.findall(r"^date-released: (.*)$", citation, re.MULTILINE) == [
+        *filter(None, [maker("make_man").released()])
+    ]
+
+
+def test_the_date_of_a_release_comes_from_the_changelog(tmp_path, monkeypatch):
+    made = maker("make_man")
+    monkeypatch.setattr(made, "ROOT", tmp_path)
+    for heading, date in ((f"## {__version__}, 2027-01-31", "2027-01-31"), (f"## {__version__}, unreleased", "")):
+        (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n{heading}\n\n## 0.0.9, 2025-01-01\n", "utf-8")
+        assert made.released() == date
