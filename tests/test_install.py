@@ -200,7 +200,7 @@ def test_the_installed_package_is_used(run, installed):
 def test_the_installed_command_trains_writes_and_inspects_in_another_folder(run):
     shutil.copy(FABLES, run.here / "tales.txt")
     run("train", "tales.txt", "--hidden", 16, "--steps", 4, "--threads", 1, "-q")
-    assert len(run("sample", "tales", "--length", 50, "--seed", 1).rstrip("\n")) >= 49
+    assert len(run("sample", "tales", "--length", 50, "--seed", 1)) == 50
     run("inspect", "page", "tales", "tales.txt", "--length", 300, "-o", "cells.html")
     assert "<html" in (run.here / "cells.html").read_text("utf-8")
     assert "tinyshakespeare" in run("corpus", "list")
@@ -208,7 +208,7 @@ def test_the_installed_command_trains_writes_and_inspects_in_another_folder(run)
 
 
 def test_the_text_and_the_model_that_come_along_are_found(run):
-    assert len(run("sample", "fables", "--length", 50, "--seed", 1).rstrip("\n")) >= 49
+    assert len(run("sample", "fables", "--length", 50, "--seed", 1)) == 50
     assert "LSTM" in run("info", "fables")
     run("train", "fables", "--hidden", 16, "--steps", 2, "--threads", 1, "-q")
     assert [path.name for path in run.here.iterdir()] == ["checkpoints"]
