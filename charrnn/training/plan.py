@@ -133,15 +133,14 @@ class Plan:
         recurrent = RECURRENT_DROPOUT if usual == MOST_DROPOUT else 0.0
         return fitting_dropout(parameters, epochs, self.length, self.config.ngram_targets > 0), recurrent
 
-    def done(self, step: int, elapsed_s: float, opening_s: float, closing_s: float) -> float:
-        """The fraction of the run that is done after ``step`` updates and ``elapsed_s`` seconds.
+    def done(self, step: int, elapsed_s: float, closing_s: float) -> float:
+        """The fraction of the run that is done after ``step`` updates and ``elapsed_s`` seconds from the first on.
 
-        A time budget includes ``opening_s``, the time before the first step, and ``closing_s``, that of the last
-        evaluation and saves and of the mixing.  The fraction is 0 at the first step all the same: the learning rate
-        needs its warm-up.
+        A time budget includes ``closing_s``, the time of the last evaluation and saves and of the mixing, but half of a
+        budget is training whatever they take.
         """
-        if self.config.time_budget is not None:
-            return min(1.0, (elapsed_s - opening_s) / max(self.config.time_budget - opening_s - closing_s, 1e-9))
+        if (budget := self.config.time_budget) is not None:
+            return min(1.0, elapsed_s / max(budget - closing_s, budget / 2))
         return min(1.0, step / self.total_steps)
 
     def left_s(self, done: float, elapsed_s: float) -> float | None:
@@ -201,19 +200,13 @@ class Clock:
     def __init__(self, plan: Plan, earlier_s: float, scored: int, mixing_s: Callable[[float], float] = lambda _: 0.0):
         self._plan, self._earlier_s, self._scored, self._mixing_s = plan, earlier_s, scored, mixing_s
         self._evaluation_s: float | None = None
-        self._opening_s = 0.0
         self.save_s = FIRST_SAVE_S
         self.rate: float | None = None
         self.start()
 
-    def start(self, begun: float | None = None) -> None:
-        """Start to count, now or at ``begun``, a time that ``time.monotonic`` returned."""
-        self._saved_at = time.monotonic()
-        self._started_at = self._saved_at if begun is None else begun
-
-    def opened(self) -> None:
-        """Note that the first step comes now."""
-        self._opening_s = self.elapsed_s
+    def start(self) -> None:
+        """Start to count: the first step comes now."""
+        self._started_at = self._saved_at = time.monotonic()
 
     @property
     def elapsed_s(self) -> float:
@@ -228,7 +221,7 @@ class Clock:
     def done(self, step: int) -> float:
         """The fraction of the run that is done after ``step`` updates."""
         closing_s = self.evaluation_s + 2 * self.save_s + PROCESS_S + self._mixing_s(self.evaluation_s)
-        return self._plan.done(step, self.elapsed_s, self._opening_s, closing_s)
+        return self._plan.done(step, self.elapsed_s, closing_s)
 
     @property
     def evaluation_s(self) -> float:

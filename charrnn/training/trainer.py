@@ -40,8 +40,7 @@ from charrnn.training.verdict import verdict
 class Trainer:
     """Trains one run and reports it as records.
 
-    ``subject`` is the run; ``network``, ``parts``, ``optimizer`` and ``counters`` are its. Set ``begun`` to a time of
-    ``time.monotonic`` before :meth:`run` to have a time budget count from then.
+    ``subject`` is the run; ``network``, ``parts``, ``optimizer`` and ``counters`` are its.
 
     Args:
         run: what is trained.
@@ -61,7 +60,6 @@ class Trainer:
             lambda evaluation_s: mixing_s(run, evaluation_s / (1 + run.is_averaged)),
         )
         self._before_update = np.empty_like(run.network.parameters.flat) if diagnose else None
-        self.begun: float | None = None
         self._stop = False
         self._problem: str | None = None  # of the last step
 
@@ -110,15 +108,13 @@ class Trainer:
             DivergedError: the third rollback in a row; the best checkpoint is on the disk.
             CheckpointError: a checkpoint cannot be written.
         """
-        self._clock.start(None if self.subject.config.time_budget is None else self.begun)
         if self.subject.resumed_from is None:
             self.folder.begin(self.subject.full_checkpoint())
         else:
             self.folder.rewind(self.subject.resumed_from)
         yield self._started()
         self.learn_from_ngrams()
-        if not self.counters.step:
-            self._clock.opened()
+        self._clock.start()
         done = self._clock.done(self.counters.step)
         while done < 1 and not self._stop and not self.is_out_of_patience:
             before = done

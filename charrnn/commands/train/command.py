@@ -1,7 +1,6 @@
 """``charrnn train``: a text in, a model that writes like it out."""
 
 import os
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -124,7 +123,7 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers"
         "effort": "The default number of epochs, times this.",
         "steps": "Updates, instead of epochs.",
     }, shown=("epochs", "steps")),
-    option("--time-budget", type=Duration(), help="Time, instead of epochs: 90s, 3m, 1h30m."),
+    option("--time-budget", type=Duration(), help="Time from the first step on, instead of epochs: 90s, 3m."),
     *settings(TrainConfig, {"patience": "End after N evaluations without a better one.  [default: go on]"}),
 )  # fmt: skip
 @section(
@@ -202,7 +201,6 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     """
     from charrnn.checkpoints.run_folder import RunFolder
 
-    begun = time.monotonic()
     work = Work(options)
     terminal = work.terminal
     _check_usage(text, options)
@@ -211,7 +209,6 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     with folder.locked():
         start = resumed_run.resume if options["resume"] else new_run.begin
         trainer = start(ctx, text, options, folder, terminal)
-        trainer.begun = begun
         stages = Stages(trainer, work)
         with signals.Gently(stages.stop, lambda: terminal.note(_STOPPING)) as gently:
             stages.train_teachers(lambda teacher: _show(teacher, terminal, gently, is_teacher=True))
