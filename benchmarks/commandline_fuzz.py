@@ -42,7 +42,7 @@ import numpy as np
 from drawn_lines import EVIL, HOSTILE, commands, draw
 from harmless import OWN_OF_LIVE_DISPLAYS, harmless, read_all
 
-from charrnn.display.sanitise import visible
+from charrnn.sanitise import visible
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = (sys.executable, "-m", "charrnn")

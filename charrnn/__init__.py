@@ -1,8 +1,9 @@
 """charrnn: train, sample and look inside a character-level LSTM.
 
     import charrnn
+    from pathlib import Path
 
-    model = charrnn.load("checkpoints/fables")
+    model = charrnn.train(Path("corpora/fables.txt"), time_budget="1m")
     print(model.sample("The fox ", length=200, temperature=0.8))
 
 :class:`charrnn.model.Model` says what a model can do.
@@ -14,19 +15,48 @@ from charrnn.version import __version__
 # the name.
 TYPE_CHECKING = False
 
-__all__ = ["CharRNNError", "Model", "__version__", "load"]
+__all__ = [
+    "CharRNNError",
+    "Choice",
+    "Evaluation",
+    "Model",
+    "Reading",
+    "Record",
+    "Vocabulary",
+    "__version__",
+    "load",
+    "train",
+]
 
 if TYPE_CHECKING:
     from charrnn.errors import CharRNNError
-    from charrnn.model import Model, load
+    from charrnn.inference.loss import Evaluation
+    from charrnn.inference.sampler import Choice
+    from charrnn.model import Model, load, train
+    from charrnn.reading import Reading
+    from charrnn.records import Record
+    from charrnn.text.vocabulary import Vocabulary
+else:
+    _HOMES = {
+        "CharRNNError": "charrnn.errors",
+        "Choice": "charrnn.inference.sampler",
+        "Evaluation": "charrnn.inference.loss",
+        "Model": "charrnn.model",
+        "Reading": "charrnn.reading",
+        "Record": "charrnn.records",
+        "Vocabulary": "charrnn.text.vocabulary",
+        "load": "charrnn.model",
+        "train": "charrnn.model",
+    }
 
-_HOMES = {"CharRNNError": "charrnn.errors", "Model": "charrnn.model", "load": "charrnn.model"}
+    def __getattr__(name):
+        # Import on first use: the command line must answer --help without importing Numba.
+        if name not in _HOMES:
+            raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
 
 
-def __getattr__(name: str) -> object:
-    # Import on first use: the command line must answer --help without importing Numba.
-    if name not in _HOMES:
-        raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,12 +1,12 @@
-"""The settings of a model, of a training run and of dynamic evaluation, and the presets.
+"""The settings of a model, of how a text is read, of a training run and of dynamic evaluation, and the presets.
 
 Settings are frozen, are checked when they are made, and become plain JSON values.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from charrnn.errors import ConfigError, brief
 
@@ -54,7 +54,7 @@ def _flag() -> Any:
     return _checked(False, lambda value: isinstance(value, bool), "true or false", "flag")
 
 
-def _choice(choices: Sequence[str], default: str) -> Any:
+def _choice(choices: Sequence[str], default: str | None) -> Any:
     return _checked(default, lambda value: value in choices, f"one of {', '.join(choices)}", "choice", choices=choices)
 
 
@@ -68,6 +68,21 @@ def _split() -> Any:
     )
 
 
+def require_known(names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse a name that is not one of the ``known`` settings.
+
+    Raises:
+        ConfigError: the message has the nearest names.
+    """
+    for name in names:
+        if name not in known:
+            import difflib  # here, because it would slow the start of every command
+
+            near = " or ".join(map(repr, difflib.get_close_matches(name, known, 3)))
+            raise ConfigError(f"unknown setting {brief(name)}" + (f": did you mean {near}?" if near else ""))
+
+
+@dataclass(frozen=True)
 class _Config:
     """Base of all settings: checks of every field, and a dictionary form."""
 
@@ -88,15 +103,10 @@ class _Config:
         """Make the settings from a dictionary.
 
         Raises:
-            ConfigError: a name is unknown (the message says the nearest one) or a value is not valid.
+            ConfigError: a name is unknown (the message has the nearest ones) or a value is not valid.
         """
         known = [each.name for each in dataclasses.fields(cls)]
-        for name in values:
-            if name not in known:
-                import difflib  # here, because it would slow the start of every command
-
-                near = difflib.get_close_matches(name, known, 1)
-                raise ConfigError(f"unknown setting {brief(name)}" + (f": did you mean {near[0]!r}?" if near else ""))
+        require_known(values, known)
         try:
             return cls(**values)
         except TypeError as error:
@@ -121,6 +131,21 @@ class ModelConfig(_Config):
         """The settings as plain JSON values; the default cell, which early versions had no word for, is left out."""
         values = super().to_dict()
         return {name: value for name, value in values.items() if (name, value) != ("cell", DEFAULT_CELL)}
+
+
+@dataclass(frozen=True)
+class TextConfig(_Config):
+    """How a text is read: see :func:`charrnn.text.corpus.open_corpus`.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    as_bytes: bool = _flag()
+    encoding: str = _checked("utf-8", lambda value: isinstance(value, str), "the name of an encoding", "text")
+    min_count: int = _whole(1, 1)
+    max_vocab: int = _whole(1000, 1, 1_114_112)
+    unknown: Literal["error", "skip", "replace"] | None = _choice(("error", "skip", "replace"), None)
 
 
 @dataclass(frozen=True)

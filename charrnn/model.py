@@ -1,27 +1,45 @@
 """The Python interface: a trained network with its vocabulary; text goes in, text and NumPy arrays come out."""
 
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Protocol, Unpack, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.run_folder import load_checkpoint
+from charrnn.checkpoints.run_folder import RunFolder, load_checkpoint
+from charrnn.checkpoints.run_in_memory import RunInMemory
+from charrnn.checkpoints.run_names import RUNS, require_run_name
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inference.ensemble import Ensemble, require_one_vocabulary
 from charrnn.inference.loss import Evaluation, evaluate
-from charrnn.inference.mixture import Mixture
+from charrnn.inference.mixture import Mixture, networks_of
 from charrnn.inference.ngrams import Ngrams
 from charrnn.inference.sampler import Choice, Sampler
 from charrnn.network.network import Network
-from charrnn.records import ProgressCallback, no_progress
-from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
+from charrnn.reading import Reading, shown_values
+from charrnn.records import Finished, ProgressCallback, Record, no_progress
+from charrnn.sanitise import visible
+from charrnn.settings import TEXT, Options, Settings, options_of
+from charrnn.text.catalog import exists
+from charrnn.text.corpus import open_corpus
+from charrnn.text.id_cache import Corpus
+from charrnn.text.sources import Source
+from charrnn.text.vocabulary import REPLACEMENT, Unknown, Vocabulary
+from charrnn.training import new_run
+from charrnn.training.stages import Stages
+from charrnn.training.stopping import stopped_by_ctrl_c
 
 Text = str | bytes
 
 CHUNK, BATCH_CHUNK = 64, 4096  # characters drawn at a time, for one text and for many
+LARGEST = 2**28  # numbers that a reading may have: a gigabyte or two
+_LONGEST_NAME = 40  # characters of a text's name in a repr
 
 
 def load(
@@ -29,7 +47,7 @@ def load(
     *others: str | Path,
     threads: int | None = None,
     warn: Callable[[str], None] = warnings.warn,
-    needs: Callable[[ModelConfig], list] = lambda config: [],
+    needs: Callable[[ModelConfig], Sequence[object]] = lambda config: [],
 ) -> "Model":
     """Load a model from the folder of a run (its best checkpoint, else its last) or from a file.
 
@@ -50,7 +68,117 @@ def load(
     models = [Model.from_checkpoint(checkpoint, threads) for checkpoint in checkpoints]
     if not others:
         return models[0]
-    return Model(Ensemble([model.network for model in models]), models[0].vocabulary, models[0].checkpoint)
+    networks = [network for model in models for network in networks_of(model.network)]
+    return Model(Ensemble(networks), models[0].vocabulary, models[0].checkpoint)
+
+
+def train(
+    text: str | bytes | Path,
+    *,
+    out: str | Path | None = None,
+    name: str | None = None,
+    force: bool = False,
+    threads: int | None = None,
+    on_record: Callable[[Record], object] | None = None,
+    **settings: Unpack[Settings],
+) -> "Model":
+    """Train a model on a text, as ``charrnn train`` does: the same settings and seed give the same weights.
+
+    Nothing is printed. Unless ``out`` or ``name`` is given, nothing is written to the disk either.
+
+    The first Ctrl-C ends the run after its step, as on the command line, and the best model so far is returned, with a
+    warning. A second one raises KeyboardInterrupt.
+
+    Args:
+        text: a string is the text itself; bytes are, too, and make a model of bytes; a path names a file, a folder or a
+            text of the catalog.
+        out: the folder that holds the runs, by default ``checkpoints``. The run keeps its checkpoints and its log in
+            ``out/name``, and ``charrnn train --resume`` can go on with it.
+        name: of the run, by default the file's name without its ending, or ``text``.
+        force: replace a run of the same name.
+        threads: how many to use; None for all that this process may use. The result does not depend on it.
+        on_record: called with each of the run's records (:mod:`charrnn.records`), the same ones that ``charrnn train
+            --json`` writes. An exception that it raises ends the run.
+        settings: all others, by their names: see :class:`charrnn.settings.Settings`.
+
+    Returns:
+        The model with the best validation loss, or of the last step if nothing was validated. :meth:`Model.mixed` gives
+        it together with the n-grams of the text.
+
+    Raises:
+        ConfigError: a setting is unknown, not valid, or contradicts another.
+        CorpusError: the text cannot be read, or is too short.
+        CheckpointError: there is a run of that name, or its folder cannot be written.
+        DivergedError: the loss exploded again and again.
+    """
+    begun = time.monotonic()
+    options = options_of(settings)
+    source, options = _source(text, options)
+
+    def read(options: Options, vocabulary: Vocabulary | None) -> Corpus:
+        how = {each: options.values[each] for each in (*TEXT, "unknown")}
+        return open_corpus([source], vocabulary=vocabulary, grow=options.values["grow_vocabulary"], **how)
+
+    folder: RunFolder | RunInMemory = RunInMemory()
+    if out is not None or name is not None:
+        own_name = "text" if isinstance(text, str | bytes) else text.resolve().stem
+        folder = RunFolder(Path(RUNS if out is None else out) / require_run_name(own_name if name is None else name))
+    elif options.values["snapshots"]:
+        raise ConfigError("snapshots are kept in the folder of the run: give out, or leave them out")
+    with folder.locked():
+        trainer = new_run.begin(options, read, folder, _warn, force=force, threads=threads)
+        trainer.begun = begun
+        stages, record = Stages(trainer, _warn), None
+        with stopped_by_ctrl_c(stages.stop):
+            for _, teacher in stages.to_train():
+                for record in teacher.run():
+                    teacher.folder.record(record)
+            stages.teach()
+            for record in trainer.run():
+                folder.record(record)
+                if on_record is not None:
+                    on_record(record)
+        if isinstance(record, Finished) and record.reason == "interrupted":
+            warnings.warn(f"interrupted at step {trainer.counters.step:,}: the best model so far", stacklevel=2)
+        return Model.from_checkpoint(folder.load(_warn), threads)
+
+
+def _source(text: str | bytes | Path, options: Options) -> tuple[Path | Source, Options]:
+    """Where the text is, and the options, which now say how it is read.
+
+    Raises:
+        ConfigError: ``text`` is of another type, or a string that seems to be the name of a file.
+        CorpusError: the text has half a character.
+    """
+    if isinstance(text, Path):
+        return text, options
+    if isinstance(text, bytes):
+        as_bytes = options.values["as_bytes"] or "as_bytes" not in options.given
+        return Source.from_text(text), options.replaced({"as_bytes": as_bytes})
+    if not isinstance(text, str):
+        raise ConfigError(f"the text must be a str, bytes, or the Path of a file, not {type(text).__name__}")
+    if 0 < len(text) < 4096 and text.isprintable() and exists(Path(text)):
+        raise ConfigError(f"{text!r} would be the whole text, and there is a file of this name: give Path({text!r})")
+    return Source.from_text(text), options.replaced({"encoding": "utf-8"})
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=3)
+
+
+class _Tracer(Protocol):
+    """What shows its signals while it reads: a network, or a mixture with one."""
+
+    def initial_state(self, batch: int) -> Any: ...
+
+    def trace(self, x: npt.NDArray[np.int32], state: Any) -> dict[str, npt.NDArray[np.floating]]: ...
+
+
+def _before(text: Text, stop: Text) -> Text:
+    """What stands in ``text`` before the first ``stop``."""
+    if isinstance(text, bytes):
+        return text.partition(cast("bytes", stop))[0]
+    return text.partition(cast("str", stop))[0]
 
 
 class Model:
@@ -78,6 +206,30 @@ class Model:
         self.network, self.vocabulary, self.checkpoint = network, vocabulary, checkpoint
         self._mixed: Model | None = None
 
+    def __repr__(self) -> str:
+        networks = networks_of(self.network)
+        sizes = " and ".join(f"{each.cell.title} {each.config.layers} x {each.config.hidden}" for each in networks)
+        what = f"ensemble of {sizes}" if len(networks) > 1 else sizes
+        if isinstance(self.network, Mixture):
+            what += f" with n-grams of {self.network.ngrams.order}"
+        parameters = sum(each.parameters.size for each in networks)
+        symbols = "bytes" if self.vocabulary.is_bytes else "characters"
+        parts = [what, f"{parameters:,} parameters", f"{len(self.vocabulary):,} {symbols}", *self._provenance()]
+        return f"<Model: {', '.join(parts)}>"
+
+    def _provenance(self) -> Iterator[str]:
+        """The text's name and the validation loss, as far as the checkpoint has them; anybody may have written it."""
+        if self.checkpoint is None or len(networks_of(self.network)) > 1:
+            return
+        sources = [each for each in self.checkpoint.corpus.get("sources", ()) if each != "-"]
+        if sources:
+            name = visible(Path(sources[0]).name, "")
+            yield name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+        loss = self.checkpoint.counters.get("best_val_loss")
+        if loss is not None:
+            alone = " of the network alone" if isinstance(self.network, Mixture) else ""
+            yield f"validation loss {loss:.4f}{alone}"
+
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, threads: int | None = None) -> "Model":
         """The model that a checkpoint holds."""
@@ -91,18 +243,18 @@ class Model:
         The n-grams have learnt the text that the model was trained on: a loss of the mixture on that text means little.
         They learn it again when this is called for the first time, about a second for a megabyte.
         """
-        if self._mixed is not None:
+        if self._mixed is not None or self.checkpoint is None or isinstance(self.network, Mixture):
             return self._mixed
-        settings = None if self.checkpoint is None else self.checkpoint.ngrams
-        if settings is None:
+        settings, text = self.checkpoint.ngrams, self.checkpoint.ngram_text
+        if settings is None or text is None:
             return None
         ngrams = Ngrams(len(self.vocabulary), settings.order)
-        ngrams.learn(self.checkpoint.ngram_text, progress)
+        ngrams.learn(text, progress)
         mixture = Mixture(self.network, ngrams, (settings.network_weight, settings.ngram_weight))
         self._mixed = Model(mixture, self.vocabulary, self.checkpoint)
         return self._mixed
 
-    def encode(self, text: Text, unknown: str | None = None) -> np.ndarray:
+    def encode(self, text: Text, unknown: Unknown | None = None) -> npt.NDArray[np.int32]:
         """The ids of a text, (N,) int32.
 
         ``unknown`` says what to do with characters that the model does not know: "error", "skip" or "replace". None
@@ -115,7 +267,7 @@ class Model:
             unknown = "error" if self.vocabulary.is_bytes or REPLACEMENT not in self.vocabulary else "replace"
         return self.vocabulary.encode(text, unknown=unknown)
 
-    def prime(self, text: Text, unknown: str | None = None) -> np.ndarray:
+    def prime(self, text: Text, unknown: Unknown | None = None) -> npt.NDArray[np.int32]:
         """The ids (N,), N >= 1, that a sampler reads first: the ids of the text, or a line start if there are none."""
         ids = self.encode(text, unknown) if text else np.zeros(0, np.int32)
         if len(ids):
@@ -128,7 +280,7 @@ class Model:
         streams: int = 1,
         choice: Choice | None = None,
         seed: int = 0,
-        unknown: str | None = None,
+        unknown: Unknown | None = None,
     ) -> Sampler:
         """A sampler of ids that has read ``prime``; see :class:`charrnn.inference.sampler.Sampler`.
 
@@ -144,7 +296,7 @@ class Model:
         length: int = 500,
         choice: Choice | None = None,
         seed: int = 0,
-        unknown: str | None = None,
+        unknown: Unknown | None = None,
         chunk: int = CHUNK,
     ) -> Iterator[Text]:
         """Write ``length`` characters after ``prime``, and yield them ``chunk`` at a time."""
@@ -162,7 +314,7 @@ class Model:
         top_p: float = 1.0,
         min_p: float = 0.0,
         seed: int = 0,
-        unknown: str | None = None,
+        unknown: Unknown | None = None,
     ) -> Text:
         """A text of ``length`` characters that continues ``prime``; it does not include ``prime``.
 
@@ -181,8 +333,7 @@ class Model:
         if length < 0:
             raise ConfigError(f"the length must be 0 or more, not {length}")
         choice = Choice(temperature, top_k, top_p, min_p)
-        empty = b"" if self.vocabulary.is_bytes else ""
-        return empty.join(self.stream(prime, length, choice, seed, unknown))
+        return self._joined(self.stream(prime, length, choice, seed, unknown))
 
     def sample_many(
         self,
@@ -193,7 +344,7 @@ class Model:
         seed: int = 0,
         *,
         stop: Text | None = None,
-        unknown: str | None = None,
+        unknown: Unknown | None = None,
     ) -> list[Text]:
         """``count`` texts, drawn as one batch, each cut before the first ``stop``.
 
@@ -205,11 +356,18 @@ class Model:
         sampler = self.sampler(prime, count, choice, seed, unknown)
         texts: list[Text] = [b"" if self.vocabulary.is_bytes else ""] * count
         for start in range(0, length, BATCH_CHUNK):
-            if stop and all(stop in text for text in texts):
+            if stop and all(_before(text, stop) != text for text in texts):
                 break
             drawn = sampler.draw(min(BATCH_CHUNK, length - start)).T.copy()
-            texts = [text + self.vocabulary.decode(ids) for text, ids in zip(texts, drawn, strict=True)]
-        return [text.partition(stop)[0] for text in texts] if stop else texts
+            texts = [self._joined((text, self.vocabulary.decode(ids))) for text, ids in zip(texts, drawn, strict=True)]
+        return [_before(text, stop) for text in texts] if stop else texts
+
+    def _joined(self, parts: Iterable[Text]) -> Text:
+        return (
+            b"".join(cast("Iterable[bytes]", parts))
+            if self.vocabulary.is_bytes
+            else "".join(cast("Iterable[str]", parts))
+        )
 
     def evaluate(self, text: Text) -> Evaluation:
         """Loss, bits per character and perplexity of ``text``; every character but the first is scored once.
@@ -226,7 +384,7 @@ class Model:
         """The mean loss of ``text`` in nats per character."""
         return self.evaluate(text).loss
 
-    def activations(self, text: Text, unknown: str | None = None) -> dict[str, np.ndarray]:
+    def activations(self, text: Text, unknown: Unknown | None = None) -> dict[str, npt.NDArray[np.floating]]:
         """The signals of every cell while the model reads ``text`` of N characters from a state of zeros.
 
         Returns the signals by name, each (N, L, H) float32, where row n is the value after reading character n, and
@@ -235,13 +393,64 @@ class Model:
 
         Raises:
             VocabularyError: the text is empty, or has a character that the model does not know.
-            ConfigError: the model is an ensemble or a mixture.
+            ConfigError: the model is an ensemble or a mixture, or the text is too long.
         """
         if not isinstance(self.network, Network):
             raise ConfigError("an ensemble or a mixture has no cells of its own: look into its networks one by one")
-        ids = self.encode(text, unknown)
+        return self._trace(self.encode(text, unknown))
+
+    def read(self, text: Text, signal: str | None = None, unknown: Unknown | None = None) -> Reading:
+        """What the cells do while the model reads ``text``, and what it expects; a notebook shows it in colours.
+
+        A mixture has the cells of its network, and the probabilities of both.
+
+        Args:
+            text: N characters, read from a state of zeros.
+            signal: the name of the one to show, by default the most telling one; the reading has all of them.
+            unknown: what to do with characters that the model does not know, as in :meth:`encode`.
+
+        Raises:
+            VocabularyError: the text is empty, or has a character that the model does not know.
+            ConfigError: the model is an ensemble, there is no such signal, or the text is too long.
+        """
+        cell = networks_of(self.network)[0].cell
+        shown, ids = cell.signal(signal), self.encode(text, unknown)
+        signals = self._trace(ids)
+        log_probabilities = signals.pop("log_probabilities")
+        values = shown_values(shown, signals[shown.name])
+        characters = self.vocabulary.characters(ids)
+        return Reading(characters, ids, shown.name, values, log_probabilities, None, signals)
+
+    def _trace(self, ids: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.floating]]:
+        """Every signal by name, and ``log_probabilities``, for ids (N,)."""
         if not len(ids):
             raise VocabularyError("an empty text has no activations")
-        state = self.network.initial_state(1)
-        parts = [self.network.trace(ids[start : start + CHUNK], state) for start in range(0, len(ids), CHUNK)]
+        if isinstance(self.network, Ensemble) or len(networks_of(self.network)) > 1:
+            raise ConfigError("an ensemble has no cells of its own: look into its networks one by one")
+        network: _Tracer = self.network
+        cell, config = networks_of(self.network)[0].cell, networks_of(self.network)[0].config
+        each = len(cell.signals) * config.layers * config.hidden + 2 * config.vocabulary
+        if len(ids) * each > LARGEST:
+            raise ConfigError(
+                f"the signals of {len(ids):,} characters are too much for the memory: "
+                f"give at most {LARGEST // each:,} characters at a time"
+            )
+        state = network.initial_state(1)
+        parts = [network.trace(ids[start : start + CHUNK], state) for start in range(0, len(ids), CHUNK)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def save(self, path: str | Path) -> None:
+        """Save the model to a safetensors file, which :func:`load` reads: weights, characters, and n-grams if any.
+
+        Of the training text's place only its name is kept, as in ``charrnn export``.
+
+        Raises:
+            ConfigError: the model is an ensemble.
+            CheckpointError: the file cannot be written.
+        """
+        networks = networks_of(self.network)
+        if len(networks) > 1:
+            raise ConfigError("an ensemble is no single model: save its networks one by one")
+        parameters = dict(networks[0].parameters.items())
+        checkpoint = self.checkpoint or Checkpoint(networks[0].config, self.vocabulary, parameters=parameters)
+        replace(checkpoint.shared(with_ngrams=True), parameters=parameters).save(Path(path))

@@ -6,7 +6,7 @@ Losses are mean negative log-likelihoods in nats per character; ``bpc`` is the s
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the work done and the work there is."""
@@ -53,7 +53,7 @@ class Record:
 
     event: ClassVar[str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """A dictionary for JSON: ``event`` comes first, and numbers that are not finite are None (JSON has no NaN)."""
         lost = {name for name, value in vars(self).items() if isinstance(value, float) and not math.isfinite(value)}
         return {"event": self.event} | vars(self) | dict.fromkeys(lost)

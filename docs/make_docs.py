@@ -53,8 +53,9 @@ def page() -> str:
 
 # From the ground up, as in tests/test_house.py, where a test compares the two.
 ROOMS = (
-    *("version", "errors", "records", "config", "system", "kernels", "text", "network", "checkpoints", "inference"),
-    *("training", "model", "analysis", "inspection", "display", "commands"),
+    *("version", "errors", "records", "sanitise", "config", "settings", "system", "kernels", "text", "network"),
+    *("checkpoints", "inference", "training", "coloured_text", "reading", "model", "analysis", "inspection"),
+    *("display", "commands"),
 )
 
 

@@ -13,22 +13,26 @@ HOUSE = {
     "version": "",
     "errors": "",
     "records": "",
+    "sanitise": "",
     "config": "errors",
+    "settings": "errors config",
     "system": "errors",
     "kernels": "version system",
     "text": "errors records system",
     "network": "errors config system kernels",
     "checkpoints": "version errors records config system text network",
     "inference": "errors config records system text kernels network",
-    "training": "errors records config system text kernels network checkpoints inference",
-    "model": "errors config records text network checkpoints inference",
+    "training": "errors records config settings system text kernels network checkpoints inference",
+    "coloured_text": "sanitise",
+    "reading": "errors network coloured_text",
+    "model": "errors config records sanitise settings text network checkpoints inference training reading",
     "analysis": "errors records system text kernels inference model",
-    "inspection": "errors records system text kernels network checkpoints inference model",
-    "display": "errors records config system inspection",
-    "commands": "version errors records config system text kernels network checkpoints inference training model "
-    "analysis inspection display",
+    "inspection": "errors records system text kernels network checkpoints inference reading model",
+    "display": "errors records sanitise config system reading inspection",
+    "commands": "version errors records sanitise config settings system text kernels network checkpoints inference "
+    "training model analysis inspection display",
     "__main__": "commands",
-    "__init__": "version errors model",
+    "__init__": "version errors records text inference reading model",
 }
 
 # The rooms that know what a cell is made of; checkpoints/pytorch.py asks the cell for PyTorch's names.

@@ -17,7 +17,7 @@ from harmless import harmless, read_all
 
 from charrnn import commands
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.display.sanitise import visible
+from charrnn.sanitise import visible
 
 if not hasattr(os, "openpty"):
     pytest.skip("needs a pseudo-terminal", allow_module_level=True)

@@ -166,6 +166,31 @@ class RunFolder:
         """
         checkpoint.save(self.best)
 
+    def load(self, warn: Warn) -> Checkpoint:
+        """The best checkpoint, or else the last one: see :func:`load_checkpoint`."""
+        return load_checkpoint(self.path, warn=warn)
+
+    def load_best(self) -> Checkpoint:
+        """The best checkpoint.
+
+        Raises:
+            CheckpointError: there is none, or it is damaged.
+        """
+        return Checkpoint.load(self.best)
+
+    def teacher(self, number: int) -> "RunFolder":
+        """The folder of a teacher, counted from 1."""
+        return RunFolder(self.path / f"teacher-{number}")
+
+    def remove_teachers(self) -> None:
+        """Remove the models of all teachers.
+
+        Raises:
+            CheckpointError: one cannot be removed.
+        """
+        for file in self.path.glob("teacher-*/*.safetensors"):
+            self._remove(file)
+
     def record(self, record: Record) -> None:
         """Append one record to the log.
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from charrnn.errors import ConfigError
 from charrnn.system.folders import bundled_file
 
 LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
@@ -12,6 +13,17 @@ SUFFIX = ".safetensors"
 BUNDLED = "fables"  # the model that comes with charrnn
 
 _MOST = 8  # runs in a message
+
+
+def require_run_name(name: str) -> str:
+    """``name``, if it can be the name of a run: one plain component of a path.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if not name or name in (".", "..") or any(sign in name for sign in '/\\:*?"<>|') or not name.isprintable():
+        raise ConfigError(f"{name!r} cannot be a folder's name")
+    return name
 
 
 def run_names(folder: Path = RUNS) -> list[str]:

@@ -149,7 +149,7 @@ def _show(error: click.ClickException) -> None:
     if isinstance(error, _Problem | click.exceptions.NoArgsIsHelpError):
         error.show()
         return
-    from charrnn.display.sanitise import visible
+    from charrnn.sanitise import visible
 
     message = io.StringIO()
     if isinstance(error, click.UsageError) and error.ctx is not None:

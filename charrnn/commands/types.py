@@ -2,11 +2,12 @@
 
 import math
 import os
-import re
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
+
+from charrnn.errors import ConfigError
 
 
 class _InRange:
@@ -63,17 +64,13 @@ class Duration(click.ParamType):
 
     def convert(self, value, param, ctx):
         """The seconds as a float, or a usage error."""
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            seconds = float(value)
-        else:
-            match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", str(value).strip())
-            if not match or not any(match.groups()):
-                self.fail(f"{value!r} is not a duration like 90s, 3m or 1h30m.", param, ctx)
-            days, hours, minutes, rest = (float(part or 0) for part in match.groups())
-            seconds = ((days * 24 + hours) * 60 + minutes) * 60 + rest
-        if not 0 < seconds <= 1e8:
-            self.fail(f"{value!r} must be more than nothing and less than three years.", param, ctx)
-        return seconds
+        from charrnn.settings import seconds
+
+        try:
+            # A number comes from a file of settings.
+            return seconds(f"{value:f}" if isinstance(value, int | float) else value)
+        except ConfigError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 class OutputFile(click.Path):

@@ -3,13 +3,23 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, bits, no_progress
 from charrnn.text.windows import Places, ReadingWindows
+
+
+class Scorer(Protocol):
+    """What scores characters: a network, an ensemble, a mixture."""
+
+    def initial_state(self, batch: int) -> Any:
+        """What it remembers at the beginning of ``batch`` texts."""
+
+    def losses(self, x: np.ndarray, y: np.ndarray, state: Any) -> np.ndarray:
+        """The loss of every target y (T, B), 0 where y < 0: (T, B) in nats; ``state`` moves on."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ def scorable(ids: np.ndarray, before: int | None) -> np.ndarray:
 
 
 def evaluate(
-    network: Network,
+    network: Scorer,
     ids: np.ndarray,
     before: int | None = None,
     batch: int = 32,
@@ -68,7 +78,7 @@ def evaluate(
 
 
 def losses(
-    network: Network,
+    network: Scorer,
     ids: np.ndarray,
     before: int | None = None,
     batch: int = 32,
@@ -89,7 +99,9 @@ def losses(
     return result
 
 
-def _windows(network, text, batch, steps, progress) -> Iterator[tuple[Places, np.ndarray]]:
+def _windows(
+    network: Scorer, text: np.ndarray, batch: int, steps: int, progress: ProgressCallback
+) -> Iterator[tuple[Places, np.ndarray]]:
     """For each window its places k in the text, and the losses (T, B) of text[k + 1]; 0 where a loss does not count."""
     windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
     state = network.initial_state(windows.batch)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
@@ -120,7 +121,7 @@ class Sampler:
     def __init__(
         self,
         model: Network | Ensemble | Mixture,
-        prime: np.ndarray,
+        prime: npt.NDArray[np.int32],
         streams: int = 1,
         choice: Choice | None = None,
         seed: int = 0,
@@ -148,7 +149,7 @@ class Sampler:
         self._strategies = FastestStrategy(2 if streams == 1 < self._team.threads else 1)
         self._flags = np.zeros(FLAGS, np.int64)
 
-    def draw(self, characters: int) -> np.ndarray:
+    def draw(self, characters: int) -> npt.NDArray[np.int32]:
         """The next ids of every stream: (characters, streams) int32."""
         uniforms = np.stack([generator.random(characters) for generator in self._generators], axis=1)
         draws = Draws(np.ascontiguousarray(uniforms), np.zeros(uniforms.shape, np.int32))

@@ -1,22 +1,14 @@
 """Which cells are worth looking at when there is no hypothesis.
 
-A cell that only repeats the last character, hardly moves, or only flickers teaches nothing. The score of a cell's
-values s (N,) is a product of three properties that an interesting cell has:
-
-    std(s) · (1 - R²) · max(0, ρ₅)
-
-R² is the part of the variance that the current character explains; ρ₅ is the autocorrelation at a lag of five
-characters. The score is high for a cell that changes much, keeps its value, and depends on more than the last
-character.
+They are ranked by :func:`charrnn.reading.scores`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.inspection.reading import Reading
+from charrnn.reading import Reading, scores
 
-LAG = 5
 ALIKE = 0.9  # cells with a larger correlation, of either sign, show the same thing
 
 
@@ -27,23 +19,6 @@ class ScoredCell:
     layer: int
     unit: int
     score: float
-
-
-def scores(reading: Reading) -> np.ndarray:
-    """The score (L, H) of every cell."""
-    values = reading.values.astype(np.float64)
-    centred = values - values.mean(axis=0)
-    variance = (centred**2).mean(axis=0)
-    safe = np.maximum(variance, 1e-12)
-    explained = np.zeros_like(variance)
-    for symbol in np.unique(reading.ids):
-        of_symbol = centred[reading.ids == symbol]
-        explained += len(of_symbol) * of_symbol.mean(axis=0) ** 2
-    explained /= len(centred) * safe
-    if len(centred) <= LAG:
-        return np.zeros_like(variance)
-    persistence = (centred[LAG:] * centred[:-LAG]).mean(axis=0) / safe
-    return np.sqrt(variance) * np.clip(1 - explained, 0, 1) * np.clip(persistence, 0, 1)
 
 
 def gallery(reading: Reading, count: int) -> list[ScoredCell]:

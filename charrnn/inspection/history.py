@@ -11,9 +11,10 @@ from charrnn.checkpoints.run_folder import LONGEST_LOG, METRICS
 from charrnn.checkpoints.snapshots import Snapshots
 from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.inspection.clamping import Cell
-from charrnn.inspection.gallery import gallery, scores
-from charrnn.inspection.reading import Reading, read
+from charrnn.inspection.gallery import gallery
+from charrnn.inspection.reading import read
 from charrnn.model import Model
+from charrnn.reading import Reading, scores
 from charrnn.records import ProgressCallback, SmoothedLoss, no_progress
 from charrnn.system import strict_json
 from charrnn.system.files import read_regular
@@ -104,7 +105,7 @@ def _records(log: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 class CellsAtSnapshot:
     """What C ``cells`` did at the snapshot after ``step`` steps: ``values`` (C, N) after each of N characters.
 
-    ``scores`` (C,) are the scores of :mod:`charrnn.inspection.gallery`.
+    ``scores`` (C,) are those of :func:`charrnn.reading.scores`.
     """
 
     step: int

@@ -14,6 +14,7 @@ from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell, require_cells
 from charrnn.model import Model
 from charrnn.network.cells import Signal
+from charrnn.reading import Reading, likeliest, shown_values
 from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.text.windows import ReadingWindows
 
@@ -22,68 +23,9 @@ PART, STEPS = 4000, 64  # characters in a part of a long text, and in a window
 LARGEST = 2**28  # numbers in a Reading: a gigabyte
 
 
-def shown_values(signal: Signal, values: np.ndarray) -> np.ndarray:
-    """Values of a signal as they are shown: through tanh if the signal is unbounded, as an LSTM's c is."""
-    return np.tanh(values) if signal.unbounded else values
-
-
 def symbol_text(symbol: str | int) -> str:
     """A symbol as one character; a byte becomes the character with its number."""
     return chr(symbol) if isinstance(symbol, int) else symbol
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What all cells did while N characters were read, and what the model expected.
-
-    ``text`` has N characters; a byte of a model of bytes is the character with its number. ``values`` (N, L, H) float32
-    is the signal after each character, c as tanh(c). ``log_probabilities`` (N, V), in nats, are for the character that
-    follows each one. ``before`` (V,) are the log-probabilities for the first character, None at the start of a text.
-    """
-
-    text: str
-    ids: np.ndarray
-    signal: str
-    values: np.ndarray
-    log_probabilities: np.ndarray
-    before: np.ndarray | None
-
-    def cell(self, layer: int, unit: int) -> np.ndarray:
-        """One cell's values (N,).
-
-        Raises:
-            ConfigError: there is no such cell.
-        """
-        _, layers, units = self.values.shape
-        if not (0 <= layer < layers and 0 <= unit < units):
-            raise ConfigError(f"there is no cell {layer}:{unit}: layers are 0 to {layers - 1}, units 0 to {units - 1}")
-        return self.values[:, layer, unit]
-
-    def columns(self, cells: Sequence[Cell]) -> np.ndarray:
-        """The values (N, K) of K ``cells`` (layer, unit), K >= 1.
-
-        Raises:
-            ConfigError: there is no such cell.
-        """
-        return np.stack([self.cell(*cell) for cell in cells], axis=1)
-
-    def surprise(self) -> np.ndarray:
-        """-log2 (N,) of the probability that each character had, in bits; NaN for the first character of a text."""
-        surprise = np.full(len(self.ids), np.nan)
-        places = np.arange(1, len(self.ids))
-        surprise[1:] = -self.log_probabilities[places - 1, self.ids[1:]] / np.log(2)
-        if self.before is not None:
-            surprise[0] = -self.before[self.ids[0]] / np.log(2)
-        return surprise
-
-    def guesses(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Ids (N, count) of the most probable next characters, the most probable first, and their probabilities."""
-        return _guesses(self.log_probabilities, count)
-
-
-def _guesses(log_probabilities: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    order = np.argsort(-log_probabilities, axis=1, kind="stable")[:, :count]
-    return order, np.exp(np.take_along_axis(log_probabilities, order, axis=1))
 
 
 class Reader:
@@ -259,7 +201,7 @@ def read_cells(
         own = at >= lead
         places = at[own] - lead
         values[places] = signals[own][:, *where]
-        likely[places], chances[places] = _guesses(log_probabilities[own], guesses)
+        likely[places], chances[places] = likeliest(log_probabilities[own], guesses)
         # The character after each place, if it is in the part, has its surprise from here.
         told = (at + 1 >= lead) & (at + 1 < len(part))
         following = at[told] + 1

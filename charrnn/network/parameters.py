@@ -1,7 +1,7 @@
 """One flat float32 buffer with a named view for every parameter: the model's, its gradient's, the optimiser's."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import ItemsView, Iterator
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Parameters:
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)
 
-    def items(self):
+    def items(self) -> ItemsView[str, np.ndarray]:
         """(name, view) in the order of the buffer."""
         return self._views.items()
 

@@ -28,8 +28,8 @@ class Team:
     """``threads`` workers, numbered from 0; worker 0 is the thread that calls :meth:`run`."""
 
     def __init__(self, threads: int):
-        if threads < 1:
-            raise ConfigError(f"threads must be at least 1, not {threads}")
+        if not isinstance(threads, int) or threads < 1:
+            raise ConfigError(f"threads must be at least 1, not {threads!r}")
         self.threads = threads
         self._work: list[SimpleQueue] = []
         self._done: SimpleQueue = SimpleQueue()

@@ -27,7 +27,7 @@ _PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 
 
 def open_corpus(
-    sources: Sequence[str | Path],
+    sources: Sequence[str | Path | Source],
     *,
     as_bytes: bool = False,
     encoding: str = "utf-8",
@@ -41,10 +41,10 @@ def open_corpus(
 ) -> Corpus:
     """Read texts, join them and encode them.
 
-    A source is a file; a folder; ``-`` for standard input; or a name in the catalog.  A folder stands for all files
-    below it, sorted by their paths, except hidden, unreadable and binary ones (with a NUL byte in the first 8 KB).
-    Between two texts comes a newline if the first does not end with one.  A byte-order mark at the start of a file is
-    dropped (not with ``as_bytes``).  Nothing else is changed.
+    A source is a file; a folder; ``-`` for standard input; a name in the catalog; or a text in memory, which is
+    recorded as ``-``.  A folder stands for all files below it, sorted by their paths, except hidden, unreadable and
+    binary ones (with a NUL byte in the first 8 KB).  Between two texts comes a newline if the first does not end with
+    one.  A byte-order mark at the start of a file is dropped (not with ``as_bytes``).  Nothing else is changed.
 
     Args:
         sources: at least one.
@@ -77,7 +77,7 @@ def open_corpus(
         vocabulary = None  # a new vocabulary is made from the text; it begins with the learnt symbols
     codec = None if as_bytes else check_encoding(encoding)
     found, skipped = find_sources(sources, codec, stdin)
-    names = tuple(str(source) for source in sources)
+    names = tuple("-" if isinstance(source, Source) else str(source) for source in sources)
     label = found[0].name if len(found) == 1 else f"{found[0].name} and {len(found) - 1:,} more"
 
     def named(encoded: Corpus, *notes: str) -> Corpus:

@@ -60,6 +60,21 @@ class Source:
         return cls(name, len(data), data=data)
 
     @classmethod
+    def from_text(cls, text: str | bytes) -> "Source":
+        """A source for a text in memory; a string becomes UTF-8.
+
+        Raises:
+            CorpusError: the string has half a character (a lone surrogate), which no file can have.
+        """
+        if isinstance(text, str):
+            try:
+                text = text.encode("utf-8")
+            except UnicodeEncodeError as error:
+                point = ord(text[error.start])
+                raise CorpusError(f"the text: half a character, U+{point:04X}, at {error.start}: remove it") from None
+        return cls.from_data(text, "the text")
+
+    @classmethod
     def from_stdin(cls, stream: BinaryIO | None = None) -> "Source":
         """A source for everything that standard input, or another stream, still contains.
 
@@ -207,13 +222,13 @@ def files_below(folder: Path, most: int | None = None) -> Listing:
 
 
 def find_sources(
-    sources: Sequence[str | Path], codec: str | None, stdin: BinaryIO | None = None
+    sources: Sequence[str | Path | Source], codec: str | None, stdin: BinaryIO | None = None
 ) -> tuple[list[Source], list[str]]:
     """The files behind the names that the user gave, in order, and notes about files that were left out.
 
     Args:
         sources: files; folders (all files below them that are not hidden, not binary and can be read); names in the
-            catalog; ``-`` for standard input.  If there are several, empty files are left out.
+            catalog; ``-`` for standard input; texts in memory.  If there are several, empty files are left out.
         codec: the canonical name of the files' encoding, or None to read bytes.
         stdin: the stream that ``-`` reads, by default the process's own.
 
@@ -227,6 +242,9 @@ def find_sources(
     wide = codec is not None and is_wide(codec)
     found, notes = [], []
     for source in sources:
+        if isinstance(source, Source):
+            found.append(source)
+            continue
         if str(source) == "-":
             found.append(Source.from_stdin(stdin))
             continue

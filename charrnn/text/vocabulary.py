@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
 
@@ -42,7 +43,11 @@ class Vocabulary:
 
     @classmethod
     def from_counts(
-        cls, counts: Mapping[Any, int], min_count: int = 1, max_size: int = 1000, known: Sequence[Any] = ()
+        cls,
+        counts: Mapping[str, int] | Mapping[int, int],
+        min_count: int = 1,
+        max_size: int = 1000,
+        known: Sequence[str] | Sequence[int] = (),
     ) -> Self:
         """The vocabulary of a text.
 
@@ -82,7 +87,7 @@ class Vocabulary:
         return cls.from_list([*known, *sorted(kept)])
 
     @classmethod
-    def from_list(cls, symbols: Any) -> Self:
+    def from_list(cls, symbols: object) -> Self:
         """The vocabulary that ``to_list`` wrote, in the list's own order.
 
         Args:
@@ -107,6 +112,11 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.symbols)
 
+    def __repr__(self) -> str:
+        kind = "bytes" if self.is_bytes else "characters"
+        shown = ", ".join(map(repr, self.symbols[:_MOST_NAMED]))
+        return f"<Vocabulary of {len(self):,} {kind}: {shown}{', …' if len(self) > _MOST_NAMED else ''}>"
+
     def __contains__(self, symbol: object) -> bool:
         return symbol in self._ids
 
@@ -116,7 +126,7 @@ class Vocabulary:
         return isinstance(self.symbols[0], int)
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype[np.unsignedinteger]:
         """The smallest unsigned integer type that holds every id."""
         return np.min_scalar_type(len(self) - 1)
 
@@ -134,7 +144,7 @@ class Vocabulary:
         wanted = b"? \n" if self.is_bytes else REPLACEMENT + "? \n"
         return next((self._ids[symbol] for symbol in wanted if symbol in self._ids), 0)
 
-    def encode(self, text: str | bytes, unknown: Unknown = "error") -> np.ndarray:
+    def encode(self, text: str | bytes, unknown: Unknown = "error") -> npt.NDArray[np.int32]:
         """The ids of a text.
 
         Args:
@@ -163,7 +173,7 @@ class Vocabulary:
             ids[missing] = self.replacement
         return ids
 
-    def decode(self, ids: Sequence[int] | np.ndarray) -> str | bytes:
+    def decode(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str | bytes:
         """The text of some ids, the reverse of ``encode``: a string, or bytes in bytes mode.
 
         Raises:
@@ -180,7 +190,7 @@ class Vocabulary:
         data = self.points[ids].tobytes()
         return data if self.is_bytes else data.decode("utf-32-le")
 
-    def characters(self, ids: Sequence[int] | np.ndarray) -> str:
+    def characters(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
         """The text of some ids, a character for each: a byte becomes the character with its number."""
         text = self.decode(ids)
         return text.decode("latin-1") if isinstance(text, bytes) else text
@@ -189,7 +199,7 @@ class Vocabulary:
         """The symbol of an id as messages write it, with control characters escaped: ``'é' (U+00E9)``."""
         return _describe(int(self.points[index]), self.is_bytes)
 
-    def look_up(self, points: np.ndarray) -> np.ndarray:
+    def look_up(self, points: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.int32]:
         """The ids of code points, or of bytes.
 
         Args:
@@ -205,7 +215,7 @@ class Vocabulary:
             np.take(self._table, points[block], out=ids[block], mode="clip")
         return ids
 
-    def describe_unknown(self, points: np.ndarray) -> str:
+    def describe_unknown(self, points: npt.NDArray[np.unsignedinteger]) -> str:
         """The message about symbols that are not in the vocabulary, in one line.
 
         Args:
@@ -222,7 +232,7 @@ class Vocabulary:
             "or pass --unknown skip or --unknown replace"
         )
 
-    def _points(self, text: str | bytes) -> np.ndarray:
+    def _points(self, text: str | bytes) -> npt.NDArray[np.unsignedinteger]:
         """The code points of a text, or in bytes mode its bytes."""
         if not self.is_bytes:
             if not isinstance(text, str):
@@ -241,14 +251,14 @@ class Vocabulary:
         return {symbol: index for index, symbol in enumerate(self.symbols)}
 
     @cached_property
-    def points(self) -> np.ndarray:
+    def points(self) -> npt.NDArray[np.unsignedinteger]:
         """The code points of the symbols (V,) uint32, or the bytes, uint8."""
         if self.is_bytes:
             return np.array(self.symbols, np.uint8)
         return np.array([ord(symbol) for symbol in self.symbols], "<u4")
 
     @cached_property
-    def _table(self) -> np.ndarray:
+    def _table(self) -> npt.NDArray[np.int32]:
         """The id of every code point or byte up to the largest known one and the next one; -1 if unknown."""
         points = self.points.astype(np.intp)
         table = np.full(points.max() + 2, -1, np.int32)
@@ -256,7 +266,7 @@ class Vocabulary:
         return table
 
 
-def code_points(text: str) -> np.ndarray:
+def code_points(text: str) -> npt.NDArray[np.unsignedinteger]:
     """The code points of a string, (length,): uint8 if all are ASCII, else uint32. Lone surrogates are allowed."""
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), np.uint8)

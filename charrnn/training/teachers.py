@@ -8,8 +8,9 @@ run is saved before its first teacher begins, and a teacher resumes from its own
 from collections.abc import Iterator
 from dataclasses import replace
 
-from charrnn.checkpoints.run_folder import RunFolder, Warn, load_checkpoint
-from charrnn.errors import CheckpointError, os_errors_as
+from charrnn.checkpoints.run_folder import RunFolder, Warn
+from charrnn.checkpoints.run_in_memory import RunInMemory
+from charrnn.errors import CheckpointError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback
@@ -27,7 +28,7 @@ class Teachers:
         warn: called with a line about a damaged checkpoint of a teacher.
     """
 
-    def __init__(self, run: Run, folder: RunFolder, warn: Warn):
+    def __init__(self, run: Run, folder: RunFolder | RunInMemory, warn: Warn):
         self._run, self._folder, self._warn = run, folder, warn
         self.count = run.config.teachers
 
@@ -44,20 +45,14 @@ class Teachers:
         if run.counters.step or not self.count:
             return
         if run.resumed_from is None:
-            for file in self._folder.path.glob("teacher-*/*.safetensors"):  # of a run that this one replaces
-                with os_errors_as(CheckpointError, f"{file}: cannot be removed"):
-                    file.unlink()
+            self._folder.remove_teachers()  # of a run that this one replaces
             self._folder.begin(run.full_checkpoint())
         for number in range(1, self.count + 1):
-            folder = self.folder(number)
+            folder = self._folder.teacher(number)
             with folder.locked():
                 trainer = self._trainer(number, folder)
                 if not trainer.is_complete:
                     yield number, trainer
-
-    def folder(self, number: int) -> RunFolder:
-        """The folder of a teacher, counted from 1."""
-        return RunFolder(self._folder.path / f"teacher-{number}")
 
     def teach(self, progress: ProgressCallback) -> None:
         """Have the main run learn from its teachers, which have been trained.
@@ -67,17 +62,17 @@ class Teachers:
         """
         networks = []
         for number in range(1, self.count + 1):
-            folder = self.folder(number)
+            folder = self._folder.teacher(number)
             if not folder.exists():
                 raise CheckpointError(f"{folder.path}: the run's teacher is not there any more: put it back")
-            checkpoint = load_checkpoint(folder.path, warn=self._warn)
+            checkpoint = folder.load(self._warn)
             networks.append(Network(checkpoint.model, None, self._run.network.team.threads))
             networks[-1].set_parameters(checkpoint.parameters)
         config = self._run.config
         ids = self._run.parts.train
         self._run.soft_targets = targets_of_networks(Ensemble(networks), ids, config.teacher_weight, progress)
 
-    def _trainer(self, number: int, folder: RunFolder) -> Trainer:
+    def _trainer(self, number: int, folder: RunFolder | RunInMemory) -> Trainer:
         run = self._run
         alone = {
             "teachers": 0,

@@ -12,6 +12,7 @@ import numpy as np
 
 from charrnn.checkpoints.checkpoint import is_within
 from charrnn.checkpoints.run_folder import RunFolder
+from charrnn.checkpoints.run_in_memory import RunInMemory
 from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
 from charrnn.config import SAMPLE_TEMPERATURE
 from charrnn.records import (
@@ -44,12 +45,12 @@ class Trainer:
 
     Args:
         run: what is trained.
-        folder: where checkpoints are saved.
+        folder: where checkpoints are saved. Snapshots need a folder on the disk.
         notes: sentences for the user, reported with :class:`Started`.
         diagnose: whether to report with each evaluation how the network is learning. It changes no bit of the run.
     """
 
-    def __init__(self, run: Run, folder: RunFolder, notes: tuple[str, ...] = (), diagnose: bool = False):
+    def __init__(self, run: Run, folder: RunFolder | RunInMemory, notes: tuple[str, ...] = (), diagnose: bool = False):
         self.subject, self.folder = run, folder
         self.network, self.parts, self.optimizer, self.counters = run.network, run.parts, run.optimizer, run.counters
         self.notes = (*notes, *_text_notes(run), *_snapshot_notes(run))

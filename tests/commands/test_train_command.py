@@ -354,7 +354,7 @@ def test_a_preset_suits_the_text_and_a_time_budget(tmp_path, monkeypatch):
     assert checkpoint.training.teachers == PRESETS["best"]["teachers"]
     succeed("train", short, *common, "--time-budget", "0.5s", "--force")
     assert Checkpoint.load(tmp_path / "short" / "last.safetensors").training.teachers == 0
-    monkeypatch.setattr("charrnn.training.plan.MOST_TAUGHT", 1000)
+    monkeypatch.setattr("charrnn.training.new_run.MOST_TAUGHT", 1000)
     succeed("train", short, *common, "--steps", 2, "--force")
     assert Checkpoint.load(tmp_path / "short" / "last.safetensors").training.teachers == 0
 

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from charrnn.display.palette import contrast, foreground, linear_light, luminance
 from charrnn.display.reports.predictions import prediction_legend, prediction_rows
-from charrnn.display.sanitise import visible
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, Look, cube_rgb
 from charrnn.display.terminal.heatmap import heat_text, legend
 from charrnn.display.terminal.text_width import text_width
+from charrnn.sanitise import visible
 
 SCALES = [DIVERGING, SEQUENTIAL]
 COLOURED = [Depth.ANSI16, Depth.ANSI256, Depth.TRUECOLOUR]

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.display.sanitise import visible
 from charrnn.display.terminal.colours import Depth
 from charrnn.display.terminal.columns import side_by_side
 from charrnn.display.terminal.console import Terminal
@@ -24,6 +23,7 @@ from charrnn.display.training.live import LiveDisplay
 from charrnn.display.training.live_area import LiveArea
 from charrnn.display.training.run_state import RunState, next_commands
 from charrnn.records import Diagnosed, Evaluated, Finished, Sampled, Saved, Started, Step, bits
+from charrnn.sanitise import visible
 
 HOSTILE = (
     "\x1b[31mred\x1b]8;;http://evil\x1b\\link\x1b]52;c;cm0gLXJm\x07\x1bP+q\x1b\\\x9b2J\x85\x90x\x9c"

@@ -18,12 +18,12 @@ from charrnn.checkpoints import run_folder
 from charrnn.commands import charrnn as command
 from charrnn.commands.info import _record
 from charrnn.display.reports.checkpoint import checkpoint_lines
-from charrnn.display.sanitise import escaped, visible
 from charrnn.display.terminal.console import Terminal
 from charrnn.errors import CharRNNError
 from charrnn.inspection.masks import read_mask
 from charrnn.inspection.passage import Passage
 from charrnn.network.cells import cell_of
+from charrnn.sanitise import escaped, visible
 from charrnn.system import strict_json
 from charrnn.text.catalog import load_catalog
 from charrnn.text.corpus import split

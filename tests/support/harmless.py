@@ -3,7 +3,7 @@
 import os
 import re
 
-from charrnn.display.sanitise import visible
+from charrnn.sanitise import visible
 
 # What rich and the displays send themselves: styles, moves of the cursor, erasures, the cursor's visibility.
 OWN = re.compile(r"\x1b\[(?:[\d;]*m|\d*[ABGK]|\?25[lh])|\r(?=\n|\x1b)|\r$")

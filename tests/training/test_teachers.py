@@ -8,12 +8,11 @@ import pytest
 from command_line import SMALL, invoke, succeed
 from training_runs import CONFIG, outcome, resume, run, trainer
 
-from charrnn.commands.train.stages import Stages
-from charrnn.commands.work import Work
 from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.records import no_progress
 from charrnn.training.plan import LESS_DROPOUT
+from charrnn.training.stages import Stages
 from charrnn.training.teachers import Teachers
 
 TAUGHT = TrainConfig(**{**CONFIG.to_dict(), "teachers": 2, "dropout": 0.1})
@@ -75,12 +74,7 @@ def test_the_network_has_less_dropout_than_its_teachers(tmp_path):
 
 def test_a_stop_between_two_teachers_begins_no_other(tmp_path):
     made = trainer(tmp_path / "run", TAUGHT)
-    stages, shown = Stages(made, Work({"quiet": True})), []
-
-    def show(teacher):
-        shown.append(teacher)
-        run(teacher)
-
+    stages, trained = Stages(made, print), []
     next_teacher = Teachers._trainer
 
     def stopped_meanwhile(self, number, folder):
@@ -89,8 +83,12 @@ def test_a_stop_between_two_teachers_begins_no_other(tmp_path):
         return next_teacher(self, number, folder)
 
     with mock.patch.object(Teachers, "_trainer", stopped_meanwhile):
-        stages.train_teachers(show)
-    assert len(shown) == 1
+        for number, teacher in stages.to_train():
+            trained.append(number)
+            run(teacher)
+        stages.teach()
+    assert trained == [1]
+    assert made.subject.soft_targets is None
     assert run(made)[-1].reason == "interrupted"
     train(resume(tmp_path / "run", TAUGHT))
     assert (tmp_path / "run" / "teacher-2" / "best.safetensors").exists()

@@ -7,18 +7,19 @@ from typing import Any
 
 import click
 
-from charrnn.checkpoints.run_names import RUNS
+from charrnn.checkpoints.run_names import RUNS, require_run_name
 from charrnn.commands import signals
 from charrnn.commands.help import Command, option, section
 from charrnn.commands.options import cell_option, general_options, settings, unknown_option
 from charrnn.commands.settings import read_settings
-from charrnn.commands.train import new_run, resumed_run
-from charrnn.commands.train.names import ENDS, flag
-from charrnn.commands.train.stages import Stages
+from charrnn.commands.train import resumed_run
+from charrnn.commands.train.given import given
+from charrnn.commands.train.text import read_text
 from charrnn.commands.types import CheckpointPath, Duration, Whole
 from charrnn.commands.work import Work
 from charrnn.config import DEFAULT_DECAY_RATE, DEFAULT_LR, DEFAULT_WEIGHT_DECAY, PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
+from charrnn.settings import Options, contradictions
 
 _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 
@@ -200,6 +201,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     --json writes the run's records, one a line, as they stand in metrics.jsonl.
     """
     from charrnn.checkpoints.run_folder import RunFolder
+    from charrnn.training.stages import Stages
 
     work = Work(options)
     terminal = work.terminal
@@ -207,15 +209,51 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     folder = RunFolder(options["out"] / _run_name(options["name"], text))
     work.announce_compilation()
     with folder.locked():
-        start = resumed_run.resume if options["resume"] else new_run.begin
+        start = resumed_run.resume if options["resume"] else _begin
         trainer = start(ctx, text, options, folder, terminal)
-        stages = Stages(trainer, work)
+        stages = Stages(trainer, terminal.warn)
         with signals.Gently(stages.stop, lambda: terminal.note(_STOPPING)) as gently:
-            stages.train_teachers(lambda teacher: _show(teacher, terminal, gently, is_teacher=True))
+            _show_teachers(stages, work, gently)
             _show(trainer, terminal, gently)
     if gently.stopped is not None:
         signals.end_in_time(gently.stopped)
         ctx.exit(128 + gently.stopped)
+
+
+def _begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal):
+    """A trainer for a new run.
+
+    Raises:
+        CharRNNError: a run is there, or the text or the options cannot be used.
+    """
+    from charrnn.training.new_run import begin
+
+    def read(options: Options, vocabulary):
+        return read_text(text, options.values, vocabulary, terminal)
+
+    chosen = Options(options, given(ctx, tuple(options)))
+    return begin(chosen, read, folder, terminal.warn, force=options["force"], threads=options["threads"])
+
+
+def _show_teachers(stages, work: Work, gently: signals.Gently) -> None:
+    """Train the teachers of a run, if it has some, and show that.
+
+    Raises:
+        CharRNNError: a teacher diverged, or one of its files cannot be read or written.
+    """
+    from charrnn.display.terminal import numbers
+
+    terminal, count = work.terminal, stages.teachers
+    for number, teacher in stages.to_train():
+        left = count + 1 - number
+        terminal.note(f"Teacher {number} of {count}; after it {left} more run{'s' * (left > 1)} of this length")
+        _show(teacher, terminal, gently, is_teacher=True)
+        loss = teacher.counters.best_val_loss
+        if gently.stopped is None and loss is not None:
+            terminal.note(f"Teacher {number} of {count}: validation {numbers.loss(loss)}")
+    if count:
+        with work.bar("Teachers read") as progress:
+            stages.teach(progress)
 
 
 def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
@@ -233,23 +271,8 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError("--resume goes on with a run; --init-from, --preset and --force start one.")
     if options["allow_different"] and not resumes:
         raise click.UsageError("--allow-different goes with --resume.")
-    if options["teachers"] and options["time_budget"] is not None:
-        raise click.UsageError("--teachers take --epochs or --steps as the run does, not --time-budget.")
-    if options["nesterov"] and options["optimizer"] != "sgd" and not resumes:
-        raise click.UsageError("--nesterov goes with --optimizer sgd.")
-    if options["as_bytes"] and options["min_count"] > 1:
-        raise click.UsageError("--bytes and --min-count exclude each other.")
-    if options["grow_vocabulary"] and (options["unknown"] or not source):
-        raise click.UsageError("--grow-vocabulary goes with --init-from and without --unknown.")
-    if options["unknown"] and not source:
-        raise click.UsageError("--unknown goes with --init-from: a new model knows all characters of its text.")
-    if options["snapshots"] and options["sample_every"] == 0:
-        raise click.UsageError("--snapshots are kept where samples are drawn: leave --sample-every 0 out.")
-    ends = [flag(name) for name in ENDS if options[name] is not None]
-    if options["effort"] != TrainConfig.effort and not resumes:
-        ends.append("--effort")
-    if len(ends) > 1:
-        raise click.UsageError(f"{' and '.join(ends)} exclude each other.")
+    for problem in contradictions(options, resumes):
+        raise click.UsageError(f"{problem}.")
     try:
         split(100, options["split"])
     except ConfigError as error:
@@ -293,9 +316,10 @@ def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False) -
 
 
 def _run_name(name: str | None, text: tuple[str, ...]) -> str:
-    """The name of the run's folder: one plain component of a path."""
+    """The name of the run's folder."""
     if name is None:
         name = "stdin" if text[0] == "-" else Path(os.path.realpath(text[0])).stem
-    if not name or name in (".", "..") or any(sign in name for sign in '/\\:*?"<>|') or not name.isprintable():
-        raise click.BadParameter(f"{name!r} cannot be a folder's name.", param_hint="--name")
-    return name
+    try:
+        return require_run_name(name)
+    except ConfigError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--name") from None

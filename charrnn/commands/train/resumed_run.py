@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from charrnn.commands.train.names import ENDS, LEARNING, MODEL, RUN, TEXT, flag, given
-from charrnn.commands.train.new_run import read_text, where
+from charrnn.commands.train.given import given
+from charrnn.commands.train.text import read_text
 from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, VocabularyError
+from charrnn.settings import ENDS, LEARNING, MODEL, RUN, TEXT, flag
 
 SETTLED = (*MODEL, *TEXT, "init", "forget_bias")  # by the weights, for good
 HARMLESS = ("save_every", "sample_every")  # change no bit
@@ -22,6 +23,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
         CharRNNError: there is none, it is complete, or it would not be the same run and nobody allowed that.
     """
     from charrnn.text.corpus import Parts
+    from charrnn.training.new_run import where
     from charrnn.training.resuming import adapted, is_scored_anew
 
     path, checkpoint = _last(folder, terminal)
@@ -189,7 +191,9 @@ def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:
 
     sources, paths = text or tuple(facts["sources"]), tuple(facts["paths"])
     if not text and "-" in sources:
-        raise ConfigError("the run's text came from standard input: pipe it in again and name it with -")
+        raise ConfigError(
+            "the run's text came from standard input or from Python: pipe it in again, and name it with -"
+        )
     if text or may_match(sources, facts):
         return sources
     if may_match(paths, facts):

@@ -8,8 +8,8 @@ from functools import lru_cache
 from importlib.util import find_spec
 
 from charrnn.display.figures.drawing import ADVANCE, Circle, Drawing, Label, Rectangle, Shape
-from charrnn.display.sanitise import visible
 from charrnn.errors import ConfigError
+from charrnn.sanitise import visible
 
 SCALE = 2  # pixels of the file for one pixel of the drawing, so that print is sharp
 LARGEST = 32_000  # pixels of a side; the rasteriser fails above 65,536

@@ -4,7 +4,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from charrnn.display.figures.drawing import Circle, Drawing, Label, Line, Rectangle, Shape
 from charrnn.display.palette import RGB
-from charrnn.display.sanitise import visible
+from charrnn.sanitise import visible
 
 FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 

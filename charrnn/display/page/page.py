@@ -17,8 +17,8 @@ import numpy as np
 
 from charrnn.display.figures.svg import colour
 from charrnn.display.palette import diverging, foreground, sequential
-from charrnn.display.sanitise import visible
 from charrnn.inspection.reading import CellReading, symbol_text
+from charrnn.sanitise import visible
 
 SCRIPTS = ("data.js", "text.js", "panel.js", "controls.js")
 STEPS = 33  # colours of each scale

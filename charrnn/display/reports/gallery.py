@@ -8,7 +8,7 @@ from rich.text import Text
 from charrnn.display.terminal.colours import Depth, Look
 from charrnn.display.terminal.heatmap import heat_text, labelled_rows, legend, room_beside
 from charrnn.inspection.gallery import ScoredCell, line_bounds, liveliest_stretch, most_varied
-from charrnn.inspection.reading import Reading
+from charrnn.reading import Reading
 
 LABEL = 15  # terminal columns left of the text
 _LINES_OF_BEST = 12

@@ -16,9 +16,9 @@ from rich.console import COLOR_SYSTEMS, Console
 from rich.style import Style
 from rich.text import Text
 
-from charrnn.display.sanitise import escaped, visible
 from charrnn.display.terminal.colours import DIVERGING, Depth, Look, Scale
 from charrnn.display.terminal.streams import ExactStream, FallbackStream
+from charrnn.sanitise import escaped, visible
 
 _DEPTHS = {
     "standard": Depth.ANSI16,

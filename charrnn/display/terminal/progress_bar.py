@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from charrnn.display.sanitise import visible
 from charrnn.display.terminal.console import Terminal
 from charrnn.display.terminal.numbers import clock
+from charrnn.sanitise import visible
 
 _PATIENCE = 0.7  # seconds; shorter work needs no bar
 _BETWEEN_LINES = 15.0  # seconds

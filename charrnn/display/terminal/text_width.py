@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from rich.cells import get_character_cell_size
 
-from charrnn.display.sanitise import visible
+from charrnn.sanitise import visible
 
 TAB = 8
 CARRIER = "\N{DOTTED CIRCLE}"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from charrnn.display.sanitise import escaped, visible
 from charrnn.display.terminal.text_width import CARRIER, clip, clusters, glyph, plain, text_width, wrap
+from charrnn.sanitise import escaped, visible
 
 EVERY_CHARACTER = "".join(map(chr, range(0x110000)))
 ANY_TEXT = st.text(st.characters(codec=None) | st.sampled_from("\x1b\x9b\r\n\t\x07\u202e\u200b\ud800 漢\u0301"))

@@ -1,0 +1,94 @@
+"""A run that is kept in memory: it writes no file, and cannot be resumed."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_folder import Warn
+from charrnn.errors import CheckpointError
+from charrnn.records import Record
+
+
+class RunInMemory:
+    """The best weights of a run, and the last ones, without what only a resume needs.
+
+    It has the methods of :class:`charrnn.checkpoints.run_folder.RunFolder` that a new run without snapshots calls.
+    ``path``, ``last`` and ``best`` are empty: there are no files.
+    """
+
+    path = last = best = ""
+
+    def __init__(self) -> None:
+        self._best: Checkpoint | None = None
+        self._last: Checkpoint | None = None
+        self._teachers: dict[int, RunInMemory] = {}
+
+    def exists(self) -> bool:
+        """Whether there is a model."""
+        return self._last is not None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """As of a folder; nobody else can write here."""
+        yield
+
+    def begin(self, checkpoint: Checkpoint) -> None:
+        """Keep the first checkpoint of a new run."""
+        self._best = None
+        self.save_last(checkpoint)
+
+    def load(self, warn: Warn) -> Checkpoint:
+        """The best checkpoint, or else the last one.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        found = self._best or self._last
+        if found is None:
+            raise CheckpointError("the run has no checkpoint yet")
+        return found
+
+    def load_best(self) -> Checkpoint:
+        """The best checkpoint.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        if self._best is None:
+            raise CheckpointError("the run has no best checkpoint yet")
+        return self._best
+
+    def save_last(self, checkpoint: Checkpoint) -> None:
+        """Replace the last checkpoint."""
+        self._last = _copied(checkpoint)
+
+    def save_best(self, checkpoint: Checkpoint) -> None:
+        """Replace the best checkpoint."""
+        self._best = _copied(checkpoint)
+
+    def record(self, record: Record) -> None:
+        """As of a folder, which logs the record."""
+
+    def teacher(self, number: int) -> "RunInMemory":
+        """Where the run of a teacher, counted from 1, is kept."""
+        return self._teachers.setdefault(number, RunInMemory())
+
+    def remove_teachers(self) -> None:
+        """Forget all teachers."""
+        self._teachers.clear()
+
+
+def _copied(checkpoint: Checkpoint) -> Checkpoint:
+    """A copy for later: a run goes on to change the arrays and the counters of its checkpoints."""
+    parameters = {name: np.array(value) for name, value in checkpoint.parameters.items()}
+    return replace(
+        checkpoint,
+        parameters=parameters,
+        counters=dict(checkpoint.counters),
+        history=list(checkpoint.history),
+        optimizer={},
+        state=None,
+    )

@@ -1,0 +1,194 @@
+"""From the settings of a new run to its trainer: the text, the sizes that suit it, the network."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_folder import RunFolder, Warn, load_checkpoint
+from charrnn.checkpoints.run_in_memory import RunInMemory
+from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
+from charrnn.config import PRESETS, ModelConfig, TrainConfig
+from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
+from charrnn.network.network import Network
+from charrnn.settings import ENDS, MODEL, TEXT, TRAINING, Options, flag
+from charrnn.text.corpus import Corpus, Parts, split
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training import memory
+from charrnn.training.plan import MOST_TAUGHT, fitting_batch, fitting_hidden, hidden_for_budget
+from charrnn.training.run import Run, prepare_kernels, training_rate, windows_of
+from charrnn.training.trainer import Trainer
+
+ReadText = Callable[[Options, Vocabulary | None], Corpus]
+"""Reads the run's text as the options say, with the vocabulary of the model that it starts from, if it does."""
+
+
+def begin(
+    options: Options,
+    read: ReadText,
+    folder: RunFolder | RunInMemory,
+    warn: Warn,
+    *,
+    force: bool = False,
+    threads: int | None = None,
+) -> Trainer:
+    """A trainer for a new run.
+
+    Args:
+        options: of the run.
+        read: reads the text.
+        folder: where checkpoints are saved.
+        warn: called with a line about a damaged checkpoint of the model that the run starts from.
+        force: whether to replace a run that is in ``folder``.
+        threads: how many to use; None for all that this process may use.
+
+    Raises:
+        CharRNNError: a run is there, or the text or the options cannot be used.
+    """
+    options = _with_preset(options)
+    config = TrainConfig(**{name: value for name, value in options.values.items() if name in TRAINING})
+    if folder.exists() and not force:
+        raise CheckpointError(
+            f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another"
+        )
+    source = None
+    if options.values["init_from"] is not None:
+        source = load_checkpoint(Path(options.values["init_from"]), warn=warn)
+        options = _settings_of_source(options, source)
+    try:
+        corpus = read(options, source and source.vocabulary)
+    except VocabularyError as error:
+        raise VocabularyError(f"{error}, or --grow-vocabulary to have the model learn new ones") from None
+    _require_enough(corpus, config.split, "split" in options.given)
+    notes = tuple(corpus.notes)
+    if source is not None and options.values["grow_vocabulary"]:
+        notes = (*notes, describe_growth(source.vocabulary, corpus.vocabulary))
+        source = grow(source, corpus.vocabulary, config.seed)
+    parts = Parts.of(corpus.ids, config.split)
+    if "batch_size" not in options.given:
+        config = replace(config, batch_size=fitting_batch(len(parts.train)))
+    if "teachers" not in options.given and len(parts.train) > MOST_TAUGHT:
+        config = replace(config, teachers=0)  # those of a preset
+    hidden = options.values["hidden"]
+    if "hidden" not in options.given and hidden is not None:  # by a preset
+        options = options.replaced({"hidden": min(hidden, 2 * fitting_hidden(len(parts.train)))})
+    network = _network(source, corpus, options, config, parts.train, threads)
+    run = Run(network, config, parts, corpus.vocabulary, _facts(corpus, options))
+    return Trainer(run, folder, notes, options.values["diagnose"])
+
+
+def _network(
+    source: Checkpoint | None,
+    corpus: Corpus,
+    options: Options,
+    config: TrainConfig,
+    training: np.ndarray,
+    threads: int | None,
+) -> Network:
+    """The network to train on ids ``training``: with new weights, or the source's.
+
+    Raises:
+        ConfigError: this machine has not enough memory for it.
+    """
+    sizes = {name: options.values[name] for name in MODEL if options.values[name] is not None}
+    prepare_kernels(source.model if source else ModelConfig(len(corpus.vocabulary), **sizes), config)
+    model = source.model if source else _sizes(len(corpus.vocabulary), options, config, training, threads)
+    memory.check(model, config, len(training))
+    network = Network(model, config.seed, threads, config.init, config.forget_bias)
+    if source is not None:
+        network.set_parameters(source.parameters)
+    return network
+
+
+def _sizes(
+    vocabulary: int, options: Options, config: TrainConfig, training: np.ndarray, threads: int | None
+) -> ModelConfig:
+    """The sizes of a new network; without ``hidden`` what suits the text, and the time budget if there is one."""
+    sizes = {name: options.values[name] for name in MODEL}
+    if sizes["hidden"] is not None:
+        return ModelConfig(vocabulary, **sizes)
+    model = ModelConfig(vocabulary, **sizes | {"hidden": fitting_hidden(len(training))})
+    if config.time_budget is None or len(training) < 2:
+        return model
+    memory.check(model, config, len(training))
+    network = Network(model, config.seed, threads)
+    network.prepare_training()
+    rate = training_rate(network, windows_of(training, config))
+    return replace(model, hidden=hidden_for_budget(model, len(training), rate, config.time_budget))
+
+
+def _facts(corpus: Corpus, options: Options) -> dict[str, Any]:
+    """What a checkpoint says of the text, so that a resume finds and recognises it."""
+    source = options.values["init_from"]
+    return {
+        **where(corpus, corpus.sources),
+        **{name: options.values[name] for name in (*TEXT, "unknown")},
+        "init_from": str(source) if source else None,
+    }
+
+
+def where(corpus: Corpus, sources: Sequence[str]) -> dict[str, Any]:
+    """The names, places, size and SHA-256 of a text."""
+    return {
+        "sources": list(sources),
+        "paths": [path if path == "-" else str(Path(path).absolute()) for path in sources],
+        "sha256": corpus.sha256,
+        "characters": len(corpus),
+        "bytes": corpus.size,
+    }
+
+
+def _require_enough(corpus: Corpus, fractions: str, is_given: bool) -> None:
+    """Refuse a text with nothing to predict, and a split of the user's that leaves too little of it for a part.
+
+    Raises:
+        CharRNNError: it says how much text there is.
+    """
+    named, length = ", ".join(corpus.sources), len(corpus)
+    if length < 2:
+        raise CorpusError(f"{named}: fewer than 2 characters: there is nothing to predict; give a longer text")
+    if not is_given:
+        return
+    shares = (float(share) for share in fractions.split("/"))
+    for share, part, name in zip(shares, split(length, fractions), ("training", "validation"), strict=False):
+        found = part.stop - part.start
+        if share and found < 2:
+            raise ConfigError(
+                f"{named}: --split {fractions} leaves {found} of {length:,} characters for {name}, "
+                "and 2 are the least: give that part more, or another text"
+            )
+
+
+def _with_preset(options: Options) -> Options:
+    """The options, with the preset's values for options that nothing else settles."""
+    settled = set(options.given)
+    if "time_budget" in settled:
+        settled.add("teachers")
+    if settled.intersection(ENDS):
+        settled.update(ENDS, ["effort"])
+    if options.values["init_from"]:
+        settled.update(MODEL, ["teachers"])
+    values = PRESETS.get(options.values["preset"], {})
+    return options.replaced({name: value for name, value in values.items() if name not in settled})
+
+
+def _settings_of_source(options: Options, source: Checkpoint) -> Options:
+    """The options of a run with ``init_from``, which settles the sizes and whether the text is read as bytes.
+
+    Raises:
+        ConfigError: the user gave an option that it settles.
+    """
+    named, is_bytes = options.values["init_from"], source.vocabulary.is_bytes
+    settled = asdict(source.model) | {"as_bytes": is_bytes}
+    if not options.values["grow_vocabulary"]:
+        settled["min_count"] = 1
+    for name, value in settled.items():
+        if name in options.given and options.values[name] != value:
+            raise ConfigError(f"{named} settles {flag(name)}: leave it out with --init-from")
+    for name in ("init", "forget_bias"):
+        if name in options.given:
+            raise ConfigError(f"{flag(name)} is for new weights: leave it out with --init-from")
+    return options.replaced({"as_bytes": is_bytes})
