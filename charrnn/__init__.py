@@ -30,9 +30,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from charrnn.errors import CharRNNError
+    from charrnn.from_text import train
     from charrnn.inference.loss import Evaluation
     from charrnn.inference.sampler import Choice
-    from charrnn.model import Model, load, train
+    from charrnn.model import Model, load
     from charrnn.reading import Reading
     from charrnn.records import Record
     from charrnn.text.vocabulary import Vocabulary
@@ -46,7 +47,7 @@ else:
         "Record": "charrnn.records",
         "Vocabulary": "charrnn.text.vocabulary",
         "load": "charrnn.model",
-        "train": "charrnn.model",
+        "train": "charrnn.from_text",
     }
 
     def __getattr__(name):

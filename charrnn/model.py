@@ -1,19 +1,16 @@
 """The Python interface: a trained network with its vocabulary; text goes in, text and NumPy arrays come out."""
 
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, Unpack, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.run_folder import RunFolder, load_checkpoint
-from charrnn.checkpoints.run_in_memory import RunInMemory
-from charrnn.checkpoints.run_names import RUNS, require_run_name
+from charrnn.checkpoints.run_folder import load_checkpoint
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inference.ensemble import Ensemble, require_one_vocabulary
@@ -23,17 +20,9 @@ from charrnn.inference.ngrams import Ngrams
 from charrnn.inference.sampler import Choice, Sampler
 from charrnn.network.network import Network
 from charrnn.reading import Reading, shown_values
-from charrnn.records import Finished, ProgressCallback, Record, no_progress
+from charrnn.records import ProgressCallback, no_progress
 from charrnn.sanitise import visible
-from charrnn.settings import TEXT, Options, Settings, options_of
-from charrnn.text.catalog import exists
-from charrnn.text.corpus import open_corpus
-from charrnn.text.id_cache import Corpus
-from charrnn.text.sources import Source
 from charrnn.text.vocabulary import REPLACEMENT, Unknown, Vocabulary
-from charrnn.training import new_run
-from charrnn.training.stages import Stages
-from charrnn.training.stopping import stopped_by_ctrl_c
 
 Text = str | bytes
 
@@ -72,115 +61,6 @@ def load(
     return Model(Ensemble(networks), models[0].vocabulary, models[0].checkpoint)
 
 
-def train(
-    text: str | bytes | Path,
-    *,
-    out: str | Path | None = None,
-    name: str | None = None,
-    force: bool = False,
-    threads: int | None = None,
-    on_record: Callable[[Record], object] | None = None,
-    **settings: Unpack[Settings],
-) -> "Model":
-    """Train a model on a text, as ``charrnn train`` does: the same settings and seed give the same weights.
-
-    Nothing is printed. Unless ``out`` or ``name`` is given, nothing is written to the disk either.
-
-    The first Ctrl-C ends the run after its step, as on the command line, and the best model so far is returned, with a
-    warning. A second one raises KeyboardInterrupt.
-
-    Args:
-        text: a string is the text itself; bytes are, too, and make a model of bytes; a path names a file, a folder or a
-            text of the catalog.
-        out: the folder that holds the runs, by default ``checkpoints``. The run keeps its checkpoints and its log in
-            ``out/name``, and ``charrnn train --resume`` can go on with it.
-        name: of the run, by default the file's name without its ending, or ``text``.
-        force: replace a run of the same name.
-        threads: how many to use; None for all that this process may use. The result does not depend on it.
-        on_record: called with each of the run's records (:mod:`charrnn.records`), the same ones that ``charrnn train
-            --json`` writes. An exception that it raises ends the run.
-        settings: all others, by their names: see :class:`charrnn.settings.Settings`.
-
-    Returns:
-        The model with the best validation loss, or of the last step if nothing was validated. :meth:`Model.mixed` gives
-        it together with the n-grams of the text.
-
-    Raises:
-        ConfigError: a setting is unknown, not valid, or contradicts another.
-        CorpusError: the text cannot be read, or is too short.
-        CheckpointError: there is a run of that name, or its folder cannot be written.
-        DivergedError: the loss exploded again and again.
-    """
-    begun = time.monotonic()
-    options = options_of(settings)
-    source, options = _source(text, options)
-
-    def read(options: Options, vocabulary: Vocabulary | None) -> Corpus:
-        how = {each: options.values[each] for each in (*TEXT, "unknown")}
-        return open_corpus([source], vocabulary=vocabulary, grow=options.values["grow_vocabulary"], **how)
-
-    folder: RunFolder | RunInMemory = RunInMemory()
-    if out is not None or name is not None:
-        own_name = "text" if isinstance(text, str | bytes) else text.resolve().stem
-        folder = RunFolder(Path(RUNS if out is None else out) / require_run_name(own_name if name is None else name))
-    elif options.values["snapshots"]:
-        raise ConfigError("snapshots are kept in the folder of the run: give out, or leave them out")
-    with folder.locked():
-        trainer = new_run.begin(options, read, folder, _warn, force=force, threads=threads)
-        trainer.begun = begun
-        stages, record = Stages(trainer, _warn), None
-        with stopped_by_ctrl_c(stages.stop):
-            for _, teacher in stages.to_train():
-                for record in teacher.run():
-                    teacher.folder.record(record)
-            stages.teach()
-            for record in trainer.run():
-                folder.record(record)
-                if on_record is not None:
-                    on_record(record)
-        if isinstance(record, Finished) and record.reason == "interrupted":
-            warnings.warn(f"interrupted at step {trainer.counters.step:,}: the best model so far", stacklevel=2)
-        return Model.from_checkpoint(folder.load(_warn), threads)
-
-
-def _source(text: str | bytes | Path, options: Options) -> tuple[Path | Source, Options]:
-    """Where the text is, and the options, which now say how it is read.
-
-    Raises:
-        ConfigError: ``text`` is of another type, or a string that seems to be the name of a file.
-        CorpusError: the text has half a character.
-    """
-    if isinstance(text, Path):
-        return text, options
-    if isinstance(text, bytes):
-        as_bytes = options.values["as_bytes"] or "as_bytes" not in options.given
-        return Source.from_text(text), options.replaced({"as_bytes": as_bytes})
-    if not isinstance(text, str):
-        raise ConfigError(f"the text must be a str, bytes, or the Path of a file, not {type(text).__name__}")
-    if 0 < len(text) < 4096 and text.isprintable() and exists(Path(text)):
-        raise ConfigError(f"{text!r} would be the whole text, and there is a file of this name: give Path({text!r})")
-    return Source.from_text(text), options.replaced({"encoding": "utf-8"})
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, stacklevel=3)
-
-
-class _Tracer(Protocol):
-    """What shows its signals while it reads: a network, or a mixture with one."""
-
-    def initial_state(self, batch: int) -> Any: ...
-
-    def trace(self, x: npt.NDArray[np.int32], state: Any) -> dict[str, npt.NDArray[np.floating]]: ...
-
-
-def _before(text: Text, stop: Text) -> Text:
-    """What stands in ``text`` before the first ``stop``."""
-    if isinstance(text, bytes):
-        return text.partition(cast("bytes", stop))[0]
-    return text.partition(cast("str", stop))[0]
-
-
 class Model:
     """A network, an ensemble of several, or a mixture with n-grams, with its vocabulary.
 
@@ -211,7 +91,7 @@ class Model:
         sizes = " and ".join(f"{each.cell.title} {each.config.layers} x {each.config.hidden}" for each in networks)
         what = f"ensemble of {sizes}" if len(networks) > 1 else sizes
         if isinstance(self.network, Mixture):
-            what += f" with n-grams of {self.network.ngrams.order}"
+            what += f" with n-grams of up to {self.network.ngrams.order} characters"
         parameters = sum(each.parameters.size for each in networks)
         symbols = "bytes" if self.vocabulary.is_bytes else "characters"
         parts = [what, f"{parameters:,} parameters", f"{len(self.vocabulary):,} {symbols}", *self._provenance()]
@@ -223,7 +103,7 @@ class Model:
             return
         sources = [each for each in self.checkpoint.corpus.get("sources", ()) if each != "-"]
         if sources:
-            name = visible(Path(sources[0]).name, "")
+            name = visible(Path(sources[0]).name or sources[0], "")
             yield name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
         loss = self.checkpoint.counters.get("best_val_loss")
         if loss is not None:
@@ -243,7 +123,9 @@ class Model:
         The n-grams have learnt the text that the model was trained on: a loss of the mixture on that text means little.
         They learn it again when this is called for the first time, about a second for a megabyte.
         """
-        if self._mixed is not None or self.checkpoint is None or isinstance(self.network, Mixture):
+        if isinstance(self.network, Mixture):
+            return self
+        if self._mixed is not None or self.checkpoint is None:
             return self._mixed
         settings, text = self.checkpoint.ngrams, self.checkpoint.ngram_text
         if settings is None or text is None:
@@ -454,3 +336,18 @@ class Model:
         parameters = dict(networks[0].parameters.items())
         checkpoint = self.checkpoint or Checkpoint(networks[0].config, self.vocabulary, parameters=parameters)
         replace(checkpoint.shared(with_ngrams=True), parameters=parameters).save(Path(path))
+
+
+class _Tracer(Protocol):
+    """What shows its signals while it reads: a network, or a mixture with one."""
+
+    def initial_state(self, batch: int) -> Any: ...
+
+    def trace(self, x: npt.NDArray[np.int32], state: Any) -> dict[str, npt.NDArray[np.floating]]: ...
+
+
+def _before(text: Text, stop: Text) -> Text:
+    """What stands in ``text`` before the first ``stop``."""
+    if isinstance(text, bytes):
+        return text.partition(cast("bytes", stop))[0]
+    return text.partition(cast("str", stop))[0]

@@ -52,7 +52,7 @@ class Reading:
 
     def __repr__(self) -> str:
         _, layers, units = self.values.shape
-        return f"<Reading of {len(self):,} characters: signal {self.signal} of {layers} x {units} cells>"
+        return f"<Reading of {len(self):,} character{'s' * (len(self) > 1)}: signal {self.signal} of {layers} x {units} cells>"
 
     def __getitem__(self, part: slice) -> "Reading":
         if not isinstance(part, slice):

@@ -54,8 +54,8 @@ def page() -> str:
 # From the ground up, as in tests/test_house.py, where a test compares the two.
 ROOMS = (
     *("version", "errors", "records", "sanitise", "config", "settings", "system", "kernels", "text", "network"),
-    *("checkpoints", "inference", "training", "coloured_text", "reading", "model", "analysis", "inspection"),
-    *("display", "commands"),
+    *("checkpoints", "inference", "training", "coloured_text", "reading", "model", "from_text", "analysis"),
+    *("inspection", "display", "commands"),
 )
 
 

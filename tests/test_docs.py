@@ -150,7 +150,7 @@ def test_the_interface_s_examples_run(tmp_path):
     fables = ROOT / "corpora" / "fables.txt"
     options = ["--out", str(tmp_path), "--hidden", "24", "--steps", "80", "-q"]
     assert CliRunner().invoke(command, ["train", str(fables), *options]).exit_code == 0
-    names = {"checkpoint": str(tmp_path / "fables")}
+    names = {"checkpoint": str(tmp_path / "fables"), "fables": str(fables)}
     result = doctest.testmod(charrnn.model, extraglobs=names)
     assert result.attempted > 4
     assert result.failed == 0
