@@ -51,8 +51,9 @@ class Reading:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        _, layers, units = self.values.shape
-        return f"<Reading of {len(self):,} character{'s' * (len(self) > 1)}: signal {self.signal} of {layers} x {units} cells>"
+        length, layers, units = self.values.shape
+        read = f"{length:,} character{'s' * (length > 1)}"
+        return f"<Reading of {read}: signal {self.signal} of {layers} x {units} cells>"
 
     def __getitem__(self, part: slice) -> "Reading":
         if not isinstance(part, slice):

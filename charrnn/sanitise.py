@@ -1,4 +1,4 @@
-"""Untrusted text made harmless for a terminal.
+"""Untrusted text made harmless where it is shown: in a terminal, a drawing, a page.
 
 Text from a model, a corpus, a file name or a checkpoint may hold escape sequences, which retitle the window, write the
 clipboard or send input in the user's name, and bidi controls, which make one line look like another. A terminal never
