@@ -1,6 +1,7 @@
 """The records of a training run. The loop yields them, the terminal shows them, and ``metrics.jsonl`` keeps them.
 
 Losses are mean negative log-likelihoods in nats per character; ``bpc`` is the same in bits. Times are in seconds.
+A ``path`` is empty if the run is kept in memory.
 """
 
 import math

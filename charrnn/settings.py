@@ -153,7 +153,7 @@ def options_of(settings: Mapping[str, Any]) -> Options:
 
 def _plain(value: Any) -> Any:
     """A NumPy number as a number of Python."""
-    return value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def contradictions(values: Mapping[str, Any], resumes: bool = False) -> Iterator[str]:

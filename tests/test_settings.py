@@ -50,6 +50,7 @@ def test_a_time_budget_is_seconds_or_a_duration():
         ({"zzzz": 3}, "unknown setting 'zzzz'"),
         ({"vocabulary": 3}, "unknown setting 'vocabulary'"),
         ({"hidden": 0}, "hidden must be a whole number"),
+        ({"hidden": np.arange(2)}, "hidden must be a whole number"),
         ({"hidden": "20"}, "hidden must be a whole number"),
         ({"lr": float("nan")}, "lr must be a number"),
         ({"min_count": "2"}, "min_count must be a whole number"),

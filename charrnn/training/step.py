@@ -119,14 +119,17 @@ def has_diverged(run: Run) -> bool:
     return max(run.counters.setbacks, run.counters.unscored) >= MOST_IN_A_ROW
 
 
-def diverged_error(run: Run, problem: str) -> DivergedError:
-    """The error for a run that has diverged; its last checkpoint holds the good weights."""
+def diverged_error(run: Run, problem: str, has_folder: bool) -> DivergedError:
+    """The error for a run that has diverged; if it has a folder, its last checkpoint there holds the good weights."""
     counters, config = run.counters, run.config
     best = counters.best_step
     kept = "there is no best checkpoint" if best is None else f"the best checkpoint, of step {best}, is kept"
+    kept += f", and --resume goes on from the good weights of step {run.rollback.step}"
+    if not has_folder:
+        kept = "nothing is kept of a run without a folder"
     clip = f"a smaller --clip (it was {config.clip:g})" if config.clip else "--clip 1 (there was none)"
     return DivergedError(
         f"step {counters.step}: {problem}, {MOST_IN_A_ROW} times in a row although the learning rate was halved; "
-        f"{kept}, and --resume goes on from the good weights of step {run.rollback.step}. Better start again "
+        f"{kept}. Better start again "
         f"with --lr {float(f'{config.learning_rate / 10:.1g}'):g} (it was {config.learning_rate:g}) or {clip}"
     )

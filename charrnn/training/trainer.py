@@ -151,7 +151,7 @@ class Trainer:
         if has_diverged(run):
             run.counters.setbacks = run.counters.unscored = 0  # a resumed run counts from 0 again
             self._write("interrupted")
-            raise diverged_error(run, problem)
+            raise diverged_error(run, problem, has_folder=bool(self.folder.path))
         return record
 
     def _after_step(self, before: float, after: float) -> Iterator[Record]:
