@@ -245,11 +245,9 @@ class Model:
         return [_before(text, stop) for text in texts] if stop else texts
 
     def _joined(self, parts: Iterable[Text]) -> Text:
-        return (
-            b"".join(cast("Iterable[bytes]", parts))
-            if self.vocabulary.is_bytes
-            else "".join(cast("Iterable[str]", parts))
-        )
+        if self.vocabulary.is_bytes:
+            return b"".join(cast("Iterable[bytes]", parts))
+        return "".join(cast("Iterable[str]", parts))
 
     def evaluate(self, text: Text) -> Evaluation:
         """Loss, bits per character and perplexity of ``text``; every character but the first is scored once.
