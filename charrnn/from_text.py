@@ -1,6 +1,5 @@
 """A model from a text: ``charrnn train`` as a function."""
 
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +61,6 @@ def train(
         CheckpointError: there is a run of that name, or its folder cannot be written.
         DivergedError: the loss exploded again and again.
     """
-    begun = time.monotonic()
     options = options_of(settings)
     source, options = _source(text, options)
 
@@ -78,7 +76,6 @@ def train(
         raise ConfigError("snapshots are kept in the folder of the run: give out, or leave them out")
     with folder.locked():
         trainer = new_run.begin(options, read, folder, warnings.warn, force=force, threads=threads)
-        trainer.begun = begun
         stages, record = Stages(trainer, warnings.warn), None
         with stopped_by_ctrl_c(stages.stop):
             for _, teacher in stages.to_train():
