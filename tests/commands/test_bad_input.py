@@ -251,7 +251,10 @@ def test_models_that_are_none(here, command):
             return refused("train", "ok.txt", "--init-from", name)
         return refused(command, name, *(["ok.txt"] if command in ("evaluate", "inspect") else []))
 
-    hint = "give the name or the folder of a run, or a checkpoint file; charrnn train TEXT makes a run, and fables is a model that comes with charrnn"
+    hint = (
+        "give the name or the folder of a run, or a checkpoint file; "
+        "charrnn train TEXT makes a run, and fables is a model that comes with charrnn"
+    )
     assert line("nowhere") == f"nowhere: no such checkpoint; {hint}"
     assert line("folder") == f"folder: no checkpoint in this folder; {hint}"
     assert line("ok.txt") == "ok.txt: a text, not a checkpoint: charrnn train makes a model of it"
