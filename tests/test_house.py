@@ -23,7 +23,7 @@ HOUSE = {
     "training": "errors records config system text kernels network checkpoints inference",
     "model": "errors config records text network checkpoints inference",
     "analysis": "errors records system text kernels inference model",
-    "inspection": "errors records system text kernels network checkpoints inference model",
+    "inspection": "version errors records system text kernels network checkpoints inference model",
     "display": "errors records config system inspection",
     "commands": "version errors records config system text kernels network checkpoints inference training model "
     "analysis inspection display",

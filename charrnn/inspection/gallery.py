@@ -28,6 +28,11 @@ class ScoredCell:
     unit: int
     score: float
 
+    @property
+    def cell(self) -> tuple[int, int]:
+        """The layer and the unit."""
+        return self.layer, self.unit
+
 
 def scores(reading: Reading) -> np.ndarray:
     """The score (L, H) of every cell."""

@@ -42,7 +42,7 @@ def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
     (ranked,) = map(json.loads, succeed("inspect", "find", *wish, *ranking).stdout.splitlines())
     best = [f"{cell['layer']}:{cell['unit']}" for cell in ranked["cells"]]
     succeed("inspect", "page", *wish, "--cells", 2, "-o", tmp_path / "page.html")
-    succeed("inspect", "draw", *wish, "-o", tmp_path / "a.svg")
+    succeed("inspect", "draw", *wish, "--no-names", "-o", tmp_path / "a.svg")
     succeed("inspect", "arrays", *wish, "--cells", 2, "-o", tmp_path / "a.npz")
     cells = about(tmp_path / "page.html")["cells"]
     assert [cell["name"] for cell in cells] == best
@@ -53,7 +53,7 @@ def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
     with np.load(tmp_path / "a.npz") as found:
         assert [f"{layer}:{unit}" for layer, unit in found["cells"]] == best
     other = next(f"0:{unit}" for unit in range(9) if f"0:{unit}" not in best)
-    succeed("inspect", "draw", *wish, "--cell", other, "-o", tmp_path / "b.svg")
+    succeed("inspect", "draw", *wish, "--no-names", "--cell", other, "-o", tmp_path / "b.svg")
     assert f"cells {other}, {best[0]} " in "".join(ElementTree.parse(tmp_path / "b.svg").getroot().itertext())
     refused = invoke("inspect", "page", model, text, "--track", "all", "-o", tmp_path / "b.html")
     assert refused.exit_code == 2

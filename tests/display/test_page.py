@@ -69,9 +69,14 @@ def block(elements, name, kind):
 @pytest.mark.parametrize(("signal", "kind", "steps"), [("c", np.int8, 127), ("f", np.uint8, 255)])
 def test_the_page_holds_the_data_of_the_tracks(signal, kind, steps):
     given = tracks(signal=signal)
-    elements = Elements(Page("fables", "a text", list("ab\ncd"), given, ["0.5"], offset=7).html())
+    texts = {"notes": ["0.5"], "names": ["column, ρ +0.90"], "explanation": "what <they> mean"}
+    elements = Elements(Page("fables", "a text", list("ab\ncd"), given, offset=7, **texts).html())
     about = json.loads(elements.texts["data-about"])
-    assert about["cells"] == [{"name": "0:1", "note": "0.5"}, {"name": "1:2", "note": ""}]
+    assert about["cells"] == [
+        {"name": "0:1", "note": "0.5", "tracks": "column, ρ +0.90", "weak": False},
+        {"name": "1:2", "note": "", "tracks": "", "weak": False},
+    ]
+    assert "what <they> mean" in elements.texts["p"]
     assert (about["offset"], about["newline"], about["tab"], about["wide"]) == (7, 2, -1, False)
     assert np.array_equal(block(elements, "ids", np.uint8), given.ids)
     assert np.allclose(block(elements, "cell-1", kind) / steps, given.values[:, 1], atol=0.51 / steps)
@@ -95,9 +100,11 @@ def test_eight_bits_keep_the_ends_of_a_scale():
 
 def test_hostile_text_stays_text():
     """With symbols, names and notes that look like markup, the page has the same elements as without them."""
-    peaceful = Page("name", "about", list("abcdefghijklm"), tracks(symbols=13), ["note", "note"]).html()
+    harmless = {"names": ["word", "word"], "explanation": "words"}
+    peaceful = Page("name", "about", list("abcdefghijklm"), tracks(symbols=13), ["note", "note"], **harmless).html()
     evil = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>javascript:alert(1)\u202e\x00"
-    hostile = Page(evil, evil, HOSTILE, tracks(symbols=13), [evil, evil]).html()
+    harmful = {"names": [evil, evil], "explanation": evil}
+    hostile = Page(evil, evil, HOSTILE, tracks(symbols=13), [evil, evil], **harmful).html()
     assert hostile.isascii()
     assert "\x00" not in hostile
     assert "<!--" not in hostile

@@ -1,6 +1,5 @@
 """The page in a browser, used by mouse, touch and keys. Skipped where Chromium is not installed."""
 
-import json
 import shutil
 
 import numpy as np
@@ -41,7 +40,8 @@ def page_of(text, symbols, cells=3):
     tracks = CellReading(
         ids, signal, tuple((1, k) for k in range(cells)), values, surprise, guesses.astype(np.int32), chances
     )
-    return Page("A model", "reads a text", symbols, tracks, ["first", "second", "third"][:cells]).html()
+    notes = ["first", "second", "third n.s."][:cells]
+    return Page("A model", "reads a text", symbols, tracks, notes, names=["column, ρ +0.90"], explanation="ρ").html()
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +138,59 @@ def test_keys_and_the_filter_change_the_cell(page):
     assert value(page).startswith("1:2")
     page.fill("#filter", "1:1")
     assert value(page).startswith("1:1")
-    page.fill("#filter", "4:56")
-    assert page.inner_text("#none") == "4:56 is not in this page. Make it with --cell 4:56."
+
+
+ABSENT = "4:56 is not in this page. Make it with --cell 4:56."
+
+
+def shown_cells(page):
+    return page.locator("[role=option]:visible span").all_inner_texts()
+
+
+def test_the_list_stays_when_a_cell_is_not_in_it(page):
+    every = ["1:0", "1:1", "1:2"]
+    page.keyboard.press("]")
+    page.keyboard.press("/")
+    for typed in ("4", "4:", "4:5", "4:56"):
+        page.fill("#filter", typed)
+        assert shown_cells(page) == every, typed
+        assert value(page).startswith("1:1")
+    assert page.inner_text("#none") == ABSENT
+    page.keyboard.press("Enter")
+    assert value(page).startswith("1:1")
+    page.keyboard.press("]")  # other cells can still be reached
+    assert value(page).startswith("1:2")
+    assert shown_cells(page) == every
+    page.fill("#filter", "second")
+    assert shown_cells(page) == ["1:1"]
+    assert not page.is_visible("#none")
+
+
+def test_the_address_may_name_a_cell(page):
+    page.goto(page.url + "#1:2")
+    assert value(page).startswith("1:2")
+    page.goto(page.url.partition("#")[0] + "#4:56")
+    assert page.inner_text("#none") == ABSENT
+    assert value(page).startswith("1:2")
+    assert shown_cells(page) == ["1:0", "1:1", "1:2"]
+    page.reload()
+    page.wait_for_selector(".here")
+    assert page.inner_text("#none") == ABSENT
+    assert value(page).startswith("1:0")
+
+
+def test_what_cells_track_is_shown_and_explained(page):
+    assert page.inner_text("#tracks") == "column, ρ +0.90"
+    assert page.locator("[role=option] .tracks").all_inner_texts() == ["column, ρ +0.90", "", ""]
+    page.fill("#filter", "column")
+    assert shown_cells(page) == ["1:0"]
+    page.fill("#filter", "")
+    page.keyboard.press("Escape")
+    page.keyboard.press("]")
+    assert page.inner_text("#tracks") == ""
+    assert page.locator(".weak span").all_inner_texts() == ["1:2"]  # its note says n.s.
+    page.click("summary")
+    assert page.inner_text("#explanation p") == "ρ"
 
 
 def test_a_click_chooses_a_place_and_a_cell(page):
@@ -166,7 +217,8 @@ def test_light_and_dark_follow_the_system_and_the_switch(opened):
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
     page.emulate_media(color_scheme="light")
-    page.wait_for_function(f"{ground} !== {json.dumps(dark)}")
+    page.wait_for_selector("html[data-theme=light]")
+    assert page.evaluate(ground) != dark
     page.keyboard.press("t")
     assert page.evaluate(ground) == dark
 

@@ -1,8 +1,9 @@
 """How cells are named on the command line, LAYER:UNIT from 0, and the options that say which cells and signals."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 
 import click
 
@@ -57,6 +58,17 @@ def name(cell: Cell) -> str:
     return f"{cell[0]}:{cell[1]}"
 
 
-def names(cells: Sequence[Cell]) -> str:
-    """How cells are named in a title: ``cells 1:37, 0:4``."""
-    return f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}"
+def names(cells: Sequence[Cell], tracked: Mapping = MappingProxyType({})) -> str:
+    """How cells are named in a title: ``cells 1:37, 0:4``, or ``cells 1:37 column, ρ -0.79; 0:4``.
+
+    ``tracked`` has a ``charrnn.inspection.naming.Tracked`` for each cell of which it is known what it tracks.
+    """
+    return f"cell{'s' * (len(cells) > 1)} {listed(cells, tracked)}"
+
+
+def listed(cells: Sequence[Cell], tracked: Mapping) -> str:
+    """The same without the word cell."""
+    from charrnn.display.reports.names import tracks
+
+    words = [f"{name(cell)} {tracks(tracked[cell])}" if cell in tracked else name(cell) for cell in cells]
+    return ("; " if any(cell in tracked for cell in cells) else ", ").join(words)

@@ -6,6 +6,7 @@ from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import MOST_SURPRISE, cell_option, name, names, signal_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.inspection import Inspection, inspecting, output_option, stretch_options
+from charrnn.commands.inspect.naming import names_option
 
 
 @inspecting(
@@ -20,6 +21,7 @@ from charrnn.commands.inspect.inspection import Inspection, inspecting, output_o
             "have no effect.",
         ),
         option("--dark", is_flag=True, help="Draw on a dark ground."),
+        names_option,
     ),
     hypothesis_options("Cells that keep track of something", "Add the cell that tracks this best:"),
     stretch_options(4000),
@@ -54,6 +56,6 @@ def draw(work: Inspection) -> None:
     else:
         look = {"low": 0.0, "ends": ("0", "1")} if signal.low == 0 else {}
         rows, values = list(map(name, cells)), reading.columns(cells)
-        title = f"{names(cells)}   {signal.meaning}"
+        title = f"{names(cells, work.tracked)}   {signal.meaning}"
     save(heat_map(reading.text, rows, values, title, dark=options["dark"], **look), options["output"])
     work.tell_file()

@@ -45,8 +45,8 @@ def find(work: Inspection) -> None:
 
     --json writes an object for each hypothesis: hypothesis, summary, score (auc or spearman), characters, base,
     effective, cells_tried, hypotheses_tried, permutations, block, why_no_p, probe (score, cell, places) or null, and
-    cells (layer, unit, score, p, p_of_all). If there is no test, block, p and p_of_all are null, and why_no_p says
-    why.
+    cells (layer, unit, score, p, p_of_all, significant: whether p_of_all is at most 0.05). If there is no test, block,
+    p, p_of_all and significant are null, and why_no_p says why.
     """
     from charrnn.inspection.hypotheses import HYPOTHESES
     from charrnn.inspection.search import find as search
@@ -69,7 +69,7 @@ def _record(found, finding, count: int) -> dict[str, Any]:
     return {
         "hypothesis": finding.name,
         "summary": finding.summary,
-        "score": "auc" if finding.is_mask else "spearman",
+        "score": finding.measure,
         "characters": found.characters,
         **picked(finding, "base", "effective"),
         "cells_tried": finding.scores.size,
@@ -80,7 +80,7 @@ def _record(found, finding, count: int) -> dict[str, Any]:
         "probe": finding.probe and picked(finding.probe, "score", "cell", "places"),
         "cells": [
             {"layer": cell[0], "unit": cell[1], "score": finding.scores[cell]}
-            | {"p": finding.p[cell], "p_of_all": finding.p_of_all[cell]}
+            | {"p": finding.p[cell], "p_of_all": finding.p_of_all[cell], "significant": finding.is_significant(cell)}
             for cell in finding.ranked(count)
         ],
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import Cell, cell_option, name, names, signal_option
 from charrnn.commands.inspect.inspection import Inspection
+from charrnn.commands.inspect.naming import names_option
 from charrnn.commands.options import checkpoint_argument, general_options, unknown_option
 from charrnn.commands.sampling import choice, prime_ids, sampling_options, seed_of
 from charrnn.commands.types import Number, Whole
@@ -25,6 +26,7 @@ _CHUNK, _SAMPLE = 64, 2000  # characters drawn at a time where nobody watches; r
         signal_option,
         option("-n", "--length", type=Whole(1), default=4000, help="Characters to write."),
         option("--pace", type=Number(0), default=_PACE, help="Characters a second on a terminal; 0 does not wait."),
+        names_option,
     ),
     sampling_options("a new one"),
     section("General", unknown_option),
@@ -56,7 +58,7 @@ def follow(work: Inspection) -> None:
         (sample,) = write(model, prime, _SAMPLE, signal, **how, chunk=_SAMPLE)
         (find,) = gallery(sample, 1)
         cells = [(find.layer, find.unit)]
-    terminal.note(f"{names(cells)}, signal {signal}, seed {how['seed']}")
+    terminal.note(f"{names(cells, work.tracked)}, signal {signal}, seed {how['seed']}")
     watched = terminal.stdout_is_terminal and not options["as_json"]
     pace = options["pace"] if watched else 0
     readings = _paced(write(model, prime, options["length"], signal, **how, chunk=1 if pace else _CHUNK), pace)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import click
 
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import Cell
+from charrnn.commands.inspect.naming import tracked_cells
 from charrnn.commands.options import checkpoint_argument, encoding_option, general_options, unknown_option
 from charrnn.commands.types import OutputFile, Whole
 from charrnn.commands.work import Work, command
@@ -46,7 +48,10 @@ class Inspection(Work):
 
     Attributes:
         ids: of the text, (N,). :meth:`open` sets them.
+        own_ids: the same ids if the text is the run's own, else None.
     """
+
+    own_ids = None
 
     def open(self):
         """Load the model and read the text; the model and the ids (N,).
@@ -81,7 +86,17 @@ class Inspection(Work):
         part = texts.scored()
         whole = part.name == "all"
         self.terminal.note("reads all of it" if whole else f"reads the {part.name} part of the run's own text")
+        self.own_ids = part.ids
         return part.ids
+
+    @cached_property
+    def tracked(self):
+        """What cells track: a ``Tracked`` by cell (layer, unit), for the cells of which it is known."""
+        return tracked_cells(self) if self.options["names"] else {}
+
+    def tracks(self, cell: Cell) -> dict[str, Any] | None:
+        """What a cell tracks as a JSON object: hypothesis, measure (auc or spearman), value; None if unknown."""
+        return self.tracked[cell]._asdict() if cell in self.tracked else None
 
     @cached_property
     def signal(self):
@@ -180,13 +195,15 @@ class Inspection(Work):
 
 
 def _in_words(finding, cell: Cell, with_p: bool) -> str:
-    score = float(finding.scores[cell])
-    words = f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}"
-    if not finding.is_mask:
-        words = f"ρ {score:+.3f}"
+    from charrnn.display.reports.names import NOT_SIGNIFICANT, measured
+
+    words = measured(finding.measure, float(finding.scores[cell]), 3)
     if not with_p:
         return words
-    return f"{words}, no p" if finding.why_no_p else f"{words}, p {finding.p[cell]:.3f}"
+    if finding.why_no_p:
+        return f"{words}, no p"
+    mark = "" if finding.is_significant(cell) else f" {NOT_SIGNIFICANT}"
+    return f"{words}, p {finding.p[cell]:.3f}{mark}"
 
 
 def inspecting(*declare: Callable) -> Callable:

@@ -7,6 +7,7 @@ from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.inspection import Inspection, inspecting, output_option, stretch_options
+from charrnn.commands.inspect.naming import names_option
 
 _PERMUTATIONS = 199  # for the p that stands beside a cell
 
@@ -19,6 +20,7 @@ _PERMUTATIONS = 199  # for the p that stands beside a cell
         cells_option(10, "Cells to add: those that track the hypothesis best, or those with the most structure."),
         signal_option,
         option("--surprise", is_flag=True, help="Colour by -log2 of each character's probability when the page opens."),
+        names_option,
     ),
     hypothesis_options("Cells that keep track of something", "Add the cells that track this best:"),
     stretch_options(100_000),
@@ -36,12 +38,16 @@ def page(work: Inspection) -> None:
     --json writes an object: record ("file"), path, bytes.
     """
     from charrnn.display.page.page import Page
+    from charrnn.display.reports.names import STRUCTURE, TRACKS, explained
+    from charrnn.display.reports.names import tracks as words
     from charrnn.inspection.reading import read_cells
 
     model, ids = work.open()
     cells, config = work.chosen_with_scores(work.options["cells"], _PERMUTATIONS), model.network.config
     with work.bar("Reading") as progress:
         tracks = read_cells(model, ids, list(cells), *work.stretch, 5, progress)
+    names = [words(work.tracked[cell]) if cell in work.tracked else "" for cell in cells]
+    of_list = [] if work.options["hypothesis"] else [STRUCTURE]
     network = f"{model.network.cell.title} {config.layers} × {config.hidden}"
     made = Page(
         title=_model_name(work.options["checkpoint"]),
@@ -49,6 +55,8 @@ def page(work: Inspection) -> None:
         symbols=model.vocabulary.symbols,
         tracks=tracks,
         notes=list(cells.values()),
+        names=names,
+        explanation=" ".join([*of_list, *([TRACKS] if any(names) else []), *explained([*cells.values(), *names])]),
         offset=work.options["offset"],
         by_surprise=work.options["surprise"],
     )

@@ -9,6 +9,7 @@ import click
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import MOST_SURPRISE, cell_option, cells_option, name, names, signal_option
 from charrnn.commands.inspect.inspection import Inspection, inspecting, pager_option, stretch_options
+from charrnn.commands.inspect.naming import names_option
 from charrnn.commands.options import ngrams_option
 
 _GUESSES = 5
@@ -26,6 +27,7 @@ _GUESSES = 5
         ),
         ngrams_option("Take --predictions and --surprise from the model together with its n-grams.", "off"),
         cells_option(10, "Cells in the gallery, and only there."),
+        names_option,
         pager_option,
     ),
     stretch_options(4000),
@@ -35,7 +37,8 @@ def show(work: Inspection) -> None:
     TEXT it reads the validation part of the text that it was trained on, where that is still to be found.
 
     Without --cell it shows the cells whose activity has the most structure. With --cell it shows the text, and colours
-    each character by what the cell is after reading it.
+    each character by what the cell is after reading it. Cells are named by what they track, as in column, ρ -0.79,
+    where that is known: for a model whose own text is still there, or was at the first look.
 
     \b
     charrnn inspect fables corpora/fables.txt
@@ -46,9 +49,10 @@ def show(work: Inspection) -> None:
 
     A model of bytes is shown byte by byte, each as the Latin-1 character of its number.
 
-    --json writes an object for each cell: text, offset, signal, layer, unit, values, in the gallery also score; with
-    --predictions and --surprise also these, from the network, and with --ngrams on mixed_predictions and
-    mixed_surprise. Without cells it is one object.
+    --json writes an object for each cell: text, offset, signal, layer, unit, values, tracks (hypothesis, measure,
+    value, or null if it is not known what the cell tracks), in the gallery also score; with --predictions and
+    --surprise also these, from the network, and with --ngrams on mixed_predictions and mixed_surprise. Without cells it
+    is one object.
     """
     from charrnn.display.reports.gallery import gallery_lines
     from charrnn.inspection.gallery import gallery
@@ -80,8 +84,11 @@ def show(work: Inspection) -> None:
             reading = read(model, ids, signal, offset, length, progress)
         found = gallery(reading, options["cells"])
         about = {"text": reading.text, "offset": offset, "signal": signal}
-        records = ({**about, **vars(each), "values": reading.cell(each.layer, each.unit)} for each in found)
-        work.show(records, gallery_lines(reading, found, offset, work.signal.meaning, work.look))
+        records = (
+            {**about, **vars(each), "values": reading.cell(*each.cell), "tracks": work.tracks(each.cell)}
+            for each in found
+        )
+        work.show(records, gallery_lines(reading, found, work.tracked, offset, work.signal.meaning, work.look))
 
 
 # Each of ``pairs`` holds a reading by the network and a reading by the mixture with n-grams. Without n-grams both are
@@ -102,7 +109,7 @@ def _lines(work: Inspection, pairs) -> Iterator:
         by = ", with n-grams" if work.options["ngrams"] == "on" else ""
         yield from (f"surprise of each character{by}", legend(look, "0 bits", most), "")
     elif cells:
-        yield from (f"{names(cells)}   {work.signal.meaning}", legend(look), "")
+        yield from (f"{names(cells, work.tracked)}   {work.signal.meaning}", legend(look), "")
     if predictions:
         yield from (prediction_legend(look), "")
     for _, reading in pairs:
@@ -142,7 +149,7 @@ def _records(work: Inspection, pairs) -> Iterator[dict[str, Any]]:
         yield about
     for number, (layer, unit) in enumerate(cells):
         of_cell = np.concatenate([part[number] for part in values])
-        yield {**about, "layer": layer, "unit": unit, "values": of_cell}
+        yield {**about, "layer": layer, "unit": unit, "values": of_cell, "tracks": work.tracks((layer, unit))}
 
 
 def _predictions(reading, symbols: list[str]) -> list[list[list]]:

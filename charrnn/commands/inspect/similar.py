@@ -6,13 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from charrnn.commands.help import option, section
-from charrnn.commands.inspect.cells import name, signal_option
+from charrnn.commands.inspect.cells import listed, name, signal_option
 from charrnn.commands.inspect.inspection import Inspection, inspecting
+from charrnn.commands.inspect.naming import names_option
 from charrnn.commands.types import Number, Whole
 from charrnn.commands.work import picked
 
 _AROUND = 100  # characters of context
-_SHOWN = 6  # cells drawn over the span
+_LISTED, _SHOWN = 20, 6  # cells named, and drawn over the span
 
 
 @inspecting(
@@ -29,6 +30,7 @@ _SHOWN = 6  # cells drawn over the span
         ),
         signal_option,
         option("--places", type=Whole(1, 256), default=10, help="Similar places to show."),
+        names_option,
     ),
 )  # fmt: skip
 def similar(work: Inspection) -> None:
@@ -42,7 +44,8 @@ def similar(work: Inspection) -> None:
     \f
 
     --json writes an object with record "selection": start, stop, signal, threshold, cells, values, before, text,
-    behind; and one with record "moment" for each place: start, stop, score, shared, extra, before, text, behind.
+    behind, tracks (by cell: hypothesis, measure, value, or null); and one with record "moment" for each place: start,
+    stop, score, shared, extra, before, text, behind.
     """
     from charrnn.inspection.similar_places import on_set
     from charrnn.inspection.similar_places import similar as similar_places
@@ -86,7 +89,8 @@ def _records(work: Inspection, selected, places) -> Iterator[dict[str, Any]]:
     """The selection as a JSON object, and one for each place."""
     about = picked(selected, "start", "stop", "signal", "threshold")
     about |= {"cells": list(map(name, selected.cells)), "values": selected.values}
-    yield {"record": "selection", **about, **_context(work, selected)}
+    tracks = {name(cell): work.tracks(cell) for cell in selected.cells}
+    yield {"record": "selection", **about, **_context(work, selected), "tracks": tracks}
     for place in places:
         yield {"record": "moment", **asdict(place), **_context(work, place)}
 
@@ -103,7 +107,7 @@ def _lines(work: Inspection, selected, places) -> Iterator:
     total = config.layers * config.hidden
     span = f"characters {selected.start:,} to {selected.stop:,}"
     yield from wrap(f"{span}: {len(names)} of {total:,} cells are on throughout and off around", width)
-    yield from wrap(", ".join(names[:20]) + (" …" if len(names) > 20 else ""), width)
+    yield from wrap(listed(selected.cells[:_LISTED], work.tracked) + (" …" if len(names) > _LISTED else ""), width)
     yield from ("", work.signal.meaning, legend(work.look), "")
     room = text_room(names[:_SHOWN], width)
     begin = max(selected.start - min(room // 4, _AROUND), 0)
@@ -119,3 +123,5 @@ def _lines(work: Inspection, selected, places) -> Iterator:
     contexts = [tuple(_context(work, each).values()) for each in (selected, *places)]
     yield "like it, the same cells + others, from character"
     yield from place_rows(labels, contexts, work.look)
+    yield ""
+    yield from wrap("like it, 0 to 1: of the cells that are on here or there, the part that is on in both.", width)

@@ -17,6 +17,7 @@ import numpy as np
 
 from charrnn.display.figures.svg import colour
 from charrnn.display.palette import diverging, foreground, sequential
+from charrnn.display.reports.names import NOT_SIGNIFICANT
 from charrnn.display.sanitise import visible
 from charrnn.inspection.reading import CellReading, symbol_text
 
@@ -31,8 +32,9 @@ class Page:
     """The contents of a page.
 
     ``title`` and ``subtitle`` stand at its top. ``symbols`` are the model's symbols by id. ``tracks`` are the values of
-    K cells; ``notes`` (K,) has a short text for each of them, or "". ``offset`` is the position of the first character
-    in the whole text. With ``by_surprise`` the page opens coloured by surprise.
+    K cells; ``notes`` (K,) has a short text for each of them, or "", and ``names`` (K,) what each of them tracks, or
+    "". ``explanation`` says what these texts mean. ``offset`` is the position of the first character in the whole text.
+    With ``by_surprise`` the page opens coloured by surprise.
     """
 
     title: str
@@ -42,6 +44,8 @@ class Page:
     notes: Sequence[str] = ()
     offset: int = 0
     by_surprise: bool = False
+    names: Sequence[str] = ()
+    explanation: str = ""
 
     def html(self) -> str:
         """The text of the file, in ASCII."""
@@ -55,6 +59,7 @@ class Page:
             policy=policy,
             title=html.escape(visible(self.title, "")),
             subtitle=html.escape(visible(self.subtitle, "")),
+            explanation=html.escape(visible(self.explanation, "")),
             style=style,
             script=script,
             data=self._data(),
@@ -66,7 +71,7 @@ class Page:
         tracks, wide = self.tracks, len(self.symbols) > 256
         kind = "<u2" if wide else "u1"
         symbols = [symbol_text(symbol) for symbol in self.symbols]
-        notes = [*self.notes, *[""] * (len(tracks.cells) - len(self.notes))]
+        notes, names = ([*texts, *[""] * (len(tracks.cells) - len(texts))] for texts in (self.notes, self.names))
         about = {
             "offset": self.offset,
             "meaning": tracks.signal.meaning,
@@ -78,8 +83,9 @@ class Page:
             "tab": symbols.index("\t") if "\t" in symbols else -1,
             "symbols": [visible(symbol) for symbol in symbols],
             "cells": [
-                {"name": f"{layer}:{unit}", "note": visible(note, "")}
-                for (layer, unit), note in zip(tracks.cells, notes, strict=True)
+                {"name": f"{layer}:{unit}", "note": visible(note, ""), "tracks": visible(name, "")}
+                | {"weak": NOT_SIGNIFICANT in note}
+                for (layer, unit), note, name in zip(tracks.cells, notes, names, strict=True)
             ],
         }
         blocks = [("about", "application/json", _json(about))]

@@ -23,6 +23,7 @@ function show(where) {
   const byte = view.bySurprise ? surprise[where] : view.cell.values()[where] & 255;
   letter.className = (view.bySurprise ? surpriseClasses : cellClasses)[byte];
   element("value").textContent = view.cell ? `${view.cell.name}  ${valueText(where)}` : "";
+  element("tracks").textContent = view.cell?.tracks ?? "";
   element("where").textContent = describe(where);
   const rows = [];
   for (let k = 0; k < about.guesses; k++) {
@@ -44,7 +45,7 @@ function show(where) {
 function say() {
   const next = guesses()[place * about.guesses];
   const expected = about.guesses ? `, expects ${shown(next)}` : "";
-  element("said").textContent = `${shown(ids[place])}, ${view.cell ? `cell ${view.cell.name} ${valueText(place)}` : ""}, ${describe(place)}${expected}`;
+  element("said").textContent = `${shown(ids[place])}, ${view.cell ? `cell ${view.cell.name} ${view.cell.tracks} ${valueText(place)}` : ""}, ${describe(place)}${expected}`;
 }
 
 function go(where, scroll = true) {

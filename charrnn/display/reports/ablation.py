@@ -7,10 +7,12 @@ from typing import Any
 
 from rich.text import Text
 
+from charrnn.display.reports.names import tracks
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.columns import side_by_side
 from charrnn.display.terminal.tables import table
 from charrnn.display.terminal.text_width import clip, glyph, wrap
+from charrnn.inspection.naming import Tracked
 
 _PARTS = {"overall": "overall", "inside": "inside", "outside": "outside", "contrast": "inside - outside"}
 _SHOWN = 360  # characters of a sample
@@ -18,12 +20,14 @@ _SHOWN = 360  # characters of a sample
 
 def ablation_lines(record: Mapping[str, Any], signal: str, symbols: int, width: int) -> list[Text | str]:
     """The JSON record of an ablation that clamped ``signal``, with the ``symbols`` characters whose loss rises most."""
-    clamped = ", ".join(f"{cell} at {signal} = {value:.3g}" for cell, value in record["held"].items())
+    clamped = ", ".join(
+        f"{cell}{_tracks(record['tracks'][cell])} at {signal} = {value:.3g}" for cell, value in record["held"].items()
+    )
     masked = record["inside"] is not None and 0 < record["share_inside"] < 1
     count, total = record["characters"], record["text_characters"]
     read = numbers.count(count) + (f" of {numbers.count(total)}" if count < total else "")
     lines: list[Text | str] = [
-        Text(f"Clamped: {clamped}", style="bold"),
+        *(Text(line, style="bold") for line in wrap(f"Clamped: {clamped}", width)),
         clip(f"{read} characters, loss {numbers.loss(record['loss'])} when nothing is clamped", width),
     ]
     if masked:
@@ -65,6 +69,10 @@ def sample_lines(samples: Sequence[Mapping[str, Any]], signal: str, width: int) 
     titles = [_title(sample, signal) for sample in samples]
     head = f"{numbers.count(first['characters'])} characters written each, seed {first['seed']}"
     return [clip(head, width), *table(columns, rows, width), "", *side_by_side(titles, texts, width)]
+
+
+def _tracks(found: Mapping[str, Any] | None) -> str:
+    return "" if found is None else f" ({tracks(Tracked(**found))})"
 
 
 def _title(sample: Mapping[str, Any], signal: str) -> str:

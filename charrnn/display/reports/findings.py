@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+from charrnn.display.reports.names import MEASURES, NOT_SIGNIFICANT, explained
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Look
 from charrnn.display.terminal.heatmap import labelled_rows, room_beside
 from charrnn.display.terminal.tables import table
 from charrnn.display.terminal.text_width import clip, plain, wrap
+from charrnn.inspection.search import SIGNIFICANT
 
-SURE = 0.05
-_LABEL = 24  # terminal columns left of the text
-_BEFORE_SUMMARY, _LEAST_SUMMARY = 65, 12  # terminal columns in the table of all hypotheses
-_NAMES = {"auc": "AUC", "spearman": "ρ"}
+_LABEL = 29  # terminal columns left of the text
+_BEFORE_SUMMARY, _LEAST_SUMMARY = 60, 12  # terminal columns in the table of all hypotheses, without p
 
 
 def stretch_width(width: int) -> int:
@@ -37,7 +37,7 @@ def finding_lines(
 
     ``text`` begins at character ``start``. ``values`` has the values (n,) of each cell by its name, as in 1:37.
     """
-    score, holds = _NAMES[record["score"]], f"holds at {_share(record['base'])} of "
+    score, holds = MEASURES[record["score"]], f"holds at {_share(record['base'])} of "
     counted = f"{holds if record['score'] == 'auc' else 'over '}{record['characters']:,} characters"
     if record["block"] is not None:
         counted += f", worth about {record['effective']:,.0f} independent ones"
@@ -46,13 +46,14 @@ def finding_lines(
     rows = [("the label itself", "dim", SEQUENTIAL, label)]
     for cell in record["cells"]:
         found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {_p(cell['p']):>5}"
-        rows.append((found, "bold" if cell["p"] <= SURE else "", DIVERGING, values[_name(cell)]))
+        rows.append((found, "bold" if cell["p"] <= SIGNIFICANT else "dim", DIVERGING, values[_name(cell)]))
     return [
         Text(plain(f"{record['hypothesis']}: {record['summary']}"), style="bold"),
         *(Text(line, style="dim") for sentence in tested for line in wrap(sentence, look.width)),
         Text(),
         *labelled_rows(text, title, f"   cell {score:>9} p", rows, _LABEL, look),
         Text(),
+        *_explanation([record], [_p(cell["p"]) for cell in record["cells"]], look.width),
         *(Text(line) for sentence in verdict(record) for line in wrap(sentence, look.width)),
     ]
 
@@ -64,7 +65,7 @@ def verdict(record: Mapping[str, Any]) -> list[str]:
         return [
             "So nobody can tell whether a cell tracks this: give a longer text, or one in which it changes more often."
         ]
-    if best["p"] > SURE:
+    if best["p"] > SIGNIFICANT:
         return [f"No cell is sure to track this: by chance the best is as good for {best['p']:.0%} of shuffled labels."]
     probe = record["probe"]
     if probe is not None and not np.isnan(probe["score"]):
@@ -85,20 +86,21 @@ def verdict(record: Mapping[str, Any]) -> list[str]:
 
 def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
     """A table of the best cell for each hypothesis; its p accounts for all cells and all hypotheses."""
-    rows = []
-    for record in records:
+    rows, ps = [], [_p(record["cells"][0]["p_of_all"]) for record in records]
+    room = width - _BEFORE_SUMMARY - max(map(len, ps))
+    for record, p in zip(records, ps, strict=True):
         best, probe = record["cells"][0], record["probe"]
-        rows.append(
-            (
-                record["hypothesis"],
-                _name(best),
-                f"{_NAMES[record['score']]:<3} {_score(best['score'], record):>9}",
-                _p(best["p_of_all"]),
-                None if probe is None else _known(probe["score"], record),
-                _share(record["base"]),
-                clip(plain(record["summary"]), max(width - _BEFORE_SUMMARY, _LEAST_SUMMARY)),
-            )
+        row = (
+            plain(record["hypothesis"]),
+            _name(best),
+            f"{MEASURES[record['score']]:<3} {_score(best['score'], record):>9}",
+            p,
+            "–" if probe is None else _known(probe["score"], record),
+            _share(record["base"]),
+            clip(plain(record["summary"]), max(room, _LEAST_SUMMARY)),
         )
+        style = "" if best["p_of_all"] <= SIGNIFICANT else "dim"
+        rows.append([Text(value, style=style) for value in row])
     first = records[0]
     title = (
         f"{first['characters']:,} characters, {first['cells_tried']:,} cells; "
@@ -108,7 +110,14 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
     titles = [Text(line, style="dim") for line in wrap(title, width)]
     reasons = [f"No p for {each['hypothesis']}: {each['why_no_p']}." for each in records if each["block"] is None]
     why = [line for reason in reasons for line in wrap(reason, width)]
-    return [*titles, *table(columns, rows), Text(), *map(Text, why), Text("Look closer with --track NAME.")]
+    meaning = _explanation(records, ps, width)
+    return [*titles, *table(columns, rows), Text(), *map(Text, why), *meaning, Text("Look closer with --track NAME.")]
+
+
+def _explanation(records: Sequence[Mapping[str, Any]], ps: Sequence[str], width: int) -> list[Text]:
+    """What the scores of ``records`` and the mark in ``ps`` mean."""
+    sentences = explained([*(MEASURES[record["score"]] for record in records), *ps])
+    return [Text(line, style="dim") for sentence in sentences for line in wrap(sentence, width)]
 
 
 def _how_tested(record: Mapping[str, Any]) -> str:
@@ -123,7 +132,9 @@ def _how_tested(record: Mapping[str, Any]) -> str:
 
 
 def _p(p: float) -> str:
-    return "–" if np.isnan(p) else f"{p:.3f}"
+    if np.isnan(p):
+        return "–"
+    return f"{p:.3f}" if p <= SIGNIFICANT else f"{p:.3f} {NOT_SIGNIFICANT}"
 
 
 def _name(cell: Mapping[str, Any]) -> str:

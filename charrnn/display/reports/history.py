@@ -7,11 +7,13 @@ import numpy as np
 from rich.text import Text
 
 from charrnn.display.reports.gallery import gallery_rows
+from charrnn.display.reports.names import STRUCTURE
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.colours import BLUE, Look
 from charrnn.display.terminal.columns import quoted_lines
 from charrnn.display.terminal.curve import Curve
 from charrnn.display.terminal.heatmap import legend
+from charrnn.display.terminal.text_width import wrap
 
 _CURVE_ROWS = 8
 _SAMPLE_LINES = 4
@@ -65,3 +67,5 @@ def snapshot_lines(
         scores = [scores[number] for *_, scores in snapshots]
         yield from (Text(), Text(f"cell {name}", style="bold"))
         yield from gallery_rows(text, f"from character {place:,}", steps, scores, values, look, " step   score")
+    yield Text()
+    yield from (Text(line, style="dim") for line in wrap(STRUCTURE, look.width))
