@@ -17,7 +17,7 @@ from charrnn.display.terminal.text_width import clip, plain, wrap
 from charrnn.inspection.search import SIGNIFICANT
 
 _LABEL = 29  # terminal columns left of the text
-_BEFORE_SUMMARY, _LEAST_SUMMARY = 60, 12  # terminal columns in the table of all hypotheses, without p
+_BEFORE_SUMMARY, _LEAST_SUMMARY = 60, 8  # terminal columns in the table of all hypotheses, without p
 
 
 def stretch_width(width: int) -> int:
