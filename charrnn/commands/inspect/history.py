@@ -59,7 +59,8 @@ def history(work: Inspection) -> None:
     if not samples:
         raise ConfigError(f"{run}: the run wrote no sample that could be shown; train with --sample-every above 0")
     reading, growth = _growth(work, run, signal)
-    work.show(_records(work, samples, reading, growth), _lines(work, samples, reading, growth))
+    tracked = work.tracked if growth else {}
+    work.show(_records(work, samples, reading, growth), _lines(work, samples, reading, growth, tracked))
     if reading is None and not work.terminal.wants_json:
         work.terminal.note(
             "no snapshots: `charrnn train --snapshots` keeps weights along the way, and then cells show here"
@@ -82,7 +83,7 @@ def _growth(work: Inspection, run: Path, signal: str):
         return cells_at_snapshots(run, ids, cells, count, signal, options["threads"], progress)
 
 
-def _lines(work: Inspection, samples, reading, growth) -> Iterator:
+def _lines(work: Inspection, samples, reading, growth, tracked) -> Iterator:
     import numpy as np
 
     from charrnn.display.reports.gallery import stretch_width
@@ -99,7 +100,7 @@ def _lines(work: Inspection, samples, reading, growth) -> Iterator:
     start, stop = liveliest_stretch(reading.text, growth[-1].values.T.astype(np.float64), stretch_width(width))
     rows = [(each.step, each.values[:, start:stop], each.scores) for each in growth]
     text, place = reading.text[start:stop], work.options["offset"] + start
-    labels = [listed([cell], work.tracked) for cell in growth[-1].cells]
+    labels = [listed([cell], tracked) for cell in growth[-1].cells]
     yield from snapshot_lines(text, place, labels, rows, work.signal.meaning, work.look)
 
 

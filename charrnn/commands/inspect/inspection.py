@@ -91,7 +91,10 @@ class Inspection(Work):
 
     @cached_property
     def tracked(self):
-        """What cells track: a ``Tracked`` by cell (layer, unit), for the cells of which it is known."""
+        """What cells track: a ``Tracked`` by cell (layer, unit), for the cells of which it is known.
+
+        Ask for it before results are shown: the first time takes some seconds, and shows a progress bar.
+        """
         return tracked_cells(self) if self.options["names"] else {}
 
     def tracks(self, cell: Cell) -> dict[str, Any] | None:

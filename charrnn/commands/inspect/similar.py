@@ -55,7 +55,7 @@ def similar(work: Inspection) -> None:
     selected = on_set(model.network, ids, *_span(work), work.options["threshold"], signal)
     with work.bar("Looking for places") as progress:
         places = similar_places(model.network, ids, selected, work.options["places"], progress)
-    work.show(_records(work, selected, places), _lines(work, selected, places))
+    work.show(_records(work, selected, places), _lines(work, selected, places, work.tracked))
 
 
 def _span(work: Inspection) -> tuple[int, int]:
@@ -95,7 +95,7 @@ def _records(work: Inspection, selected, places) -> Iterator[dict[str, Any]]:
         yield {"record": "moment", **asdict(place), **_context(work, place)}
 
 
-def _lines(work: Inspection, selected, places) -> Iterator:
+def _lines(work: Inspection, selected, places, tracked) -> Iterator:
     from charrnn.display.reports.similar_places import place_rows
     from charrnn.display.reports.stacked import stacked_rows, text_room
     from charrnn.display.terminal.heatmap import legend
@@ -107,7 +107,7 @@ def _lines(work: Inspection, selected, places) -> Iterator:
     total = config.layers * config.hidden
     span = f"characters {selected.start:,} to {selected.stop:,}"
     yield from wrap(f"{span}: {len(names)} of {total:,} cells are on throughout and off around", width)
-    yield from wrap(listed(selected.cells[:_LISTED], work.tracked) + (" …" if len(names) > _LISTED else ""), width)
+    yield from wrap(listed(selected.cells[:_LISTED], tracked) + (" …" if len(names) > _LISTED else ""), width)
     yield from ("", work.signal.meaning, legend(work.look), "")
     room = text_room(names[:_SHOWN], width)
     begin = max(selected.start - min(room // 4, _AROUND), 0)
