@@ -245,6 +245,10 @@ def test_a_phone_has_room_for_it(opened):
         assert box["x"] + box["width"] <= 360
         assert box["y"] + box["height"] <= 640
     assert page.locator("main").bounding_box()["height"] > 250
+    page.fill("#filter", "4:56")  # the list keeps its room
+    assert page.is_visible("#none")
+    assert page.locator("#cells").bounding_box()["width"] > 200
+    assert page.locator("[role=option]").first.bounding_box()["x"] < 300
 
 
 def test_hostile_text_stays_text_in_a_browser(opened):

@@ -11,6 +11,7 @@ cells.forEach((cell, k) => {
   note.textContent = cell.note;
   tracks.textContent = cell.tracks;
   tracks.className = "tracks";
+  note.classList.toggle("long", cell.note.length > 9);
   row.title = [cell.note, cell.tracks].filter(Boolean).join("; ");
   row.classList.toggle("weak", cell.weak);
   cell.strip = document.createElement("canvas");
