@@ -63,12 +63,6 @@ def names(cells: Sequence[Cell], tracked: Mapping = MappingProxyType({})) -> str
 
     ``tracked`` has a ``charrnn.inspection.naming.Tracked`` for each cell of which it is known what it tracks.
     """
+    from charrnn.display.reports.names import listed
+
     return f"cell{'s' * (len(cells) > 1)} {listed(cells, tracked)}"
-
-
-def listed(cells: Sequence[Cell], tracked: Mapping) -> str:
-    """The same without the word cell."""
-    from charrnn.display.reports.names import tracks
-
-    words = [f"{name(cell)} {tracks(tracked[cell])}" if cell in tracked else name(cell) for cell in cells]
-    return ("; " if any(cell in tracked for cell in cells) else ", ").join(words)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from charrnn.commands.help import section
-from charrnn.commands.inspect.cells import cell_option, cells_option, listed, signal_option
+from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.inspection import Inspection, pager_option, stretch_options, text_options
 from charrnn.commands.inspect.naming import names_option
@@ -88,6 +88,7 @@ def _lines(work: Inspection, samples, reading, growth, tracked) -> Iterator:
 
     from charrnn.display.reports.gallery import stretch_width
     from charrnn.display.reports.history import log_sample_lines, loss_lines, snapshot_lines
+    from charrnn.display.reports.names import listed
     from charrnn.inspection.gallery import liveliest_stretch
     from charrnn.inspection.history import losses
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from charrnn.commands.help import option, section
-from charrnn.commands.inspect.cells import listed, name, signal_option
+from charrnn.commands.inspect.cells import name, signal_option
 from charrnn.commands.inspect.inspection import Inspection, inspecting
 from charrnn.commands.inspect.naming import names_option
 from charrnn.commands.types import Number, Whole
@@ -96,6 +96,7 @@ def _records(work: Inspection, selected, places) -> Iterator[dict[str, Any]]:
 
 
 def _lines(work: Inspection, selected, places, tracked) -> Iterator:
+    from charrnn.display.reports.names import listed
     from charrnn.display.reports.similar_places import place_rows
     from charrnn.display.reports.stacked import stacked_rows, text_room
     from charrnn.display.terminal.heatmap import legend

@@ -11,18 +11,22 @@ from rich.text import Text
 
 from charrnn.display.reports.names import MEASURES, NOT_SIGNIFICANT, explained
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Look
-from charrnn.display.terminal.heatmap import labelled_rows, room_beside
+from charrnn.display.terminal.heatmap import LEAST, labelled_rows, room_beside
 from charrnn.display.terminal.tables import table
 from charrnn.display.terminal.text_width import clip, plain, wrap
 from charrnn.inspection.search import SIGNIFICANT
 
-_LABEL = 29  # terminal columns left of the text
+_LABEL, _NARROW = 29, 24  # terminal columns left of the text; where there are few, "n.s." stands in place of a p
 _BEFORE_SUMMARY, _LEAST_SUMMARY = 60, 8  # terminal columns in the table of all hypotheses, without p
 
 
 def stretch_width(width: int) -> int:
     """How many characters of the example a row has in a terminal ``width`` columns wide."""
-    return room_beside(_LABEL, width)
+    return room_beside(_label(width), width)
+
+
+def _label(width: int) -> int:
+    return _LABEL if width - _LABEL >= LEAST else _NARROW
 
 
 def finding_lines(
@@ -43,15 +47,16 @@ def finding_lines(
         counted += f", worth about {record['effective']:,.0f} independent ones"
     tested = (counted, _how_tested(record))
     title = f"from character {start:,}"
-    rows = [("the label itself", "dim", SEQUENTIAL, label)]
+    rows, margin = [("the label itself", "dim", SEQUENTIAL, label)], _label(look.width)
     for cell in record["cells"]:
-        found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {_p(cell['p']):>5}"
+        p = _p(cell["p"]) if margin == _LABEL else _p(cell["p"]).split()[-1]
+        found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {p:>5}"
         rows.append((found, "bold" if cell["p"] <= SIGNIFICANT else "dim", DIVERGING, values[_name(cell)]))
     return [
         Text(plain(f"{record['hypothesis']}: {record['summary']}"), style="bold"),
         *(Text(line, style="dim") for sentence in tested for line in wrap(sentence, look.width)),
         Text(),
-        *labelled_rows(text, title, f"   cell {score:>9} p", rows, _LABEL, look),
+        *labelled_rows(text, title, f"   cell {score:>9} p", rows, margin, look),
         Text(),
         *_explanation([record], [_p(cell["p"]) for cell in record["cells"]], look.width),
         *(Text(line) for sentence in verdict(record) for line in wrap(sentence, look.width)),

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from rich.text import Text
 
-from charrnn.display.reports.names import STRUCTURE, TRACKS, UNKNOWN, explained, tracks
+from charrnn.display.reports.names import STRUCTURE, TRACKS, UNKNOWN, explained, listed, tracks
 from charrnn.display.terminal.colours import Depth, Look
-from charrnn.display.terminal.heatmap import heat_text, labelled_rows, legend, room_beside
+from charrnn.display.terminal.heatmap import LEAST, heat_text, labelled_rows, legend, room_beside
 from charrnn.display.terminal.text_width import wrap
 from charrnn.inspection.clamping import Cell
 from charrnn.inspection.gallery import ScoredCell, line_bounds, liveliest_stretch, most_varied
@@ -16,7 +16,7 @@ from charrnn.inspection.reading import Reading
 
 LABEL, _GAP = 15, 2  # terminal columns left of the text, without what cells track; and left of the text in any case
 _LINES_OF_BEST = 12
-_LEAST = 0.55  # of the width, which must be left for the text if more than the name of a hypothesis is shown
+_SHARE = 0.55  # of the width, which must be left for the text if more than the name of a hypothesis is shown
 
 
 def stretch_width(width: int, tracked: Sequence[str] = ()) -> int:
@@ -58,13 +58,18 @@ def gallery_rows(
 
 
 def _words(cells: Sequence[Cell], tracked: Mapping[Cell, Tracked], width: int) -> list[str]:
-    """What each of the cells tracks: with the measure and its value if there is room; empty if nothing is known."""
-    if not any(cell in tracked for cell in cells):
-        return []
-    found = [tracks(tracked[cell]) if cell in tracked else UNKNOWN for cell in cells]
-    if stretch_width(width, found) >= _LEAST * width:
-        return found
-    return [tracked[cell].hypothesis if cell in tracked else UNKNOWN for cell in cells]
+    """What each of the cells tracks, with the measure and its value if there is room.
+
+    It is empty if nothing is known, or there is no room at all.
+    """
+    if any(cell in tracked for cell in cells):
+        whole = [tracks(tracked[cell]) if cell in tracked else UNKNOWN for cell in cells]
+        if stretch_width(width, whole) >= _SHARE * width:
+            return whole
+        short = [tracked[cell].hypothesis if cell in tracked else UNKNOWN for cell in cells]
+        if width - _label(short) >= LEAST:
+            return short
+    return []
 
 
 def gallery_lines(
@@ -88,7 +93,10 @@ def gallery_lines(
     title, scores = f"from character {offset + start:,}", [each.score for each in found]
     yield from gallery_rows(text[start:stop], title, names, scores, values[start:stop].T, look, tracked=words)
     yield ""
-    for sentences in ([STRUCTURE], [TRACKS, *explained(map(tracks, tracked.values()))] if words else []):
+    named = any(cell in tracked for cell in cells)
+    if named and not words:
+        yield from wrap(f"tracks: {listed(cells, tracked)}", look.width)
+    for sentences in ([STRUCTURE], [TRACKS, *explained(map(tracks, tracked.values()))] if named else []):
         yield from (Text(line, style="dim") for line in wrap(" ".join(sentences), look.width))
 
     begins = line_bounds(text)

@@ -1,7 +1,8 @@
 """What a cell tracks, in words, and what the words and the scores of cells mean."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
+from charrnn.inspection.clamping import Cell
 from charrnn.inspection.naming import Tracked
 from charrnn.inspection.search import SIGNIFICANT
 
@@ -26,6 +27,13 @@ def measured(measure: str, score: float, digits: int = 2) -> str:
 def tracks(found: Tracked) -> str:
     """What a cell tracks, as in "column, ρ -0.79"."""
     return f"{found.hypothesis}, {measured(found.measure, found.value)}"
+
+
+def listed(cells: Sequence[Cell], tracked: Mapping[Cell, Tracked]) -> str:
+    """Cells (layer, unit) by number, and by what they track where that is known: "1:37 column, ρ -0.79; 0:4"."""
+    words = [f"{layer}:{unit}" for layer, unit in cells]
+    known = [f" {tracks(tracked[cell])}" if cell in tracked else "" for cell in cells]
+    return ("; " if any(known) else ", ").join(map("".join, zip(words, known, strict=True)))
 
 
 def explained(texts: Iterable[str]) -> list[str]:
