@@ -5,6 +5,7 @@ cannot be written, have a file in ``cells`` in the user's cache folder. A file c
 everything that the names depend on. Whoever gives a run away gives this file too, so every value in it is checked.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -26,6 +27,7 @@ from charrnn.system.folders import cache_folder
 from charrnn.version import __version__, hash_sources
 
 FILE = "cells.json"
+MOST_FILES = 200  # in the user's cache folder: some megabytes
 _FORMAT = 1
 _BYTES_A_CELL, _OTHER_BYTES = 200, 1000
 _FIELDS = {"layer", "unit", *Tracked._fields}
@@ -74,6 +76,8 @@ class NamingCache:
             except OSError as error:
                 problem = f"{place}: cannot be written ({error.strerror or error})"
             else:
+                if place == self.places[-1]:
+                    _remove_old(place.parent)
                 return
         warn(f"{problem}; the names of cells will be computed again next time")
 
@@ -110,6 +114,14 @@ class NamingCache:
         if type(value) is not float or not (0 if is_mask else -1) <= value <= 1:
             raise ValueError(f"{brief(value)} is not a value of {score}")
         return (row["layer"], row["unit"]), Tracked(hypothesis, score, value)
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove the oldest files in the user's cache folder, until ``MOST_FILES`` are left."""
+    with contextlib.suppress(OSError):  # another process removes files, too
+        files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for path in files[:-MOST_FILES]:
+            path.unlink()
 
 
 def _key_of(content: Any) -> str | None:

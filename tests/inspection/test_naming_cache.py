@@ -1,6 +1,7 @@
 """The file that keeps what cells track: it is used once it is there, and is not believed."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -71,6 +72,18 @@ def test_a_folder_that_cannot_be_written_leaves_them_to_the_user_s_cache(model, 
     said = []
     assert NamingCache(model, run).load(said.append) == NAMES
     assert len(said) == 1 and "ignored" in said[0]
+
+
+def test_the_user_s_cache_is_bounded(model, tmp_path, user_cache, monkeypatch):
+    monkeypatch.setattr("charrnn.inspection.naming_cache.MOST_FILES", 3)
+    user_cache.mkdir(parents=True)
+    for age in range(5):
+        (user_cache / f"{age}.json").touch()
+        os.utime(user_cache / f"{age}.json", (1e9 - age, 1e9 - age))
+    NamingCache(model, tmp_path / "a.safetensors").save(NAMES, never)
+    assert {path.name for path in user_cache.iterdir()} > {"0.json", "1.json"}
+    assert len(list(user_cache.iterdir())) == 3
+    assert NamingCache(model, tmp_path / "a.safetensors").load(never) == NAMES
 
 
 def test_nowhere_to_write_is_one_line(model, tmp_path, monkeypatch):
