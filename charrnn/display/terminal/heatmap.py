@@ -119,7 +119,7 @@ def legend(look: Look = DEFAULT_LOOK, low: str = "", high: str = "", width: int 
     if look.depth == Depth.NONE:
         middle = Text("  ".join(scale.symbols))
     else:
-        steps = {Depth.ANSI256: len(scale.cube), Depth.ANSI16: len(scale.basic)}.get(look.depth, width)
+        steps = len(scale.basic) if look.depth == Depth.ANSI16 else width
         middle = coloured([" " * max(width // steps, 1)] * steps, look.styles(scale.ramp(steps)))
     return Text.assemble((f"{low}  ", "dim"), middle, (f"  {high}", "dim"))
 
