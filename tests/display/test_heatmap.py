@@ -217,7 +217,7 @@ def test_heat_maps_of_any_text_fit_and_are_harmless(text, width, depth):
 def test_nothing_but_colours_reaches_the_terminal(depth):
     lines = heat_text(HOSTILE, np.linspace(-1, 1, len(HOSTILE)), Look(20, depth))
     lines += prediction_rows(HOSTILE, [list("\x1b\x9b\u202e\n]")] * len(HOSTILE), np.full((len(HOSTILE), 5), 0.2))
-    lines += [legend(Look(depth=depth)), prediction_legend(Look(depth=depth))]
+    lines += [legend(Look(depth=depth)), *prediction_legend(Look(depth=depth))]
     sent = printed(lines, depth)
     parts = sent.split("\x1b[")
     assert len(parts) > 10
@@ -235,7 +235,7 @@ def test_legends_name_the_ends():
     for depth in COLOURED:
         line = legend(Look(depth=depth, scale=SEQUENTIAL), "0 bits", "8 bits")
         assert line.plain.startswith("0 bits  ") and line.plain.endswith("  8 bits")
-    assert "tenths" in prediction_legend(Look(depth=Depth.NONE)).plain
+    assert "tenths" in prediction_legend(Look(depth=Depth.NONE))[0].plain
 
 
 # Predictions

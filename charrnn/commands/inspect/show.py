@@ -104,7 +104,7 @@ def _lines(work: Inspection, pairs) -> Iterator:
     elif cells:
         yield from (f"{names(cells)}   {work.signal.meaning}", legend(look), "")
     if predictions:
-        yield from (prediction_legend(look), "")
+        yield from (*prediction_legend(look), "")
     for _, reading in pairs:
         values = reading.surprise() / MOST_SURPRISE if surprise else None
         if cells:

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.columns import side_by_side
-from charrnn.display.terminal.tables import table
-from charrnn.display.terminal.text_width import clip, glyph, wrap
+from charrnn.display.terminal.tables import paragraph, table
+from charrnn.display.terminal.text_width import glyph
 
 _PARTS = {"overall": "overall", "inside": "inside", "outside": "outside", "contrast": "inside - outside"}
 _SHOWN = 360  # characters of a sample
@@ -23,11 +23,11 @@ def ablation_lines(record: Mapping[str, Any], signal: str, symbols: int, width: 
     count, total = record["characters"], record["text_characters"]
     read = numbers.count(count) + (f" of {numbers.count(total)}" if count < total else "")
     lines: list[Text | str] = [
-        Text(f"Clamped: {clamped}", style="bold"),
-        clip(f"{read} characters, loss {numbers.loss(record['loss'])} when nothing is clamped", width),
+        *paragraph(f"Clamped: {clamped}", width, "bold"),
+        *paragraph(f"{read} characters, loss {numbers.loss(record['loss'])} when nothing is clamped", width),
     ]
     if masked:
-        lines.append(clip(f"inside is {record['inside']}: {100 * record['share_inside']:.1f} %", width))
+        lines += paragraph(f"inside is {record['inside']}: {100 * record['share_inside']:.1f} %", width)
     rows = [
         (title, _signed(change["value"]), _interval(change))
         for part, title in _PARTS.items()
@@ -35,7 +35,7 @@ def ablation_lines(record: Mapping[str, Any], signal: str, symbols: int, width: 
     ]
     lines += ["", *table(("change in loss", "nats", "95 % interval"), rows, width)]
     if record["others"]:
-        lines += ["", *wrap(_comparison(record, "contrast" if masked else "overall"), width)]
+        lines += ["", *paragraph(_comparison(record, "contrast" if masked else "overall"), width)]
     columns = ["next", "where", "count", "before", "after", "change"]
     rows = []
     for each in record["symbols"][:symbols]:
@@ -64,7 +64,7 @@ def sample_lines(samples: Sequence[Mapping[str, Any]], signal: str, width: int) 
     texts = [sample["prime"] + sample["text"][:_SHOWN] for sample in samples]
     titles = [_title(sample, signal) for sample in samples]
     head = f"{numbers.count(first['characters'])} characters written each, seed {first['seed']}"
-    return [clip(head, width), *table(columns, rows, width), "", *side_by_side(titles, texts, width)]
+    return [*paragraph(head, width), *table(columns, rows, width), "", *side_by_side(titles, texts, width)]
 
 
 def _title(sample: Mapping[str, Any], signal: str) -> str:

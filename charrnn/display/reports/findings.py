@@ -11,12 +11,10 @@ from rich.text import Text
 
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Look
 from charrnn.display.terminal.heatmap import labelled_rows, room_beside
-from charrnn.display.terminal.tables import table
-from charrnn.display.terminal.text_width import clip, plain, wrap
+from charrnn.display.terminal.tables import paragraph, table
 
 SURE = 0.05
 _LABEL = 24  # terminal columns left of the text
-_BEFORE_SUMMARY, _LEAST_SUMMARY = 65, 12  # terminal columns in the table of all hypotheses
 _NAMES = {"auc": "AUC", "spearman": "ρ"}
 
 
@@ -48,12 +46,12 @@ def finding_lines(
         found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {_p(cell['p']):>5}"
         rows.append((found, "bold" if cell["p"] <= SURE else "", DIVERGING, values[_name(cell)]))
     return [
-        Text(plain(f"{record['hypothesis']}: {record['summary']}"), style="bold"),
-        *(Text(line, style="dim") for sentence in tested for line in wrap(sentence, look.width)),
+        *paragraph(f"{record['hypothesis']}: {record['summary']}", look.width, "bold"),
+        *(line for sentence in tested for line in paragraph(sentence, look.width, "dim")),
         Text(),
         *labelled_rows(text, title, f"   cell {score:>9} p", rows, _LABEL, look),
         Text(),
-        *(Text(line) for sentence in verdict(record) for line in wrap(sentence, look.width)),
+        *(line for sentence in verdict(record) for line in paragraph(sentence, look.width)),
     ]
 
 
@@ -96,7 +94,7 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
                 _p(best["p_of_all"]),
                 None if probe is None else _known(probe["score"], record),
                 _share(record["base"]),
-                clip(plain(record["summary"]), max(width - _BEFORE_SUMMARY, _LEAST_SUMMARY)),
+                record["summary"],
             )
         )
     first = records[0]
@@ -105,10 +103,10 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
         f"p of {first['permutations']} permutations, for all cells and hypotheses"
     )
     columns = ("hypothesis", "best cell", "score", "p", "probe", "holds", "")
-    titles = [Text(line, style="dim") for line in wrap(title, width)]
     reasons = [f"No p for {each['hypothesis']}: {each['why_no_p']}." for each in records if each["block"] is None]
-    why = [line for reason in reasons for line in wrap(reason, width)]
-    return [*titles, *table(columns, rows), Text(), *map(Text, why), Text("Look closer with --track NAME.")]
+    why = [line for reason in reasons for line in paragraph(reason, width)]
+    titles = paragraph(title, width, "dim")
+    return [*titles, *table(columns, rows, width), Text(), *why, Text("Look closer with --track NAME.")]
 
 
 def _how_tested(record: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from charrnn.display.terminal.colours import Depth, Look
 from charrnn.display.terminal.heatmap import heat_text, labelled_rows, legend, room_beside
+from charrnn.display.terminal.tables import paragraph
 from charrnn.inspection.gallery import ScoredCell, line_bounds, liveliest_stretch, most_varied
 from charrnn.inspection.reading import Reading
 
@@ -49,7 +50,7 @@ def gallery_lines(
     names, text = [f"{each.layer}:{each.unit}" for each in cells], reading.text
     values = reading.columns([(each.layer, each.unit) for each in cells]).astype(float)
     start, stop = liveliest_stretch(text, values, stretch_width(look.width))
-    yield from (f"The cells most worth a look, by {meaning}", legend(look), "")
+    yield from (*paragraph(f"The cells most worth a look, by {meaning}", look.width), legend(look), "")
     title, scores = f"from character {offset + start:,}", [each.score for each in cells]
     yield from gallery_rows(text[start:stop], title, names, scores, values[start:stop].T, look)
 
@@ -58,6 +59,7 @@ def gallery_lines(
     groups = [(begins[k], begins[min(k + _LINES_OF_BEST, last)]) for k in range(max(1, last - _LINES_OF_BEST + 1))]
     start, stop = most_varied(values[:, :1], groups)
     yield from ("", f"cell {names[0]} from character {offset + start:,}")
-    lines = heat_text(text[start:stop], values[start:stop, 0], look)
-    yield from lines[: _LINES_OF_BEST * (2 if look.depth == Depth.NONE else 1)]
-    yield from ("", f"Look closer: --cell {names[0]}, or --predictions, or --surprise")
+    lines, shown = heat_text(text[start:stop], values[start:stop, 0], look), _LINES_OF_BEST
+    shown *= 2 if look.depth == Depth.NONE else 1
+    yield from (*lines[:shown], *(["…"] if len(lines) > shown else []), "")
+    yield from paragraph(f"Look closer: --cell {names[0]}, or --predictions, or --surprise", look.width)

@@ -14,9 +14,9 @@ from rich.style import Style
 from rich.text import Text
 
 from charrnn.display.terminal.colours import DEFAULT_LOOK, Depth, Look, Scale
-from charrnn.display.terminal.text_width import TAB, Cluster, clusters
+from charrnn.display.terminal.text_width import TAB, Cluster, clusters, text_width
 
-LEAST = 20  # columns of text beside a margin, even in a narrower terminal
+LEAST = 16  # columns of text beside a margin, even in a narrower terminal
 
 T = TypeVar("T")
 Place = tuple[Cluster, int, int]
@@ -84,7 +84,7 @@ def row_ends(text: str, width: int) -> list[int]:
 
 
 def room_beside(margin: int, width: int) -> int:
-    """How many columns remain for text beside a margin, in a terminal ``width`` columns wide: at least 20."""
+    """How many columns remain for text beside a margin, in a terminal ``width`` columns wide: at least ``LEAST``."""
     return max(width - margin, LEAST)
 
 
@@ -113,12 +113,18 @@ def labelled_rows(
 
 
 def legend(look: Look = DEFAULT_LOOK, low: str = "", high: str = "", width: int = 24) -> Text:
-    """The scale in one line between the meanings of its ends, its colours in ``width`` columns: ``-1 [colours] +1``."""
+    """The scale in one line between the meanings of its ends, its colours in ``width`` columns: ``-1 [colours] +1``.
+
+    It is shorter in a terminal that has no room for it.
+    """
     scale = look.scale
     low, high = low or f"{scale.low:+g}".replace("+0", "0"), high or ("+1" if scale.low < 0 else "1")
+    room = look.width - text_width(f"{low}    {high}")
     if look.depth == Depth.NONE:
-        middle = Text("  ".join(scale.symbols))
+        gap = min(max((room - len(scale.symbols)) // (len(scale.symbols) - 1), 0), 2)
+        middle = Text((" " * gap).join(scale.symbols))
     else:
+        width = min(width, max(room, len(scale.basic)))
         steps = len(scale.basic) if look.depth == Depth.ANSI16 else width
         middle = coloured([" " * max(width // steps, 1)] * steps, look.styles(scale.ramp(steps)))
     return Text.assemble((f"{low}  ", "dim"), middle, (f"  {high}", "dim"))
