@@ -104,6 +104,8 @@ def _lines(work: Inspection, selected, places) -> Iterator:
     span = f"characters {selected.start:,} to {selected.stop:,}"
     yield from wrap(f"{span}: {len(names)} of {total:,} cells are on throughout and off around", width)
     yield from wrap(", ".join(names[:20]) + (" …" if len(names) > 20 else ""), width)
+    if len(names) > _SHOWN:
+        yield from wrap(f"the first {_SHOWN} over the passage, all with --json:", width)
     yield from ("", work.signal.meaning, legend(work.look), "")
     room = text_room(names[:_SHOWN], width)
     begin = max(selected.start - min(room // 4, _AROUND), 0)
@@ -117,5 +119,5 @@ def _lines(work: Inspection, selected, places) -> Iterator:
     labels = [f"{'':5} {'':7} {selected.start:>10,}"]
     labels += [f"{each.score:5.2f} {each.shared:>3}+{each.extra:<3} {each.start:>10,}" for each in places]
     contexts = [tuple(_context(work, each).values()) for each in (selected, *places)]
-    yield "like it, the same cells + others, from character"
+    yield from wrap("like it, the same cells + others, from character", width)
     yield from place_rows(labels, contexts, work.look)

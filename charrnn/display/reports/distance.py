@@ -12,6 +12,7 @@ from charrnn.display.terminal.curve import LABELS, draw_line, plot_rows, row_of,
 from charrnn.display.terminal.tables import key_values, paragraph, phrases, table
 
 _ROWS = 9
+_ROOM_FOR_LEGEND = 46  # terminal columns
 _WIDEST = 9  # terminal columns for a bin
 _NAMES = {"newline": "line ends, by the distance to the one before", '""': 'closing "'}
 
@@ -34,7 +35,7 @@ def distance_lines(report: Mapping[str, Any], width: int) -> list[Text]:
         name = _NAMES.get(kind) or f"closing {kind[-1]}"
         scored = ("loss", "baseline", "gain")
         rows = [(_range(each), each["count"], *(_with_error(each, score) for score in scored)) for each in bins]
-        lines += [Text(), Text(name, style="bold"), *table(columns, rows, width)]
+        lines += [Text(), *paragraph(name, width, "bold"), *table(columns, rows, width)]
         if len(bins) > 1:
             lines += [Text(), *_chart(bins, order, width)]
     return [*lines, *paragraph("± standard error, as if all were independent", width, "dim")]
@@ -70,11 +71,12 @@ def _chart(bins: Sequence[Mapping[str, Any]], order: int, width: int) -> list[Te
     labels = "".join(f"{_short(each['start']):^{size}}"[:size] for each in bins)
     legend = [Text("● the model", BLUE), Text(f"○ {order}-gram", ORANGE)]
     legend.append(Text("nats, over the distance in characters", "dim"))
+    indent = " " * (LABELS if width >= _ROOM_FOR_LEGEND else 1)
     return [
         *plot_rows(glyphs, styles, ticks_of(0.0, high, _ROWS)),
         Text(" " * (LABELS - 1) + "└" + "─" * glyphs.shape[1], style="dim"),
         Text(" " * LABELS + labels, style="dim"),
-        *phrases(legend, width, " " * LABELS),
+        *phrases(legend, width, indent),
     ]
 
 

@@ -14,6 +14,7 @@ from rich.style import Style
 from rich.text import Text
 
 from charrnn.display.terminal.colours import DEFAULT_LOOK, Depth, Look, Scale
+from charrnn.display.terminal.tables import paragraph
 from charrnn.display.terminal.text_width import TAB, Cluster, clusters, text_width
 
 LEAST = 16  # columns of text beside a margin, even in a narrower terminal
@@ -103,11 +104,15 @@ def labelled_rows(
     symbols of all rows.
     """
     flat = text.replace("\n", "↵").replace("\t", "→")
-    lines = [Text(f"{head:<{margin}}{title}", style="dim")]
+    beside = text_width(title) <= room_beside(margin, look.width)
+    lines = [] if beside else paragraph(title, look.width, "dim")
+    lines.append(Text(f"{head:<{margin}}{title if beside else ''}".rstrip(), style="dim"))
+    has_text = False
     for label, style, scale, values in rows:
         row = heat_text(flat, values, replace(look, width=room_beside(margin, look.width), scale=scale))
-        if look.depth == Depth.NONE and len(lines) == 1:
+        if look.depth == Depth.NONE and not has_text:
             lines.append(Text.assemble(" " * margin, row[0]))
+            has_text = True
         lines.append(Text.assemble((label.ljust(margin), style), row[look.depth == Depth.NONE]))
     return lines
 
