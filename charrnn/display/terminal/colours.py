@@ -144,6 +144,11 @@ SEQUENTIAL = Scale(
 SCALES = {scale.name: scale for scale in (DIVERGING, SEQUENTIAL)}
 
 
+def scale_from(low: float) -> Scale:
+    """The scale for values from ``low`` to 1."""
+    return DIVERGING if low < 0 else SEQUENTIAL
+
+
 @dataclass(frozen=True)
 class Look:
     """How a text is shown: in lines of ``width`` columns, with the colours of ``depth`` for values on a ``scale``."""
