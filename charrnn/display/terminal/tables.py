@@ -35,7 +35,7 @@ def key_values(pairs: Iterable[tuple[str, TableCell]], width: int | None = None)
     for name, value in named:
         beside = Text.assemble((f"{name}  " if name else "", "dim"), value)
         if name and text_width(beside.plain) > width:
-            lines += [Text(name, "dim"), *hanging(" ", _folded(value, width - 1))]
+            lines += [*paragraph(name, width, "dim"), *hanging(" ", _folded(value, width - 1))]
         else:
             lines += _folded(beside, width)
     return lines
