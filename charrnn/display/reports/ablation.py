@@ -44,7 +44,9 @@ def ablation_lines(record: Mapping[str, Any], signal: str, symbols: int, width: 
     if not masked:
         for row in (columns, *rows):
             del row[1]
-    return [*lines, "", *table(columns, rows, width)]
+    lines += ["", *table(columns, rows, width)]
+    more = len(record["symbols"]) - symbols
+    return lines + (paragraph(f"and {more:,} more: --json has them all", width, "dim") if more > 0 else [])
 
 
 def sample_lines(samples: Sequence[Mapping[str, Any]], signal: str, width: int) -> list[Text | str]:
@@ -61,10 +63,14 @@ def sample_lines(samples: Sequence[Mapping[str, Any]], signal: str, width: int) 
             row += [f"{100 * sample['share_inside']:.1f} %", f"{sample['runs_per_1000']:.2f}"]
             row += [f"{length:.1f}" if math.isfinite(length) else "–"]
         rows.append(row)
-    texts = [sample["prime"] + sample["text"][:_SHOWN] for sample in samples]
+    texts = [sample["prime"] + _beginning(sample["text"]) for sample in samples]
     titles = [_title(sample, signal) for sample in samples]
     head = f"{numbers.count(first['characters'])} characters written each, seed {first['seed']}"
     return [*paragraph(head, width), *table(columns, rows, width), "", *side_by_side(titles, texts, width)]
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
 
 
 def _title(sample: Mapping[str, Any], signal: str) -> str:
