@@ -41,7 +41,7 @@ class Signals(click.ParamType):
 
     def get_metavar(self, param, ctx):
         """What stands for the value in a help."""
-        return "NAME" if self.most == 1 else "NAME,…"
+        return "NAME" if self.most == 1 else "NAME,..."
 
     def convert(self, value, param, ctx) -> list[str]:
         """The names, or a usage error."""

@@ -170,7 +170,8 @@ class LiveArea:
         loss = Text.assemble("validation ", (numbers.loss(evaluated.val_loss), f"bold {ORANGE}"))
         loss.append(f" ({numbers.bpc(evaluated.val_bpc)} bits/char)")
         parts = [Text(f"epoch {evaluated.epoch:6.2f}"), Text(f"step {numbers.count(evaluated.step):>8}")]
-        is_wide, star = width >= _WIDEST, "★ best" if width >= _WIDEST else "★"
+        is_wide = width >= _WIDEST
+        star = "★ best" if is_wide else "★"
         if self._run.loss is not None and is_wide:  # in a narrower terminal only the live area below shows it
             parts.append(Text.assemble("training ", (numbers.loss(self._run.loss), BLUE)))
         parts += [loss, Text(star if evaluated.improved else " " * len(star), style=GREEN)]
