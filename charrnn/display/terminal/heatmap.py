@@ -99,21 +99,25 @@ def labelled_rows(
 ) -> list[Text]:
     """``head`` and ``title`` in one line; then for each of ``rows`` a label, and ``text`` in the colours of its values.
 
-    Head and labels take ``margin`` columns. A row is its label, the style of the label, a scale, and values (n,) for
-    the n characters of ``text``. Line feeds and tabs take one column. Without colours the text stands once, above the
-    symbols of all rows.
+    Head and labels take ``margin`` columns; where they leave too little room, they stand above the rows. A row is its
+    label, the style of the label, a scale, and values (n,) for the n characters of ``text``. Line feeds and tabs take
+    one column. Without colours the text stands once, above the symbols of all rows.
     """
     flat = text.replace("\n", "↵").replace("\t", "→")
-    beside = text_width(title) <= room_beside(margin, look.width)
-    lines = [] if beside else paragraph(title, look.width, "dim")
-    lines.append(Text(f"{head:<{margin}}{title if beside else ''}".rstrip(), style="dim"))
-    has_text = False
-    for label, style, scale, values in rows:
-        row = heat_text(flat, values, replace(look, width=room_beside(margin, look.width), scale=scale))
-        if look.depth == Depth.NONE and not has_text:
-            lines.append(Text.assemble(" " * margin, row[0]))
-            has_text = True
-        lines.append(Text.assemble((label.ljust(margin), style), row[look.depth == Depth.NONE]))
+    beside = look.width - margin >= LEAST
+    if beside and text_width(title) <= look.width - margin:
+        lines = [Text(f"{head:<{margin}}{title}", style="dim")]
+    else:
+        lines = [*paragraph(title, look.width, "dim"), *paragraph(head.strip(), look.width, "dim")]
+    indent = margin if beside else 2
+    for number, (label, style, scale, values) in enumerate(rows):
+        row = heat_text(flat, values, replace(look, width=room_beside(indent, look.width), scale=scale))
+        if look.depth == Depth.NONE and not number:
+            lines.append(Text.assemble(" " * indent, row[0]))
+        if not beside:
+            lines += paragraph(label.strip(), look.width, style)
+        shown = (label.ljust(margin), style) if beside else " " * indent
+        lines.append(Text.assemble(shown, row[look.depth == Depth.NONE]))
     return lines
 
 
