@@ -30,7 +30,7 @@ EVIL = [
 ]
 
 
-def page_of(text, symbols, cells=3):
+def page_of(text, symbols, cells=3, others=()):
     ids = np.array([symbols.index(symbol) for symbol in text], np.int32)
     values = np.stack([np.sin(np.arange(len(ids)) / (3 + k)) for k in range(cells)], axis=1).astype(np.float32)
     guesses = np.stack([np.roll(ids, -1), *[(ids + k) % len(symbols) for k in range(4)]], axis=1)
@@ -38,8 +38,9 @@ def page_of(text, symbols, cells=3):
     surprise = np.concatenate([[np.nan], np.arange(len(ids) - 1) % 12]).astype(np.float32)
     signal = CELLS["lstm"].signal("c")
     tracks = CellReading(
-        ids, signal, tuple((1, k) for k in range(cells)), values, surprise, guesses.astype(np.int32), chances
-    )
+        ids, signal, tuple((1, k) for k in range(cells)), values, surprise, guesses.astype(np.int32), chances,
+        {CELLS["lstm"].signal(name): (values + 1) / (2 + k) for k, name in enumerate(others)},
+    )  # fmt: skip
     notes = ["first", "second", "third n.s."][:cells]
     return Page("A model", "reads a text", symbols, tracks, notes, names=["column, ρ +0.90"], explanation="ρ").html()
 
@@ -212,6 +213,60 @@ def test_surprise_colours_the_text(page):
     assert page.get_attribute("#surprise-button", "aria-pressed") == "false"
 
 
+SIGNALS = "[...document.querySelectorAll('#signals label')].map((label) => label.innerText.split(/\\s+/))"
+STRIPS = "strips().map((s) => about.signals[s].name).join('')"
+
+
+def strip_colours(page):
+    """The colours of the strips under the ninth character, from the top."""
+    image = page.evaluate("getComputedStyle(document.querySelector('.chunk span:nth-child(9)')).backgroundImage")
+    return [part.split("), ")[0] for part in image.split("linear-gradient(")[1:]]
+
+
+def test_several_signals_are_strips_under_the_text(opened):
+    page = opened(page_of(TEXT, sorted(set(TEXT)), others=("i", "f")))
+    assert page.evaluate("element('text').textContent") == TEXT
+    page.click(".chunk span:nth-child(9)")
+    page.hover("h1")
+    value = np.sin(8 / 3)
+    expected = [["c", f"+{value:.2f}"], ["i", f"{(value + 1) / 2:.2f}"], ["f", f"{(value + 1) / 3:.2f}"]]
+    assert page.evaluate(SIGNALS) == expected
+    assert page.evaluate(STRIPS) == "if"
+    shown = strip_colours(page)
+    assert shown[0] != shown[1]
+    for row, step in enumerate(round((value + 1) / (2 + row) * 32) for row in range(2)):
+        page.evaluate(
+            f"Object.assign(document.body.appendChild(document.createElement('i')), {{className: 's{step}'}})"
+        )
+        colour = page.evaluate("getComputedStyle(document.body.lastChild).backgroundColor")
+        assert shown[row].startswith(colour[:-1])
+    high = "document.querySelector('.chunk span:nth-child(9)').getBoundingClientRect().height"
+    tall = page.evaluate(high)
+    page.keyboard.press("3")
+    assert page.evaluate(STRIPS) == "i"
+    assert page.evaluate(high) == tall - 7
+    page.click("#signals label:nth-of-type(1)")
+    assert page.evaluate(STRIPS) == ""
+    assert page.evaluate(high) == tall - 14
+    assert page.inner_text("#meaning") == "i, the input gate"
+    assert page.inner_text("#low") == "0"
+    assert page.inner_text("#value").split() == ["1:0", expected[1][1]]
+    page.keyboard.press("2")  # one signal is always shown
+    assert page.evaluate("view.signals") == [1]
+    page.keyboard.press("s")
+    assert page.evaluate(STRIPS) == "i"
+    page.keyboard.press("?")
+    assert page.is_visible("dialog .signal-keys >> nth=0")
+
+
+def test_one_signal_has_no_boxes(page):
+    assert not page.is_visible("#signals")
+    page.keyboard.press("1")
+    assert page.evaluate(STRIPS) == ""
+    page.keyboard.press("?")
+    assert not page.is_visible("dialog .signal-keys >> nth=0")
+
+
 def test_light_and_dark_follow_the_system_and_the_switch(opened):
     page = opened(page_of(TEXT, sorted(set(TEXT))), color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -232,9 +287,13 @@ def test_help_opens_and_closes(page):
     assert not page.is_visible("#help")
 
 
-def test_a_phone_has_room_for_it(opened):
+@pytest.mark.parametrize("others", ["", "hifgo"])
+def test_a_phone_has_room_for_it(opened, others):
     page = opened(
-        page_of(TEXT, sorted(set(TEXT))), viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True
+        page_of(TEXT, sorted(set(TEXT)), others=others),
+        viewport={"width": 360, "height": 640},
+        has_touch=True,
+        is_mobile=True,
     )
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.tap(".chunk span:nth-child(5)")

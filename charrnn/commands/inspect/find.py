@@ -54,7 +54,7 @@ def find(work: Inspection) -> None:
     (model, ids), options = work.open(), work.options
     wish = options["hypothesis"] or _EVERY
     hypotheses = HYPOTHESES if wish == _EVERY else (wish.hypothesis(len(ids)),)
-    how = {name: options[name] for name in ("signal", "permutations")}
+    how = {"signal": work.signal.name, "permutations": options["permutations"]}
     how |= {"with_probe": options["probe"], "seed": options["seed"] or 0}
     with work.bar("Reading") as progress:
         found = search(model, ids, hypotheses, **how, progress=progress)
@@ -111,6 +111,6 @@ def _example(work: Inspection, hypothesis, finding):
     label = (label - label.min()) / max(float(np.ptp(label)), 1e-12)
     text = encoded.passage(0, limit).string
     start, stop = liveliest_stretch(text, label[:, None], stretch_width(work.terminal.width))
-    reading = read(work.model, work.ids, work.options["signal"], start, stop - start)
+    reading = read(work.model, work.ids, work.signal.name, start, stop - start)
     values = {name(cell): reading.cell(*cell) for cell in finding.ranked(work.options["cells"])}
     return start, reading.text, label[start:stop], values

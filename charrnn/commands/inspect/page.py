@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.commands.help import option, section
-from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
+from charrnn.commands.inspect.cells import cell_option, cells_option, signals_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.inspection import Inspection, inspecting, output_option, stretch_options
 from charrnn.commands.inspect.naming import names_option
 
+_MOST_VALUES = 60_000_000  # bytes in the file, and four thirds of it in base64
 _PERMUTATIONS = 199  # for the p that stands beside a cell
 
 
@@ -18,7 +19,7 @@ _PERMUTATIONS = 199  # for the p that stands beside a cell
         output_option(".html"),
         cell_option("A cell to put first, or several as in 1:37,0:4."),
         cells_option(10, "Cells to add: those that track the hypothesis best, or those with the most structure."),
-        signal_option,
+        signals_option,
         option("--surprise", is_flag=True, help="Colour by -log2 of each character's probability when the page opens."),
         names_option,
     ),
@@ -27,7 +28,7 @@ _PERMUTATIONS = 199  # for the p that stands beside a cell
 )
 def page(work: Inspection) -> None:
     """Write one HTML page with TEXT, the cells of the model in CHECKPOINT, its guesses and its surprise. The page needs
-    no network and can be given away.
+    no network and can be given away. Of several signals of a cell each can be shown and hidden.
 
     \b
     charrnn inspect page fables corpora/fables.txt -o cells.html
@@ -44,8 +45,9 @@ def page(work: Inspection) -> None:
 
     model, ids = work.open()
     cells, config = work.chosen_with_scores(work.options["cells"], _PERMUTATIONS), model.network.config
+    _require_room(min(work.options["length"], len(ids)), len(cells), len(work.signals))
     with work.bar("Reading") as progress:
-        tracks = read_cells(model, ids, list(cells), *work.stretch, 5, progress)
+        tracks = read_cells(model, ids, list(cells), *work.stretch, 5, progress, work.other_signals)
     names = [words(work.tracked[cell]) if cell in work.tracked else "" for cell in cells]
     of_list = [] if work.options["hypothesis"] else [STRUCTURE]
     network = f"{model.network.cell.title} {config.layers} × {config.hidden}"
@@ -61,6 +63,21 @@ def page(work: Inspection) -> None:
         by_surprise=work.options["surprise"],
     )
     work.write_file(made.html().encode("ascii"))
+
+
+def _require_room(characters: int, cells: int, signals: int) -> None:
+    """Check that a browser can hold the page.
+
+    Raises:
+        ConfigError: it has too many values.
+    """
+    from charrnn.errors import ConfigError
+
+    if characters * cells * signals > _MOST_VALUES:
+        raise ConfigError(
+            f"{characters:,} characters x {cells:,} cells x {signals} signals are too much: a page has at most "
+            f"{_MOST_VALUES:,} values; give a shorter --length, fewer --cells, or one --signal"
+        )
 
 
 def _source(options: dict[str, Any]) -> str:

@@ -109,6 +109,8 @@ def _lines(work: Inspection, selected, places, tracked) -> Iterator:
     span = f"characters {selected.start:,} to {selected.stop:,}"
     yield from wrap(f"{span}: {len(names)} of {total:,} cells are on throughout and off around", width)
     yield from wrap(listed(selected.cells[:_LISTED], tracked) + (" …" if len(names) > _LISTED else ""), width)
+    if len(names) > _SHOWN:
+        yield from wrap(f"the first {_SHOWN} over the passage, all with --json:", width)
     yield from ("", work.signal.meaning, legend(work.look), "")
     room = text_room(names[:_SHOWN], width)
     begin = max(selected.start - min(room // 4, _AROUND), 0)
@@ -122,7 +124,7 @@ def _lines(work: Inspection, selected, places, tracked) -> Iterator:
     labels = [f"{'':5} {'':7} {selected.start:>10,}"]
     labels += [f"{each.score:5.2f} {each.shared:>3}+{each.extra:<3} {each.start:>10,}" for each in places]
     contexts = [tuple(_context(work, each).values()) for each in (selected, *places)]
-    yield "like it, the same cells + others, from character"
+    yield from wrap("like it, the same cells + others, from character", width)
     yield from place_rows(labels, contexts, work.look)
     yield ""
     yield from wrap("like it, 0 to 1: of the cells that are on here or there, the part that is on in both.", width)

@@ -44,7 +44,7 @@ function drawStrips() {
   for (const cell of cells) {
     cell.strip.width = 160;
     cell.strip.height = 5;
-    drawStrip(cell.strip, cell.values(), cellClasses);
+    drawStrip(cell.strip, cell.signals[view.signals[0]](), classesOf(view.signals[0]));
   }
 }
 
@@ -93,6 +93,7 @@ const KEYS = {
   "]": () => stepCell(1),
   Home: (event) => go(event.ctrlKey ? 0 : edge(-1)),
   End: (event) => go(event.ctrlKey ? ids.length - 1 : edge(1)),
+  ...signalKeys,
   s: toggleSurprise,
   t: otherTheme,
   "/": () => element("filter").focus(),

@@ -12,12 +12,11 @@ from rich.text import Text
 from charrnn.display.reports.names import MEASURES, NOT_SIGNIFICANT, explained
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Look
 from charrnn.display.terminal.heatmap import LEAST, labelled_rows, room_beside
-from charrnn.display.terminal.tables import table
-from charrnn.display.terminal.text_width import clip, plain, wrap
+from charrnn.display.terminal.tables import paragraph, table
+from charrnn.display.terminal.text_width import plain
 from charrnn.inspection.search import SIGNIFICANT
 
 _LABEL, _NARROW = 29, 24  # terminal columns left of the text; where there are few, "n.s." stands in place of a p
-_BEFORE_SUMMARY, _LEAST_SUMMARY = 60, 8  # terminal columns in the table of all hypotheses, without p
 
 
 def stretch_width(width: int) -> int:
@@ -53,13 +52,13 @@ def finding_lines(
         found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {p:>5}"
         rows.append((found, "bold" if cell["p"] <= SIGNIFICANT else "dim", DIVERGING, values[_name(cell)]))
     return [
-        Text(plain(f"{record['hypothesis']}: {record['summary']}"), style="bold"),
-        *(Text(line, style="dim") for sentence in tested for line in wrap(sentence, look.width)),
+        *paragraph(f"{record['hypothesis']}: {record['summary']}", look.width, "bold"),
+        *(line for sentence in tested for line in paragraph(sentence, look.width, "dim")),
         Text(),
         *labelled_rows(text, title, f"   cell {score:>9} p", rows, margin, look),
         Text(),
         *_explanation([record], [_p(cell["p"]) for cell in record["cells"]], look.width),
-        *(Text(line) for sentence in verdict(record) for line in wrap(sentence, look.width)),
+        *(line for sentence in verdict(record) for line in paragraph(sentence, look.width)),
     ]
 
 
@@ -92,37 +91,36 @@ def verdict(record: Mapping[str, Any]) -> list[str]:
 def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
     """A table of the best cell for each hypothesis; its p accounts for all cells and all hypotheses."""
     rows, ps = [], [_p(record["cells"][0]["p_of_all"]) for record in records]
-    room = width - _BEFORE_SUMMARY - max(map(len, ps))
     for record, p in zip(records, ps, strict=True):
         best, probe = record["cells"][0], record["probe"]
         row = (
-            plain(record["hypothesis"]),
+            record["hypothesis"],
             _name(best),
             f"{MEASURES[record['score']]:<3} {_score(best['score'], record):>9}",
             p,
             "–" if probe is None else _known(probe["score"], record),
             _share(record["base"]),
-            clip(plain(record["summary"]), max(room, _LEAST_SUMMARY)),
+            record["summary"],
         )
         style = "" if best["p_of_all"] <= SIGNIFICANT else "dim"
-        rows.append([Text(value, style=style) for value in row])
+        rows.append([Text(plain(value), style=style) for value in row])
     first = records[0]
     title = (
         f"{first['characters']:,} characters, {first['cells_tried']:,} cells; "
         f"p of {first['permutations']} permutations, for all cells and hypotheses"
     )
     columns = ("hypothesis", "best cell", "score", "p", "probe", "holds", "")
-    titles = [Text(line, style="dim") for line in wrap(title, width)]
     reasons = [f"No p for {each['hypothesis']}: {each['why_no_p']}." for each in records if each["block"] is None]
-    why = [line for reason in reasons for line in wrap(reason, width)]
-    meaning = _explanation(records, ps, width)
-    return [*titles, *table(columns, rows), Text(), *map(Text, why), *meaning, Text("Look closer with --track NAME.")]
+    why = [line for reason in reasons for line in paragraph(reason, width)]
+    titles, meaning = paragraph(title, width, "dim"), _explanation(records, ps, width)
+    look_closer = paragraph("Look closer with --track NAME.", width)
+    return [*titles, *table(columns, rows, width), Text(), *why, *meaning, *look_closer]
 
 
 def _explanation(records: Sequence[Mapping[str, Any]], ps: Sequence[str], width: int) -> list[Text]:
     """What the scores of ``records`` and the mark in ``ps`` mean."""
     sentences = explained([*(MEASURES[record["score"]] for record in records), *ps])
-    return [Text(line, style="dim") for sentence in sentences for line in wrap(sentence, width)]
+    return [line for sentence in sentences for line in paragraph(sentence, width, "dim")]
 
 
 def _how_tested(record: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from rich.text import Text
 from charrnn.display.reports.names import STRUCTURE, TRACKS, UNKNOWN, explained, listed, tracks
 from charrnn.display.terminal.colours import Depth, Look
 from charrnn.display.terminal.heatmap import LEAST, heat_text, labelled_rows, legend, room_beside
-from charrnn.display.terminal.text_width import wrap
+from charrnn.display.terminal.tables import paragraph
 from charrnn.inspection.clamping import Cell
 from charrnn.inspection.gallery import ScoredCell, line_bounds, liveliest_stretch, most_varied
 from charrnn.inspection.naming import Tracked
@@ -89,22 +89,24 @@ def gallery_lines(
     names, values = [f"{layer}:{unit}" for layer, unit in cells], reading.columns(cells).astype(float)
     words = _words(cells, tracked, look.width)
     start, stop = liveliest_stretch(text, values, stretch_width(look.width, words))
-    yield from (f"The cells most worth a look, by {meaning}", legend(look), "")
+    yield from (*paragraph(f"The cells most worth a look, by {meaning}", look.width), legend(look), "")
     title, scores = f"from character {offset + start:,}", [each.score for each in found]
     yield from gallery_rows(text[start:stop], title, names, scores, values[start:stop].T, look, tracked=words)
     yield ""
     named = any(cell in tracked for cell in cells)
     if named and not words:
-        yield from wrap(f"tracks: {listed(cells, tracked)}", look.width)
+        yield from paragraph(f"tracks: {listed(cells, tracked)}", look.width)
     for sentences in ([STRUCTURE], [TRACKS, *explained(map(tracks, tracked.values()))] if named else []):
-        yield from (Text(line, style="dim") for line in wrap(" ".join(sentences), look.width))
+        yield from paragraph(" ".join(sentences), look.width, "dim")
 
     begins = line_bounds(text)
     last = len(begins) - 1
     groups = [(begins[k], begins[min(k + _LINES_OF_BEST, last)]) for k in range(max(1, last - _LINES_OF_BEST + 1))]
     start, stop = most_varied(values[:, :1], groups)
     first = f"{names[0]} {tracks(tracked[cells[0]])}," if cells[0] in tracked else names[0]
-    yield from ("", f"cell {first} from character {offset + start:,}")
-    lines = heat_text(text[start:stop], values[start:stop, 0], look)
-    yield from lines[: _LINES_OF_BEST * (2 if look.depth == Depth.NONE else 1)]
-    yield from ("", f"Look closer: --cell {names[0]}, or --predictions, or --surprise")
+    yield ""
+    yield from paragraph(f"cell {first} from character {offset + start:,}", look.width)
+    lines, shown = heat_text(text[start:stop], values[start:stop, 0], look), _LINES_OF_BEST
+    shown *= 2 if look.depth == Depth.NONE else 1
+    yield from (*lines[:shown], *(["…"] if len(lines) > shown else []), "")
+    yield from paragraph(f"Look closer: --cell {names[0]}, or --predictions, or --surprise", look.width)
