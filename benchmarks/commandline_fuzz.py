@@ -42,6 +42,7 @@ import numpy as np
 from drawn_lines import EVIL, HOSTILE, commands, draw
 from harmless import OWN_OF_LIVE_DISPLAYS, harmless, read_all
 
+from charrnn.inspection.naming_cache import FILE
 from charrnn.sanitise import visible
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -312,8 +313,8 @@ def _in_files(line, outcome):
         above = {path, *map(str, Path(path).parents)}
         if path.endswith(".tmp"):
             found.append(f"left behind: {path!r}")
-        elif path.startswith("corpora/"):  # a text that was built, or the part of a download to go on from
-            continue
+        elif path.startswith("corpora/") or (line.command.startswith("inspect") and Path(path).name == FILE):
+            continue  # a text that was built, the part of a download to go on from, or what cells track
         elif not line.writes or above.isdisjoint(given):
             found.append(f"changed: {path!r}")
         elif outcome.status in (1, 2) and above.isdisjoint(runs) and not (is_new and line.words[0] == "train"):

@@ -37,6 +37,7 @@ class Reading:
         before: (V,) the log-probabilities for the first character; None at the start of a text.
         signals: all signals by name, each (N, L, H) float32, as the cell computes them, if
             :meth:`charrnn.model.Model.read` made the reading; else none.
+        others: further signals that are shown, by name, each (N, L, H) float32 like ``values``.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Reading:
     log_probabilities: Floats
     before: Floats | None
     signals: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    others: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -70,26 +72,29 @@ class Reading:
             log_probabilities=self.log_probabilities[part],
             before=self.log_probabilities[start - 1] if start else self.before,
             signals={name: values[part] for name, values in self.signals.items()},
+            others={name: values[part] for name, values in self.others.items()},
         )
 
-    def cell(self, layer: int, unit: int) -> npt.NDArray[np.float32]:
-        """One cell's values (N,).
+    def cell(self, layer: int, unit: int, signal: str | None = None) -> npt.NDArray[np.float32]:
+        """One cell's values (N,), of ``signal`` or of one of the others.
 
         Raises:
             ConfigError: there is no such cell.
         """
-        _, layers, units = self.values.shape
+        values = self.values if signal in (None, self.signal) else self.others[signal]
+        _, layers, units = values.shape
         if not (0 <= layer < layers and 0 <= unit < units):
             raise ConfigError(f"there is no cell {layer}:{unit}: layers are 0 to {layers - 1}, units 0 to {units - 1}")
-        return self.values[:, layer, unit]
+        return values[:, layer, unit]
 
     def columns(self, cells: Sequence[tuple[int, int]]) -> npt.NDArray[np.float32]:
-        """The values (N, K) of K ``cells`` (layer, unit), K >= 1.
+        """The values (N, K S) of K ``cells`` (layer, unit), K >= 1: for each cell its S signals, the others last.
 
         Raises:
             ConfigError: there is no such cell.
         """
-        return np.stack([self.cell(*cell) for cell in cells], axis=1)
+        signals = [self.signal, *self.others]
+        return np.stack([self.cell(*cell, signal) for cell in cells for signal in signals], axis=1)
 
     def surprise(self) -> npt.NDArray[np.float64]:
         """-log2 (N,) of the probability that each character had, in bits; NaN for the first character of a text."""

@@ -28,7 +28,7 @@ HOUSE = {
     "model": "errors config records sanitise text network checkpoints inference reading",
     "from_text": "errors records settings text checkpoints training model",
     "analysis": "errors records system text kernels inference model",
-    "inspection": "errors records system text kernels network checkpoints inference reading model",
+    "inspection": "version errors records system text kernels network checkpoints inference reading model",
     "display": "errors records sanitise config system reading inspection",
     "commands": "version errors records sanitise config settings system text kernels network checkpoints inference "
     "training model analysis inspection display",

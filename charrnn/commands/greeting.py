@@ -3,7 +3,7 @@
 from charrnn.checkpoints.run_names import BUNDLED, RUNS
 from charrnn.checkpoints.runs import Run, list_runs
 from charrnn.display.terminal.console import Terminal
-from charrnn.display.terminal.tables import key_values
+from charrnn.display.terminal.tables import key_values, paragraph
 from charrnn.display.training.run_state import model_argument, resume_command
 
 _SENTENCE = "charrnn trains a small language model on a text, lets it write, and shows its cells."
@@ -14,7 +14,7 @@ def greet() -> None:
     terminal = Terminal()
     runs = [run for run in list_runs(RUNS) if run.description is not None]
     lines = key_values([*_steps(runs), ("charrnn --help", "all commands")], terminal.width)
-    terminal.show(_SENTENCE, "", *lines)
+    terminal.show(*paragraph(_SENTENCE, terminal.width), "", *lines)
 
 
 def _steps(runs: list[Run]) -> list[tuple[str, str]]:

@@ -41,6 +41,11 @@ def luminance(rgb: Sequence[float] | np.ndarray) -> np.ndarray:
     return linear_light(rgb) @ np.array([0.2126, 0.7152, 0.0722])
 
 
+def lightness(rgb: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Lightness of sRGB colours (..., 3) as people see it, the cube root of luminance: 0 black, 1 white."""
+    return np.cbrt(luminance(rgb))
+
+
 def contrast(first: Sequence[float], second: Sequence[float]) -> float:
     """Contrast ratio of two sRGB colours, as WCAG defines it: 1 to 21."""
     dark, light = sorted((float(luminance(first)), float(luminance(second))))
@@ -60,8 +65,8 @@ def diverging(steps: int, dark: bool = True) -> tuple[RGB, ...]:
     """2 · ``steps`` - 1 colours from blue (-1) to orange (+1), with the ground's own colour for 0 in the middle."""
     neutral, low, high = (NEUTRAL, BLUE, ORANGE) if dark else (PAPER, PAPER_BLUE, PAPER_ORANGE)
     start, end = luminance(neutral), luminance([low, high]).mean()
-    lightness = np.linspace(np.cbrt(start), np.cbrt(end), steps)
-    parts = np.clip((lightness**3 - start) / (end - start), 0, 1)
+    levels = np.linspace(np.cbrt(start), np.cbrt(end), steps)
+    parts = np.clip((levels**3 - start) / (end - start), 0, 1)
     below, above = _mix(neutral, low, parts), _mix(neutral, high, parts)
     return tuple(map(tuple, np.concatenate([below[:0:-1], above]).tolist()))
 

@@ -15,7 +15,8 @@ def as_npz(reading: Reading, vocabulary: Vocabulary, cells: Sequence[Cell] | Non
 
     The file has ``text`` (N,) and ``symbols`` (V,), code points (or bytes) as uint32; ``ids`` (N,) int32; ``cells``
     (K, 2), layers and units; ``values`` (N, K) float32 of the ``signal``; ``log_probabilities`` (N, V) float32 of the
-    next character in nats; ``surprise`` (N,) float32 in bits; ``offset`` of the first character.
+    next character in nats; ``surprise`` (N,) float32 in bits; ``offset`` of the first character. Of a reading with S
+    signals ``signal`` is (S,) and ``values`` (N, K, S).
 
     Args:
         reading: a reading of N characters.
@@ -29,6 +30,9 @@ def as_npz(reading: Reading, vocabulary: Vocabulary, cells: Sequence[Cell] | Non
     _, layers, units = reading.values.shape
     if cells is None:
         cells = [(layer, unit) for layer in range(layers) for unit in range(units)]
+    signals, values = [reading.signal, *reading.others], reading.columns(cells)
+    if reading.others:
+        values = values.reshape(len(values), len(cells), len(signals))
     stream = io.BytesIO()
     np.savez_compressed(
         stream,
@@ -36,10 +40,10 @@ def as_npz(reading: Reading, vocabulary: Vocabulary, cells: Sequence[Cell] | Non
         symbols=vocabulary.points.astype(np.uint32),
         ids=reading.ids.astype(np.int32),
         cells=np.array(cells, np.int32).reshape(-1, 2),
-        values=np.stack([reading.cell(*cell) for cell in cells], axis=1).astype(np.float32),
+        values=values.astype(np.float32),
         log_probabilities=reading.log_probabilities.astype(np.float32),
         surprise=reading.surprise().astype(np.float32),
-        signal=np.array(reading.signal),
+        signal=np.array(signals if reading.others else reading.signal),
         offset=np.array(offset),
     )
     return stream.getvalue()

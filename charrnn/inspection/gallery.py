@@ -20,6 +20,11 @@ class ScoredCell:
     unit: int
     score: float
 
+    @property
+    def cell(self) -> tuple[int, int]:
+        """The layer and the unit."""
+        return self.layer, self.unit
+
 
 def gallery(reading: Reading, count: int) -> list[ScoredCell]:
     """The ``count`` best cells, best first, without cells that are ``ALIKE`` a better one."""

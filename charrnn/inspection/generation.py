@@ -4,7 +4,7 @@
 :func:`follow` writes one text and yields what all cells do at each character.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,16 +86,17 @@ def follow(
     choice: Choice | None = None,
     seed: int = 0,
     chunk: int = 1,
+    others: Sequence[str] = (),
 ) -> Iterator[Reading]:
     """Write ``length`` characters that continue ids ``prime`` (P,), P >= 1; yield a reading of every ``chunk`` of them.
 
     The text is the same as from :meth:`charrnn.model.Model.sample` with the same seed. The sampler keeps no gates, so
-    each character is also read by a :class:`Reader`. That costs as much as reading a text, and gives every signal and
-    every probability.
+    each character is also read by a :class:`Reader`. That costs as much as reading a text, and gives ``signal``, the
+    ``others`` and every probability.
 
     Raises:
         ConfigError: there is no such signal.
     """
-    sampler, reader = Sampler(model.network, prime, 1, choice, seed), Reader(model, signal, prime)
+    sampler, reader = Sampler(model.network, prime, 1, choice, seed), Reader(model, signal, prime, others)
     for start, stop in in_steps(length, chunk):
         yield reader.read(sampler.draw(stop - start)[:, 0])

@@ -154,8 +154,8 @@ HYPOTHESES = (
     Hypothesis("url", "inside a URL", _matches(_URL, flags=re.VERBOSE)),
     Hypothesis("tag", "inside an XML or HTML tag", _matches(r"<[A-Za-z/!?][^<>]{0,500}>", closed=True)),
 )
-_BY_NAME = {each.name: each for each in HYPOTHESES}
-NAMES = tuple(_BY_NAME)
+BY_NAME = {each.name: each for each in HYPOTHESES}
+NAMES = tuple(BY_NAME)
 
 
 def hypothesis(name: str) -> Hypothesis:
@@ -164,8 +164,8 @@ def hypothesis(name: str) -> Hypothesis:
     Raises:
         ConfigError: there is none.
     """
-    if name in _BY_NAME:
-        return _BY_NAME[name]
+    if name in BY_NAME:
+        return BY_NAME[name]
     near = difflib.get_close_matches(name, NAMES, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(NAMES)}"
     raise ConfigError(f"there is no hypothesis {name!r}: {hint}")

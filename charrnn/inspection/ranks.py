@@ -7,6 +7,11 @@ of N, is r_b = (Σ_{a<b} n_a + n_b / 2) / N. Its mean over all values is 1/2.
 import numpy as np
 
 
+def measure(is_mask: bool) -> str:
+    """The name of the score of a cell: ``auc`` if the label is a mask, ``spearman`` if it is a number."""
+    return "auc" if is_mask else "spearman"
+
+
 def mid_ranks(counts: np.ndarray) -> np.ndarray:
     """The mid-ranks r_b (..., BINS), from 0 to 1, of bins with ``counts`` (..., BINS)."""
     total = np.maximum(counts.sum(axis=-1, keepdims=True), 1)

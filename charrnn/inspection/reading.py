@@ -3,10 +3,12 @@
 There are two ways to read. :class:`Reader`, :func:`read` and :func:`read_in_parts` read in one batch row, for short
 texts and for texts that come part by part. :func:`read_all` and :func:`read_cells` read a long text in several batch
 rows at once, which is several times as fast: every cell of a part, or some cells over the whole text in little memory.
+
+All of them look at one ``signal``, and can keep ``others`` of the same pass.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,13 +37,20 @@ class Reader:
         model: the model whose network reads, alone or in a mixture with n-grams.
         signal: the name of a signal of the model's cell; None for the most telling one.
         context: ids (N,) before the text. The last ``CONTEXT`` of them are read first and give no reading.
+        others: the names of other signals to keep.
 
     Raises:
         ConfigError: there is no such signal.
     """
 
-    def __init__(self, model: Model, signal: str | None = None, context: np.ndarray | None = None):
-        self._model, self._signal = model, model.network.cell.signal(signal)
+    def __init__(
+        self,
+        model: Model,
+        signal: str | None = None,
+        context: np.ndarray | None = None,
+        others: Sequence[str] = (),
+    ):
+        self._model, self._signals = model, _signals(model, signal, others)
         self._state, self._before = model.network.initial_state(1), None
         context = np.asarray([] if context is None else context[-CONTEXT:], np.int32)
         for start in range(0, len(context), STEPS):
@@ -50,18 +59,26 @@ class Reader:
     def read(self, ids: np.ndarray, progress: ProgressCallback = no_progress) -> Reading:
         """Read ids (N,), N >= 1."""
         ids, before = np.asarray(ids, np.int32), self._before
-        values, log_probabilities = [], []
+        parts, log_probabilities = [], []
         for start, stop in in_steps(len(ids), STEPS, progress):
             trace = self._trace(ids[start:stop])
-            values.append(shown_values(self._signal, trace[self._signal.name]))
+            parts.append([shown_values(signal, trace[signal.name]) for signal in self._signals])
             log_probabilities.append(trace["log_probabilities"])
-        text = self._model.vocabulary.characters(ids)
-        return Reading(text, ids, self._signal.name, np.concatenate(values), np.concatenate(log_probabilities), before)
+        values, *others = map(np.concatenate, zip(*parts, strict=True))
+        text, signal, *names = self._model.vocabulary.characters(ids), *(each.name for each in self._signals)
+        kept = dict(zip(names, others, strict=True))
+        return Reading(text, ids, signal, values, np.concatenate(log_probabilities), before, others=kept)
 
     def _trace(self, ids: np.ndarray) -> dict[str, np.ndarray]:
         trace = self._model.network.trace(ids, self._state)
         self._before = trace["log_probabilities"][-1]
         return trace
+
+
+def _signals(model: Model, signal: str | None, others: Sequence[str]) -> list[Signal]:
+    """The signal, and then the others, each once."""
+    found = [model.network.cell.signal(name) for name in (signal, *others)]
+    return list(dict.fromkeys(found))
 
 
 def read(
@@ -88,6 +105,7 @@ def read_in_parts(
     offset: int = 0,
     length: int | None = None,
     part: int = PART,
+    others: Sequence[str] = (),
 ) -> Iterator[Reading]:
     """As :func:`read`, for texts of any length: readings of at most ``part`` characters, whole lines if they fit.
 
@@ -97,7 +115,7 @@ def read_in_parts(
         ConfigError: as :func:`read`, at once.
     """
     whole, lead = _with_context(ids, offset, length)
-    reader, line_feed = Reader(model, signal, whole[:lead]), model.vocabulary.line_start
+    reader, line_feed = Reader(model, signal, whole[:lead], others), model.vocabulary.line_start
 
     def readings() -> Iterator[Reading]:
         start = lead
@@ -130,6 +148,7 @@ def read_all(
     offset: int = 0,
     length: int | None = None,
     progress: ProgressCallback = no_progress,
+    others: Sequence[str] = (),
 ) -> Reading:
     """As :func:`read`, but in several batch rows at once: several times as fast, for long parts of a text.
 
@@ -138,20 +157,23 @@ def read_all(
     """
     config = model.network.config
     part, lead = _with_context(ids, offset, length)
-    each = config.layers * config.hidden + config.vocabulary
+    signals = _signals(model, signal, others)
+    each = len(signals) * config.layers * config.hidden + config.vocabulary
     if len(part) * each > LARGEST:
         raise ConfigError(
             f"every cell of {len(part):,} characters is too much: give a --length up to {LARGEST // each:,}"
         )
     part = np.asarray(part, np.int32)
-    values = np.empty((len(part), config.layers, config.hidden), np.float32)
+    values = np.empty((len(signals), len(part), config.layers, config.hidden), np.float32)
     log_probabilities = np.empty((len(part), config.vocabulary), np.float32)
-    found = model.network.cell.signal(signal)
-    for at, signals, expected in _windows(model, part, found, progress):
-        values[at], log_probabilities[at] = signals, expected
+    for at, found, expected in _windows(model, part, signals, progress):
+        log_probabilities[at] = expected
+        for kept, of_signal in zip(values, found, strict=True):
+            kept[at] = of_signal
     before = log_probabilities[lead - 1].copy() if lead else None
     text = model.vocabulary.characters(part[lead:])
-    return Reading(text, part[lead:], found.name, values[lead:], log_probabilities[lead:], before)
+    first, *rest = ((each.name, of_signal[lead:]) for each, of_signal in zip(signals, values, strict=True))
+    return Reading(text, part[lead:], *first, log_probabilities[lead:], before, dict(rest))
 
 
 @dataclass(frozen=True)
@@ -161,7 +183,7 @@ class CellReading:
     ``values`` (N, K) float32 are the ``signal`` of ``cells`` (layer, unit) after each character, an unbounded one
     through tanh. ``surprise`` (N,) float32 is -log2 of the probability that each character had, NaN for the first of a
     text. ``guesses`` (N, G) int32 are the ids of the most probable next characters, the most probable first,
-    ``chances`` (N, G) float32 their probabilities.
+    ``chances`` (N, G) float32 their probabilities. ``others`` has values (N, K) of other signals.
     """
 
     ids: np.ndarray
@@ -171,6 +193,7 @@ class CellReading:
     surprise: np.ndarray
     guesses: np.ndarray
     chances: np.ndarray
+    others: Mapping[Signal, np.ndarray] = field(default_factory=dict)
 
 
 def read_cells(
@@ -182,6 +205,7 @@ def read_cells(
     length: int | None = None,
     guesses: int = 5,
     progress: ProgressCallback = no_progress,
+    others: Sequence[str] = (),
 ) -> CellReading:
     """As :func:`read_all`, but keep only ``cells`` (layer, unit): for a text of any length.
 
@@ -192,29 +216,30 @@ def read_cells(
     part, lead = _with_context(ids, offset, length)
     part = np.asarray(part, np.int32)
     count, guesses = len(part) - lead, min(guesses, len(model.vocabulary))
-    where = [layer for layer, _ in cells], [unit for _, unit in cells]
-    values = np.empty((count, len(cells)), np.float32)
+    where, signals = ([layer for layer, _ in cells], [unit for _, unit in cells]), _signals(model, signal, others)
+    values = np.empty((len(signals), count, len(cells)), np.float32)
     surprise = np.full(count, np.nan, np.float32)
     likely, chances = np.empty((count, guesses), np.int32), np.empty((count, guesses), np.float32)
-    found = model.network.cell.signal(signal)
-    for at, signals, log_probabilities in _windows(model, part, found, progress):
+    for at, found, log_probabilities in _windows(model, part, signals, progress):
         own = at >= lead
         places = at[own] - lead
-        values[places] = signals[own][:, *where]
+        for kept, of_signal in zip(values, found, strict=True):
+            kept[places] = of_signal[own][:, *where]
         likely[places], chances[places] = likeliest(log_probabilities[own], guesses)
         # The character after each place, if it is in the part, has its surprise from here.
         told = (at + 1 >= lead) & (at + 1 < len(part))
         following = at[told] + 1
         surprise[following - lead] = -log_probabilities[told, part[following]] / np.log(2)
-    return CellReading(part[lead:], found, tuple(cells), values, surprise, likely, chances)
+    first, *rest = zip(signals, values, strict=True)
+    return CellReading(part[lead:], first[0], tuple(cells), first[1], surprise, likely, chances, dict(rest))
 
 
 def _windows(
-    model: Model, part: np.ndarray, signal: Signal, progress: ProgressCallback
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    model: Model, part: np.ndarray, signals: Sequence[Signal], progress: ProgressCallback
+) -> Iterator[tuple[np.ndarray, list[np.ndarray], np.ndarray]]:
     """Read ``part`` in several batch rows at once; yield each place once.
 
-    A window gives places (n,) of ``part``, the signal (n, L, H) and the log-probabilities (n, V) float64 there.
+    A window gives places (n,) of ``part``, each signal (n, L, H) and the log-probabilities (n, V) float64 there.
     """
     windows, network = ReadingWindows(len(part), progress=progress), model.network
     state = network.initial_state(windows.batch)
@@ -222,4 +247,4 @@ def _windows(
         logits = network.forward(np.ascontiguousarray(part[at]), state)[own].astype(np.float64)
         logits -= logits.max(axis=1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        yield at[own], shown_values(signal, network.signal(signal.name)[own]), logits
+        yield at[own], [shown_values(signal, network.signal(signal.name)[own]) for signal in signals], logits

@@ -12,7 +12,7 @@ from charrnn.inspection.hypotheses import Hypothesis
 from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.permutation import FEWEST_TIMES, Permuted, block_length, permute
 from charrnn.inspection.probe import Probe, probe
-from charrnn.inspection.ranks import Ranks, auc, spearman
+from charrnn.inspection.ranks import Ranks, auc, measure, spearman
 from charrnn.inspection.sweep import Sweep, sweep
 from charrnn.model import Model
 from charrnn.records import ProgressCallback, no_progress
@@ -20,6 +20,7 @@ from charrnn.system import memory
 from charrnn.system.threads import Team
 
 SHORTEST = 1000  # characters: a shorter text has too few blocks for a test
+SIGNIFICANT = 0.05  # the largest p of a cell that is said to track something
 _REFERENCE = 1 << 20  # numbers among which ranks are taken
 
 
@@ -47,9 +48,21 @@ class Finding:
     probe: Probe | None
 
     @property
+    def measure(self) -> str:
+        """What ``scores`` are: auc or spearman."""
+        return measure(self.is_mask)
+
+    @property
     def strengths(self) -> np.ndarray:
         """How much each cell knows (L, H), from 0 to 1: |2 AUC - 1| or |ρ|; 0 for a cell that never moves."""
         return np.nan_to_num(np.abs(2 * self.scores - 1 if self.is_mask else self.scores))
+
+    def is_significant(self, cell: tuple[int, int]) -> bool | None:
+        """Whether a cell (layer, unit) has a p of at most ``SIGNIFICANT`` for all cells and hypotheses.
+
+        None if there is no test.
+        """
+        return None if self.block is None else bool(self.p_of_all[cell] <= SIGNIFICANT)
 
     def ranked(self, count: int) -> list[tuple[int, int]]:
         """The ``count`` best cells, (layer, unit)."""

@@ -10,7 +10,7 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """The folder of compiled kernels and encoded corpora, which may be deleted. ``CHARRNN_CACHE`` overrides it."""
+    """The folder of kernels, encoded corpora and names of cells; it may be deleted. ``CHARRNN_CACHE`` overrides it."""
     return _folder("CHARRNN_CACHE", platformdirs.user_cache_dir)
 
 

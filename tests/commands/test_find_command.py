@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from command_line import invoke, succeed
 
-from charrnn.display.reports.findings import all_lines, verdict
+from charrnn.display.reports.findings import all_lines, finding_lines, verdict
+from charrnn.display.terminal.colours import Depth, Look
 from charrnn.inspection.hypotheses import NAMES
 
 QUICK = ("--permutations", 19)
@@ -100,10 +101,37 @@ def test_the_table_fits_a_narrow_terminal():
         "probe": {"score": 0.5, "cell": 0.05, "places": 9},
         "cells": [cell],
     }
+    weak = record | {"cells": [cell | {"p_of_all": 0.995}]}
     for width in (80, 100):
-        lines = all_lines([record], width)
+        lines = all_lines([record, weak], width)
         assert max(len(line.plain) for line in lines) <= width
         assert "for all cells and hypotheses" in " ".join(line.plain for line in lines)
+
+
+@pytest.mark.parametrize(("p", "says", "is_dim"), [(0.05, "0.050 ", False), (0.055, "0.055 n.s.", True)])
+def test_what_is_not_significant_is_grey_and_says_so(p, says, is_dim):
+    cell = {"layer": 1, "unit": 2, "score": 0.9, "p": p, "p_of_all": p}
+    record = {"hypothesis": "digit", "summary": "a digit", "score": "auc", "characters": 9, "cells_tried": 4}
+    record |= {"permutations": 19, "block": 3, "effective": 5, "why_no_p": None, "base": 0.5, "probe": None}
+    record |= {"cells": [cell]}
+    label, look = np.zeros(3), Look(100, Depth.NONE)
+    for lines, row in (
+        (all_lines([record], 100), "digit "),
+        (finding_lines(record, 0, "abc", label, {"1:2": label}, look), "    1:2 "),
+    ):
+        (line,) = (line for line in lines if line.plain.startswith(row))
+        assert says in line.plain
+        assert any("dim" in str(span.style) for span in line.spans) == is_dim
+        whole = " ".join(line.plain for line in lines)
+        assert ("n.s.: not significant, p is above 0.05." in whole) == is_dim
+        assert "AUC, 0.5 (chance) to 1: " in whole and "rank correlation" not in whole
+
+
+def test_json_says_what_is_significant(model, text):
+    found = records("inspect", "find", model, text, *QUICK, "--no-probe")
+    cells = [cell for each in found for cell in each["cells"]]
+    assert [cell["significant"] for cell in cells] == [cell["p_of_all"] <= 0.05 for cell in cells]
+    assert {cell["significant"] for cell in cells} == {True, False}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +158,7 @@ def test_a_label_that_hardly_changes_is_said_to_have_no_p(tmp_path, model, text)
     wish = (model, text, "--mask", mask)
     record = json.loads(succeed("inspect", "find", *wish, "--json").stdout)
     assert record["block"] is None
-    assert record["cells"][0]["p"] is None and record["cells"][0]["p_of_all"] is None
+    assert [record["cells"][0][name] for name in ("p", "p_of_all", "significant")] == [None] * 3
     assert "changes so slowly" in record["why_no_p"]
     shown = " ".join(succeed("inspect", "find", *wish).stdout.split())
     assert "no p: the label, or how often it holds, changes so slowly that the text is worth about" in shown

@@ -10,10 +10,12 @@ import pytest
 from command_line import invoke, succeed
 
 import charrnn
-from charrnn.display.figures.drawing import Label, Rectangle
+from charrnn.display.figures.axes import Axes
+from charrnn.display.figures.drawing import ADVANCE, Drawing, Label, Rectangle
 from charrnn.display.figures.heat_map import heat_map
 from charrnn.display.figures.svg import to_svg
 from charrnn.display.palette import NEUTRAL, PAPER, PAPER_BLUE, PAPER_ORANGE
+from charrnn.display.terminal.text_width import text_width
 from charrnn.inspection.arrays import as_npz
 from charrnn.inspection.reading import read
 
@@ -42,7 +44,7 @@ def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
     (ranked,) = map(json.loads, succeed("inspect", "find", *wish, *ranking).stdout.splitlines())
     best = [f"{cell['layer']}:{cell['unit']}" for cell in ranked["cells"]]
     succeed("inspect", "page", *wish, "--cells", 2, "-o", tmp_path / "page.html")
-    succeed("inspect", "draw", *wish, "-o", tmp_path / "a.svg")
+    succeed("inspect", "draw", *wish, "--no-names", "-o", tmp_path / "a.svg")
     succeed("inspect", "arrays", *wish, "--cells", 2, "-o", tmp_path / "a.npz")
     cells = about(tmp_path / "page.html")["cells"]
     assert [cell["name"] for cell in cells] == best
@@ -53,7 +55,7 @@ def test_files_have_the_cells_that_find_ranks_first(model, text, tmp_path):
     with np.load(tmp_path / "a.npz") as found:
         assert [f"{layer}:{unit}" for layer, unit in found["cells"]] == best
     other = next(f"0:{unit}" for unit in range(9) if f"0:{unit}" not in best)
-    succeed("inspect", "draw", *wish, "--cell", other, "-o", tmp_path / "b.svg")
+    succeed("inspect", "draw", *wish, "--no-names", "--cell", other, "-o", tmp_path / "b.svg")
     assert f"cells {other}, {best[0]} " in "".join(ElementTree.parse(tmp_path / "b.svg").getroot().itertext())
     refused = invoke("inspect", "page", model, text, "--track", "all", "-o", tmp_path / "b.html")
     assert refused.exit_code == 2
@@ -191,3 +193,25 @@ def test_an_empty_line_and_hostile_text_are_drawn():
     drawing = heat_map("\n\n\x1b<a>\u202e\ud800", ["0:1"], np.zeros((8, 1)), "</svg>")
     root = ElementTree.fromstring(to_svg(drawing))
     assert root.find(f"{SVG}a") is None
+
+
+def test_a_long_title_wraps_within_the_drawing():
+    title = "cells 1:173 column, 0:144 quotes   tanh(c), what the cell remembers; i, the input gate; 漢字 at the end"
+    one = heat_map("ab c\n" * 3, ["0:1"], np.zeros((15, 1)), "short")
+    many = heat_map("ab c\n" * 3, ["0:1"], np.zeros((15, 1)), title)
+    lines = [shape for shape in many.shapes if isinstance(shape, Label) and shape.bold]
+    assert len(lines) > 2
+    assert " ".join(line.text for line in lines).split() == title.split()
+    assert all(line.x + text_width(line.text) * line.size * ADVANCE <= many.width for line in lines)
+    assert many.width == one.width
+    assert many.height == one.height + 16 * (len(lines) - 1)
+    first = min(shape.y for shape in many.shapes if isinstance(shape, Label) and not shape.bold)
+    assert max(line.y for line in lines) < first - 10
+
+
+def test_a_long_title_of_a_plot_wraps_above_it():
+    sheet = Drawing(400, 200)
+    Axes(62, 60, 170, 100).draw(sheet, "layer 12, a gate with a name that is long", [], [])
+    lines = [shape for shape in sheet.shapes if isinstance(shape, Label)]
+    assert sorted(line.y for line in lines) == [40.0, 52.0]
+    assert all(text_width(line.text) * line.size * ADVANCE <= 170 for line in lines)

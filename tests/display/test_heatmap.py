@@ -1,6 +1,7 @@
 """Texts coloured by numbers: everyone can tell the colours apart, and characters stay aligned."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from charrnn.display.palette import contrast, foreground, linear_light, luminance
+from charrnn.display.palette import contrast, foreground, lightness, linear_light, luminance
 from charrnn.display.reports.predictions import prediction_legend, prediction_rows
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Depth, Look, cube_rgb
 from charrnn.display.terminal.heatmap import heat_text, legend
@@ -33,6 +34,11 @@ def lab(light):
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
+def in_256(scale):
+    """The colours (n, 3) of a scale in the table of 256 colours."""
+    return np.array([cube_rgb(number) for number in scale.cube])
+
+
 def plain_lines(lines):
     return [line.plain for line in lines]
 
@@ -55,6 +61,7 @@ def printed(lines, depth):
 def test_all_forms_of_a_scale_have_an_odd_number_of_steps(scale):
     forms = [scale.colours, scale.cube, scale.basic, scale.symbols]
     assert all(len(form) % 2 == 1 for form in forms)
+    assert len(scale.cube) == len(scale.colours)
     assert len(set(scale.symbols)) == len(scale.symbols)
 
 
@@ -67,15 +74,41 @@ def test_diverging_luminance_is_symmetric_and_rises_with_the_distance_from_zero(
 
 
 def test_diverging_luminance_in_256_colours_is_nearly_symmetric_and_monotone():
-    shown = luminance(np.array([cube_rgb(number) for number in DIVERGING.cube]))
+    shown = luminance(in_256(DIVERGING))
+    middle = len(shown) // 2
     np.testing.assert_allclose(shown, shown[::-1], atol=0.03)
-    assert np.all(np.diff(shown[4:]) > 0)
-    assert np.all(np.diff(shown[:5]) < 0)
+    assert np.all(np.diff(shown[middle:]) >= 0)
+    assert np.all(np.diff(shown[: middle + 1]) <= 0)
+    assert len(set(in_256(DIVERGING)[middle])) == 1  # zero is a grey
 
 
 def test_sequential_luminance_rises():
     assert np.all(np.diff(luminance(np.array(SEQUENTIAL.colours))) > 0)
-    assert np.all(np.diff(luminance(np.array([cube_rgb(number) for number in SEQUENTIAL.cube]))) > 0)
+    assert np.all(np.diff(luminance(in_256(SEQUENTIAL))) >= 0)
+
+
+@pytest.mark.parametrize(("scale", "levels"), [(DIVERGING, 17), (SEQUENTIAL, 12)])
+def test_256_colours_show_nearly_the_lightness_of_true_colour(scale, levels):
+    """A value is read by the lightness of its colour (0 to 100). A difference of 2.3 is just noticeable."""
+    fine, coarse = (116 * lightness(colours) - 16 for colours in (scale.colours, in_256(scale)))
+    errors = np.abs(fine - coarse)
+    assert errors.mean() < 2.4
+    assert errors.max() < 10
+    used = list(dict.fromkeys(scale.cube))
+    assert len(used) == levels
+    seen = [lab(linear_light(cube_rgb(number))) for number in used]
+    assert min(np.linalg.norm(one - other) for one, other in itertools.pairwise(seen)) > 5 * 2.3
+
+
+def test_small_values_have_a_sign_in_256_colours():
+    """From 0.1 on, the sign is as easily seen as in true colour, or more easily."""
+    for value in (0.1, 0.2, 0.3):
+        places = DIVERGING.levels([-value, value], len(DIVERGING.colours))
+        apart = [
+            np.linalg.norm(np.subtract(*(lab(linear_light(table[place])) for place in places)))
+            for table in (DIVERGING.colours, in_256(DIVERGING))
+        ]
+        assert apart[1] >= apart[0] > 10
 
 
 def test_equal_steps_of_the_diverging_scale_look_equal():
@@ -87,7 +120,7 @@ def test_equal_steps_of_the_diverging_scale_look_equal():
 @pytest.mark.parametrize("eyes", [np.eye(3), PROTANOPIA, DEUTERANOPIA], ids=["all", "protan", "deutan"])
 @pytest.mark.parametrize("table", ["colours", "cube"])
 def test_positive_and_negative_can_be_told_apart_without_red_or_green_cones(eyes, table):
-    colours = DIVERGING.colours if table == "colours" else [cube_rgb(number) for number in DIVERGING.cube]
+    colours = DIVERGING.colours if table == "colours" else in_256(DIVERGING)
     seen = [lab(linear_light(colour) @ eyes.T) for colour in colours]
     for place in range(len(seen) // 4 + 1):
         assert np.linalg.norm(seen[place] - seen[-1 - place]) > 30  # 2.3 is just noticeable
@@ -184,7 +217,7 @@ def test_heat_maps_of_any_text_fit_and_are_harmless(text, width, depth):
 def test_nothing_but_colours_reaches_the_terminal(depth):
     lines = heat_text(HOSTILE, np.linspace(-1, 1, len(HOSTILE)), Look(20, depth))
     lines += prediction_rows(HOSTILE, [list("\x1b\x9b\u202e\n]")] * len(HOSTILE), np.full((len(HOSTILE), 5), 0.2))
-    lines += [legend(Look(depth=depth)), prediction_legend(Look(depth=depth))]
+    lines += [legend(Look(depth=depth)), *prediction_legend(Look(depth=depth))]
     sent = printed(lines, depth)
     parts = sent.split("\x1b[")
     assert len(parts) > 10
@@ -202,7 +235,7 @@ def test_legends_name_the_ends():
     for depth in COLOURED:
         line = legend(Look(depth=depth, scale=SEQUENTIAL), "0 bits", "8 bits")
         assert line.plain.startswith("0 bits  ") and line.plain.endswith("  8 bits")
-    assert "tenths" in prediction_legend(Look(depth=Depth.NONE)).plain
+    assert "tenths" in prediction_legend(Look(depth=Depth.NONE))[0].plain
 
 
 # Predictions

@@ -48,9 +48,9 @@ class Elements(HTMLParser):
         self.texts[self._open] = self.texts.get(self._open, "") + data
 
 
-def tracks(symbols=5, characters=50, cells=((0, 1), (1, 2)), signal="c"):
+def tracks(symbols=5, characters=50, cells=((0, 1), (1, 2)), signal="c", others=()):
     rng = np.random.default_rng(3)
-    signal = CELLS["lstm"].signal(signal)
+    signal, *others = map(CELLS["lstm"].signal, (signal, *others))
     return CellReading(
         ids=rng.integers(0, symbols, characters).astype(np.int32),
         signal=signal,
@@ -59,6 +59,7 @@ def tracks(symbols=5, characters=50, cells=((0, 1), (1, 2)), signal="c"):
         surprise=np.concatenate([[np.nan], rng.uniform(0, 30, characters - 1)]).astype(np.float32),
         guesses=rng.integers(0, symbols, (characters, 3)).astype(np.int32),
         chances=rng.uniform(0, 1, (characters, 3)).astype(np.float32),
+        others={each: rng.uniform(each.low, 1, (characters, len(cells))).astype(np.float32) for each in others},
     )
 
 
@@ -69,9 +70,14 @@ def block(elements, name, kind):
 @pytest.mark.parametrize(("signal", "kind", "steps"), [("c", np.int8, 127), ("f", np.uint8, 255)])
 def test_the_page_holds_the_data_of_the_tracks(signal, kind, steps):
     given = tracks(signal=signal)
-    elements = Elements(Page("fables", "a text", list("ab\ncd"), given, ["0.5"], offset=7).html())
+    texts = {"notes": ["0.5"], "names": ["column, ρ +0.90"], "explanation": "what <they> mean"}
+    elements = Elements(Page("fables", "a text", list("ab\ncd"), given, offset=7, **texts).html())
     about = json.loads(elements.texts["data-about"])
-    assert about["cells"] == [{"name": "0:1", "note": "0.5"}, {"name": "1:2", "note": ""}]
+    assert about["cells"] == [
+        {"name": "0:1", "note": "0.5", "tracks": "column, ρ +0.90", "weak": False},
+        {"name": "1:2", "note": "", "tracks": "", "weak": False},
+    ]
+    assert "what <they> mean" in elements.texts["p"]
     assert (about["offset"], about["newline"], about["tab"], about["wide"]) == (7, 2, -1, False)
     assert np.array_equal(block(elements, "ids", np.uint8), given.ids)
     assert np.allclose(block(elements, "cell-1", kind) / steps, given.values[:, 1], atol=0.51 / steps)
@@ -79,6 +85,17 @@ def test_the_page_holds_the_data_of_the_tracks(signal, kind, steps):
     surprise = block(elements, "surprise", np.uint8)
     assert surprise[0] == 255
     assert np.allclose(surprise[1:] / 16, np.minimum(given.surprise[1:], 254 / 16), atol=0.51 / 16)
+
+
+def test_the_page_holds_every_signal():
+    given = tracks(signal="i", others=("g", "o"))
+    elements = Elements(Page("fables", "a text", list("ab\ncd"), given).html())
+    signals = json.loads(elements.texts["data-about"])["signals"]
+    assert [(each["name"], each["unit"]) for each in signals] == [("i", True), ("g", False), ("o", True)]
+    assert signals[1]["meaning"] == "g, the candidate"
+    _, candidate, output = (given.values, *given.others.values())
+    assert np.allclose(block(elements, "cell-0-1", np.int8) / 127, candidate[:, 0], atol=0.51 / 127)
+    assert np.allclose(block(elements, "cell-1-2", np.uint8) / 255, output[:, 1], atol=0.51 / 255)
 
 
 def test_more_than_256_symbols_take_two_bytes():
@@ -95,9 +112,11 @@ def test_eight_bits_keep_the_ends_of_a_scale():
 
 def test_hostile_text_stays_text():
     """With symbols, names and notes that look like markup, the page has the same elements as without them."""
-    peaceful = Page("name", "about", list("abcdefghijklm"), tracks(symbols=13), ["note", "note"]).html()
+    harmless = {"names": ["word", "word"], "explanation": "words"}
+    peaceful = Page("name", "about", list("abcdefghijklm"), tracks(symbols=13), ["note", "note"], **harmless).html()
     evil = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>javascript:alert(1)\u202e\x00"
-    hostile = Page(evil, evil, HOSTILE, tracks(symbols=13), [evil, evil]).html()
+    harmful = {"names": [evil, evil], "explanation": evil}
+    hostile = Page(evil, evil, HOSTILE, tracks(symbols=13), [evil, evil], **harmful).html()
     assert hostile.isascii()
     assert "\x00" not in hostile
     assert "<!--" not in hostile

@@ -1,6 +1,5 @@
 """The page in a browser, used by mouse, touch and keys. Skipped where Chromium is not installed."""
 
-import json
 import shutil
 
 import numpy as np
@@ -31,7 +30,7 @@ EVIL = [
 ]
 
 
-def page_of(text, symbols, cells=3):
+def page_of(text, symbols, cells=3, others=()):
     ids = np.array([symbols.index(symbol) for symbol in text], np.int32)
     values = np.stack([np.sin(np.arange(len(ids)) / (3 + k)) for k in range(cells)], axis=1).astype(np.float32)
     guesses = np.stack([np.roll(ids, -1), *[(ids + k) % len(symbols) for k in range(4)]], axis=1)
@@ -39,9 +38,11 @@ def page_of(text, symbols, cells=3):
     surprise = np.concatenate([[np.nan], np.arange(len(ids) - 1) % 12]).astype(np.float32)
     signal = CELLS["lstm"].signal("c")
     tracks = CellReading(
-        ids, signal, tuple((1, k) for k in range(cells)), values, surprise, guesses.astype(np.int32), chances
-    )
-    return Page("A model", "reads a text", symbols, tracks, ["first", "second", "third"][:cells]).html()
+        ids, signal, tuple((1, k) for k in range(cells)), values, surprise, guesses.astype(np.int32), chances,
+        {CELLS["lstm"].signal(name): (values + 1) / (2 + k) for k, name in enumerate(others)},
+    )  # fmt: skip
+    notes = ["first", "second", "third n.s."][:cells]
+    return Page("A model", "reads a text", symbols, tracks, notes, names=["column, ρ +0.90"], explanation="ρ").html()
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +139,59 @@ def test_keys_and_the_filter_change_the_cell(page):
     assert value(page).startswith("1:2")
     page.fill("#filter", "1:1")
     assert value(page).startswith("1:1")
-    page.fill("#filter", "4:56")
-    assert page.inner_text("#none") == "4:56 is not in this page. Make it with --cell 4:56."
+
+
+ABSENT = "4:56 is not in this page. Make it with --cell 4:56."
+
+
+def shown_cells(page):
+    return page.locator("[role=option]:visible span").all_inner_texts()
+
+
+def test_the_list_stays_when_a_cell_is_not_in_it(page):
+    every = ["1:0", "1:1", "1:2"]
+    page.keyboard.press("]")
+    page.keyboard.press("/")
+    for typed in ("4", "4:", "4:5", "4:56"):
+        page.fill("#filter", typed)
+        assert shown_cells(page) == every, typed
+        assert value(page).startswith("1:1")
+    assert page.inner_text("#none") == ABSENT
+    page.keyboard.press("Enter")
+    assert value(page).startswith("1:1")
+    page.keyboard.press("]")  # other cells can still be reached
+    assert value(page).startswith("1:2")
+    assert shown_cells(page) == every
+    page.fill("#filter", "second")
+    assert shown_cells(page) == ["1:1"]
+    assert not page.is_visible("#none")
+
+
+def test_the_address_may_name_a_cell(page):
+    page.goto(page.url + "#1:2")
+    assert value(page).startswith("1:2")
+    page.goto(page.url.partition("#")[0] + "#4:56")
+    assert page.inner_text("#none") == ABSENT
+    assert value(page).startswith("1:2")
+    assert shown_cells(page) == ["1:0", "1:1", "1:2"]
+    page.reload()
+    page.wait_for_selector(".here")
+    assert page.inner_text("#none") == ABSENT
+    assert value(page).startswith("1:0")
+
+
+def test_what_cells_track_is_shown_and_explained(page):
+    assert page.inner_text("#tracks") == "column, ρ +0.90"
+    assert page.locator("[role=option] .tracks").all_inner_texts() == ["column, ρ +0.90", "", ""]
+    page.fill("#filter", "column")
+    assert shown_cells(page) == ["1:0"]
+    page.fill("#filter", "")
+    page.keyboard.press("Escape")
+    page.keyboard.press("]")
+    assert page.inner_text("#tracks") == ""
+    assert page.locator(".weak span").all_inner_texts() == ["1:2"]  # its note says n.s.
+    page.click("summary")
+    assert page.inner_text("#explanation p") == "ρ"
 
 
 def test_a_click_chooses_a_place_and_a_cell(page):
@@ -161,12 +213,67 @@ def test_surprise_colours_the_text(page):
     assert page.get_attribute("#surprise-button", "aria-pressed") == "false"
 
 
+SIGNALS = "[...document.querySelectorAll('#signals label')].map((label) => label.innerText.split(/\\s+/))"
+STRIPS = "strips().map((s) => about.signals[s].name).join('')"
+
+
+def strip_colours(page):
+    """The colours of the strips under the ninth character, from the top."""
+    image = page.evaluate("getComputedStyle(document.querySelector('.chunk span:nth-child(9)')).backgroundImage")
+    return [part.split("), ")[0] for part in image.split("linear-gradient(")[1:]]
+
+
+def test_several_signals_are_strips_under_the_text(opened):
+    page = opened(page_of(TEXT, sorted(set(TEXT)), others=("i", "f")))
+    assert page.evaluate("element('text').textContent") == TEXT
+    page.click(".chunk span:nth-child(9)")
+    page.hover("h1")
+    value = np.sin(8 / 3)
+    expected = [["c", f"+{value:.2f}"], ["i", f"{(value + 1) / 2:.2f}"], ["f", f"{(value + 1) / 3:.2f}"]]
+    assert page.evaluate(SIGNALS) == expected
+    assert page.evaluate(STRIPS) == "if"
+    shown = strip_colours(page)
+    assert shown[0] != shown[1]
+    for row, step in enumerate(round((value + 1) / (2 + row) * 32) for row in range(2)):
+        page.evaluate(
+            f"Object.assign(document.body.appendChild(document.createElement('i')), {{className: 's{step}'}})"
+        )
+        colour = page.evaluate("getComputedStyle(document.body.lastChild).backgroundColor")
+        assert shown[row].startswith(colour[:-1])
+    high = "document.querySelector('.chunk span:nth-child(9)').getBoundingClientRect().height"
+    tall = page.evaluate(high)
+    page.keyboard.press("3")
+    assert page.evaluate(STRIPS) == "i"
+    assert page.evaluate(high) == tall - 7
+    page.click("#signals label:nth-of-type(1)")
+    assert page.evaluate(STRIPS) == ""
+    assert page.evaluate(high) == tall - 14
+    assert page.inner_text("#meaning") == "i, the input gate"
+    assert page.inner_text("#low") == "0"
+    assert page.inner_text("#value").split() == ["1:0", expected[1][1]]
+    page.keyboard.press("2")  # one signal is always shown
+    assert page.evaluate("view.signals") == [1]
+    page.keyboard.press("s")
+    assert page.evaluate(STRIPS) == "i"
+    page.keyboard.press("?")
+    assert page.is_visible("dialog .signal-keys >> nth=0")
+
+
+def test_one_signal_has_no_boxes(page):
+    assert not page.is_visible("#signals")
+    page.keyboard.press("1")
+    assert page.evaluate(STRIPS) == ""
+    page.keyboard.press("?")
+    assert not page.is_visible("dialog .signal-keys >> nth=0")
+
+
 def test_light_and_dark_follow_the_system_and_the_switch(opened):
     page = opened(page_of(TEXT, sorted(set(TEXT))), color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
     page.emulate_media(color_scheme="light")
-    page.wait_for_function(f"{ground} !== {json.dumps(dark)}")
+    page.wait_for_selector("html[data-theme=light]")
+    assert page.evaluate(ground) != dark
     page.keyboard.press("t")
     assert page.evaluate(ground) == dark
 
@@ -180,9 +287,13 @@ def test_help_opens_and_closes(page):
     assert not page.is_visible("#help")
 
 
-def test_a_phone_has_room_for_it(opened):
+@pytest.mark.parametrize("others", ["", "hifgo"])
+def test_a_phone_has_room_for_it(opened, others):
     page = opened(
-        page_of(TEXT, sorted(set(TEXT))), viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True
+        page_of(TEXT, sorted(set(TEXT)), others=others),
+        viewport={"width": 360, "height": 640},
+        has_touch=True,
+        is_mobile=True,
     )
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.tap(".chunk span:nth-child(5)")
@@ -193,6 +304,10 @@ def test_a_phone_has_room_for_it(opened):
         assert box["x"] + box["width"] <= 360
         assert box["y"] + box["height"] <= 640
     assert page.locator("main").bounding_box()["height"] > 250
+    page.fill("#filter", "4:56")  # the list keeps its room
+    assert page.is_visible("#none")
+    assert page.locator("#cells").bounding_box()["width"] > 200
+    assert page.locator("[role=option]").first.bounding_box()["x"] < 300
 
 
 def test_hostile_text_stays_text_in_a_browser(opened):

@@ -26,7 +26,20 @@ def test_a_row_for_each_cell_stands_under_its_text():
 
 
 def test_several_cells_on_the_command_line(model, text):
-    options = ("inspect", model, text, "--cell", "1:7,0:3", "--cell", "1:7", "--cell", "0:4", "--length", 300)
+    options = (
+        "inspect",
+        model,
+        text,
+        "--cell",
+        "1:7,0:3",
+        "--cell",
+        "1:7",
+        "--cell",
+        "0:4",
+        "--length",
+        300,
+        "--no-names",
+    )
     shown = succeed(*options).stdout.splitlines()
     assert shown[0].startswith("cells 1:7, 0:3, 0:4")
     assert [line[:3] for line in shown[4:7]] == ["1:7", "0:3", "0:4"]

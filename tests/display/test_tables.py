@@ -3,12 +3,14 @@
 import math
 
 import pytest
+from rich.text import Text
 
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.colours import Depth, Look
 from charrnn.display.terminal.columns import side_by_side
 from charrnn.display.terminal.heatmap import coloured
 from charrnn.display.terminal.tables import key_values, table
+from charrnn.display.terminal.text_width import text_width
 
 
 def test_tables_align_numbers_right_and_words_left():
@@ -36,6 +38,59 @@ def test_long_values_wrap_within_their_column():
     ]
     lines = table(["a", "b"], [["x", "one two three four five"]], 20)
     assert [line.plain for line in lines[2:]] == ["x  one two three", "   four five"]
+
+
+HEADS = ["hypothesis", "best cell", "after the training text", "p", ""]
+ROWS = [
+    ["word-position", "1:173", 0.5, 12345, "characters of the word that have been read, 漢字 too"],
+    ["tag", "0:4", None, 7, "inside a tag"],
+    ["url", "10:1023", 1.25, 0, ""],
+]
+
+
+@pytest.mark.parametrize("rows", [ROWS, [row[:4] for row in ROWS], [[*row[:4], Text("█" * 50, "red")] for row in ROWS]])
+def test_a_table_loses_nothing_at_any_width(rows):
+    """Wide, folded, with the last column under the rows, and as blocks: every word of every place is there."""
+    heads, shapes = HEADS[: len(rows[0])], set()
+    wide = [line.plain for line in table(heads, rows)]
+    words = [word for line in wide for word in line.split() if "─" not in word and "█" not in word]
+    for width in range(16, 120):
+        lines = [line.plain for line in table(heads, rows, width)]
+        assert max(map(text_width, lines)) <= width
+        found = " ".join(lines).split()
+        for word in set(words):
+            assert found.count(word) >= min(words.count(word), 1), (width, word)
+        assert "".join(lines).count("█") == "".join(wide).count("█")
+        shapes.add(len(lines))
+    assert len(shapes) > 2
+
+
+def test_the_last_column_stands_under_its_row_before_a_table_becomes_blocks():
+    heads, rows = ["name", "best cell", "means"], [["quotes", "1:150", "inside quotation marks"]]
+    assert [line.plain for line in table(heads, rows, 26)] == [
+        "name    best cell",
+        "        means",
+        "─" * 26,
+        "quotes  1:150",
+        "        inside quotation",
+        "        marks",
+    ]
+    assert [line.plain for line in table(heads, rows, 10)] == [
+        "─" * 10,
+        "name",
+        " quotes",
+        "best cell",
+        " 1:150",
+        "means",
+        " inside",
+        " quotation",
+        " marks",
+    ]
+
+
+def test_a_value_stands_under_its_name_where_there_is_no_room_beside_it():
+    lines = key_values([("a long name of it", "a value that is long"), ("x", "y"), ("", "more")], 30)
+    assert [line.plain for line in lines] == ["a long name of it", " a value that is long", "x  y", "more"]
 
 
 def test_columns_stand_side_by_side_where_there_is_room():

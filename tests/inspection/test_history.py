@@ -54,10 +54,11 @@ def test_growth_is_what_each_snapshot_s_model_does(run):
 def test_it_is_shown(run, text):
     shown = succeed("inspect", "history", run, text, "--cell", "1:3", "--length", 500).stdout
     assert shown.count("\nstep ") == 6
-    assert "cell 1:3" in shown
+    assert "\ncell 1:3" in shown
     assert "losses in nats per character over 60 steps" in shown
     rows = shown[shown.index("cell 1:3") :].splitlines()
-    assert [line.split()[0] for line in rows[3:]] == ["10", "20", "30", "40", "50"]
+    assert [line.split()[0] for line in rows[3:8]] == ["10", "20", "30", "40", "50"]
+    assert rows[9].startswith("score, 0 to 1: ")
     gates = succeed("inspect", "history", run, "--signal", "f", "--cells", 2, "--length", 300).stdout
     assert "forget gate" in gates
     assert gates.count("\ncell ") == 2

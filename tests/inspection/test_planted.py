@@ -10,6 +10,7 @@ from planted import LINE, plant
 
 from charrnn.inspection.ablation import ablate
 from charrnn.inspection.hypotheses import HYPOTHESES, Hypothesis, hypothesis, label_text
+from charrnn.inspection.naming import LEAST, name_cells
 from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.search import find
 from charrnn.model import load
@@ -101,3 +102,21 @@ def test_every_hypothesis_can_be_tried_at_once(speaker):
     found = find(speaker, speaker.encode(TEXT.text), HYPOTHESES, permutations=19, with_probe=False)
     assert {"url", "tag", "digit"} <= set(found.absent)
     assert {each.name for each in found.found} | set(found.absent) == {each.name for each in HYPOTHESES}
+
+
+def test_planted_cells_are_named_by_what_they_track(speaker):
+    ids = speaker.encode(TEXT.text)
+    names = name_cells(speaker, ids)
+    for name, measure in (("quotes", "auc"), ("brackets", "spearman"), ("column", "spearman")):
+        (found,) = find(speaker, ids, [hypothesis(name)], with_probe=False).found
+        best = found.ranked(1)[0]
+        assert names[best] == (name, measure, pytest.approx(found.scores[best], abs=0.002))
+    assert all(abs(2 * each.value - 1 if each.measure == "auc" else each.value) >= LEAST for each in names.values())
+
+
+def test_cells_that_track_nothing_have_no_name(speaker):
+    noise = np.random.default_rng(5).integers(0, len(speaker.vocabulary), 20_000)
+    planted = name_cells(speaker, speaker.encode(TEXT.text))
+    assert len(name_cells(speaker, noise)) < len(planted)
+    assert name_cells(speaker, noise[:900]) == {}  # too short for a test
+    assert name_cells(speaker, np.zeros(5000, np.int64)) == {}  # nothing to tell apart

@@ -11,17 +11,20 @@ from pathlib import Path
 import click
 import numpy as np
 from command_line import FABLES
-from forgeries import description_of, forged, header_size, load
+from forgeries import description_of, forged, header_size, load, make
 from fuzzing import TARGETS, healthy, in_file, target
 
 from charrnn.checkpoints import run_folder
 from charrnn.commands import charrnn as command
 from charrnn.commands.info import _record
 from charrnn.display.reports.checkpoint import checkpoint_lines
+from charrnn.display.reports.names import tracks
 from charrnn.display.terminal.console import Terminal
 from charrnn.errors import CharRNNError
 from charrnn.inspection.masks import read_mask
+from charrnn.inspection.naming_cache import NamingCache
 from charrnn.inspection.passage import Passage
+from charrnn.model import Model
 from charrnn.network.cells import cell_of
 from charrnn.sanitise import escaped, visible
 from charrnn.system import strict_json
@@ -210,6 +213,21 @@ def cache_file(data: bytes) -> None:
     entry = Entry([], [])
     entry._path = in_file(data)
     assert entry.load() is None  # no id file belongs to it
+
+
+CELL = {"layer": 1, "unit": 2, "hypothesis": "word", "measure": "auc", "value": 0.75}
+
+
+@target(*(json.dumps({"format": 1, "key": "k", "cells": cells}).encode() for cells in ([], [CELL])), b"[" * 5000)
+def names_of_cells(data: bytes) -> None:
+    """The JSON file that keeps what cells track."""
+    cache = NamingCache(Model.from_checkpoint(make(), threads=1), Path("no-such-folder"))
+    cache.places, cache._key = [in_file(data)], "k"
+    said = []
+    for (layer, unit), tracked in (cache.load(said.append) or {}).items():
+        assert 0 <= layer < 2 and 0 <= unit < 5
+        assert visible(tracks(tracked)) == tracks(tracked)
+    assert all(len(line) < 500 for line in said)
 
 
 @target(b'{"event": "step", "step": 3}', b'{"event": "step", "step": 1e999}', b"[" * 5000, b"9" * 5000)

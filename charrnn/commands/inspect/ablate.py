@@ -11,6 +11,7 @@ from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, name
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.inspection import Inspection, inspecting
+from charrnn.commands.inspect.naming import names_option
 from charrnn.commands.sampling import choice, prime_ids, sampling_options
 from charrnn.commands.types import Whole
 from charrnn.commands.work import picked
@@ -54,6 +55,7 @@ class _ClampedTo(click.ParamType):
             help="Random other cells of the layer to compare the cell with, on up to 100,000 characters.",
         ),
         option("--samples", type=Whole(0, 10_000), default=32, help="Texts to write so; 0 for none."),
+        names_option,
     ),
     hypothesis_options("Inside and outside", "Measure the loss inside and outside of this:"),
     sampling_options("0", temperature=1.0),
@@ -69,9 +71,9 @@ def ablate(work: Inspection) -> None:
     \f
 
     --json writes an object with record "ablation": held, characters, text_characters, inside, share_inside, loss,
-    change (overall, inside, outside, contrast), block, mean_inside, mean_outside, others, compared, rank, symbols; and
-    one with record "samples" for each way to write: cells, held, seed, prime, characters, share_inside, runs_per_1000,
-    run_length, per_1000, text.
+    change (overall, inside, outside, contrast), block, mean_inside, mean_outside, others, compared, rank, symbols,
+    tracks (by cell: hypothesis, measure, value, or null); and one with record "samples" for each way to write: cells,
+    held, seed, prime, characters, share_inside, runs_per_1000, run_length, per_1000, text.
     """
     from charrnn.display.reports.ablation import ablation_lines, sample_lines
     from charrnn.inspection.ablation import ablate as measure
@@ -168,4 +170,5 @@ def _record(work: Inspection, found, hypothesis) -> dict[str, Any]:
         "symbols": [
             {"symbol": symbols[each.id], **picked(each, "inside", "count", "before", "after")} for each in found.symbols
         ],
+        "tracks": {name(cell): work.tracks(cell) for cell in found.values},
     }

@@ -1,8 +1,9 @@
 """How cells are named on the command line, LAYER:UNIT from 0, and the options that say which cells and signals."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 
 import click
 
@@ -31,6 +32,31 @@ class Cells(click.ParamType):
         return list(dict.fromkeys(cells))
 
 
+class Signals(click.ParamType):
+    """Signals as ``f`` or ``i,f,o``: a list of names, each once. The model's cell says later whether it has them."""
+
+    name = "name"
+
+    def __init__(self, most: int | None = None):
+        self.most = most
+
+    def get_metavar(self, param, ctx):
+        """What stands for the value in a help."""
+        return "NAME" if self.most == 1 else "NAME,..."
+
+    def convert(self, value, param, ctx) -> list[str]:
+        """The names, or a usage error."""
+        if isinstance(value, list):
+            return value
+        names = [part.strip() for part in str(value).split(",")]
+        if not all(names):
+            self.fail(f"{value!r} is not a signal, or several as in i,f,o.", param, ctx)
+        names = list(dict.fromkeys(names))
+        if self.most is not None and len(names) > self.most:
+            self.fail(f"{value!r}: this command looks at one signal; inspect show takes several.", param, ctx)
+        return names
+
+
 def _together(ctx: click.Context, param: click.Parameter, values: tuple[list[Cell], ...]) -> list[Cell]:
     """The cells of an option that was given several times, each once."""
     return list(dict.fromkeys(chain.from_iterable(values)))
@@ -46,10 +72,11 @@ def cells_option(default: int, text: str):
     return option("--cells", type=Whole(1, 1000), default=default, help=text)
 
 
-signal_option = option(
-    "--signal", metavar="NAME",
-    help="What to look at. An LSTM has c (through tanh; the default), h, and its gates i, f, g, o.",
-)  # fmt: skip
+_SIGNALS = "An LSTM has c (through tanh; the default), h, and its gates i, f, g, o."
+signal_option = option("--signal", "signals", type=Signals(most=1), help=f"What to look at. {_SIGNALS}")
+signals_option = option(
+    "--signal", "signals", type=Signals(), help=f"What to look at, or several as in i,f,o. {_SIGNALS}"
+)
 
 
 def name(cell: Cell) -> str:
@@ -57,6 +84,11 @@ def name(cell: Cell) -> str:
     return f"{cell[0]}:{cell[1]}"
 
 
-def names(cells: Sequence[Cell]) -> str:
-    """How cells are named in a title: ``cells 1:37, 0:4``."""
-    return f"cell{'s' * (len(cells) > 1)} {', '.join(map(name, cells))}"
+def names(cells: Sequence[Cell], tracked: Mapping = MappingProxyType({})) -> str:
+    """How cells are named in a title: ``cells 1:37, 0:4``, or ``cells 1:37 column, ρ -0.79; 0:4``.
+
+    ``tracked`` has a ``charrnn.inspection.naming.Tracked`` for each cell of which it is known what it tracks.
+    """
+    from charrnn.display.reports.names import listed
+
+    return f"cell{'s' * (len(cells) > 1)} {listed(cells, tracked)}"

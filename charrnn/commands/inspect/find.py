@@ -45,8 +45,8 @@ def find(work: Inspection) -> None:
 
     --json writes an object for each hypothesis: hypothesis, summary, score (auc or spearman), characters, base,
     effective, cells_tried, hypotheses_tried, permutations, block, why_no_p, probe (score, cell, places) or null, and
-    cells (layer, unit, score, p, p_of_all). If there is no test, block, p and p_of_all are null, and why_no_p says
-    why.
+    cells (layer, unit, score, p, p_of_all, significant: whether p_of_all is at most 0.05). If there is no test, block,
+    p, p_of_all and significant are null, and why_no_p says why.
     """
     from charrnn.inspection.hypotheses import HYPOTHESES
     from charrnn.inspection.search import find as search
@@ -54,7 +54,7 @@ def find(work: Inspection) -> None:
     (model, ids), options = work.open(), work.options
     wish = options["hypothesis"] or _EVERY
     hypotheses = HYPOTHESES if wish == _EVERY else (wish.hypothesis(len(ids)),)
-    how = {name: options[name] for name in ("signal", "permutations")}
+    how = {"signal": work.signal.name, "permutations": options["permutations"]}
     how |= {"with_probe": options["probe"], "seed": options["seed"] or 0}
     with work.bar("Reading") as progress:
         found = search(model, ids, hypotheses, **how, progress=progress)
@@ -69,7 +69,7 @@ def _record(found, finding, count: int) -> dict[str, Any]:
     return {
         "hypothesis": finding.name,
         "summary": finding.summary,
-        "score": "auc" if finding.is_mask else "spearman",
+        "score": finding.measure,
         "characters": found.characters,
         **picked(finding, "base", "effective"),
         "cells_tried": finding.scores.size,
@@ -80,7 +80,7 @@ def _record(found, finding, count: int) -> dict[str, Any]:
         "probe": finding.probe and picked(finding.probe, "score", "cell", "places"),
         "cells": [
             {"layer": cell[0], "unit": cell[1], "score": finding.scores[cell]}
-            | {"p": finding.p[cell], "p_of_all": finding.p_of_all[cell]}
+            | {"p": finding.p[cell], "p_of_all": finding.p_of_all[cell], "significant": finding.is_significant(cell)}
             for cell in finding.ranked(count)
         ],
     }
@@ -111,6 +111,6 @@ def _example(work: Inspection, hypothesis, finding):
     label = (label - label.min()) / max(float(np.ptp(label)), 1e-12)
     text = encoded.passage(0, limit).string
     start, stop = liveliest_stretch(text, label[:, None], stretch_width(work.terminal.width))
-    reading = read(work.model, work.ids, work.options["signal"], start, stop - start)
+    reading = read(work.model, work.ids, work.signal.name, start, stop - start)
     values = {name(cell): reading.cell(*cell) for cell in finding.ranked(work.options["cells"])}
     return start, reading.text, label[start:stop], values

@@ -5,8 +5,9 @@ import time
 from collections.abc import Iterator
 
 from charrnn.commands.help import option, section
-from charrnn.commands.inspect.cells import Cell, cell_option, name, names, signal_option
+from charrnn.commands.inspect.cells import Cell, cell_option, name, names, signals_option
 from charrnn.commands.inspect.inspection import Inspection
+from charrnn.commands.inspect.naming import names_option
 from charrnn.commands.options import checkpoint_argument, general_options, unknown_option
 from charrnn.commands.sampling import choice, prime_ids, sampling_options, seed_of
 from charrnn.commands.types import Number, Whole
@@ -22,17 +23,18 @@ _CHUNK, _SAMPLE = 64, 2000  # characters drawn at a time where nobody watches; r
     section(
         "What is shown",
         cell_option("The cell to show, or several as in 1:37,0:4.  [default: the one with the most structure]"),
-        signal_option,
+        signals_option,
         option("-n", "--length", type=Whole(1), default=4000, help="Characters to write."),
         option("--pace", type=Number(0), default=_PACE, help="Characters a second on a terminal; 0 does not wait."),
+        names_option,
     ),
     sampling_options("a new one"),
     section("General", unknown_option),
     general_options,
 )  # fmt: skip
 def follow(work: Inspection) -> None:
-    """Have the model in CHECKPOINT write, and colour the text by a cell while it comes. Off a terminal it is the plain
-    text, the same as `charrnn sample` writes.
+    """Have the model in CHECKPOINT write, and colour the text by a cell while it comes; several cells or signals are
+    rows. Off a terminal it is the plain text, the same as `charrnn sample` writes.
 
     \b
     charrnn inspect follow fables --cell 1:37
@@ -40,7 +42,7 @@ def follow(work: Inspection) -> None:
 
     \f
 
-    --json writes an object for each character: character, surprise, values (by cell).
+    --json writes an object for each character: character, surprise, values (by cell; of several signals a list).
     """
     from charrnn.display.terminal.colours import Depth
     from charrnn.inspection.gallery import gallery
@@ -48,7 +50,7 @@ def follow(work: Inspection) -> None:
     from charrnn.inspection.reading import Reader
 
     options, terminal, model = work.options, work.terminal, work.load(writes=True)
-    signal = work.signal.name
+    signal, others = work.signal.name, work.other_signals
     work.require_cells()
     prime, how = prime_ids(work), {"choice": choice(options), "seed": seed_of(options)}
     cells = options["cell"]
@@ -56,13 +58,15 @@ def follow(work: Inspection) -> None:
         (sample,) = write(model, prime, _SAMPLE, signal, **how, chunk=_SAMPLE)
         (find,) = gallery(sample, 1)
         cells = [(find.layer, find.unit)]
-    terminal.note(f"{names(cells)}, signal {signal}, seed {how['seed']}")
+    terminal.note(f"{names(cells, work.tracked)}, signal {', '.join([signal, *others])}, seed {how['seed']}")
     watched = terminal.stdout_is_terminal and not options["as_json"]
     pace = options["pace"] if watched else 0
-    readings = _paced(write(model, prime, options["length"], signal, **how, chunk=1 if pace else _CHUNK), pace)
+    readings = _paced(
+        write(model, prime, options["length"], signal, **how, chunk=1 if pace else _CHUNK, others=others), pace
+    )
     if watched or (terminal.depth != Depth.NONE and not options["as_json"]):
         if options["prime"]:
-            readings = itertools.chain([Reader(model, signal).read(prime)], readings)
+            readings = itertools.chain([Reader(model, signal, others=others).read(prime)], readings)
         _coloured(work, readings, cells)
     elif options["as_json"]:
         work.show(_records(readings, cells), ())
@@ -83,10 +87,12 @@ def _paced(readings, pace: float):
 
 def _coloured(work: Inspection, readings, cells: list[Cell]) -> None:
     from charrnn.display.reports.follower import Follower
-    from charrnn.display.terminal.heatmap import legend
+    from charrnn.display.reports.stacked import row_scales, signal_legends
+    from charrnn.display.terminal.tables import paragraph
 
-    work.terminal.show(work.signal.meaning, legend(work.look), "")
-    with Follower(work.terminal, list(map(name, cells)), work.scale) as follower:
+    width = work.terminal.width
+    work.terminal.show(*paragraph(work.meaning, width), *signal_legends(work.signals, work.look), "")
+    with Follower(work.terminal, work.row_names(cells), row_scales(work.signals, len(cells))) as follower:
         for reading in readings:
             follower.write(reading.text, reading.columns(cells))
 
@@ -94,7 +100,9 @@ def _coloured(work: Inspection, readings, cells: list[Cell]) -> None:
 def _records(readings, cells: list[Cell]) -> Iterator[dict]:
     """An object for each character."""
     for reading in readings:
-        columns = dict(zip(map(name, cells), reading.columns(cells).T, strict=True))
-        for place, (character, surprise) in enumerate(zip(reading.text, reading.surprise(), strict=True)):
-            values = {each: column[place] for each, column in columns.items()}
+        columns = reading.columns(cells).reshape(len(reading.ids), len(cells), -1)
+        if columns.shape[2] == 1:
+            columns = columns[..., 0]  # of one signal a number, and not a list of one
+        for character, surprise, row in zip(reading.text, reading.surprise(), columns, strict=True):
+            values = dict(zip(map(name, cells), row, strict=True))
             yield {"character": character, "surprise": surprise, "values": values}

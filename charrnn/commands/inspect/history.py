@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from charrnn.commands.help import section
-from charrnn.commands.inspect.cells import cell_option, cells_option, name, signal_option
+from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.inspection import Inspection, pager_option, stretch_options, text_options
+from charrnn.commands.inspect.naming import names_option
 from charrnn.commands.options import general_options
 from charrnn.commands.types import CheckpointPath
 from charrnn.commands.work import command
@@ -24,6 +25,7 @@ from charrnn.commands.work import command
         cell_option("The cell to show, or several.  [default: those with the most structure at the end]"),
         cells_option(3, "Cells to show where --cell names none."),
         signal_option,
+        names_option,
         pager_option,
     ),
     hypothesis_options("Cells that keep track of something", "Show the cells that track this best at the end:"),
@@ -42,7 +44,8 @@ def history(work: Inspection) -> None:
     \f
 
     --json writes an object with event "moment" for each sample: step, epoch, loss, val_loss, temperature, sample; and
-    one with event "snapshot" for each snapshot: step, text, cells (layer, unit, score, values).
+    one with event "snapshot" for each snapshot: step, text, cells (layer, unit, score, values, tracks: hypothesis,
+    measure and value, or null).
     """
     from charrnn.errors import ConfigError
     from charrnn.inspection.history import logged_samples
@@ -56,7 +59,8 @@ def history(work: Inspection) -> None:
     if not samples:
         raise ConfigError(f"{run}: the run wrote no sample that could be shown; train with --sample-every above 0")
     reading, growth = _growth(work, run, signal)
-    work.show(_records(samples, reading, growth), _lines(work, samples, reading, growth))
+    tracked = work.tracked if growth else {}
+    work.show(_records(work, samples, reading, growth), _lines(work, samples, reading, growth, tracked))
     if reading is None and not work.terminal.wants_json:
         work.terminal.note(
             "no snapshots: `charrnn train --snapshots` keeps weights along the way, and then cells show here"
@@ -79,11 +83,12 @@ def _growth(work: Inspection, run: Path, signal: str):
         return cells_at_snapshots(run, ids, cells, count, signal, options["threads"], progress)
 
 
-def _lines(work: Inspection, samples, reading, growth) -> Iterator:
+def _lines(work: Inspection, samples, reading, growth, tracked) -> Iterator:
     import numpy as np
 
     from charrnn.display.reports.gallery import stretch_width
     from charrnn.display.reports.history import log_sample_lines, loss_lines, snapshot_lines
+    from charrnn.display.reports.names import listed
     from charrnn.inspection.gallery import liveliest_stretch
     from charrnn.inspection.history import losses
 
@@ -95,17 +100,18 @@ def _lines(work: Inspection, samples, reading, growth) -> Iterator:
         return
     start, stop = liveliest_stretch(reading.text, growth[-1].values.T.astype(np.float64), stretch_width(width))
     rows = [(each.step, each.values[:, start:stop], each.scores) for each in growth]
-    text, place, cells = reading.text[start:stop], work.options["offset"] + start, map(name, growth[-1].cells)
-    yield from snapshot_lines(text, place, list(cells), rows, work.signal.meaning, work.look)
+    text, place = reading.text[start:stop], work.options["offset"] + start
+    labels = [listed([cell], tracked) for cell in growth[-1].cells]
+    yield from snapshot_lines(text, place, labels, rows, work.signal.meaning, work.look)
 
 
-def _records(samples, reading, growth) -> Iterator[dict[str, Any]]:
+def _records(work: Inspection, samples, reading, growth) -> Iterator[dict[str, Any]]:
     """A JSON object for each sample, then one for each snapshot."""
     for sample in samples:
         yield {"event": "moment", **asdict(sample)}
     for each in growth:
         cells = [
-            {"layer": layer, "unit": unit, "score": score, "values": values}
+            {"layer": layer, "unit": unit, "score": score, "values": values, "tracks": work.tracks((layer, unit))}
             for (layer, unit), values, score in zip(each.cells, each.values, each.scores, strict=True)
         ]
         yield {"event": "snapshot", "step": each.step, "text": reading.text, "cells": cells}

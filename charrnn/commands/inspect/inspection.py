@@ -1,12 +1,14 @@
 """The model of an inspection, the text that it reads (TEXT or --text, from --offset on), and the cells to look at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.inspect.cells import Cell
+from charrnn.commands.inspect.cells import Cell, name
+from charrnn.commands.inspect.naming import tracked_cells
 from charrnn.commands.options import checkpoint_argument, encoding_option, general_options, unknown_option
 from charrnn.commands.types import OutputFile, Whole
 from charrnn.commands.work import Work, command
@@ -46,7 +48,10 @@ class Inspection(Work):
 
     Attributes:
         ids: of the text, (N,). :meth:`open` sets them.
+        own_ids: the same ids if the text is the run's own, else None.
     """
+
+    own_ids = None
 
     def open(self):
         """Load the model and read the text; the model and the ids (N,).
@@ -81,22 +86,60 @@ class Inspection(Work):
         part = texts.scored()
         whole = part.name == "all"
         self.terminal.note("reads all of it" if whole else f"reads the {part.name} part of the run's own text")
+        self.own_ids = part.ids
         return part.ids
 
     @cached_property
-    def signal(self):
-        """The signal of ``--signal``, or the most telling one of the model's cell; a usage error if there is none."""
+    def tracked(self):
+        """What cells track: a ``Tracked`` by cell (layer, unit), for the cells of which it is known.
+
+        Ask for it before results are shown: the first time takes some seconds, and shows a progress bar.
+        """
+        return tracked_cells(self) if self.options["names"] else {}
+
+    def tracks(self, cell: Cell) -> dict[str, Any] | None:
+        """What a cell tracks as a JSON object: hypothesis, measure (auc or spearman), value; None if unknown."""
+        return self.tracked[cell]._asdict() if cell in self.tracked else None
+
+    @cached_property
+    def signals(self):
+        """The signals of ``--signal``, or the most telling one of the model's cell; a usage error if it lacks one."""
         from charrnn.errors import ConfigError
 
         try:
-            return self.model.network.cell.signal(self.options["signal"])
+            return [self.model.network.cell.signal(name) for name in self.options["signals"] or (None,)]
         except ConfigError as error:
             raise click.BadParameter(f"{error}.", param_hint="--signal") from None
 
     @property
-    def stretch(self) -> tuple[str | None, int, int]:
+    def signal(self):
+        """The first of the signals. Cells are chosen by it."""
+        return self.signals[0]
+
+    @property
+    def other_signals(self) -> list[str]:
+        """The names of the others."""
+        return [signal.name for signal in self.signals[1:]]
+
+    @property
+    def stretch(self) -> tuple[str, int, int]:
         """What to read: the signal's name, the first character, and how many."""
-        return self.options["signal"], self.options["offset"], self.options["length"]
+        return self.signal.name, self.options["offset"], self.options["length"]
+
+    @property
+    def meaning(self) -> str:
+        """What the signals mean, for a title."""
+        return "; ".join(signal.meaning for signal in self.signals)
+
+    def row_names(self, cells: Sequence[Cell]) -> list[str]:
+        """What the rows of several ``cells`` and signals are called: for each cell one row for each signal."""
+        if len(self.signals) == 1:
+            return list(map(name, cells))
+        return [
+            signal.name if len(cells) == 1 else f"{name(cell)} {signal.name}"
+            for cell in cells
+            for signal in self.signals
+        ]
 
     @cached_property
     def symbols(self) -> list[str]:
@@ -108,9 +151,9 @@ class Inspection(Work):
     @property
     def scale(self):
         """The colours of the signal: from 0 to 1, or symmetric about 0."""
-        from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL
+        from charrnn.display.terminal.colours import scale_from
 
-        return DIVERGING if self.signal.low < 0 else SEQUENTIAL
+        return scale_from(self.signal.low)
 
     @property
     def look(self):
@@ -131,7 +174,7 @@ class Inspection(Work):
         from charrnn.inspection.search import find
 
         hypotheses = (self.options["hypothesis"].hypothesis(len(ids)),)
-        how = {"signal": self.options["signal"], "permutations": permutations, "with_probe": False, "seed": 0}
+        how = {"signal": self.signal.name, "permutations": permutations, "with_probe": False, "seed": 0}
         with self.bar("Reading") as progress:
             (finding,) = find(self.model, ids, hypotheses, **how, progress=progress).found
         return {cell: _in_words(finding, cell, bool(permutations)) for cell in finding.ranked(count)}
@@ -139,12 +182,13 @@ class Inspection(Work):
     def chosen_with_scores(self, count: int, permutations: int = 0) -> dict[Cell, str]:
         """The cells of --cell, then ``count`` that track the hypothesis or else of the gallery, with their scores."""
         self.require_cells()
-        found = self.tracking(self.ids, count, permutations) if self.options["hypothesis"] else self._gallery(count)
+        wish = self.options.get("hypothesis")  # show has none
+        found = self.tracking(self.ids, count, permutations) if wish else self._gallery(count)
         return {cell: found.get(cell, "") for cell in [*self.options["cell"], *found]}
 
     def chosen(self, count: int) -> list[Cell]:
         """The same without scores. The gallery is asked only where neither --cell nor a hypothesis names cells."""
-        if self.options["cell"] and not self.options["hypothesis"]:
+        if self.options["cell"] and not self.options.get("hypothesis"):
             self.require_cells()
             return self.options["cell"]
         return list(self.chosen_with_scores(count))
@@ -180,13 +224,15 @@ class Inspection(Work):
 
 
 def _in_words(finding, cell: Cell, with_p: bool) -> str:
-    score = float(finding.scores[cell])
-    words = f"AUC on {score:.3f}" if score >= 0.5 else f"AUC off {1 - score:.3f}"
-    if not finding.is_mask:
-        words = f"ρ {score:+.3f}"
+    from charrnn.display.reports.names import NOT_SIGNIFICANT, measured
+
+    words = measured(finding.measure, float(finding.scores[cell]), 3)
     if not with_p:
         return words
-    return f"{words}, no p" if finding.why_no_p else f"{words}, p {finding.p[cell]:.3f}"
+    if finding.why_no_p:
+        return f"{words}, no p"
+    mark = "" if finding.is_significant(cell) else f" {NOT_SIGNIFICANT}"
+    return f"{words}, p {finding.p[cell]:.3f}{mark}"
 
 
 def inspecting(*declare: Callable) -> Callable:

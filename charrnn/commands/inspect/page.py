@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.commands.help import option, section
-from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
+from charrnn.commands.inspect.cells import cell_option, cells_option, signals_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
 from charrnn.commands.inspect.inspection import Inspection, inspecting, output_option, stretch_options
+from charrnn.commands.inspect.naming import names_option
 
+_MOST_VALUES = 60_000_000  # bytes in the file, and four thirds of it in base64
 _PERMUTATIONS = 199  # for the p that stands beside a cell
 
 
@@ -17,15 +19,16 @@ _PERMUTATIONS = 199  # for the p that stands beside a cell
         output_option(".html"),
         cell_option("A cell to put first, or several as in 1:37,0:4."),
         cells_option(10, "Cells to add: those that track the hypothesis best, or those with the most structure."),
-        signal_option,
+        signals_option,
         option("--surprise", is_flag=True, help="Colour by -log2 of each character's probability when the page opens."),
+        names_option,
     ),
     hypothesis_options("Cells that keep track of something", "Add the cells that track this best:"),
     stretch_options(100_000),
 )
 def page(work: Inspection) -> None:
     """Write one HTML page with TEXT, the cells of the model in CHECKPOINT, its guesses and its surprise. The page needs
-    no network and can be given away.
+    no network and can be given away. Of several signals of a cell each can be shown and hidden.
 
     \b
     charrnn inspect page fables corpora/fables.txt -o cells.html
@@ -36,12 +39,17 @@ def page(work: Inspection) -> None:
     --json writes an object: record ("file"), path, bytes.
     """
     from charrnn.display.page.page import Page
+    from charrnn.display.reports.names import STRUCTURE, TRACKS, explained
+    from charrnn.display.reports.names import tracks as words
     from charrnn.inspection.reading import read_cells
 
     model, ids = work.open()
     cells, config = work.chosen_with_scores(work.options["cells"], _PERMUTATIONS), model.network.config
+    _require_room(min(work.options["length"], len(ids)), len(cells), len(work.signals))
     with work.bar("Reading") as progress:
-        tracks = read_cells(model, ids, list(cells), *work.stretch, 5, progress)
+        tracks = read_cells(model, ids, list(cells), *work.stretch, 5, progress, work.other_signals)
+    names = [words(work.tracked[cell]) if cell in work.tracked else "" for cell in cells]
+    of_list = [] if work.options["hypothesis"] else [STRUCTURE]
     network = f"{model.network.cell.title} {config.layers} × {config.hidden}"
     made = Page(
         title=_model_name(work.options["checkpoint"]),
@@ -49,10 +57,27 @@ def page(work: Inspection) -> None:
         symbols=model.vocabulary.symbols,
         tracks=tracks,
         notes=list(cells.values()),
+        names=names,
+        explanation=" ".join([*of_list, *([TRACKS] if any(names) else []), *explained([*cells.values(), *names])]),
         offset=work.options["offset"],
         by_surprise=work.options["surprise"],
     )
     work.write_file(made.html().encode("ascii"))
+
+
+def _require_room(characters: int, cells: int, signals: int) -> None:
+    """Check that a browser can hold the page.
+
+    Raises:
+        ConfigError: it has too many values.
+    """
+    from charrnn.errors import ConfigError
+
+    if characters * cells * signals > _MOST_VALUES:
+        raise ConfigError(
+            f"{characters:,} characters x {cells:,} cells x {signals} signals are too much: a page has at most "
+            f"{_MOST_VALUES:,} values; give a shorter --length, fewer --cells, or one --signal"
+        )
 
 
 def _source(options: dict[str, Any]) -> str:

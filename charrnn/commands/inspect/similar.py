@@ -8,11 +8,12 @@ from typing import Any
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import name, signal_option
 from charrnn.commands.inspect.inspection import Inspection, inspecting
+from charrnn.commands.inspect.naming import names_option
 from charrnn.commands.types import Number, Whole
 from charrnn.commands.work import picked
 
 _AROUND = 100  # characters of context
-_SHOWN = 6  # cells drawn over the span
+_LISTED, _SHOWN = 20, 6  # cells named, and drawn over the span
 
 
 @inspecting(
@@ -29,6 +30,7 @@ _SHOWN = 6  # cells drawn over the span
         ),
         signal_option,
         option("--places", type=Whole(1, 256), default=10, help="Similar places to show."),
+        names_option,
     ),
 )  # fmt: skip
 def similar(work: Inspection) -> None:
@@ -42,7 +44,8 @@ def similar(work: Inspection) -> None:
     \f
 
     --json writes an object with record "selection": start, stop, signal, threshold, cells, values, before, text,
-    behind; and one with record "moment" for each place: start, stop, score, shared, extra, before, text, behind.
+    behind, tracks (by cell: hypothesis, measure, value, or null); and one with record "moment" for each place: start,
+    stop, score, shared, extra, before, text, behind.
     """
     from charrnn.inspection.similar_places import on_set
     from charrnn.inspection.similar_places import similar as similar_places
@@ -52,7 +55,7 @@ def similar(work: Inspection) -> None:
     selected = on_set(model.network, ids, *_span(work), work.options["threshold"], signal)
     with work.bar("Looking for places") as progress:
         places = similar_places(model.network, ids, selected, work.options["places"], progress)
-    work.show(_records(work, selected, places), _lines(work, selected, places))
+    work.show(_records(work, selected, places), _lines(work, selected, places, work.tracked))
 
 
 def _span(work: Inspection) -> tuple[int, int]:
@@ -86,12 +89,14 @@ def _records(work: Inspection, selected, places) -> Iterator[dict[str, Any]]:
     """The selection as a JSON object, and one for each place."""
     about = picked(selected, "start", "stop", "signal", "threshold")
     about |= {"cells": list(map(name, selected.cells)), "values": selected.values}
-    yield {"record": "selection", **about, **_context(work, selected)}
+    tracks = {name(cell): work.tracks(cell) for cell in selected.cells}
+    yield {"record": "selection", **about, **_context(work, selected), "tracks": tracks}
     for place in places:
         yield {"record": "moment", **asdict(place), **_context(work, place)}
 
 
-def _lines(work: Inspection, selected, places) -> Iterator:
+def _lines(work: Inspection, selected, places, tracked) -> Iterator:
+    from charrnn.display.reports.names import listed
     from charrnn.display.reports.similar_places import place_rows
     from charrnn.display.reports.stacked import stacked_rows, text_room
     from charrnn.display.terminal.heatmap import legend
@@ -103,7 +108,9 @@ def _lines(work: Inspection, selected, places) -> Iterator:
     total = config.layers * config.hidden
     span = f"characters {selected.start:,} to {selected.stop:,}"
     yield from wrap(f"{span}: {len(names)} of {total:,} cells are on throughout and off around", width)
-    yield from wrap(", ".join(names[:20]) + (" …" if len(names) > 20 else ""), width)
+    yield from wrap(listed(selected.cells[:_LISTED], tracked) + (" …" if len(names) > _LISTED else ""), width)
+    if len(names) > _SHOWN:
+        yield from wrap(f"the first {_SHOWN} over the passage, all with --json:", width)
     yield from ("", work.signal.meaning, legend(work.look), "")
     room = text_room(names[:_SHOWN], width)
     begin = max(selected.start - min(room // 4, _AROUND), 0)
@@ -117,5 +124,7 @@ def _lines(work: Inspection, selected, places) -> Iterator:
     labels = [f"{'':5} {'':7} {selected.start:>10,}"]
     labels += [f"{each.score:5.2f} {each.shared:>3}+{each.extra:<3} {each.start:>10,}" for each in places]
     contexts = [tuple(_context(work, each).values()) for each in (selected, *places)]
-    yield "like it, the same cells + others, from character"
+    yield from wrap("like it, the same cells + others, from character", width)
     yield from place_rows(labels, contexts, work.look)
+    yield ""
+    yield from wrap("like it, 0 to 1: of the cells that are on here or there, the part that is on in both.", width)

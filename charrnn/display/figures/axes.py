@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from charrnn.display.figures.drawing import FAINT_INK, Drawing, Label, Line
+from charrnn.display.figures.drawing import ADVANCE, FAINT_INK, Drawing, Label, Line
 from charrnn.display.palette import RGB
+from charrnn.display.terminal.text_width import wrap
 
 RULE: RGB = (170, 170, 178)
 GRID: RGB = (232, 232, 236)
-SMALL = 10.0
+SMALL, TITLE = 10.0, 12.0
 
 
 @dataclass(frozen=True)
@@ -44,4 +45,6 @@ class Axes:
             sheet.add(Line([(place, bottom), (place, bottom + 4)], RULE))
             sheet.add(Label(place, bottom + 16, text, SMALL, FAINT_INK, "middle"))
         sheet.add(Line([(self.left, self.top), (self.left, bottom), (right, bottom)], RULE))
-        sheet.add(Label(self.left, self.top - 8, title, 12, bold=True))
+        lines = wrap(title, int(self.width / (TITLE * ADVANCE)))
+        for above, line in enumerate(reversed(lines)):
+            sheet.add(Label(self.left, self.top - 8 - above * TITLE, line, TITLE, bold=True))

@@ -3,13 +3,19 @@
 const list = element("cells"), text = element("text");
 
 cells.forEach((cell, k) => {
-  const row = document.createElement("div"), name = document.createElement("span"), note = document.createElement("small");
+  const row = document.createElement("div"), name = document.createElement("span");
+  const note = document.createElement("small"), tracks = document.createElement("small");
   row.setAttribute("role", "option");
   row.id = `option-${k}`;
   name.textContent = cell.name;
-  note.textContent = row.title = cell.note;
+  note.textContent = cell.note;
+  tracks.textContent = cell.tracks;
+  tracks.className = "tracks";
+  note.classList.toggle("long", cell.note.length > 9);
+  row.title = [cell.note, cell.tracks].filter(Boolean).join("; ");
+  row.classList.toggle("weak", cell.weak);
   cell.strip = document.createElement("canvas");
-  row.append(name, note, cell.strip);
+  row.append(name, note, tracks, cell.strip);
   row.addEventListener("click", () => choose(cell));
   cell.row = row;
   list.append(row);
@@ -38,7 +44,7 @@ function drawStrips() {
   for (const cell of cells) {
     cell.strip.width = 160;
     cell.strip.height = 5;
-    drawStrip(cell.strip, cell.values(), cellClasses);
+    drawStrip(cell.strip, cell.signals[view.signals[0]](), classesOf(view.signals[0]));
   }
 }
 
@@ -87,6 +93,7 @@ const KEYS = {
   "]": () => stepCell(1),
   Home: (event) => go(event.ctrlKey ? 0 : edge(-1)),
   End: (event) => go(event.ctrlKey ? ids.length - 1 : edge(1)),
+  ...signalKeys,
   s: toggleSurprise,
   t: otherTheme,
   "/": () => element("filter").focus(),
@@ -97,7 +104,7 @@ document.addEventListener("keydown", (event) => {
   if (element("help").open) return;
   if (event.target === element("filter")) {
     if (event.key === "Escape") text.focus({ preventScroll: true });
-    if (event.key === "Enter") { stepCell(0); text.focus({ preventScroll: true }); }
+    if (event.key === "Enter") { if (element("none").hidden) stepCell(0); text.focus({ preventScroll: true }); }
     if (!["ArrowUp", "ArrowDown"].includes(event.key)) return;
   }
   const act = KEYS[event.key];
@@ -117,15 +124,26 @@ text.addEventListener("click", (event) => {
   if (where !== null) go(where, false);
 });
 
+// Choose the cell of this name. A name that fits no cell is reported, and the list stays whole.
+function lookUp(wanted, fitting) {
+  for (const cell of cells) cell.row.hidden = fitting.length > 0 && !fitting.includes(cell);
+  const exact = cells.find((cell) => cell.name === wanted), none = element("none");
+  if (exact) choose(exact);
+  none.hidden = fitting.length > 0;
+  none.textContent = fitting.length ? "" : `${wanted} is not in this page.` + (/^\d+:\d+$/.test(wanted) ? ` Make it with --cell ${wanted}.` : "");
+}
+
 element("filter").addEventListener("input", (event) => {
   const wanted = event.target.value.trim();
-  for (const cell of cells) cell.row.hidden = !`${cell.name} ${cell.note}`.includes(wanted);
-  const exact = cells.find((cell) => cell.name === wanted);
-  if (exact) choose(exact);
-  const none = element("none");
-  none.hidden = cells.some((cell) => !cell.row.hidden);
-  none.textContent = `${wanted} is not in this page.` + (/^\d+:\d+$/.test(wanted) ? ` Make it with --cell ${wanted}.` : "");
+  lookUp(wanted, cells.filter((cell) => `${cell.name} ${cell.note} ${cell.tracks}`.includes(wanted)));
 });
+
+// page.html#1:37 opens the page at a cell.
+function followAddress() {
+  const wanted = /^#(\d+:\d+)$/.exec(location.hash)?.[1];
+  if (wanted) lookUp(wanted, cells.some((cell) => cell.name === wanted) ? cells : []);
+}
+addEventListener("hashchange", followAddress);
 
 element("overview").addEventListener("pointerdown", (event) => {
   const jump = (at) => {
@@ -150,5 +168,6 @@ chunks.forEach((chunk) => observer.observe(chunk.node));
 element("theme-button").textContent = night.matches ? "Light" : "Dark";
 refresh();
 go(0, false);
+followAddress();
 // Decoding every cell can wait until there is something to see.
 setTimeout(drawStrips, 50);

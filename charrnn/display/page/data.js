@@ -24,24 +24,29 @@ const guesses = lazily(() => numbers("guesses"));
 const chances = lazily(() => bytes("chances"));
 const cells = about.cells.map((cell, k) => ({
   ...cell,
-  values: lazily(() => { const raw = bytes(`cell-${k}`); return about.unit ? raw : new Int8Array(raw.buffer); }),
+  // What the cell did, an array for each signal.
+  signals: about.signals.map((signal, s) => lazily(() => {
+    const raw = bytes(s ? `cell-${k}-${s}` : `cell-${k}`);
+    return signal.unit ? raw : new Int8Array(raw.buffer);
+  })),
 }));
 
 const STEPS = 33, BITS = 16, MOST = 8, UNKNOWN = 255;
 const bitsAt = (place) => (surprise[place] === UNKNOWN ? null : surprise[place] / BITS);
-const valueAt = (cell, place) => cell.values()[place] / (about.unit ? 255 : 127);
+const valueAt = (cell, place, s) => cell.signals[s]()[place] / (about.signals[s].unit ? 255 : 127);
 
 // The classes of all 256 values, so that painting a character is looking one up.
 const surpriseClasses = Array.from({ length: 256 }, (_, value) => {
   const level = value === UNKNOWN ? 0 : Math.min(1, value / (BITS * MOST));
   return `s${Math.round(level * (STEPS - 1))}`;
 });
-const cellClasses = Array.from({ length: 256 }, (_, byte) => {
-  if (about.unit) return `s${Math.round((byte / 255) * (STEPS - 1))}`;
+const unitClasses = Array.from({ length: 256 }, (_, byte) => `s${Math.round((byte / 255) * (STEPS - 1))}`);
+const signedClasses = Array.from({ length: 256 }, (_, byte) => {
   const value = Math.max(-127, byte << 24 >> 24) / 127;
   const half = (STEPS - 1) / 2;
   return `d${half + Math.sign(value) * Math.round(Math.abs(value) * half)}`;
 });
+const classesOf = (s) => (about.signals[s].unit ? unitClasses : signedClasses);
 
 const LONE = { "\n": "\u21b5", "\t": "\u2192", " ": "\u2423" };
 const shown = (id) => LONE[about.symbols[id]] ?? about.symbols[id];

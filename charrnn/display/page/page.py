@@ -17,10 +17,11 @@ import numpy as np
 
 from charrnn.display.figures.svg import colour
 from charrnn.display.palette import diverging, foreground, sequential
+from charrnn.display.reports.names import NOT_SIGNIFICANT
 from charrnn.inspection.reading import CellReading, symbol_text
 from charrnn.sanitise import visible
 
-SCRIPTS = ("data.js", "text.js", "panel.js", "controls.js")
+SCRIPTS = ("data.js", "text.js", "panel.js", "signals.js", "controls.js")
 STEPS = 33  # colours of each scale
 BITS = 16  # steps for each bit of surprise
 UNKNOWN = 255  # the surprise is not known
@@ -31,8 +32,9 @@ class Page:
     """The contents of a page.
 
     ``title`` and ``subtitle`` stand at its top. ``symbols`` are the model's symbols by id. ``tracks`` are the values of
-    K cells; ``notes`` (K,) has a short text for each of them, or "". ``offset`` is the position of the first character
-    in the whole text. With ``by_surprise`` the page opens coloured by surprise.
+    K cells, of one signal or several; ``notes`` (K,) has a short text for each cell, or "", and ``names`` (K,) what it
+    tracks, or "". ``explanation`` says what these texts mean. ``offset`` is the position of the first character in the
+    whole text. With ``by_surprise`` the page opens coloured by surprise.
     """
 
     title: str
@@ -42,10 +44,12 @@ class Page:
     notes: Sequence[str] = ()
     offset: int = 0
     by_surprise: bool = False
+    names: Sequence[str] = ()
+    explanation: str = ""
 
     def html(self) -> str:
         """The text of the file, in ASCII."""
-        style = _file("page.css") + _colours()
+        style = _file("page.css") + _colours() + _strips(1 + len(self.tracks.others))
         script = "".join(map(_file, SCRIPTS))
         policy = (
             f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
@@ -55,6 +59,7 @@ class Page:
             policy=policy,
             title=html.escape(visible(self.title, "")),
             subtitle=html.escape(visible(self.subtitle, "")),
+            explanation=html.escape(visible(self.explanation, "")),
             style=style,
             script=script,
             data=self._data(),
@@ -66,20 +71,23 @@ class Page:
         tracks, wide = self.tracks, len(self.symbols) > 256
         kind = "<u2" if wide else "u1"
         symbols = [symbol_text(symbol) for symbol in self.symbols]
-        notes = [*self.notes, *[""] * (len(tracks.cells) - len(self.notes))]
+        signals = {tracks.signal: tracks.values, **tracks.others}
+        notes, names = ([*texts, *[""] * (len(tracks.cells) - len(texts))] for texts in (self.notes, self.names))
         about = {
             "offset": self.offset,
-            "meaning": tracks.signal.meaning,
+            "signals": [
+                {"name": signal.name, "meaning": signal.meaning, "unit": signal.low == 0} for signal in signals
+            ],
             "bySurprise": self.by_surprise,
-            "unit": tracks.signal.low == 0,
             "wide": wide,
             "guesses": tracks.guesses.shape[1],
             "newline": symbols.index("\n") if "\n" in symbols else -1,
             "tab": symbols.index("\t") if "\t" in symbols else -1,
             "symbols": [visible(symbol) for symbol in symbols],
             "cells": [
-                {"name": f"{layer}:{unit}", "note": visible(note, "")}
-                for (layer, unit), note in zip(tracks.cells, notes, strict=True)
+                {"name": f"{layer}:{unit}", "note": visible(note, ""), "tracks": visible(name, "")}
+                | {"weak": NOT_SIGNIFICANT in note}
+                for (layer, unit), note, name in zip(tracks.cells, notes, names, strict=True)
             ],
         }
         blocks = [("about", "application/json", _json(about))]
@@ -90,7 +98,11 @@ class Page:
                 ("surprise", eight_bits_of_surprise(tracks.surprise)),
                 ("guesses", tracks.guesses.astype(kind)),
                 ("chances", np.rint(tracks.chances * 255).astype(np.uint8)),
-                *((f"cell-{k}", eight_bits(column, about["unit"])) for k, column in enumerate(tracks.values.T)),
+                *(
+                    (f"cell-{k}-{s}" if s else f"cell-{k}", eight_bits(column, signal.low == 0))
+                    for s, (signal, values) in enumerate(signals.items())
+                    for k, column in enumerate(values.T)
+                ),
             )
         ]
         return "\n".join(f'<script type="{kind}" id="data-{name}">{text}</script>' for name, kind, text in blocks)
@@ -122,10 +134,28 @@ def _hash(text: str) -> str:
 
 
 def _colours() -> str:
-    """A CSS class for every step of the diverging (d) and the sequential scale (s), in the light and the dark theme."""
+    """A CSS class and a variable for every step of the diverging (d) and the sequential scale (s), in both themes."""
     return "".join(
+        f'[data-theme="{theme}"]{{--{letter}{step}:{colour(rgb)}}}\n'
         f'[data-theme="{theme}"] .{letter}{step}{{background:{colour(rgb)};color:{colour(foreground(rgb))}}}\n'
         for theme in ("light", "dark")
         for letter, scale, steps in (("d", diverging, STEPS // 2 + 1), ("s", sequential, STEPS))
         for step, rgb in enumerate(scale(steps, theme == "dark"))
+    )
+
+
+def _strips(count: int) -> str:
+    """The style of characters with up to ``count`` strips under them; ``--rows`` says how many there are."""
+    below = "calc(var(--rows)*7px)"
+    layers = [
+        (f"var(--r{row},transparent)", f"calc(100% - (var(--rows) - {row + 1})*7px)", "6px") for row in range(count)
+    ]
+    layers.append(("var(--sheet)", "100%", below))
+    images = ",".join(f"linear-gradient({ink},{ink})" for ink, _, _ in layers)
+    places = ",".join(f"0 {place}" for _, place, _ in layers)
+    sizes = ",".join(f"100% {size}" for _, _, size in layers)
+    return (
+        f"#text.rows{{line-height:calc(1.62em + var(--rows)*7px)}}\n"
+        f"#text.rows .chunk span{{padding-bottom:calc(.16em + var(--rows)*7px);background-image:{images};"
+        f"background-position:{places};background-size:{sizes};background-repeat:no-repeat}}\n"
     )

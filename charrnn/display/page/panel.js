@@ -11,19 +11,20 @@ function describe(where) {
   return lines.join("\n");
 }
 
-function valueText(where) {
+function valueText(where, s = view.signals[0]) {
   if (!view.cell) return "";
-  const value = valueAt(view.cell, where);
-  return `${value < 0 ? "\u2212" : about.unit ? "" : "+"}${Math.abs(value).toFixed(2)}`;
+  const value = valueAt(view.cell, where, s);
+  return `${value < 0 ? "\u2212" : about.signals[s].unit ? "" : "+"}${Math.abs(value).toFixed(2)}`;
 }
 
 function show(where) {
   const letter = element("letter");
   letter.textContent = shown(ids[where]);
-  const byte = view.bySurprise ? surprise[where] : view.cell.values()[where] & 255;
-  letter.className = (view.bySurprise ? surpriseClasses : cellClasses)[byte];
+  letter.className = mainClasses()[mainValues()[where] & 255];
   element("value").textContent = view.cell ? `${view.cell.name}  ${valueText(where)}` : "";
+  element("tracks").textContent = view.cell?.tracks ?? "";
   element("where").textContent = describe(where);
+  showSignals(where);
   const rows = [];
   for (let k = 0; k < about.guesses; k++) {
     const id = guesses()[where * about.guesses + k], chance = chances()[where * about.guesses + k];
@@ -44,7 +45,9 @@ function show(where) {
 function say() {
   const next = guesses()[place * about.guesses];
   const expected = about.guesses ? `, expects ${shown(next)}` : "";
-  element("said").textContent = `${shown(ids[place])}, ${view.cell ? `cell ${view.cell.name} ${valueText(place)}` : ""}, ${describe(place)}${expected}`;
+  const rows = strips().map((s) => `, ${about.signals[s].name} ${valueText(place, s)}`).join("");
+  const cell = view.cell ? `cell ${view.cell.name} ${view.cell.tracks} ${valueText(place)}${rows}` : "";
+  element("said").textContent = `${shown(ids[place])}, ${cell}, ${describe(place)}${expected}`;
 }
 
 function go(where, scroll = true) {
@@ -85,8 +88,7 @@ function drawOverview(fresh = false) {
   if (fresh || canvas.width !== width) {
     canvas.width = picture.width = width;
     canvas.height = picture.height = height;
-    const values = view.bySurprise ? surprise.map((value) => (value === UNKNOWN ? 0 : value)) : view.cell.values();
-    drawStrip(picture, values, view.bySurprise ? surpriseClasses : cellClasses);
+    drawStrip(picture, view.bySurprise ? surprise.map((value) => (value === UNKNOWN ? 0 : value)) : mainValues(), mainClasses());
   }
   const pen = canvas.getContext("2d");
   pen.drawImage(picture, 0, 0);
@@ -95,8 +97,8 @@ function drawOverview(fresh = false) {
 }
 
 function drawLegend() {
-  const unit = view.bySurprise || about.unit;
-  element("meaning").textContent = view.bySurprise ? "surprise" : about.meaning;
+  const signal = about.signals[view.signals[0]], unit = view.bySurprise || signal.unit;
+  element("meaning").textContent = view.bySurprise ? "surprise" : signal.meaning;
   element("low").textContent = view.bySurprise ? "0 bits" : unit ? "0" : "\u22121";
   element("high").textContent = view.bySurprise ? "8 bits or more" : unit ? "1" : "+1";
   element("ramp").replaceChildren(...Array.from({ length: STEPS }, (_, k) => {

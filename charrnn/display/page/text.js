@@ -1,8 +1,14 @@
 // The text: chunks that end with a line. Far from the screen a chunk is plain text; near it, a span for each character.
+// The first of the signals that are shown, or surprise, colours the characters; the others are strips under them.
 
 const LEAST_CHUNK = 500, LARGEST_CHUNK = 1500;
-const view = { cell: cells[0] ?? null, bySurprise: about.bySurprise || !cells.length, version: 0 };
+const view = { cell: cells[0] ?? null, bySurprise: about.bySurprise || !cells.length, signals: about.signals.map((_, s) => s), version: 0 };
 const chunks = [];
+const STRIP = 7;
+
+const mainValues = () => (view.bySurprise ? surprise : view.cell.signals[view.signals[0]]());
+const mainClasses = () => (view.bySurprise ? surpriseClasses : classesOf(view.signals[0]));
+const strips = () => (about.signals.length < 2 || !view.cell ? [] : view.signals.slice(view.bySurprise ? 0 : 1));
 
 function cutEnd(start) {
   const last = Math.min(start + LARGEST_CHUNK, ids.length);
@@ -22,8 +28,7 @@ function layOut() {
       if (ids[k] === about.newline || ++column > 88) { lines++; column = 0; }
     }
     node.textContent = text;
-    node.style.containIntrinsicSize = `auto ${lines * 24}px`;
-    node.chunk = { start, stop, node, built: false, version: -1 };
+    node.chunk = { start, stop, node, lines, built: false, version: -1 };
     chunks.push(node.chunk);
     all.append(node);
     start = stop;
@@ -46,12 +51,13 @@ function paint(chunk) {
   if (!chunk.built) build(chunk);
   if (chunk.version === view.version) return;
   chunk.version = view.version;
-  const values = view.bySurprise ? surprise : view.cell.values();
-  const classes = view.bySurprise ? surpriseClasses : cellClasses;
+  const values = mainValues(), classes = mainClasses();
+  const rows = strips().map((s, row) => [view.cell.signals[s](), classesOf(s).map((name) => `--r${row}:var(--${name});`)]);
   let span = chunk.node.firstChild;
   for (let k = chunk.start; k < chunk.stop; k++, span = span.nextSibling) {
     const name = classes[values[k] & 255];
     span.className = ids[k] === about.newline ? `newline ${name}` : name;
+    if (about.signals.length > 1) span.style.cssText = rows.map(([own, colours]) => colours[own[k] & 255]).join("");
   }
   if (place >= chunk.start && place < chunk.stop) chunk.node.children[place - chunk.start].classList.add("here");
 }
@@ -65,7 +71,11 @@ const observer = new IntersectionObserver((entries) => {
 }, { root: document.querySelector("main"), rootMargin: "700px 0px" });
 
 function repaint() {
+  const rows = strips().length, text = element("text");
   view.version++;
+  text.classList.toggle("rows", rows > 0);
+  text.style.setProperty("--rows", rows);
+  for (const chunk of chunks) chunk.node.style.containIntrinsicSize = `auto ${chunk.lines * (24 + rows * STRIP)}px`;
   near.forEach(paint);
 }
 

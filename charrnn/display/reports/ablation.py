@@ -7,10 +7,12 @@ from typing import Any
 
 from rich.text import Text
 
+from charrnn.display.reports.names import tracks
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.columns import side_by_side
-from charrnn.display.terminal.tables import table
-from charrnn.display.terminal.text_width import clip, glyph, wrap
+from charrnn.display.terminal.tables import paragraph, table
+from charrnn.display.terminal.text_width import glyph
+from charrnn.inspection.naming import Tracked
 
 _PARTS = {"overall": "overall", "inside": "inside", "outside": "outside", "contrast": "inside - outside"}
 _SHOWN = 360  # characters of a sample
@@ -18,16 +20,18 @@ _SHOWN = 360  # characters of a sample
 
 def ablation_lines(record: Mapping[str, Any], signal: str, symbols: int, width: int) -> list[Text | str]:
     """The JSON record of an ablation that clamped ``signal``, with the ``symbols`` characters whose loss rises most."""
-    clamped = ", ".join(f"{cell} at {signal} = {value:.3g}" for cell, value in record["held"].items())
+    clamped = ", ".join(
+        f"{cell}{_tracks(record['tracks'][cell])} at {signal} = {value:.3g}" for cell, value in record["held"].items()
+    )
     masked = record["inside"] is not None and 0 < record["share_inside"] < 1
     count, total = record["characters"], record["text_characters"]
     read = numbers.count(count) + (f" of {numbers.count(total)}" if count < total else "")
     lines: list[Text | str] = [
-        Text(f"Clamped: {clamped}", style="bold"),
-        clip(f"{read} characters, loss {numbers.loss(record['loss'])} when nothing is clamped", width),
+        *paragraph(f"Clamped: {clamped}", width, "bold"),
+        *paragraph(f"{read} characters, loss {numbers.loss(record['loss'])} when nothing is clamped", width),
     ]
     if masked:
-        lines.append(clip(f"inside is {record['inside']}: {100 * record['share_inside']:.1f} %", width))
+        lines += paragraph(f"inside is {record['inside']}: {100 * record['share_inside']:.1f} %", width)
     rows = [
         (title, _signed(change["value"]), _interval(change))
         for part, title in _PARTS.items()
@@ -35,7 +39,7 @@ def ablation_lines(record: Mapping[str, Any], signal: str, symbols: int, width: 
     ]
     lines += ["", *table(("change in loss", "nats", "95 % interval"), rows, width)]
     if record["others"]:
-        lines += ["", *wrap(_comparison(record, "contrast" if masked else "overall"), width)]
+        lines += ["", *paragraph(_comparison(record, "contrast" if masked else "overall"), width)]
     columns = ["next", "where", "count", "before", "after", "change"]
     rows = []
     for each in record["symbols"][:symbols]:
@@ -44,7 +48,9 @@ def ablation_lines(record: Mapping[str, Any], signal: str, symbols: int, width: 
     if not masked:
         for row in (columns, *rows):
             del row[1]
-    return [*lines, "", *table(columns, rows, width)]
+    lines += ["", *table(columns, rows, width)]
+    more = len(record["symbols"]) - symbols
+    return lines + (paragraph(f"and {more:,} more: --json has them all", width, "dim") if more > 0 else [])
 
 
 def sample_lines(samples: Sequence[Mapping[str, Any]], signal: str, width: int) -> list[Text | str]:
@@ -61,10 +67,18 @@ def sample_lines(samples: Sequence[Mapping[str, Any]], signal: str, width: int) 
             row += [f"{100 * sample['share_inside']:.1f} %", f"{sample['runs_per_1000']:.2f}"]
             row += [f"{length:.1f}" if math.isfinite(length) else "–"]
         rows.append(row)
-    texts = [sample["prime"] + sample["text"][:_SHOWN] for sample in samples]
+    texts = [sample["prime"] + _beginning(sample["text"]) for sample in samples]
     titles = [_title(sample, signal) for sample in samples]
     head = f"{numbers.count(first['characters'])} characters written each, seed {first['seed']}"
-    return [clip(head, width), *table(columns, rows, width), "", *side_by_side(titles, texts, width)]
+    return [*paragraph(head, width), *table(columns, rows, width), "", *side_by_side(titles, texts, width)]
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
+
+
+def _tracks(found: Mapping[str, Any] | None) -> str:
+    return "" if found is None else f" ({tracks(Tracked(**found))})"
 
 
 def _title(sample: Mapping[str, Any], signal: str) -> str:

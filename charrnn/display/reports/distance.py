@@ -9,9 +9,10 @@ from rich.text import Text
 from charrnn.display.reports.scores import PARTS
 from charrnn.display.terminal.colours import BLUE, ORANGE
 from charrnn.display.terminal.curve import LABELS, draw_line, plot_rows, row_of, ticks_of
-from charrnn.display.terminal.tables import key_values, table
+from charrnn.display.terminal.tables import key_values, paragraph, phrases, table
 
 _ROWS = 9
+_ROOM_FOR_LEGEND = 46  # terminal columns
 _WIDEST = 9  # terminal columns for a bin
 _NAMES = {"newline": "line ends, by the distance to the one before", '""': 'closing "'}
 
@@ -28,16 +29,16 @@ def distance_lines(report: Mapping[str, Any], width: int) -> list[Text]:
         width,
     )
     if not report["kinds"]:
-        return [*lines, Text(), Text("This text has no closing quotation mark or bracket to measure.")]
+        return [*lines, Text(), *paragraph("This text has no closing quotation mark or bracket to measure.", width)]
     columns = ("distance", "count", "the model, nats", f"{order}-gram", "gain")
     for kind, bins in report["kinds"].items():
         name = _NAMES.get(kind) or f"closing {kind[-1]}"
         scored = ("loss", "baseline", "gain")
         rows = [(_range(each), each["count"], *(_with_error(each, score) for score in scored)) for each in bins]
-        lines += [Text(), Text(name, style="bold"), *table(columns, rows)]
+        lines += [Text(), *paragraph(name, width, "bold"), *table(columns, rows, width)]
         if len(bins) > 1:
             lines += [Text(), *_chart(bins, order, width)]
-    return [*lines, Text("± standard error, as if all were independent", style="dim")]
+    return [*lines, *paragraph("± standard error, as if all were independent", width, "dim")]
 
 
 def _range(each: Mapping[str, Any]) -> str:
@@ -68,12 +69,14 @@ def _chart(bins: Sequence[Mapping[str, Any]], order: int, width: int) -> list[Te
             row = min(row_of(value, 0.0, high, _ROWS), _ROWS - 1)
             glyphs[row, centre], styles[row, centre] = mark, style
     labels = "".join(f"{_short(each['start']):^{size}}"[:size] for each in bins)
-    legend = Text(" " * LABELS).append("● the model", BLUE).append("   ").append(f"○ {order}-gram", ORANGE)
+    legend = [Text("● the model", BLUE), Text(f"○ {order}-gram", ORANGE)]
+    legend.append(Text("nats, over the distance in characters", "dim"))
+    indent = " " * (LABELS if width >= _ROOM_FOR_LEGEND else 1)
     return [
         *plot_rows(glyphs, styles, ticks_of(0.0, high, _ROWS)),
         Text(" " * (LABELS - 1) + "└" + "─" * glyphs.shape[1], style="dim"),
         Text(" " * LABELS + labels, style="dim"),
-        legend.append("   nats, over the distance in characters", "dim"),
+        *phrases(legend, width, indent),
     ]
 
 

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from charrnn.display.reports.scores import PARTS
 from charrnn.display.terminal.colours import BLUE, ORANGE
-from charrnn.display.terminal.tables import key_values, table
+from charrnn.display.terminal.tables import key_values, paragraph, table
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _WIDEST = 40
@@ -37,7 +37,7 @@ def errors_lines(report: Mapping[str, Any], width: int) -> list[Text]:
         group = oracle["group"]
     columns = ("would be fixed by", "", "errors", "of all", "of loss", "")
     note = "in this order: what one removes is not there for the next"
-    return [*lines, Text(), *table(columns, rows), Text(note, style="dim")]
+    return [*lines, Text(), *table(columns, rows, width), *paragraph(note, width, "dim")]
 
 
 def _bar(part: float, width: int, style: str) -> Text:

@@ -9,20 +9,23 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+from charrnn.display.reports.names import MEASURES, NOT_SIGNIFICANT, explained
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Look
-from charrnn.display.terminal.heatmap import labelled_rows, room_beside
-from charrnn.display.terminal.tables import table
-from charrnn.display.terminal.text_width import clip, plain, wrap
+from charrnn.display.terminal.heatmap import LEAST, labelled_rows, room_beside
+from charrnn.display.terminal.tables import paragraph, table
+from charrnn.display.terminal.text_width import plain
+from charrnn.inspection.search import SIGNIFICANT
 
-SURE = 0.05
-_LABEL = 24  # terminal columns left of the text
-_BEFORE_SUMMARY, _LEAST_SUMMARY = 65, 12  # terminal columns in the table of all hypotheses
-_NAMES = {"auc": "AUC", "spearman": "ρ"}
+_LABEL, _NARROW = 29, 24  # terminal columns left of the text; where there are few, "n.s." stands in place of a p
 
 
 def stretch_width(width: int) -> int:
     """How many characters of the example a row has in a terminal ``width`` columns wide."""
-    return room_beside(_LABEL, width)
+    return room_beside(_label(width), width)
+
+
+def _label(width: int) -> int:
+    return _LABEL if width - _LABEL >= LEAST else _NARROW
 
 
 def finding_lines(
@@ -37,23 +40,25 @@ def finding_lines(
 
     ``text`` begins at character ``start``. ``values`` has the values (n,) of each cell by its name, as in 1:37.
     """
-    score, holds = _NAMES[record["score"]], f"holds at {_share(record['base'])} of "
+    score, holds = MEASURES[record["score"]], f"holds at {_share(record['base'])} of "
     counted = f"{holds if record['score'] == 'auc' else 'over '}{record['characters']:,} characters"
     if record["block"] is not None:
         counted += f", worth about {record['effective']:,.0f} independent ones"
     tested = (counted, _how_tested(record))
     title = f"from character {start:,}"
-    rows = [("the label itself", "dim", SEQUENTIAL, label)]
+    rows, margin = [("the label itself", "dim", SEQUENTIAL, label)], _label(look.width)
     for cell in record["cells"]:
-        found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {_p(cell['p']):>5}"
-        rows.append((found, "bold" if cell["p"] <= SURE else "", DIVERGING, values[_name(cell)]))
+        p = _p(cell["p"]) if margin == _LABEL else _p(cell["p"]).split()[-1]
+        found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {p:>5}"
+        rows.append((found, "bold" if cell["p"] <= SIGNIFICANT else "dim", DIVERGING, values[_name(cell)]))
     return [
-        Text(plain(f"{record['hypothesis']}: {record['summary']}"), style="bold"),
-        *(Text(line, style="dim") for sentence in tested for line in wrap(sentence, look.width)),
+        *paragraph(f"{record['hypothesis']}: {record['summary']}", look.width, "bold"),
+        *(line for sentence in tested for line in paragraph(sentence, look.width, "dim")),
         Text(),
-        *labelled_rows(text, title, f"   cell {score:>9} p", rows, _LABEL, look),
+        *labelled_rows(text, title, f"   cell {score:>9} p", rows, margin, look),
         Text(),
-        *(Text(line) for sentence in verdict(record) for line in wrap(sentence, look.width)),
+        *_explanation([record], [_p(cell["p"]) for cell in record["cells"]], look.width),
+        *(line for sentence in verdict(record) for line in paragraph(sentence, look.width)),
     ]
 
 
@@ -64,7 +69,7 @@ def verdict(record: Mapping[str, Any]) -> list[str]:
         return [
             "So nobody can tell whether a cell tracks this: give a longer text, or one in which it changes more often."
         ]
-    if best["p"] > SURE:
+    if best["p"] > SIGNIFICANT:
         return [f"No cell is sure to track this: by chance the best is as good for {best['p']:.0%} of shuffled labels."]
     probe = record["probe"]
     if probe is not None and not np.isnan(probe["score"]):
@@ -85,30 +90,37 @@ def verdict(record: Mapping[str, Any]) -> list[str]:
 
 def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
     """A table of the best cell for each hypothesis; its p accounts for all cells and all hypotheses."""
-    rows = []
-    for record in records:
+    rows, ps = [], [_p(record["cells"][0]["p_of_all"]) for record in records]
+    for record, p in zip(records, ps, strict=True):
         best, probe = record["cells"][0], record["probe"]
-        rows.append(
-            (
-                record["hypothesis"],
-                _name(best),
-                f"{_NAMES[record['score']]:<3} {_score(best['score'], record):>9}",
-                _p(best["p_of_all"]),
-                None if probe is None else _known(probe["score"], record),
-                _share(record["base"]),
-                clip(plain(record["summary"]), max(width - _BEFORE_SUMMARY, _LEAST_SUMMARY)),
-            )
+        row = (
+            record["hypothesis"],
+            _name(best),
+            f"{MEASURES[record['score']]:<3} {_score(best['score'], record):>9}",
+            p,
+            "–" if probe is None else _known(probe["score"], record),
+            _share(record["base"]),
+            record["summary"],
         )
+        style = "" if best["p_of_all"] <= SIGNIFICANT else "dim"
+        rows.append([Text(plain(value), style=style) for value in row])
     first = records[0]
     title = (
         f"{first['characters']:,} characters, {first['cells_tried']:,} cells; "
         f"p of {first['permutations']} permutations, for all cells and hypotheses"
     )
     columns = ("hypothesis", "best cell", "score", "p", "probe", "holds", "")
-    titles = [Text(line, style="dim") for line in wrap(title, width)]
     reasons = [f"No p for {each['hypothesis']}: {each['why_no_p']}." for each in records if each["block"] is None]
-    why = [line for reason in reasons for line in wrap(reason, width)]
-    return [*titles, *table(columns, rows), Text(), *map(Text, why), Text("Look closer with --track NAME.")]
+    why = [line for reason in reasons for line in paragraph(reason, width)]
+    titles, meaning = paragraph(title, width, "dim"), _explanation(records, ps, width)
+    look_closer = paragraph("Look closer with --track NAME.", width)
+    return [*titles, *table(columns, rows, width), Text(), *why, *meaning, *look_closer]
+
+
+def _explanation(records: Sequence[Mapping[str, Any]], ps: Sequence[str], width: int) -> list[Text]:
+    """What the scores of ``records`` and the mark in ``ps`` mean."""
+    sentences = explained([*(MEASURES[record["score"]] for record in records), *ps])
+    return [line for sentence in sentences for line in paragraph(sentence, width, "dim")]
 
 
 def _how_tested(record: Mapping[str, Any]) -> str:
@@ -123,7 +135,9 @@ def _how_tested(record: Mapping[str, Any]) -> str:
 
 
 def _p(p: float) -> str:
-    return "–" if np.isnan(p) else f"{p:.3f}"
+    if np.isnan(p):
+        return "–"
+    return f"{p:.3f}" if p <= SIGNIFICANT else f"{p:.3f} {NOT_SIGNIFICANT}"
 
 
 def _name(cell: Mapping[str, Any]) -> str:

@@ -17,12 +17,13 @@ from charrnn.display.terminal.heatmap import heat_text, row_ends
 class Follower:
     """Shows characters as they come: it redraws the row that is being written, and leaves the rows above it.
 
-    One cell colours the text itself; several have a row each under the text. Where stdout cannot redraw, a row is shown
-    once it is complete.
+    One cell colours the text itself; several cells or signals have a row each under the text, with their ``names`` and
+    ``scales`` (all diverging without them). Where stdout cannot redraw, a row is shown once it is complete.
     """
 
-    def __init__(self, terminal: Terminal, names: Sequence[str], scale: Scale = DIVERGING) -> None:
-        self._terminal, self._names, self._scale = terminal, list(names), scale
+    def __init__(self, terminal: Terminal, names: Sequence[str], scales: Sequence[Scale] = ()) -> None:
+        self._terminal, self._names = terminal, list(names)
+        self._scales = list(scales) or [DIVERGING] * len(self._names)
         self._text, self._values = "", np.zeros((0, len(self._names)))
         self._live: Live | None = None
         if terminal.stdout_is_terminal and not terminal.out.is_dumb_terminal:
@@ -30,7 +31,7 @@ class Follower:
             self._live = Live(console=terminal.out, auto_refresh=False, transient=True, **plain)
 
     def write(self, text: str, values: np.ndarray) -> None:
-        """Show ``text`` of n characters with the cells' ``values`` (n, K) at each."""
+        """Show ``text`` of n characters with ``values`` (n, K) at each, a column for each name."""
         self._text += text
         self._values = np.concatenate([self._values, values])
         blocks, ends = self._blocks()
@@ -44,9 +45,9 @@ class Follower:
 
     def _blocks(self) -> tuple[list[list[Text]], list[int]]:
         """The lines to show for each row of the text not yet shown for good, and the position after each row."""
-        look = self._terminal.look(self._scale)
+        look = self._terminal.look(self._scales[0])
         if len(self._names) > 1:
-            blocks = stacked_rows(self._text, self._names, self._values, look)
+            blocks = stacked_rows(self._text, self._names, self._values, look, self._scales)
             return [[*block, Text()] for block in blocks], row_ends(self._text, text_room(self._names, look.width))
         lines, ends = heat_text(self._text, self._values[:, 0], look), row_ends(self._text, look.width)
         each = len(lines) // max(len(ends), 1)

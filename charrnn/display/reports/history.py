@@ -7,11 +7,13 @@ import numpy as np
 from rich.text import Text
 
 from charrnn.display.reports.gallery import gallery_rows
+from charrnn.display.reports.names import STRUCTURE
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.colours import BLUE, Look
 from charrnn.display.terminal.columns import quoted_lines
 from charrnn.display.terminal.curve import Curve
 from charrnn.display.terminal.heatmap import legend
+from charrnn.display.terminal.tables import paragraph, phrases
 
 _CURVE_ROWS = 8
 _SAMPLE_LINES = 4
@@ -32,17 +34,18 @@ def loss_lines(training: np.ndarray, validation: np.ndarray, width: int) -> list
         else:
             curve.add(step / last, loss)
     title = f"losses in nats per character over {numbers.count(int(last))} steps"
-    return [Text(title, style="dim"), *curve.lines(width, _CURVE_ROWS, _MARGIN if width >= _WIDE else 0), Text()]
+    margin = _MARGIN if width >= _WIDE else 0
+    return [*paragraph(title, width, "dim"), *curve.lines(width, _CURVE_ROWS, margin), Text()]
 
 
 def log_sample_lines(record: Mapping[str, Any], width: int) -> list[Text]:
     """A sample of the log: its step, its losses, and the first lines of its text."""
-    head = Text(f"step {numbers.count(record['step'])}", style=f"bold {BLUE}")
+    parts = [Text(f"step {numbers.count(record['step'])}", style=f"bold {BLUE}")]
     if record["epoch"] is not None:
-        head.append(f"   epoch {record['epoch']:.2f}", style="not bold dim")
+        parts.append(Text(f"epoch {record['epoch']:.2f}", style="dim"))
     for name, value in (("training", record["loss"]), ("validation", record["val_loss"])):
-        head.append(f"   {name} ", style="not bold dim").append(numbers.loss(value), style="not bold")
-    return [head, *quoted_lines(record["sample"], width, _SAMPLE_LINES), Text()]
+        parts.append(Text.assemble((f"{name} ", "dim"), numbers.loss(value)))
+    return [*phrases(parts, width), *quoted_lines(record["sample"], width, _SAMPLE_LINES), Text()]
 
 
 def snapshot_lines(
@@ -57,7 +60,7 @@ def snapshot_lines(
 
     A snapshot has its step, values (C, n) and scores (C,).
     """
-    yield Text(f"what cells do with the same text, step by step: {meaning}", style="dim")
+    yield from paragraph(f"what cells do with the same text, step by step: {meaning}", look.width, "dim")
     yield legend(look)
     steps = [numbers.count(step) if step < 100_000 else numbers.short(step) for step, *_ in snapshots]
     for number, name in enumerate(names):
@@ -65,3 +68,5 @@ def snapshot_lines(
         scores = [scores[number] for *_, scores in snapshots]
         yield from (Text(), Text(f"cell {name}", style="bold"))
         yield from gallery_rows(text, f"from character {place:,}", steps, scores, values, look, " step   score")
+    yield Text()
+    yield from paragraph(STRUCTURE, look.width, "dim")

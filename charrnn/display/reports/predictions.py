@@ -9,6 +9,7 @@ from rich.text import Text
 
 from charrnn.display.terminal.colours import DEFAULT_LOOK, SEQUENTIAL, Depth, Look
 from charrnn.display.terminal.heatmap import coloured, folded, legend
+from charrnn.display.terminal.tables import paragraph, phrases
 from charrnn.display.terminal.text_width import glyph, pad, text_width
 
 SPACE = "␣"
@@ -72,12 +73,13 @@ def prediction_rows(
     return lines
 
 
-def prediction_legend(look: Look = DEFAULT_LOOK) -> Text:
-    """The meaning of the rows under a text, in one line."""
+def prediction_legend(look: Look = DEFAULT_LOOK) -> list[Text]:
+    """The meaning of the rows under a text."""
     if look.depth == Depth.NONE:
-        return Text("digits: probability of the first guess in tenths; beneath: guesses of 0.05 and more")
-    line = Text("guesses for the next character, probability ", style="dim")
-    return Text.assemble(line, legend(replace(look, scale=SEQUENTIAL), "0", "1", 18))
+        words = "digits: probability of the first guess in tenths; beneath: guesses of 0.05 and more"
+        return paragraph(words, look.width)
+    colours = legend(replace(look, scale=SEQUENTIAL), "0", "1", 18)
+    return phrases([Text("guesses for the next character, probability", style="dim"), colours], look.width, gap=" ")
 
 
 def _columns(text: str, guesses: Sequence[Sequence[str]]) -> Iterator[_Column]:

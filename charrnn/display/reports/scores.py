@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from charrnn.display.terminal.tables import key_values, table
+from charrnn.display.terminal.tables import key_values, paragraph, table
 
 PARTS = {"train": "the training part", "validation": "the validation part", "test": "the test part", "all": "all"}
 _LEARNT = {"train": ", which the model has learnt", "all": ""}
@@ -25,7 +25,8 @@ def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
             ("bits per character", f"{report['bpc']:.4f}"),
             ("perplexity", f"{report['perplexity']:.3f}"),
             ("characters", f"{report['characters']:,} ({PARTS[part]}{_LEARNT.get(part, _HELD_OUT)})"),
-        ]
+        ],
+        width,
     )
     for name, part_lines in (("mixed", _mixed), ("online", _online), ("baselines", _baselines), ("novelty", _novelty)):
         if name in report:
@@ -59,7 +60,7 @@ def _baselines(report: Mapping[str, Any], width: int) -> list[Text]:
     title = f"modified Kneser-Ney on {baselines['fitted_on']:,} characters"
     compressors = [(each["name"], each["alone"], each["after"]) for each in baselines["compressors"]]
     columns = ("bits/char", "alone", "after the training text")
-    return [Text(title, style="dim"), *lines, Text(), *table(columns, compressors, width)]
+    return [*paragraph(title, width, "dim"), *lines, Text(), *table(columns, compressors, width)]
 
 
 def _novelty(report: Mapping[str, Any], width: int) -> list[Text]:
@@ -80,7 +81,7 @@ def _novelty(report: Mapping[str, Any], width: int) -> list[Text]:
     pairs = [("longest copy", where), ("", f"“{longest['text'].replace(chr(10), '↵')}”")]
     if held_out is not None:
         pairs.append(("of held-out text", f"{held_out['longest']:,} characters (of {held_out['characters']:,})"))
-    return [Text(title, style="dim"), *table(columns, rows, width), Text(), *key_values(pairs, width)]
+    return [*paragraph(title, width, "dim"), *table(columns, rows, width), Text(), *key_values(pairs, width)]
 
 
 def _percent(share: float | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from charrnn.display.terminal.colours import Depth, Look
-from charrnn.display.terminal.heatmap import room_beside
+from charrnn.display.terminal.heatmap import LEAST, room_beside
 from charrnn.display.terminal.text_width import glyph, text_width
 
 _BEFORE = 0.4  # of the room beside the span, for the text before it
@@ -14,9 +14,12 @@ _BEFORE = 0.4  # of the room beside the span, for the text before it
 def place_rows(labels: Sequence[str], contexts: Sequence[tuple[str, str, str]], look: Look) -> list[Text]:
     """A line for each place: its label, and as much of its context (before, span, behind) as fits.
 
-    The span is highlighted, and loses its middle if it does not fit. Without colours, a line of ^ underlines it.
+    The span is highlighted, and loses its middle if it does not fit. Without colours, a line of ^ underlines it. In a
+    narrow terminal a label stands above its context.
     """
-    margin = max(map(text_width, labels), default=0) + 2
+    margin, beside = max(map(text_width, labels), default=0) + 2, True
+    if look.width - margin < LEAST:
+        margin, beside = 2, False
     room = room_beside(margin, look.width)
     longest = max((_width(_glyphs(span)) for _, span, _ in contexts), default=0)
     span_room = min(longest, max(room // 2, 10))
@@ -26,7 +29,11 @@ def place_rows(labels: Sequence[str], contexts: Sequence[tuple[str, str, str]], 
         left = _last(_glyphs(before), before_room)
         middle = _ends(_glyphs(span), span_room)
         right = _first(_glyphs(behind), room - before_room - _width(middle))
-        line = Text.assemble(label.ljust(margin), " " * (before_room - _width(left)), ("".join(left), "dim"))
+        if not beside:
+            lines.append(Text(label.strip()))
+        line = Text.assemble(
+            (label if beside else "").ljust(margin), " " * (before_room - _width(left)), ("".join(left), "dim")
+        )
         line.append("".join(middle), style="bold" if look.depth == Depth.NONE else "bold reverse")
         line.append("".join(right), style="dim")
         lines.append(line)

@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from charrnn.display.terminal import numbers
-from charrnn.display.terminal.tables import key_values, table
+from charrnn.display.terminal.tables import key_values, paragraph, table
 
 _ADVICE = "A larger batch takes fewer steps for an epoch: it may need a higher --lr or more epochs."
 
@@ -35,7 +35,8 @@ def sweep_lines(records: Sequence[Mapping[str, Any]], cell: str, width: int) -> 
         for each in records
     ]  # fmt: skip
     columns = ("batch size", "threads", "training chars/s", "GFLOP/s", "of peak", "memory")
-    return [_model(records[0], cell), "", *table(columns, rows, width), "", _ADVICE]
+    about, advice = (paragraph(sentence, width) for sentence in (_model(records[0], cell), _ADVICE))
+    return [*about, "", *table(columns, rows, width), "", *advice]
 
 
 def _model(record: Mapping[str, Any], cell: str) -> str:

@@ -4,6 +4,10 @@ Both scales begin near black, so a value far from zero is bright. A style sets b
 the same on dark and on light terminals. Each of the four depths has its own table of colours: the coarse tables are
 chosen by hand, because rounding the fine one would not keep the order of luminance. :mod:`charrnn.display.palette`
 mixes the colours.
+
+The table of 256 colours is a cube of 6 x 6 x 6 colours and 24 greys. Its colours near the fine scale are few, and
+fewest where the scale is dark. Those that are used have a lightness well apart from the next one's. A value is shown by
+the one whose lightness is nearest to the lightness of the value's colour in the fine scale.
 """
 
 import enum
@@ -15,7 +19,7 @@ import numpy as np
 from rich.color import Color
 from rich.style import Style
 
-from charrnn.display.palette import RGB, diverging, foreground, sequential
+from charrnn.display.palette import RGB, diverging, foreground, lightness, sequential
 
 # Accents of equal luminance, halfway between black and white: legible on dark and on light terminals.
 BLUE = "#3d8fe0"
@@ -36,9 +40,10 @@ class Depth(enum.IntEnum):
 class Scale:
     """Colours and symbols for values from ``low`` (-1 or 0) to 1.
 
-    ``colours`` are backgrounds for true colour. ``cube`` are backgrounds from the table of 256 colours. ``basic`` are
-    pairs of background and foreground for 16 colours; None means the terminal's own colours. ``symbols`` stand for the
-    values where there is no colour. Each has an odd number of steps, so that zero of a diverging scale has a step.
+    ``colours`` are backgrounds for true colour. ``cube`` has for each of them a background from the table of 256
+    colours; neighbours share one. ``basic`` are pairs of background and foreground for 16 colours; None means the
+    terminal's own colours. ``symbols`` stand for the values where there is no colour. Each has an odd number of steps,
+    so that zero of a diverging scale has a step.
     """
 
     name: str
@@ -97,11 +102,30 @@ def _nearest_grey(grey: RGB) -> int:
     return min((16, 231, *range(232, 256)), key=lambda number: abs(cube_rgb(number)[0] - grey[0]))
 
 
+def _of_lightness(colours: Sequence[RGB], *ramps: Sequence[int]) -> list[tuple[int, ...]]:
+    """For each of ``colours`` the place of ``ramps`` whose lightness is nearest: the numbers that stand there.
+
+    The ramps are parallel: their colours at one place have nearly the same lightness, and their mean counts.
+    """
+    places = np.mean([lightness([cube_rgb(number) for number in ramp]) for ramp in ramps], axis=0)
+    nearest = np.abs(lightness(colours)[:, None] - places).argmin(axis=1)
+    return [tuple(ramp[place] for ramp in ramps) for place in nearest]
+
+
+def _diverging_cube(colours: Sequence[RGB], blues: Sequence[int], oranges: Sequence[int]) -> tuple[int, ...]:
+    """For each of ``colours``, from blue to orange, a number of the table; both ramps begin at zero."""
+    half = _of_lightness(colours[len(colours) // 2 :], blues, oranges)
+    return (*(blue for blue, _ in half[:0:-1]), *(orange for _, orange in half))
+
+
+_GREY = 234  # of the table of 256 colours; nearly the palette's NEUTRAL
+_FINE, _FINE_SEQUENTIAL = diverging(33), sequential(65)
+
 DIVERGING = Scale(
     name="diverging",
     low=-1.0,
-    colours=diverging(33),
-    cube=(39, 32, 25, 19, 234, 52, 94, 166, 208),
+    colours=_FINE,
+    cube=_diverging_cube(_FINE, (_GREY, 18, 19, 24, 25, 27, 32, 69, 75), (_GREY, 52, 88, 124, 94, 130, 166, 202, 208)),
     basic=((4, 15), (14, 0), None, (11, 0), (1, 15)),
     # Low dots and minus signs are negative, high ticks and plus signs positive; more ink is further from zero.
     symbols="=-:. '\"+#",
@@ -109,12 +133,20 @@ DIVERGING = Scale(
 SEQUENTIAL = Scale(
     name="sequential",
     low=0.0,
-    colours=sequential(65),
-    cube=(234, 53, 90, 126, 162, 168, 209, 216, 223),
+    colours=_FINE_SEQUENTIAL,
+    cube=tuple(
+        number
+        for (number,) in _of_lightness(_FINE_SEQUENTIAL, (_GREY, 53, 54, 90, 126, 161, 132, 167, 203, 209, 215, 223))
+    ),
     basic=(None, (5, 15), (13, 0), (11, 0), (15, 0)),
     symbols=" .:-=+*#@",
 )
 SCALES = {scale.name: scale for scale in (DIVERGING, SEQUENTIAL)}
+
+
+def scale_from(low: float) -> Scale:
+    """The scale for values from ``low`` to 1."""
+    return DIVERGING if low < 0 else SEQUENTIAL
 
 
 @dataclass(frozen=True)

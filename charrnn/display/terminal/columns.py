@@ -6,7 +6,8 @@ from itertools import zip_longest
 from rich.text import Text
 
 from charrnn.display.terminal.colours import ORANGE
-from charrnn.display.terminal.text_width import clip, pad, wrap
+from charrnn.display.terminal.tables import paragraph
+from charrnn.display.terminal.text_width import pad, wrap
 
 LEAST = 24
 """Below this width a column is unreadable, and the texts follow one another instead."""
@@ -23,12 +24,12 @@ def side_by_side(titles: Sequence[str], texts: Sequence[str], width: int) -> lis
     size = (width - len(_GAP) * (len(texts) - 1)) // len(texts)
     if len(texts) == 1 or size < LEAST:
         return _one_after_another(titles, texts, width)
-    lines = [
-        _line([clip(title, size) for title in titles], size, "bold"),
+    heads, bodies = ([wrap(text.rstrip("\n"), size) for text in each] for each in (titles, texts))
+    return [
+        *(_line(row, size, "bold") for row in zip_longest(*heads, fillvalue="")),
         Text("─┼─".join("─" * size for _ in titles), style="dim"),
+        *(_line(row, size) for row in zip_longest(*bodies, fillvalue="")),
     ]
-    wrapped = [wrap(text.rstrip("\n"), size) for text in texts]
-    return lines + [_line(row, size) for row in zip_longest(*wrapped, fillvalue="")]
 
 
 def _line(row: Sequence[str], size: int, style: str | None = None) -> Text:
@@ -42,8 +43,8 @@ def _line(row: Sequence[str], size: int, style: str | None = None) -> Text:
 def _one_after_another(titles: Sequence[str], texts: Sequence[str], width: int) -> list[Text]:
     lines: list[Text] = []
     for title, text in zip(titles, texts, strict=True):
-        shown = [Text(clip(title, width), style="bold"), Text("─" * width, style="dim")]
-        shown += [Text(line) for line in wrap(text.rstrip("\n"), width)]
+        shown = [*paragraph(title, width, "bold"), Text("─" * width, style="dim")]
+        shown += paragraph(text.rstrip("\n"), width)
         lines += [Text(), *shown] if lines else shown
     return lines
 

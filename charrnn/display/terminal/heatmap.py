@@ -14,9 +14,10 @@ from rich.style import Style
 from rich.text import Text
 
 from charrnn.display.terminal.colours import DEFAULT_LOOK, Depth, Look, Scale
-from charrnn.display.terminal.text_width import TAB, Cluster, clusters
+from charrnn.display.terminal.tables import paragraph
+from charrnn.display.terminal.text_width import TAB, Cluster, clusters, text_width
 
-LEAST = 20  # columns of text beside a margin, even in a narrower terminal
+LEAST = 16  # columns of text beside a margin, even in a narrower terminal
 
 T = TypeVar("T")
 Place = tuple[Cluster, int, int]
@@ -84,7 +85,7 @@ def row_ends(text: str, width: int) -> list[int]:
 
 
 def room_beside(margin: int, width: int) -> int:
-    """How many columns remain for text beside a margin, in a terminal ``width`` columns wide: at least 20."""
+    """How many columns remain for text beside a margin, in a terminal ``width`` columns wide: at least ``LEAST``."""
     return max(width - margin, LEAST)
 
 
@@ -98,28 +99,42 @@ def labelled_rows(
 ) -> list[Text]:
     """``head`` and ``title`` in one line; then for each of ``rows`` a label, and ``text`` in the colours of its values.
 
-    Head and labels take ``margin`` columns. A row is its label, the style of the label, a scale, and values (n,) for
-    the n characters of ``text``. Line feeds and tabs take one column. Without colours the text stands once, above the
-    symbols of all rows.
+    Head and labels take ``margin`` columns; where they leave too little room, they stand above the rows. A row is its
+    label, the style of the label, a scale, and values (n,) for the n characters of ``text``. Line feeds and tabs take
+    one column. Without colours the text stands once, above the symbols of all rows.
     """
     flat = text.replace("\n", "↵").replace("\t", "→")
-    lines = [Text(f"{head:<{margin}}{title}", style="dim")]
-    for label, style, scale, values in rows:
-        row = heat_text(flat, values, replace(look, width=room_beside(margin, look.width), scale=scale))
-        if look.depth == Depth.NONE and len(lines) == 1:
-            lines.append(Text.assemble(" " * margin, row[0]))
-        lines.append(Text.assemble((label.ljust(margin), style), row[look.depth == Depth.NONE]))
+    beside = look.width - margin >= LEAST
+    if beside and text_width(title) <= look.width - margin:
+        lines = [Text(f"{head:<{margin}}{title}", style="dim")]
+    else:
+        lines = [*paragraph(title, look.width, "dim"), *paragraph(head.strip(), look.width, "dim")]
+    indent = margin if beside else 2
+    for number, (label, style, scale, values) in enumerate(rows):
+        row = heat_text(flat, values, replace(look, width=room_beside(indent, look.width), scale=scale))
+        if look.depth == Depth.NONE and not number:
+            lines.append(Text.assemble(" " * indent, row[0]))
+        if not beside:
+            lines += paragraph(label.strip(), look.width, style)
+        shown = (label.ljust(margin), style) if beside else " " * indent
+        lines.append(Text.assemble(shown, row[look.depth == Depth.NONE]))
     return lines
 
 
 def legend(look: Look = DEFAULT_LOOK, low: str = "", high: str = "", width: int = 24) -> Text:
-    """The scale in one line between the meanings of its ends, its colours in ``width`` columns: ``-1 [colours] +1``."""
+    """The scale in one line between the meanings of its ends, its colours in ``width`` columns: ``-1 [colours] +1``.
+
+    It is shorter in a terminal that has no room for it.
+    """
     scale = look.scale
     low, high = low or f"{scale.low:+g}".replace("+0", "0"), high or ("+1" if scale.low < 0 else "1")
+    room = look.width - text_width(f"{low}    {high}")
     if look.depth == Depth.NONE:
-        middle = Text("  ".join(scale.symbols))
+        gap = min(max((room - len(scale.symbols)) // (len(scale.symbols) - 1), 0), 2)
+        middle = Text((" " * gap).join(scale.symbols))
     else:
-        steps = {Depth.ANSI256: len(scale.cube), Depth.ANSI16: len(scale.basic)}.get(look.depth, width)
+        width = min(width, max(room, len(scale.basic)))
+        steps = len(scale.basic) if look.depth == Depth.ANSI16 else width
         middle = coloured([" " * max(width // steps, 1)] * steps, look.styles(scale.ramp(steps)))
     return Text.assemble((f"{low}  ", "dim"), middle, (f"  {high}", "dim"))
 

@@ -1,26 +1,60 @@
-"""Names beside values, and tables: aligned lines of untrusted text and numbers."""
+"""Names beside values, and tables: aligned lines of untrusted text and numbers.
+
+Where a table is wider than the terminal nothing of it is left out. Its lines are folded, and in a very narrow terminal
+each row becomes a block of names and values.
+"""
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from numbers import Integral, Real
 
 from rich.text import Text
 
 from charrnn.display.terminal import numbers
-from charrnn.display.terminal.text_width import pad, plain, text_width, wrap
+from charrnn.display.terminal.text_width import cuts, pad, plain, text_width, wrap
 
 TableCell = str | int | float | Text | None
 """What a table shows in one place. None is shown as a dash."""
 
-_GAP = "  "
-_LEAST = 16
+_GAP = 2  # columns between two columns of a table; one where there is little room
+_LAYOUTS = ((_GAP, False), (_GAP, True), (1, True))  # the gap, and whether headings wrap: the best first
+_LEAST, _LEAST_VALUE = 16, 12  # widths below which a column that wraps, and a value beside its name, find another place
 
 
 def key_values(pairs: Iterable[tuple[str, TableCell]], width: int | None = None) -> list[Text]:
-    """Lines of a dim name and its value, the values in one column. Long values wrap within ``width``."""
+    """Lines of a dim name and its value, the values in one column. Long values wrap within ``width``.
+
+    Where few columns remain beside the names, a value that does not fit there stands under its name.
+    """
     named = [(plain(name), _text(value)) for name, value in pairs]
-    indent = max((text_width(name) for name, _ in named), default=0) + len(_GAP)
-    room = None if width is None else width - indent
-    return [line for name, value in named for line in hanging(pad(name, indent), _folded(value, room), "dim")]
+    indent = max((text_width(name) for name, _ in named), default=0) + _GAP
+    if width is None or width - indent >= _LEAST_VALUE:
+        room = None if width is None else width - indent
+        return [line for name, value in named for line in hanging(pad(name, indent), _folded(value, room), "dim")]
+    lines = []
+    for name, value in named:
+        beside = Text.assemble((f"{name}  " if name else "", "dim"), value)
+        if name and text_width(beside.plain) > width:
+            lines += [*paragraph(name, width, "dim"), *hanging(" ", _folded(value, width - 1))]
+        else:
+            lines += _folded(beside, width)
+    return lines
+
+
+def paragraph(sentence: str, width: int, style: str = "") -> list[Text]:
+    """A sentence or a title in as many lines of ``width`` columns as it needs."""
+    return [Text(line, style=style) for line in wrap(sentence, width)]
+
+
+def phrases(parts: Sequence[Text], width: int, indent: str = "", gap: str = "   ") -> list[Text]:
+    """Short ``parts`` with a ``gap`` between them, in lines of ``width`` columns that begin with ``indent``."""
+    lines: list[Text] = []
+    for part in parts:
+        if lines and lines[-1].cell_len + len(gap) + part.cell_len <= width:
+            lines[-1] = Text.assemble(lines[-1], gap, part)
+        else:
+            lines.append(Text.assemble(indent, part))
+    return lines
 
 
 def hanging(label: str, lines: Sequence[Text | str], style: str = "") -> list[Text]:
@@ -33,27 +67,92 @@ def hanging(label: str, lines: Sequence[Text | str], style: str = "") -> list[Te
 def table(columns: Sequence[str], rows: Iterable[Sequence[TableCell]], width: int | None = None) -> list[Text]:
     """A header, a rule and a line for each row. Numbers are right-aligned: integers as 12,345, floats as 1.2345.
 
-    A `Text` keeps its styles (a bar, a heat map). The last column wraps if the lines exceed ``width``.
+    A `Text` keeps its styles (a bar, a heat map). If the lines exceed ``width``, the last column wraps; else its
+    values stand under their rows; else each row is a block of names and values. Headings wrap, and columns move closer.
     """
-    rows = [list(row) for row in rows]
-    right = [
-        bool(rows) and all(row[place] is None or isinstance(row[place], Real) for row in rows)
-        for place in range(len(columns))
-    ]
-    header = [Text(plain(column)) for column in columns]
-    body = [[_text(value) for value in row] for row in rows]
-    sizes = [max(text_width(row[place].plain) for row in [header, *body]) for place in range(len(columns))]
-    if width is not None:
-        before = sum(sizes[:-1]) + len(_GAP) * (len(sizes) - 1)
-        sizes[-1] = min(sizes[-1], max(width - before, _LEAST))
-    head = _line(header, sizes, right)
-    head.stylize("dim")
-    lines = [head, Text("─" * (sum(sizes) + len(_GAP) * (len(sizes) - 1)), style="dim")]
-    for row in body:
-        first, *others = _folded(row[-1], sizes[-1])
-        lines.append(_line([*row[:-1], first], sizes, right))
-        lines += [_line([*[Text()] * (len(row) - 1), other], sizes, right) for other in others]
-    return lines
+    made = _Table(columns, rows)
+    for gap, folds in _LAYOUTS:
+        sizes = made.sizes(folds)
+        if width is None or _total(sizes, gap) <= width:
+            return made.grid(sizes, gap)
+        room = width - _total(sizes[:-1], gap) - gap
+        if room >= _LEAST and made.last_wraps:
+            return made.grid([*sizes[:-1], room], gap)
+    for gap, folds in _LAYOUTS:
+        sizes = made.sizes(folds)
+        if len(sizes) > 2 and _total(sizes[:-1], gap) <= width:
+            return made.with_last_under(sizes, gap, width)
+    return made.blocks(width)
+
+
+class _Table:
+    """Headings and rows, and the ways to lay them out."""
+
+    def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[TableCell]]) -> None:
+        rows = [list(row) for row in rows]
+        self._heads = [plain(column) for column in columns]
+        self._body = [[_text(value) for value in row] for row in rows]
+        self._right = [
+            bool(rows) and all(row[place] is None or isinstance(row[place], Real) for row in rows)
+            for place in range(len(columns))
+        ]
+
+    @property
+    def last_wraps(self) -> bool:
+        """Whether the last column has words between which it can be broken, and no colours."""
+        return any(" " in row[-1].plain for row in self._body) and not any(row[-1].spans for row in self._body)
+
+    def sizes(self, folds: bool) -> list[int]:
+        """The columns' widths: of the longest value, or of the heading; of its longest word where headings wrap."""
+        heads = [(head.split() if folds else []) or [head] for head in self._heads]
+        values = [[row[place].plain for row in self._body] for place in range(len(heads))]
+        return [max(map(text_width, [*words, *column])) for words, column in zip(heads, values, strict=True)]
+
+    def grid(self, sizes: Sequence[int], gap: int) -> list[Text]:
+        """A line for each row, in which the last column wraps within its width."""
+        lines = [*self._header(sizes, gap), Text("─" * _total(sizes, gap), style="dim")]
+        for row in self._body:
+            first, *others = _folded(row[-1], sizes[-1])
+            lines.append(_line([*row[:-1], first], sizes, self._right, gap))
+            lines += [_line([*[Text()] * (len(row) - 1), other], sizes, self._right, gap) for other in others]
+        return lines
+
+    def with_last_under(self, sizes: Sequence[int], gap: int, width: int) -> list[Text]:
+        """A line for each row without its last column, whose value stands in lines of its own under the row."""
+        indent = " " * min(sizes[0] + gap, max(width - _LEAST, 0))
+        lines = self._header(sizes[:-1], gap)
+        if self._heads[-1].strip():
+            lines.append(Text(indent + self._heads[-1].strip(), style="dim"))
+        longest = max(_total(sizes[:-1], gap), len(indent) + sizes[-1])
+        lines.append(Text("─" * min(longest, width), style="dim"))
+        for row in self._body:
+            lines.append(_line(row[:-1], sizes[:-1], self._right[:-1], gap))
+            if row[-1].plain.strip():
+                lines += hanging(indent, _folded(row[-1], width - len(indent)))
+        return lines
+
+    def blocks(self, width: int) -> list[Text]:
+        """A rule for each row, and under it the names and values that the row has."""
+        lines = []
+        for row in self._body:
+            pairs = [(head.strip(), value) for head, value in zip(self._heads, row, strict=True) if value.plain.strip()]
+            lines += [Text("─" * width, style="dim"), *key_values(pairs, width)]
+        return lines
+
+    def _header(self, sizes: Sequence[int], gap: int) -> list[Text]:
+        """The headings, in as many lines as they need."""
+        heads = [wrap(head, size) for head, size in zip(self._heads, sizes, strict=False)]
+        lines = [
+            _line(list(map(Text, row)), sizes, self._right[: len(sizes)], gap)
+            for row in zip_longest(*heads, fillvalue="")
+        ]
+        for line in lines:
+            line.stylize("dim")
+        return lines
+
+
+def _total(sizes: Sequence[int], gap: int) -> int:
+    return sum(sizes) + gap * max(len(sizes) - 1, 0)
 
 
 def _text(value: TableCell) -> Text:
@@ -69,17 +168,19 @@ def _text(value: TableCell) -> Text:
 
 
 def _folded(text: Text, width: int | None) -> list[Text]:
-    # A text with styles was made to fit by the caller.
-    if width is None or text_width(text.plain) <= width or text.spans:
+    """The lines of a value. Words stay whole, but a value with colours is cut just where the width ends."""
+    if width is None or text_width(text.plain) <= width:
         return [text]
-    return [Text(line) for line in wrap(text.plain, max(width, _LEAST))]
+    if text.spans:
+        return list(text.divide(cuts(text.plain, width)))
+    return [Text(line, text.style) for line in wrap(text.plain, width)]
 
 
-def _line(cells: Sequence[Text], sizes: Sequence[int], right: Sequence[bool]) -> Text:
+def _line(cells: Sequence[Text], sizes: Sequence[int], right: Sequence[bool], gap: int) -> Text:
     line = Text()
     for place, (cell, size, is_right) in enumerate(zip(cells, sizes, right, strict=True)):
         fill = " " * (size - text_width(cell.plain))
-        line.append(_GAP if place else "")
+        line.append(" " * gap if place else "")
         line = line.append(fill).append_text(cell) if is_right else line.append_text(cell).append(fill)
     if not cells[-1].spans:  # in a text with styles, spaces carry colours
         line.rstrip()

@@ -64,6 +64,15 @@ def wrap(text: str, limit: int, most: int | None = None) -> list[str]:
     return lines
 
 
+def cuts(line: str, limit: int) -> list[int]:
+    """Where to cut a ``line`` in its visible form, so that each part has at most ``limit`` columns."""
+    found, rest, width = [], line, max(limit, 2)
+    while text_width(rest) > width:
+        rest = rest[len(_head(rest, width)) :]
+        found.append(len(line) - len(rest))
+    return found
+
+
 def _wrap_paragraph(paragraph: str, limit: int) -> list[str]:
     lines, line, used = [], "", 0
     for word in re.findall(r" +|[^ ]+", paragraph):

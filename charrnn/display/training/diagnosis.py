@@ -7,7 +7,7 @@ from rich.text import Text
 
 from charrnn.display.terminal.colours import BLUE, GREEN, ORANGE
 from charrnn.display.terminal.tables import hanging, table
-from charrnn.display.terminal.text_width import text_width, wrap
+from charrnn.display.terminal.text_width import wrap
 from charrnn.records import Diagnosed
 
 VANISHING_STEPS = 2.0
@@ -89,7 +89,7 @@ def diagnosis_lines(record: Diagnosed, width: int) -> list[Text]:
 
 
 def _table(record: Diagnosed, width: int) -> list[Text]:
-    """A row for each layer; the last columns are left out where there is no room for them."""
+    """A row for each layer."""
     columns = ["layer", f"gradient 0 to {record.steps_back[-1]} back", "halves in"]
     unit = _unit_gates(record)
     signed = [gate for gate in record.gates[0] if gate not in unit]
@@ -101,11 +101,7 @@ def _table(record: Diagnosed, width: int) -> list[Text]:
         gates = ["|".join(f"{100 * share:3.0f}" for share in shares[gate]) + " %" for gate in unit]
         gates += [f"{100 * shares[name]:3.0f} %" for name in signed]
         rows.append([str(layer), gradient, _half(half), *gates])
-    while True:
-        made = table(columns, rows)
-        if text_width(made[1].plain) <= width or len(columns) == 1:
-            return made
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return table(columns, rows, width)
 
 
 def _unit_gates(record: Diagnosed) -> list[str]:

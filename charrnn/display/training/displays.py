@@ -64,6 +64,8 @@ class PlainDisplay(Display):
 
     def __init__(self, terminal: Terminal) -> None:
         self._say = terminal.note
+        # A file that is read later is as wide as its reader's screen.
+        self._width = terminal.err.width if terminal.err.is_terminal else _LOG_WIDTH
         self._run = run_state.RunState()
         self._last_line_s: float | None = None
 
@@ -91,7 +93,7 @@ class PlainDisplay(Display):
             case RolledBack():
                 self._say(run_state.rollback(record))
             case Diagnosed():
-                for line in diagnosis.diagnosis_lines(record, _LOG_WIDTH):
+                for line in diagnosis.diagnosis_lines(record, self._width):
                     self._say(line.plain)
             case Saved() if record.reason in ("interrupted", "finished"):
                 self._say(f"saved {plain(record.path)}")

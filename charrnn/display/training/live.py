@@ -62,7 +62,7 @@ class LiveDisplay(Display):
                 self._live.start(refresh=True)
             case Evaluated():
                 self._print_sample()
-                self._print(self._area.evaluation(record, width))
+                self._print(*self._area.evaluation(record, width))
             case RolledBack():
                 self._print_sample()
                 self._print(*self._area.rollback(record, width))

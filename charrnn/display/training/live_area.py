@@ -9,14 +9,16 @@ from charrnn.display.terminal import numbers
 from charrnn.display.terminal.colours import BLUE, GREEN, ORANGE
 from charrnn.display.terminal.columns import quoted_lines
 from charrnn.display.terminal.curve import LABELS
-from charrnn.display.terminal.tables import hanging
-from charrnn.display.terminal.text_width import clip, pad, wrap
+from charrnn.display.terminal.tables import hanging, paragraph, phrases
+from charrnn.display.terminal.text_width import pad, wrap
 from charrnn.display.training import run_state
 from charrnn.records import Evaluated, Finished, RolledBack, Sampled, bits
 
 _CURVE_ROWS = 8
 _SAMPLE_LINES = 8
 _WIDE = 84  # terminal columns
+_WIDEST = 96  # terminal columns for a line with the training loss
+_NAME_LINES = 2  # of a name that does not fit beside the model
 _TIMES = 26  # terminal columns for the times beside the progress bar
 # Numbers in the order in which they are left out where there is no room for all.
 _DISPENSABLE = ("saved at", "grad", "lr", "best", "bits/char", "step", "chars/s", "epoch")
@@ -47,7 +49,7 @@ class LiveArea:
         sampled = self._run.sampled
         wanted = len(self.sample(sampled, width, _SAMPLE_LINES)) - 1 if sampled is not None else 0
         # First the least that the curve and the sample need, with an empty line above each, then the description …
-        left = height - 1 - len(bar) - len(band)
+        left = height - len(title) - len(bar) - len(band)
         curve_rows = min(max(left - 1, 0), 4)
         left -= curve_rows + 1 if curve_rows else 0
         sample_lines = min(wanted, 2) if left >= 3 else 0
@@ -72,24 +74,19 @@ class LiveArea:
         model = run_state.model(started)
         if width >= _WIDE:
             model += f", {run_state.parameters(started)}"
-        name = clip(run_state.name(started.path), max(width - len(model) - 12, 8))
+        name = run_state.name(started.path)
         line = Text.assemble(("── ", "dim"), (name, f"bold {BLUE}"), " ")
         fill = width - line.cell_len - len(model) - 4
-        if fill < 2:
-            line.append("─" * max(width - line.cell_len, 0), style="dim")
-        else:
-            line.append("─" * fill, style="dim").append(f" {model} ").append("──", style="dim")
-        return [line]
+        if fill >= 2:
+            return [line.append("─" * fill, style="dim").append(f" {model} ").append("──", style="dim")]
+        names = [Text(part, style=f"bold {BLUE}") for part in wrap(name, width - 3, _NAME_LINES)]
+        return [*hanging("── ", names, "dim"), *hanging("   ", wrap(model, width - 3))]
 
     def _description(self, width: int) -> list[Text]:
-        lines: list[str] = []
-        phrases = run_state.description(self._run.started)
-        for phrase in phrases if width >= _WIDE else [run_state.parameters(self._run.started), *phrases]:
-            if lines and len(lines[-1]) + len(phrase) + 3 <= width:
-                lines[-1] += " · " + phrase
-            else:
-                lines.append("   " + phrase)
-        return [Text(line, style="dim") for line in lines]
+        parts = run_state.description(self._run.started)
+        if width < _WIDE:
+            parts.insert(0, run_state.parameters(self._run.started))
+        return phrases([Text(part, style="dim") for part in parts], width, "   ", " · ")
 
     def _progress(self, width: int, now: float) -> list[Text]:
         step = self._run.step
@@ -115,13 +112,15 @@ class LiveArea:
 
     def _numbers(self, width: int, most: int) -> list[Text]:
         """Lines of labels, each above a line of values, in at most ``most`` bands; numbers are left out to fit."""
-        columns = self._columns()
+        columns, room = self._columns(), width
+        count = len(columns)
         for label in _DISPENSABLE:
-            if len(_bands(columns, width)) <= most:
+            if len(_bands(columns, room)) <= most:
                 break
             columns = [column for column in columns if column[0] != label]
+            room = width - len("  …")
         lines = []
-        for band in _bands(columns, width):
+        for band in _bands(columns, room):
             labels, values = Text(" ", style="dim"), Text(" ")
             for label, value, style, size in band:
                 labels.append(pad(label, size, right=True) + "  ")
@@ -129,6 +128,9 @@ class LiveArea:
             labels.rstrip()
             values.rstrip()
             lines += [labels, values]
+        if len(columns) < count:
+            more = f"  … {count - len(columns)} more in a larger window"
+            lines[-2].append(more if lines[-2].cell_len + len(more) <= width else "  …")
         return lines
 
     def _columns(self) -> list[_Number]:
@@ -160,24 +162,21 @@ class LiveArea:
 
     def sample(self, sampled: Sampled, width: int, limit: int) -> list[Text]:
         """The title of a sample, and at most ``limit`` of its lines."""
-        title = Text(" " + clip(run_state.sample_title(sampled), width - 1), style="dim")
-        return [title, *quoted_lines(sampled.text, width, limit)]
+        title = hanging(" ", paragraph(run_state.sample_title(sampled), width - 1, "dim"))
+        return [*title, *quoted_lines(sampled.text, width, limit)]
 
-    def evaluation(self, evaluated: Evaluated, width: int) -> Text:
-        """The line on an evaluation, which stays in the scrollback."""
-        line = Text(f" epoch {evaluated.epoch:6.2f}")
-        if width >= 60:
-            line.append(f"   step {numbers.count(evaluated.step):>8}")
-        if width >= 96 and self._run.loss is not None:
-            line.append("   training ").append(numbers.loss(self._run.loss), style=BLUE)
-        line.append("   validation " if width >= 50 else "  val ")
-        line.append(numbers.loss(evaluated.val_loss), style=f"bold {ORANGE}")
-        if width >= 70:
-            line.append(f" ({numbers.bpc(evaluated.val_bpc)} bits/char)")
-        line.append("   ★ best" if evaluated.improved else " " * 9, style=GREEN)
-        if width >= 50:
-            line.append(f"   {numbers.duration(evaluated.elapsed_s)}", style="dim")
-        return line
+    def evaluation(self, evaluated: Evaluated, width: int) -> list[Text]:
+        """The lines on an evaluation, which stay in the scrollback."""
+        loss = Text.assemble("validation ", (numbers.loss(evaluated.val_loss), f"bold {ORANGE}"))
+        loss.append(f" ({numbers.bpc(evaluated.val_bpc)} bits/char)")
+        parts = [Text(f"epoch {evaluated.epoch:6.2f}"), Text(f"step {numbers.count(evaluated.step):>8}")]
+        is_wide = width >= _WIDEST
+        star = "★ best" if is_wide else "★"
+        if self._run.loss is not None and is_wide:  # in a narrower terminal only the live area below shows it
+            parts.append(Text.assemble("training ", (numbers.loss(self._run.loss), BLUE)))
+        parts += [loss, Text(star if evaluated.improved else " " * len(star), style=GREEN)]
+        parts.append(Text(numbers.duration(evaluated.elapsed_s), style="dim"))
+        return phrases(parts, width, " ", "  ")
 
     def rollback(self, record: RolledBack, width: int) -> list[Text]:
         """The lines on a rollback, which stay in the scrollback."""
