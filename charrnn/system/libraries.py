@@ -1,0 +1,20 @@
+"""Libraries that only some features need: whether one is installed is said before the work begins."""
+
+from importlib.util import find_spec
+
+from charrnn.errors import ConfigError
+
+
+def require(library: str, extra: str, what: str) -> None:
+    """Check that an optional library is installed. It is not imported.
+
+    Args:
+        library: its name in ``import``.
+        extra: the extra of charrnn that installs it.
+        what: what needs it, as the message begins.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    if find_spec(library) is None:
+        raise ConfigError(f"{what} needs the library {library}: pip install 'charrnn[{extra}]'")
