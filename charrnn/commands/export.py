@@ -87,7 +87,7 @@ def _check(target: Path, force: bool) -> None:
 
 
 def _files(target: Path, checkpoint, with_ngrams: bool) -> dict[str, bytes]:
-    """The contents of the files to write, by name. They are written in this order: what cannot be used alone is last."""
+    """The contents of the files to write, by name."""
     ending = target.suffix.lower()
     if ending == OWN:
         return {target.name: checkpoint.shared(with_ngrams).to_bytes()}

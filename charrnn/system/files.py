@@ -89,7 +89,7 @@ def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None
 
 
 def write_folder_durably(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write ``files``, contents by name, into ``folder``.
+    """Write ``files``, contents by name, into ``folder``. A name may have a folder of its own: ``below/name``.
 
     A new folder appears with all files or not at all: it is written under another name, and renamed.  In a folder that
     exists each file is replaced as by :func:`write_durably`; other files in it stay.
@@ -103,14 +103,15 @@ def write_folder_durably(folder: Path, files: Mapping[str, bytes]) -> None:
         place.mkdir()
     try:
         for name, data in files.items():
+            (place / name).parent.mkdir(exist_ok=True)
             write_durably(place / name, data)
         if is_new:
             place.rename(folder)
+            flush_folder(folder.parent)
     except BaseException:
         if is_new:
             shutil.rmtree(place, ignore_errors=True)
         raise
-    flush_folder(folder.parent)
 
 
 def _beside(path: Path) -> Path:
