@@ -45,8 +45,11 @@ def log(work: Work) -> None:
         output = output or run / "tensorboard"
         if output.suffix.lower() == ".csv":
             raise click.UsageError(f"{output}: TensorBoard reads a folder: give --output a name without an ending.")
+        files = event_files(run)
+        if not files:
+            raise CheckpointError(f"{run}: its log has no losses yet")
         with os_errors_as(CheckpointError, f"{output}: cannot be written"):
-            write_folder_durably(output, event_files(run))
+            write_folder_durably(output, files)
         work.terminal.note(f"wrote {output}: tensorboard --logdir {output}")
         return
     from charrnn.checkpoints.foreign.to_csv import csv_parts

@@ -98,7 +98,7 @@ def write_folder_durably(folder: Path, files: Mapping[str, bytes]) -> None:
         OSError: a file could not be written. A new folder does not appear.
     """
     is_new = not folder.exists()
-    place = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.new") if is_new else folder
+    place = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp") if is_new else folder
     if is_new:
         place.mkdir()
     try:

@@ -97,10 +97,10 @@ def onnx_file(checkpoint: Checkpoint) -> bytes:
     """
     from onnx import checker, helper, numpy_helper, parser
 
-    weights = dict(_weights(checkpoint))
+    graph, weights = _graph(checkpoint), dict(_weights(checkpoint))
     if sum(value.nbytes for value in weights.values()) > _LARGEST:
         raise ConfigError("an .onnx file holds less than 2 GB, and the weights take more: export them as .safetensors")
-    model = parser.parse_model(_graph(checkpoint))
+    model = parser.parse_model(graph)
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in weights.items())
     helper.set_model_props(model, {"vocabulary": json.dumps(checkpoint.vocabulary.to_list())})
     checker.check_model(model, full_check=True)
