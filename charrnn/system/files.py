@@ -99,9 +99,8 @@ def write_folder_durably(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     is_new = not folder.exists()
     place = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp") if is_new else folder
-    if is_new:
-        place.mkdir()
     try:
+        place.mkdir(exist_ok=not is_new)
         for name, data in files.items():
             (place / name).parent.mkdir(exist_ok=True)
             write_durably(place / name, data)

@@ -14,9 +14,8 @@ from charrnn.checkpoints.pytorch import state_dict
 from charrnn.errors import ConfigError
 from charrnn.network.cells import cell_of
 from charrnn.system.libraries import require
-from charrnn.text.vocabulary import Vocabulary
 
-VOCABULARY = "vocabulary"  # the name of a tensor in the state dict
+VOCABULARY = "vocabulary"  # the name of a tensor in the state dict, beside the weights
 
 _MODULES = {"lstm": "pytorch_lstm.py", "capped-lstm": "pytorch_capped_lstm.py"}
 
@@ -49,13 +48,10 @@ def weights_file(checkpoint: Checkpoint) -> bytes:
     """
     import torch
 
-    arrays = state_dict(checkpoint.parameters, cell_of(checkpoint.model)) | {
-        VOCABULARY: _symbols(checkpoint.vocabulary)
-    }
+    symbols = checkpoint.vocabulary.points
+    arrays = state_dict(checkpoint.parameters, cell_of(checkpoint.model))
+    arrays[VOCABULARY] = symbols if checkpoint.vocabulary.is_bytes else symbols.astype(np.int64)
     file = io.BytesIO()
+    # Copies, because views of one buffer would each be saved with the whole buffer.
     torch.save({name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, file)
     return file.getvalue()
-
-
-def _symbols(vocabulary: Vocabulary) -> np.ndarray:
-    return vocabulary.points if vocabulary.is_bytes else vocabulary.points.astype(np.int64)
