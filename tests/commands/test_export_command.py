@@ -28,7 +28,9 @@ def test_a_name_without_an_ending_is_a_folder_for_hugging_face(model, tmp_path):
     assert sorted(to_huggingface.NAMES) == listed(tmp_path / "fox")
     assert "# fox" in (tmp_path / "fox" / "README.md").read_text("utf-8")
     weights = tmp_path / "fox" / "model.safetensors"
-    assert succeed("sample", weights, "--seed", 1).stdout == succeed("sample", model, "--seed", 1).stdout
+    expected = succeed("sample", model, "--seed", 1).stdout
+    assert succeed("sample", weights, "--seed", 1).stdout == expected
+    assert succeed("sample", tmp_path / "fox", "--seed", 1).stdout == expected
     assert b"/fables.txt" not in weights.read_bytes()
 
 

@@ -9,14 +9,13 @@ from typing import Any
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.foreign.to_pytorch import module_source
+from charrnn.checkpoints.run_names import SHARED
 from charrnn.network.cells import cell_of, parameter_count
 from charrnn.records import bits
 from charrnn.version import __version__
 
-WEIGHTS, CONFIG, SYMBOLS, MODULE, CARD = (
-    *("model.safetensors", "config.json", "vocabulary.json", "char_lstm.py", "README.md"),
-)
-NAMES = WEIGHTS, CONFIG, SYMBOLS, MODULE, CARD
+CONFIG, SYMBOLS, MODULE, CARD = "config.json", "vocabulary.json", "char_lstm.py", "README.md"
+NAMES = SHARED, CONFIG, SYMBOLS, MODULE, CARD
 _LONGEST_NAME = 200  # characters
 
 _CARD = """---
@@ -106,7 +105,7 @@ def folder_files(checkpoint: Checkpoint, name: str) -> dict[str, bytes]:
         CONFIG: _json(config),
         SYMBOLS: _json(checkpoint.vocabulary.to_list()),
         CARD: _card(checkpoint, name).encode(),
-        WEIGHTS: checkpoint.shared().to_bytes(format="pt"),
+        SHARED: checkpoint.shared().to_bytes(format="pt"),
     }
 
 
