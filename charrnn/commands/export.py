@@ -26,10 +26,10 @@ def export(work: Work) -> None:
     """Write the best weights of CHECKPOINT to FILE or FOLDER. The ending says for whom:
 
     \b
-    name.safetensors  for charrnn, with everything that sample, inspect and evaluate need
-    name.pt           for PyTorch: the state dict, and beside it name.py, a short module
-    name.onnx         for ONNX: ids and the state go in, logits and the next state come out
-    name              for Hugging Face: a folder with weights, settings, vocabulary, module, card
+    .safetensors  charrnn: sample, inspect and evaluate
+    .pt           PyTorch: a state dict; FILE.py computes it
+    .onnx         ONNX: the state is input and output
+    no ending     Hugging Face: a folder, with a card
 
     Left out are data that only a resume needs, the training text, which n-grams learn, and your folders: only the names
     of the text's files stay. A .pt needs charrnn[pytorch], an .onnx charrnn[onnx].
