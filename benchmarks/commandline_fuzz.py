@@ -307,6 +307,7 @@ def _in_files(line, outcome):
     given = [word.partition("=")[2] if word.startswith("--") and "=" in word else word for word in line.words]
     given = [os.path.normpath(os.path.join("here", word)) for word in (*given, "checkpoints")]  # noqa: PTH118, Path would keep "here/../x"
     given += [os.path.normpath(f"here/{name}") for name in re.findall(r'out = "(.+)"', os.fsdecode(line.settings))]
+    given += [str(Path(path).with_suffix(".py")) for path in given if path.endswith(".pt")]  # export writes a module
     runs = {str(Path(path).parent) for path in outcome.changes if path.endswith((".lock", "metrics.jsonl"))}
     found = []
     for path, is_new in sorted(outcome.changes.items()):

@@ -46,7 +46,8 @@ LIBRARIES = {
     "numba": "charrnn/kernels",
     "llvmlite": "charrnn/kernels",
     "pickle": "charrnn/kernels/compiler.py",
-    "torch": "",
+    "torch": "charrnn/checkpoints/foreign",
+    "onnx": "charrnn/checkpoints/foreign/to_onnx.py",
 }
 
 

@@ -78,7 +78,7 @@ def test_an_export_replaces_nothing_unasked(model, tmp_path):
 
 
 def test_an_export_has_a_name_that_is_known(model, tmp_path):
-    result = invoke("export", model, tmp_path / "given.pt")
+    result = invoke("export", model, tmp_path / "given.pth")
     assert result.exit_code == 2
     assert ".safetensors" in result.stderr
 

@@ -254,7 +254,7 @@ def test_what_is_in_the_way_of_a_file_is_said_before_the_work(here, monkeypatch)
 
 @pytest.mark.parametrize("command", ["saturation", "errors", "distance", "draw"])
 def test_a_missing_library_is_said_before_the_work(monkeypatch, command):
-    monkeypatch.setattr("charrnn.display.figures.png.find_spec", lambda name: None)
+    monkeypatch.setattr("charrnn.system.libraries.find_spec", lambda name: None)
     monkeypatch.setattr("charrnn.model.load", lambda *arguments, **options: pytest.fail("the work has begun"))
     result = invoke("inspect", command, RUN, "text.txt", "-o", "figure.png")
     assert (result.exit_code, result.stdout) == (1, "")

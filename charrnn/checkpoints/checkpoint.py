@@ -15,7 +15,7 @@ import numpy as np
 
 from charrnn.checkpoints import tensor_file
 from charrnn.checkpoints.description import Description
-from charrnn.checkpoints.pytorch import from_torch, to_torch, torch_names
+from charrnn.checkpoints.pytorch import from_torch, state_dict, torch_names
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief, os_errors_as
 from charrnn.network.cells import cell_of, parameter_shapes
@@ -48,9 +48,20 @@ class Checkpoint(Description):
         Raises:
             CheckpointError: it could not be read again, or the disk refuses; a file that was there is as it was.
         """
-        tensors, cell = {}, cell_of(self.model)
-        for name, value in self.parameters.items():
-            tensors.update(to_torch(name, value, cell))
+        try:
+            data = self.to_bytes()
+        except CharRNNError as error:
+            raise CheckpointError(f"{path}: cannot be written ({error})") from None
+        with os_errors_as(CheckpointError, f"{path}: cannot be written"):
+            write_durably(path, data, previous)
+
+    def to_bytes(self, **metadata: str) -> bytes:
+        """The bytes of the file, which has ``metadata`` beside its own.
+
+        Raises:
+            CharRNNError: it could not be read again.
+        """
+        tensors = state_dict(self.parameters, cell_of(self.model))
         for slot, moments in self.optimizer.items():
             tensors.update({f"optimizer.{slot}.{name}": value for name, value in moments.items()})
         if self.state is not None:
@@ -60,14 +71,10 @@ class Checkpoint(Description):
         # safetensors 0.8 writes wrong bytes for arrays that are not contiguous.
         tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
         about = self.to_json()
-        try:
-            data = tensor_file.serialise(tensors, {"charrnn": about, "sha256": checksum(about, tensors)})
-            _understand(tensor_file.read_header(io.BytesIO(data)))
-            _check_values(tensors, self.model.vocabulary)
-        except CharRNNError as error:
-            raise CheckpointError(f"{path}: cannot be written ({error})") from None
-        with os_errors_as(CheckpointError, f"{path}: cannot be written"):
-            write_durably(path, data, previous)
+        data = tensor_file.serialise(tensors, {"charrnn": about, "sha256": checksum(about, tensors)} | metadata)
+        _understand(tensor_file.read_header(io.BytesIO(data)))
+        _check_values(tensors, self.model.vocabulary)
+        return data
 
     def shared(self, with_ngrams: bool = False) -> Self:
         """A copy to give away: weights and description, without optimiser, state, and the paths of this machine.

@@ -21,6 +21,14 @@ def to_torch(name: str, value: np.ndarray, cell: Cell) -> dict[str, np.ndarray]:
     return {first: value.T if name.startswith("w_") else value} | {other: np.zeros_like(value) for other in others}
 
 
+def state_dict(parameters: Mapping[str, np.ndarray], cell: Cell) -> dict[str, np.ndarray]:
+    """All parameters of a model in PyTorch's form, C-contiguous, by PyTorch's names."""
+    found = {}
+    for name, value in parameters.items():
+        found |= to_torch(name, value, cell)
+    return {name: np.ascontiguousarray(value) for name, value in found.items()}
+
+
 def from_torch(name: str, tensors: Mapping[str, np.ndarray], cell: Cell) -> np.ndarray:
     """The parameter ``name`` out of tensors with PyTorch's names; several tensors are added up.
 

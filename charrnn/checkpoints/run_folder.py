@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.run_names import BEST, LAST, PREVIOUS, known_runs
+from charrnn.checkpoints.run_names import BEST, LAST, PREVIOUS, SHARED, known_runs
 from charrnn.checkpoints.snapshots import Snapshots
 from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.records import Record
@@ -222,7 +222,7 @@ def open_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) 
     """Load the checkpoint that a path names.
 
     Args:
-        path: a checkpoint file, or the folder of a run.
+        path: a checkpoint file, the folder of a run, or a folder that was exported for Hugging Face.
         prefer: in a folder, the file to take.  If it is missing or damaged, another one of the run is taken.
         warn: called if a damaged file is passed over.
 
@@ -247,7 +247,7 @@ def _candidates(path: Path, prefer: str) -> list[Path]:
     if not path.is_dir():
         raise CheckpointError(f"{path}: no such checkpoint; {known_runs(path.parent)}")
     names = dict.fromkeys((prefer, *((BEST, LAST, PREVIOUS) if prefer == BEST else (LAST, PREVIOUS, BEST))))
-    found = [path / name for name in names if (path / name).is_file()]
+    found = [path / name for name in (*names, SHARED) if (path / name).is_file()]
     if not found:
         raise CheckpointError(f"{path}: no checkpoint in this folder; {known_runs(path)}")
     return found

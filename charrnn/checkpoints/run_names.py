@@ -6,6 +6,7 @@ from charrnn.errors import ConfigError
 from charrnn.system.folders import bundled_file
 
 LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
+SHARED = "model.safetensors"  # in a folder for Hugging Face
 RUNS = Path("checkpoints")  # the folder that holds the runs, unless the user names another
 
 SUFFIX = ".safetensors"

@@ -1,39 +1,105 @@
-"""``charrnn export``: a model to give away."""
+"""``charrnn export``: a model to give away, also to people with other tools."""
+
+import sys
+from pathlib import Path
 
 import click
 
 from charrnn.commands.help import option
 from charrnn.commands.options import checkpoint_argument, ngrams_option, quiet_option
-from charrnn.commands.types import OutputFile
+from charrnn.commands.types import OutputFileOrFolder
 from charrnn.commands.work import Work, command
+
+ENDINGS = OWN, PYTORCH, ONNX = ".safetensors", ".pt", ".onnx"
+_IMPORTED = ("torch", "safetensors", "numpy")  # by the module beside a .pt file
 
 
 @command(
     Work,
     checkpoint_argument,
-    click.argument("file", type=OutputFile(".safetensors"), metavar="FILE"),
-    option("--force", is_flag=True, help="Replace FILE if it is there."),
-    ngrams_option("Keep the n-grams, which hold the training text.", "off"),
+    click.argument("file", type=OutputFileOrFolder(*ENDINGS), metavar="FILE|FOLDER"),
+    option("--force", is_flag=True, help="Replace files that are there."),
+    ngrams_option("Keep the n-grams, which hold the training text. Only .safetensors has a place for them.", "off"),
     quiet_option,
 )
 def export(work: Work) -> None:
-    """Write the best weights of CHECKPOINT to FILE, name.safetensors, with everything that sample, inspect and evaluate
-    need. Left out are data that only a resume needs, the training text, which n-grams learn, and your folders: only the
-    names of the text's files stay.
+    """Write the best weights of CHECKPOINT to FILE or FOLDER. The ending says for whom:
+
+    \b
+    .safetensors  charrnn: sample, inspect and evaluate
+    .pt           PyTorch: a state dict; FILE.py computes it
+    .onnx         ONNX: the state is input and output
+    no ending     Hugging Face: a folder, with a card
+
+    Left out are data that only a resume needs, the training text, which n-grams learn, and your folders: only the names
+    of the text's files stay. A .pt needs charrnn[pytorch], an .onnx charrnn[onnx].
 
     \b
     charrnn export fables fables.safetensors
-    charrnn sample fables.safetensors
+    charrnn export fables fables.pt  &&  python fables.py fables.pt "The fox" 300 0.8
     """
     from charrnn.checkpoints.run_folder import load_checkpoint
+    from charrnn.errors import CheckpointError, ConfigError, os_errors_as
+    from charrnn.system.files import write_folder_durably
+
+    target, options = work.options["file"], work.options
+    ending, with_ngrams = target.suffix.lower(), options["ngrams"] == "on"
+    if with_ngrams and ending != OWN:
+        raise ConfigError(f"{target}: only a {OWN} file has a place for n-grams: leave --ngrams out")
+    _check(target, options["force"])
+    found = load_checkpoint(options["checkpoint"], warn=work.terminal.warn)
+    if with_ngrams and found.ngrams is None:
+        raise ConfigError(f"{options['checkpoint']}: it has no n-grams")
+    files = _files(target, found, with_ngrams)
+    with os_errors_as(CheckpointError, f"{target}: cannot be written"):
+        write_folder_durably(target.parent if ending in ENDINGS else target, files)
+    size = sum(map(len, files.values())) / 1e6
+    also = f" and {target.with_suffix('.py')}" if ending == PYTORCH else ""
+    work.terminal.note(f"wrote {target}{also} ({size:,.1f} MB)")
+    if found.ngrams is not None and ending != OWN:
+        work.terminal.note("The network is exported alone: the n-grams that its run mixed with it are left out.")
+
+
+def _check(target: Path, force: bool) -> None:
+    """Say what is missing or in the way before the work begins.
+
+    Raises:
+        ConfigError: a library is not installed, a file is there and ``force`` is not given, or the module beside a .pt
+            file would have the name of another module.
+    """
+    from charrnn.checkpoints.foreign.to_onnx import require_onnx
+    from charrnn.checkpoints.foreign.to_pytorch import require_torch
     from charrnn.errors import ConfigError
 
-    file = work.options["file"]
-    if file.exists() and not work.options["force"]:
-        raise ConfigError(f"{file} is there already: give --force to replace it")
-    found = load_checkpoint(work.options["checkpoint"], warn=work.terminal.warn)
-    with_ngrams = work.options["ngrams"] == "on"
-    if with_ngrams and found.ngrams is None:
-        raise ConfigError(f"{work.options['checkpoint']}: it has no n-grams")
-    found.shared(with_ngrams).save(file)
-    work.terminal.note(f"wrote {file} ({file.stat().st_size / 1e6:,.1f} MB)")
+    ending, written = target.suffix.lower(), [target]
+    if ending == ONNX:
+        require_onnx()
+    elif ending == PYTORCH:
+        require_torch()
+        written.append(target.with_suffix(".py"))
+        if target.stem in sys.stdlib_module_names or target.stem in _IMPORTED:
+            raise ConfigError(f"{target}: {written[-1].name} would hide the module {target.stem}: choose another name")
+    if force:
+        return
+    for path in written:
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise ConfigError(f"{path} is there already: give --force to replace {'it' if path.is_file() else 'files'}")
+
+
+def _files(target: Path, checkpoint, with_ngrams: bool) -> dict[str, bytes]:
+    """The contents of the files to write, by name."""
+    ending = target.suffix.lower()
+    if ending == OWN:
+        return {target.name: checkpoint.shared(with_ngrams).to_bytes()}
+    if ending == ONNX:
+        from charrnn.checkpoints.foreign.to_onnx import onnx_file
+
+        return {target.name: onnx_file(checkpoint)}
+    if ending == PYTORCH:
+        from charrnn.checkpoints.foreign.to_pytorch import module_source, weights_file
+
+        module = module_source(checkpoint.model.cell)
+        return {target.with_suffix(".py").name: module, target.name: weights_file(checkpoint)}
+    from charrnn.checkpoints.foreign.to_huggingface import folder_files
+
+    return folder_files(checkpoint, target.resolve().name)

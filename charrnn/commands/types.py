@@ -89,17 +89,48 @@ class OutputFile(click.Path):
         path = super().convert(value, param, ctx)
         if path.suffix.lower() not in self.suffixes:
             self.fail(f"{str(path)!r} does not end in {' or '.join(self.suffixes)}.", param, ctx)
-        folder = Path(os.path.realpath(path)).parent  # a link is followed
-        if not folder.is_dir():
-            self.fail(f"{str(path)!r} cannot be written: there is no folder {str(folder)!r}.", param, ctx)
-        if not os.access(folder, os.W_OK):
-            self.fail(f"{str(path)!r} cannot be written: the folder {str(folder)!r} is read-only.", param, ctx)
+        self.require_writable(path, Path(os.path.realpath(path)).parent, param, ctx)  # a link is followed
         if path.exists() and not path.is_file():
             self.fail(f"{str(path)!r} cannot be written: there is something else that is no file.", param, ctx)
         if path.suffix.lower() == ".png":
             from charrnn.display.figures.png import require_matplotlib
 
             require_matplotlib()
+        return path
+
+    def require_writable(self, path: Path, folder: Path, param, ctx) -> None:
+        """Check that ``folder``, in which ``path`` or its files will be, is there and can be written."""
+        if not folder.is_dir():
+            self.fail(f"{str(path)!r} cannot be written: there is no folder {str(folder)!r}.", param, ctx)
+        if not os.access(folder, os.W_OK):
+            self.fail(f"{str(path)!r} cannot be written: the folder {str(folder)!r} is read-only.", param, ctx)
+
+
+class OutputFileOrFolder(OutputFile):
+    """As :class:`OutputFile`, or a folder: one that is there, or a name without an ending for a new one."""
+
+    def __init__(self, *suffixes: str):
+        super().__init__(*suffixes)
+        self.dir_okay = True
+
+    def get_metavar(self, param, ctx):
+        """What stands for the value in a help."""
+        return f"{super().get_metavar(param, ctx)}|FOLDER"
+
+    def convert(self, value, param, ctx):
+        """The path, or a usage error."""
+        path = click.Path.convert(self, value, param, ctx)
+        if path.suffix.lower() in self.suffixes:
+            return super().convert(value, param, ctx)
+        if not str(value):
+            self.fail("an empty name: give a file, or a folder.", param, ctx)
+        if os.path.isdir(path):  # noqa: PTH112, Path.is_dir fails at a name that is too long
+            self.require_writable(path, path, param, ctx)
+        elif path.suffix or os.path.lexists(path):
+            endings = " or ".join(self.suffixes)
+            self.fail(f"{str(path)!r} does not end in {endings}, and the name of a folder has no ending.", param, ctx)
+        else:
+            self.require_writable(path, Path(os.path.realpath(path)).parent, param, ctx)
         return path
 
 

@@ -1,23 +1,19 @@
 """How a run learnt: the losses and samples in its log, and what cells did at its snapshots."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from charrnn.checkpoints.run_folder import LONGEST_LOG, METRICS
+from charrnn.checkpoints.run_log import read_log
 from charrnn.checkpoints.snapshots import Snapshots
-from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.inspection.clamping import Cell
 from charrnn.inspection.gallery import gallery
 from charrnn.inspection.reading import read
 from charrnn.model import Model
 from charrnn.reading import Reading, scores
 from charrnn.records import ProgressCallback, SmoothedLoss, no_progress
-from charrnn.system import strict_json
-from charrnn.system.files import read_regular
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ def logged_samples(run: Path) -> list[LoggedSample]:
     """
     found: dict[int, LoggedSample] = {}
     epoch, val_loss, loss = None, None, SmoothedLoss()
-    for event, record in _records(run / METRICS):
+    for event, record in read_log(run):
         if event == "step":
             epoch = record["epoch"]
             if record["loss"] is not None:
@@ -65,40 +61,11 @@ def losses(run: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     names = {"step": "loss", "evaluated": "val_loss"}
     points: dict[str, list[tuple[int, float]]] = {event: [] for event in names}
-    for event, record in _records(run / METRICS):
+    for event, record in read_log(run):
         if event in names and record[names[event]] is not None:
             points[event].append((record["step"], record[names[event]]))
     training, validation = (np.array(each, float).reshape(-1, 2) for each in points.values())
     return training, validation
-
-
-_NUMBER = (int, float, type(None))
-_LARGEST = 1e38  # a run computes in float32, but anybody may have written the log
-_FIELDS = {
-    "step": {"step": (int,), "epoch": _NUMBER, "loss": _NUMBER},
-    "evaluated": {"step": (int,), "val_loss": _NUMBER},
-    "sampled": {"step": (int,), "temperature": (int, float), "text": (str,)},
-}
-
-
-def _records(log: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the event and the checked record of every line."""
-    with os_errors_as(CheckpointError, f"{log}: no log of a run"):
-        lines = read_regular(log, LONGEST_LOG).splitlines()
-    for number, line in enumerate(lines, 1):
-        try:
-            record = strict_json.parse(line)
-            event = record["event"]
-            fields = {name: (record[name], kinds) for name, kinds in _FIELDS.get(event, {}).items()}
-            if any(type(value) not in kinds for value, kinds in fields.values()):
-                raise ValueError("a field has the wrong type")
-            if any(isinstance(value, int | float) and abs(value) > _LARGEST for value, _ in fields.values()):
-                raise ValueError("a number is too large to come from a run")
-        except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines):  # a crash may have cut the last line short
-                return
-            raise CheckpointError(f"{log}: line {number:,} is no record ({error})") from None
-        yield event, record
 
 
 @dataclass(frozen=True, eq=False)

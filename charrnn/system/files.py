@@ -5,7 +5,9 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -84,6 +86,31 @@ def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None
             temporary.unlink(missing_ok=True)
         raise
     flush_folder(path.parent)
+
+
+def write_folder_durably(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write ``files``, contents by name, into ``folder``. A name may have a folder of its own: ``below/name``.
+
+    A new folder appears with all files or not at all: it is written under another name, and renamed.  In a folder that
+    exists each file is replaced as by :func:`write_durably`; other files in it stay.
+
+    Raises:
+        OSError: a file could not be written. A new folder does not appear.
+    """
+    is_new = not folder.exists()
+    place = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp") if is_new else folder
+    try:
+        place.mkdir(exist_ok=not is_new)
+        for name, data in files.items():
+            (place / name).parent.mkdir(exist_ok=True)
+            write_durably(place / name, data)
+        if is_new:
+            place.rename(folder)
+            flush_folder(folder.parent)
+    except BaseException:
+        if is_new:
+            shutil.rmtree(place, ignore_errors=True)
+        raise
 
 
 def _beside(path: Path) -> Path:

@@ -353,7 +353,7 @@ LONG = "x" * 100_000
         (["train", "ok.txt", "--hidden", LONG], 2),
         (["train", "ok.txt", "--name", LONG], 1),
         (["corpus", "get", LONG], 1),
-        (["export", "x", LONG], 2),
+        (["export", "x", LONG + ".pdf"], 2),
     ],
 )
 def test_a_message_does_not_repeat_a_long_argument_whole(arguments, status):

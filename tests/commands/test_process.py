@@ -25,6 +25,8 @@ def test_help_is_quick_and_imports_neither_numba_nor_numpy():
         ["inspect", "-h"],
         ["inspect", "find", "--help-all"],
         ["corpus", "-h"],
+        ["export", "-h"],
+        ["log", "-h"],
     ):
         process = subprocess.run(
             [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False

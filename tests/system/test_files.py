@@ -1,4 +1,4 @@
-"""Durable files: what they are written over."""
+"""Durable files and folders: what they are written over, and that none appears half."""
 
 import os
 import stat
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from charrnn.system.files import write_durably
+from charrnn.system.files import remove_temporaries, write_durably, write_folder_durably
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pipes and symbolic links of POSIX")
 
@@ -29,3 +29,37 @@ def test_a_symbolic_link_is_followed(tmp_path):
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "folder" / "file").read_bytes() == b"after"
     assert (tmp_path / "previous").read_bytes() == b"before"
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_new_folder_appears_with_all_files(tmp_path):
+    files = {"a": b"1", "below/b": b"2"}
+    write_folder_durably(tmp_path / "new", files)
+    assert contents(tmp_path / "new") == files
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_in_a_folder_that_is_there_other_files_stay(tmp_path):
+    (tmp_path / "a").write_bytes(b"before")
+    (tmp_path / "mine").write_bytes(b"mine")
+    write_folder_durably(tmp_path, {"a": b"after", "below/b": b"2"})
+    assert contents(tmp_path) == {"a": b"after", "mine": b"mine", "below/b": b"2"}
+
+
+def test_a_folder_that_cannot_be_completed_does_not_appear(tmp_path):
+    with pytest.raises(OSError):
+        write_folder_durably(tmp_path / "new", {"a": b"1", "a/b": b"2"})  # a is a file
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_half_written_folder_of_a_killed_process_is_no_temporary_file_of_a_run(tmp_path, monkeypatch):
+    """A run removes temporary files from its folder, and could not remove a folder."""
+    monkeypatch.setattr("charrnn.system.files.shutil.rmtree", lambda *arguments, **options: None)
+    with pytest.raises(OSError):
+        write_folder_durably(tmp_path / "new", {"a": b"1", "a/b": b"2"})
+    (left,) = tmp_path.iterdir()
+    remove_temporaries(tmp_path)
+    assert left.is_dir()

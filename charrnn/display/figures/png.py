@@ -5,11 +5,11 @@ import itertools
 import math
 import warnings
 from functools import lru_cache
-from importlib.util import find_spec
 
 from charrnn.display.figures.drawing import ADVANCE, Circle, Drawing, Label, Rectangle, Shape
 from charrnn.errors import ConfigError
 from charrnn.sanitise import visible
+from charrnn.system.libraries import require
 
 SCALE = 2  # pixels of the file for one pixel of the drawing, so that print is sharp
 LARGEST = 32_000  # pixels of a side; the rasteriser fails above 65,536
@@ -21,8 +21,7 @@ def require_matplotlib() -> None:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    if find_spec("matplotlib") is None:
-        raise ConfigError("PNG needs matplotlib: pip install 'charrnn[pictures]'; SVG needs nothing")
+    require("matplotlib", "pictures", "PNG", "SVG needs nothing")
 
 
 def to_png(drawing: Drawing, scale: float = SCALE) -> bytes:

@@ -1,0 +1,121 @@
+"""Models as ONNX graphs, run by onnxruntime."""
+
+import json
+from pathlib import Path
+
+import foreign
+import numpy as np
+import pytest
+from command_line import ROOT, invoke
+from forgeries import make
+
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.foreign import to_onnx
+from charrnn.config import ModelConfig
+from charrnn.errors import ConfigError
+from charrnn.model import Model
+
+PYTHON = ROOT / "checkpoints" / "python.safetensors"
+
+
+@pytest.fixture
+def onnx():
+    return pytest.importorskip("onnx", reason="onnx is not installed")
+
+
+@pytest.fixture
+def runtime(onnx):
+    return pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+
+def runner(runtime, made):
+    """``run(x, state)`` for :func:`foreign.compare`, on a session."""
+    session = runtime.InferenceSession(to_onnx.onnx_file(made), providers=["CPUExecutionProvider"])
+
+    def run(x, state):
+        shape = made.model.layers, x.shape[1], made.model.hidden
+        h, c = state or 2 * [np.zeros(shape, np.float32)]
+        logits, *state = session.run(["logits", "next_h", "next_c"], {"ids": x, "h": h, "c": c})
+        return logits, state
+
+    return run
+
+
+@pytest.mark.parametrize("name", foreign.MODELS)
+def test_logits_are_the_networks_over_a_long_text_in_chunks(runtime, name):
+    made = foreign.checkpoint(foreign.MODELS[name])
+    assert foreign.compare(made, runner(runtime, made)) < 1e-5
+
+
+def test_a_model_of_bytes(runtime):
+    made = foreign.bytes_checkpoint()
+    assert foreign.compare(made, runner(runtime, made)) < 1e-5
+
+
+def test_the_loss_of_the_bundled_model_on_a_long_text(runtime):
+    made = Checkpoint.load(PYTHON)
+    model, run = Model.from_checkpoint(made), runner(runtime, made)
+    ids = model.encode(Path(to_onnx.__file__).read_text("utf-8") * 2)
+    own, state, losses, expected = model.network.initial_state(1), None, [], []
+    for start in range(0, len(ids) - 1, 3000):
+        y = ids[start + 1 : start + 3001, None]
+        x = ids[start : start + len(y), None]
+        expected += list(model.network.losses(x, y, own)[:, 0].astype(float))
+        logits, state = run(x.astype(np.int64), state)
+        logits = logits[:, 0].astype(float)
+        losses += list(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(y)), y[:, 0]])
+    assert len(losses) == len(ids) - 1 > 10_000
+    assert np.mean(losses) == pytest.approx(np.mean(expected), abs=1e-5)
+    np.testing.assert_allclose(losses, expected, atol=1e-4)
+
+
+def test_the_state_is_the_networks(runtime):
+    made = foreign.checkpoint(foreign.MODELS["lstm"])
+    model = Model.from_checkpoint(made, threads=1)
+    x = model.encode(foreign.TEXT[:400]).reshape(-1, 2)
+    own = model.network.initial_state(2)
+    model.network.read(x, own)
+    _, (h, c) = runner(runtime, made)(x.astype(np.int64), None)
+    np.testing.assert_allclose(h, own["h"], atol=1e-5)
+    np.testing.assert_allclose(c, own["c"], rtol=1e-5, atol=1e-5)
+
+
+def test_the_graph_says_what_it_needs(onnx):
+    made = foreign.checkpoint(foreign.MODELS["lstm"])
+    model = onnx.load_model_from_string(to_onnx.onnx_file(made))
+    assert [(each.domain, each.version) for each in model.opset_import] == [("", 22)]
+    assert [node.op_type for node in model.graph.node].count("LSTM") == made.model.layers
+    assert [each.name for each in model.graph.input] == ["ids", "h", "c"]
+    assert [each.name for each in model.graph.output] == ["logits", "next_h", "next_c"]
+    sizes = model.graph.input[0].type.tensor_type.shape.dim
+    assert [each.dim_param for each in sizes] == ["time", "batch"]
+    metadata = {each.key: each.value for each in model.metadata_props}
+    assert json.loads(metadata["vocabulary"]) == made.vocabulary.to_list()
+
+
+def test_gates_are_in_the_order_i_o_f_c(onnx):
+    made = make()
+    model = onnx.load_model_from_string(to_onnx.onnx_file(made))
+    weights = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    own, hidden = made.parameters["w_hh_l0"], made.model.hidden
+    i, f, g, o = (own[:, gate * hidden : (gate + 1) * hidden] for gate in range(4))
+    np.testing.assert_array_equal(weights["r0"][0].T, np.hstack([i, o, f, g]))
+
+
+def test_what_onnx_cannot_have_is_refused_in_one_line(onnx, monkeypatch):
+    elman = make()
+    elman.model = ModelConfig(elman.model.vocabulary, 5, 2, cell="elman")
+    with pytest.raises(ConfigError, match="no operator for the cell elman"):
+        to_onnx.onnx_file(elman)
+    monkeypatch.setattr(to_onnx, "_LARGEST", 1000)
+    with pytest.raises(ConfigError, match="less than 2 GB"):
+        to_onnx.onnx_file(make())
+
+
+def test_a_missing_library_is_said_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("charrnn.system.libraries.find_spec", lambda name: None)
+    for ending, library, extra in ((".onnx", "onnx", "onnx"), (".pt", "torch", "pytorch")):
+        result = invoke("export", "nobody", tmp_path / f"a{ending}")
+        assert result.exit_code == 1
+        assert result.stderr.endswith(f"needs {library}: pip install 'charrnn[{extra}]'\n")
+    assert not any(tmp_path.iterdir())

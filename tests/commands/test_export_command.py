@@ -1,0 +1,128 @@
+"""``charrnn export`` for other tools: which ending is for whom, what is in the way, and nothing half."""
+
+import os
+from pathlib import Path
+
+import pytest
+from command_line import invoke, succeed
+
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.foreign import to_huggingface
+from charrnn.system import files
+
+
+def listed(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def fake_pytorch(monkeypatch):
+    """Exports for PyTorch work without it: what the files hold is tested elsewhere."""
+    monkeypatch.setattr("charrnn.system.libraries.find_spec", lambda name: True)
+    monkeypatch.setattr("charrnn.checkpoints.foreign.to_pytorch.weights_file", lambda checkpoint: b"weights")
+
+
+def test_a_name_without_an_ending_is_a_folder_for_hugging_face(model, tmp_path):
+    result = succeed("export", model, tmp_path / "fox")
+    assert "wrote" in result.stderr
+    assert sorted(to_huggingface.NAMES) == listed(tmp_path / "fox")
+    assert "# fox" in (tmp_path / "fox" / "README.md").read_text("utf-8")
+    weights = tmp_path / "fox" / "model.safetensors"
+    expected = succeed("sample", model, "--seed", 1).stdout
+    assert succeed("sample", weights, "--seed", 1).stdout == expected
+    assert succeed("sample", tmp_path / "fox", "--seed", 1).stdout == expected
+    assert b"/fables.txt" not in weights.read_bytes()
+
+
+def test_a_folder_that_is_there_is_filled_and_nothing_else_in_it_changes(model, tmp_path, monkeypatch):
+    (tmp_path / "my.model").mkdir()
+    succeed("export", model, tmp_path / "my.model")
+    (tmp_path / "my.model" / "README.md").write_text("mine")
+    (tmp_path / "my.model" / "notes.txt").write_text("mine")
+    result = invoke("export", model, tmp_path / "my.model")
+    assert result.exit_code == 1
+    assert "give --force" in result.stderr
+    assert (tmp_path / "my.model" / "README.md").read_text() == "mine"
+    succeed("export", model, tmp_path / "my.model", "--force")
+    assert (tmp_path / "my.model" / "README.md").read_text("utf-8").startswith("---")
+    assert (tmp_path / "my.model" / "notes.txt").read_text() == "mine"
+    monkeypatch.chdir(tmp_path / "my.model")
+    succeed("export", model, ".", "--force", "-q")
+    assert "# my.model" in Path("README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["fox.pth", "fox.tar.gz", "", "file"])
+def test_a_target_that_cannot_be_is_refused(model, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("mine")
+    result = invoke("export", model, name)
+    assert result.exit_code == 2
+    assert name == "" or "the name of a folder has no ending" in result.stderr
+    assert listed(tmp_path) == ["file"]
+
+
+def test_a_folder_in_the_place_of_a_file(model, tmp_path):
+    (tmp_path / "fox.onnx").mkdir()
+    assert "no file" in invoke("export", model, tmp_path / "fox.onnx").stderr
+    result = invoke("export", model, tmp_path / "nowhere" / "fox")
+    assert result.exit_code == 2
+    assert "there is no folder" in result.stderr
+
+
+def test_a_module_stands_beside_weights_for_pytorch(fake_pytorch, model, tmp_path):
+    result = succeed("export", model, tmp_path / "fox.pt")
+    assert "fox.pt and " in result.stderr and "fox.py" in result.stderr
+    assert listed(tmp_path) == ["fox.pt", "fox.py"]
+    (tmp_path / "fox.pt").unlink()
+    result = invoke("export", model, tmp_path / "fox.pt")
+    assert result.exit_code == 1
+    assert "fox.py is there already: give --force" in result.stderr
+    succeed("export", model, tmp_path / "fox.pt", "--force", "-q")
+    assert (tmp_path / "fox.pt").read_bytes() == b"weights"
+
+
+@pytest.fixture
+def mixed(tmp_path_factory, text):
+    """A run with n-grams beside the network."""
+    out = tmp_path_factory.mktemp("mixed")
+    succeed("train", text, "--out", out, "--hidden", 8, "--steps", 20, "--threads", 1, "-q", "--name", "fox")
+    return out / "fox"
+
+
+def test_n_grams_are_left_out_and_that_is_said(fake_pytorch, mixed, tmp_path):
+    for name in ("fox", "fox.pt"):
+        assert "n-grams" in succeed("export", mixed, tmp_path / name).stderr
+    assert Checkpoint.load(tmp_path / "fox" / "model.safetensors").ngrams is None
+    assert "n-grams" not in succeed("export", mixed, tmp_path / "fox.safetensors").stderr
+    result = invoke("export", mixed, tmp_path / "other", "--ngrams", "on")
+    assert result.exit_code == 1
+    assert "only a .safetensors file has a place for n-grams" in result.stderr
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_no_half_folder(model, tmp_path, monkeypatch, error):
+    write, calls = files.write_durably, []
+
+    def fail_at_the_third(path, data, previous=None):
+        calls.append(path)
+        if len(calls) == 3:
+            raise error
+        write(path, data, previous)
+
+    monkeypatch.setattr(files, "write_durably", fail_at_the_third)
+    result = invoke("export", model, tmp_path / "fox")
+    assert result.exit_code == 1
+    assert len(calls) == 3
+    assert listed(tmp_path) == []
+    if isinstance(error, OSError):
+        assert "cannot be written (No space left on device)" in result.stderr
+
+
+def test_a_folder_that_cannot_be_written(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)  # the superuser may write everywhere
+    (tmp_path / "fox").mkdir()
+    for name in ("fox", "new"):
+        result = invoke("export", model, tmp_path / name)
+        assert result.exit_code == 2
+        assert "is read-only" in result.stderr
