@@ -29,6 +29,7 @@ COMMANDS = {
     "runs": "List the runs.",
     "info": "Show what is in a checkpoint.",
     "export": "Write a model to give away.",
+    "import": "Read a model of PyTorch, char-rnn or torch-rnn.",
     "bench": "Measure how fast a model trains, scores and writes here.",
     "corpus": "Find, fetch and look at texts.",
     "completion": "Have a shell complete commands and names.",
