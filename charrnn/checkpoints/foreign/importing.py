@@ -21,7 +21,9 @@ from charrnn.text.vocabulary import Vocabulary
 _START = 16  # bytes that show what kind of file it is
 
 
-def import_model(path: Path, symbols: Vocabulary | Path | None, names: Names) -> tuple[Checkpoint, str]:
+def import_model(
+    path: Path, symbols: Vocabulary | Path | None = None, names: Names | None = None
+) -> tuple[Checkpoint, str]:
     """The checkpoint of the model in ``path``, and a line for people about what was taken from it.
 
     Args:
@@ -36,7 +38,7 @@ def import_model(path: Path, symbols: Vocabulary | Path | None, names: Names) ->
     with os_errors_as(CheckpointError, f"{path}: cannot be read"), open_regular(path) as file:
         try:
             size = file.seek(0, os.SEEK_END)
-            tree, parts = _read(file, size, names)
+            tree, parts = _read(file, size, names or Names())
             model = parts.model()
             parameters = parts.parameters(model, size)
             found = _own_vocabulary(tree, parts, model.vocabulary) if symbols is None else None

@@ -16,7 +16,7 @@ from charrnn.checkpoints.foreign.tensors import Tensor
 from charrnn.errors import CheckpointError, brief
 
 LARGEST = 16 * 2**20  # bytes of a pickle; the numbers of tensors are elsewhere
-_MOST_INSTRUCTIONS = 2_000_000
+_MOST_INSTRUCTIONS = 1_000_000
 _MOST_DIMENSIONS = 16
 _LARGEST_KEY = 2**31  # of a dictionary: larger integers could be chosen to collide
 _LITERALS = (

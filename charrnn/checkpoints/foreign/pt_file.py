@@ -86,7 +86,7 @@ class _Archive:
 
 def _read_old(file: BinaryIO, size: int) -> Any:
     file.seek(0)
-    pickles, storages = io.BytesIO(file.read(pickled_values.LARGEST)), {}
+    pickles, storages = io.BytesIO(file.read(min(pickled_values.LARGEST, size))), {}
     places: dict[str, int] = {}  # where the numbers of each storage begin
 
     @cache

@@ -129,7 +129,7 @@ def _check_lstm(prefix: str, lstm: Tensors) -> tuple[int, int]:
         raise CheckpointError(f"{what} is {kind}: charrnn reads LSTMs only")
     per_layer = 4 if "bias_ih_l0" in lstm else 2
     wanted: dict[str, tuple[int, ...]] = {}
-    for layer in range(max(1, len(lstm) // per_layer)):
+    for layer in range(len({name.rpartition("_l")[2] for name in lstm})):
         wanted |= {f"weight_ih_l{layer}": (rows, hidden if layer else inputs), f"weight_hh_l{layer}": (rows, hidden)}
         if per_layer == 4:
             wanted |= {f"bias_ih_l{layer}": (rows,), f"bias_hh_l{layer}": (rows,)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.checkpoints.foreign.trees import containers
-from charrnn.errors import CheckpointError, ConfigError, brief, os_errors_as
+from charrnn.errors import CharRNNError, CheckpointError, ConfigError, brief, os_errors_as
 from charrnn.system import strict_json
 from charrnn.system.files import read_regular
 from charrnn.text.vocabulary import Vocabulary
@@ -31,18 +31,16 @@ def read(path: Path, size: int) -> Vocabulary:
         text = read_regular(path, _LARGEST)
     try:
         value = strict_json.parse(text)
+        symbols = listed(value) or value
+        found = Vocabulary.from_list(symbols) if isinstance(symbols, list) else find(value, size)
     except ValueError as error:
         raise CheckpointError(f"{path}: not JSON ({error})") from None
-    symbols = listed(value) if listed(value) is not None else value
-    if isinstance(symbols, list):
-        if len(symbols) != size:
-            raise CheckpointError(f"{path}: {len(symbols):,} symbols, and the model has {size:,}")
-        return Vocabulary.from_list(symbols)
-    found = find(value, size)
+    except CharRNNError as error:
+        raise type(error)(f"{path}: {error}") from None
     if found is None:
-        raise CheckpointError(
-            f"{path}: no list of {size:,} characters, and no object of characters and ids 0 to {size - 1:,}"
-        )
+        raise CheckpointError(f"{path}: no list of {size:,} characters, and no object of {size:,} characters and ids")
+    if len(found) != size:
+        raise CheckpointError(f"{path}: {len(found):,} symbols, and the model has {size:,}")
     return found
 
 
