@@ -19,8 +19,11 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.foreign import pt_file
 from charrnn.checkpoints.foreign.importing import import_model
 from charrnn.checkpoints.foreign.state_dict import Names
+from charrnn.checkpoints.pytorch import to_torch
+from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, CheckpointError, ConfigError
 from charrnn.model import Model
+from charrnn.network.cells import cell_of, parameter_shapes
 from charrnn.text.vocabulary import Vocabulary
 
 SYMBOLS = "abcde"  # as many as state_dict has
@@ -479,6 +482,24 @@ def test_storages_that_tensors_share_are_read(imported, rng):
     for form in (archive, old):
         checkpoint, _ = imported(form(views))
         np.testing.assert_array_equal(checkpoint.parameters["w_out"].T, tensors["head.weight"])
+
+
+@pytest.mark.parametrize(("cell", "symbols"), [("lstm", "\né🦊a"), ("capped-lstm", bytes([7, 200, 65]))])
+def test_what_charrnn_exports_comes_back_to_the_bit(imported, rng, cell, symbols):
+    """A state dict with a tensor ``vocabulary``; the name of the module says what cell it is."""
+    model = ModelConfig(len(symbols), 6, 2, 3, cell)
+    parameters = {key: rng.normal(size=shape).astype("float32") for key, shape in parameter_shapes(model).items()}
+    tensors = {"vocabulary": np.array([*symbols], "uint8") if isinstance(symbols, bytes) else code_points(symbols)}
+    for key, value in parameters.items():
+        tensors |= {each: part.copy() for each, part in to_torch(key, value, cell_of(model)).items()}
+    found, _ = imported(archive(tensors), symbols=None)
+    assert (found.model, found.vocabulary.to_list()) == (model, [*symbols])
+    for key, value in parameters.items():
+        np.testing.assert_array_equal(found.parameters[key], value)
+
+
+def code_points(text):
+    return np.array([*map(ord, text)], "int64")
 
 
 # PyTorch itself

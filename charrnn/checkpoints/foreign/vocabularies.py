@@ -14,7 +14,7 @@ from charrnn.system import strict_json
 from charrnn.system.files import read_regular
 from charrnn.text.vocabulary import Vocabulary
 
-_LARGEST = 64 * 2**20  # bytes of a JSON file
+_LARGEST = 32 * 2**20  # bytes of a JSON file
 _MOST_NAMED = 4
 
 
