@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from command_line import invoke, succeed
 from pytorch_files import archive, state_dict
 from torch7_files import char_rnn, torch_rnn
@@ -115,6 +116,14 @@ def test_what_is_in_the_way_is_said(here):
     both = ["--vocabulary", "chars.json", "--bytes"]
     assert "exclude each other" in refused("import", "bare.pth", "other.safetensors", *both, status=2)
     assert not (here / "other.safetensors").exists()
+
+
+def test_a_command_that_gets_another_programs_file_names_import(here):
+    data = safetensors.numpy.save(state_dict(np.random.default_rng(2)))
+    (here / "theirs.safetensors").write_bytes(data)
+    for file in ("char-rnn.t7", "pytorch.pt", "bare.pth", "theirs.safetensors"):
+        line = refused("sample", file)
+        assert file in line and "charrnn import" in line
 
 
 def test_names_from_a_hostile_file_are_harmless(here):

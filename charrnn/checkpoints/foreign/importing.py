@@ -1,7 +1,7 @@
 """Makes a checkpoint of a model that another program wrote: PyTorch, char-rnn or torch-rnn.
 
-The first bytes of a file say what kind it is.  Nothing of it is executed.  Whatever it claims, it takes some ten times
-its size in memory at most.
+The first bytes of a file say what kind it is.  Nothing of it is executed.  Whatever it claims, it takes no more memory
+than ten times its size and 200 MB.
 """
 
 import os

@@ -21,8 +21,9 @@ from charrnn.errors import CheckpointError, brief
 
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN, _OLD_FUNCTION = range(7)
 _FUNCTIONS = (7, 8)
+_INT, _LONG, _DOUBLE = map(struct.Struct, ("<i", "<q", "<d"))
 _DEEPEST = 10_000  # values inside each other; a network of L layers has some 60 L
-_MOST_VALUES = 2_000_000
+_MOST_VALUES = 5_000_000
 _MOST_DIMENSIONS = 16
 
 _ELEMENTS = {
@@ -117,7 +118,7 @@ class _Reader:
         if kind == _NIL:
             return None
         if kind == _NUMBER:
-            return self._unpack("<d")
+            return self._number(_DOUBLE)
         if kind == _STRING:
             return self._string()
         if kind == _BOOLEAN:
@@ -191,14 +192,17 @@ class _Reader:
         self._at += count
         return memoryview(self._data)[self._at - count : self._at]
 
-    def _unpack(self, form: str) -> Any:
-        return struct.unpack(form, self._take(struct.calcsize(form)))[0]
+    def _number(self, form: struct.Struct) -> Any:
+        begin, self._at = self._at, self._at + form.size
+        if self._at > len(self._data):
+            raise CheckpointError("damaged or cut short (it ends in the middle of a value)")
+        return form.unpack_from(self._data, begin)[0]
 
     def _int(self) -> int:
-        return self._unpack("<i")
+        return self._number(_INT)
 
     def _long(self) -> int:
-        return self._unpack("<q")
+        return self._number(_LONG)
 
     def _count(self, size: int) -> int:
         """How many things of at least ``size`` bytes follow."""
