@@ -65,7 +65,7 @@ def import_(work: Work) -> None:
     out = options["out"]
     if out.exists() and not options["force"]:
         raise ConfigError(f"{out} is there already: give --force to replace it")
-    names = Names(*(options[name] or "" for name in ("lstm", "embedding", "head")), options["ignored"])
+    names = Names(options["lstm"] or "", options["embedding"] or "", options["head"] or "", options["ignored"])
     found, about = import_model(options["file"], _symbols(work), names)
     found.save(out)
     model, kind = found.model, "bytes" if found.vocabulary.is_bytes else "characters"

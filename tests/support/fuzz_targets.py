@@ -168,9 +168,9 @@ def pickled(data: bytes) -> None:
     """Any bytes as the pickle of a file of PyTorch. Its storages are as long as they say, up to a limit."""
 
     def load(storage):
-        if storage.count > 1000:
+        if storage.length > 1000:
             raise CharRNNError("too long")
-        return np.zeros(storage.count, KINDS[storage.kind])
+        return np.zeros(storage.length, KINDS[storage.kind])
 
     go_through(pickled_values.read(io.BytesIO(data), load, {}))
 

@@ -27,15 +27,15 @@ def find(tree: Any) -> Parts:
     """
     if (rnn := at(tree, "protos", "rnn")) is not None:
         kind, symbols = at(tree, "opt", "model"), _by_id(at(tree, "vocab"))
-        program, tensors = "char-rnn", _of_graph
+        program, read = "char-rnn", _of_graph
     elif (rnn := at(tree, "model", "net", "modules")) is not None:
         kind, symbols = at(tree, "model", "model_type"), items(at(tree, "model", "idx_to_token"))
-        program, tensors = "torch-rnn", _of_list
+        program, read = "torch-rnn", _of_list
     else:
         raise CheckpointError("a file of Torch 7, but not a checkpoint of char-rnn or torch-rnn")
     if kind != "lstm":
         raise CheckpointError(f"a model of {program} whose cells are {brief(kind)}: charrnn reads LSTMs only")
-    return Parts(program, _LSTM, tensors(rnn), _GATES, symbols=_symbols(symbols))
+    return Parts(program, _LSTM, read(rnn), _GATES, symbols=_symbols(symbols))
 
 
 def _of_graph(rnn: Any) -> dict[str, Tensor]:
@@ -72,11 +72,11 @@ def _of_graph(rnn: Any) -> dict[str, Tensor]:
     return found
 
 
-def _of_list(modules: Any) -> dict[str, Tensor]:
+def _of_list(rnn: Any) -> dict[str, Tensor]:
     """The weights of a list of modules, torch-rnn's network."""
     found: dict[str, Tensor] = {}
     layer, module_name = 0, _LSTM.torch_module
-    for module in items(modules):
+    for module in items(rnn):
         match _kind(module):
             case "nn.LookupTable":
                 found["embedding.weight"] = _tensor(module, "weight", 2)

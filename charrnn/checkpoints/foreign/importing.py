@@ -7,7 +7,7 @@ than ten times its size and 200 MB.
 import os
 import re
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.foreign import char_rnn, pt_file, safetensors_file, state_dict, t7_file, vocabularies
@@ -61,7 +61,7 @@ def import_model(
     return checkpoint, ", ".join(about)
 
 
-def _read(file: BinaryIO, size: int, names: Names) -> tuple[Any, Parts]:
+def _read(file: IO[bytes], size: int, names: Names) -> tuple[Any, Parts]:
     """The values of a file, and the model among them."""
     file.seek(0)
     start = file.read(_START)

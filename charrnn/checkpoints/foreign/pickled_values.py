@@ -53,11 +53,11 @@ class Storage(NamedTuple):
 
     kind: str
     key: str
-    count: int
+    length: int
 
 
 Load = Callable[[Storage], np.ndarray]
-"""Returns the numbers of a storage, (count,) of NumPy's type for its kind."""
+"""Returns the numbers of a storage, (length,) of NumPy's type for its kind."""
 
 
 def read(file: io.BytesIO, load: Load, storages: dict[str, Storage]) -> Any:
@@ -205,12 +205,12 @@ class _Machine:
         """What stands for something outside of the pickle: a storage, or a class whose source is in the file."""
         if about[0] == "module":
             return about[1]
-        _, kind, key, _, count, *view = about
+        _, kind, key, _, length, *view = about
         if not isinstance(kind, Name) or kind.module != "torch" or kind.name not in _TYPES or any(view):
             return Unknown(kind)
-        if type(count) is not int or not 0 <= count < 2**63 or not isinstance(key, str):
+        if type(length) is not int or not 0 <= length < 2**63 or not isinstance(key, str):
             raise ValueError("a storage")
-        return self._storages.setdefault(key, Storage(_TYPES[kind.name], key, count))
+        return self._storages.setdefault(key, Storage(_TYPES[kind.name], key, length))
 
 
 def _dictionary(values: list[Any]) -> dict[Any, Any]:

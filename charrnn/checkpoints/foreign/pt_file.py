@@ -9,7 +9,7 @@ import io
 import os
 import zipfile
 from functools import cache
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def is_pytorch(start: bytes) -> bool:
     return start.startswith(_ZIP_START) or start[_PROTOCOL:].startswith(_OLD_START)
 
 
-def read(file: BinaryIO) -> Any:
+def read(file: IO[bytes]) -> Any:
     """The value in a file, as :func:`pickled_values.read` says.  Its tensors read ``file`` when they are asked for.
 
     Raises:
@@ -84,9 +84,10 @@ class _Archive:
             raise CheckpointError(f"damaged ({brief(name)} in its archive: {brief(str(error))})") from None
 
 
-def _read_old(file: BinaryIO, size: int) -> Any:
+def _read_old(file: IO[bytes], size: int) -> Any:
     file.seek(0)
-    pickles, storages = io.BytesIO(file.read(min(pickled_values.LARGEST, size))), {}
+    pickles = io.BytesIO(file.read(min(pickled_values.LARGEST, size)))
+    storages: dict[str, Storage] = {}
     places: dict[str, int] = {}  # where the numbers of each storage begin
 
     @cache
@@ -94,7 +95,7 @@ def _read_old(file: BinaryIO, size: int) -> Any:
         if storage.key not in places:
             raise CheckpointError(f"damaged or cut short (it has no storage {brief(storage.key)})")
         file.seek(places[storage.key])
-        return _numbers(storage, file.read(storage.count * KINDS[storage.kind].itemsize))
+        return _numbers(storage, file.read(storage.length * KINDS[storage.kind].itemsize))
 
     number, protocol, machine, value, keys = (pickled_values.read(pickles, load, storages) for _ in range(5))
     if (number, protocol) != (_OLD_NUMBER, 1001) or not isinstance(machine, dict) or not isinstance(keys, list):
@@ -106,18 +107,18 @@ def _read_old(file: BinaryIO, size: int) -> Any:
         storage = storages.get(key) if isinstance(key, str) else None
         if storage is None:
             raise CheckpointError(f"damaged (the storage {brief(key)} is of a kind that is not known)")
-        length = storage.count * KINDS[storage.kind].itemsize
+        bytes_of_it = storage.length * KINDS[storage.kind].itemsize
         file.seek(at)
         count = int.from_bytes(file.read(_COUNT), "little")
-        if count != storage.count or length > size - at - _COUNT:
-            raise CheckpointError(f"damaged or cut short (a storage of {storage.count:,} numbers)")
+        if count != storage.length or bytes_of_it > size - at - _COUNT:
+            raise CheckpointError(f"damaged or cut short (a storage of {storage.length:,} numbers)")
         places[key] = at + _COUNT
-        at += _COUNT + length
+        at += _COUNT + bytes_of_it
     return value
 
 
 def _numbers(storage: Storage, data: bytes) -> np.ndarray:
     dtype = KINDS[storage.kind]
-    if len(data) != storage.count * dtype.itemsize:
-        raise CheckpointError(f"damaged (a storage of {storage.count:,} {storage.kind} has {len(data):,} bytes)")
+    if len(data) != storage.length * dtype.itemsize:
+        raise CheckpointError(f"damaged (a storage of {storage.length:,} {storage.kind} has {len(data):,} bytes)")
     return np.frombuffer(data, dtype)

@@ -1,7 +1,7 @@
 """Reads safetensors files that other programs wrote: any tensors, of every type that PyTorch writes."""
 
 import math
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def is_safetensors(start: bytes, size: int) -> bool:
     return start[_LENGTH : _LENGTH + 1] == b"{" and int.from_bytes(start[:_LENGTH], "little") <= size
 
 
-def read(file: BinaryIO) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read(file: IO[bytes]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors, which read ``file`` when they are asked for, and the metadata.
 
     Raises:
@@ -35,7 +35,7 @@ def read(file: BinaryIO) -> tuple[dict[str, Tensor], dict[str, str]]:
     )
 
 
-def _tensor(file: BinaryIO, begin: int, size: int, name: str, entry: Any) -> Tensor:
+def _tensor(file: IO[bytes], begin: int, size: int, name: str, entry: Any) -> Tensor:
     """The tensor of an entry ``{"dtype": …, "shape": […], "data_offsets": [first, end]}``."""
     match entry:
         case {"dtype": str(code), "shape": [*shape], "data_offsets": [int(first), int(end)]} if code in _TYPES:

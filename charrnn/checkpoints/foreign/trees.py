@@ -18,7 +18,8 @@ class Place(NamedTuple):
     name: Any
 
     def __str__(self) -> str:
-        names, place = [], self
+        names: list[str] = []
+        place: Place | None = self
         while place is not None:
             names.append(str(place.name)[:_LONGEST_NAME])
             place = place.above
@@ -57,7 +58,8 @@ def _is_module(value: Any) -> bool:
 
 def _parameters(module: Unknown) -> dict[str, Any]:
     """The parameters of a module and of the modules inside, by their names in a state dict."""
-    found, seen, waiting = {}, set(), deque([("", module)])
+    found: dict[str, Any] = {}
+    seen, waiting = set(), deque([("", module)])
     while waiting:
         prefix, module = waiting.popleft()
         if not _is_module(module) or id(module) in seen or len(prefix) > _LONGEST_PREFIX:

@@ -61,10 +61,10 @@ def find(tree: Any, size: int) -> Vocabulary | None:
         named = ", ".join(brief(found[symbols]) for symbols in good[:_MOST_NAMED])
         raise ConfigError(f"several vocabularies that differ: {named}: give the right one with --vocabulary")
     if found and not good:
-        symbols, place = next(iter(found.items()))
-        number = next(number for number, symbol in enumerate(symbols) if len(symbol) != 1)
+        words, name = next(iter(found.items()))
+        number = next(number for number, word in enumerate(words) if len(word) != 1)
         raise CheckpointError(
-            f"its vocabulary {brief(place)} has {brief(symbols[number])} for id {number}, which is not one character: "
+            f"its vocabulary {brief(name)} has {brief(words[number])} for id {number}, which is not one character: "
             "give --vocabulary JSON with a character that your texts do not have in its place"
         )
     return Vocabulary.from_list(list(good[0])) if good else None
