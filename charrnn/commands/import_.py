@@ -40,9 +40,9 @@ _SYMBOLS = ("vocabulary", "vocabulary_of", "as_bytes")
     section("General", option("--force", is_flag=True, help="Replace OUT if it is there."), quiet_option),
 )  # fmt: skip
 def import_(work: Work) -> None:
-    """Write the model of another program in FILE as a checkpoint, OUT, which sample, inspect, evaluate and train
-    --init-from read. FILE is the state dict of an LSTM of PyTorch (.pt, .pth or .safetensors), or a checkpoint of
-    char-rnn or torch-rnn (.t7). Nothing in it is executed.
+    """Make a checkpoint, OUT, of the model of another program in FILE, so that sample, inspect, evaluate and
+    train --init-from can open it. FILE is the state dict of an LSTM of PyTorch (.pt, .pth or .safetensors), or a
+    checkpoint of char-rnn or torch-rnn (.t7). Nothing in it is executed.
 
     \b
     charrnn import lm_lstm_epoch50.00_1.2345.t7 old.safetensors
