@@ -7,6 +7,7 @@ import pickle
 import tracemalloc
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -500,6 +501,19 @@ def test_what_charrnn_exports_comes_back_to_the_bit(imported, rng, cell, symbols
 
 def code_points(text):
     return np.array([*map(ord, text)], "int64")
+
+
+GOLDENS = Path(__file__).parents[1] / "goldens" / "pytorch" / "files"  # made by make_goldens.py
+
+
+@pytest.mark.parametrize("name", ["archive.pt", "old.pt"])
+def test_files_that_pytorch_wrote(name):
+    checkpoint, about = import_model(GOLDENS / name)
+    assert about == "PyTorch, embedding 'embedding.weight', LSTM 'lstm', head 'head.weight'"
+    assert checkpoint.vocabulary.to_list() == [*"edcba"]
+    expected = safetensors.numpy.load_file(GOLDENS / "expected.safetensors")
+    found = found_of(checkpoint, expected["ids"])
+    np.testing.assert_allclose(found, expected["log_probabilities"], atol=1e-5, rtol=0)
 
 
 # PyTorch itself
