@@ -41,6 +41,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "suppo
 import numpy as np
 from drawn_lines import EVIL, HOSTILE, commands, draw
 from harmless import OWN_OF_LIVE_DISPLAYS, harmless, read_all
+from pytorch_files import archive, state_dict
+from torch7_files import char_rnn
 
 from charrnn.inspection.naming_cache import FILE
 from charrnn.sanitise import visible
@@ -114,6 +116,10 @@ class World:
         (place / "settings.toml").write_text("hidden = 5\nsteps = 2\nlr = 0.01\n")
         (place / "mask.txt").write_text("0011" * 1500)
         np.save(place / "mask.npy", np.arange(6000) % 4 > 1)
+        (place / "theirs.pt").write_bytes(
+            archive({"state": state_dict(np.random.default_rng(1)), "chars": list("abcde")})
+        )
+        (place / "theirs.t7").write_bytes(char_rnn()[0])
         (place / "loop").symlink_to("loop")
         (place / "dead").symlink_to("nowhere")
         (place / "unreadable").write_text("x")

@@ -45,8 +45,9 @@ def load_targets(is_guided):
     # Kernels are compiled and must stay as they are.
     with atheris.instrument_imports(include=["charrnn", "tomllib", "fuzz_targets"], exclude=["charrnn.kernels"]):
         targets = import_module("fuzz_targets").TARGETS
-        for name in import_module("charrnn.commands").COMMANDS:
-            import_module(f"charrnn.commands.{name}")
+        commands = import_module("charrnn.commands")
+        for name in commands.COMMANDS:
+            commands.charrnn.get_command(None, name)
         import_module("tomllib")
     return targets
 

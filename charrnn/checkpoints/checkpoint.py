@@ -154,7 +154,7 @@ def _understand(
     """
     about = header.metadata.get("charrnn")
     if about is None:
-        raise CheckpointError("a safetensors file, but not one that charrnn wrote")
+        raise CheckpointError("a safetensors file, but not one that charrnn wrote: charrnn import may make one of it")
     description, shapes = Description.from_json(about), header.shapes()
     for name, kind in header.types().items():
         if (kind == np.uint8) != (name == _NGRAM_TEXT and description.ngrams is not None):

@@ -44,7 +44,8 @@ class Description:
 
     ``counters`` are the run's counters, ``history`` its evaluations. ``corpus`` says where the text came from and how
     it was read, ``program`` which program wrote the checkpoint, as :func:`charrnn.checkpoints.fingerprint.fingerprint`.
-    ``ngrams`` are the settings of the n-grams whose text the checkpoint holds, if it holds one.
+    ``ngrams`` are the settings of the n-grams whose text the checkpoint holds, if it holds one.  ``imported`` is the
+    file that another program wrote, and the program, if the weights come from one.
     """
 
     model: ModelConfig
@@ -55,6 +56,7 @@ class Description:
     corpus: dict[str, Any] = field(default_factory=dict)
     program: dict[str, str] = field(default_factory=dict)
     ngrams: NgramSettings | None = None
+    imported: str | None = None
 
     def to_json(self) -> str:
         """The description as JSON in ASCII.
@@ -75,6 +77,8 @@ class Description:
         }
         if self.ngrams is not None:
             about["ngrams"] = vars(self.ngrams)
+        if self.imported is not None:
+            about["imported"] = self.imported
         return json.dumps(about, ensure_ascii=True, allow_nan=False)
 
     @classmethod
@@ -115,6 +119,7 @@ class Description:
             corpus=_corpus(about["corpus"], vocabulary),
             program=_program(about.get("program", {})),
             ngrams=_ngrams(about.get("ngrams")),
+            imported=_imported(about.get("imported")),
         )
 
 
@@ -164,6 +169,13 @@ def _ngrams(what: Any) -> NgramSettings | None:
     if not all(0 <= weight <= HIGHEST_WEIGHT for weight in weights):
         raise CheckpointError(f"malformed: ngrams with the weights {brief(weights)}")
     return NgramSettings(**found)
+
+
+def _imported(what: Any) -> str | None:
+    """Where imported weights come from, or None."""
+    if what is not None and not (isinstance(what, str) and 0 < len(what) <= _LONGEST_STRING):
+        raise CheckpointError(f"malformed: imported is {brief(what)}")
+    return what
 
 
 def _counters(what: Any) -> dict[str, Any]:

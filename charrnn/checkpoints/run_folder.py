@@ -20,6 +20,7 @@ from charrnn.system.files import flush_file, lock_file, open_regular, read_regul
 
 METRICS, LOCK = "metrics.jsonl", ".lock"
 LONGEST_LOG = 2**31  # bytes: some million steps
+_OF_OTHERS = (".pt", ".pth", ".t7")  # endings of files of PyTorch and Torch 7
 
 Warn = Callable[[str], None]
 """Called with one line for the user."""
@@ -270,4 +271,6 @@ def _first_readable(paths: list[Path], warn: Warn) -> tuple[Path, Checkpoint]:
             step = checkpoint.counters.get("step")
             warn(f"{failures[0]}; {path.name}{'' if step is None else f', of step {step:,},'} is taken instead")
         return path, checkpoint
+    if paths[0].suffix.lower() in _OF_OTHERS:
+        raise CheckpointError(f"{failures[0]}; charrnn import makes a checkpoint of another program's model")
     raise failures[0]

@@ -30,6 +30,7 @@ COMMANDS = {
     "info": "Show what is in a checkpoint.",
     "log": "Write the losses of a run as CSV or for TensorBoard.",
     "export": "Write a model to give away, or for other tools.",
+    "import": "Read a model of PyTorch, char-rnn or torch-rnn.",
     "bench": "Measure how fast a model trains, scores and writes here.",
     "corpus": "Find, fetch and look at texts.",
     "completion": "Have a shell complete commands and names.",

@@ -5,6 +5,7 @@ A docstring's part behind a form feed (``\\f``) is in ``--help-all`` only.
 
 import difflib
 import inspect
+import keyword
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -155,7 +156,10 @@ class LazyGroup(Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The command, imported now; None if there is none of this name."""
-        return getattr(import_module(f"{self.package}.{name}"), name) if name in self.summaries else None
+        if name not in self.summaries:
+            return None
+        module = f"{name}_" if keyword.iskeyword(name) else name  # no function can be called import
+        return getattr(import_module(f"{self.package}.{module}"), module)
 
     def lines(self, ctx: click.Context) -> dict[str, str]:
         """A line on each command, by their names, without importing any."""

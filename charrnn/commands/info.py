@@ -19,8 +19,8 @@ def info(work: Work) -> None:
 
     \f
 
-    --json writes one object: path, parameters, config, vocabulary, training, progress, history, corpus, resumable, and
-    ngrams: order, network_weight, ngram_weight and characters; or null.
+    --json writes one object: path, parameters, config, vocabulary, training, progress, history, corpus, imported,
+    resumable, and ngrams: order, network_weight, ngram_weight and characters; or null.
     """
     from charrnn.checkpoints.run_folder import LAST, open_checkpoint
     from charrnn.display.reports.checkpoint import checkpoint_lines
@@ -43,6 +43,7 @@ def _record(path: Path, found) -> dict:
         "progress": found.counters,
         "history": found.history,
         "corpus": found.corpus,
+        "imported": found.imported,
         "resumable": bool(found.optimizer),
         "ngrams": found.ngrams and vars(found.ngrams) | {"characters": len(found.ngram_text)},
     }

@@ -113,6 +113,11 @@ class Texts:
         Raises:
             CorpusError: the text is not there any more.
         """
+        if not self._facts:  # an imported model
+            raise CorpusError(
+                "the checkpoint does not say which text the model was trained on: name a text as TEXT, or with --fit "
+                "the text to compare with"
+            )
         places = [self._facts.get(name, ()) for name in ("paths", "sources")]
         for sources in places:
             if not sources or not self._may_be_opened(sources):

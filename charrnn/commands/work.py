@@ -130,7 +130,8 @@ def command(kind: type[Work], *declare: Callable, first: Sequence[str] = ()) -> 
 
         for each in reversed(declare):
             start = each(start)
-        return click.command(cls=Command, first=first)(start)
+        name = run.__name__.strip("_").replace("_", "-")
+        return click.command(name, cls=Command, first=first)(start)
 
     return make
 

@@ -53,7 +53,7 @@ def test_powershell(here):
     assert any(
         line.startswith("sample\t") for line in answer(here, "powershell", COMP_LINE="charrnn sa", COMP_WORD="sa")
     )
-    assert answer(here, "powershell", COMP_LINE="charrnn sample", COMP_WORD="") == ["my run\t", "other\t"]
+    assert answer(here, "powershell", COMP_LINE="charrnn sample", COMP_WORD="") == ["fables\t", "my run\t", "other\t"]
     assert answer(here, "powershell", COMP_LINE="charrnn sample o", COMP_WORD="o") == ["other\t"]
 
 

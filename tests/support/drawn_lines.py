@@ -39,7 +39,8 @@ PATHS = (
 LIKELY = {
     "text": GOOD_TEXTS,
     "fit": GOOD_TEXTS,
-    "file": GOOD_TEXTS,
+    "file": (*GOOD_TEXTS, "theirs.pt", "theirs.t7"),
+    "vocabulary_of": GOOD_TEXTS,
     "prime_file": GOOD_TEXTS,
     "config": ("settings.toml", "drawn.toml"),
     "mask": ("mask.txt", "mask.npy"),

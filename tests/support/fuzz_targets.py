@@ -6,15 +6,25 @@ tests/test_fuzz.py gives each a few hundred inputs, benchmarks/fuzz.py millions.
 import contextlib
 import io
 import json
+from functools import cache
 from pathlib import Path
+from pickle import dumps as dumps_of_python
 
 import click
 import numpy as np
+import safetensors.numpy
 from command_line import FABLES
 from forgeries import description_of, forged, header_size, load, make
 from fuzzing import TARGETS, healthy, in_file, target
+from pytorch_files import Writer, archive, built, call, name, old, pickle, state_dict
+from torch7_files import Function, char_rnn, dumps, torch_rnn
 
 from charrnn.checkpoints import run_folder
+from charrnn.checkpoints.foreign import pickled_values, t7_file, vocabularies
+from charrnn.checkpoints.foreign.importing import import_model
+from charrnn.checkpoints.foreign.tensors import KINDS, Tensor
+from charrnn.checkpoints.foreign.trees import containers
+from charrnn.checkpoints.foreign.vocabularies import listed
 from charrnn.commands import charrnn as command
 from charrnn.commands.info import _record
 from charrnn.display.reports.checkpoint import checkpoint_lines
@@ -25,7 +35,7 @@ from charrnn.inspection.masks import read_mask
 from charrnn.inspection.naming_cache import NamingCache
 from charrnn.inspection.passage import Passage
 from charrnn.model import Model
-from charrnn.network.cells import cell_of
+from charrnn.network.cells import cell_of, parameter_shapes
 from charrnn.sanitise import escaped, visible
 from charrnn.system import strict_json
 from charrnn.text.catalog import load_catalog
@@ -113,6 +123,83 @@ def vocabulary(data: bytes) -> None:
     assert made.to_list() == value
     assert (made.encode(made.decode(ids)) == ids).all()
     made.encode(data if made.is_bytes else data.decode("utf-8", "replace"), "replace")
+
+
+# Files of other programs
+
+
+@cache
+def weights() -> dict[str, np.ndarray]:
+    """The state dict of a small LSTM."""
+    return state_dict(np.random.default_rng(6), vocabulary=3, hidden=2, layers=1, embedding=2)
+
+
+def go_through(tree) -> None:
+    """Ask for all that an import could ask of a tree: paths, vocabularies, tensors."""
+    for place, value in containers(tree):
+        assert len(str(place)) < 10_000
+        listed(value)
+        for each in value.values() if isinstance(value, dict) else value:
+            if isinstance(each, Tensor):
+                with contextlib.suppress(CharRNNError):
+                    assert each.to_float32().shape == each.shape
+
+
+@target(
+    lambda: char_rnn(b"ab\xff", 2, 1)[0], lambda: torch_rnn("ab", 2, 1, 2)[0], lambda: dumps({"f": Function(), 1: None})
+)
+def torch7(data: bytes) -> None:
+    """Any bytes as a value of Torch 7."""
+    tree, seen = t7_file.read(data), set()
+    waiting = [tree]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, t7_file.Table) and id(value) not in seen:
+            seen.add(id(value))
+            waiting += [*value.fields.values(), *value.fields]
+        elif isinstance(value, Tensor):
+            with contextlib.suppress(CharRNNError):
+                assert value.to_float32().shape == value.shape
+
+
+@target(
+    lambda: pickle(Writer().tree({"state": weights(), "chars": list("abc"), "n": [1, -2.5, None, True, ("x",)]})),
+    lambda: pickle(built(call(name("torch.nn", "Module")), {"_modules": {}, "_parameters": Writer().tree(weights())})),
+    lambda: dumps_of_python({"a": [1, 2], "b": {"c": (1.5, "é", b"x", {1}, frozenset("a"))}, "d": 2**70}),
+)
+def pickled(data: bytes) -> None:
+    """Any bytes as the pickle of a file of PyTorch. Its storages are as long as they say, up to a limit."""
+
+    def load(storage):
+        if storage.length > 1000:
+            raise CharRNNError("too long")
+        return np.zeros(storage.length, KINDS[storage.kind])
+
+    go_through(pickled_values.read(io.BytesIO(data), load, {}))
+
+
+@target(
+    lambda: archive({"state": weights(), "chars": list("abc")}),
+    lambda: old({"state": weights(), "chars": list("abc")}),
+    lambda: safetensors.numpy.save(weights(), {"vocab": '["a", "b", "c"]'}),
+    lambda: char_rnn(b"abc", 2, 1)[0],
+    lambda: torch_rnn("abc", 2, 1, 2)[0],
+)
+def foreign(data: bytes) -> None:
+    """Any bytes as the file of another program's model."""
+    found, about = import_model(in_file(data))
+    assert about.isprintable()
+    assert {name: value.shape for name, value in found.parameters.items()} == parameter_shapes(found.model)
+    assert len(found.vocabulary) == found.model.vocabulary
+    json.loads(found.to_json())
+
+
+@target(
+    b'["a", "b", "c"]', b'{"a": 0, "b": 1, "c": 2}', b'{"0": "a", "1": "b", "2": "c"}', b"[[[9, 8, 7]]]", b"[9, 8, 7]"
+)
+def symbols(data: bytes) -> None:
+    """A file of JSON as the vocabulary of a model of three symbols."""
+    assert len(vocabularies.read(in_file(data), 3)) == 3
 
 
 # Texts

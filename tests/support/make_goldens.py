@@ -8,6 +8,9 @@ of ten training steps on the same window with Adam or AdamW and clipping by glob
 
 updates/optimizers.safetensors has weights (N,) and biases (M,), twenty gradients of each, and what they become by every
 optimiser under settings that stand, by case, as JSON in the file's metadata.
+
+files/ has a checkpoint as torch.save writes it today (archive.pt) and wrote it before 1.6 (old.pt), and the
+log-probabilities (N, V) that its model has after each of the ids (N,).
 """
 
 import json
@@ -164,6 +167,32 @@ def make_updates():
     (folder / "optimizers.safetensors").write_bytes(save(arrays, {"cases": json.dumps(cases)}))
 
 
+def make_files():
+    torch.manual_seed(21)
+    model = Model(5, 6, 2, 3)
+    optimizer = torch.optim.Adam(model.parameters())
+    ids = torch.randint(5, (40,))
+    for _ in range(3):
+        loss_of(model, ids[:-1, None], ids[1:, None], None)[0].backward()
+        optimizer.step()
+    content = {
+        "epoch": 3,
+        "model_state_dict": model.state_dict(),
+        "optimizer_state_dict": optimizer.state_dict(),
+        "chars": tuple("edcba"),
+        "losses": [1.5, 1.25],
+    }
+    folder = FOLDER / "files"
+    folder.mkdir(exist_ok=True)
+    for name, is_new in (("archive.pt", True), ("old.pt", False)):
+        torch.save(content, folder / name, _use_new_zipfile_serialization=is_new)
+    with torch.no_grad():
+        x = model.double().embedding(ids)[:, None]
+        found = model.head(model.lstm(x)[0])[:, 0].log_softmax(-1)
+    (folder / "expected.safetensors").write_bytes(save({"ids": ids.numpy(), "log_probabilities": found.numpy()}))
+
+
 if __name__ == "__main__":
     main()
     make_updates()
+    make_files()

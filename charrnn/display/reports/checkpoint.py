@@ -35,6 +35,8 @@ def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
         "parameters": f"{record['parameters']:,}",
         "vocabulary": f"{len(symbols)} {unit}: {' '.join(characters.split())}",
     }
+    if record["imported"]:
+        about["imported from"] = record["imported"]
     if corpus:
         about["text"] = f"{', '.join(corpus['sources'])} ({corpus['characters']:,} {unit})"
         about["text's SHA-256"] = corpus["sha256"]

@@ -1,0 +1,212 @@
+"""Finds a language model among tensors of PyTorch: an embedding or none, an LSTM, and a linear layer, the head.
+
+What a tensor is for follows from the end of its name and from its shape, whatever the names before it are.  A tensor
+that is not understood is an error, because a model with one more layer computes something else.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from charrnn.checkpoints.foreign.parts import Parts
+from charrnn.checkpoints.foreign.pickled_values import Unknown
+from charrnn.checkpoints.foreign.tensors import FLOATS, Tensor
+from charrnn.checkpoints.foreign.trees import containers
+from charrnn.errors import CheckpointError, ConfigError, brief
+from charrnn.network.cells import CELLS, LSTMCell
+
+ONE_HOT = "none"
+_VOCABULARY, _CODE_POINTS = "vocabulary", 0x110000
+_FIRST = "weight_ih_l0"
+_PARAMETER = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?")
+_OTHER_CELLS = {3: "a GRU", 1: "an RNN without gates"}  # by the rows of weight_hh over its columns
+_EMBEDDING = re.compile(r"emb|enc|wte|lookup", re.IGNORECASE)  # in the names of embeddings
+_MOST_NAMED, _MOST_LSTMS = 6, 100
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Names:
+    """Which tensors to take where a file leaves a choice; "" lets their shapes decide.
+
+    Attributes:
+        lstm: what stands before ``weight_ih_l0``.
+        embedding: the weight of the embedding, or "none" for a model whose input is one-hot.
+        head: the weight of the head.
+        ignored: tensors that do not change what the model computes.
+    """
+
+    lstm: str = ""
+    embedding: str = ""
+    head: str = ""
+    ignored: Sequence[str] = ()
+
+
+def find(tree: Any, names: Names) -> Parts:
+    """The language model in the values of a file.
+
+    Raises:
+        CheckpointError: there is no such model in it, or another kind of network.
+        ConfigError: there are several, or several tensors could be the same thing; the message says how to choose.
+    """
+    prefix, values = _state_dict(tree, names.lstm)
+    tensors = {name: each for name, each in values.items() if _is_weight(name, each)}
+    lstm = {
+        name: each
+        for name, each in tensors.items()
+        if name.startswith(prefix) and _PARAMETER.fullmatch(name.removeprefix(prefix))
+    }
+    hidden, inputs = _check_lstm(prefix, {name.removeprefix(prefix): each for name, each in lstm.items()})
+    rest = {name: each for name, each in tensors.items() if name not in lstm}
+    for name in (*names.ignored, names.head, names.embedding):
+        if name not in ("", ONE_HOT) and name not in rest:
+            raise ConfigError(f"there is no tensor {brief(name)}: there are {_enumerated(rest, rest)}")
+    rest = {name: each for name, each in rest.items() if name not in names.ignored}
+    head = _head(rest, names, hidden)
+    embedding = _embedding(rest, names, head, inputs)
+    bias = _bias(head, rest)
+    others = [name for name in rest if name not in (head, embedding, bias)]
+    if others:
+        raise CheckpointError(
+            f"beside an embedding, an LSTM and a linear layer it has {_enumerated(others, rest)}, which charrnn does "
+            "not compute; --ignore NAME leaves out a tensor that does not matter"
+        )
+    module = prefix.strip(".").rpartition(".")[2]
+    cell = next((cell for cell in CELLS.values() if cell.torch_module == module), LSTMCell())
+    found = {f"{cell.torch_module}.{name.removeprefix(prefix)}": each for name, each in lstm.items()}
+    ends = {"embedding.weight": embedding, "head.weight": head, "head.bias": bias}
+    found |= {own: rest[name] for own, name in ends.items() if name}
+    about = (
+        f"embedding {brief(embedding)}" if embedding else "one-hot input",
+        f"{cell.title} {brief(prefix.strip('.'))}",
+        f"head {brief(head)}{', tied' if head == embedding else ''}",
+    )
+    return Parts("PyTorch", cell, found, about=about, symbols=_symbols(values.get(_VOCABULARY), rest[head].shape[:1]))
+
+
+def _is_weight(name: Any, value: Any) -> bool:
+    return isinstance(name, str) and isinstance(value, Tensor) and value.kind in FLOATS
+
+
+def _state_dict(tree: Any, wanted: str) -> tuple[str, Mapping[Any, Any]]:
+    """What stands before ``weight_ih_l0`` in the names of the LSTM, and the dictionary that the LSTM is in."""
+    found: dict[str, tuple[str, Mapping[Any, Any]]] = {}
+    for place, value in containers(tree):
+        if isinstance(value, dict) and len(found) < _MOST_LSTMS:
+            firsts = [name for name, each in value.items() if _is_weight(name, each) and name.endswith(_FIRST)]
+            for prefix in (name.removesuffix(_FIRST) for name in firsts):
+                found[f"{place}.{prefix}".strip(".")] = prefix, value
+    if wanted.strip(".") in found:
+        return found[wanted.strip(".")]
+    if len(found) == 1 and not wanted:
+        return next(iter(found.values()))
+    if found:
+        raise ConfigError(f"choose one of its LSTMs with --lstm NAME: {', '.join(map(brief, [*found][:_MOST_NAMED]))}")
+    if isinstance(tree, Unknown):
+        raise CheckpointError(f"an object of the class {brief(tree.of)}, not weights: save model.state_dict()")
+    raise CheckpointError(f"there is no LSTM of PyTorch in it: no tensor has a name that ends in {_FIRST}")
+
+
+def _check_lstm(prefix: str, lstm: Tensors) -> tuple[int, int]:
+    """H and the width of the input, from tensors by their names within the module.
+
+    Raises:
+        CheckpointError: the module is no LSTM as charrnn has it, or is not complete.
+    """
+    what = f"the module {brief(prefix.strip('.'))}"
+    for mark, kind in (("_reverse", "bidirectional"), ("_hr_", "an LSTM with projections")):
+        if any(mark in name for name in lstm):
+            raise CheckpointError(f"{what} is {kind}: charrnn reads LSTMs that go forward, without projections")
+    shapes = {name: each.shape for name, each in lstm.items()}
+    first, recurrent = shapes[_FIRST], shapes.get("weight_hh_l0", ())
+    if len(first) != 2 or len(recurrent) != 2 or 0 in recurrent:
+        raise CheckpointError(f"{what} has no matrix weight_hh_l0, or weight_ih_l0 is no matrix")
+    (rows, hidden), inputs = recurrent, first[1]
+    if rows != 4 * hidden:
+        kind = next((kind for gates, kind in _OTHER_CELLS.items() if rows == gates * hidden), "another kind of cell")
+        raise CheckpointError(f"{what} is {kind}: charrnn reads LSTMs only")
+    per_layer = 4 if "bias_ih_l0" in lstm else 2
+    wanted: dict[str, tuple[int, ...]] = {}
+    for layer in range(len({name.rpartition("_l")[2] for name in lstm})):
+        wanted |= {f"weight_ih_l{layer}": (rows, hidden if layer else inputs), f"weight_hh_l{layer}": (rows, hidden)}
+        if per_layer == 4:
+            wanted |= {f"bias_ih_l{layer}": (rows,), f"bias_hh_l{layer}": (rows,)}
+    for name in sorted(wanted.keys() | shapes.keys()):
+        if name not in shapes or name not in wanted:
+            raise CheckpointError(f"{what}: {brief(name)} is {'missing' if name in wanted else 'one too many'}")
+        if shapes[name] != wanted[name]:
+            raise CheckpointError(f"{what}: {brief(name)} has the shape {shapes[name]}, not {wanted[name]}")
+    return hidden, inputs
+
+
+def _head(rest: Tensors, names: Names, hidden: int) -> str:
+    """The name of the head's weight, (V, H)."""
+    if names.head:
+        if len(rest[names.head].shape) != 2 or rest[names.head].shape[1] != hidden:
+            raise ConfigError(f"the head must have the shape (V, {hidden}): {_enumerated([names.head], rest)} has not")
+        return names.head
+    can_be = [name for name, each in rest.items() if len(each.shape) == 2 and each.shape[1] == hidden]
+    if not can_be:
+        raise CheckpointError(
+            f"there is no linear layer from {hidden} hidden units to characters: no matrix (V, {hidden})"
+        )
+    others = [name for name in can_be if name != names.embedding] or can_be
+    for choice in (
+        others,
+        [name for name in others if _bias(name, rest)],
+        [name for name in others if not _EMBEDDING.search(name)],
+    ):
+        if len(choice) == 1:
+            return choice[0]
+    raise ConfigError(f"choose the linear layer to characters with --head NAME: {_enumerated(others, rest)}")
+
+
+def _embedding(rest: Tensors, names: Names, head: str, inputs: int) -> str:
+    """The name of the embedding's weight, (V, D); "" if the input is one-hot."""
+    vocabulary, hidden = rest[head].shape
+    shape = (vocabulary, inputs)
+    if names.embedding:
+        if names.embedding != ONE_HOT and rest[names.embedding].shape != shape:
+            raise ConfigError(
+                f"the embedding must have the shape {shape}: {_enumerated([names.embedding], rest)} has not"
+            )
+        if names.embedding == ONE_HOT and inputs != vocabulary:
+            raise ConfigError(f"{inputs} inputs of the LSTM cannot be one-hot for {vocabulary} characters")
+        return "" if names.embedding == ONE_HOT else names.embedding
+    can_be = [name for name, each in rest.items() if each.shape == shape and name != head and not _bias(name, rest)]
+    if len(can_be) > 1:
+        raise ConfigError(f"choose the embedding with --embedding NAME: {_enumerated(can_be, rest)}")
+    if can_be:
+        return can_be[0]
+    if inputs == vocabulary:
+        return ""
+    if inputs == hidden:
+        return head  # tied: a file may have the matrix only once
+    raise CheckpointError(
+        f"the LSTM has {inputs} inputs for {vocabulary} characters, and there is no embedding {shape}"
+    )
+
+
+def _bias(weight: str, rest: Tensors) -> str:
+    """The name of the bias that belongs to a weight; "" if there is none."""
+    name = f"{weight.removesuffix('weight')}bias" if weight.endswith("weight") else ""
+    return name if name in rest and rest[name].shape == rest[weight].shape[:1] else ""
+
+
+def _symbols(tensor: Any, shape: tuple[int, ...]) -> list[str] | list[int]:
+    """The symbols in the tensor that charrnn's own exports have: code points, or bytes as uint8."""
+    if not isinstance(tensor, Tensor) or tensor.shape != shape or tensor.kind not in ("int64", "uint8"):
+        return []
+    numbers = tensor.values().tolist()
+    if tensor.kind == "uint8":
+        return numbers
+    return [chr(number) for number in numbers if 0 <= number < _CODE_POINTS]
+
+
+def _enumerated(names: Iterable[str], tensors: Tensors) -> str:
+    """Some tensors for a message."""
+    names = list(names)
+    said = ", ".join(f"{brief(name)} {tensors[name].shape}" for name in names[:_MOST_NAMED])
+    return said + (f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else "")
