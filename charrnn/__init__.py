@@ -30,11 +30,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from charrnn.errors import CharRNNError
-    from charrnn.from_text import train
     from charrnn.inference.loss import Evaluation
     from charrnn.inference.sampler import Choice
     from charrnn.model import Model, load
-    from charrnn.reading import Reading
+    from charrnn.model.from_text import train
+    from charrnn.model.reading import Reading
     from charrnn.records import Record
     from charrnn.text.vocabulary import Vocabulary
 else:
@@ -43,11 +43,11 @@ else:
         "Choice": "charrnn.inference.sampler",
         "Evaluation": "charrnn.inference.loss",
         "Model": "charrnn.model",
-        "Reading": "charrnn.reading",
+        "Reading": "charrnn.model.reading",
         "Record": "charrnn.records",
         "Vocabulary": "charrnn.text.vocabulary",
         "load": "charrnn.model",
-        "train": "charrnn.from_text",
+        "train": "charrnn.model.from_text",
     }
 
     def __getattr__(name):

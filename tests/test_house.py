@@ -23,17 +23,14 @@ HOUSE = {
     "checkpoints": "version errors records config system text network",
     "inference": "errors config records system text kernels network",
     "training": "errors records config settings system text kernels network checkpoints inference",
-    "coloured_text": "sanitise",
-    "reading": "errors network coloured_text",
-    "model": "errors config records sanitise text network checkpoints inference reading",
-    "from_text": "errors records settings text checkpoints training model",
+    "model": "errors config records sanitise settings text network checkpoints inference training",
     "analysis": "errors records system text kernels inference model",
-    "inspection": "version errors records system text kernels network checkpoints inference reading model",
-    "display": "errors records sanitise config system reading inspection",
+    "inspection": "version errors records system text kernels network checkpoints inference model",
+    "display": "errors records sanitise config system inspection",
     "commands": "version errors records sanitise config settings system text kernels network checkpoints inference "
     "training model analysis inspection display",
     "__main__": "commands",
-    "__init__": "version errors records text inference reading model from_text",
+    "__init__": "version errors records text inference model",
 }
 
 # The rooms that know what a cell is made of; checkpoints/pytorch.py asks the cell for PyTorch's names.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from charrnn.inspection.clamping import Cell
-from charrnn.reading import Reading
+from charrnn.model.reading import Reading
 from charrnn.text.vocabulary import Vocabulary, code_points
 
 

@@ -1,13 +1,13 @@
 """Which cells are worth looking at when there is no hypothesis.
 
-They are ranked by :func:`charrnn.reading.scores`.
+They are ranked by :func:`charrnn.model.reading.scores`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.reading import Reading, scores
+from charrnn.model.reading import Reading, scores
 
 ALIKE = 0.9  # cells with a larger correlation, of either sign, show the same thing
 

@@ -15,7 +15,7 @@ from charrnn.inspection.hypotheses import Hypothesis, label_passages
 from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.reading import Reader
 from charrnn.model import Model
-from charrnn.reading import Reading
+from charrnn.model.reading import Reading
 from charrnn.records import ProgressCallback, in_steps, no_progress
 
 _CHUNK = 50  # characters between reports

@@ -12,7 +12,7 @@ from charrnn.inspection.clamping import Cell
 from charrnn.inspection.gallery import gallery
 from charrnn.inspection.reading import read
 from charrnn.model import Model
-from charrnn.reading import Reading, scores
+from charrnn.model.reading import Reading, scores
 from charrnn.records import ProgressCallback, SmoothedLoss, no_progress
 
 
@@ -72,7 +72,7 @@ def losses(run: Path) -> tuple[np.ndarray, np.ndarray]:
 class CellsAtSnapshot:
     """What C ``cells`` did at the snapshot after ``step`` steps: ``values`` (C, N) after each of N characters.
 
-    ``scores`` (C,) are those of :func:`charrnn.reading.scores`.
+    ``scores`` (C,) are those of :func:`charrnn.model.reading.scores`.
     """
 
     step: int

@@ -15,8 +15,8 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell, require_cells
 from charrnn.model import Model
+from charrnn.model.reading import Reading, likeliest, shown_values
 from charrnn.network.cells import Signal
-from charrnn.reading import Reading, likeliest, shown_values
 from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.text.windows import ReadingWindows
 

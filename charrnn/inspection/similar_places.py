@@ -15,8 +15,8 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell
+from charrnn.model.reading import shown_values
 from charrnn.network.network import Network
-from charrnn.reading import shown_values
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.windows import WARM_UP, ReadingWindows
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 import charrnn
-from charrnn.coloured_text import ColouredText
+from charrnn.model.coloured_text import ColouredText
 from charrnn.records import Evaluated, Finished, Step
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]

@@ -12,7 +12,7 @@ from charrnn.display.terminal.tables import paragraph
 from charrnn.inspection.clamping import Cell
 from charrnn.inspection.gallery import ScoredCell, line_bounds, liveliest_stretch, most_varied
 from charrnn.inspection.naming import Tracked
-from charrnn.reading import Reading
+from charrnn.inspection.reading import Reading
 
 LABEL, _GAP = 15, 2  # terminal columns left of the text, without what cells track; and left of the text in any case
 _LINES_OF_BEST = 12

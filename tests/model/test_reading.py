@@ -6,7 +6,7 @@ import pytest
 import charrnn
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inspection.reading import read_all
-from charrnn.reading import scores
+from charrnn.model.reading import scores
 
 TEXT = '"Come in," said the fox. The heron sat down.\n' * 4
 
@@ -114,6 +114,6 @@ def test_what_cannot_be_read_says_why(fables, model, monkeypatch):
         fables.read(TEXT, signal="z")
     with pytest.raises(ConfigError, match="an ensemble has no cells of its own"):
         charrnn.load(model, model).read(TEXT)
-    monkeypatch.setattr("charrnn.model.LARGEST", 5000)
+    monkeypatch.setattr("charrnn.model.model.LARGEST", 5000)
     with pytest.raises(ConfigError, match=r"too much for the memory: give at most \d+ characters"):
         fables.read(TEXT)

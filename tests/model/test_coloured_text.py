@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from charrnn.coloured_text import BLUE, LONGEST, OPACITY, ORANGE, ColouredText
 from charrnn.display.palette import contrast
+from charrnn.model.coloured_text import BLUE, LONGEST, OPACITY, ORANGE, ColouredText
 from charrnn.sanitise import visible
 
 HOSTILE = (

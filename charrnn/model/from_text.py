@@ -9,7 +9,7 @@ from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.run_in_memory import RunInMemory
 from charrnn.checkpoints.run_names import RUNS, require_run_name
 from charrnn.errors import ConfigError
-from charrnn.model import Model
+from charrnn.model.model import Model
 from charrnn.records import Finished, Record
 from charrnn.settings import TEXT, Options, Settings, options_of
 from charrnn.text.catalog import exists

@@ -1,4 +1,4 @@
-"""The Python interface: a trained network with its vocabulary; text goes in, text and NumPy arrays come out."""
+"""A model: a trained network with its vocabulary. Text goes in; text, losses and arrays come out."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,8 +18,8 @@ from charrnn.inference.loss import Evaluation, evaluate
 from charrnn.inference.mixture import Mixture, networks_of
 from charrnn.inference.ngrams import Ngrams
 from charrnn.inference.sampler import Choice, Sampler
+from charrnn.model.reading import Reading, shown_values
 from charrnn.network.network import Network
-from charrnn.reading import Reading, shown_values
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.sanitise import visible
 from charrnn.text.vocabulary import REPLACEMENT, Unknown, Vocabulary

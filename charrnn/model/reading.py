@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.coloured_text import LONGEST, ColouredText
 from charrnn.errors import ConfigError
+from charrnn.model.coloured_text import LONGEST, ColouredText
 from charrnn.network.cells import Signal
 
 LAG = 5
