@@ -173,7 +173,7 @@ def read_all(
     before = log_probabilities[lead - 1].copy() if lead else None
     text = model.vocabulary.characters(part[lead:])
     first, *rest = ((each.name, of_signal[lead:]) for each, of_signal in zip(signals, values, strict=True))
-    return Reading(text, part[lead:], *first, log_probabilities[lead:], before, dict(rest))
+    return Reading(text, part[lead:], *first, log_probabilities[lead:], before, others=dict(rest))
 
 
 @dataclass(frozen=True)
