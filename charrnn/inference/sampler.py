@@ -16,10 +16,11 @@ from charrnn.inference.mixture import Mixture, networks_of
 from charrnn.inference.ngrams import new_readers, no_trie
 from charrnn.kernels import compiler
 from charrnn.kernels.barrier import ABANDONED, FLAGS
+from charrnn.kernels.compiler import address_of
 from charrnn.kernels.packing import Group
 from charrnn.kernels.sampling import Draws, Filters, Scratch, Steps, write
 from charrnn.kernels.sampling import Mixture as MixtureArrays
-from charrnn.kernels.step import Share, step_address
+from charrnn.kernels.step import Share
 from charrnn.network.network import Network
 from charrnn.network.parameters import aligned_zeros
 from charrnn.network.workspace import padded
@@ -80,7 +81,7 @@ class Streams:
         table = np.zeros((len(arguments), max(map(len, arguments))), np.int64)
         for row, numbers in zip(table, arguments, strict=True):
             row[: len(numbers)] = numbers
-        self._steps = Steps(np.array([step_address(part.step) for part in parts], np.int64), table)
+        self._steps = Steps(np.array([address_of(part.step) for part in parts], np.int64), table)
 
     def steps(self) -> Steps:
         """The network's steps, with its weights up to date."""

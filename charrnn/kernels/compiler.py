@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import llvmlite
+import llvmlite.binding as llvm
 import numba
 from numba import njit, types
 from numba.core import serialize
@@ -64,6 +65,9 @@ announce = _say_nothing
 
 The context yields a function that is called after each kernel, also from other threads.  The command line puts its
 progress here."""
+
+
+_with_symbols: list = []
 
 
 class KernelCache:
@@ -140,13 +144,18 @@ def _build_name(machine):
     return f"{__version__}-{digest.hexdigest()[:16]}"
 
 
-def kernel(signature):
-    """Declare a function as a kernel: no GIL, IEEE division, one signature, compiled by :func:`prepare`."""
+def kernel(signature, symbol=None):
+    """Declare a function as a kernel: no GIL, IEEE division, one signature, compiled by :func:`prepare`.
+
+    Other kernels can call a kernel with a ``symbol`` as an external function of that name.
+    """
 
     def declare(function):
         dispatcher = njit(nogil=True, error_model="numpy")(function)
         dispatcher._cache = KernelCache(function, signature)
-        dispatcher.declared = signature
+        dispatcher.declared, dispatcher.symbol = signature, symbol
+        if symbol:
+            _with_symbols.append(dispatcher)
         return dispatcher
 
     return declare
@@ -159,23 +168,35 @@ def prepare(*kernels):
     the kernels first that take longest to compile.
     """
     # A kernel that is an attribute of a layer's class comes from each layer as another bound method of the same kernel.
-    distinct = dict.fromkeys(getattr(dispatcher, "__func__", dispatcher) for dispatcher in kernels)
+    kernels = [getattr(dispatcher, "__func__", dispatcher) for dispatcher in kernels]
+    distinct = dict.fromkeys([*_with_symbols, *kernels])
     new = [dispatcher for dispatcher in distinct if not dispatcher.signatures]
     missing = [dispatcher for dispatcher in new if dispatcher._cache.payload(dispatcher.targetctx) is None]
     if missing:
         with announce(len(missing)) as compiled:
             helpers = min(available_threads(), MOST_PROCESSES, len(missing)) - 1
-            compile_together(missing, helpers if _can_be_written(cache_folder()) else 0, _compile, compiled)
+            compile_together(missing, helpers if _can_be_written(cache_folder()) else 0, compile_here, compiled)
     for dispatcher in new:
         if not dispatcher.signatures:  # loaded from the cache, to which a helper may just have added it
-            _compile(dispatcher)
+            compile_here(dispatcher)
 
 
-def _compile(dispatcher):
-    """Compile a kernel, or load it from the cache."""
+def compile_here(dispatcher):
+    """Compile a kernel, or load it from the cache; before it, all that it may call by a symbol."""
+    for each in [] if dispatcher.symbol else _with_symbols:
+        if not each.signatures:
+            compile_here(each)
     with deferred_signals():
         dispatcher.compile(dispatcher.declared)
         dispatcher.disable_compile()
+        if dispatcher.symbol:
+            llvm.add_symbol(dispatcher.symbol, address_of(dispatcher))
+
+
+def address_of(dispatcher) -> int:
+    """The address of a prepared kernel's machine code; it is valid as long as the kernel lives."""
+    compiled = dispatcher.overloads[dispatcher.declared.args]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
 
 
 def _can_be_written(folder):

@@ -71,10 +71,10 @@ def _lead(waiting: deque, compiled: Callable[[], None]) -> None:
 
 def serve() -> None:
     """Compile the kernels that standard input names, a module and a function in each line; answer each."""
-    from charrnn.kernels.compiler import prepare
+    from charrnn.kernels.compiler import compile_here
 
     for line in sys.stdin:
         module, name = line.split()
-        prepare(getattr(importlib.import_module(module), name))
+        compile_here(getattr(importlib.import_module(module), name))
         sys.stdout.write(f"{_DONE}\n")
         sys.stdout.flush()

@@ -189,9 +189,10 @@ def copy_in(states, first, last, start, panelled):
     width, columns = states.shape[1], panelled.shape[2]
     for b in range(first, last):
         for k in range(0, width, WIDTH):
-            target = k // columns * (panelled.strides[0] // 4) + (start + b - first) * columns + k % columns
-            store(panelled.ctypes.data, target, splat(f32(0.0)))
-            copy_columns(states, b * width + k, panelled, target, min(WIDTH, width - k))
+            row, column = start + b - first, k % columns
+            target_at = panelled.ctypes.data + k // columns * panelled.strides[0] + 4 * (row * columns + column)
+            store(target_at, 0, splat(f32(0.0)))
+            copy_columns(states.ctypes.data + 4 * (b * width + k), target_at, min(WIDTH, width - k))
 
 
 @njit
@@ -200,8 +201,9 @@ def copy_out(panelled, start, first, last, states):
     width, columns = states.shape[1], panelled.shape[2]
     for b in range(first, last):
         for k in range(0, width, WIDTH):
-            source = k // columns * (panelled.strides[0] // 4) + (start + b - first) * columns + k % columns
-            copy_columns(panelled, source, states, b * width + k, min(WIDTH, width - k))
+            row, column = start + b - first, k % columns
+            source_at = panelled.ctypes.data + k // columns * panelled.strides[0] + 4 * (row * columns + column)
+            copy_columns(source_at, states.ctypes.data + 4 * (b * width + k), min(WIDTH, width - k))
 
 
 @kernel(void(Ids2, Panels, WEIGHTS, GROUP, STATE, Panels, Panels, Panels))

@@ -16,7 +16,8 @@ import numpy as np
 from numba import njit
 
 from charrnn.kernels.simd import WIDTH
-from charrnn.kernels.tiles import LINE, PANEL, TILE_ROWS, TILE_VECTORS, multiply_tile, multiply_tile_of_ranges
+from charrnn.kernels.tile_kernels import multiply_tile, multiply_tile_of_ranges
+from charrnn.kernels.tiles import LINE, PANEL, TILE_ROWS, TILE_VECTORS
 
 
 class Size(NamedTuple):
@@ -115,6 +116,6 @@ def multiply_ranges(x, y, c, ranges, columns, vectors, prefetch):
                 coming = prefetch.at + prefetch.rows[tile]
             elif first_vector == 0 and tile < 8:
                 coming = prefetch.further_at + prefetch.further_rows[tile - 4]
-            multiply_tile_of_ranges(count, width, tile_x, y + shift, tile_c, ranges.begin, ranges.end, coming)
+            multiply_tile_of_ranges(count, width, 1, tile_x, y + shift, tile_c, ranges.begin, ranges.end, coming)
             tile_x += 4 * count
             tile_c += 4 * count * PANEL

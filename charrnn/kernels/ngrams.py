@@ -21,8 +21,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit, types
+from numba.extending import intrinsic
 
 from charrnn.kernels.compiler import Array2, Array3, Doubles2, Ids1, Ids2, Longs1, Longs2, intp, kernel, void
+from charrnn.kernels.external import call_by_symbol
 
 # Columns of ``nodes``.  FOLLOWER is the last child that was made; or, if the gram was a context once, -1 - k where
 # text[k] followed it; or 0.  NEXT is the child of the same context that was made before, or 0.
@@ -169,9 +171,9 @@ def count_counts(trie, counts):
                 counts[n, 1] += 1
 
 
-@njit
-def read_symbol(trie, reader, symbol):
-    """A reader's context becomes longer by a symbol, or shorter if the text does not have it."""
+@kernel(void(TRIE, intp, intp), symbol="charrnn_read_symbol")
+def symbol_reader(trie, reader, symbol):
+    """See :func:`read_symbol`."""
     nodes, text, at, orders = trie.nodes, trie.text, trie.readers[reader], trie.discounts.shape[0]
     place, reach = at[PLACE], at[REACH]
     follows = 0 <= place < trie.sizes[LEARNT] - 1 and text[place] == symbol
@@ -191,9 +193,9 @@ def read_symbol(trie, reader, symbol):
         at[PLACE], at[REACH] = max(-1 - nodes[node, FOLLOWER], -1), length
 
 
-@njit
-def expect(trie, reader):
-    """Fill the reader's row of ``chances``: the probability of each symbol after its context."""
+@kernel(void(TRIE, intp), symbol="charrnn_expect")
+def expectation(trie, reader):
+    """See :func:`expect`."""
     nodes, text, discounts, at = trie.nodes, trie.text, trie.discounts, trie.readers[reader]
     p, chain = trie.chances[reader], trie.chain[reader]
     node, length = at[NODE], at[LENGTH]
@@ -230,6 +232,18 @@ def expect(trie, reader):
             for v in range(p.size):
                 p[v] *= share
             p[text[place]] += 1.0 - share
+
+
+@intrinsic
+def read_symbol(typing, trie, reader, symbol):
+    """A reader's context becomes longer by a symbol, or shorter if the text does not have it."""
+    return symbol_reader.declared, call_by_symbol(symbol_reader)
+
+
+@intrinsic
+def expect(typing, trie, reader):
+    """Fill the reader's row of ``chances``: the probability of each symbol after its context."""
+    return expectation.declared, call_by_symbol(expectation)
 
 
 @kernel(void(TRIE, Ids2, intp, intp, Array3))

@@ -50,13 +50,13 @@ def block_size(panel, block, units, gated):
 
 
 @njit
-def copy_columns(source, source_at, target, target_at, size):
-    """Copy ``size`` floats, at most 16, from and to offsets of two arrays' memory."""
+def copy_columns(source_at, target_at, size):
+    """Copy ``size`` floats, at most 16, from one address to another."""
     if size == WIDTH:
-        store(target.ctypes.data, target_at, load(source.ctypes.data, source_at))
+        store(target_at, 0, load(source_at, 0))
     else:
         for j in range(size):
-            store_one(target.ctypes.data, target_at + j, load_one(source.ctypes.data, source_at + j))
+            store_one(target_at, j, load_one(source_at, j))
 
 
 @kernel(void(Array2, intp, intp, intp, Panels))
@@ -68,8 +68,9 @@ def pack(weights, gated, first, last, packed):
         for block in range(4):
             for panel in range(first, last):  # innermost: panels are neighbours in a row, rows are often pages apart
                 start = block_start(panel, block, units, gated)
-                target = panel * (packed.strides[0] // 4) + k * PANEL + WIDTH * block
-                copy_columns(weights, k * columns + start, packed, target, block_size(panel, block, units, gated))
+                source_at = weights.ctypes.data + 4 * (k * columns + start)
+                target_at = packed.ctypes.data + panel * packed.strides[0] + 4 * (k * PANEL + WIDTH * block)
+                copy_columns(source_at, target_at, block_size(panel, block, units, gated))
 
 
 @kernel(void(Array2, intp, intp, intp, Array3))
@@ -118,13 +119,13 @@ def pack_bias(bias, gated, packed):
 
 
 @njit
-def unpack(sums, start, panels, gated, gradient):
-    """Copy the panels (rows, 64) that begin at sums[start] to the columns ``panels`` of gradient (rows, N)."""
+def unpack(sums_at, panels, gated, gradient):
+    """Copy panels (rows, 64) at an address to the columns ``panels`` of gradient (rows, N)."""
     rows, columns = gradient.shape
     units = columns // 4 if gated else columns
     for row in range(rows):
         for block in range(4):
             for panel in range(panels.first, panels.last):
-                source = start + ((panel - panels.first) * rows + row) * PANEL + WIDTH * block
-                target = row * columns + block_start(panel, block, units, gated)
-                copy_columns(sums, source, gradient, target, block_size(panel, block, units, gated))
+                source_at = sums_at + 4 * (((panel - panels.first) * rows + row) * PANEL + WIDTH * block)
+                target_at = gradient.ctypes.data + 4 * (row * columns + block_start(panel, block, units, gated))
+                copy_columns(source_at, target_at, block_size(panel, block, units, gated))

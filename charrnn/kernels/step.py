@@ -73,9 +73,3 @@ def call_step(typing, address, arguments, ids, before, place, share):
         return context.get_dummy_value()
 
     return types.void(types.uintp, *PARAMETERS), codegen
-
-
-def step_address(kernel) -> int:
-    """The address of a prepared kernel, for :func:`call_step`; it is valid as long as the kernel lives."""
-    compiled = kernel.overloads[kernel.declared.args]
-    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)

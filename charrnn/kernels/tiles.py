@@ -171,13 +171,8 @@ _ONE_LINE = [(vectors, 1) for vectors in range(1, TILE_VECTORS + 1)]
 
 
 @intrinsic
-def multiply_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth, ahead):
-    """C += A B for one tile of 1 to TILE_ROWS rows and 1 to TILE_VECTORS vectors, and depth >= 1.
-
-    ``a``, ``b``, ``c`` are addresses; ``a_row``, ``c_row`` the strides from row to row.  The tile also
-    prefetches ``lines`` * ``depth`` cache lines from the address ``ahead`` on; ``lines`` is 1, or 2 if the tile has
-    TILE_VECTORS vectors.
-    """
+def emit_product_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth, ahead):
+    """The code of :func:`charrnn.kernels.tile_kernels.multiply_tile`."""
 
     def codegen(context, builder, signature, args):
         return _call_tile(context, builder, _emit_product, [*_ONE_LINE, (TILE_VECTORS, 2)], *args[:3], args[3:])
@@ -187,13 +182,8 @@ def multiply_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth, ah
 
 
 @intrinsic
-def multiply_tile_of_ranges(typing, rows, vectors, x, y, c, ranges, ranges_end, ahead):
-    """C += Σ xᵀ y over row ranges, for one tile of C: ``rows`` columns of x by 16 ``vectors`` columns of y.
-
-    ``x``, ``y`` and ``c`` are addresses in panels.  Between the addresses ``ranges`` and ``ranges_end`` each row range
-    has RANGE int64 numbers X, Y, N and D: its N rows begin X bytes after x and Y bytes after y, and the ranges before
-    it have D rows.  The tile also prefetches one cache line a row, from the address ``ahead`` on.
-    """
+def emit_gradient_tile(typing, rows, vectors, x, y, c, ranges, ranges_end, ahead):
+    """The code of :func:`charrnn.kernels.tile_kernels.multiply_tile_of_ranges`."""
 
     def codegen(context, builder, signature, args):
         return _call_tile(context, builder, _emit_gradient, _ONE_LINE, *args[:2], _I64(1), args[2:])

@@ -96,7 +96,7 @@ def weight_gradient(x, dy, portions, panels, scratch, gated, gradient, bias):
     depth, columns = gradient.shape
     ranges, blocks, first, count = portions.ranges, portions.blocks, panels.first, panels.last - panels.first
     panel_size = PANEL * depth
-    sums_at = scratch.ctypes.data
+    sums_at = intp(scratch.ctypes.data)
     bias_at = sums_at + 4 * count * panel_size
     clear(sums_at, count * (panel_size + PANEL))
     for block in range(len(blocks) - 1):
@@ -119,8 +119,8 @@ def weight_gradient(x, dy, portions, panels, scratch, gated, gradient, bias):
                 ahead = (dy_at, next_dy) if k == 0 else x_ahead
                 prefetch = Prefetch(ahead[0], ahead[1], x_ahead[0], x_ahead[1])
                 multiply_ranges(x_at, dy_at, sums, of_block, min(PANEL, depth - k), vectors, prefetch)
-    unpack(scratch, 0, panels, gated, gradient)
-    unpack(scratch, count * panel_size, panels, gated, bias)
+    unpack(sums_at, panels, gated, gradient)
+    unpack(bias_at, panels, gated, bias)
 
 
 @kernel(void(Ids2, Panels, Longs2, PANEL_RANGE, Array3, Array2))
@@ -130,12 +130,13 @@ def row_gradient(x, dy, dy_rows, panels, dtable, gradient):
     The table's row x[t, b] gains row dy_rows[t, b] of dy (U, R, 64).  The panels are written to their columns of
     gradient (V, 4H) too, unless it has no row.
     """
-    rows, ids, places = dtable.shape[1], x.ravel(), dy_rows.ravel()
+    rows = dtable.shape[1]
     for panel in range(panels.first, panels.last):
         dy_at, table_at = dy.ctypes.data + panel * dy.strides[0], dtable.ctypes.data + panel * dtable.strides[0]
         clear(table_at, rows * PANEL)
-        for place in range(ids.size):
-            source, target = places[place] * PANEL, ids[place] * PANEL
-            for j in range(0, PANEL, WIDTH):
-                store(table_at, target + j, load(table_at, target + j) + load(dy_at, source + j))
-    unpack(dtable, panels.first * rows * PANEL, panels, True, gradient)
+        for t in range(x.shape[0]):
+            for b in range(x.shape[1]):
+                source, target = dy_rows[t, b] * PANEL, x[t, b] * PANEL
+                for j in range(0, PANEL, WIDTH):
+                    store(table_at, target + j, load(table_at, target + j) + load(dy_at, source + j))
+    unpack(dtable.ctypes.data + 4 * panels.first * rows * PANEL, panels, intp(True), gradient)
