@@ -67,7 +67,7 @@ The context yields a function that is called after each kernel, also from other 
 progress here."""
 
 
-_with_symbols: list = []
+_symbols: dict = {}  # kernels that other kernels call by a symbol
 
 
 class KernelCache:
@@ -105,6 +105,9 @@ class KernelCache:
         payload = self.payload(target_context)
         if payload is None:
             return None
+        for symbol, called in _symbols.items():
+            if called._cache is not self and symbol.encode() in payload:
+                compile_here(called)
         # Kernels need Numba's allocator. Numba's own cache calls `target_context.refresh` here; that imports seventy
         # modules which only a compilation needs.
         rtsys.initialize(target_context)
@@ -155,7 +158,7 @@ def kernel(signature, symbol=None):
         dispatcher._cache = KernelCache(function, signature)
         dispatcher.declared, dispatcher.symbol = signature, symbol
         if symbol:
-            _with_symbols.append(dispatcher)
+            _symbols[symbol] = dispatcher
         return dispatcher
 
     return declare
@@ -168,8 +171,7 @@ def prepare(*kernels):
     the kernels first that take longest to compile.
     """
     # A kernel that is an attribute of a layer's class comes from each layer as another bound method of the same kernel.
-    kernels = [getattr(dispatcher, "__func__", dispatcher) for dispatcher in kernels]
-    distinct = dict.fromkeys([*_with_symbols, *kernels])
+    distinct = dict.fromkeys(getattr(dispatcher, "__func__", dispatcher) for dispatcher in kernels)
     new = [dispatcher for dispatcher in distinct if not dispatcher.signatures]
     missing = [dispatcher for dispatcher in new if dispatcher._cache.payload(dispatcher.targetctx) is None]
     if missing:
@@ -177,15 +179,13 @@ def prepare(*kernels):
             helpers = min(available_threads(), MOST_PROCESSES, len(missing)) - 1
             compile_together(missing, helpers if _can_be_written(cache_folder()) else 0, compile_here, compiled)
     for dispatcher in new:
-        if not dispatcher.signatures:  # loaded from the cache, to which a helper may just have added it
-            compile_here(dispatcher)
+        compile_here(dispatcher)  # loads it from the cache, to which a helper may just have added it
 
 
 def compile_here(dispatcher):
-    """Compile a kernel, or load it from the cache; before it, all that it may call by a symbol."""
-    for each in [] if dispatcher.symbol else _with_symbols:
-        if not each.signatures:
-            compile_here(each)
+    """Compile a kernel in this process, or load it from the cache, unless that has been done."""
+    if dispatcher.signatures:
+        return
     with deferred_signals():
         dispatcher.compile(dispatcher.declared)
         dispatcher.disable_compile()

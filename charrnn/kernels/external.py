@@ -2,11 +2,13 @@
 
 Numba links the code of a function into every function that calls it, optimises it there, and makes machine code of it
 once more.  What many kernels call, and is long, is therefore a kernel of its own with a symbol: it is compiled once.
-:func:`charrnn.kernels.compiler.compile_here` tells LLVM the address of each symbol.
+:func:`charrnn.kernels.compiler.compile_here` tells LLVM the address of a symbol before a kernel that calls it is linked.
 """
 
 from numba import types
 from numba.core import cgutils
+
+from charrnn.kernels.compiler import compile_here
 
 
 def call_by_symbol(kernel, values=None):
@@ -15,6 +17,7 @@ def call_by_symbol(kernel, values=None):
     ``values`` are the Numba types of the intrinsic's arguments if they are not the kernel's: the same numbers in the
     same order, without the tuples that hold them.
     """
+    compile_here(kernel)
     values = values or kernel.declared.args
 
     def codegen(context, builder, signature, args):
