@@ -2,7 +2,7 @@
 
 Numba links the code of a function into every function that calls it, optimises it there, and makes machine code of it
 once more.  What many kernels call, and is long, is therefore a kernel of its own with a symbol: it is compiled once.
-:func:`charrnn.kernels.compiler.compile_here` tells LLVM the address of a symbol before a kernel that calls it is linked.
+:func:`charrnn.kernels.compiler.compile_here` tells LLVM the address of a symbol before it links a kernel that calls it.
 """
 
 from numba import types
