@@ -68,6 +68,7 @@ progress here."""
 
 
 _symbols: dict = {}  # kernels that other kernels call by a symbol
+_turn = threading.RLock()
 
 
 class KernelCache:
@@ -183,10 +184,10 @@ def prepare(*kernels):
 
 
 def compile_here(dispatcher):
-    """Compile a kernel in this process, or load it from the cache, unless that has been done."""
-    if dispatcher.signatures:
-        return
-    with deferred_signals():
+    """Compile a kernel in this process, or load it from the cache, unless that has been done; threads take turns."""
+    with deferred_signals(), _turn:
+        if dispatcher.signatures:
+            return
         dispatcher.compile(dispatcher.declared)
         dispatcher.disable_compile()
         if dispatcher.symbol:

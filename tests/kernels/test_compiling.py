@@ -1,14 +1,42 @@
 """Kernels compiled by several processes: each once, and all of them whatever becomes of the helpers."""
 
 import contextlib
+import os
+import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 from charrnn.kernels import compiler
 from charrnn.kernels.compiling import compile_together
+
+APART = """
+import numpy as np
+from numba.extending import intrinsic
+from charrnn.kernels.compiler import Longs1, intp, kernel, prepare, void
+from charrnn.kernels.external import call_by_symbol
+
+@kernel(void(Longs1, intp), symbol="test_add")
+def adder(sums, number):
+    sums[0] += number
+
+@intrinsic
+def add(typing, sums, number):
+    return adder.declared, call_by_symbol(adder)
+
+@kernel(void(Longs1))
+def add_twice(sums):
+    add(sums, 3)
+    add(sums, 4)
+
+prepare(add_twice)
+sums = np.zeros(1, np.int64)
+add_twice(sums)
+print(sums[0])
+"""
 
 
 def kernels(count, module="nowhere"):
@@ -82,3 +110,26 @@ def test_a_kernel_of_two_layers_is_compiled_once(monkeypatch, tmp_path):
     compiler.prepare(Layer().step, Layer().step)
     assert counts == [1]
     assert len(step.signatures) == 1
+
+
+def test_threads_that_need_the_same_kernel_take_turns(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path))
+
+    @compiler.kernel(compiler.void(compiler.intp))
+    def step(number):
+        pass
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(compiler.compile_here, [step] * 8))
+    assert len(step.signatures) == 1
+
+
+def test_a_kernel_that_is_called_by_its_symbol_is_there_first(monkeypatch, tmp_path):
+    """Compiled with the kernel that calls it, and in a new process loaded with that kernel from the cache."""
+    module = tmp_path / "apart.py"
+    module.write_text(APART)
+    environment = {**os.environ, "CHARRNN_CACHE": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    for _ in range(2):
+        done = subprocess.run([sys.executable, module], env=environment, capture_output=True, text=True, check=False)
+        assert done.stdout.split() == ["7"], done.stderr
+    assert len(list((tmp_path / "cache").rglob("__main__.*"))) == 2
