@@ -191,8 +191,9 @@ class Run:
 def prepare_kernels(model: ModelConfig, config: TrainConfig) -> None:
     """Compile all kernels that a run needs, its samples and n-grams included, if they are not in the cache."""
     ngrams = KERNELS if config.ngrams == "on" or config.ngram_targets else ()
-    network = itertools.chain.from_iterable(Network.kernels(model))
-    compiler.prepare(write, *network, *ngrams, *Optimizer.kernels(config))
+    forward, backward, steps = Network.kernels(model)
+    # The process that has compiled the first layer's forward pass, which takes long, has most of its step, too.
+    compiler.prepare(forward[0], write, *steps, *forward, *backward, *ngrams, *Optimizer.kernels(config))
 
 
 def windows_of(ids: np.ndarray, config: TrainConfig) -> TrainingWindows:
