@@ -17,7 +17,7 @@ def baselines(work: Scoring) -> None:
 
     \b
     charrnn baselines fables
-    charrnn baselines fables other.txt --fit corpora/fables.txt
+    charrnn baselines fables other.txt --fit fables
 
     \f
 

@@ -28,7 +28,7 @@ def novelty(work: Scoring) -> None:
 
     \b
     charrnn novelty fables
-    charrnn novelty fables corpora/fables.txt --temperature 0.7
+    charrnn novelty fables --temperature 0.7
 
     \f
 

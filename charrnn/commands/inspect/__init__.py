@@ -68,7 +68,7 @@ def inspect() -> None:
     TEXT the validation part of the text that it was trained on. Without --cell: the cells with the most structure.
 
     \b
-    charrnn inspect fables corpora/fables.txt --cell 1:37
+    charrnn inspect fables --cell 1:37
     charrnn inspect find fables --track quotes
 
     \f

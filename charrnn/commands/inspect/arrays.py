@@ -23,7 +23,7 @@ def arrays(work: Inspection) -> None:
     log-probabilities and surprise. NumPy opens the file without pickles; docs/PYTHON.md describes it.
 
     \b
-    charrnn inspect arrays fables corpora/fables.txt --cell 1:37 -o cells.npz
+    charrnn inspect arrays fables --cell 1:37 -o cells.npz
     charrnn inspect arrays fables --all-cells --signal h -o all.npz
 
     \f

@@ -16,7 +16,7 @@ def distance(work: Analysis) -> None:
 
     \b
     charrnn inspect distance fables
-    charrnn inspect distance fables corpora/fables.txt --part validation -o distance.svg
+    charrnn inspect distance fables --part validation -o distance.svg
 
     \f
 

@@ -31,7 +31,7 @@ def draw(work: Inspection) -> None:
     are rows under the text.
 
     \b
-    charrnn inspect draw fables corpora/fables.txt --cell 1:37 -o cell.svg
+    charrnn inspect draw fables --cell 1:37 -o cell.svg
     charrnn inspect draw fables --track quotes --length 600 -o quotes.png
 
     \f

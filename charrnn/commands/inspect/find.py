@@ -38,7 +38,7 @@ def find(work: Inspection) -> None:
 
     \b
     charrnn inspect find fables
-    charrnn inspect find fables corpora/fables.txt --track quotes
+    charrnn inspect find fables --track quotes
     charrnn inspect find fables --where '[A-Z]\\w+'
 
     \f

@@ -31,7 +31,7 @@ def page(work: Inspection) -> None:
     no network and can be given away. Of several signals of a cell each can be shown and hidden.
 
     \b
-    charrnn inspect page fables corpora/fables.txt -o cells.html
+    charrnn inspect page fables -o cells.html
     charrnn inspect page fables --track quotes -o quotes.html
 
     \f

@@ -14,7 +14,7 @@ def saturation(work: Analysis) -> None:
 
     \b
     charrnn inspect saturation fables
-    charrnn inspect saturation fables corpora/fables.txt -o gates.svg
+    charrnn inspect saturation fables -o gates.svg
 
     \f
 

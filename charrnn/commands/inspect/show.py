@@ -43,8 +43,8 @@ def show(work: Inspection) -> None:
     whose own text is still there, or was at the first look.
 
     \b
-    charrnn inspect fables corpora/fables.txt
-    charrnn inspect fables corpora/fables.txt --cell 1:37
+    charrnn inspect fables novel.txt
+    charrnn inspect fables --cell 1:37
     charrnn inspect fables --text '"Come in," said the fox.' --predictions
 
     \f

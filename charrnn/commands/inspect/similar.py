@@ -38,8 +38,8 @@ def similar(work: Inspection) -> None:
     and other places where these cells are on.
 
     \b
-    charrnn inspect similar fables corpora/fables.txt --span 'said the fox'
-    charrnn inspect similar fables corpora/fables.txt --span 120:134
+    charrnn inspect similar fables --span said
+    charrnn inspect similar fables novel.txt --span 120:134
 
     \f
 

@@ -190,7 +190,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     metrics.jsonl. Ctrl-C saves and stops; --resume goes on as if nothing had happened.
 
     \b
-    charrnn train corpora/fables.txt
+    charrnn train fables
     charrnn train novel.txt --time-budget 10m
     charrnn train novel.txt --resume
 
