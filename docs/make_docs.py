@@ -26,7 +26,7 @@ Exit status: 0 done, 1 a problem with the data or a file, 2 wrong usage, 130 end
 reader that closed the output. Data goes to standard output, everything else to standard error. Off a terminal there are
 no escape codes, and text is written exactly as it is; on a terminal, control characters and escape sequences in texts
 are shown, never sent. `NO_COLOR`, `FORCE_COLOR`, `TERM`, `PAGER`, `LESS` and `COLUMNS` are heeded. `CHARRNN_CACHE` and
-`CHARRNN_CORPORA` move the folders that hold compiled kernels and encoded texts, and downloaded texts.
+`CHARRNN_CORPORA` move the folders that hold compiled kernels, encoded texts and names of cells, and downloaded texts.
 """
 
 

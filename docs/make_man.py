@@ -33,7 +33,7 @@ EXIT = {
     "143": "SIGTERM ended the command.",
 }
 ENVIRONMENT = {
-    "CHARRNN_CACHE": "The folder of compiled kernels and encoded texts, which may be deleted.",
+    "CHARRNN_CACHE": "The folder of compiled kernels, encoded texts and names of cells, which may be deleted.",
     "CHARRNN_CORPORA": "The folder of downloaded texts.",
     "NO_COLOR, FORCE_COLOR, TERM, COLORTERM": "Whether there are colours, and how many.",
     "COLUMNS": "The width of a line.",
@@ -41,7 +41,7 @@ ENVIRONMENT = {
 }
 FILES = {
     "checkpoints/": "The runs, each in a folder of its own, in the folder where `charrnn train` was started.",
-    "~/.cache/charrnn/": "Compiled kernels and encoded texts. On macOS: ~/Library/Caches/charrnn/.",
+    "~/.cache/charrnn/": "Compiled kernels, encoded texts and names of cells. On macOS: ~/Library/Caches/charrnn/.",
     "~/.local/share/charrnn/corpora/": "Downloaded texts. On macOS: ~/Library/Application Support/charrnn/corpora/.",
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.run_names import BEST, LAST, PREVIOUS, SHARED, known_runs
+from charrnn.checkpoints.run_names import BEST, LAST, PREVIOUS, SHARED, known_runs, located
 from charrnn.checkpoints.snapshots import Snapshots
 from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.records import Record
@@ -223,7 +223,7 @@ def open_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) 
     """Load the checkpoint that a path names.
 
     Args:
-        path: a checkpoint file, the folder of a run, or a folder that was exported for Hugging Face.
+        path: a checkpoint file, the folder of a run, a folder that was exported for Hugging Face, or the name of a run.
         prefer: in a folder, the file to take.  If it is missing or damaged, another one of the run is taken.
         warn: called if a damaged file is passed over.
 
@@ -233,7 +233,7 @@ def open_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) 
     Raises:
         CheckpointError: there is no checkpoint, or all are damaged.
     """
-    return _first_readable(_candidates(path, prefer), warn)
+    return _first_readable(_candidates(located(path), prefer), warn)
 
 
 def load_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) -> Checkpoint:

@@ -1,5 +1,6 @@
 """Runs and models by their names, and the names of the checkpoint files in the folder of a run."""
 
+import os
 from pathlib import Path
 
 from charrnn.errors import ConfigError
@@ -52,6 +53,13 @@ def place_of(name: str) -> Path | None:
     if name == BUNDLED:
         files.append(bundled_file(f"checkpoints/{name}{SUFFIX}"))
     return next((file for file in files if file.is_file()), None)
+
+
+def located(path: Path) -> Path:
+    """The path; or, if nothing is there and it is a plain name, the run or the model of this name, if there is one."""
+    if len(path.parts) == 1 and not os.path.lexists(path):
+        return place_of(path.name) or path
+    return path
 
 
 def _is_model(path: Path) -> bool:

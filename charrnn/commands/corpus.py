@@ -26,7 +26,7 @@ def corpus() -> None:
 @corpus.command("list")
 @json_option
 def list_texts(as_json: bool) -> None:
-    """List the texts of the catalog, and which of them need no network.
+    """List the texts of the catalog, and which of them are to be downloaded first.
 
     With --json also their licences and addresses, and what is worth knowing about each.
     """
@@ -36,7 +36,7 @@ def list_texts(as_json: bool) -> None:
     work = Work({"as_json": as_json})
     fields = ("name", "kind", "title", "bytes", "licence", "note", "address", "sha256")
     records = [
-        {**picked(entry, *fields, "needs_network"), "path": str(entry.path()) if exists(entry.path()) else None}
+        {**picked(entry, *fields, "needs_download"), "path": str(entry.path()) if exists(entry.path()) else None}
         for entry in load_catalog().values()
     ]
     work.show(records, catalog_lines(records, work.terminal.width))
@@ -111,7 +111,7 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
 def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
     """Build a text from the sources of this Python's own standard library.
 
-    It needs no network, and the same Python always gives the same text.
+    It needs no internet, and the same Python always gives the same text.
     """
     from charrnn.display.terminal import numbers
     from charrnn.errors import CorpusError

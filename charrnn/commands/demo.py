@@ -28,10 +28,10 @@ _NEXT = (
     quiet_option,
 )
 def demo(work: Work) -> None:
-    """Train a small network on a text that comes along, let it write, and look inside: a tour of two minutes.
+    """Train a small network on a book of fables, let it write, and look inside: a tour of two minutes.
 
-    It needs no text and no network. The run is called demo: all other commands take this name, and a demo that
-    was interrupted goes on.
+    The fables come with charrnn, so neither a file nor the internet is needed. The run is called demo: all other
+    commands take this name, and a demo that was interrupted goes on.
 
     \b
     charrnn demo
@@ -55,7 +55,7 @@ def _training(work: Work) -> list[list[str]]:
     from charrnn.checkpoints.runs import list_runs
 
     quiet = ["--quiet"] if work.options["quiet"] else []
-    begin = ["train", TEXT, "--name", NAME, "--time-budget", f"{work.options['time_budget']:g}s", *quiet]
+    begin = ["train", TEXT, "--name", NAME, "--time-budget", f"{work.options['time_budget']:.0f}s", *quiet]
     if work.options["force"]:
         return [[*begin, "--force"]]
     run = next((run for run in list_runs(RUNS) if run.path == RUNS / NAME and run.description is not None), None)

@@ -30,8 +30,8 @@ def log(work: Work) -> None:
     TensorBoard gets a folder with two runs of its own, training and validation, whose losses lie over each other.
 
     \b
-    charrnn log fables > losses.csv
-    charrnn log fables --to tensorboard  &&  tensorboard --logdir checkpoints
+    charrnn log demo > losses.csv
+    charrnn log demo --to tensorboard  &&  tensorboard --logdir checkpoints
     """
     from charrnn.errors import CheckpointError, ConfigError, os_errors_as
     from charrnn.system.files import write_durably, write_folder_durably

@@ -148,12 +148,9 @@ class CheckpointPath(click.Path):
         """The path, or a usage error."""
         if not str(value):
             self.fail("an empty name: give a run, or a file.", param, ctx)
-        path = super().convert(value, param, ctx)
-        if len(path.parts) == 1 and not os.path.lexists(path):
-            from charrnn.checkpoints.run_names import place_of
+        from charrnn.checkpoints.run_names import located
 
-            return place_of(path.name) or path
-        return path
+        return located(super().convert(value, param, ctx))
 
     def get_missing_message(self, param, ctx=None):
         """What a message says about an argument that is missing: the runs that are there."""

@@ -73,7 +73,8 @@ class Work:
         def announce(count: int):
             nonlocal said
             if not (said or self.terminal.is_live):
-                self.terminal.note(f"Compiling {count} kernels, once on this machine …")
+                kernels = "kernel" if count == 1 else "kernels"
+                self.terminal.note(f"Compiling {count} {kernels}, once on this machine …")
             said = True
             done = itertools.count(1)
             with self.bar("Compiling, once on this machine") as report:

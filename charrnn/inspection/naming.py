@@ -2,7 +2,7 @@
 
 Every hypothesis is tested on every cell, as ``inspect find`` does it. A cell is named by the hypothesis that it tracks
 best, if the test is significant for all cells and hypotheses together and the cell knows enough of it. In a long text
-the test alone would name nearly every cell, many of them by what they hardly know.
+the test alone would name nearly every cell, many of them by a hypothesis that explains little of their values.
 """
 
 from typing import NamedTuple

@@ -5,7 +5,6 @@ cannot be written, have a file in ``cells`` in the user's cache folder. A file c
 everything that the names depend on. Whoever gives a run away gives this file too, so every value in it is checked.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.checkpoints.run_names import BEST, LAST, PREVIOUS
 from charrnn.errors import brief
 from charrnn.inspection.clamping import Cell
 from charrnn.inspection.hypotheses import BY_NAME
@@ -22,7 +22,7 @@ from charrnn.inspection.naming import Tracked
 from charrnn.inspection.ranks import measure
 from charrnn.model import Model
 from charrnn.system import strict_json
-from charrnn.system.files import read_regular, write_durably
+from charrnn.system.files import keep_newest, read_regular, write_durably
 from charrnn.system.folders import cache_folder
 from charrnn.version import __version__, hash_sources
 
@@ -44,7 +44,8 @@ class NamingCache:
         config = model.network.config
         self._layers, self._units = config.layers, config.hidden
         self._key = _key(model)
-        in_run = [checkpoint / FILE] if checkpoint.is_dir() else []
+        is_run = any((checkpoint / name).is_file() for name in (BEST, LAST, PREVIOUS))
+        in_run = [checkpoint / FILE] if is_run else []
         self.places = [*in_run, cache_folder() / "cells" / f"{self._key}.json"]
 
     def load(self, warn: Callable[[str], None]) -> dict[Cell, Tracked] | None:
@@ -77,7 +78,7 @@ class NamingCache:
                 problem = f"{place}: cannot be written ({error.strerror or error})"
             else:
                 if place == self.places[-1]:
-                    _remove_old(place.parent)
+                    keep_newest(place.parent.glob("*.json"), MOST_FILES, lambda status: 1)
                 return
         warn(f"{problem}; the names of cells will be computed again next time")
 
@@ -114,14 +115,6 @@ class NamingCache:
         if type(value) is not float or not (0 if is_mask else -1) <= value <= 1:
             raise ValueError(f"{brief(value)} is not a value of {score}")
         return (row["layer"], row["unit"]), Tracked(hypothesis, score, value)
-
-
-def _remove_old(folder: Path) -> None:
-    """Remove the oldest files in the user's cache folder, until ``MOST_FILES`` are left."""
-    with contextlib.suppress(OSError):  # another process removes files, too
-        files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-        for path in files[:-MOST_FILES]:
-            path.unlink()
 
 
 def _key_of(content: Any) -> str | None:

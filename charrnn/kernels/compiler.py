@@ -68,7 +68,7 @@ progress here."""
 
 
 _symbols: dict = {}  # kernels that other kernels call by a symbol
-_turn = threading.RLock()
+_lock = threading.RLock()
 
 
 class KernelCache:
@@ -77,7 +77,7 @@ class KernelCache:
     cache_path = ""
 
     def __init__(self, function, declared):
-        self._declared = declared
+        self._declared, self.is_wanted = declared, False  # compile_here wants it
         self._name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
         source = Path(function.__code__.co_filename)
         if source.parent != Path(__file__).parent:  # the folder's name does not cover it
@@ -101,12 +101,12 @@ class KernelCache:
         Raises:
             RuntimeError: the kernel was called before :func:`prepare`; Numba would compile it for that call's types.
         """
-        if sig != self._declared:
+        if sig != self._declared or not self.is_wanted:
             raise RuntimeError(f"the kernel {self._name} was not prepared")
         payload = self.payload(target_context)
         if payload is None:
             return None
-        for symbol, called in _symbols.items():
+        for symbol, called in list(_symbols.items()):
             if called._cache is not self and symbol.encode() in payload:
                 compile_here(called)
         # Kernels need Numba's allocator. Numba's own cache calls `target_context.refresh` here; that imports seventy
@@ -184,14 +184,14 @@ def prepare(*kernels):
 
 
 def compile_here(dispatcher):
-    """Compile a kernel in this process, or load it from the cache, unless that has been done; threads take turns."""
-    with deferred_signals(), _turn:
-        if dispatcher.signatures:
-            return
-        dispatcher.compile(dispatcher.declared)
-        dispatcher.disable_compile()
-        if dispatcher.symbol:
-            llvm.add_symbol(dispatcher.symbol, address_of(dispatcher))
+    """Compile a kernel in this process, or load it from the cache; a kernel that is ready is left alone."""
+    with deferred_signals(), _lock:
+        if not dispatcher._cache.is_wanted:
+            dispatcher._cache.is_wanted = True
+            dispatcher.compile(dispatcher.declared)
+            dispatcher.disable_compile()
+            if dispatcher.symbol:
+                llvm.add_symbol(dispatcher.symbol, address_of(dispatcher))
 
 
 def address_of(dispatcher) -> int:

@@ -1,8 +1,9 @@
 """Calls of a kernel by a symbol, as an external function, from other kernels.
 
 Numba links the code of a function into every function that calls it, optimises it there, and makes machine code of it
-once more.  What many kernels call, and is long, is therefore a kernel of its own with a symbol: it is compiled once.
-:func:`charrnn.kernels.compiler.compile_here` tells LLVM the address of a symbol before it links a kernel that calls it.
+once more.  A long function that many kernels call is therefore a kernel of its own, with a symbol.  A process compiles
+it once.  :func:`charrnn.kernels.compiler.compile_here` tells LLVM the address of a symbol before it links a kernel that
+calls it.
 """
 
 from numba import types

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -98,12 +98,14 @@ def write_folder_durably(folder: Path, files: Mapping[str, bytes]) -> None:
         OSError: a file could not be written. A new folder does not appear.
     """
     is_new = not folder.exists()
+    # Not named like a temporary file of a run: those are removed as files.
     place = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp") if is_new else folder
     try:
         place.mkdir(exist_ok=not is_new)
         for name, data in files.items():
             (place / name).parent.mkdir(exist_ok=True)
             write_durably(place / name, data)
+        flush_folder(place)
         if is_new:
             place.rename(folder)
             flush_folder(folder.parent)
@@ -111,6 +113,24 @@ def write_folder_durably(folder: Path, files: Mapping[str, bytes]) -> None:
         if is_new:
             shutil.rmtree(place, ignore_errors=True)
         raise
+
+
+def keep_newest(files: Iterable[Path], most: float, size: Callable[[os.stat_result], float]) -> None:
+    """Remove the files that were changed longest ago, until the sizes of the others sum to at most ``most``.
+
+    A file that cannot be removed stays: on Windows a file that another process has open.
+    """
+    found = []
+    for path in files:
+        with contextlib.suppress(OSError):  # another process has removed it
+            status = path.stat()
+            found.append((status.st_mtime, size(status), path))
+    kept = 0.0
+    for _, each, path in sorted(found, reverse=True):
+        kept += each
+        if kept > most:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _beside(path: Path) -> Path:

@@ -20,7 +20,7 @@ def corpora_folder() -> Path:
 
 
 def bundled_file(name: str) -> Path:
-    """A file that comes with charrnn, such as ``corpora/fables.txt``; whoever packed charrnn may have left it out.
+    """A file that comes with charrnn, such as ``corpora/fables.txt``; a distributor's package may lack it.
 
     In a clone it is beside the package.  An installation has it in ``share/charrnn``, which setup.cfg says.
     """

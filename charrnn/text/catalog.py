@@ -56,7 +56,7 @@ class CatalogEntry:
         return (folder or corpora_folder()) / f"{self.name}.txt"
 
     @property
-    def needs_network(self) -> bool:
+    def needs_download(self) -> bool:
         """Whether the text is still to be downloaded."""
         return self.kind == "download" and not exists(self.path())
 

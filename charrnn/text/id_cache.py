@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from charrnn.errors import CheckpointError
-from charrnn.system.files import lock_file, read_regular, write_durably
+from charrnn.system.files import keep_newest, lock_file, read_regular, write_durably
 from charrnn.system.folders import cache_folder
 from charrnn.text.decoding import Pass
 from charrnn.text.id_file import IdFile, checksum
@@ -103,7 +103,7 @@ def on_disk(write_ids: Callable[[BinaryIO], Pass], vocabulary: Vocabulary, optio
                 raise
     finally:
         temporary.unlink(missing_ok=True)
-    _remove_unused(place, path)
+    keep_newest((each for each in place.glob("*.ids") if each != path), MOST_BYTES, lambda status: status.st_size)
     return Corpus(IdFile(path, vocabulary.dtype), vocabulary, sha256, done.notes)
 
 
@@ -114,17 +114,6 @@ def _remove_stale(place: Path) -> None:
             with path.open("r+b") as file:
                 lock_file(file)
             path.unlink()
-
-
-def _remove_unused(place: Path, new: Path) -> None:
-    """Remove the id files that were used longest ago, until all but the ``new`` one have at most ``MOST_BYTES``."""
-    with contextlib.suppress(OSError):  # another process removes files, too
-        files = [(path.stat().st_mtime, path.stat().st_size, path) for path in place.glob("*.ids") if path != new]
-        kept = 0
-        for _, size, path in sorted(files, reverse=True):
-            kept += size
-            if kept > MOST_BYTES:
-                path.unlink()  # a process that reads it has it open
 
 
 class Entry:

@@ -63,12 +63,12 @@ def test_list(corpora):
     assert result.stderr == ""
     table, _, advice = result.stdout.partition("\n\n")
     head, rule, *lines = table.splitlines()
-    assert head.split() == ["name", "needs", "network", "size", "text"]
+    assert head.split() == ["name", "to", "download", "size", "text"]
     assert all(len(line) <= 80 for line in (rule, *lines, *advice.splitlines()))
     needed = {line.split()[0]: line.split()[1] for line in lines if line[0] != " "}
     without = ("fables", "python", "names")
     assert needed == {name: "no" if name in without else "yes" for name in load_catalog()}
-    assert "tinyshakespeare       yes            1.1 MB  40,000 lines of Shakespeare" in lines
+    assert "tinyshakespeare       yes          1.1 MB  40,000 lines of Shakespeare" in lines
     assert "charrnn corpus get NAME" in advice
 
 

@@ -38,3 +38,7 @@ def test_an_interrupted_tour_goes_on(tmp_path, monkeypatch, model):
     assert _training(Work(options)) == [
         ["train", "fables", "--name", "demo", "--time-budget", "60s", "--quiet", "--force"]
     ]
+
+
+def test_a_long_tour():
+    assert "1234567s" in _training(Work({"quiet": True, "force": True, "time_budget": 1234567.0}))[0]

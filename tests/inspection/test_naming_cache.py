@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from forgeries import make
 
+from charrnn.checkpoints.run_names import LAST, SHARED
 from charrnn.inspection.naming import Tracked
 from charrnn.inspection.naming_cache import FILE, NamingCache
 from charrnn.model import Model
@@ -27,6 +28,7 @@ def run(tmp_path):
     """The folder of a run."""
     folder = tmp_path / "run"
     folder.mkdir()
+    (folder / LAST).touch()
     return folder
 
 
@@ -46,9 +48,18 @@ def never(line):
 def test_names_are_kept_in_the_folder_of_the_run(model, run, user_cache):
     assert NamingCache(model, run).load(never) is None
     NamingCache(model, run).save(NAMES, never)
-    assert [path.name for path in run.iterdir()] == [FILE]
+    assert sorted(path.name for path in run.iterdir()) == [FILE, LAST]
     assert not user_cache.exists()
     assert NamingCache(model, run).load(never) == NAMES
+
+
+def test_a_folder_that_is_no_run_s_is_left_alone(model, tmp_path, user_cache):
+    """A folder for Hugging Face is given away as it is."""
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / SHARED).touch()
+    NamingCache(model, tmp_path / "hub").save(NAMES, never)
+    assert not (tmp_path / "hub" / FILE).exists()
+    assert NamingCache(model, tmp_path / "hub").load(never) == NAMES
 
 
 def test_no_names_are_a_result_too(model, run):

@@ -1,5 +1,6 @@
 """The Python interface: what it shows of itself, and what is public."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -87,3 +88,10 @@ def test_many_texts_end_before_a_stop(model):
     assert one.sample("The ", length=0) == ""
     with pytest.raises(ConfigError, match="0 or more"):
         one.sample(length=-1)
+
+
+def test_a_run_is_found_by_its_name(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(model, tmp_path / "checkpoints" / "mine")
+    assert "LSTM 2 x 20" in repr(charrnn.load("mine"))
+    assert "fables" in repr(charrnn.load("fables"))

@@ -3,10 +3,11 @@
 import os
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 
-from charrnn.system.files import remove_temporaries, write_durably, write_folder_durably
+from charrnn.system.files import keep_newest, remove_temporaries, write_durably, write_folder_durably
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pipes and symbolic links of POSIX")
 
@@ -63,3 +64,21 @@ def test_a_half_written_folder_of_a_killed_process_is_no_temporary_file_of_a_run
     (left,) = tmp_path.iterdir()
     remove_temporaries(tmp_path)
     assert left.is_dir()
+
+
+def test_the_newest_files_are_kept(tmp_path, monkeypatch):
+    """A file that cannot be removed, as one that is open on Windows, does not keep the others."""
+    paths = [tmp_path / name for name in "abcde"]
+    for age, path in enumerate(paths):
+        path.write_bytes(b"1234")
+        os.utime(path, (1000 - age, 1000 - age))
+    unlink = Path.unlink
+
+    def stubborn(path, **how):
+        if path.name == "d":
+            raise PermissionError
+        unlink(path, **how)
+
+    monkeypatch.setattr(Path, "unlink", stubborn)
+    keep_newest([*paths, tmp_path / "gone"], 8, lambda status: status.st_size)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "d"]

@@ -12,6 +12,7 @@ from charrnn.checkpoints.foreign.to_pytorch import module_source
 from charrnn.checkpoints.run_names import SHARED
 from charrnn.network.cells import cell_of, parameter_count
 from charrnn.records import bits
+from charrnn.text.vocabulary import Vocabulary
 from charrnn.version import __version__
 
 CONFIG, SYMBOLS, MODULE, CARD = "config.json", "vocabulary.json", "char_lstm.py", "README.md"
@@ -51,7 +52,7 @@ With PyTorch and safetensors, without charrnn (`char_lstm.py` is a short module)
 from char_lstm import load
 
 model = load("model.safetensors")
-print(model.sample("The ", length=300, temperature=0.8))
+print(model.sample({prime}, length=300, temperature=0.8))
 ```
 
 `config.json` has the sizes, `vocabulary.json` the {unit}s in the order of their ids. The library transformers has no
@@ -121,7 +122,14 @@ def _card(checkpoint: Checkpoint, name: str) -> str:
         quoted = {"name": json.dumps(_plain(name)), "text": json.dumps(text or "unknown")}  # JSON is YAML, too
         results = _RESULTS.format(**quoted, unit=unit, nats=nats, bits=bits(nats))
     rows = "\n".join(f"| {title} | {value} |" for title, value in _rows(checkpoint, unit, nats, text))
-    return _CARD.format(results=results, title=_plain(name), unit=unit, version=__version__, rows=rows)
+    prime = repr(_prime(checkpoint.vocabulary))
+    return _CARD.format(results=results, title=_plain(name), unit=unit, version=__version__, rows=rows, prime=prime)
+
+
+def _prime(vocabulary: Vocabulary) -> str:
+    """A beginning that the model can read, for the example."""
+    symbols = vocabulary.to_list()
+    return "The " if vocabulary.is_bytes or set("The ") <= set(symbols) else symbols[0]
 
 
 def _rows(checkpoint: Checkpoint, unit: str, nats: float | None, text: str) -> Iterator[tuple[str, str]]:

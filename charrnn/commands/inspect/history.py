@@ -38,6 +38,7 @@ def history(work: Inspection) -> None:
     --snapshots`, what cells did with TEXT at each snapshot.
 
     \b
+    charrnn train fables --snapshots
     charrnn inspect history fables
     charrnn inspect history fables --cell 1:37
 

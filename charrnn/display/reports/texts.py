@@ -14,15 +14,15 @@ _SHOWN = 20  # characters in the table of a text
 
 
 def catalog_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
-    """A line for each text of the catalog, and how to get those that need the network."""
+    """A line for each text of the catalog, and how to get those that are to be downloaded."""
     rows = [
-        (each["name"], "yes" if each["needs_network"] else "no",
+        (each["name"], "yes" if each["needs_download"] else "no",
          f"{numbers.memory(each['bytes']) if each['bytes'] else '–':>6}", each["title"])
         for each in records
     ]  # fmt: skip
-    lines = table(("name", "needs network", "size", "text"), rows, width)
-    if any(each["needs_network"] for each in records):
-        advice = "charrnn corpus get NAME fetches a text that needs the network; charrnn train NAME takes the others."
+    lines = table(("name", "to download", "size", "text"), rows, width)
+    if any(each["needs_download"] for each in records):
+        advice = "charrnn corpus get NAME downloads a text; charrnn train NAME takes the others as they are."
         lines += [Text(), *map(Text, wrap(advice, width))]
     return lines
 

@@ -18,7 +18,8 @@ TableCell = str | int | float | Text | None
 
 _GAP = 2  # columns between two columns of a table; one where there is little room
 _LAYOUTS = ((_GAP, False), (_GAP, True), (1, True))  # the gap, and whether headings wrap: the best first
-_LEAST, _LEAST_VALUE = 16, 12  # widths below which a column that wraps, and a value beside its name, find another place
+_LEAST = 16  # columns that a column which wraps needs; with less room it stands under its row
+_LEAST_VALUE = 12  # columns that a value beside its name needs; with less room it stands under its name
 
 
 def key_values(pairs: Iterable[tuple[str, TableCell]], width: int | None = None) -> list[Text]:
