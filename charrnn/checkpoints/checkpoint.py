@@ -18,7 +18,7 @@ from charrnn.checkpoints.description import Description
 from charrnn.checkpoints.pytorch import from_torch, state_dict, torch_names
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief, os_errors_as
-from charrnn.network.cells import cell_of, parameter_shapes
+from charrnn.network.cells import cell_of, parameter_count, parameter_shapes
 from charrnn.system.files import open_regular, write_durably
 
 LARGEST = 1e18  # largest weight that is accepted: sums of products of larger ones could overflow float32
@@ -39,6 +39,10 @@ class Checkpoint(Description):
     optimizer: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, kw_only=True)
     state: dict[str, np.ndarray] | None = field(default=None, kw_only=True)
     ngram_text: np.ndarray | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        size, step = parameter_count(self.model), self.counters.get("step")
+        return f"<Checkpoint: {cell_of(self.model).title}, {size:,} parameters" + (f", step {step:,}>" if step else ">")
 
     def save(self, path: Path, previous: Path | None = None) -> None:
         """Write to ``path`` durably; what was there is kept as ``previous`` if that is given.

@@ -246,7 +246,7 @@ def _candidates(path: Path, prefer: str) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise CheckpointError(f"{path}: no such checkpoint; {known_runs(path.parent)}")
+        raise CheckpointError(f"{path}: no such checkpoint; {known_runs(path.parent, path.name)}")
     names = dict.fromkeys((prefer, *((BEST, LAST, PREVIOUS) if prefer == BEST else (LAST, PREVIOUS, BEST))))
     found = [path / name for name in (*names, SHARED) if (path / name).is_file()]
     if not found:

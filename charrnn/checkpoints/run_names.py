@@ -1,9 +1,11 @@
 """Runs and models by their names, and the names of the checkpoint files in the folder of a run."""
 
+import difflib
+import itertools
 import os
 from pathlib import Path
 
-from charrnn.errors import ConfigError
+from charrnn.errors import CheckpointError, ConfigError
 from charrnn.system.folders import bundled_file
 
 LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
@@ -56,20 +58,41 @@ def place_of(name: str) -> Path | None:
 
 
 def located(path: Path) -> Path:
-    """The path; or, if nothing is there and it is a plain name, the run or the model of this name, if there is one."""
-    if len(path.parts) == 1 and not os.path.lexists(path):
+    """The path; or, if nothing is there, the file that it names without its ending, or the run or model of its name."""
+    if os.path.lexists(path) or not path.name:
+        return path
+    if len(path.parts) == 1:
         return place_of(path.name) or path
-    return path
+    file = path.with_name(f"{path.name}{SUFFIX}")
+    return file if file.is_file() else path
 
 
 def _is_model(path: Path) -> bool:
     return path.suffix == SUFFIX and path.is_file()
 
 
-def known_runs(folder: Path = RUNS) -> str:
-    """A part of a message: the names in a folder, or else in :data:`RUNS`; advice if there are none."""
-    for place in (folder, RUNS) if folder != Path() else (RUNS, folder):
-        if names := run_names(place):
+def require_run(path: Path) -> None:
+    """Refuse what is not the folder of a run, which alone has a log.
+
+    Raises:
+        CheckpointError: it is a file, or there is nothing.
+    """
+    if path.is_file():
+        raise CheckpointError(f"{path}: a model in a file, which has no log; give the name or the folder of a run")
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: no such run; {known_runs(path.parent, path.name)}")
+
+
+def known_runs(folder: Path = RUNS, wanted: str = "") -> str:
+    """A part of a message: the names in a folder, or else in :data:`RUNS`; advice if there are none.
+
+    A name like ``wanted`` is proposed instead.
+    """
+    known = {place: run_names(place) for place in ((folder, RUNS) if folder != Path() else (RUNS, folder))}
+    if near := difflib.get_close_matches(wanted, [*itertools.chain(*known.values()), BUNDLED], 1):
+        return f"did you mean {near[0]}?"
+    for place, names in known.items():
+        if names:
             more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
             return f"runs in {place}: {', '.join(names[:_MOST])}{more}"
     return (

@@ -44,6 +44,11 @@ class _Commands(LazyGroup):
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         """The command that the arguments name."""
+        if args[0] == "help":
+            args = [*args[1:], "--help"]
+        if args[0] == "--help":
+            click.echo(ctx.get_help(), color=ctx.color)
+            ctx.exit()
         if args[0] not in self.summaries and (new := old_spellings.answer(args[0], args[1:])):
             raise click.UsageError(new)
         return super().resolve_command(ctx, args)

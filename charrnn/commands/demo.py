@@ -63,14 +63,14 @@ def _training(work: Work) -> list[list[str]]:
         return [begin]
     if run.is_resumable:
         return [["train", "--resume", "--name", NAME, *quiet]]
-    work.terminal.note(f"The run {NAME} is there already: --force trains it anew.")
+    work.terminal.note(f"The run {NAME} is there already, and does not train again; --force trains it anew.")
     return []
 
 
 def _looks() -> list[list[str]]:
     """The commands that look at the run."""
     written = ["sample", NAME, "--length", "400", "--seed", "1"]
-    return [[*written, "--temperature", "0.5"], [*written, "--temperature", "1"], ["inspect", NAME]]
+    return [[*written, "--temperature", "0.5"], [*written, "--temperature", "1"], ["inspect", NAME, "--no-pager"]]
 
 
 def _run(terminal, arguments: list[str]) -> None:

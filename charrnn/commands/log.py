@@ -33,12 +33,12 @@ def log(work: Work) -> None:
     charrnn log demo > losses.csv
     charrnn log demo --to tensorboard  &&  tensorboard --logdir checkpoints
     """
-    from charrnn.errors import CheckpointError, ConfigError, os_errors_as
+    from charrnn.checkpoints.run_names import require_run
+    from charrnn.errors import CheckpointError, os_errors_as
     from charrnn.system.files import write_durably, write_folder_durably
 
     run, output = work.options["checkpoint"], work.options["output"]
-    if not run.is_dir():
-        raise ConfigError(f"{run}: not the folder of a run; give the folder, which has the run's log")
+    require_run(run)
     if work.options["to"] == TENSORBOARD:
         from charrnn.checkpoints.foreign.to_tensorboard import event_files
 

@@ -43,8 +43,11 @@ with_option = option(
 
 
 def ngrams_option(help_text: str, default: str):
-    """``--ngrams``; ``default`` says in the help when n-grams take part without it."""
-    return option("--ngrams", type=click.Choice(("on", "off")), help=f"{help_text}  [default: {default}]")
+    """``--ngrams``, alone or with a value; ``default`` says in the help when n-grams take part without it."""
+    return option(
+        "--ngrams", type=click.Choice(("on", "off")), is_flag=False, flag_value="on",
+        help=f"{help_text}  [default: {default}]",
+    )  # fmt: skip
 
 
 # Commands that score the run's own text, or another.

@@ -33,7 +33,7 @@ def bundled_file(name: str) -> Path:
     with contextlib.suppress(metadata.PackageNotFoundError):
         for file in metadata.files("charrnn") or ():
             if file.as_posix().endswith(installed):
-                return Path(str(file.locate()))
+                return Path(os.path.normpath(file.locate()))
     return Path(sys.prefix, installed)
 
 

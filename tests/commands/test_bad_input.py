@@ -265,7 +265,7 @@ def test_models_that_are_none(here, command):
 def test_a_folder_of_runs_is_not_one_of_them():
     trained()
     assert refused("sample", "runs") == "runs: no checkpoint in this folder; runs in runs: ok"
-    assert refused("sample", "runs/okay") == "runs/okay: no such checkpoint; runs in runs: ok"
+    assert refused("sample", "runs/okay") == "runs/okay: no such checkpoint; did you mean ok?"
 
 
 def test_what_a_model_does_not_know():

@@ -97,7 +97,7 @@ def test_a_forged_record_is_refused(run, line, form):
 
 
 def test_what_cannot_be_is_refused(run, tmp_path):
-    assert "not the folder of a run" in invoke("log", run / "best.safetensors").stderr
+    assert "give the name or the folder of a run" in invoke("log", run / "best.safetensors").stderr
     for form, name in (("csv", "folder"), ("tensorboard", "a.csv")):
         result = invoke("log", run, "--to", form, "-o", tmp_path / name)
         assert result.exit_code == 2

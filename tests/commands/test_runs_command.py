@@ -108,3 +108,14 @@ def test_a_model_comes_along(here, monkeypatch):
     assert [each.value for each in CheckpointPath().shell_complete(None, None, "fab")] == ["fables"]
     shutil.copytree(here / "checkpoints" / "whole", here / "checkpoints" / "fables")
     assert succeed("sample", "fables", "--seed", 1, "-n", 50).stdout != written
+
+
+def test_a_name_that_is_nearly_right(here):
+    assert "did you mean whole?" in invoke("sample", "whloe").stderr
+    assert "did you mean fables?" in invoke("sample", "fable").stderr
+    assert "train --resume --name stopped" in invoke("train", "--resume").stderr
+
+
+def test_a_file_is_found_without_its_ending(here):
+    assert succeed("info", "checkpoints/given").stdout == succeed("info", "given").stdout
+    assert "has no log" in invoke("log", "given").stderr

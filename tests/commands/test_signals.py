@@ -220,6 +220,9 @@ def test_twice_while_saving_leaves_a_whole_checkpoint(tmp_path, text, moment, ti
         moment, [signal.SIGINT] * times, "train", text, "--out", tmp_path, *SMALL, *SAVING, "--steps", 1000
     )
     assert process.returncode == 130
+    if times == 2:
+        assert "left at once" in process.stderr
+        assert "--resume --name fables" in process.stderr
     last = tmp_path / "fables" / "last.safetensors"
     step = Checkpoint.load(last).counters["step"]
     assert step % 2 == 0

@@ -99,7 +99,7 @@ def test_what_cannot_be_shown_is_said(run, model, tmp_path):
         assert result.exit_code == status
         return result.stderr
 
-    assert "not the folder of a run" in refusal(run / "best.safetensors")
+    assert "give the name or the folder of a run" in refusal(run / "best.safetensors")
     assert "no cell 5:0" in refusal(run, "--cell", "5:0")
     assert "No such option" in refusal(run, "--surprise", status=2)
     bare = shutil.copytree(model, tmp_path / "bare")

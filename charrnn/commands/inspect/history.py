@@ -48,14 +48,14 @@ def history(work: Inspection) -> None:
     one with event "snapshot" for each snapshot: step, text, cells (layer, unit, score, values, tracks: hypothesis,
     measure and value, or null).
     """
+    from charrnn.checkpoints.run_names import require_run
     from charrnn.errors import ConfigError
     from charrnn.inspection.history import logged_samples
 
     work.require_one_text()
     work.load()
     signal, run = work.signal.name, work.options["checkpoint"]
-    if not run.is_dir():
-        raise ConfigError(f"{run}: not the folder of a run; give the folder, which has the run's log")
+    require_run(run)
     samples = logged_samples(run)
     if not samples:
         raise ConfigError(f"{run}: the run wrote no sample that could be shown; train with --sample-every above 0")

@@ -201,6 +201,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     --json writes the run's records, one a line, as they stand in metrics.jsonl.
     """
     from charrnn.checkpoints.run_folder import RunFolder
+    from charrnn.display.training.run_state import resume_command
     from charrnn.training.stages import Stages
 
     work = Work(options)
@@ -212,9 +213,13 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
         start = resumed_run.resume if options["resume"] else _begin
         trainer = start(ctx, text, options, folder, terminal)
         stages = Stages(trainer, terminal.warn)
-        with signals.Gently(stages.stop, lambda: terminal.note(_STOPPING)) as gently:
-            _show_teachers(stages, work, gently)
-            _show(trainer, terminal, gently)
+        try:
+            with signals.Gently(stages.stop, lambda: terminal.note(_STOPPING)) as gently:
+                _show_teachers(stages, work, gently)
+                _show(trainer, terminal, gently)
+        except signals.Stopped:
+            terminal.note(f"left at once; to go on from the last save: {resume_command(str(folder.path))}")
+            raise
     if gently.stopped is not None:
         signals.end_in_time(gently.stopped)
         ctx.exit(128 + gently.stopped)
@@ -256,6 +261,17 @@ def _show_teachers(stages, work: Work, gently: signals.Gently) -> None:
             stages.teach(progress)
 
 
+def _what_to_name(resumes: bool, out: Path) -> str:
+    """What to add to a command line without a text."""
+    from charrnn.checkpoints.runs import list_runs
+    from charrnn.display.training.run_state import resume_command
+
+    unfinished = next((run for run in list_runs(out) if run.is_resumable), None) if resumes else None
+    if unfinished is not None:
+        return f"name the run, as in {resume_command(str(unfinished.path))}"
+    return "a file to learn from (or --resume with --name)"
+
+
 def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
     """Refuse options that contradict each other.
 
@@ -266,7 +282,7 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
 
     resumes, source = options["resume"], options["init_from"]
     if not text and not (resumes and options["name"]):
-        raise click.UsageError("Missing argument 'TEXT...': a file to learn from (or --resume with --name).")
+        raise click.UsageError(f"Missing argument 'TEXT...': {_what_to_name(resumes, options['out'])}.")
     if resumes and (source or options["force"] or options["preset"]):
         raise click.UsageError("--resume goes on with a run; --init-from, --preset and --force start one.")
     if options["allow_different"] and not resumes:
