@@ -14,7 +14,19 @@ import pytest
 import pytorch_files
 import reference
 import safetensors.numpy
-from pytorch_files import ORDERED, Raw, archive, built, call, name, old, state_dict
+from pytorch_files import (
+    ORDERED,
+    Raw,
+    archive,
+    built,
+    call,
+    doubled,
+    name,
+    name_from_stack,
+    nested,
+    old,
+    state_dict,
+)
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.foreign import pt_file
@@ -398,6 +410,10 @@ def test_tensors_that_lie_are_refused_before_memory_is_asked_for(imported, monke
         (call(ORDERED, [[1, 2], [3]]), "damaged"),
         (call(ORDERED, 5), "damaged"),
         (call(5, 5), "an object of the class '\\?'"),
+        (name_from_stack(nested(100_000), "x"), "the name of a class"),
+        (name_from_stack("x", doubled(100)), "the name of a class"),
+        (name_from_stack("x", Raw(b"C\x01x")), "the name of a class"),
+        (call(name_from_stack("a.b", "C")), "an object of the class 'a.b.C'"),
     ],
 )
 def test_pickles_that_are_strange_or_too_much(imported, value, message):

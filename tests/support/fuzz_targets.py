@@ -16,7 +16,19 @@ import safetensors.numpy
 from command_line import FABLES
 from forgeries import description_of, forged, header_size, load, make
 from fuzzing import TARGETS, healthy, in_file, target
-from pytorch_files import Writer, archive, built, call, name, old, pickle, state_dict
+from pytorch_files import (
+    Writer,
+    archive,
+    built,
+    call,
+    doubled,
+    name,
+    name_from_stack,
+    nested,
+    old,
+    pickle,
+    state_dict,
+)
 from torch7_files import Function, char_rnn, dumps, torch_rnn
 
 from charrnn.checkpoints import run_folder
@@ -166,6 +178,8 @@ def torch7(data: bytes) -> None:
     lambda: pickle(Writer().tree({"state": weights(), "chars": list("abc"), "n": [1, -2.5, None, True, ("x",)]})),
     lambda: pickle(built(call(name("torch.nn", "Module")), {"_modules": {}, "_parameters": Writer().tree(weights())})),
     lambda: dumps_of_python({"a": [1, 2], "b": {"c": (1.5, "é", b"x", {1}, frozenset("a"))}, "d": 2**70}),
+    lambda: pickle(name_from_stack("a", nested(20_000))),
+    lambda: pickle(name_from_stack(doubled(100), "a")),
 )
 def pickled(data: bytes) -> None:
     """Any bytes as the pickle of a file of PyTorch. Its storages are as long as they say, up to a limit."""

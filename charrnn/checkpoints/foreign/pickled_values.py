@@ -151,7 +151,10 @@ class _Machine:
             case "GLOBAL":
                 stack.append(Name(*argument.split(" ", 1)))
             case "STACK_GLOBAL":
-                stack.append(Name(*map(str, self._last(2))))
+                module, inner = self._last(2)
+                if not (isinstance(module, str) and isinstance(inner, str)):
+                    raise ValueError("the name of a class")
+                stack.append(Name(module, inner))
             case "BINPERSID":
                 stack.append(self._persistent(stack.pop()))
             case "REDUCE" | "NEWOBJ":
