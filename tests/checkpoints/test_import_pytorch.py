@@ -32,6 +32,7 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.foreign import pt_file
 from charrnn.checkpoints.foreign.importing import import_model
 from charrnn.checkpoints.foreign.state_dict import Names
+from charrnn.checkpoints.foreign.tensors import contiguous
 from charrnn.checkpoints.pytorch import to_torch
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, CheckpointError, ConfigError
@@ -389,6 +390,22 @@ def test_tensors_that_lie_are_refused_before_memory_is_asked_for(imported, monke
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("form", ["archive", "old"])
+def test_the_stride_of_an_axis_of_size_1_can_be_any_number(imported, rng, monkeypatch, form):
+    class Lying(pytorch_files.Writer):
+        def tensor(self, array, **_):
+            strides = (step // array.itemsize for step in array.strides)
+            far = tuple(step if size > 1 else 2**62 for size, step in zip(array.shape, strides, strict=True))
+            return super().tensor(array, strides=far)
+
+    tensors = weights(rng, hidden=1)
+    expected = imported(FORMS[form](tensors))[0].parameters
+    monkeypatch.setattr(pytorch_files, "Writer", Lying)
+    found = imported(FORMS[form](tensors))[0].parameters
+    for key, value in expected.items():
+        np.testing.assert_array_equal(found[key], value)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -436,6 +453,12 @@ def instructions_of_module(inner):
     return pytorch_files.instructions(module)
 
 
+def empty_safetensors(shape):
+    """A file with a tensor of this shape and no bytes."""
+    header = json.dumps({"x": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}).encode()
+    return len(header).to_bytes(8, "little") + header
+
+
 def zipped(*members):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as made:
@@ -468,10 +491,19 @@ def zipped(*members):
         (b"To be, or not to be", "not a file of PyTorch"),
         (safetensors.numpy.save(GOOD)[:-3], "damaged"),
         (safetensors.numpy.save({"x": np.zeros(3, np.complex64)}), "of a kind that is not known"),
+        (empty_safetensors([0] + [1] * 60_000), "the tensor 'x' has 60,001 dimensions"),
+        (empty_safetensors([0] + [1] * 16), "the tensor 'x' has 17 dimensions"),
+        (empty_safetensors([0] + [1] * 15), "no LSTM"),
+        (empty_safetensors([0, 2**63]), "the tensor 'x' has the shape [0, 9223372036854775808]"),
     ],
 )
 def test_files_that_are_damaged_or_of_another_kind(imported, data, message):
     assert message in refused(imported, data)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (5, 4), (2, 3, 4, 5)])
+def test_strides_of_numbers_that_follow_one_another(shape):
+    assert contiguous(shape) == np.empty(shape, "uint8").strides
 
 
 def test_every_flipped_byte_of_an_archive_is_refused_or_harmless(imported):

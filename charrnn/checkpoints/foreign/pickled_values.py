@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.checkpoints.foreign.tensors import Tensor
+from charrnn.checkpoints.foreign.tensors import MOST_DIMENSIONS, Tensor
 from charrnn.errors import CheckpointError, brief
 
 LARGEST = 16 * 2**20  # bytes of a pickle; the numbers of tensors are elsewhere
 _MOST_INSTRUCTIONS = 1_000_000
-_MOST_DIMENSIONS = 16
 _LARGEST_KEY = 2**31  # of a dictionary: larger integers could be chosen to collide
 _LITERALS = (
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
@@ -199,8 +198,9 @@ class _Machine:
     def _tensor(self, storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor | Unknown:
         if not isinstance(storage, Storage):
             return Unknown(None)
-        sizes = (offset, *shape[:_MOST_DIMENSIONS], *strides[:_MOST_DIMENSIONS])
-        if len(sizes) != 1 + 2 * len(shape) or any(type(size) is not int or not 0 <= size < 2**63 for size in sizes):
+        if not len(shape) == len(strides) <= MOST_DIMENSIONS:
+            raise ValueError("the dimensions of a tensor")
+        if any(type(size) is not int or not 0 <= size < 2**63 for size in (offset, *shape, *strides)):
             raise ValueError("the shape of a tensor")
         return Tensor(storage.kind, tuple(shape), tuple(strides), offset, lambda: self._load(storage))
 
