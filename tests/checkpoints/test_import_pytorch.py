@@ -420,6 +420,7 @@ def test_the_stride_of_an_axis_of_size_1_can_be_any_number(imported, rng, monkey
         (Raw(b"})K\x01s"), "the key"),
         (Raw(b"(" * 100_000 + b"l" * 100_000), "no LSTM"),
         (Raw(b"N\x85" + b"\x85" * 100_000), "no LSTM"),
+        (Raw(b"S'\\h'\n"), "no LSTM"),
         (Raw(b"\x8b\xff\xff\xff\x7f"), "damaged"),
         (Raw(b"X\xff\xff\xff\xff"), "damaged"),
         (Raw(b"]q\x00h\x00a"), "no LSTM"),

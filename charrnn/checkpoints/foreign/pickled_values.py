@@ -7,6 +7,7 @@ PyTorch's tensors and ordered dictionaries have a meaning here, and everything e
 
 import io
 import pickletools
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -73,7 +74,9 @@ def read(file: io.BytesIO, load: Load, storages: dict[str, Storage]) -> Any:
         CheckpointError: it is not a pickle, or has more instructions than a model needs.
     """
     try:
-        return _Machine(load, storages).run(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # pickletools warns of escapes in strings
+            return _Machine(load, storages).run(file)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"damaged (its pickle: {type(error).__name__}: {brief(str(error))})") from None
 
