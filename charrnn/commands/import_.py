@@ -29,7 +29,7 @@ _SYMBOLS = ("vocabulary", "vocabulary_of", "as_bytes")
     ),
     section(
         "Tensors of PyTorch",
-        option("--lstm", metavar="NAME", help="The LSTM, if there are several."),
+        option("--lstm", metavar="NAME", help="The LSTM, if there are several; . for the one without a name."),
         option("--embedding", metavar="NAME", help="The weight of the embedding; none for one-hot input."),
         option("--head", metavar="NAME", help="The weight of the linear layer to characters."),
         option(

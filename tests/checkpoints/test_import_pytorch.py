@@ -202,6 +202,24 @@ def test_two_lstms_are_asked_about(imported, rng):
         imported(data, lstm="lstm")
 
 
+def test_an_lstm_without_a_name_is_no_choice_until_it_is_asked_for(imported, rng):
+    bare, named = weights(rng, lstm=""), weights(rng, lstm="enc.")
+    data = archive(bare | {"a": named})
+    with pytest.raises(ConfigError, match=r"--lstm NAME: '\.', 'a\.enc'"):
+        imported(data)
+    found, about = imported(data, lstm=".")
+    assert "LSTM '.'" in about
+    np.testing.assert_array_equal(found.parameters["w_out"].T, bare["head.weight"])
+    np.testing.assert_array_equal(imported(data, lstm="a.enc")[0].parameters["w_out"].T, named["head.weight"])
+
+
+def test_two_lstms_of_one_name_are_refused(imported, rng):
+    data = archive({"a": weights(rng, lstm="b.lstm."), "a.b": weights(rng)})
+    for lstm in ("", "a.b.lstm"):
+        with pytest.raises(ConfigError, match=r"--lstm NAME: 'a\.b\.lstm', 'a\.b\.lstm'"):
+            imported(data, lstm=lstm)
+
+
 def cut(tensors, factor):
     """The weights of another kind of cell: with this share of the rows."""
     return {
