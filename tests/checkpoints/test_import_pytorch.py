@@ -14,6 +14,7 @@ import pytest
 import pytorch_files
 import reference
 import safetensors.numpy
+from fuzzing import LONGEST_MESSAGE
 from pytorch_files import (
     ORDERED,
     Raw,
@@ -364,7 +365,7 @@ def test_nothing_of_a_pickle_is_called(imported, rng, tmp_path):
 def refused(imported, data):
     with pytest.raises(CharRNNError) as caught:
         imported(data)
-    assert str(caught.value).isprintable() and len(str(caught.value)) < 700
+    assert str(caught.value).isprintable() and len(str(caught.value)) < LONGEST_MESSAGE
     return str(caught.value)
 
 
@@ -498,10 +499,14 @@ def instructions_of_module(inner, parameters=()):
     return pytorch_files.instructions(module)
 
 
-def empty_safetensors(shape):
-    """A file with a tensor of this shape and no bytes."""
-    header = json.dumps({"x": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}).encode()
-    return len(header).to_bytes(8, "little") + header
+def empty_safetensors(*shapes, beside=safetensors.numpy.save({})):  # noqa: B008
+    """The file ``beside`` with further tensors, x and others, of these shapes and without bytes."""
+    length = int.from_bytes(beside[:8], "little")
+    header = json.loads(beside[8 : 8 + length])
+    for k, shape in enumerate(shapes):
+        header["x" + "y" * 200 * k] = {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + beside[8 + length :]
 
 
 def zipped(*members):
@@ -538,6 +543,7 @@ def zipped(*members):
         (safetensors.numpy.save({"x": np.zeros(3, np.complex64)}), "of a kind that is not known"),
         (empty_safetensors([0] + [1] * 16), "the tensor 'x' has 17 dimensions"),
         (empty_safetensors([0] + [1] * 15), "no LSTM"),
+        (empty_safetensors(*[[0] + [2**62] * 15] * 9, beside=safetensors.numpy.save(GOOD)), "and 5 more, which"),
         (empty_safetensors([0, 2**63]), "the tensor 'x' has the shape [0, 9223372036854775808]"),
     ],
 )

@@ -22,7 +22,7 @@ _FIRST = "weight_ih_l0"
 _PARAMETER = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?")
 _OTHER_CELLS = {3: "a GRU", 1: "an RNN without gates"}  # by the rows of weight_hh over its columns
 _EMBEDDING = re.compile(r"emb|enc|wte|lookup", re.IGNORECASE)  # in the names of embeddings
-_MOST_NAMED, _MOST_LSTMS = 6, 100
+_MOST_NAMED, _MOST_LSTMS = 4, 100
 
 Tensors = Mapping[str, Tensor]
 
@@ -208,5 +208,5 @@ def _symbols(tensor: Any, shape: tuple[int, ...]) -> list[str] | list[int]:
 def _enumerated(names: Iterable[str], tensors: Tensors) -> str:
     """Some tensors for a message."""
     names = list(names)
-    said = ", ".join(f"{brief(name)} {tensors[name].shape}" for name in names[:_MOST_NAMED])
+    said = ", ".join(f"{brief(name)} {brief(tensors[name].shape)}" for name in names[:_MOST_NAMED])
     return said + (f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else "")
