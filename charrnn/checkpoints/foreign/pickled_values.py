@@ -24,8 +24,6 @@ _LITERALS = (
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 )
-_SINGLE = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _TYPES = {
     **{"FloatStorage": "float32", "DoubleStorage": "float64", "HalfStorage": "float16", "BFloat16Storage": "bfloat16"},
     **{"LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8"},
@@ -109,24 +107,14 @@ class _Machine:
         match name:
             case _ if name in _LITERALS:
                 stack.append(argument)
-            case "NONE" | "NEWTRUE" | "NEWFALSE":
-                stack.append(_SINGLE[name])
-            case "EMPTY_DICT":
-                stack.append({})
-            case "EMPTY_LIST":
-                stack.append([])
-            case "EMPTY_TUPLE":
-                stack.append(())
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+            case _ if name in _NEW:
+                stack.append(_NEW[name]())
+            case _ if name in _TUPLES:
                 stack.append(tuple(self._last(_TUPLES[name])))
+            case _ if name in _COLLECTIONS:
+                stack.append(_COLLECTIONS[name](self._marked()))
             case "MARK":
                 self._marks.append(len(stack))
-            case "TUPLE":
-                stack.append(tuple(self._marked()))
-            case "LIST":
-                stack.append(self._marked())
-            case "DICT":
-                stack.append(_dictionary(self._marked()))
             case "APPEND" | "APPENDS":
                 values = self._last(1) if name == "APPEND" else self._marked()
                 if isinstance(stack[-1], list):
@@ -135,11 +123,6 @@ class _Machine:
                 values = self._last(2) if name == "SETITEM" else self._marked()
                 if isinstance(stack[-1], dict):
                     stack[-1].update(_dictionary(values))
-            case "EMPTY_SET":  # sets have no order that matters here
-                stack.append(Unknown(Name("builtins", "set")))
-            case "FROZENSET":
-                self._marked()
-                stack.append(Unknown(Name("builtins", "frozenset")))
             case "ADDITEMS" | "POP_MARK":
                 self._marked()
             case "POP":
@@ -226,3 +209,17 @@ def _dictionary(values: list[Any]) -> dict[Any, Any]:
         if not isinstance(key, str | bytes | bool | None) and (type(key) is not int or abs(key) > _LARGEST_KEY):
             raise ValueError(f"the key {brief(key)} of a dictionary")
     return dict(zip(keys, values[1::2], strict=True))
+
+
+# What instructions push: a new value, a tuple of the last values, or a collection of the values above the last mark.
+# The values of a set do not matter here.
+_NEW: dict[str, Callable[[], Any]] = {
+    **{"NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False},
+    **{"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple},
+    "EMPTY_SET": lambda: Unknown(Name("builtins", "set")),
+}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_COLLECTIONS: dict[str, Callable[[list[Any]], Any]] = {
+    **{"TUPLE": tuple, "LIST": list, "DICT": _dictionary},
+    "FROZENSET": lambda _: Unknown(Name("builtins", "frozenset")),
+}
