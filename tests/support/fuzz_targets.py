@@ -183,7 +183,7 @@ STRANGE_TENSORS = ({"strides": (2**62, 1)}, {"shape": (0, 5)}, {"shape": (0, 2**
     lambda: dumps_of_python({"a": [1, 2], "b": {"c": (1.5, "é", b"x", {1}, frozenset("a"))}, "d": 2**70}),
     lambda: pickle([Writer().tensor(np.ones((1, 3)), **lies) for lies in STRANGE_TENSORS]),
     lambda: pickle(Writer().tensor(np.ones((1, 3)), shape=(1,) * 16, strides=(0,) * 17)),
-    lambda: pickle(name_from_stack("a", nested(20_000))),
+    lambda: pickle(name_from_stack("a", nested(3_000))),
     lambda: pickle(name_from_stack(doubled(100), "a")),
 )
 def pickled(data: bytes) -> None:
