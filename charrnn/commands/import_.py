@@ -9,18 +9,18 @@ from charrnn.commands.options import quiet_option
 from charrnn.commands.types import OutputFile
 from charrnn.commands.work import Work, command
 
-_EXISTING = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path)
 _SYMBOLS = ("vocabulary", "vocabulary_of", "as_bytes")
 
 
 @command(
     Work,
-    click.argument("file", type=_EXISTING, metavar="FILE"),
+    click.argument("file", type=_FILE, metavar="FILE"),
     click.argument("out", type=OutputFile(".safetensors"), metavar="OUT"),
     section(
         "What the ids stand for",
         option(
-            "--vocabulary", type=_EXISTING, metavar="JSON",
+            "--vocabulary", type=_FILE, metavar="JSON",
             help="A file with a list of characters, or an object of characters and ids.",
         ),
         option("--vocabulary-of", metavar="TEXT", help="The distinct characters of this text, sorted."),
@@ -29,7 +29,7 @@ _SYMBOLS = ("vocabulary", "vocabulary_of", "as_bytes")
     ),
     section(
         "Tensors of PyTorch",
-        option("--lstm", metavar="NAME", help="The LSTM, if there are several."),
+        option("--lstm", metavar="NAME", help="The LSTM, if there are several; . for the one without a name."),
         option("--embedding", metavar="NAME", help="The weight of the embedding; none for one-hot input."),
         option("--head", metavar="NAME", help="The weight of the linear layer to characters."),
         option(

@@ -14,12 +14,26 @@ import pytest
 import pytorch_files
 import reference
 import safetensors.numpy
-from pytorch_files import ORDERED, Raw, archive, built, call, name, old, state_dict
+from fuzzing import LONGEST_MESSAGE
+from pytorch_files import (
+    ORDERED,
+    Raw,
+    archive,
+    built,
+    call,
+    doubled,
+    name,
+    name_from_stack,
+    nested,
+    old,
+    state_dict,
+)
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.foreign import pt_file
 from charrnn.checkpoints.foreign.importing import import_model
 from charrnn.checkpoints.foreign.state_dict import Names
+from charrnn.checkpoints.foreign.tensors import contiguous
 from charrnn.checkpoints.pytorch import to_torch
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, CheckpointError, ConfigError
@@ -189,6 +203,24 @@ def test_two_lstms_are_asked_about(imported, rng):
         imported(data, lstm="lstm")
 
 
+def test_an_lstm_without_a_name_is_no_choice_until_it_is_asked_for(imported, rng):
+    bare, named = weights(rng, lstm=""), weights(rng, lstm="enc.")
+    data = archive(bare | {"a": named})
+    with pytest.raises(ConfigError, match=r"--lstm NAME: '\.', 'a\.enc'"):
+        imported(data)
+    found, about = imported(data, lstm=".")
+    assert "LSTM '.'" in about
+    np.testing.assert_array_equal(found.parameters["w_out"].T, bare["head.weight"])
+    np.testing.assert_array_equal(imported(data, lstm="a.enc")[0].parameters["w_out"].T, named["head.weight"])
+
+
+def test_two_lstms_of_one_name_are_refused(imported, rng):
+    data = archive({"a": weights(rng, lstm="b.lstm."), "a.b": weights(rng)})
+    for lstm in ("", "a.b.lstm"):
+        with pytest.raises(ConfigError, match=r"--lstm NAME: 'a\.b\.lstm', 'a\.b\.lstm'"):
+            imported(data, lstm=lstm)
+
+
 def cut(tensors, factor):
     """The weights of another kind of cell: with this share of the rows."""
     return {
@@ -333,7 +365,7 @@ def test_nothing_of_a_pickle_is_called(imported, rng, tmp_path):
 def refused(imported, data):
     with pytest.raises(CharRNNError) as caught:
         imported(data)
-    assert str(caught.value).isprintable() and len(str(caught.value)) < 700
+    assert str(caught.value).isprintable() and len(str(caught.value)) < LONGEST_MESSAGE
     return str(caught.value)
 
 
@@ -377,6 +409,22 @@ def test_tensors_that_lie_are_refused_before_memory_is_asked_for(imported, monke
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("form", ["archive", "old"])
+def test_the_stride_of_an_axis_of_size_1_can_be_any_number(imported, rng, monkeypatch, form):
+    class Lying(pytorch_files.Writer):
+        def tensor(self, array, **_):
+            strides = (step // array.itemsize for step in array.strides)
+            far = tuple(step if size > 1 else 2**62 for size, step in zip(array.shape, strides, strict=True))
+            return super().tensor(array, strides=far)
+
+    tensors = weights(rng, hidden=1)
+    expected = imported(FORMS[form](tensors))[0].parameters
+    monkeypatch.setattr(pytorch_files, "Writer", Lying)
+    found = imported(FORMS[form](tensors))[0].parameters
+    for key, value in expected.items():
+        np.testing.assert_array_equal(found[key], value)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -391,6 +439,7 @@ def test_tensors_that_lie_are_refused_before_memory_is_asked_for(imported, monke
         (Raw(b"})K\x01s"), "the key"),
         (Raw(b"(" * 100_000 + b"l" * 100_000), "no LSTM"),
         (Raw(b"N\x85" + b"\x85" * 100_000), "no LSTM"),
+        (Raw(b"S'\\h'\n"), "no LSTM"),
         (Raw(b"\x8b\xff\xff\xff\x7f"), "damaged"),
         (Raw(b"X\xff\xff\xff\xff"), "damaged"),
         (Raw(b"]q\x00h\x00a"), "no LSTM"),
@@ -398,6 +447,10 @@ def test_tensors_that_lie_are_refused_before_memory_is_asked_for(imported, monke
         (call(ORDERED, [[1, 2], [3]]), "damaged"),
         (call(ORDERED, 5), "damaged"),
         (call(5, 5), "an object of the class '\\?'"),
+        (name_from_stack(nested(100_000), "x"), "the name of a class"),
+        (name_from_stack("x", doubled(100)), "the name of a class"),
+        (name_from_stack("x", Raw(b"C\x01x")), "the name of a class"),
+        (call(name_from_stack("a.b", "C")), "an object of the class 'a.b.C'"),
     ],
 )
 def test_pickles_that_are_strange_or_too_much(imported, value, message):
@@ -415,9 +468,45 @@ def test_a_pickle_that_doubles_itself_is_gone_through_once(imported):
     assert "an object of the class 'torch.nn.Module'" in refused(imported, data)
 
 
-def instructions_of_module(inner):
-    module = built(call(name("torch.nn", "Module")), {"_modules": inner, "_parameters": {}})
+def modules_that_share_a_module():
+    shared = instructions_of_module({}, dict.fromkeys(map(str, range(30_000))))
+    return (
+        shared
+        + b"q\x000"
+        + pytorch_files.instructions([Raw(instructions_of_module({"a": Raw(b"h\x00")})) for _ in range(40)])
+    )
+
+
+def modules_that_share_a_name():
+    shared, again = pytorch_files.instructions("x" * 2**20), Raw(b"h\x00")
+    inner = {str(k): Raw(instructions_of_module({}, {again: None})) for k in range(400)}
+    return shared + b"q\x000" + instructions_of_module(inner)
+
+
+@pytest.mark.parametrize("make", [modules_that_share_a_module, modules_that_share_a_name])
+def test_names_of_parameters_do_not_multiply(imported, make):
+    data = archive(Raw(make()))
+    tracemalloc.start()
+    try:
+        assert "the names of its parameters take more than" in refused(imported, data)
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(data) + 200 * 10**6
+    finally:
+        tracemalloc.stop()
+
+
+def instructions_of_module(inner, parameters=()):
+    module = built(call(name("torch.nn", "Module")), {"_modules": inner, "_parameters": dict(parameters)})
     return pytorch_files.instructions(module)
+
+
+def empty_safetensors(*shapes, beside=safetensors.numpy.save({})):  # noqa: B008
+    """The file ``beside`` with further tensors, x and others, of these shapes and without bytes."""
+    length = int.from_bytes(beside[:8], "little")
+    header = json.loads(beside[8 : 8 + length])
+    for k, shape in enumerate(shapes):
+        header["x" + "y" * 200 * k] = {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + beside[8 + length :]
 
 
 def zipped(*members):
@@ -452,10 +541,19 @@ def zipped(*members):
         (b"To be, or not to be", "not a file of PyTorch"),
         (safetensors.numpy.save(GOOD)[:-3], "damaged"),
         (safetensors.numpy.save({"x": np.zeros(3, np.complex64)}), "of a kind that is not known"),
+        (empty_safetensors([0] + [1] * 16), "the tensor 'x' has 17 dimensions"),
+        (empty_safetensors([0] + [1] * 15), "no LSTM"),
+        (empty_safetensors(*[[0] + [2**62] * 15] * 9, beside=safetensors.numpy.save(GOOD)), "and 5 more, which"),
+        (empty_safetensors([0, 2**63]), "the tensor 'x' has the shape [0, 9223372036854775808]"),
     ],
 )
 def test_files_that_are_damaged_or_of_another_kind(imported, data, message):
     assert message in refused(imported, data)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (5, 4), (2, 3, 4, 5)])
+def test_strides_of_numbers_that_follow_one_another(shape):
+    assert contiguous(shape) == np.empty(shape, "uint8").strides
 
 
 def test_every_flipped_byte_of_an_archive_is_refused_or_harmless(imported):

@@ -101,6 +101,14 @@ def test_tensors_by_name(here):
     assert "head 'y.weight', tied" in succeed("import", "choice.pt", "mine.safetensors", *tied).stderr
 
 
+def test_a_dot_names_the_lstm_without_a_name(here):
+    both = {lstm: state_dict(np.random.default_rng(2), hidden=4, lstm=lstm) for lstm in ("", "enc.")}
+    (here / "two.pt").write_bytes(archive(both[""] | {"a": both["enc."], "chars": list("abcde")}))
+    line = refused("import", "two.pt", "mine.safetensors")
+    assert "choose one of its LSTMs with --lstm NAME: '.', 'a.enc'" in line
+    assert "LSTM '.'" in succeed("import", "two.pt", "mine.safetensors", "--lstm", ".").stderr
+
+
 def test_what_is_in_the_way_is_said(here):
     succeed("import", "char-rnn.t7", "mine.safetensors")
     before = (here / "mine.safetensors").read_bytes()

@@ -16,7 +16,19 @@ import safetensors.numpy
 from command_line import FABLES
 from forgeries import description_of, forged, header_size, load, make
 from fuzzing import TARGETS, healthy, in_file, target
-from pytorch_files import Writer, archive, built, call, name, old, pickle, state_dict
+from pytorch_files import (
+    Writer,
+    archive,
+    built,
+    call,
+    doubled,
+    name,
+    name_from_stack,
+    nested,
+    old,
+    pickle,
+    state_dict,
+)
 from torch7_files import Function, char_rnn, dumps, torch_rnn
 
 from charrnn.checkpoints import run_folder
@@ -162,10 +174,17 @@ def torch7(data: bytes) -> None:
                 assert value.to_float32().shape == value.shape
 
 
+STRANGE_TENSORS = ({"strides": (2**62, 1)}, {"shape": (0, 5)}, {"shape": (0, 2**62)})
+
+
 @target(
     lambda: pickle(Writer().tree({"state": weights(), "chars": list("abc"), "n": [1, -2.5, None, True, ("x",)]})),
     lambda: pickle(built(call(name("torch.nn", "Module")), {"_modules": {}, "_parameters": Writer().tree(weights())})),
     lambda: dumps_of_python({"a": [1, 2], "b": {"c": (1.5, "é", b"x", {1}, frozenset("a"))}, "d": 2**70}),
+    lambda: pickle([Writer().tensor(np.ones((1, 3)), **lies) for lies in STRANGE_TENSORS]),
+    lambda: pickle(Writer().tensor(np.ones((1, 3)), shape=(1,) * 16, strides=(0,) * 17)),
+    lambda: pickle(name_from_stack("a", nested(3_000))),
+    lambda: pickle(name_from_stack(doubled(100), "a")),
 )
 def pickled(data: bytes) -> None:
     """Any bytes as the pickle of a file of PyTorch. Its storages are as long as they say, up to a limit."""

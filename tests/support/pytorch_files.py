@@ -22,6 +22,21 @@ def name(module, inner):
     return Raw(f"c{module}\n{inner}\n".encode())
 
 
+def name_from_stack(module, inner):
+    """A class or a function whose two names are values on the stack: strings, if the pickle is not a lie."""
+    return Raw(instructions(module) + instructions(inner) + b"\x93")
+
+
+def nested(depth):
+    """A tuple in a tuple, ``depth`` times."""
+    return Raw(b")" + b"\x85" * depth)
+
+
+def doubled(levels):
+    """A tuple of a tuple twice, ``levels`` times: small in memory, and endless for whoever walks through it."""
+    return Raw(b")" + b"".join(b"q%ch%c\x86" % (k, k) for k in range(levels)))
+
+
 def call(function, *arguments):
     """A call, which the machine of a pickle would make."""
     return Raw(instructions(function) + b"(" + b"".join(map(instructions, arguments)) + b"tR")

@@ -7,25 +7,23 @@ PyTorch's tensors and ordered dictionaries have a meaning here, and everything e
 
 import io
 import pickletools
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.checkpoints.foreign.tensors import Tensor
+from charrnn.checkpoints.foreign.tensors import MOST_DIMENSIONS, Tensor
 from charrnn.errors import CheckpointError, brief
 
 LARGEST = 16 * 2**20  # bytes of a pickle; the numbers of tensors are elsewhere
 _MOST_INSTRUCTIONS = 1_000_000
-_MOST_DIMENSIONS = 16
 _LARGEST_KEY = 2**31  # of a dictionary: larger integers could be chosen to collide
 _LITERALS = (
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 )
-_SINGLE = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _TYPES = {
     **{"FloatStorage": "float32", "DoubleStorage": "float64", "HalfStorage": "float16", "BFloat16Storage": "bfloat16"},
     **{"LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8"},
@@ -74,7 +72,9 @@ def read(file: io.BytesIO, load: Load, storages: dict[str, Storage]) -> Any:
         CheckpointError: it is not a pickle, or has more instructions than a model needs.
     """
     try:
-        return _Machine(load, storages).run(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # pickletools warns of escapes in strings
+            return _Machine(load, storages).run(file)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"damaged (its pickle: {type(error).__name__}: {brief(str(error))})") from None
 
@@ -107,24 +107,14 @@ class _Machine:
         match name:
             case _ if name in _LITERALS:
                 stack.append(argument)
-            case "NONE" | "NEWTRUE" | "NEWFALSE":
-                stack.append(_SINGLE[name])
-            case "EMPTY_DICT":
-                stack.append({})
-            case "EMPTY_LIST":
-                stack.append([])
-            case "EMPTY_TUPLE":
-                stack.append(())
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+            case _ if name in _NEW:
+                stack.append(_NEW[name]())
+            case _ if name in _TUPLES:
                 stack.append(tuple(self._last(_TUPLES[name])))
+            case _ if name in _COLLECTIONS:
+                stack.append(_COLLECTIONS[name](self._marked()))
             case "MARK":
                 self._marks.append(len(stack))
-            case "TUPLE":
-                stack.append(tuple(self._marked()))
-            case "LIST":
-                stack.append(self._marked())
-            case "DICT":
-                stack.append(_dictionary(self._marked()))
             case "APPEND" | "APPENDS":
                 values = self._last(1) if name == "APPEND" else self._marked()
                 if isinstance(stack[-1], list):
@@ -133,11 +123,6 @@ class _Machine:
                 values = self._last(2) if name == "SETITEM" else self._marked()
                 if isinstance(stack[-1], dict):
                     stack[-1].update(_dictionary(values))
-            case "EMPTY_SET":  # sets have no order that matters here
-                stack.append(Unknown(Name("builtins", "set")))
-            case "FROZENSET":
-                self._marked()
-                stack.append(Unknown(Name("builtins", "frozenset")))
             case "ADDITEMS" | "POP_MARK":
                 self._marked()
             case "POP":
@@ -151,7 +136,10 @@ class _Machine:
             case "GLOBAL":
                 stack.append(Name(*argument.split(" ", 1)))
             case "STACK_GLOBAL":
-                stack.append(Name(*map(str, self._last(2))))
+                module, inner = self._last(2)
+                if not (isinstance(module, str) and isinstance(inner, str)):
+                    raise ValueError("the name of a class")
+                stack.append(Name(module, inner))
             case "BINPERSID":
                 stack.append(self._persistent(stack.pop()))
             case "REDUCE" | "NEWOBJ":
@@ -196,8 +184,9 @@ class _Machine:
     def _tensor(self, storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor | Unknown:
         if not isinstance(storage, Storage):
             return Unknown(None)
-        sizes = (offset, *shape[:_MOST_DIMENSIONS], *strides[:_MOST_DIMENSIONS])
-        if len(sizes) != 1 + 2 * len(shape) or any(type(size) is not int or not 0 <= size < 2**63 for size in sizes):
+        if not len(shape) == len(strides) <= MOST_DIMENSIONS:
+            raise ValueError("the dimensions of a tensor")
+        if any(type(size) is not int or not 0 <= size < 2**63 for size in (offset, *shape, *strides)):
             raise ValueError("the shape of a tensor")
         return Tensor(storage.kind, tuple(shape), tuple(strides), offset, lambda: self._load(storage))
 
@@ -220,3 +209,17 @@ def _dictionary(values: list[Any]) -> dict[Any, Any]:
         if not isinstance(key, str | bytes | bool | None) and (type(key) is not int or abs(key) > _LARGEST_KEY):
             raise ValueError(f"the key {brief(key)} of a dictionary")
     return dict(zip(keys, values[1::2], strict=True))
+
+
+# What instructions push: a new value, a tuple of the last values, or a collection of the values above the last mark.
+# The values of a set do not matter here.
+_NEW: dict[str, Callable[[], Any]] = {
+    **{"NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False},
+    **{"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple},
+    "EMPTY_SET": lambda: Unknown(Name("builtins", "set")),
+}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_COLLECTIONS: dict[str, Callable[[list[Any]], Any]] = {
+    **{"TUPLE": tuple, "LIST": list, "DICT": _dictionary},
+    "FROZENSET": lambda _: Unknown(Name("builtins", "frozenset")),
+}

@@ -6,7 +6,7 @@ from typing import IO, Any
 import numpy as np
 
 from charrnn.checkpoints import tensor_file
-from charrnn.checkpoints.foreign.tensors import KINDS, Tensor, contiguous
+from charrnn.checkpoints.foreign.tensors import KINDS, MOST_DIMENSIONS, Tensor, contiguous
 from charrnn.errors import CheckpointError, brief
 
 _TYPES = {
@@ -42,7 +42,9 @@ def _tensor(file: IO[bytes], begin: int, size: int, name: str, entry: Any) -> Te
             kind, dtype = _TYPES[code], KINDS[_TYPES[code]]
         case _:
             raise CheckpointError(f"the tensor {brief(name)} is of a kind that is not known: {brief(entry)}")
-    if any(type(length) is not int or length < 0 for length in shape):
+    if len(shape) > MOST_DIMENSIONS:
+        raise CheckpointError(f"damaged (the tensor {brief(name)} has {len(shape):,} dimensions)")
+    if any(type(length) is not int or not 0 <= length < 2**63 for length in shape):
         raise CheckpointError(f"damaged (the tensor {brief(name)} has the shape {brief(shape)})")
     count = math.prod(shape)
     if not 0 <= first <= end <= size or end - first != count * dtype.itemsize:

@@ -22,7 +22,7 @@ _FIRST = "weight_ih_l0"
 _PARAMETER = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?")
 _OTHER_CELLS = {3: "a GRU", 1: "an RNN without gates"}  # by the rows of weight_hh over its columns
 _EMBEDDING = re.compile(r"emb|enc|wte|lookup", re.IGNORECASE)  # in the names of embeddings
-_MOST_NAMED, _MOST_LSTMS = 6, 100
+_MOST_NAMED, _MOST_LSTMS = 4, 100
 
 Tensors = Mapping[str, Tensor]
 
@@ -32,7 +32,7 @@ class Names:
     """Which tensors to take where a file leaves a choice; "" lets their shapes decide.
 
     Attributes:
-        lstm: what stands before ``weight_ih_l0``.
+        lstm: what stands before ``weight_ih_l0``; "." if nothing does.
         embedding: the weight of the embedding, or "none" for a model whose input is one-hot.
         head: the weight of the head.
         ignored: tensors that do not change what the model computes.
@@ -80,7 +80,7 @@ def find(tree: Any, names: Names) -> Parts:
     found |= {own: rest[name] for own, name in ends.items() if name}
     about = (
         f"embedding {brief(embedding)}" if embedding else "one-hot input",
-        f"{cell.title} {brief(prefix.strip('.'))}",
+        f"{cell.title} {brief(prefix.strip('.') or '.')}",
         f"head {brief(head)}{', tied' if head == embedding else ''}",
     )
     return Parts("PyTorch", cell, found, about=about, symbols=_symbols(values.get(_VOCABULARY), rest[head].shape[:1]))
@@ -92,18 +92,18 @@ def _is_weight(name: Any, value: Any) -> bool:
 
 def _state_dict(tree: Any, wanted: str) -> tuple[str, Mapping[Any, Any]]:
     """What stands before ``weight_ih_l0`` in the names of the LSTM, and the dictionary that the LSTM is in."""
-    found: dict[str, tuple[str, Mapping[Any, Any]]] = {}
+    found: list[tuple[str, str, Mapping[Any, Any]]] = []
     for place, value in containers(tree):
         if isinstance(value, dict) and len(found) < _MOST_LSTMS:
             firsts = [name for name, each in value.items() if _is_weight(name, each) and name.endswith(_FIRST)]
             for prefix in (name.removesuffix(_FIRST) for name in firsts):
-                found[f"{place}.{prefix}".strip(".")] = prefix, value
-    if wanted.strip(".") in found:
-        return found[wanted.strip(".")]
-    if len(found) == 1 and not wanted:
-        return next(iter(found.values()))
+                found.append((f"{place}.{prefix}".strip("."), prefix, value))
+    fitting = [each for each in found if not wanted or each[0] == wanted.strip(".")]
+    if len(fitting) == 1:
+        return fitting[0][1:]
     if found:
-        raise ConfigError(f"choose one of its LSTMs with --lstm NAME: {', '.join(map(brief, [*found][:_MOST_NAMED]))}")
+        said = ", ".join(brief(name or ".") for name, _, _ in (fitting or found)[:_MOST_NAMED])
+        raise ConfigError(f"choose one of its LSTMs with --lstm NAME: {said}")
     if isinstance(tree, Unknown):
         raise CheckpointError(f"an object of the class {brief(tree.of)}, not weights: save model.state_dict()")
     raise CheckpointError(f"there is no LSTM of PyTorch in it: no tensor has a name that ends in {_FIRST}")
@@ -115,7 +115,7 @@ def _check_lstm(prefix: str, lstm: Tensors) -> tuple[int, int]:
     Raises:
         CheckpointError: the module is no LSTM as charrnn has it, or is not complete.
     """
-    what = f"the module {brief(prefix.strip('.'))}"
+    what = f"the module {brief(prefix.strip('.') or '.')}"
     for mark, kind in (("_reverse", "bidirectional"), ("_hr_", "an LSTM with projections")):
         if any(mark in name for name in lstm):
             raise CheckpointError(f"{what} is {kind}: charrnn reads LSTMs that go forward, without projections")
@@ -208,5 +208,5 @@ def _symbols(tensor: Any, shape: tuple[int, ...]) -> list[str] | list[int]:
 def _enumerated(names: Iterable[str], tensors: Tensors) -> str:
     """Some tensors for a message."""
     names = list(names)
-    said = ", ".join(f"{brief(name)} {tensors[name].shape}" for name in names[:_MOST_NAMED])
+    said = ", ".join(f"{brief(name)} {brief(tensors[name].shape)}" for name in names[:_MOST_NAMED])
     return said + (f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else "")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.checkpoints.foreign.tensors import KINDS, Tensor
+from charrnn.checkpoints.foreign.tensors import KINDS, MOST_DIMENSIONS, Tensor
 from charrnn.errors import CheckpointError, brief
 
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN, _OLD_FUNCTION = range(7)
@@ -24,7 +24,6 @@ _FUNCTIONS = (7, 8)
 _INT, _LONG, _DOUBLE = map(struct.Struct, ("<i", "<q", "<d"))
 _DEEPEST = 10_000  # values inside each other; a network of L layers has some 60 L
 _MOST_VALUES = 5_000_000
-_MOST_DIMENSIONS = 16
 
 _ELEMENTS = {
     **{"Float": "float32", "Double": "float64", "Half": "float16", "Long": "int64", "Int": "int32", "Short": "int16"},
@@ -163,7 +162,7 @@ class _Reader:
 
     def _tensor(self, number: int, kind: str) -> Reading:
         dimensions = self._int()
-        if not 0 <= dimensions <= _MOST_DIMENSIONS:
+        if not 0 <= dimensions <= MOST_DIMENSIONS:
             raise CheckpointError(f"damaged (a tensor of {dimensions} dimensions)")
         shape = tuple(self._long() for _ in range(dimensions))
         strides = tuple(self._long() for _ in range(dimensions))

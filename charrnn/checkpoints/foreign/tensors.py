@@ -4,8 +4,10 @@ A file may have been forged.  A tensor never asks for more memory than four byte
 """
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -19,6 +21,11 @@ OTHERS = {"int64": "<i8", "int32": "<i4", "int16": "<i2", "int8": "i1", "uint8":
 
 KINDS = {name: np.dtype(code) for name, code in (FLOATS | OTHERS).items()}
 """NumPy's types by the names of the tensors' types."""
+
+MOST_DIMENSIONS = 16
+"""Axes of a tensor; the readers refuse more."""
+
+_MOST_NUMBERS = 2**59  # NumPy counts bytes in an int64, for an empty array as if its axes of size 0 had size 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +57,19 @@ class Tensor:
         Raises:
             CheckpointError: it reaches beyond its storage, or has one number at several places.
         """
-        if min((*self.shape, *self.strides, self.offset)) < 0:
+        largest = math.prod(max(size, 1) for size in self.shape)
+        if min((*self.shape, *self.strides, self.offset)) < 0 or largest > _MOST_NUMBERS:
             raise CheckpointError(f"damaged (a tensor of the shape {self.shape})")
+        if not self.size:
+            return np.empty(self.shape, KINDS[self.kind])
         numbers = self.storage()
         last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
-        if self.size and max(self.size, last + 1) > len(numbers):
+        if max(self.size, last + 1) > len(numbers):
             raise CheckpointError(f"damaged (a tensor of the shape {self.shape} has {len(numbers):,} numbers)")
-        steps = [stride * numbers.itemsize for stride in self.strides]
+        # The stride of an axis of size 1 is never used, and so can be any number, even one that NumPy refuses.
+        steps = [
+            stride * numbers.itemsize if size > 1 else 0 for size, stride in zip(self.shape, self.strides, strict=True)
+        ]
         return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, steps, writeable=False)
 
     def to_float32(self) -> np.ndarray:
@@ -74,4 +87,5 @@ class Tensor:
 
 def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The strides of a tensor whose numbers follow one another in C's order."""
-    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+    below = accumulate(shape[:0:-1], operator.mul, initial=1)
+    return tuple(below)[: len(shape)][::-1]
