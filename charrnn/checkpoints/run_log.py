@@ -1,13 +1,18 @@
 """Reads ``metrics.jsonl``, the log of a run: one record a line.  Anybody may have written it."""
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from charrnn.checkpoints.run_folder import LONGEST_LOG, METRICS
+from charrnn.checkpoints.run_folder import METRICS
 from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.system import strict_json
-from charrnn.system.files import read_regular
+from charrnn.system.files import open_regular
+
+LONGEST_LINE = 2**24  # bytes: more than the longest sample takes, of a million characters of up to 12 bytes
+_LOG_END = 65_536  # bytes of a log that are searched for its last record
 
 _NUMBER = (int, float, type(None))
 _LARGEST = 1e38  # a run computes in float32
@@ -34,18 +39,62 @@ def read_log(run: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         CheckpointError: there is no log, or a line is damaged. The last one may be: a crash may have cut it short.
     """
     log = run / METRICS
-    with os_errors_as(CheckpointError, f"{log}: no log of a run"):
-        lines = read_regular(log, LONGEST_LOG).splitlines()
-    for number, line in enumerate(lines, 1):
-        try:
-            record = strict_json.parse(line)
-            event = record["event"]
-            _check(event, record)
-        except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines):
-                return
-            raise CheckpointError(f"{log}: line {number:,} is no record ({error})") from None
-        yield event, record
+    with os_errors_as(CheckpointError, f"{log}: no log of a run"), open_regular(log) as file:
+        for number, (line, is_last) in enumerate(_lines(file), 1):
+            try:
+                found = _parsed(line)
+            except (ValueError, KeyError, TypeError) as error:
+                if is_last:
+                    return
+                raise CheckpointError(f"{log}: line {number:,} is no record ({error})") from None
+            yield found
+
+
+def last_record(run: Path) -> tuple[str, dict[str, Any]] | None:
+    """The event and the record of the last line of a log, checked as by :func:`read_log`.
+
+    None if there is no log, or its last line is damaged or longer than 64 KiB, which no record of an end is.
+    """
+    try:
+        with open_regular(run / METRICS) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_END))
+            return _parsed(file.read(_LOG_END).splitlines()[-1])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each line of a file, and whether it is the last one. Two lines at a time are in memory.
+
+    A line without an end is the last one, even if a run that goes on to write completes it meanwhile.
+
+    Raises:
+        OSError: the file cannot be read, or has a line that is too long.
+    """
+    line = _line(file)
+    while line:
+        following = _line(file) if line.endswith(b"\n") else b""
+        yield line, not following
+        line = following
+
+
+def _line(file: IO[bytes]) -> bytes:
+    line = file.readline(LONGEST_LINE + 1)
+    if len(line) > LONGEST_LINE:
+        raise OSError(errno.EFBIG, f"it has a line of more than {LONGEST_LINE:,} bytes")
+    return line
+
+
+def _parsed(line: bytes) -> tuple[str, dict[str, Any]]:
+    """The event and the record of a line.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no record.
+    """
+    record = strict_json.parse(line)
+    event = record["event"]
+    _check(event, record)
+    return event, record
 
 
 def _check(event: str, record: dict[str, Any]) -> None:

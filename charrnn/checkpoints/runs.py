@@ -4,18 +4,14 @@ It comes from the headers of the checkpoints and from the ends of the logs.  No 
 runs is fast, and a checkpoint whose weights are damaged is not noticed.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.description import Description
-from charrnn.checkpoints.run_folder import RunFolder
+from charrnn.checkpoints.run_log import last_record
 from charrnn.checkpoints.run_names import BEST, LAST, SUFFIX, places
 from charrnn.errors import CheckpointError
-from charrnn.system.files import open_regular
-
-_LOG_END = 65_536  # bytes of a log that are searched for its last records
 
 
 @dataclass(frozen=True)
@@ -71,18 +67,13 @@ def _read(path: Path) -> Run:
         description = Checkpoint.describe(file)
     except (CheckpointError, OSError) as error:
         return Run(path, changed_at, problem=str(error))
-    return Run(path, changed_at, description, "", *_end_of_log(RunFolder(path).log))
+    return Run(path, changed_at, description, "", *_ending(path))
 
 
-def _end_of_log(log: Path) -> tuple[str, float | None]:
-    """Why the run ended, and its loss with n-grams: from the last record, if that is the one of an end."""
-    try:
-        with open_regular(log) as file:
-            file.seek(max(0, log.stat().st_size - _LOG_END))
-            last = json.loads(file.read().splitlines()[-1])
-        if last["event"] == "finished":
-            loss = last.get("mixed_val_loss")
-            return str(last["reason"]), loss if isinstance(loss, float) else None
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        pass  # no log, or none that this program wrote: nothing is known about the end
-    return "", None
+def _ending(run: Path) -> tuple[str, float | None]:
+    """Why a run ended, and its loss with n-grams: from the last record, if that is the one of an end."""
+    event, record = last_record(run) or ("", {})
+    reason, loss = record.get("reason"), record.get("mixed_val_loss")
+    if event != "finished" or not isinstance(reason, str):
+        return "", None
+    return reason, loss if isinstance(loss, float) else None

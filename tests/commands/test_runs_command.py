@@ -56,6 +56,14 @@ def test_a_list_of_another_folder_and_a_hostile_log(here):
     assert listed("my runs")["whole"]["mixed_val_loss"] is None
 
 
+@pytest.mark.parametrize("number", ["NaN", "1e999", '1.5, "mixed_val_loss": 1.5'])
+def test_an_end_that_no_run_writes_is_no_end(here, number):
+    log = here / "checkpoints" / "whole" / "metrics.jsonl"
+    log.write_text(f'{{"event": "finished", "reason": "completed", "mixed_val_loss": {number}}}\n')
+    assert listed()["whole"]["mixed_val_loss"] is None
+    assert listed()["whole"]["resumable"]
+
+
 def test_a_folder_without_runs(here):
     (here / "empty").mkdir()
     assert "no runs yet" in succeed("runs", "empty").stderr
