@@ -269,14 +269,13 @@ class Model:
 
         Returns the signals by name, each (N, L, H) float32, where row n is the value after reading character n, and
         ``log_probabilities`` (N, V) float64 in nats, where row n predicts character n + 1.  An LSTM has the signals
-        ``h``, ``c``, ``i``, ``f``, ``g`` and ``o``.
+        ``h``, ``c``, ``i``, ``f``, ``g`` and ``o``.  A mixture has the cells of its network, and the probabilities of
+        both.
 
         Raises:
             VocabularyError: the text is empty, or has a character that the model does not know.
-            ConfigError: the model is an ensemble or a mixture, or the text is too long.
+            ConfigError: the model is an ensemble, or the text is too long.
         """
-        if not isinstance(self.network, Network):
-            raise ConfigError("an ensemble or a mixture has no cells of its own: look into its networks one by one")
         return self._trace(self.encode(text, unknown))
 
     def read(self, text: Text, signal: str | None = None, unknown: Unknown | None = None) -> Reading:
@@ -299,12 +298,12 @@ class Model:
         log_probabilities = signals.pop("log_probabilities")
         values = shown_values(shown, signals[shown.name])
         characters = self.vocabulary.characters(ids)
-        return Reading(characters, ids, shown.name, values, log_probabilities, None, signals)
+        return Reading(characters, ids, shown.name, values, log_probabilities, None, signals, described=cell.signals)
 
     def _trace(self, ids: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.floating]]:
         """Every signal by name, and ``log_probabilities``, for ids (N,)."""
         if not len(ids):
-            raise VocabularyError("an empty text has no activations")
+            raise VocabularyError("an empty text has nothing to read")
         if isinstance(self.network, Ensemble) or len(networks_of(self.network)) > 1:
             raise ConfigError("an ensemble has no cells of its own: look into its networks one by one")
         network: _Tracer = self.network

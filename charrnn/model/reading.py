@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, brief
 from charrnn.model.coloured_text import LONGEST, ColouredText
 from charrnn.network.cells import Signal
 
@@ -38,6 +38,7 @@ class Reading:
         signals: all signals by name, each (N, L, H) float32, as the cell computes them, if
             :meth:`charrnn.model.Model.read` made the reading; else none.
         others: further signals that are shown, by name, each (N, L, H) float32 like ``values``.
+        described: the cell's descriptions of ``signals``, which say how each is shown.
     """
 
     text: str
@@ -48,6 +49,7 @@ class Reading:
     before: Floats | None
     signals: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     others: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    described: Sequence[Signal] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -76,16 +78,24 @@ class Reading:
         )
 
     def cell(self, layer: int, unit: int, signal: str | None = None) -> npt.NDArray[np.float32]:
-        """One cell's values (N,), of ``signal`` or of one of the others.
+        """One cell's values (N,), as they are shown, of :attr:`signal` or of another signal that the reading has.
 
         Raises:
-            ConfigError: there is no such cell.
+            ConfigError: there is no such cell, or the reading has no such signal.
         """
-        values = self.values if signal in (None, self.signal) else self.others[signal]
-        _, layers, units = values.shape
+        _, layers, units = self.values.shape
         if not (0 <= layer < layers and 0 <= unit < units):
             raise ConfigError(f"there is no cell {layer}:{unit}: layers are 0 to {layers - 1}, units 0 to {units - 1}")
-        return values[:, layer, unit]
+        kept = {**self.others, self.signal: self.values}
+        if signal is None:
+            signal = self.signal
+        if signal in kept:
+            return kept[signal][:, layer, unit]
+        for each in self.described:
+            if each.name == signal:
+                return shown_values(each, self.signals[signal][:, layer, unit])
+        names = ", ".join(dict.fromkeys([self.signal, *self.others, *(each.name for each in self.described)]))
+        raise ConfigError(f"signal must be one of {names}, not {brief(signal)}")
 
     def columns(self, cells: Sequence[tuple[int, int]]) -> npt.NDArray[np.float32]:
         """The values (N, K S) of K ``cells`` (layer, unit), K >= 1: for each cell its S signals, the others last.

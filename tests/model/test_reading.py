@@ -75,6 +75,23 @@ def test_a_cell_can_be_chosen(reading):
             reading.coloured(*wrong)
 
 
+@pytest.mark.parametrize("signal", "chifgo")
+def test_a_cell_has_every_signal_of_a_reading_as_it_is_shown(fables, signal):
+    for shown in ("c", "f"):
+        reading = fables.read(TEXT, signal=shown)[20:60]
+        expected = fables.read(TEXT, signal=signal)[20:60].values[:, 1, 3]
+        np.testing.assert_array_equal(reading.cell(1, 3, signal), expected)
+
+
+def test_a_signal_that_a_reading_does_not_have_is_told(fables, reading):
+    with pytest.raises(ConfigError, match="signal must be one of c, h, i, f, g, o, not 'z'"):
+        reading.cell(1, 3, "z")
+    kept = read_all(fables, fables.encode(TEXT), signal="f", others=["o"])
+    np.testing.assert_allclose(kept.cell(1, 3, "o"), reading.cell(1, 3, "o"), atol=1e-5)
+    with pytest.raises(ConfigError, match="signal must be one of f, o, not 'c'"):
+        kept.cell(1, 3, "c")
+
+
 def test_gates_and_surprise_have_one_colour(fables, reading):
     assert fables.read(TEXT, signal="f").coloured(0, 0).low is None
     surprising = reading.coloured_by_surprise()
@@ -93,6 +110,9 @@ def test_a_mixture_shows_the_cells_of_its_network(text):
     alone = charrnn.train(text, hidden=20, seq_len=16, batch_size=8, steps=20, threads=1)
     both = alone.mixed()
     np.testing.assert_array_equal(both.read(TEXT).values, alone.read(TEXT).values)
+    seen = both.activations(TEXT)
+    np.testing.assert_array_equal(seen["f"], alone.activations(TEXT)["f"])
+    np.testing.assert_array_equal(seen["log_probabilities"], both.read(TEXT).log_probabilities)
     assert np.nanmean(both.read(TEXT).surprise()) == pytest.approx(both.evaluate(TEXT).bpc, abs=1e-4)
     assert both.mixed() is both
 
@@ -105,15 +125,16 @@ def test_a_model_of_bytes_reads_bytes():
 
 
 def test_what_cannot_be_read_says_why(fables, model, monkeypatch):
-    with pytest.raises(VocabularyError, match="empty text"):
-        fables.read("")
+    for look in (fables.read, fables.activations):
+        with pytest.raises(VocabularyError, match="an empty text has nothing to read"):
+            look("")
+        with pytest.raises(ConfigError, match="an ensemble has no cells of its own"):
+            getattr(charrnn.load(model, model), look.__name__)(TEXT)
     with pytest.raises(VocabularyError, match="☃"):
         fables.read("snow ☃")
     assert fables.read("snow ☃", unknown="skip").text == "snow "
     with pytest.raises(ConfigError, match="signal must be one of"):
         fables.read(TEXT, signal="z")
-    with pytest.raises(ConfigError, match="an ensemble has no cells of its own"):
-        charrnn.load(model, model).read(TEXT)
     monkeypatch.setattr("charrnn.model.model.LARGEST", 5000)
     with pytest.raises(ConfigError, match=r"too much for the memory: give at most \d+ characters"):
         fables.read(TEXT)
