@@ -30,6 +30,11 @@ def require_run_name(name: str) -> str:
     return name
 
 
+def name_of_text(text: str | Path) -> str:
+    """The name of a run on the text at a path: the file's name without its ending; a symbolic link is followed."""
+    return Path(os.path.realpath(text)).stem  # Path.resolve() may raise for a loop of links
+
+
 def run_names(folder: Path = RUNS) -> list[str]:
     """The names of the runs in a folder, and of the models in files there; none if it cannot be read."""
     return sorted({path.stem if path.is_file() else path.name for path in places(folder)})

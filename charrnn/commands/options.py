@@ -11,6 +11,13 @@ from charrnn.commands.types import CheckpointPath, Number, Whole
 from charrnn.config import DEFAULT_CELL
 from charrnn.network.cells import CELLS
 
+
+def given(ctx: click.Context, names: Collection[str]) -> list[str]:
+    """The names among ``names`` of options that the user gave, on the command line or in a file."""
+    sources = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP)
+    return [name for name in names if ctx.get_parameter_source(name) in sources]
+
+
 checkpoint_argument = click.argument("checkpoint", type=CheckpointPath())
 
 quiet_option = option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")

@@ -7,7 +7,7 @@ from typing import Unpack
 
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.run_in_memory import RunInMemory
-from charrnn.checkpoints.run_names import RUNS, require_run_name
+from charrnn.checkpoints.run_names import RUNS, name_of_text, require_run_name
 from charrnn.errors import ConfigError
 from charrnn.model.model import Model
 from charrnn.records import Finished, Record
@@ -70,7 +70,7 @@ def train(
 
     folder: RunFolder | RunInMemory = RunInMemory()
     if out is not None or name is not None:
-        own_name = "text" if isinstance(text, str | bytes) else text.resolve().stem
+        own_name = "text" if isinstance(text, str | bytes) else name_of_text(text)
         folder = RunFolder(Path(RUNS if out is None else out) / require_run_name(own_name if name is None else name))
     elif options.values["snapshots"]:
         raise ConfigError("snapshots are kept in the folder of the run: give out, or leave them out")

@@ -5,13 +5,14 @@ can be made, and they sleep between phases.
 """
 
 import itertools
+import operator
 import os
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, brief
 
 OWN = object()
 """In the arguments of :meth:`Team.share_out`: stands for the object that the worker has for itself."""
@@ -24,16 +25,29 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+def _whole(threads: object) -> int:
+    """A number of threads; a whole number of NumPy is one, too."""
+    try:
+        found = operator.index(threads)  # type: ignore[arg-type]
+    except TypeError:
+        found = 0
+    if found < 1:
+        raise ConfigError(f"threads must be a whole number from 1, not {brief(threads)}")
+    return found
+
+
 class Team:
-    """``threads`` workers, numbered from 0; worker 0 is the thread that calls :meth:`run`."""
+    """``threads`` workers, numbered from 0; worker 0 is the thread that calls :meth:`run`.
+
+    Raises:
+        ConfigError: ``threads`` is no whole number from 1.
+    """
 
     def __init__(self, threads: int):
-        if not isinstance(threads, int) or threads < 1:
-            raise ConfigError(f"threads must be at least 1, not {threads!r}")
-        self.threads = threads
+        self.threads = _whole(threads)
         self._work: list[SimpleQueue] = []
         self._done: SimpleQueue = SimpleQueue()
-        for worker in range(1, threads):
+        for worker in range(1, self.threads):
             queue: SimpleQueue = SimpleQueue()
             self._work.append(queue)
             threading.Thread(target=self._serve, args=(worker, queue), daemon=True).start()

@@ -14,6 +14,7 @@ from charrnn.errors import CorpusError, os_errors_as
 from charrnn.system import memory
 from charrnn.text.binary import SNIFFED, is_wide
 from charrnn.text.catalog import find_text
+from charrnn.text.vocabulary import utf8
 
 BLOCK = 1 << 20  # bytes read at a time
 _USUAL_MEMORY = 8 << 30  # bytes, where the machine does not tell its own
@@ -67,11 +68,7 @@ class Source:
             CorpusError: the string has half a character (a lone surrogate), which no file can have.
         """
         if isinstance(text, str):
-            try:
-                text = text.encode("utf-8")
-            except UnicodeEncodeError as error:
-                point = ord(text[error.start])
-                raise CorpusError(f"the text: half a character, U+{point:04X}, at {error.start}: remove it") from None
+            text = utf8(text, CorpusError)
         return cls.from_data(text, "the text")
 
     @classmethod

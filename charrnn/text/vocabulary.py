@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
+from charrnn.errors import CharRNNError, CheckpointError, ConfigError, CorpusError, VocabularyError
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 Unknown = Literal["error", "skip", "replace"]
@@ -239,11 +239,7 @@ class Vocabulary:
                 raise TypeError(f"a vocabulary of characters encodes str, not {type(text).__name__}")
             return code_points(text)
         if isinstance(text, str):
-            try:
-                text = text.encode("utf-8")
-            except UnicodeEncodeError as error:
-                point = ord(text[error.start])
-                raise VocabularyError(f"half a character, U+{point:04X}, has no bytes: remove it") from None
+            text = utf8(text, VocabularyError)
         return np.frombuffer(text, np.uint8)
 
     @cached_property
@@ -271,6 +267,19 @@ def code_points(text: str) -> npt.NDArray[np.unsignedinteger]:
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), np.uint8)
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def utf8(text: str, kind: type[CharRNNError]) -> bytes:
+    """The bytes of a string in UTF-8.
+
+    Raises:
+        CharRNNError: of the class ``kind``: the string has half a character (a lone surrogate), which has no bytes.
+    """
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        point = ord(text[error.start])
+        raise kind(f"the text: half a character, U+{point:04X}, at {error.start}: remove it") from None
 
 
 def _describe(point: int, is_byte: bool) -> str:

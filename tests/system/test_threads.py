@@ -56,7 +56,7 @@ def test_the_error_of_any_worker_is_raised_when_all_have_stopped(failing):
 
 
 def test_no_thread_at_all_is_refused():
-    with pytest.raises(ConfigError, match="threads must be at least 1, not 0"):
+    with pytest.raises(ConfigError, match="threads must be a whole number from 1, not 0"):
         Team(0)
 
 

@@ -1,20 +1,17 @@
 """``charrnn train``: a text in, a model that writes like it out."""
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn.checkpoints.run_names import RUNS, require_run_name
+from charrnn.checkpoints.run_names import RUNS, name_of_text, require_run_name
 from charrnn.commands import signals
 from charrnn.commands.help import Command, option, section
-from charrnn.commands.options import cell_option, general_options, settings, unknown_option
+from charrnn.commands.options import cell_option, general_options, given, settings, unknown_option
 from charrnn.commands.settings import read_settings
 from charrnn.commands.train import resumed_run
-from charrnn.commands.train.given import given
-from charrnn.commands.train.text import read_text
 from charrnn.commands.types import CheckpointPath, Duration, Whole
 from charrnn.commands.work import Work
 from charrnn.config import DEFAULT_DECAY_RATE, DEFAULT_LR, DEFAULT_WEIGHT_DECAY, PRESETS, ModelConfig, TrainConfig
@@ -231,6 +228,7 @@ def _begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     Raises:
         CharRNNError: a run is there, or the text or the options cannot be used.
     """
+    from charrnn.commands.texts import read_text
     from charrnn.training.new_run import begin
 
     def read(options: Options, vocabulary):
@@ -334,7 +332,7 @@ def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False) -
 def _run_name(name: str | None, text: tuple[str, ...]) -> str:
     """The name of the run's folder."""
     if name is None:
-        name = "stdin" if text[0] == "-" else Path(os.path.realpath(text[0])).stem
+        name = "stdin" if text[0] == "-" else name_of_text(text[0])
     try:
         return require_run_name(name)
     except ConfigError as error:

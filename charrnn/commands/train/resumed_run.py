@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from charrnn.commands.train.given import given
-from charrnn.commands.train.text import read_text
+from charrnn.commands.options import given
 from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, VocabularyError
 from charrnn.settings import ENDS, LEARNING, MODEL, RUN, TEXT, flag
@@ -214,6 +213,8 @@ def _read(text: tuple[str, ...], options: dict[str, Any], checkpoint, terminal):
     Raises:
         ConfigError: the text is not there, or has characters that the model does not know.
     """
+    from charrnn.commands.texts import read_text
+
     facts = checkpoint.corpus
     reading = {name: facts[name] for name in TEXT} | {"unknown": facts.get("unknown")}
     sources = _sources(text, facts)
