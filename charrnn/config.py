@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal, Self
 
-from charrnn.errors import ConfigError, brief
+from charrnn.errors import ConfigError, ContradictionError, brief
 
 DEFAULT_LR = {"adamw": 2.4e-2, "adam": 4e-3, "sgd": 0.5, "rmsprop": 2e-3, "adagrad": 0.1}
 DEFAULT_WEIGHT_DECAY = {"adamw": 0.1, "adam": 0.0, "sgd": 0.0, "rmsprop": 0.0, "adagrad": 0.0}
@@ -17,6 +17,7 @@ SCHEDULES = ("constant", "linear", "cosine", "step", "exponential", "plateau")
 DEFAULT_DECAY_RATE = {"step": 0.97, "exponential": 0.97, "plateau": 0.5}
 DEFAULT_CELL = "lstm"
 INITS = ("unit", "uniform", "xavier", "orthogonal")
+ENDS = ("epochs", "steps", "time_budget")  # how long a run is; at most one of them is given
 SAMPLE_TEMPERATURE = 0.8  # of samples, while a model is trained and afterwards
 _LONGEST_SPLIT = 60  # characters
 
@@ -224,14 +225,14 @@ class TrainConfig(_Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.nesterov and (self.optimizer != "sgd" or not self.beta1):
-            raise ConfigError("nesterov goes with optimizer sgd and a momentum (beta1) above 0")
-        ends = [name for name in ("epochs", "steps", "time_budget") if getattr(self, name) is not None]
+            raise ContradictionError("{nesterov} goes with {optimizer} sgd and a momentum ({beta1}) above 0")
+        ends = [f"{{{name}}}" for name in ENDS if getattr(self, name) is not None]
         if len(ends) > 1:
-            raise ConfigError(f"{' and '.join(ends)} exclude each other: give one")
+            raise ContradictionError(f"{' and '.join(ends)} exclude each other: give one")
         if self.teachers and self.time_budget is not None:
-            raise ConfigError("teachers take epochs or steps, as the run does: leave the time budget out")
+            raise ContradictionError("{teachers} take {epochs} or {steps}, as the run does: leave {time_budget} out")
         if self.snapshots and self.sample_every == 0:
-            raise ConfigError("snapshots are kept where samples are drawn: sample_every must not be 0")
+            raise ContradictionError("{snapshots} are kept where samples are drawn: {sample_every} must not be 0")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

@@ -1,8 +1,9 @@
 """The errors that users see. Each message is one line: what is wrong, where, and what to do."""
 
 import contextlib
+import re
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 class CharRNNError(Exception):
@@ -11,6 +12,23 @@ class CharRNNError(Exception):
 
 class ConfigError(CharRNNError):
     """A setting is unusable: an absurd size, an unknown name, or two settings that contradict each other."""
+
+
+class ContradictionError(ConfigError):
+    """Settings that exclude each other.
+
+    Args:
+        rule: the message, with the names of settings in braces: ``"{epochs} and {steps} exclude each other"``. The
+            error has them as they are in Python; :meth:`written` writes them in another way.
+    """
+
+    def __init__(self, rule: str):
+        self._rule = rule
+        super().__init__(self.written(str))
+
+    def written(self, name: Callable[[str], str]) -> str:
+        """The message, in which ``name`` writes each name of a setting."""
+        return re.sub(r"\{(\w+)\}", lambda found: name(found[1]), self._rule)
 
 
 class CorpusError(CharRNNError):

@@ -5,12 +5,12 @@ The command line has an option for nearly every setting; :func:`charrnn.train` t
 
 import dataclasses
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict
 
-from charrnn.config import PRESETS, ModelConfig, TextConfig, TrainConfig, require_known
-from charrnn.errors import ConfigError, brief
+from charrnn.config import ENDS, PRESETS, ModelConfig, TextConfig, TrainConfig, require_known
+from charrnn.errors import ConfigError, ContradictionError, brief
 
 LONGEST_S = 1e8  # of a duration
 
@@ -25,8 +25,6 @@ MODEL = tuple(_MODEL)
 TEXT = tuple(name for name in _TEXT if name != "unknown")
 # How the model is trained.
 TRAINING = tuple(_TRAINING)
-# How long the run is; at most one of them is given.
-ENDS = ("epochs", "steps", "time_budget")
 # What a resumed run may change.
 RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every", "snapshots", "ngrams")
 # How the model learns: all other settings of a run. No option has the length of its samples.
@@ -142,12 +140,10 @@ def options_of(settings: Mapping[str, Any]) -> Options:
     for name in ("grow_vocabulary", "diagnose"):
         if not isinstance(given.get(name, False), bool):
             raise ConfigError(f"{name} must be true or false, not {brief(given[name])}")
-    for kind, names in ((TextConfig, _TEXT), (TrainConfig, _TRAINING)):
-        kind(**{name: value for name, value in given.items() if name in names})
+    TextConfig(**{name: value for name, value in given.items() if name in _TEXT})
     ModelConfig(1, **{name: value for name, value in given.items() if name in MODEL})
     options = Options({**DEFAULTS, **given}, given.keys())
-    for problem in contradictions(options.values):
-        raise ConfigError(problem)
+    require_consistent(options.values)
     return options
 
 
@@ -156,25 +152,33 @@ def _plain(value: Any) -> Any:
     return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
-def contradictions(values: Mapping[str, Any], resumes: bool = False) -> Iterator[str]:
-    """In words, which options exclude each other; ``resumes`` if a run is resumed, whose settings are not here."""
-    if values["teachers"] and values["time_budget"] is not None:
-        yield "--teachers take --epochs or --steps as the run does, not --time-budget"
-    if values["nesterov"] and values["optimizer"] != "sgd" and not resumes:
-        yield "--nesterov goes with --optimizer sgd"
-    if values["as_bytes"] and values["min_count"] > 1:
-        yield "--bytes and --min-count exclude each other"
+def require_consistent(values: Mapping[str, Any], resumes: bool = False) -> None:
+    """Refuse settings by name that exclude each other; ``resumes`` if the run is resumed, whose settings are not here.
+
+    :class:`charrnn.config.TrainConfig` knows what its own settings exclude.
+
+    Raises:
+        ConfigError: there are such settings, or a setting of a training run is not valid.
+    """
     if values["grow_vocabulary"] and (values["unknown"] or not values["init_from"]):
-        yield "--grow-vocabulary goes with --init-from and without --unknown"
+        raise ContradictionError("{grow_vocabulary} goes with {init_from} and without {unknown}")
     if values["unknown"] and not values["init_from"]:
-        yield "--unknown goes with --init-from: a new model knows all characters of its text"
-    if values["snapshots"] and values["sample_every"] == 0:
-        yield "--snapshots are kept where samples are drawn: leave --sample-every 0 out"
-    ends = [flag(name) for name in ENDS if values[name] is not None]
-    if values["effort"] != TrainConfig.effort and not resumes:
-        ends.append("--effort")
-    if len(ends) > 1:
-        yield f"{' and '.join(ends)} exclude each other"
+        raise ContradictionError("{unknown} goes with {init_from}: a new model knows all characters of its text")
+    if resumes:
+        return
+    training_config(values)
+    end = next((name for name in ENDS if values[name] is not None), None)
+    if end is not None and values["effort"] != TrainConfig.effort:
+        raise ContradictionError(f"{{{end}}} and {{effort}} exclude each other: give one")
+
+
+def training_config(values: Mapping[str, Any]) -> TrainConfig:
+    """The settings of a training run among ``values``, settings by name.
+
+    Raises:
+        ConfigError: a value is not valid, or two settings exclude each other.
+    """
+    return TrainConfig(**{name: value for name, value in values.items() if name in TRAINING})
 
 
 def flag(name: str) -> str:

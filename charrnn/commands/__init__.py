@@ -15,7 +15,7 @@ import click
 
 from charrnn.commands import old_spellings, signals
 from charrnn.commands.help import COMPLETION, LazyGroup
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, ContradictionError
 from charrnn.version import __version__
 
 COMMANDS = {
@@ -66,6 +66,10 @@ class _Commands(LazyGroup):
                 raise
             advice = f"To name the file {name!r} put ./ before it, or -- before all names and behind all options."
             raise click.UsageError(f"{error.format_message()} {advice}", error.ctx) from None
+        except ContradictionError as error:
+            from charrnn.settings import flag
+
+            raise click.UsageError(f"{error.written(flag)}.") from error
         except CharRNNError as error:
             raise _Problem(str(error)) from error
         except MemoryError:

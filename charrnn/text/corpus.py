@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from charrnn.errors import ConfigError, CorpusError, brief
+from charrnn.errors import ConfigError, ContradictionError, CorpusError, brief
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.text import id_cache
 from charrnn.text.decoding import Pass, check_encoding
@@ -75,6 +75,8 @@ def open_corpus(
     learnt = vocabulary.to_list() if grow and vocabulary is not None else []
     if grow:
         vocabulary = None  # a new vocabulary is made from the text; it begins with the learnt symbols
+    if as_bytes and min_count > 1 and vocabulary is None:
+        raise ContradictionError("{as_bytes} and {min_count} exclude each other: a model of bytes keeps every byte")
     codec = None if as_bytes else check_encoding(encoding)
     found, skipped = find_sources(sources, codec, stdin)
     names = tuple("-" if isinstance(source, Source) else str(source) for source in sources)

@@ -53,13 +53,13 @@ class Vocabulary:
 
         Args:
             counts: how often each symbol occurs in the text.
-            min_count: characters that occur fewer times are left out; one symbol, U+FFFD, stands for all of them.
+            min_count: characters that occur fewer times are left out; one symbol, U+FFFD, stands for all of them. Bytes
+                are all kept, because no byte could stand for the rare ones.
             max_size: the largest number of symbols.
             known: symbols of a vocabulary to extend.  They come first, in their order, however often they occur.
 
         Raises:
-            ConfigError: ``min_count`` or ``max_size`` is below 1, or ``min_count`` is used with bytes, where no byte
-                could stand for the rare ones.
+            ConfigError: ``min_count`` or ``max_size`` is below 1.
             CorpusError: there are no symbols, only rare ones, lone surrogates, or more than ``max_size`` symbols.
         """
         for option, value in (("--min-count", min_count), ("--max-vocab", max_size)):
@@ -70,8 +70,6 @@ class Vocabulary:
         learnt = set(known)
         new = {symbol: count for symbol, count in counts.items() if symbol not in learnt}
         if isinstance(next(iter(counts)), int):
-            if min_count > 1:
-                raise ConfigError("--min-count is for characters; leave it out with --bytes")
             kept = set(new)
         else:
             kept = {symbol for symbol, count in new.items() if count >= min_count}

@@ -11,10 +11,10 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder, Warn, load_checkpoint
 from charrnn.checkpoints.run_in_memory import RunInMemory
 from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
-from charrnn.config import PRESETS, ModelConfig, TrainConfig
+from charrnn.config import ENDS, PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
 from charrnn.network.network import Network
-from charrnn.settings import ENDS, MODEL, TEXT, TRAINING, Options, flag
+from charrnn.settings import MODEL, TEXT, Options, flag, training_config
 from charrnn.text.corpus import Corpus, Parts, split
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import memory
@@ -49,7 +49,7 @@ def begin(
         CharRNNError: a run is there, or the text or the options cannot be used.
     """
     options = _with_preset(options)
-    config = TrainConfig(**{name: value for name, value in options.values.items() if name in TRAINING})
+    config = training_config(options.values)
     if folder.exists() and not force:
         raise CheckpointError(
             f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another"

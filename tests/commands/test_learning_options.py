@@ -46,7 +46,12 @@ def test_the_learning_rate_is_the_schedule_s(tmp_path, text):
     [
         ("--effort 2 --epochs 3", "--epochs and --effort exclude each other"),
         ("--schedule steps", "'steps' is not one of"),
-        ("--nesterov", "--nesterov goes with --optimizer sgd"),
+        ("--nesterov", "--nesterov goes with --optimizer sgd and a momentum (--beta1) above 0."),
+        ("--optimizer sgd --nesterov --beta1 0", "--nesterov goes with --optimizer sgd and a momentum"),
+        ("--teachers 2 --time-budget 3m", "--teachers take --epochs or --steps, as the run does"),
+        ("--teachers 2 --preset quick", "--teachers take --epochs or --steps, as the run does"),
+        ("--snapshots --sample-every 0", "--snapshots are kept where samples are drawn: --sample-every must not be 0"),
+        ("--bytes --min-count 3", "--bytes and --min-count exclude each other"),
         ("--ema 1", "--ema"),
         ("--clip-value nan", "finite"),
     ],
@@ -61,7 +66,6 @@ def test_wrong_usage_is_refused(tmp_path, text, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--optimizer sgd --nesterov --beta1 0", "nesterov goes with optimizer sgd and a momentum"),
         ("--schedule plateau --split 100/0/0", "--schedule plateau needs a validation part"),
     ],
 )

@@ -227,3 +227,18 @@ def test_a_split_may_leave_out_an_empty_test_part(tmp_path, text):
     succeed("train", text, *options, "--split", "100/0", "--steps", 2)
     result = succeed("train", "--resume", *options, "--split", "100/0/0", "--steps", 3)
     assert "--split" not in result.stderr
+
+
+def test_settings_that_exclude_each_other_are_refused_by_their_flags(tmp_path, text):
+    succeed("train", text, "--out", tmp_path, *SMALL, "--steps", 2, "-q")
+    before = (tmp_path / "fables" / "last.safetensors").read_bytes()
+    for options in (["--steps", 4, "--epochs", 3], ["--snapshots", "--sample-every", 0], ["--unknown", "skip"]):
+        result = invoke("train", text, "--out", tmp_path, "--resume", *options)
+        assert result.exit_code == 2
+        assert options[0] in result.stderr
+        assert (
+            "exclude each other" in result.stderr
+            or "sample-every must" in result.stderr
+            or "goes with" in result.stderr
+        )
+    assert (tmp_path / "fables" / "last.safetensors").read_bytes() == before

@@ -189,6 +189,7 @@ def test_rare_characters_share_one_symbol():
     assert Vocabulary.from_counts(counts, min_count=3).symbols == ("a", "b", REPLACEMENT)
     assert Vocabulary.from_counts({"a": 9, REPLACEMENT: 1}, min_count=2).symbols == ("a", REPLACEMENT)
     assert Vocabulary.from_counts({10: 1, 7: 1}).symbols == (7, 10)
+    assert Vocabulary.from_counts({10: 1, 7: 1}, min_count=3).symbols == (7, 10)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,6 @@ def test_rare_characters_share_one_symbol():
         ({"\udc80": 2}, {}, CorpusError, r"U\+DC80"),
         ({"a": 2}, {"min_count": 0}, ConfigError, "--min-count"),
         ({"a": 2}, {"max_size": 0}, ConfigError, "--max-vocab"),
-        ({65: 2}, {"min_count": 2}, ConfigError, "--bytes"),
         ({65: 2, 66: 1}, {"max_size": 1}, CorpusError, "--max-vocab 2"),
     ],
 )

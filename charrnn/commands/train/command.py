@@ -16,7 +16,7 @@ from charrnn.commands.types import CheckpointPath, Duration, Whole
 from charrnn.commands.work import Work
 from charrnn.config import DEFAULT_DECAY_RATE, DEFAULT_LR, DEFAULT_WEIGHT_DECAY, PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.settings import Options, contradictions
+from charrnn.settings import Options, require_consistent
 
 _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 
@@ -274,7 +274,7 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
     """Refuse options that contradict each other.
 
     Raises:
-        click.UsageError: there are such options.
+        click.UsageError, ConfigError: there are such options.
     """
     from charrnn.text.corpus import split
 
@@ -285,12 +285,11 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError("--resume goes on with a run; --init-from, --preset and --force start one.")
     if options["allow_different"] and not resumes:
         raise click.UsageError("--allow-different goes with --resume.")
-    for problem in contradictions(options, resumes):
-        raise click.UsageError(f"{problem}.")
     try:
         split(100, options["split"])
     except ConfigError as error:
         raise click.BadParameter(str(error), param_hint="--split") from None
+    require_consistent(options, resumes)
 
 
 def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False) -> None:

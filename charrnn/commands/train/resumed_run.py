@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from charrnn.commands.options import given
-from charrnn.config import TrainConfig
+from charrnn.config import ENDS, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, VocabularyError
-from charrnn.settings import ENDS, LEARNING, MODEL, RUN, TEXT, flag
+from charrnn.settings import LEARNING, MODEL, RUN, TEXT, flag
 
 SETTLED = (*MODEL, *TEXT, "init", "forget_bias")  # by the weights, for good
 HARMLESS = ("save_every", "sample_every")  # change no bit
