@@ -120,6 +120,10 @@ class RunFolder:
         self._last_is_good = path == self.last
         return path, checkpoint
 
+    def to_resume(self, warn: Warn) -> Checkpoint | None:
+        """The checkpoint of :meth:`load_last`, or None if the folder has no model."""
+        return self.load_last(warn)[1] if self.exists() else None
+
     def _require_files(self) -> None:
         """Refuse pipes, devices and folders where the run will write its files.
 

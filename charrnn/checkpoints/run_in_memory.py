@@ -15,11 +15,13 @@ from charrnn.records import Record
 class RunInMemory:
     """The best weights of a run, and the last ones, without what only a resume needs.
 
-    It has the methods of :class:`charrnn.checkpoints.run_folder.RunFolder` that a new run without snapshots calls.
-    ``path``, ``last`` and ``best`` are empty: there are no files.
+    It is a :class:`charrnn.checkpoints.run_store.RunStore` without files.
     """
 
-    path = last = best = ""
+    path: None = None
+    last: None = None
+    best: None = None
+    snapshots: None = None
 
     def __init__(self) -> None:
         self._best: Checkpoint | None = None
@@ -39,6 +41,17 @@ class RunInMemory:
         """Keep the first checkpoint of a new run."""
         self._best = None
         self.save_last(checkpoint)
+
+    def to_resume(self, warn: Warn) -> None:
+        """None: what only a resume needs is not kept."""
+
+    def rewind(self, checkpoint: Checkpoint) -> None:
+        """Refuse to resume a run: its best weights are not here.
+
+        Raises:
+            CheckpointError: always.
+        """
+        raise CheckpointError("a run in memory cannot be resumed: keep it in a folder")
 
     def load(self, warn: Warn) -> Checkpoint:
         """The best checkpoint, or else the last one.

@@ -8,6 +8,7 @@ from typing import Unpack
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.run_in_memory import RunInMemory
 from charrnn.checkpoints.run_names import RUNS, name_of_text, require_run_name
+from charrnn.checkpoints.run_store import RunStore
 from charrnn.errors import ConfigError
 from charrnn.model.model import Model
 from charrnn.records import Finished, Record
@@ -68,7 +69,7 @@ def train(
         how = {each: options.values[each] for each in (*TEXT, "unknown")}
         return open_corpus([source], vocabulary=vocabulary, grow=options.values["grow_vocabulary"], **how)
 
-    folder: RunFolder | RunInMemory = RunInMemory()
+    folder: RunStore = RunInMemory()
     if out is not None or name is not None:
         own_name = "text" if isinstance(text, str | bytes) else name_of_text(text)
         folder = RunFolder(Path(RUNS if out is None else out) / require_run_name(own_name if name is None else name))

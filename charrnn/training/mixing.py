@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 
 from charrnn.checkpoints.description import NgramSettings
-from charrnn.checkpoints.run_folder import RunFolder
-from charrnn.checkpoints.run_in_memory import RunInMemory
+from charrnn.checkpoints.run_store import RunStore
 from charrnn.inference.loss import evaluate
 from charrnn.inference.mixture import Mixture, fit_weights
 from charrnn.inference.ngrams import SECONDS_A_SYMBOL, Ngrams, most_symbols
@@ -27,7 +26,7 @@ def learnt_characters(run: Run) -> int:
     return min(most_symbols(None if budget is None else BUDGET_SHARE * budget), len(run.parts.train))
 
 
-def lacks_ngrams(run: Run, folder: RunFolder | RunInMemory) -> bool:
+def lacks_ngrams(run: Run, folder: RunStore) -> bool:
     """Whether n-grams still have to be mixed into the best checkpoint."""
     return run.is_mixed and run.counters.best_step is not None and folder.load_best().ngrams is None
 
@@ -37,7 +36,7 @@ def mixing_s(run: Run, evaluation_s: float) -> float:
     return learnt_characters(run) * SECONDS_A_SYMBOL + 3 * evaluation_s if run.is_mixed else 0.0
 
 
-def mix(run: Run, folder: RunFolder | RunInMemory, is_stopped: Callable[[], bool]) -> Mixed | None:
+def mix(run: Run, folder: RunStore, is_stopped: Callable[[], bool]) -> Mixed | None:
     """Mix n-grams with the best weights, and save both as the best checkpoint.
 
     Returns the record; None if nothing was mixed because ``is_stopped`` said so.

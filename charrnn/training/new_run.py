@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.run_folder import RunFolder, Warn, load_checkpoint
-from charrnn.checkpoints.run_in_memory import RunInMemory
+from charrnn.checkpoints.run_folder import Warn, load_checkpoint
+from charrnn.checkpoints.run_store import RunStore
 from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
 from charrnn.config import ENDS, PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
@@ -29,7 +29,7 @@ ReadText = Callable[[Options, Vocabulary | None], Corpus]
 def begin(
     options: Options,
     read: ReadText,
-    folder: RunFolder | RunInMemory,
+    folder: RunStore,
     warn: Warn,
     *,
     force: bool = False,

@@ -8,8 +8,8 @@ run is saved before its first teacher begins, and a teacher resumes from its own
 from collections.abc import Iterator
 from dataclasses import replace
 
-from charrnn.checkpoints.run_folder import RunFolder, Warn
-from charrnn.checkpoints.run_in_memory import RunInMemory
+from charrnn.checkpoints.run_folder import Warn
+from charrnn.checkpoints.run_store import RunStore
 from charrnn.errors import CheckpointError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.network.network import Network
@@ -28,7 +28,7 @@ class Teachers:
         warn: called with a line about a damaged checkpoint of a teacher.
     """
 
-    def __init__(self, run: Run, folder: RunFolder | RunInMemory, warn: Warn):
+    def __init__(self, run: Run, folder: RunStore, warn: Warn):
         self._run, self._folder, self._warn = run, folder, warn
         self.count = run.config.teachers
 
@@ -72,7 +72,7 @@ class Teachers:
         ids = self._run.parts.train
         self._run.soft_targets = targets_of_networks(Ensemble(networks), ids, config.teacher_weight, progress)
 
-    def _trainer(self, number: int, folder: RunFolder | RunInMemory) -> Trainer:
+    def _trainer(self, number: int, folder: RunStore) -> Trainer:
         run = self._run
         alone = {
             "teachers": 0,
@@ -83,6 +83,6 @@ class Teachers:
             "sample_every": 0,
         }
         config = replace(run.config, seed=run.config.seed + number, **alone)
-        resume = folder.load_last(self._warn)[1] if folder.exists() else None
+        resume = folder.to_resume(self._warn)
         network = Network(run.network.config, config.seed, run.network.team.threads, config.init, config.forget_bias)
         return Trainer(Run(network, config, run.parts, run.vocabulary, run.corpus, resume), folder)

@@ -7,12 +7,12 @@ the same bits as a run in one go. A run under a time budget is the exception: it
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import is_within
-from charrnn.checkpoints.run_folder import RunFolder
-from charrnn.checkpoints.run_in_memory import RunInMemory
+from charrnn.checkpoints.run_store import RunStore
 from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
 from charrnn.config import SAMPLE_TEMPERATURE
 from charrnn.records import (
@@ -50,7 +50,7 @@ class Trainer:
         diagnose: whether to report with each evaluation how the network is learning. It changes no bit of the run.
     """
 
-    def __init__(self, run: Run, folder: RunFolder | RunInMemory, notes: tuple[str, ...] = (), diagnose: bool = False):
+    def __init__(self, run: Run, folder: RunStore, notes: tuple[str, ...] = (), diagnose: bool = False):
         self.subject, self.folder = run, folder
         self.network, self.parts, self.optimizer, self.counters = run.network, run.parts, run.optimizer, run.counters
         self.notes = (*notes, *_text_notes(run), *_snapshot_notes(run))
@@ -151,7 +151,7 @@ class Trainer:
         if has_diverged(run):
             run.counters.setbacks = run.counters.unscored = 0  # a resumed run counts from 0 again
             self._write("interrupted")
-            raise diverged_error(run, problem, has_folder=bool(self.folder.path))
+            raise diverged_error(run, problem, has_folder=self.folder.path is not None)
         return record
 
     def _after_step(self, before: float, after: float) -> Iterator[Record]:
@@ -164,8 +164,9 @@ class Trainer:
         if run.plan.evaluation_is_due(*now, clock.evaluation_s):
             yield from self._evaluate()
         if run.plan.sample_is_due(*now, clock.evaluation_s):
-            if run.config.snapshots and self.folder.snapshots.is_due(run.counters.step):
-                self.folder.snapshots.save(run.counters.step, run.checkpoint())
+            snapshots = self.folder.snapshots if run.config.snapshots else None
+            if snapshots is not None and snapshots.is_due(run.counters.step):
+                snapshots.save(run.counters.step, run.checkpoint())
             yield Sampled(run.counters.step, SAMPLE_TEMPERATURE, validation.sample(run))
         ends = after >= 1 or self.is_out_of_patience  # then the run saves anyway
         if not ends and run.plan.save_is_due(*now, clock.evaluation_s, clock.since_save_s):
@@ -182,7 +183,7 @@ class Trainer:
             yield record
             if best is not None:
                 self.folder.save_best(best)
-                yield Saved(record.step, str(self.folder.best), "best")
+                yield Saved(record.step, _written(self.folder.best), "best")
         if self._before_update is not None and not self._problem:
             yield self._diagnose()
 
@@ -209,12 +210,12 @@ class Trainer:
         self.counters.elapsed_s = self._clock.elapsed_s
         self.folder.save_last(self.subject.full_checkpoint())
         self._clock.saved(time.monotonic() - begun)
-        return Saved(self.counters.step, str(self.folder.last), reason)
+        return Saved(self.counters.step, _written(self.folder.last), reason)
 
     def _started(self) -> Started:
         run, model = self.subject, self.network.config
         return Started(
-            path=str(self.folder.path),
+            path=_written(self.folder.path),
             step=run.counters.step,
             total_steps=run.plan.total_steps,
             time_budget_s=run.config.time_budget,
@@ -251,7 +252,7 @@ class Trainer:
             epoch=run.epoch,
             characters=counters.characters,
             reason=reason,
-            path=str(self.folder.path),
+            path=_written(self.folder.path),
             loss=counters.loss,
             val_loss=counters.val_loss,
             val_bpc=None if counters.val_loss is None else bits(counters.val_loss),
@@ -260,6 +261,11 @@ class Trainer:
             verdict=None if self._stop else self._verdict(mixed),
             mixed_val_loss=None if mixed is None else mixed.mixed_val_loss,
         )
+
+
+def _written(path: Path | None) -> str:
+    """A path as records have it."""
+    return "" if path is None else str(path)
 
 
 def _text_notes(run: Run) -> list[str]:

@@ -95,7 +95,7 @@ def test_a_stop_between_two_teachers_begins_no_other(tmp_path):
 
 
 def test_teachers_and_a_time_budget_exclude_each_other():
-    with pytest.raises(ConfigError, match="leave the time budget out"):
+    with pytest.raises(ConfigError, match="leave time_budget out"):
         TrainConfig(teachers=1, time_budget=60.0)
 
 
