@@ -12,9 +12,9 @@ from charrnn.checkpoints.run_folder import Warn, load_checkpoint
 from charrnn.checkpoints.run_store import RunStore
 from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
 from charrnn.config import ENDS, PRESETS, ModelConfig, TrainConfig
-from charrnn.errors import CheckpointError, ConfigError, CorpusError, VocabularyError
+from charrnn.errors import CheckpointError, ConfigError, ContradictionError, CorpusError, VocabularyError
 from charrnn.network.network import Network
-from charrnn.settings import MODEL, TEXT, Options, flag, training_config
+from charrnn.settings import MODEL, TEXT, Options, training_config
 from charrnn.text.corpus import Corpus, Parts, split
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import memory
@@ -181,14 +181,14 @@ def _settings_of_source(options: Options, source: Checkpoint) -> Options:
     Raises:
         ConfigError: the user gave an option that it settles.
     """
-    named, is_bytes = options.values["init_from"], source.vocabulary.is_bytes
+    is_bytes = source.vocabulary.is_bytes
     settled = asdict(source.model) | {"as_bytes": is_bytes}
     if not options.values["grow_vocabulary"]:
         settled["min_count"] = 1
     for name, value in settled.items():
         if name in options.given and options.values[name] != value:
-            raise ConfigError(f"{named} settles {flag(name)}: leave it out with --init-from")
+            raise ContradictionError(f"the model settles {{{name}}}: leave it out with {{init_from}}")
     for name in ("init", "forget_bias"):
         if name in options.given:
-            raise ConfigError(f"{flag(name)} is for new weights: leave it out with --init-from")
+            raise ContradictionError(f"{{{name}}} is for new weights: leave it out with {{init_from}}")
     return options.replaced({"as_bytes": is_bytes})

@@ -119,7 +119,7 @@ def test_init_from_starts_with_the_weights(tmp_path, text, model):
     losses = [json.loads(line)["loss"] for line in result.stdout.splitlines() if '"step"' in line.partition(",")[0]]
     assert losses[0] < 3.6  # an untrained model starts near log(70) = 4.2
     result = invoke("train", text, "--out", tmp_path, "--name", "b", "--init-from", model, "--hidden", 5)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "settles --hidden" in result.stderr
     strange = tmp_path / "strange.txt"
     strange.write_text("Привет " * 100)
@@ -286,7 +286,7 @@ def test_init_from_settles_sizes_and_takes_unknown_characters_as_told(tmp_path, 
     config.write_text("hidden = 99")
     for options in (["--bytes"], ["--min-count", 9], ["--config", config]):
         result = invoke("train", text, "--out", tmp_path, "--init-from", model, *options)
-        assert result.exit_code == 1, options
+        assert result.exit_code == 2, options
         assert "leave it out with --init-from" in result.stderr
     strange = tmp_path / "strange.txt"
     strange.write_text("The fox ☃ and the hen. " * 30)

@@ -153,8 +153,10 @@ def test_it_can_start_from_a_model(tmp_path, text):
     succeed("train", other, *options, "-q")
     model = charrnn.train(other, init_from=str(source), grow_vocabulary=True, steps=5)
     assert weights(model) == weights(charrnn.load(tmp_path / "grown"))
-    with pytest.raises(ConfigError, match="settles --hidden"):
+    with pytest.raises(ConfigError, match=r"^the model settles hidden: leave it out with init_from$"):
         charrnn.train(other, init_from=source, hidden=8)
+    with pytest.raises(ConfigError, match=r"^forget_bias is for new weights: leave it out with init_from$"):
+        charrnn.train(other, init_from=source, forget_bias=2.0)
     with pytest.raises(CharRNNError, match="does not know 'Ü'"):
         charrnn.train(other, init_from=source)
 

@@ -141,7 +141,7 @@ def test_train_starts_as_told_and_a_resume_cannot_start_otherwise(tmp_path, text
 def test_first_weights_are_not_chosen_for_a_model_that_has_some(tmp_path, text, model):
     for option in (["--init", "unit"], ["--forget-bias", 1]):
         result = invoke("train", text, "--out", tmp_path, "--init-from", model, *option, "--steps", 2)
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert f"{option[0]} is for new weights: leave it out with --init-from" in result.stderr
     result = invoke("train", text, "--out", tmp_path, "--init", "he")
     assert result.exit_code == 2
