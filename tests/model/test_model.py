@@ -66,7 +66,7 @@ def test_a_model_without_a_run_says_what_it_has():
 def test_a_stranger_s_text_name_is_harmless():
     checkpoint = make()
     name = "\x1b]0;evil\x07\u202e" + 90 * "x" + "\n.txt"
-    checkpoint.corpus["sources"] = ["/a/folder/" + name]
+    checkpoint.corpus = checkpoint.corpus | {"sources": ["/a/folder/" + name]}  # other tests share the dictionary
     shown = repr(charrnn.Model.from_checkpoint(checkpoint, threads=1))
     assert shown.isprintable()
     assert "folder" not in shown
