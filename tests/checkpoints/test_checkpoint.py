@@ -173,5 +173,5 @@ def test_a_folder_prefers_its_best_checkpoint(tmp_path):
     make().save(folder.best)
     assert open_checkpoint(folder.path)[0] == folder.best
     assert open_checkpoint(folder.last)[0] == folder.last
-    with pytest.raises(CheckpointError, match=f"runs in {tmp_path}: run"):
+    with pytest.raises(CheckpointError, match="did you mean run"):
         open_checkpoint(tmp_path / "rum")

@@ -242,3 +242,18 @@ def test_settings_that_exclude_each_other_are_refused_by_their_flags(tmp_path, t
             or "goes with" in result.stderr
         )
     assert (tmp_path / "fables" / "last.safetensors").read_bytes() == before
+
+
+def test_a_run_whose_time_is_used_up_is_complete(tmp_path, text):
+    """Even if it ended early: time is kept free for what ends a run."""
+    place = ("--out", tmp_path, "--name", "run", *SMALL)
+    succeed("train", text, *place, "--time-budget", "2s", "-q")
+    last = (tmp_path / "run" / "last.safetensors").read_bytes()
+    refused = invoke("train", "--resume", "--name", "run", "--out", tmp_path)
+    assert refused.exit_code == 1
+    assert "the run is complete" in refused.stderr
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == last
+    assert (
+        "finished"
+        in succeed("train", "--resume", "--name", "run", "--out", tmp_path, "--time-budget", "4s").stderr.lower()
+    )

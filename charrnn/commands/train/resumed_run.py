@@ -88,11 +88,24 @@ def _require_incomplete(trainer, folder, checkpoint) -> None:
     Raises:
         ConfigError: it says which option makes the run longer.
     """
-    if trainer.is_complete:
+    if trainer.is_complete or _has_used_its_time(folder, checkpoint, trainer.subject.config):
         more = "--patience" if trainer.is_out_of_patience else "--epochs, --steps or --time-budget"
         raise ConfigError(
             f"{folder.path}: the run is complete after {checkpoint.counters['step']:,} steps; give more {more} to go on"
         )
+
+
+def _has_used_its_time(folder, checkpoint, config: TrainConfig) -> bool:
+    """Whether the run has ended because its time was used up, and gets no more.
+
+    The clock cannot tell: a run keeps some time free for its last evaluation and saves, and may need less.
+    """
+    from charrnn.checkpoints.run_log import last_record
+
+    event, record = last_record(folder.path) or ("", {})
+    return (event, record.get("reason")) == ("finished", "budget") and (
+        config.time_budget == checkpoint.training.time_budget
+    )
 
 
 def _other_text(corpus, sources, facts: dict[str, Any]) -> str:
