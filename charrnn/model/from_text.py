@@ -1,5 +1,6 @@
 """A model from a text: ``charrnn train`` as a function."""
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from charrnn.errors import ConfigError
 from charrnn.model.model import Model
 from charrnn.records import Finished, Record
 from charrnn.settings import TEXT, Options, Settings, options_of
-from charrnn.text.catalog import exists
+from charrnn.text.catalog import exists, load_catalog
 from charrnn.text.corpus import open_corpus
 from charrnn.text.id_cache import Corpus
 from charrnn.text.sources import Source
@@ -106,6 +107,14 @@ def _source(text: str | bytes | Path, options: Options) -> tuple[Path | Source, 
         return Source.from_text(text), options.replaced({"as_bytes": as_bytes})
     if not isinstance(text, str):
         raise ConfigError(f"the text must be a str, bytes, or the Path of a file, not {type(text).__name__}")
-    if 0 < len(text) < 4096 and text.isprintable() and exists(Path(text)):
-        raise ConfigError(f"{text!r} would be the whole text, and there is a file of this name: give Path({text!r})")
+    if _is_like_a_name(text):
+        raise ConfigError(f"{text!r} would be the whole text, and is like the name of one: give Path({text!r})")
     return Source.from_text(text), options.replaced({"encoding": "utf-8"})
+
+
+def _is_like_a_name(text: str) -> bool:
+    """Whether a text is the name of a file or of a text of the catalog, or looks like the path of a file."""
+    if not 0 < len(text) < 4096 or not text.isprintable():
+        return False
+    looks_so = not re.search(r"\s", text) and re.search(r"[/\\]|\.\w{1,5}$", text) is not None
+    return looks_so or exists(Path(text)) or text in load_catalog()

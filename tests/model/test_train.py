@@ -296,3 +296,9 @@ def test_a_model_can_be_saved(tmp_path, text):
 def test_short_texts_have_too_little_to_predict():
     with pytest.raises((CorpusError, ConfigError), match="2 are the least"):
         charrnn.train("abcd", split="50/25/25")
+
+
+@pytest.mark.parametrize("name", ["fables", "novel.txt", "texts/novel", "texts\\novel"])
+def test_a_name_is_not_taken_for_a_text(name):
+    with pytest.raises(ConfigError, match="give Path"):
+        charrnn.train(name, steps=1)
