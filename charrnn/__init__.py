@@ -3,7 +3,7 @@
     import charrnn
     from pathlib import Path
 
-    model = charrnn.train(Path("corpora/fables.txt"), time_budget="1m")
+    model = charrnn.train(Path("fables"), time_budget="1m")
     print(model.sample("The fox ", length=200, temperature=0.8))
 
 :class:`charrnn.model.Model` says what a model can do.
