@@ -12,6 +12,8 @@ from forgeries import changed, rewritten
 from charrnn.checkpoints import fingerprint
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.display.terminal.console import Terminal
+from charrnn.display.training import displays
 from charrnn.network.cells import parameter_count
 from charrnn.training import memory
 
@@ -257,3 +259,24 @@ def test_a_run_whose_time_is_used_up_is_complete(tmp_path, text):
         "finished"
         in succeed("train", "--resume", "--name", "run", "--out", tmp_path, "--time-budget", "4s").stderr.lower()
     )
+
+
+def test_the_display_gets_the_losses_before_a_resume(begun, monkeypatch):
+    given = []
+
+    def display(terminal, earlier):
+        given.append(earlier)
+        return displays.Display()
+
+    monkeypatch.setattr(displays, "training_display", display)
+    monkeypatch.setattr(Terminal, "is_live", property(lambda self: True))
+    log = begun[3] / "r" / "metrics.jsonl"
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    succeed(*begun, "--steps", 12, "-q")
+    (points,) = given
+    losses = [(each["step"], False, each["loss"]) for each in records if each["event"] == "step"]
+    losses += [(each["step"], True, each["val_loss"]) for each in records if each["event"] == "evaluated"]
+    assert points == sorted(losses) and len(losses) > 10
+    log.write_text("no log\n\n")  # a curve less, but no reason not to go on
+    succeed(*begun, "--steps", 15, "-q")
+    assert given[1] == []

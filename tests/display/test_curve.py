@@ -78,3 +78,15 @@ def test_any_losses_can_be_drawn(losses, width, height):
     rows = drawn(curve, width, height)
     assert len(rows) == height + 1
     assert all(text_width(row) <= max(width, 11) for row in rows)
+
+
+def test_a_few_validation_losses_high_above_the_training_loss_are_on_the_axis():
+    curve = Curve(start=0.5)
+    for step in range(500, 1001):
+        curve.add(step / 1000, 0.85 - (step - 500) / 2000)
+        if step in (600, 900):
+            curve.add_validation(1.0262)
+    rows = drawn(curve)
+    assert sum(row.count("●") for row in rows) == 2
+    labels = [float(row[:5]) for row in rows if row[6] == "┤"]
+    assert min(labels) < 0.7 and max(labels) >= 0.9

@@ -122,6 +122,12 @@ def test_texts_follow_each_other_where_there_is_no_room():
         (numbers.short(99.7), "99.7"),
         (numbers.short(math.nan), "nan"),
         (numbers.duration(0.84), "0.8 s"),
+        (numbers.duration(58.97), "59 s"),
+        *zip(
+            map(numbers.ordinal, (1, 2, 3, 4, 11, 21, 112)),
+            ["1st", "2nd", "3rd", "4th", "11th", "21st", "112th"],
+            strict=True,
+        ),
         (numbers.duration(192), "3 m 12 s"),
         (numbers.duration(59.97), "1 m 00 s"),
         (numbers.clock(7500), "2 h 05 m"),

@@ -6,12 +6,14 @@ import math
 import os
 import re
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.display.terminal import numbers
 from charrnn.display.terminal.colours import Depth
 from charrnn.display.terminal.columns import side_by_side
 from charrnn.display.terminal.console import Terminal
@@ -21,7 +23,7 @@ from charrnn.display.terminal.text_width import text_width
 from charrnn.display.training.displays import Display, JsonDisplay, PlainDisplay, training_display
 from charrnn.display.training.live import LiveDisplay
 from charrnn.display.training.live_area import LiveArea
-from charrnn.display.training.run_state import RunState, next_commands
+from charrnn.display.training.run_state import RunState, facts, next_commands
 from charrnn.records import Diagnosed, Evaluated, Finished, Sampled, Saved, Started, Step, bits
 from charrnn.sanitise import visible
 
@@ -458,3 +460,40 @@ def test_the_clock_goes_on_between_steps():
 def test_commands_quote_their_paths():
     finished = list(a_run(50, path="my runs/one"))[-1]
     assert next_commands(finished)[0] in {"charrnn sample 'my runs/one'", 'charrnn sample "my runs/one"'}
+
+
+def test_after_a_resume_the_curve_has_the_losses_before_it():
+    records = list(a_run())
+    whole, resumed = (
+        RunState(),
+        RunState(
+            [
+                (r.step, isinstance(r, Evaluated), r.val_loss if isinstance(r, Evaluated) else r.loss)
+                for r in records
+                if isinstance(r, Step | Evaluated) and r.step <= 300
+            ]
+        ),
+    )
+    bare = RunState()
+    for record in records:
+        whole.observe(record)
+        if isinstance(record, Started):
+            record = replace(record, step=300, resumed=True)
+        elif record.step <= 300:
+            continue
+        resumed.observe(record)
+        bare.observe(record)
+    shown = [[line.plain for line in state.curve.lines(90, 8, 20)] for state in (whole, resumed, bare)]
+    assert shown[0] == shown[1] != shown[2]
+    assert resumed.loss == whole.loss
+
+
+def test_one_duration_at_the_end_of_a_run():
+    """The time that n-grams take at the end is not in the checkpoint, and so not in the other commands."""
+    state = RunState()
+    for record in a_run():
+        state.observe(record)
+    finished = replace(state.finished, elapsed_s=state.step.elapsed_s + 31, mixed_val_loss=1.2)
+    found = dict(facts(finished, state))
+    assert found["trained"].endswith(f" in {numbers.duration(state.step.elapsed_s)}")
+    assert found["with n-grams"].startswith("1.2000")

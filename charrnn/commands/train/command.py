@@ -301,10 +301,11 @@ def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False) -
     from charrnn.display.terminal.progress_bar import progress_bar
     from charrnn.display.training.displays import Display, training_display
 
+    earlier = _earlier(trainer) if terminal.is_live else []
     broken: OSError | None = None
     with ExitStack() as shown:
         is_silent = is_teacher and terminal.wants_json
-        display = shown.enter_context(Display() if is_silent else training_display(terminal))
+        display = shown.enter_context(Display() if is_silent else training_display(terminal, earlier))
         with progress_bar(terminal, "N-grams read the text") as progress:
             trainer.learn_from_ngrams(progress)
         for record in trainer.run():
@@ -326,6 +327,26 @@ def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False) -
             signals.leave(gently.stopped)
     if broken is not None:
         raise broken
+
+
+def _earlier(trainer) -> list[tuple[int, bool, float]]:
+    """The losses in the log before a resume: step, whether it is a validation loss, loss. Empty for a new run.
+
+    They are only drawn, so a log that is lost or damaged is no reason not to go on.
+    """
+    from charrnn.errors import CheckpointError
+    from charrnn.inspection.history import losses
+
+    begun = trainer.subject.resumed_from
+    if begun is None:
+        return []
+    try:
+        training, validation = losses(trainer.folder.path)
+    except CheckpointError:
+        return []
+    points = [(int(step), False, loss) for step, loss in training]
+    points += [(int(step), True, loss) for step, loss in validation]
+    return sorted(point for point in points if point[0] <= begun.counters["step"])
 
 
 def _run_name(name: str | None, text: tuple[str, ...]) -> str:

@@ -129,13 +129,19 @@ def _span(line: np.ndarray, marks: np.ndarray) -> tuple[float, float]:
     """Lower and upper end of the vertical axis. The first losses and rare spikes may be above it."""
     drawn = line[np.isfinite(line)]
     settled = drawn[int(len(drawn) * _FIRST_PART) :]
-    values = np.concatenate([settled, marks])
-    if len(values) == 0:
+    # Each series has its own range: a few marks high above a long line would be taken for spikes of it.
+    ranges = [_range(values) for values in (settled, marks) if len(values)]
+    if not ranges:
         return 0.0, 1.0
-    low, most, high = (float(value) for value in np.quantile(values, [0.0, 0.9, 1.0]))
-    high = min(high, most + 0.8 * (most - low) + 0.05)
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     room = max((high - low) * 0.04, 0.02)
     return low - room, high + room
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """The lowest value, and the highest one that is no rare spike."""
+    low, most, high = (float(value) for value in np.quantile(values, [0.0, 0.9, 1.0]))
+    return low, min(high, most + 0.8 * (most - low) + 0.05)
 
 
 def row_of(value: float, low: float, high: float, height: int) -> int | None:

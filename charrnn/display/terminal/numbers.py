@@ -8,6 +8,12 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def ordinal(number: int) -> str:
+    """A place in an order: 1st, 2nd, 3rd, 4th, 11th, 21st."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"
+
+
 def short(number: float) -> str:
     """A number to three digits with its unit prefix: 87, 4.35 k, 865 k, 1.02 M."""
     if not math.isfinite(number):
@@ -24,10 +30,10 @@ def short(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span: 0.8 s, 12.3 s, 3 m 12 s, 2 h 05 m, 3 d 04 h."""
+    """A time span: 0.8 s, 12 s, 3 m 12 s, 2 h 05 m, 3 d 04 h."""
     if not math.isfinite(seconds):
         return str(seconds)
-    return f"{max(seconds, 0.0):.1f} s" if seconds < 59.95 else clock(seconds)
+    return f"{max(seconds, 0.0):.1f} s" if seconds < 9.95 else clock(seconds)
 
 
 def clock(seconds: float) -> str:

@@ -7,6 +7,7 @@
 The caller uses all four in the same way. The live display is in ``live``.
 """
 
+from collections.abc import Sequence
 from typing import Self
 
 from charrnn.display.terminal import numbers
@@ -19,8 +20,11 @@ _SECONDS_BETWEEN_LINES = 15.0
 _LOG_WIDTH = 100
 
 
-def training_display(terminal: Terminal) -> "Display":
-    """The display for ``terminal``: its options --json and --quiet decide first, then whether stderr can redraw."""
+def training_display(terminal: Terminal, earlier: Sequence[run_state.Point] = ()) -> "Display":
+    """The display for ``terminal``: its options --json and --quiet decide first, then whether stderr can redraw.
+
+    ``earlier`` are the losses of a run before its resume, for the curve of the live display.
+    """
     if terminal.wants_json:
         return JsonDisplay(terminal)
     if terminal.quiet:
@@ -28,7 +32,7 @@ def training_display(terminal: Terminal) -> "Display":
     if terminal.is_live:
         from charrnn.display.training.live import LiveDisplay
 
-        return LiveDisplay(terminal)
+        return LiveDisplay(terminal, earlier=earlier)
     return PlainDisplay(terminal)
 
 
@@ -104,7 +108,7 @@ class PlainDisplay(Display):
             case Finished():
                 self._say(run_state.headline(record))
                 for name, value in run_state.facts(record, self._run):
-                    self._say(f"    {name:<12}{value}")
+                    self._say(f"    {name:<14}{value}")
                 self._say("next: " + "  or  ".join(run_state.next_commands(record)))
 
     def _step(self, record: Step) -> str:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -12,7 +12,7 @@ from charrnn.display.terminal.console import Terminal
 from charrnn.display.training.diagnosis import diagnosis_lines
 from charrnn.display.training.displays import Display
 from charrnn.display.training.live_area import LiveArea
-from charrnn.display.training.run_state import RunState
+from charrnn.display.training.run_state import Point, RunState
 from charrnn.records import Diagnosed, Evaluated, Finished, Record, RolledBack, Sampled, Started, Step
 
 _REFRESH_PER_SECOND = 4
@@ -22,12 +22,14 @@ _KEPT_SAMPLE_LINES = 4
 class LiveDisplay(Display):
     """Redraws a run on stderr, four times a second, in a thread of its own, so that the clock goes on."""
 
-    def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, terminal: Terminal, clock: Callable[[], float] = time.monotonic, earlier: Sequence[Point] = ()
+    ) -> None:
         self._terminal = terminal
         self._console = terminal.err
         self._clock = clock
         self._lock = threading.Lock()
-        self._run = RunState()
+        self._run = RunState(earlier)
         self._area = LiveArea(self._run)
         self._unprinted: Sampled | None = None
         self._live = Live(

@@ -194,7 +194,7 @@ class LiveArea:
             Text(f" {'✓' if ok else '■'} {run_state.headline(finished)}", style=f"bold {GREEN if ok else ORANGE}")
         )
         for name, value in run_state.facts(finished, self._run):
-            lines += hanging(f"   {name:<12}", wrap(value, width - 15), "dim")
+            lines += hanging(f"   {name:<14}", wrap(value, width - 17), "dim")
         # Never break a command into lines: the user may copy it.
         lines += [Text(), Text("   next", style="dim")]
         lines += [Text(f"   {command}", style=BLUE) for command in run_state.next_commands(finished)]

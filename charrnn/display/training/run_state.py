@@ -3,6 +3,7 @@
 import math
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from charrnn.display.terminal import numbers
@@ -13,16 +14,24 @@ from charrnn.records import Evaluated, Finished, Record, RolledBack, Sampled, Sa
 _USUAL_PLACE = "checkpoints"  # the folder that holds the runs, unless the user names another
 
 
-class RunState:
-    """The latest record of each event, the smoothed training loss in nats per character, and the curve of losses."""
+Point = tuple[int, bool, float]
+"""A step, whether its loss is a validation loss, and the loss in nats per character."""
 
-    def __init__(self) -> None:
+
+class RunState:
+    """The latest record of each event, the smoothed training loss in nats per character, and the curve of losses.
+
+    ``earlier`` are the losses before a resume, in their order; without them the curve begins at the resume.
+    """
+
+    def __init__(self, earlier: Sequence[Point] = ()) -> None:
         self.started: Started | None = None
         self.step: Step | None = None
         self.evaluated: Evaluated | None = None
         self.sampled: Sampled | None = None
         self.saved: Saved | None = None
         self.curve = Curve()
+        self._earlier = earlier
         self._smoothed = SmoothedLoss()
 
     def observe(self, record: Record) -> None:
@@ -31,11 +40,23 @@ class RunState:
             self.curve.add_validation(record.val_loss)
         if isinstance(record, Step):
             if self.step is None and self.started is not None and self.started.resumed:
-                self.curve = Curve(start=record.progress)
+                self._draw_earlier(record)
             if math.isfinite(record.loss):
                 self._smoothed.add(record.loss)
                 self.curve.add(record.progress, self.loss)
         setattr(self, record.event, record)
+
+    def _draw_earlier(self, first: Step) -> None:
+        """Begin the curve with the losses before ``first``, the first step after a resume."""
+        self.curve = Curve(start=0.0 if self._earlier else first.progress)
+        for step, is_validation, loss in self._earlier:
+            # By its number: the progress in the log is another one if the run has been made longer since.
+            self.curve.progress = first.progress * step / first.step
+            if is_validation:
+                self.curve.add_validation(loss)
+            else:
+                self._smoothed.add(loss)
+                self.curve.add(self.curve.progress, self.loss)
 
     @property
     def loss(self) -> float | None:
@@ -115,11 +136,14 @@ def headline(finished: Finished) -> str:
 
 def facts(finished: Finished, run: RunState) -> list[tuple[str, str]]:
     """The results of a run as names and values."""
+    # Without the time that n-grams take at the end: the checkpoint has the same, for `info` and `runs`.
+    times = [record.elapsed_s for record in (run.step, run.evaluated) if record is not None]
     found = [
         (
             "trained",
             f"{numbers.count(finished.step)} steps, {finished.epoch:.2f} epochs, "
-            f"{numbers.short(finished.characters)} characters in {numbers.duration(finished.elapsed_s)}",
+            f"{numbers.short(finished.characters)} characters in "
+            f"{numbers.duration(max(times, default=finished.elapsed_s))}",
         )
     ]
     loss = finished.loss if run.loss is None else run.loss
@@ -133,7 +157,7 @@ def facts(finished: Finished, run: RunState) -> list[tuple[str, str]]:
         found.append(("validation", text))
     mixed = finished.mixed_val_loss
     if mixed is not None:
-        found.append(("+ n-grams", f"{numbers.loss(mixed)}  {numbers.bpc(bits(mixed))} bits per character"))
+        found.append(("with n-grams", f"{numbers.loss(mixed)}  {numbers.bpc(bits(mixed))} bits per character"))
     if finished.verdict is not None:
         found.append(("verdict", plain(finished.verdict)))
     found.append(("saved in", plain(finished.path)))
