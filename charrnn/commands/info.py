@@ -28,7 +28,9 @@ def info(work: Work) -> None:
 
     path, found = open_checkpoint(work.options["checkpoint"], LAST, work.terminal.warn)
     record = _record(path, found)
-    work.show([record], checkpoint_lines(record, cell_of(found.model).title, work.terminal.width))
+    title, terminal = cell_of(found.model).title, work.terminal
+    lines = checkpoint_lines(record, title, terminal.width, whole_words=not terminal.stdout_is_terminal)
+    work.show([record], lines)
 
 
 def _record(path: Path, found) -> dict:

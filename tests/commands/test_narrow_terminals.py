@@ -32,6 +32,7 @@ SCREENS = [
 WRITTEN = ["sample MODEL --count 3 --length 50", "inspect follow MODEL --length 50 --pace 0"]
 HELPS = ["", "train", "sample", "inspect", "inspect find", "inspect page", "corpus", "completion", "runs"]
 
+_INFO = 17  # columns of the names in `info`
 COMMAND = re.compile(r" *(charrnn |eval |_CHARRNN|--[a-z-]+ \[)")  # to copy, and choices: they are not broken
 
 
@@ -66,7 +67,10 @@ def test_nothing_of_a_table_is_left_out(places, monkeypatch, line):
     wide = words(shown(line, places, 160))
     for columns in (60, 40):
         narrow = shown(line, places, columns)
-        assert not too_long(narrow, columns)
+        wider = too_long(narrow, columns)
+        if line.startswith("info"):  # off a terminal its paths and checksums stay whole, each in a line of its own
+            wider = [each for each in wider if len(each[_INFO:].split()) > 1]
+        assert not wider
         missing = wide - words(narrow)
         assert not {word for word in missing if len(word) < columns // 2}
 

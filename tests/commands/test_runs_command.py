@@ -43,7 +43,10 @@ def test_a_list_of_runs(here, model):
     assert not whole["resumable"]
     shown = succeed("runs").stdout
     assert f"{whole['best_val_loss']:.4f}" in shown
-    assert "charrnn train --resume --name stopped" in shown
+    assert "stopped is not finished: charrnn train --resume --name stopped" in shown
+    shutil.copytree(here / "checkpoints" / "stopped", here / "checkpoints" / "later")
+    shown = succeed("runs").stdout
+    assert "2 runs are not finished; go on with one: charrnn train --resume --name " in shown
 
 
 def test_a_list_of_another_folder_and_a_hostile_log(here):
@@ -127,3 +130,21 @@ def test_a_name_that_is_nearly_right(here):
 def test_a_file_is_found_without_its_ending(here):
     assert succeed("info", "checkpoints/given").stdout == succeed("info", "given").stdout
     assert "has no log" in invoke("log", "given").stderr
+
+
+def test_text_from_a_pipe_is_called_standard_input(here):
+    piped = ("--name", "piped", "--hidden", 8, "--layers", 1, "--steps", 2, "--threads", 1, "-q")
+    succeed("train", "-", *piped, input="The fox said no. " * 40)
+    assert listed()["piped"]["text"] == "-"
+    (line,) = (line for line in succeed("runs").stdout.splitlines() if line.startswith("piped"))
+    assert line.endswith("standard input")
+    assert "standard input (680 characters)" in succeed("info", "piped").stdout
+
+
+@pytest.mark.parametrize("columns", ["30", "70"])
+def test_a_path_and_a_checksum_are_whole_off_a_terminal(here, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    about = json.loads(succeed("info", "whole", "--json").stdout)
+    words = succeed("info", "whole").stdout.split()
+    assert about["corpus"]["sha256"] in words
+    assert about["path"] in words

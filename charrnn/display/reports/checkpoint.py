@@ -6,14 +6,20 @@ from typing import Any
 from rich.text import Text
 
 from charrnn.config import TrainConfig
+from charrnn.display.reports.names import sources
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.tables import key_values, table
 from charrnn.records import bits
 
 
-def checkpoint_lines(record: Mapping[str, Any], cell: str, width: int) -> Iterator[Text | str]:
-    """The sizes, the text and the training, then a table of the evaluations. ``cell`` is the title of the cell."""
-    yield from key_values(_about(record, cell).items(), width)
+def checkpoint_lines(
+    record: Mapping[str, Any], cell: str, width: int, *, whole_words: bool = False
+) -> Iterator[Text | str]:
+    """The sizes, the text and the training, then a table of the evaluations. ``cell`` is the title of the cell.
+
+    With ``whole_words`` a path or a checksum is not broken into lines where it is longer than ``width``.
+    """
+    yield from key_values(_about(record, cell).items(), width, whole_words=whole_words)
     if record["history"]:
         rows = [
             (entry["step"], f"{entry['epoch']:.2f}", numbers.loss(entry["loss"]), f"{entry['val_loss']:.4f}",
@@ -38,7 +44,7 @@ def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
     if record["imported"]:
         about["imported from"] = record["imported"]
     if corpus:
-        about["text"] = f"{', '.join(corpus['sources'])} ({corpus['characters']:,} {unit})"
+        about["text"] = f"{sources(corpus['sources'])} ({corpus['characters']:,} {unit})"
         about["text's SHA-256"] = corpus["sha256"]
         if corpus.get("init_from"):
             about["started from"] = corpus["init_from"]

@@ -1,4 +1,4 @@
-"""What a cell tracks, in words, and what the words and the scores of cells mean."""
+"""What a cell tracks, in words, what the words and the scores of cells mean, and what texts are called."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -34,6 +34,11 @@ def listed(cells: Sequence[Cell], tracked: Mapping[Cell, Tracked]) -> str:
     words = [f"{layer}:{unit}" for layer, unit in cells]
     known = [f" {tracks(tracked[cell])}" if cell in tracked else "" for cell in cells]
     return ("; " if any(known) else ", ").join(map("".join, zip(words, known, strict=True)))
+
+
+def sources(names: Iterable[str]) -> str:
+    """The texts of a run by their names; ``-`` is standard input."""
+    return ", ".join("standard input" if name == "-" else name for name in names)
 
 
 def explained(texts: Iterable[str]) -> list[str]:

@@ -6,20 +6,29 @@ from typing import Any
 
 from rich.text import Text
 
+from charrnn.display.reports.names import sources
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.tables import table
+from charrnn.display.terminal.text_width import plain
 from charrnn.display.training.run_state import resume_command
 
-_COLUMNS = ("run", "model", "validation", "n-grams", "trained", "changed", "state", "text")
+_COLUMNS = ("run", "model", "validation", "with n-grams", "trained", "changed", "state", "text")
 _STYLES = {"unfinished": "yellow", "unreadable": "red"}
 
 
 def run_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
-    """A table with a line for each run, and the command that goes on with the latest one that is not finished."""
+    """A table with a line for each run, and the command that goes on with the latest one that is not finished.
+
+    The text that was piped in, ``-``, is called standard input.
+    """
     lines = table(_COLUMNS, [_row(record) for record in records], width)
-    unfinished = next((record for record in records if record["state"] == "unfinished"), None)
-    if unfinished is not None:
-        lines += [Text(), Text(f"{unfinished['name']} is not finished: {resume_command(unfinished['path'])}")]
+    unfinished = [record for record in records if record["state"] == "unfinished"]
+    if unfinished:
+        name = unfinished[0]["name"]
+        said = f"{name} is not finished"
+        if len(unfinished) > 1:
+            said = f"{len(unfinished)} runs are not finished; go on with one"
+        lines += [Text(), Text(f"{plain(said)}: {resume_command(unfinished[0]['path'])}")]
     return lines
 
 
@@ -29,6 +38,6 @@ def _row(record: Mapping[str, Any]) -> list:
         return [record["name"], None, None, None, None, None, state, record["problem"]]
     ago = f"{numbers.clock(time.time() - record['changed_at'])} ago"
     model = f"{record['cell']} {record['layers']}x{record['hidden']}"
-    trained = None if record["elapsed_s"] is None else numbers.clock(record["elapsed_s"])
+    trained = None if record["elapsed_s"] is None else numbers.duration(record["elapsed_s"])
     losses = [numbers.loss(record[name]) for name in ("best_val_loss", "mixed_val_loss")]
-    return [record["name"], model, *losses, trained, ago, state, record["text"]]
+    return [record["name"], model, *losses, trained, ago, state, sources(record["text"].split(", "))]

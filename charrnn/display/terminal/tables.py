@@ -22,29 +22,38 @@ _LEAST = 16  # columns that a column which wraps needs; with less room it stands
 _LEAST_VALUE = 12  # columns that a value beside its name needs; with less room it stands under its name
 
 
-def key_values(pairs: Iterable[tuple[str, TableCell]], width: int | None = None) -> list[Text]:
+def key_values(
+    pairs: Iterable[tuple[str, TableCell]], width: int | None = None, *, whole_words: bool = False
+) -> list[Text]:
     """Lines of a dim name and its value, the values in one column. Long values wrap within ``width``.
 
-    Where few columns remain beside the names, a value that does not fit there stands under its name.
+    Where few columns remain beside the names, a value that does not fit there stands under its name. With
+    ``whole_words`` a word that is longer than the width goes beyond it.
     """
     named = [(plain(name), _text(value)) for name, value in pairs]
     indent = max((text_width(name) for name, _ in named), default=0) + _GAP
     if width is None or width - indent >= _LEAST_VALUE:
         room = None if width is None else width - indent
-        return [line for name, value in named for line in hanging(pad(name, indent), _folded(value, room), "dim")]
+        folded = [(pad(name, indent), _folded(value, room, whole_words)) for name, value in named]
+        return [line for name, values in folded for line in hanging(name, values, "dim")]
     lines = []
     for name, value in named:
         beside = Text.assemble((f"{name}  " if name else "", "dim"), value)
         if name and text_width(beside.plain) > width:
-            lines += [*paragraph(name, width, "dim"), *hanging(" ", _folded(value, width - 1))]
+            lines += [*paragraph(name, width, "dim"), *hanging(" ", _folded(value, width - 1, whole_words))]
         else:
-            lines += _folded(beside, width)
+            lines += _folded(beside, width, whole_words)
     return lines
 
 
 def paragraph(sentence: str, width: int, style: str = "") -> list[Text]:
     """A sentence or a title in as many lines of ``width`` columns as it needs."""
     return [Text(line, style=style) for line in wrap(sentence, width)]
+
+
+def copyable(title: str, commands: Iterable[str], width: int) -> list[Text]:
+    """A title, and commands under it, each in one line: a command that is broken into lines cannot be copied."""
+    return [*paragraph(title, width), *(Text(f"  {plain(command)}") for command in commands)]
 
 
 def phrases(parts: Sequence[Text], width: int, indent: str = "", gap: str = "   ") -> list[Text]:
@@ -168,13 +177,13 @@ def _text(value: TableCell) -> Text:
     return Text(plain(str(value)))
 
 
-def _folded(text: Text, width: int | None) -> list[Text]:
+def _folded(text: Text, width: int | None, whole_words: bool = False) -> list[Text]:
     """The lines of a value. Words stay whole, but a value with colours is cut just where the width ends."""
     if width is None or text_width(text.plain) <= width:
         return [text]
-    if text.spans:
+    if text.spans and not whole_words:
         return list(text.divide(cuts(text.plain, width)))
-    return [Text(line, text.style) for line in wrap(text.plain, width)]
+    return [Text(line, text.style) for line in wrap(text.plain, width, whole_words=whole_words)]
 
 
 def _line(cells: Sequence[Text], sizes: Sequence[int], right: Sequence[bool], gap: int) -> Text:

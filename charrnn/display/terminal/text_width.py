@@ -48,16 +48,16 @@ def pad(text: str, size: int, right: bool = False) -> str:
     return fill + text if right else text + fill
 
 
-def wrap(text: str, limit: int, most: int | None = None) -> list[str]:
+def wrap(text: str, limit: int, most: int | None = None, *, whole_words: bool = False) -> list[str]:
     """Lines of at most ``limit`` columns: line breaks stay, tabs become spaces, words that fit stay whole.
 
     Spaces are part of the text and are kept, except at a break. Of more than ``most`` lines the rest is cut off, and an
-    ellipsis marks the cut.
+    ellipsis marks the cut. With ``whole_words`` words that do not fit stay whole too, in longer lines.
     """
     width = max(limit, 2)  # a wide character needs two columns
     lines = []
     for paragraph in plain(text, "\n\t").split("\n"):
-        lines += _wrap_paragraph(_spaces_for_tabs(paragraph), width)
+        lines += _wrap_paragraph(_spaces_for_tabs(paragraph), width, whole_words)
     if most is not None and len(lines) > most:
         cut = lines[most - 1]
         lines[most - 1 :] = [clip(f"{cut} …" if cut else "…", limit)]
@@ -73,7 +73,7 @@ def cuts(line: str, limit: int) -> list[int]:
     return found
 
 
-def _wrap_paragraph(paragraph: str, limit: int) -> list[str]:
+def _wrap_paragraph(paragraph: str, limit: int, whole_words: bool) -> list[str]:
     lines, line, used = [], "", 0
     for word in re.findall(r" +|[^ ]+", paragraph):
         size = text_width(word)
@@ -84,7 +84,7 @@ def _wrap_paragraph(paragraph: str, limit: int) -> list[str]:
             line, used = "", 0
             if word.isspace():
                 continue
-        while size > limit:
+        while size > limit and not whole_words:
             head = _head(word, limit)
             lines.append(head)
             word = word[len(head) :]
