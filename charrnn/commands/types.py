@@ -9,6 +9,8 @@ from click.shell_completion import CompletionItem
 
 from charrnn.errors import ConfigError
 
+_TINY = 1e-6  # a lowest number that stands for any above 0
+
 
 class _InRange:
     """What numbers in a range share, whole ones and others.
@@ -27,9 +29,11 @@ class _InRange:
 
     def _describe_range(self) -> str:
         """The range in a help. A bound that is there only to have one is left out."""
+        is_tiny = 0 < self.min <= _TINY
+        least = "above 0" if is_tiny else f"{'above' if self.min_open else 'from'} {self.min:g}"
         if self.max is not None and self.max <= 1000:
-            return f"{self.min:g} to {self.max:g}"
-        return f"{'above' if self.min_open else 'from'} {self.min:g}"
+            return f"{least}, at most {self.max:g}" if is_tiny else f"{self.min:g} to {self.max:g}"
+        return least
 
     def convert(self, value, param, ctx):
         """The number, or a usage error."""
@@ -98,6 +102,10 @@ class OutputFile(click.Path):
             require_matplotlib()
         return path
 
+    def get_missing_message(self, param, ctx=None):
+        """What a message says about an option that is missing: an example."""
+        return f"Name the file to write, as in {param.opts[0]} cells{self.suffixes[0]}."
+
     def require_writable(self, path: Path, folder: Path, param, ctx) -> None:
         """Check that ``folder``, in which ``path`` or its files will be, is there and can be written."""
         if not folder.is_dir():
@@ -134,11 +142,15 @@ class OutputFileOrFolder(OutputFile):
         return path
 
 
+GIVEN = "charrnn.given."
+"""Before the name of a parameter: where a context keeps the checkpoint as the user named it."""
+
+
 class CheckpointPath(click.Path):
     """The name of a run, its folder, or a file.
 
     A name that is not a path here is looked for among the runs.  An empty name is refused: as a path it would be the
-    current folder.
+    current folder. What the user gave is kept in the context, by :data:`GIVEN` and the name of the parameter.
     """
 
     def __init__(self):
@@ -150,6 +162,8 @@ class CheckpointPath(click.Path):
             self.fail("an empty name: give a run, or a file.", param, ctx)
         from charrnn.checkpoints.run_names import located
 
+        if ctx is not None and param is not None:
+            ctx.meta[f"{GIVEN}{param.name}"] = str(value)
         return located(super().convert(value, param, ctx))
 
     def get_missing_message(self, param, ctx=None):

@@ -209,6 +209,8 @@ def test_sizes_beyond_a_small_text_are_not_refused_for_the_memory_that_they_will
         (["train", "ok.txt", "--hidden", "1.5"], "'--hidden': '1.5' is not a valid whole number"),
         (["train", "ok.txt", "--layers", "65"], "65 must be at least 1 and at most 64."),
         (["train", "ok.txt", "--steps", "-3"], "-3 must be at least 1."),
+        (["inspect", "draw", "fables"], "Name the file to write, as in -o cells.svg."),
+        (["inspect", "page", "fables"], "Name the file to write, as in -o cells.html."),
         (["train", "ok.txt", "--epochs", "0"], "0.0 must be at least 1e-06 and at most 1,000,000."),
         (["train", "ok.txt", "--lr", "-1"], "-1.0 must be at least 0 and at most 1,000."),
         (["train", "ok.txt", "--lr", "nan"], "'nan' is not a finite number."),

@@ -1,6 +1,9 @@
 """``charrnn inspect find``, with ``--track``, ``--where`` and ``--mask``."""
 
 import json
+import os
+import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from charrnn.display.terminal.colours import Depth, Look
 from charrnn.inspection.hypotheses import NAMES
 
 QUICK = ("--permutations", 19)
+POSIX = pytest.mark.skipif(os.name == "nt", reason="a shell of Windows quotes otherwise")
 
 
 def records(*arguments):
@@ -173,3 +177,26 @@ def test_a_table_of_all_says_for_which_there_is_no_p():
     record |= {"permutations": 19, "block": None, "why_no_p": "it is so", "base": 0.5, "probe": None, "cells": [cell]}
     lines = [line.plain for line in all_lines([record], 80)]
     assert "No p for digit: it is so." in lines
+
+
+@POSIX
+def test_commands_for_a_closer_look_can_be_run(model, text):
+    asked = ("inspect", "find", model, text, *QUICK, "--no-probe", "--unknown", "skip")
+    *_, show, ablate = succeed(*asked, "--track", "word").stdout.splitlines()
+    for line, option in ((show, " --cell "), (ablate, " --track word")):
+        assert option in line
+        command = shlex.split(line)
+        assert command[0] == "charrnn" and str(model) in command and "--unknown" in command
+        succeed(*command[1:], *(["--others", 0, "--samples", 0] if "ablate" in command else []))
+    *_, find = succeed(*asked).stdout.splitlines()
+    assert succeed(*shlex.split(find)[1:], *QUICK).stdout.startswith(shlex.split(find)[-1])
+
+
+@POSIX
+def test_commands_name_the_model_as_the_user_did(model, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("my run", "find"):
+        shutil.copytree(model, tmp_path / "checkpoints" / name)
+    shown = succeed("inspect", "my run", "--text", "the fox", "--signal", "i").stdout
+    assert "\n  charrnn inspect 'my run' --signal i --text 'the fox' --cell " in shown
+    assert "  charrnn inspect show find " in succeed("inspect", "show", "find", "--text", "the fox").stdout

@@ -60,7 +60,9 @@ def test_rows_keep_to_their_characters_where_the_text_wraps(model):
 
 def test_without_a_cell_it_is_the_one_with_the_most_structure(model, text):
     best = json.loads(succeed("inspect", model, text, "--signal", "f", "--json").stdout.splitlines()[0])
-    lines = succeed("inspect", model, text, "--signal", "f,c", "--json").stdout.splitlines()
+    result = succeed("inspect", model, text, "--signal", "f,c", "--json")
+    lines = result.stdout.splitlines()
+    assert f"cell {best['layer']}:{best['unit']} has the most structure by f; --cell chooses another" in result.stderr
     found = list(map(json.loads, lines))
     assert [(each["layer"], each["unit"], each["signal"]) for each in found] == [
         (best["layer"], best["unit"], "f"),

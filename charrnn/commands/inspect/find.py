@@ -1,5 +1,6 @@
 """``charrnn inspect find``: all cells ranked against a hypothesis, or the best cell for every hypothesis."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,10 +92,20 @@ def _lines(work: Inspection, hypotheses, found, records: list[dict[str, Any]]) -
     from charrnn.display.reports.findings import all_lines, finding_lines
 
     if len(hypotheses) > 1:
-        yield from all_lines(records, work.terminal.width)
+        best = min(records, key=lambda record: _p_of_all(record["cells"][0]))
+        closer = [work.command("find", "--track", best["hypothesis"])]
+        yield from all_lines(records, work.terminal.width, closer)
     else:
         example = _example(work, hypotheses[0], found.found[0])
-        yield from finding_lines(records[0], *example, work.terminal.look())
+        best, wish = name(found.found[0].ranked(1)[0]), work.options["hypothesis"]
+        proof = work.command("ablate", "--cell", best, wish.option, str(wish.value))
+        closer = [work.command("show", "--cell", best), proof]
+        yield from finding_lines(records[0], *example, work.terminal.look(), closer)
+
+
+def _p_of_all(cell: dict[str, Any]) -> float:
+    """The p of a cell, above all others if there is none."""
+    return 2.0 if math.isnan(cell["p_of_all"]) else cell["p_of_all"]
 
 
 def _example(work: Inspection, hypothesis, finding):

@@ -5,14 +5,16 @@ from functools import cached_property
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import Cell, name
 from charrnn.commands.inspect.naming import tracked_cells
 from charrnn.commands.options import checkpoint_argument, encoding_option, general_options, unknown_option
-from charrnn.commands.types import OutputFile, Whole
+from charrnn.commands.types import GIVEN, OutputFile, Whole
 from charrnn.commands.work import Work, command
 
+_KEPT = ("literal", "encoding", "unknown", "signals", "offset", "length")  # options that a further command repeats
 _SAMPLE = 8_000_000  # values that the gallery is chosen by
 
 text_options = section(
@@ -89,6 +91,11 @@ class Inspection(Work):
         self.own_ids = part.ids
         return part.ids
 
+    @property
+    def given_checkpoint(self) -> str:
+        """CHECKPOINT as the user gave it: a name, or a path."""
+        return click.get_current_context().meta[f"{GIVEN}checkpoint"]
+
     @cached_property
     def tracked(self):
         """What cells track: a ``Tracked`` by cell (layer, unit), for the cells of which it is known.
@@ -159,6 +166,26 @@ class Inspection(Work):
     def look(self):
         """How cells are coloured on this terminal."""
         return self.terminal.look(self.scale)
+
+    def command(self, subcommand: str, *words: str) -> str:
+        """A command for the same model, text, stretch of it and signal, as it is typed into a shell.
+
+        The model is called what the user called it. The word show is left out.
+        """
+        from charrnn.commands.inspect import COMMANDS
+        from charrnn.display.training.run_state import argument
+
+        given, text = self.given_checkpoint, self.options["text"]
+        parts = ["charrnn", "inspect", *([] if subcommand == "show" and given not in COMMANDS else [subcommand]), given]
+        parts += [] if text is None else [text]
+        ctx = click.get_current_context()
+        for param in ctx.command.params:
+            # An ablation clamps what the cell has: it has no choice of signal.
+            is_kept = param.name in _KEPT and (param.name != "signals" or subcommand != "ablate")
+            if is_kept and ctx.get_parameter_source(param.name) == ParameterSource.COMMANDLINE:
+                value = ctx.params[param.name]
+                parts += [param.opts[0], ",".join(value) if isinstance(value, list) else str(value)]
+        return " ".join(map(argument, [*parts, *words]))
 
     def require_cells(self) -> None:
         """Check that the model has the cells of ``--cell``."""

@@ -69,6 +69,7 @@ def show(work: Inspection) -> None:
     work.require_cells()  # before a heading is shown
     if not (cells or options["surprise"] or options["predictions"] or len(work.signals) == 1):
         options["cell"] = cells = work.chosen(1)
+        work.terminal.note(f"{names(cells)} has the most structure by {signal}; --cell chooses another")
     if max(len(cells), len(work.signals)) > 1 and options["predictions"] and not options["as_json"]:
         raise click.UsageError("--predictions has room for one --cell and one --signal.")
     last = min(offset + length, len(ids))
@@ -93,7 +94,8 @@ def show(work: Inspection) -> None:
             {**about, **vars(each), "values": reading.cell(*each.cell), "tracks": work.tracks(each.cell)}
             for each in found
         )
-        work.show(records, gallery_lines(reading, found, work.tracked, offset, work.signal.meaning, work.look))
+        how = work.signal.meaning, work.look, work.command("show")
+        work.show(records, gallery_lines(reading, found, work.tracked, offset, *how))
 
 
 # Each of ``pairs`` holds a reading by the network and a reading by the mixture with n-grams. Without n-grams both are

@@ -12,7 +12,7 @@ from rich.text import Text
 from charrnn.display.reports.names import MEASURES, NOT_SIGNIFICANT, explained
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Look
 from charrnn.display.terminal.heatmap import LEAST, labelled_rows, room_beside
-from charrnn.display.terminal.tables import paragraph, table
+from charrnn.display.terminal.tables import copyable, paragraph, table
 from charrnn.display.terminal.text_width import plain
 from charrnn.inspection.search import SIGNIFICANT
 
@@ -35,10 +35,12 @@ def finding_lines(
     label: np.ndarray,
     values: Mapping[str, np.ndarray],
     look: Look,
+    closer: Sequence[str] = (),
 ) -> list[Text]:
     """The hypothesis, the size of the test, then ``label`` (n,) and the cells over ``text`` (n,), and the verdict.
 
     ``text`` begins at character ``start``. ``values`` has the values (n,) of each cell by its name, as in 1:37.
+    ``closer`` are commands that look closer at the best cell.
     """
     score, holds = MEASURES[record["score"]], f"holds at {_share(record['base'])} of "
     counted = f"{holds if record['score'] == 'auc' else 'over '}{record['characters']:,} characters"
@@ -59,6 +61,7 @@ def finding_lines(
         Text(),
         *_explanation([record], [_p(cell["p"]) for cell in record["cells"]], look.width),
         *(line for sentence in verdict(record) for line in paragraph(sentence, look.width)),
+        *(copyable("Look closer, and prove it:", closer, look.width) if closer and _is_tracked(record) else []),
     ]
 
 
@@ -82,14 +85,18 @@ def verdict(record: Mapping[str, Any]) -> list[str]:
             f"On {probe['places']:,} places held back, {_name(best)} has {_known(probe['cell'], record)}, "
             f"a linear probe over the whole state {_known(probe['score'], record)}: {where}."
         )
-    return [
-        *found,
-        f"Look closer with inspect --cell {_name(best)}, prove it with inspect ablate --cell {_name(best)}.",
-    ]
+    return found
 
 
-def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
-    """A table of the best cell for each hypothesis; its p accounts for all cells and all hypotheses."""
+def _is_tracked(record: Mapping[str, Any]) -> bool:
+    return record["block"] is not None and record["cells"][0]["p"] <= SIGNIFICANT
+
+
+def all_lines(records: Sequence[Mapping[str, Any]], width: int, closer: Sequence[str] = ()) -> list[Text]:
+    """A table of the best cell for each hypothesis; its p accounts for all cells and all hypotheses.
+
+    ``closer`` are commands that look closer at one of them.
+    """
     rows, ps = [], [_p(record["cells"][0]["p_of_all"]) for record in records]
     for record, p in zip(records, ps, strict=True):
         best, probe = record["cells"][0], record["probe"]
@@ -113,7 +120,7 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
     reasons = [f"No p for {each['hypothesis']}: {each['why_no_p']}." for each in records if each["block"] is None]
     why = [line for reason in reasons for line in paragraph(reason, width)]
     titles, meaning = paragraph(title, width, "dim"), _explanation(records, ps, width)
-    look_closer = paragraph("Look closer with --track NAME.", width)
+    look_closer = copyable("Look closer at one of them:", closer, width) if closer else []
     return [*titles, *table(columns, rows, width), Text(), *why, *meaning, *look_closer]
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from charrnn.display.reports.names import STRUCTURE, TRACKS, UNKNOWN, explained, listed, tracks
 from charrnn.display.terminal.colours import Depth, Look
 from charrnn.display.terminal.heatmap import LEAST, heat_text, labelled_rows, legend, room_beside
-from charrnn.display.terminal.tables import paragraph
+from charrnn.display.terminal.tables import copyable, paragraph
 from charrnn.inspection.clamping import Cell
 from charrnn.inspection.gallery import ScoredCell, line_bounds, liveliest_stretch, most_varied
 from charrnn.inspection.naming import Tracked
@@ -79,11 +79,12 @@ def gallery_lines(
     offset: int,
     meaning: str,
     look: Look,
+    command: str,
 ) -> Iterator[Text | str]:
     """Cells over the stretch of the text in which they vary most, then the first of them over some whole lines.
 
     The text begins at character ``offset``. ``tracked`` has what cells track, where that is known. ``meaning`` says
-    what the signal of the reading means.
+    what the signal of the reading means. ``command`` is the one that the user gave, to add options to.
     """
     cells, text = [each.cell for each in found], reading.text
     names, values = [f"{layer}:{unit}" for layer, unit in cells], reading.columns(cells).astype(float)
@@ -109,4 +110,5 @@ def gallery_lines(
     lines, shown = heat_text(text[start:stop], values[start:stop, 0], look), _LINES_OF_BEST
     shown *= 2 if look.depth == Depth.NONE else 1
     yield from (*lines[:shown], *(["…"] if len(lines) > shown else []), "")
-    yield from paragraph(f"Look closer: --cell {names[0]}, or --predictions, or --surprise", look.width)
+    closer = (f"{command} {option}" for option in (f"--cell {names[0]}", "--predictions", "--surprise"))
+    yield from copyable("Look closer:", closer, look.width)
