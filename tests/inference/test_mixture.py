@@ -220,7 +220,7 @@ def test_a_run_ends_with_them_and_commands_use_them(model):
     assert "mixed" not in whole  # the n-grams have learnt most of it
     assert "mixed" in json.loads(succeed("evaluate", model, "--json", "--ngrams", "on").stdout)
     shown = succeed("evaluate", model, "--online").stdout
-    assert shown.count("with its n-grams") == 2
+    assert shown.count("with n-grams") == 2
     texts = {succeed("sample", model, "-n", 80, "--seed", 1, "--ngrams", how).stdout for how in ("on", "off")}
     assert len(texts) == 2
     assert succeed("sample", model, "-n", 80, "--seed", 1).stdout in texts

@@ -64,6 +64,13 @@ def test_it_is_shown(run, text):
     assert gates.count("\ncell ") == 2
 
 
+def test_a_validation_loss_from_before_the_sample_says_so(run):
+    shown = succeed("inspect", "history", run).stdout.splitlines()
+    rows = {line.split()[1]: line for line in shown if line.startswith("step ") and "training" in line}
+    marks = {step: line.partition("(")[2] for step, line in rows.items()}
+    assert marks == {"10": "", "20": "", "30": "of step 25)", "40": "of step 25)", "50": "", "60": ""}
+
+
 def test_json(run):
     lines = succeed("inspect", "history", run, "--text", "the fox and", "--cell", "0:1", "--json").stdout.splitlines()
     found = [json.loads(line) for line in lines]

@@ -94,9 +94,12 @@ def _lines(work: Inspection, samples, reading, growth, tracked) -> Iterator:
     from charrnn.inspection.history import losses
 
     width = work.terminal.width
-    yield from loss_lines(*losses(work.options["checkpoint"]), width)
+    training, validation = losses(work.options["checkpoint"])
+    yield from loss_lines(training, validation, width)
     for sample in samples:
-        yield from log_sample_lines(asdict(sample), width)
+        before = validation[validation[:, 0] <= sample.step, 0]
+        validated = int(before.max()) if len(before) and sample.val_loss is not None else None
+        yield from log_sample_lines(asdict(sample), validated, width)
     if reading is None:
         return
     start, stop = liveliest_stretch(reading.text, growth[-1].values.T.astype(np.float64), stretch_width(width))

@@ -38,13 +38,18 @@ def loss_lines(training: np.ndarray, validation: np.ndarray, width: int) -> list
     return [*paragraph(title, width, "dim"), *curve.lines(width, _CURVE_ROWS, margin), Text()]
 
 
-def log_sample_lines(record: Mapping[str, Any], width: int) -> list[Text]:
-    """A sample of the log: its step, its losses, and the first lines of its text."""
+def log_sample_lines(record: Mapping[str, Any], validated: int | None, width: int) -> list[Text]:
+    """A sample of the log: its step, its losses, and the first lines of its text.
+
+    ``validated`` is the step of its validation loss, None if it has none.
+    """
     parts = [Text(f"step {numbers.count(record['step'])}", style=f"bold {BLUE}")]
     if record["epoch"] is not None:
         parts.append(Text(f"epoch {record['epoch']:.2f}", style="dim"))
     for name, value in (("training", record["loss"]), ("validation", record["val_loss"])):
         parts.append(Text.assemble((f"{name} ", "dim"), numbers.loss(value)))
+    if validated not in (None, record["step"]):
+        parts[-1].append(f" (of step {numbers.count(validated)})", style="dim")
     return [*phrases(parts, width), *quoted_lines(record["sample"], width, _SAMPLE_LINES), Text()]
 
 

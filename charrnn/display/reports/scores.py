@@ -36,7 +36,7 @@ def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
 
 def _mixed(report: Mapping[str, Any], width: int) -> list[Text]:
     rows = [("the network", report["loss"], report["bpc"])]
-    rows.append(("with its n-grams", report["mixed"]["loss"], report["mixed"]["bpc"]))
+    rows.append(("with n-grams", report["mixed"]["loss"], report["mixed"]["bpc"]))
     return table(("the model", "nats", "bits/char"), rows, width)
 
 
@@ -45,7 +45,7 @@ def _online(report: Mapping[str, Any], width: int) -> list[Text]:
     how = f"lr {online['lr']:g}, {online['steps']} characters a segment, decay {online['decay']:g}"
     rows = [("as it was", report["loss"], report["bpc"], ""), ("learning on", online["loss"], online["bpc"], how)]
     if "mixed_loss" in online:
-        rows.append(("with its n-grams", online["mixed_loss"], online["mixed_bpc"], "which learn on too"))
+        rows.append(("with n-grams", online["mixed_loss"], online["mixed_bpc"], "which learn on too"))
     return table(("the model", "nats", "bits/char", ""), rows, width)
 
 
