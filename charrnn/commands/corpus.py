@@ -39,7 +39,8 @@ def list_texts(as_json: bool) -> None:
         {**picked(entry, *fields, "needs_download"), "path": str(entry.path()) if exists(entry.path()) else None}
         for entry in load_catalog().values()
     ]
-    work.show(records, catalog_lines(records, work.terminal.width))
+    sizes = {each["name"]: each["bytes"] or _size(each["path"]) for each in records}
+    work.show(records, catalog_lines(records, sizes, work.terminal.width))
 
 
 @corpus.command()
@@ -132,6 +133,14 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
         length = write_python_sources(path, limit)
         where = str(path)
     terminal.note(f"{numbers.characters(length)} written to {where}")
+
+
+def _size(path: str | None) -> int | None:
+    """The bytes of the file, None if there is none."""
+    try:
+        return None if path is None else Path(path).stat().st_size
+    except OSError:  # it is in a folder that cannot be entered
+        return None
 
 
 def _statistics_as_dict(file: str, found) -> dict:

@@ -51,12 +51,13 @@ def verdict(
         return f"too little text for a network alone: {beside}; both together {mixed.mixed_val_loss:.3f}"
     if gap < SMALL_GAP:
         return (
-            f"under-fitted: held-out text is only {gap:.3f} worse than training text; a longer run or a larger "
+            f"under-fitted: held-out text is only {gap:.3f} nats worse than training text; a longer run or a larger "
             "--hidden would help"
         )
     if gap > LARGE_GAP:
         return (
-            f"well fitted, but held-out text is {gap:.2f} worse than training text: more text would help most, "
+            f"well fitted, but held-out text is {gap:.2f} nats worse than training text: more text would help most, "
             "a longer run little"
         )
-    return f"well fitted: held-out text is {gap:.2f} worse than training text; a longer run would still help a little"
+    beside = f"held-out text is {gap:.2f} nats worse than training text"
+    return f"well fitted: {beside}; a longer run would still help a little"

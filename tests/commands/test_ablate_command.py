@@ -1,6 +1,7 @@
 """``charrnn inspect ablate``: what is lost and written while cells are held."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ def test_an_ablation_inside_and_outside_of_a_hypothesis(model, text):
     shown = succeed(*options).stdout
     assert "inside - outside" in shown
     assert "3 random others of the layer" in shown
+    assert re.search(r"this cell,? .*\branks [1-4](st|nd|rd|th) of 4", " ".join(shown.split()))
     assert "free" in shown and "off (c = " in shown and "on (c = " in shown
 
 

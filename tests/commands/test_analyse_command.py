@@ -51,6 +51,10 @@ def test_errors(model, text, tmp_path):
     scored = json.loads(succeed("evaluate", model, "--part", "validation", "--json").stdout)
     assert report["loss"] == pytest.approx(scored["loss"])
     assert f"{report['errors']:,} (" in result.stdout
+    assert "█" in result.stdout
+    narrow = succeed("inspect", "errors", model, env={"COLUMNS": "60"}).stdout
+    assert "█" not in narrow  # each bar would stand on a line of its own
+    assert "the rest" in narrow
     words = [each.text for each in ElementTree.parse(figure).getroot().iter(f"{SVG}text")]
     assert "never seen" in words
     assert f"{report['errors']:,} errors of 2,000 characters" in words

@@ -69,6 +69,7 @@ def test_list(corpora):
     without = ("fables", "python", "names")
     assert needed == {name: "no" if name in without else "yes" for name in load_catalog()}
     assert "tinyshakespeare       yes          1.1 MB  40,000 lines of Shakespeare" in lines
+    assert any(line.startswith("fables                no           0.1 MB  ") for line in lines)
     assert "charrnn corpus get NAME" in advice
 
 

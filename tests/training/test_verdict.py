@@ -18,9 +18,9 @@ def mixed(best, training, ngrams):
 CASES = {
     "over-fitted: validation was best at epoch 2.0 and has risen by 0.100": ([2, 1.6, 1.65, 1.7], 1.0, 2.0),
     "under-fitted: n-grams alone reach 1.500 on held-out text, the network 1.600": ([2, 1.8, 1.7, 1.6], 1.55, 1.5),
-    "under-fitted: held-out text is only 0.040 worse": ([2, 1.8, 1.7, 1.6], 1.56, 1.7),
-    "well fitted: held-out text is 0.20 worse": ([2, 1.8, 1.7, 1.6], 1.4, 1.7),
-    "well fitted, but held-out text is 0.60 worse": ([2, 1.8, 1.7, 1.6], 1.0, 1.7),
+    "under-fitted: held-out text is only 0.040 nats worse": ([2, 1.8, 1.7, 1.6], 1.56, 1.7),
+    "well fitted: held-out text is 0.20 nats worse": ([2, 1.8, 1.7, 1.6], 1.4, 1.7),
+    "well fitted, but held-out text is 0.60 nats worse": ([2, 1.8, 1.7, 1.6], 1.0, 1.7),
     "too little text for a network alone: n-grams alone reach 1.500": ([2, 1.8, 1.7, 1.6], 1.0, 1.5),
 }
 

@@ -90,12 +90,13 @@ def _comparison(record: Mapping[str, Any], measure: str) -> str:
     """The change beside the changes with random other cells clamped, which may have been measured on less text."""
     others = [other[measure] for other in record["others"]]
     own, sample, place = record["compared"], "", ""
+    these, verb = ("this cell", "ranks") if len(record["held"]) == 1 else ("these cells", "rank")
     if own["characters"] < record["characters"]:
         sample, place = f", on {numbers.count(own['characters'])} characters", f", {_signed(own[measure])} there,"
     return (
         f"{len(others)} random others of the layer{sample}, {_PARTS[measure]}: "
         f"{_signed(min(others))} to {_signed(max(others))}, median {_signed(median(others))}; "
-        f"this{place} is number {record['rank']} of {len(others) + 1}"
+        f"{these}{place} {verb} {numbers.ordinal(record['rank'])} of {len(others) + 1}"
     )
 
 

@@ -10,18 +10,19 @@ from charrnn.display.terminal.colours import BLUE, ORANGE
 from charrnn.display.terminal.tables import key_values, paragraph, table
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_WIDEST = 40
+_NARROWEST, _WIDEST = 8, 40  # terminal columns of the longest bar
 _BESIDE = 63  # terminal columns of the table before the bars
 
 
 def errors_lines(report: Mapping[str, Any], width: int) -> list[Text]:
     """The object that ``inspect errors --json`` writes: totals, then each oracle with its share of them."""
     characters = f"{report['characters']:,} ({PARTS[report['part']]}), {report['loss']:.4f} nats each"
-    errors = f"{report['errors']:,} ({_percent(report['share'])} of them): the right one had less than 1/2"
+    meaning = "the right character had a probability below 1/2"
+    errors = f"{report['errors']:,} ({_percent(report['share'])} of them): {meaning}"
     loss = f"{_percent(report['loss_share'])} of all loss"
     lines = key_values([("characters", characters), ("errors", errors), ("their loss", loss)], width)
     most = max((oracle["share"] for oracle in report["oracles"]), default=0) or 1
-    room = min(max(width - _BESIDE, 8), _WIDEST)
+    room = min(width - _BESIDE, _WIDEST)
     rows, group = [], None
     for oracle in report["oracles"]:
         rows.append(
@@ -31,12 +32,14 @@ def errors_lines(report: Mapping[str, Any], width: int) -> list[Text]:
                 oracle["errors"],
                 f"{_percent(oracle['share']):>6}",
                 f"{_percent(oracle['loss_share']):>6}",
-                _bar(oracle["share"] / most, room, ORANGE if oracle["group"] == "the rest" else BLUE),
+                _bar(oracle["share"] / most, max(room, 0), ORANGE if oracle["group"] == "the rest" else BLUE),
             )
         )
         group = oracle["group"]
     columns = ("would be fixed by", "", "errors", "of all", "of loss", "")
-    note = "in this order: what one removes is not there for the next"
+    if room < _NARROWEST:  # a bar would stand on a line of its own
+        rows, columns = [row[:-1] for row in rows], columns[:-1]
+    note = "counted in this order; each error is counted once"
     return [*lines, Text(), *table(columns, rows, width), *paragraph(note, width, "dim")]
 
 

@@ -13,11 +13,14 @@ from charrnn.display.terminal.text_width import wrap
 _SHOWN = 20  # characters in the table of a text
 
 
-def catalog_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
-    """A line for each text of the catalog, and how to get those that are to be downloaded."""
+def catalog_lines(records: Sequence[Mapping[str, Any]], sizes: Mapping[str, int | None], width: int) -> list[Text]:
+    """A line for each text of the catalog, and how to get those that are to be downloaded.
+
+    ``sizes`` are in bytes, by name; None for a text that is still to be made.
+    """
     rows = [
         (each["name"], "yes" if each["needs_download"] else "no",
-         f"{numbers.memory(each['bytes']) if each['bytes'] else '–':>6}", each["title"])
+         f"{numbers.memory(size) if (size := sizes[each['name']]) else '–':>6}", each["title"])
         for each in records
     ]  # fmt: skip
     lines = table(("name", "to download", "size", "text"), rows, width)
