@@ -44,6 +44,8 @@ class _Commands(LazyGroup):
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         """The command that the arguments name."""
+        if ctx.resilient_parsing:  # a shell asks
+            return super().resolve_command(ctx, args)
         if args[0] == "help":
             args = [*args[1:], "--help"]
         if args[0] == "--help":

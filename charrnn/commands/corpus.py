@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from charrnn.commands import offers
 from charrnn.commands.help import Group, option
 from charrnn.commands.options import json_option, quiet_option
 from charrnn.commands.types import Whole
@@ -44,7 +45,7 @@ def list_texts(as_json: bool) -> None:
 
 
 @corpus.command()
-@click.argument("name")
+@click.argument("name", shell_complete=offers.downloads)
 @quiet_option
 def get(name: str, quiet: bool) -> None:
     """Fetch the text called NAME from the catalog.
@@ -75,7 +76,7 @@ def get(name: str, quiet: bool) -> None:
 
 
 @corpus.command()
-@click.argument("file")
+@click.argument("file", shell_complete=offers.texts)
 @option("--encoding", default="utf-8", help="How the file encodes its characters.")
 @json_option
 def stats(file: str, encoding: str, as_json: bool) -> None:
@@ -103,7 +104,7 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
 
 @corpus.command()
 @option(
-    "-o", "--output", metavar="FILE",
+    "-o", "--output", metavar="FILE", shell_complete=offers.files,
     help="Where to write the text, or - for standard output.  [default: the place of the catalog's `python`]",
 )  # fmt: skip
 @option("--limit", type=Whole(1), default=2_000_000, help="The most characters to write; only whole files are taken.")

@@ -167,7 +167,7 @@ class LazyGroup(Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         """The command that the arguments name; a usage error with a similar name if there is none."""
-        if args[0] not in self.summaries:
+        if args[0] not in self.summaries and not ctx.resilient_parsing:
             near = difflib.get_close_matches(args[0], self.summaries, 1)
             ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)

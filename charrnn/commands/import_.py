@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from charrnn.commands import offers
 from charrnn.commands.help import option, section
 from charrnn.commands.options import quiet_option
 from charrnn.commands.types import OutputFile
@@ -23,7 +24,10 @@ _SYMBOLS = ("vocabulary", "vocabulary_of", "as_bytes")
             "--vocabulary", type=_FILE, metavar="JSON",
             help="A file with a list of characters, or an object of characters and ids.",
         ),
-        option("--vocabulary-of", metavar="TEXT", help="The distinct characters of this text, sorted."),
+        option(
+            "--vocabulary-of", metavar="TEXT", shell_complete=offers.texts,
+            help="The distinct characters of this text, sorted.",
+        ),
         option("--bytes", "as_bytes", is_flag=True, help="The ids are the 256 bytes."),
         option("--encoding", default="utf-8", rare=True, help="Encoding of the text of --vocabulary-of."),
     ),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from charrnn.commands import offers
 from charrnn.commands.help import option, section
 from charrnn.commands.types import CheckpointPath, Number, Whole
 from charrnn.config import DEFAULT_CELL
@@ -60,12 +61,12 @@ def ngrams_option(help_text: str, default: str):
 # Commands that score the run's own text, or another.
 scored_text = section(
     "The text",
-    click.argument("text", nargs=-1, metavar="[TEXT]..."),
+    click.argument("text", nargs=-1, metavar="[TEXT]...", shell_complete=offers.texts),
     encoding_option,
     unknown_option,
 )
 fit_option = option(
-    "--fit", metavar="TEXT", multiple=True,
+    "--fit", metavar="TEXT", multiple=True, shell_complete=offers.texts,
     help="Text to count n-grams, words and copies in. May be repeated.  [default: the run's training part]",
 )  # fmt: skip
 

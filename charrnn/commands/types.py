@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem
 
 from charrnn.errors import ConfigError
 
@@ -174,9 +173,7 @@ class CheckpointPath(click.Path):
         return f"{message[0].upper()}{message[1:]}."
 
     def shell_complete(self, ctx, param, incomplete):
-        """Runs by their names; files where no name fits, because bash cannot offer both."""
-        from charrnn.checkpoints.run_names import BUNDLED, run_names
+        """Names of runs and models, and files."""
+        from charrnn.commands import offers
 
-        known = sorted({*run_names(), BUNDLED})
-        names = [CompletionItem(name) for name in known if name.startswith(incomplete)]
-        return names or super().shell_complete(ctx, param, incomplete)
+        return offers.checkpoints(ctx, param, incomplete)

@@ -2,6 +2,7 @@
 
 import click
 
+from charrnn.commands import offers
 from charrnn.commands.help import LazyGroup
 
 COMMANDS = {
@@ -36,6 +37,13 @@ class _Inspect(LazyGroup):
     def shown_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The options of ``show``, which can stand without its name, and the group's own."""
         return [*self._show(ctx).params, *self.get_params(ctx)]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> offers.Offers:
+        """Subcommands, and what can stand without one: the options of ``show``, and a checkpoint."""
+        show = self._show(ctx)
+        if incomplete.startswith("-"):
+            return show.shell_complete(click.Context(show), incomplete)
+        return [*super().shell_complete(ctx, incomplete), *offers.checkpoints(ctx, show.params[0], incomplete)]
 
     def _show(self, ctx: click.Context) -> click.Command:
         return self.get_command(ctx, "show")

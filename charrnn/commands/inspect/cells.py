@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import click
 
+from charrnn.commands import offers
 from charrnn.commands.help import option
 from charrnn.commands.types import Whole
 
@@ -55,6 +56,14 @@ class Signals(click.ParamType):
         if self.most is not None and len(names) > self.most:
             self.fail(f"{value!r}: this command looks at one signal; inspect show takes several.", param, ctx)
         return names
+
+    def shell_complete(self, ctx, param, incomplete):
+        """The signals of all kinds of cells, behind the names that are there already."""
+        from charrnn.network.cells import CELLS
+
+        known = dict.fromkeys(signal.name for cell in CELLS.values() for signal in cell.signals)
+        before = "" if self.most == 1 else incomplete[: incomplete.rfind(",") + 1]
+        return offers.beginning_with(incomplete, (before + name for name in known))
 
 
 def _together(ctx: click.Context, param: click.Parameter, values: tuple[list[Cell], ...]) -> list[Cell]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from charrnn.commands import offers
 from charrnn.commands.help import option, section
 
 # A test compares these with the hypotheses. Help imports no numpy, and so not the module that has them.
@@ -50,6 +51,12 @@ def _take(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     ctx.params["hypothesis"] = Wish(param.opts[0], value)
 
 
+def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> offers.Offers:
+    """What a shell is offered for ``--track``."""
+    every = (ALL,) if ctx.command.name == "find" else ()
+    return offers.beginning_with(incomplete, (*NAMES.split(", "), *every))
+
+
 def hypothesis_options(title: str, about: str):
     """The three options, as the parameter ``hypothesis``: a :class:`Wish` or None.
 
@@ -60,7 +67,7 @@ def hypothesis_options(title: str, about: str):
     shared = {"expose_value": False, "callback": _take}
     return section(
         title,
-        option("--track", metavar="NAME", help=f"{about} {NAMES}.", **shared),
+        option("--track", metavar="NAME", shell_complete=_names, help=f"{about} {NAMES}.", **shared),
         option("--where", metavar="REGEX", help="The same for the matches of a regular expression.", **shared),
         option(
             "--mask", type=click.Path(path_type=Path), metavar="FILE",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from charrnn.commands import offers
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import Cell, name
 from charrnn.commands.inspect.naming import tracked_cells
@@ -19,7 +20,7 @@ _SAMPLE = 8_000_000  # values that the gallery is chosen by
 
 text_options = section(
     "The text",
-    click.argument("text", required=False, metavar="[TEXT]"),
+    click.argument("text", required=False, metavar="[TEXT]", shell_complete=offers.texts),
     option("--text", "literal", metavar="TEXT", help="The text itself, instead of a file."),
     encoding_option,
     unknown_option,

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from charrnn.checkpoints.run_names import RUNS, name_of_text, require_run_name
-from charrnn.commands import signals
+from charrnn.commands import offers, signals
 from charrnn.commands.help import Command, option, section
 from charrnn.commands.options import cell_option, general_options, given, settings, unknown_option
 from charrnn.commands.settings import read_settings
@@ -30,10 +30,10 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers"
 
 
 @click.command(cls=Command, first=_FIRST)
-@click.argument("text", nargs=-1, metavar="TEXT...")
+@click.argument("text", nargs=-1, metavar="TEXT...", shell_complete=offers.texts)
 @section(
     "The run",
-    option("--name", help="Name of the run.  [default: the text's name]"),
+    option("--name", shell_complete=offers.runs, help="Name of the run.  [default: the text's name]"),
     option(
         "--out", type=click.Path(path_type=Path, file_okay=False), default=RUNS,
         help="Folder that holds the runs.",
