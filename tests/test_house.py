@@ -23,7 +23,7 @@ HOUSE = {
     "checkpoints": "version errors records config system text network",
     "inference": "errors config records system text kernels network",
     "training": "errors records config settings system text kernels network checkpoints inference",
-    "model": "errors config records sanitise settings text network checkpoints inference training",
+    "model": "errors records sanitise settings text network checkpoints inference training",
     "analysis": "errors records system text kernels inference model",
     "inspection": "version errors records system text kernels network checkpoints inference model",
     "display": "errors records sanitise config system inspection",

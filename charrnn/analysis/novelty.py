@@ -12,6 +12,7 @@ from charrnn.system import memory
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 
+KERNELS = (build, read, settle)
 BYTES_A_STATE = 32  # of the automaton, plus 4 for each distinct symbol
 _BLOCK = 1 << 20  # symbols of the training text read at a time
 
@@ -74,7 +75,7 @@ def matches(
     """
     if not len(text):
         raise ConfigError("there is nothing to compare in an empty text")
-    compiler.prepare(build, read, settle)
+    compiler.prepare(*KERNELS)
     symbols, text = np.unique(text, return_inverse=True)
     states = 2 * len(text)
     need, have = states * (4 * len(symbols) + BYTES_A_STATE), memory.installed()

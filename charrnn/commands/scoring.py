@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from charrnn.commands.kernels import Kernels
 from charrnn.commands.options import checkpoint_argument, general_options, scored_text
 from charrnn.commands.work import Work, command, picked
 
@@ -15,12 +16,15 @@ class Scoring(Work):
         part: what is scored.
     """
 
-    def open(self) -> None:
-        """Open the model and the text; by default the validation part of the run's own text is scored."""
+    def open(self, *needs: Kernels) -> None:
+        """Open the model and the text; by default the validation part of the run's own text is scored.
+
+        ``needs`` are those of :meth:`load`.
+        """
         from charrnn.commands.texts import Texts
 
         options = self.options
-        self.load(options.get("others", ()))
+        self.load(*needs, others=options.get("others", ()))
         how = {"fit": options.get("fit", ()), "encoding": options["encoding"], "unknown": options["unknown"]}
         self.texts = Texts(self.model, self.terminal, options["text"], **how)
         self.part = self.texts.scored(options.get("part"))

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from charrnn.commands.help import Command
+from charrnn.commands.kernels import Kernels
 
 
 class Work:
@@ -31,14 +32,21 @@ class Work:
         self.options = options
         self.terminal = Terminal(options.get("quiet", False), options.get("as_json", False))
 
-    def load(self, others: Iterable[Path] = (), writes: bool = False):
-        """Load the model of ``checkpoint``, averaged with ``others``; ``writes`` says whether it will write."""
-        from charrnn.inference import sampler
+    def load(self, *needs: Kernels, others: Iterable[Path] = ()):
+        """Load the model of ``checkpoint``, averaged with ``others``.
+
+        ``needs`` say which kernels the command will need beside those that read: they are compiled together with these.
+        """
         from charrnn.model import load
 
         self.announce_compilation()
-        paths, needs = (self.options["checkpoint"], *others), {"needs": sampler.kernels} if writes else {}
-        self.model = load(*paths, threads=self.options["threads"], warn=self.terminal.warn, **needs)
+        self.model = load(
+            self.options["checkpoint"],
+            *others,
+            threads=self.options["threads"],
+            warn=self.terminal.warn,
+            needs=lambda checkpoint: [kernel for each in needs for kernel in each(self.options, checkpoint)],
+        )
         return self.model
 
     def mixed(self, wanted: bool):

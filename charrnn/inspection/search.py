@@ -14,11 +14,14 @@ from charrnn.inspection.permutation import FEWEST_TIMES, Permuted, block_length,
 from charrnn.inspection.probe import Probe, probe
 from charrnn.inspection.ranks import Ranks, auc, measure, spearman
 from charrnn.inspection.sweep import Sweep, sweep
+from charrnn.kernels.histograms import count_columns, count_words, look_up_bins
+from charrnn.kernels.weight_gradients import weight_gradient
 from charrnn.model import Model
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.system import memory
 from charrnn.system.threads import Team
 
+KERNELS = (weight_gradient, count_columns, count_words, look_up_bins)
 SHORTEST = 1000  # characters: a shorter text has too few blocks for a test
 SIGNIFICANT = 0.05  # the largest p of a cell that is said to track something
 _REFERENCE = 1 << 20  # numbers among which ranks are taken

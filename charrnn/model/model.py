@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import load_checkpoint
-from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inference.ensemble import Ensemble, require_one_vocabulary
 from charrnn.inference.loss import Evaluation, evaluate
@@ -36,7 +35,7 @@ def load(
     *others: str | Path,
     threads: int | None = None,
     warn: Callable[[str], None] = warnings.warn,
-    needs: Callable[[ModelConfig], Sequence[object]] = lambda config: [],
+    needs: Callable[[Checkpoint], Sequence[object]] = lambda checkpoint: [],
 ) -> "Model":
     """Load a model from the folder of a run (its best checkpoint, else its last) or from a file.
 
@@ -53,7 +52,7 @@ def load(
     checkpoints = [load_checkpoint(Path(each), warn=warn) for each in paths]
     require_one_vocabulary([(str(each), found.vocabulary) for each, found in zip(paths, checkpoints, strict=True)])
     for checkpoint in checkpoints:
-        Network.prepare(checkpoint.model, *needs(checkpoint.model))
+        Network.prepare(checkpoint.model, *needs(checkpoint))
     models = [Model.from_checkpoint(checkpoint, threads) for checkpoint in checkpoints]
     if not others:
         return models[0]

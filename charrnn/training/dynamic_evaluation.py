@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.config import DynamicEvaluationConfig
+from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import Evaluation, scorable
 from charrnn.inference.mixture import Mixture, OnlineWeights, both_log_probabilities, mixed
@@ -37,6 +37,11 @@ class DynamicEvaluation(NamedTuple):
     mixture: Evaluation | None
 
 
+def kernels(config: ModelConfig) -> list:
+    """The kernels with which a network learns from the text that it is tested on."""
+    return [*Network.kernels(config)[1], mean_squares, adapt]
+
+
 def evaluate_dynamically(
     model: Network | Mixture,
     ids: np.ndarray,
@@ -56,10 +61,10 @@ def evaluate_dynamically(
     """
     text = scorable(ids, before)
     scored = len(text) - 1
-    compiler.prepare(mean_squares, adapt)
     config = config or DynamicEvaluationConfig()
     mixture = model if isinstance(model, Mixture) else None
     network = model if mixture is None else model.network
+    compiler.prepare(*kernels(network.config))
     squares, state, loss, mixture_loss = aligned_zeros(network.parameters.flat.size), network.initial_state(1), 0.0, 0.0
     readers, weights = new_readers(1), None if mixture is None else OnlineWeights(mixture.weights)
     with restored_weights(network) as original:

@@ -1,5 +1,6 @@
 """How fast this machine is at a model: characters a second, GFLOP/s, and where the time goes."""
 
+import itertools
 import statistics
 import time
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.inference.sampler import Sampler
 from charrnn.kernels import compiler
 from charrnn.kernels import fma_peak as registers
+from charrnn.kernels.sampling import write
 from charrnn.network.cells import cell_of
 from charrnn.network.network import Network
 from charrnn.system.stopwatch import Stopwatch
@@ -62,6 +64,9 @@ class Timing:
 
 def measure(config: ModelConfig, batch_size: int, seq_len: int, threads: int, seconds: float = 1.0) -> Timing:
     """Train, evaluate and sample on random text for about ``seconds`` each."""
+    compiler.prepare(
+        write, *itertools.chain(*Network.kernels(config)), *Optimizer.kernels(TrainConfig()), registers.peak
+    )
     network = Network(config, seed=1, threads=threads)
     optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
     length = batch_size * (seq_len * 4 + 1)
