@@ -41,8 +41,8 @@ def load(
 
     If the best checkpoint is damaged, the last one is loaded, or the one before it, and ``warn`` is called with a
     message. With ``others``, the model is an ensemble: the probabilities of all models are averaged. They must have the
-    same vocabulary, but can differ in size.  ``needs`` names kernels that will be needed later, such as
-    :func:`charrnn.inference.sampler.kernels`: they are compiled together with those that are needed at once.
+    same vocabulary, but can differ in size.  ``needs`` returns kernels that a checkpoint's model will need later: they
+    are compiled together with those that are needed at once.
 
     Raises:
         CheckpointError: there is no checkpoint, or none that is undamaged.
