@@ -11,8 +11,8 @@ compiles the kernels.
 
 Two tables come out.  The first has the best validation loss of each budget, mean and range over the seeds, and the loss
 of the mixture with n-grams, if the run has made one.  The second has the seconds until a loss was reached: from the
-start of the process, evaluations included, the mean over the seeds, and of the quickest budget, because the schedule of a run
-depends on its budget.  "–" says that a seed did not reach the loss.
+start of the process, evaluations included, the mean over the seeds, and of the quickest budget, because the schedule of
+a run depends on its budget.  "–" says that a seed did not reach the loss.
 With ``-o`` the curves of the first seed are drawn (this needs matplotlib).
 
 The loss is the one that a run reports: of the first 250,000 characters of the validation part.
