@@ -54,8 +54,9 @@ def _training(work: Work) -> list[list[str]]:
     from charrnn.checkpoints.run_names import RUNS
     from charrnn.checkpoints.runs import list_runs
 
+    seconds = f"{work.options['time_budget']:f}".rstrip("0").rstrip(".")
     quiet = ["--quiet"] if work.options["quiet"] else []
-    begin = ["train", TEXT, "--name", NAME, "--time-budget", f"{work.options['time_budget']:.0f}s", *quiet]
+    begin = ["train", TEXT, "--name", NAME, "--time-budget", f"{seconds}s", *quiet]
     if work.options["force"]:
         return [[*begin, "--force"]]
     run = next((run for run in list_runs(RUNS) if run.path == RUNS / NAME and run.description is not None), None)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from charrnn.commands import kernels
+from charrnn.commands import compiled
 from charrnn.commands.help import option, section
 from charrnn.commands.options import ngrams_option, part_option, settings, with_option
 from charrnn.commands.scoring import Scoring, as_dict, scoring
@@ -55,7 +55,7 @@ def evaluate(work: Scoring) -> None:
         online = DynamicEvaluationConfig(**given)
         if options["others"]:
             raise click.UsageError("--online teaches one model: leave --with out.")
-    work.open(kernels.mixing, *([kernels.learning_on] if online else []))
+    work.open(compiled.mixing, *([compiled.learning_on] if online else []))
     report, mixed = work.score(), work.mixed(wanted=not work.is_learnt)
     if mixed is not None:
         report["mixed"] = work.score_of(mixed)

@@ -104,7 +104,7 @@ class Command(click.Command):
             formatter.write_text(text + details if _ALL in ctx.meta else text.rstrip())
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options: in the short help those that are not rare, in the whole help all, section by section."""
+        """Write the options: the short help leaves rare ones out, the whole help has all, section by section."""
         shown, title, params = [], "Options", self.shown_params(ctx)
         if _ALL not in ctx.meta:
             params = sorted((each for each in params if not getattr(each, "rare", False)), key=self._place)

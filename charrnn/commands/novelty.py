@@ -1,6 +1,6 @@
 """``charrnn novelty``: how much of what a model writes stands in its training text."""
 
-from charrnn.commands import kernels
+from charrnn.commands import compiled
 from charrnn.commands.help import option, section
 from charrnn.commands.options import fit_option, ngrams_option, with_option
 from charrnn.commands.scoring import Scoring, scoring
@@ -45,7 +45,7 @@ def novelty(work: Scoring) -> None:
         with work.bar(message) as progress:
             return compare(text, training, progress=progress)
 
-    work.open(kernels.writing, kernels.finding_copies)
+    work.open(compiled.writing, compiled.finding_copies)
     training, options, vocabulary = work.texts.training, work.options, work.model.vocabulary
     report, ids, held_out = work.score(), _write(work), work.texts.held_out
     found = copied(ids, "Looking for copies")

@@ -15,7 +15,7 @@ Offers = list[CompletionItem]
 
 
 def beginning_with(incomplete: str, names: Iterable[str]) -> Offers:
-    """Those of the names that begin with ``incomplete``."""
+    """The names that begin with ``incomplete``."""
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from charrnn.commands import kernels, lines, sampling
+from charrnn.commands import compiled, lines, sampling
 from charrnn.commands.help import option, section
 from charrnn.commands.options import (
     checkpoint_argument,
@@ -98,7 +98,7 @@ def sample(work: Work) -> None:
         memory.check_texts(lines.batch_of(options["lines"]), options["length"])
     elif options["as_json"] or options["compare"] or options["count"] > 1:
         memory.check_texts(max(options["count"], len(options["compare"] or ())), options["length"])
-    work.load(kernels.writing, kernels.mixing_if_asked, others=options["others"])
+    work.load(compiled.writing, compiled.mixing_if_asked, others=options["others"])
     work.model = work.mixed(wanted=False) or work.model
     how = {
         "prime": _prime(work),

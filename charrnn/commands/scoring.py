@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from charrnn.commands.kernels import Kernels
+from charrnn.commands.compiled import Kernels
 from charrnn.commands.options import checkpoint_argument, general_options, scored_text
 from charrnn.commands.work import Work, command, picked
 

@@ -141,7 +141,7 @@ class Gently:
 
 
 def _handled() -> list[int]:
-    """The signals to handle: all but those that the process was started to ignore, as by nohup or a shell's ``&``."""
+    """The signals to handle. A signal that the process was started to ignore (nohup, a shell's ``&``) stays ignored."""
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from charrnn.commands.compiled import Kernels
 from charrnn.commands.help import Command
-from charrnn.commands.kernels import Kernels
 
 
 class Work:

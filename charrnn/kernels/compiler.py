@@ -186,12 +186,17 @@ def prepare(*kernels):
 def compile_here(dispatcher):
     """Compile a kernel in this process, or load it from the cache; a kernel that is ready is left alone."""
     with deferred_signals(), _lock:
-        if not dispatcher._cache.is_wanted:
-            dispatcher._cache.is_wanted = True
+        if dispatcher._cache.is_wanted:
+            return
+        dispatcher._cache.is_wanted = True
+        try:
             dispatcher.compile(dispatcher.declared)
-            dispatcher.disable_compile()
             if dispatcher.symbol:
                 llvm.add_symbol(dispatcher.symbol, address_of(dispatcher))
+        except BaseException:
+            dispatcher._cache.is_wanted = False  # a second attempt must register the symbol, too
+            raise
+        dispatcher.disable_compile()
 
 
 def address_of(dispatcher) -> int:

@@ -26,7 +26,7 @@ class Stages:
         self._stopped = False
 
     def stop(self) -> None:
-        """Ask the stage to save and end after its current step, and all stages after it not to begin."""
+        """Have the current stage save and end after its step. No further stage begins."""
         self._stopped = True
         self._current.stop()
         self._trainer.stop()

@@ -2,6 +2,7 @@
 
 import shutil
 
+import pytest
 from command_line import invoke, succeed
 
 from charrnn.commands.demo import _training
@@ -40,5 +41,6 @@ def test_an_interrupted_tour_goes_on(tmp_path, monkeypatch, model):
     ]
 
 
-def test_a_long_tour():
-    assert "1234567s" in _training(Work({"quiet": True, "force": True, "time_budget": 1234567.0}))[0]
+@pytest.mark.parametrize(("budget", "written"), [(1234567.0, "1234567s"), (0.4, "0.4s"), (100.0, "100s")])
+def test_a_budget_is_handed_on(budget, written):
+    assert written in _training(Work({"quiet": True, "force": True, "time_budget": budget}))[0]

@@ -18,7 +18,7 @@ TABLES = [
     "inspect ablate MODEL TEXT --cell 0:1 --samples 0 --others 2 --track line",
     *("inspect saturation MODEL TEXT", "inspect errors MODEL TEXT", "inspect distance MODEL TEXT"),
 ]
-# These show as much of a text as fits, or what a clock says.
+# The output of these commands depends on the width or on the time, so words are not compared.
 SCREENS = [
     *("bench MODEL --seconds 0.01", "bench --hidden 8 --sweep --seconds 0.01 --threads 1"),
     *("sample MODEL --compare 0.5,1,2 --length 50", "inspect MODEL TEXT --length 200"),

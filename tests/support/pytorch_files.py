@@ -121,7 +121,7 @@ def archive(value, folder="model", members=(), compression=zipfile.ZIP_STORED):
 
 
 def old(value, machine=None, keys=None):
-    """The bytes of a file as versions before 1.6 wrote it."""
+    """The bytes of a file as PyTorch before 1.6 wrote it."""
     writer = Writer(None)
     data = pickle(writer.tree(value))
     about = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"long": 4}} if machine is None else machine

@@ -105,7 +105,7 @@ class Shell:
 
 
 def is_here(name: str) -> bool:
-    """Whether the shell is installed and new enough, and there are such terminals."""
+    """Whether the shell is installed and new enough, and the system has pseudo-terminals."""
     if os.name == "nt" or shutil.which(name) is None:
         return False
     return name != "bash" or subprocess.run([name, "-c", "((BASH_VERSINFO[0] > 4))"], check=False).returncode == 0

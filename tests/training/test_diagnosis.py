@@ -244,7 +244,12 @@ def test_the_lines_fit_every_width(width):
     for record in (HEALTHY, changed(half_lengths=(1.0, 1.0))):
         shown = [line.plain for line in diagnosis.diagnosis_lines(record, width)]
         assert all(text_width(line) <= width for line in shown)
-        assert any("gradient 0 to 63 back" in line for line in shown)
+        titles = [line for line in shown if "gradient 0 to 63 back" in line]
+        if set(shown[0].strip()) == {"─"}:  # there is no room for a table: each layer is a block of its own
+            assert width < 78
+            assert len(titles) == len(record.half_lengths)
+        else:
+            assert titles == [shown[0]]
 
 
 def test_no_number_that_json_has_not(rng):

@@ -1,7 +1,7 @@
 """Makes a checkpoint of a model that another program wrote: PyTorch, char-rnn or torch-rnn.
 
-The first bytes of a file say what kind it is.  Nothing of it is executed.  Whatever it claims, it takes no more memory
-than ten times its size and 200 MB.
+The first bytes of a file say what kind it is.  No code in it is executed.  Reading it takes at most ten times its size
+and 200 MB of memory, whatever sizes it claims.
 """
 
 import os

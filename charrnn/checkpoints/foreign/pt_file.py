@@ -1,4 +1,4 @@
-"""Reads files of PyTorch (``torch.save``): archives, and what versions before 1.6 wrote.  PyTorch is not needed.
+"""Reads files of PyTorch (``torch.save``): archives, and the older form of versions before 1.6.  PyTorch is not needed.
 
 An archive is a zip file whose members are not compressed: ``data.pkl`` has the values (``pickled_values.py``), and
 ``data/KEY`` the numbers of a storage.  An older file is five pickles, one after another, and then the storages, each

@@ -154,7 +154,7 @@ def _rows(checkpoint: Checkpoint, unit: str, nats: float | None, text: str) -> I
 def validation_loss(checkpoint: Checkpoint) -> float | None:
     """The loss of exactly these weights on the validation part, in nats per symbol; None if nobody measured it.
 
-    The weights of a last checkpoint are not always those that were scored last; those of a best one are.
+    A best checkpoint has the weights that were scored last. A last checkpoint may have been trained further since.
     """
     counters, is_last = checkpoint.counters, checkpoint.state is not None
     if is_last or not counters or counters["best_step"] != counters["step"]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from charrnn.commands import kernels
+from charrnn.commands import compiled
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cell_option, name
 from charrnn.commands.inspect.hypothesis import hypothesis_options
@@ -79,7 +79,7 @@ def ablate(work: Inspection) -> None:
     from charrnn.display.reports.ablation import ablation_lines, sample_lines
     from charrnn.inspection.ablation import ablate as measure
 
-    (model, ids), options = work.open(kernels.writing_samples), work.options
+    (model, ids), options = work.open(compiled.writing_samples), work.options
     hypothesis = options["hypothesis"] and options["hypothesis"].hypothesis(len(ids))
     mask = None if hypothesis is None else _mask(work, hypothesis)
     seed = options["seed"] or 0  # a proof can be repeated

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from charrnn.commands import kernels
+from charrnn.commands import compiled
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cells_option, name, signal_option
 from charrnn.commands.inspect.hypothesis import ALL, Wish, hypothesis_options
@@ -53,7 +53,7 @@ def find(work: Inspection) -> None:
     from charrnn.inspection.hypotheses import HYPOTHESES
     from charrnn.inspection.search import find as search
 
-    (model, ids), options = work.open(kernels.searching), work.options
+    (model, ids), options = work.open(compiled.searching), work.options
     wish = options["hypothesis"] or _EVERY
     hypotheses = HYPOTHESES if wish == _EVERY else (wish.hypothesis(len(ids)),)
     how = {"signal": work.signal.name, "permutations": options["permutations"]}

@@ -4,7 +4,7 @@ import itertools
 import time
 from collections.abc import Iterator
 
-from charrnn.commands import kernels
+from charrnn.commands import compiled
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import Cell, cell_option, name, names, signals_option
 from charrnn.commands.inspect.inspection import Inspection
@@ -50,7 +50,7 @@ def follow(work: Inspection) -> None:
     from charrnn.inspection.generation import follow as write
     from charrnn.inspection.reading import Reader
 
-    options, terminal, model = work.options, work.terminal, work.load(kernels.naming, kernels.writing)
+    options, terminal, model = work.options, work.terminal, work.load(compiled.naming, compiled.writing)
     signal, others = work.signal.name, work.other_signals
     work.require_cells()
     prime, how = prime_ids(work), {"choice": choice(options), "seed": seed_of(options)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from charrnn.commands import kernels
+from charrnn.commands import compiled
 from charrnn.commands.help import section
 from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
@@ -54,7 +54,7 @@ def history(work: Inspection) -> None:
     from charrnn.inspection.history import logged_samples
 
     work.require_one_text()
-    work.load(kernels.naming)
+    work.load(compiled.naming)
     signal, run = work.signal.name, work.options["checkpoint"]
     require_run(run)
     samples = logged_samples(run)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from charrnn.commands import kernels, offers
+from charrnn.commands import compiled, offers
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import Cell, name
 from charrnn.commands.inspect.naming import tracked_cells
@@ -56,7 +56,7 @@ class Inspection(Work):
 
     own_ids = None
 
-    def open(self, *needs: kernels.Kernels):
+    def open(self, *needs: compiled.Kernels):
         """Load the model and read the text; the model and the ids (N,). ``needs`` are those of :meth:`load`.
 
         Raises:
@@ -64,7 +64,7 @@ class Inspection(Work):
             CharRNNError: the model or the text cannot be used.
         """
         self.require_one_text()
-        self.load(kernels.naming, *needs)
+        self.load(compiled.naming, *needs)
         self.ids = self.read_text()
         return self.model, self.ids
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from charrnn.commands import kernels
+from charrnn.commands import compiled
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import MOST_SURPRISE, cell_option, cells_option, names, signals_option
 from charrnn.commands.inspect.inspection import Inspection, inspecting, pager_option, stretch_options
@@ -65,7 +65,7 @@ def show(work: Inspection) -> None:
     cells, offset, length = options["cell"], options["offset"], options["length"]
     if cells and options["surprise"] and not options["as_json"]:
         raise click.UsageError("--cell and --surprise both colour the text: give one.")
-    model, ids = work.open(kernels.mixing_if_asked)
+    model, ids = work.open(compiled.mixing_if_asked)
     signal = work.signal.name
     work.require_cells()  # before a heading is shown
     if not (cells or options["surprise"] or options["predictions"] or len(work.signals) == 1):

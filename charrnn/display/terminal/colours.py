@@ -6,8 +6,8 @@ chosen by hand, because rounding the fine one would not keep the order of lumina
 mixes the colours.
 
 The table of 256 colours is a cube of 6 x 6 x 6 colours and 24 greys. Its colours near the fine scale are few, and
-fewest where the scale is dark. Those that are used have a lightness well apart from the next one's. A value is shown by
-the one whose lightness is nearest to the lightness of the value's colour in the fine scale.
+fewest where the scale is dark. Neighbouring steps differ clearly in lightness. A value gets the step whose lightness is
+nearest to the lightness of the value's colour in the fine scale.
 """
 
 import enum

@@ -166,7 +166,7 @@ class LiveArea:
         return [*title, *quoted_lines(sampled.text, width, limit)]
 
     def evaluation(self, evaluated: Evaluated, width: int) -> list[Text]:
-        """The lines on an evaluation, which stay in the scrollback."""
+        """The lines about an evaluation, which stay in the scrollback."""
         loss = Text.assemble("validation ", (numbers.loss(evaluated.val_loss), f"bold {ORANGE}"))
         loss.append(f" ({numbers.bpc(evaluated.val_bpc)} bits/char)")
         parts = [Text(f"epoch {evaluated.epoch:6.2f}"), Text(f"step {numbers.count(evaluated.step):>8}")]

@@ -1,6 +1,6 @@
-"""The kernels that commands need beside those that read a text: all are compiled together, before the work begins.
+"""The kernels that commands need. A command compiles all of them together, before its work begins.
 
-Each function takes the options of a command and the checkpoint that it has loaded.
+Kernels that read a text are always needed, and are not here. Each function takes the options of a command and the checkpoint that it has loaded.
 """
 
 from collections.abc import Callable, Mapping
