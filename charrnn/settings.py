@@ -111,8 +111,8 @@ class Settings(TypedDict, total=False):
 class Options(NamedTuple):
     """The settings of a new run.
 
-    ``values`` has every setting by name. ``given`` has the names of the settings that the user has chosen. A preset, the
-    text and the time budget decide about all other settings.
+    ``values`` has every setting by name. ``given`` has the names of the settings that the user has chosen. A preset,
+    the text and the time budget decide about all other settings.
     """
 
     values: Mapping[str, Any]

@@ -1,6 +1,7 @@
 """The kernels that commands need. A command compiles all of them together, before its work begins.
 
-Kernels that read a text are always needed, and are not here. Each function takes the options of a command and the checkpoint that it has loaded.
+Kernels that read a text are always needed, and are not here. Each function takes the options of a command and the
+checkpoint that it has loaded.
 """
 
 from collections.abc import Callable, Mapping

@@ -10,6 +10,8 @@ from charrnn.commands.options import json_option, quiet_option
 from charrnn.commands.types import Whole
 from charrnn.commands.work import Work, picked
 
+LIMIT = 2_000_000  # characters of the text `python`
+
 
 @click.group(cls=Group)
 def corpus() -> None:
@@ -107,7 +109,7 @@ def stats(file: str, encoding: str, as_json: bool) -> None:
     "-o", "--output", metavar="FILE", shell_complete=offers.files,
     help="Where to write the text, or - for standard output.  [default: the place of the catalog's `python`]",
 )  # fmt: skip
-@option("--limit", type=Whole(1), default=2_000_000, help="The most characters to write; only whole files are taken.")
+@option("--limit", type=Whole(1), default=LIMIT, help="The most characters to write; only whole files are taken.")
 @option("--force", is_flag=True, help="Replace the output file if it exists.")
 @quiet_option
 def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
@@ -129,6 +131,9 @@ def python(output: str | None, limit: int, force: bool, quiet: bool) -> None:
         path = load_catalog()["python"].path() if output is None else Path(output)
         if path.is_dir():
             raise CorpusError(f"{path}: this is a folder: name a file in it with --output")
+        if exists(path) and not force and output is None and limit == LIMIT:
+            terminal.note(f"python is in {path} already; --force builds it anew; train with: charrnn train python")
+            return
         if exists(path) and not force:
             raise CorpusError(f"{path}: is there already: give --force to replace it, or another --output")
         length = write_python_sources(path, limit)

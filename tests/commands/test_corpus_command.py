@@ -274,3 +274,14 @@ def test_entries_know_their_place(corpora, tmp_path):
     entry = CatalogEntry(name="a", kind="built-in", title="", licence="", note="")
     assert entry.path() == corpora / "a.txt"
     assert entry.path(tmp_path) == tmp_path / "a.txt"
+
+
+def test_the_text_python_that_is_there_is_enough(corpora):
+    """Another command may have built it."""
+    corpora.mkdir()
+    (corpora / "python.txt").write_bytes(b"import this\n")
+    done = run("python")
+    assert done.exit_code == 0
+    assert "charrnn train python" in done.stderr
+    assert (corpora / "python.txt").read_bytes() == b"import this\n"
+    assert "--force" in failure("python", "--limit", "5000")
