@@ -1,6 +1,7 @@
 """The records of a training run. The loop yields them, the terminal shows them, and ``metrics.jsonl`` keeps them.
 
 Losses are mean negative log-likelihoods in nats per character; ``bpc`` is the same in bits. Times are in seconds.
+``elapsed_s`` counts from the first step of a run, without the time between a stop and a resume.
 A ``path`` is empty if the run is kept in memory.
 """
 

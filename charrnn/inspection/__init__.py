@@ -1,5 +1,5 @@
 """What the cells of a model do while it reads or writes a text, and what the model loses without them.
 
-The room imports errors, records, system, text, kernels, network, checkpoints, inference, reading and model; it does not
+The room imports version, errors, records, system, text, kernels, network, checkpoints, inference and model; it does not
 know the display. Begin with ``reading.py``, then ``hypotheses.py`` and ``search.py``, then ``ablation.py``.
 """
