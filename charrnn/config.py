@@ -118,6 +118,9 @@ class _Config:
 class ModelConfig(_Config):
     """The network: V characters, L layers of H units, E columns of a learned embedding or none, and the kind of cell.
 
+    A Transformer has attention ``heads`` in every layer, which look at the last ``context`` characters; None leaves
+    both to the cell.
+
     Raises:
         ConfigError: a size is out of range.
     """
@@ -127,11 +130,14 @@ class ModelConfig(_Config):
     layers: int = _whole(2, 1, 64)
     embedding: int | None = _whole(None, 1, 65_536)
     cell: str = _checked(DEFAULT_CELL, lambda value: isinstance(value, str), "a name", "text")
+    heads: int | None = _whole(None, 1, 65_536)
+    context: int | None = _whole(None, 2, 1_000_000)
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain JSON values; the default cell, which early versions had no word for, is left out."""
+        """The settings as plain JSON values, without those of which early versions knew nothing if they say nothing."""
+        nothing = {"cell": DEFAULT_CELL, "heads": None, "context": None}
         values = super().to_dict()
-        return {name: value for name, value in values.items() if (name, value) != ("cell", DEFAULT_CELL)}
+        return {name: value for name, value in values.items() if name not in nothing or value != nothing[name]}
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,7 @@ class TrainConfig(_Config):
     - ``eval_every``, ``save_every``, ``sample_every``: in steps. None lets the run decide; ``sample_every`` 0 means
       never. ``snapshots`` keeps the weights of some of the steps with samples. ``ngrams``: whether
       the best weights are mixed with n-grams at the end.
+    - ``no_carry``: every window begins with an empty state, in training and in the scoring of the validation part.
     - ``init``, ``forget_bias``: the starting values, see :func:`charrnn.network.initialisation.initialise`.
     - ``dropout`` and ``recurrent_dropout`` (None: as suits the text and the model), ``variational``, ``input_dropout``,
       ``label_smoothing``: see :class:`charrnn.network.regularisation.Regularisation`.
@@ -179,6 +186,7 @@ class TrainConfig(_Config):
     """
 
     seq_len: int = _whole(64, 1, 1_000_000)
+    no_carry: bool = _flag()
     batch_size: int = _whole(32, 1, 1_000_000)
     init: str = _choice(INITS, "unit")
     forget_bias: float = _number(1.0, -100, 100)
@@ -271,6 +279,12 @@ class DynamicEvaluationConfig(_Config):
     steps: int = _whole(32, 1, 1_000_000)
     decay: float = _number(2e-3, 0, 1)
 
+
+# By the name of a cell: values for those settings of ModelConfig and TrainConfig that neither the user nor a preset
+# settles, where the cell needs others than an LSTM. docs/CELLS.md says how they were found.
+CELL_SETTINGS: dict[str, dict[str, Any]] = {
+    "transformer": {"layers": 4, "lr": 3e-3},
+}
 
 # By the name of a preset: values for those settings of ModelConfig and TrainConfig that the user leaves open. A slower
 # preset gives a better model; docs/RESULTS.md has the loss and the time of each.

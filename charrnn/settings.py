@@ -54,12 +54,15 @@ class Settings(TypedDict, total=False):
     layers: int
     embedding: int | None
     cell: str
+    heads: int | None
+    context: int | None
     as_bytes: bool
     encoding: str
     min_count: int
     max_vocab: int
     unknown: Literal["error", "skip", "replace"] | None
     seq_len: int
+    no_carry: bool
     batch_size: int
     init: str
     forget_bias: float

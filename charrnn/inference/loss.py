@@ -61,18 +61,19 @@ def evaluate(
     batch: int = 32,
     steps: int = 64,
     progress: ProgressCallback = no_progress,
+    carry: bool = True,
 ) -> Evaluation:
     """The mean loss of ids (N,), read from a state of zeros in windows of at most ``steps`` steps and ``batch`` rows.
 
     Scores N characters if ``before``, the id before the first one, is given, else N - 1. ``progress`` is called with
-    the number of steps done and the number of all.
+    the number of steps done and the number of all.  Without ``carry`` every window begins with a state of zeros.
 
     Raises:
         ConfigError: no character can be scored.
     """
     text = scorable(ids, before)
     loss = 0.0
-    for _, found in _windows(network, text, batch, steps, progress):
+    for _, found in _windows(network, text, batch, steps, progress, carry):
         loss += float(found.sum(dtype=np.float64))
     return Evaluation(loss / (len(text) - 1), len(text) - 1)
 
@@ -84,6 +85,7 @@ def losses(
     batch: int = 32,
     steps: int = 64,
     progress: ProgressCallback = no_progress,
+    carry: bool = True,
 ) -> np.ndarray:
     """The loss of each scored character in nats: (N,) float32, or (N - 1,) without ``before``.
 
@@ -94,17 +96,19 @@ def losses(
     """
     text = scorable(ids, before)
     result = np.empty(len(text) - 1, np.float32)
-    for places, found in _windows(network, text, batch, steps, progress):
+    for places, found in _windows(network, text, batch, steps, progress, carry):
         result[places.at[places.counted]] = found[places.counted]
     return result
 
 
 def _windows(
-    network: Scorer, text: np.ndarray, batch: int, steps: int, progress: ProgressCallback
+    network: Scorer, text: np.ndarray, batch: int, steps: int, progress: ProgressCallback, carry: bool
 ) -> Iterator[tuple[Places, np.ndarray]]:
     """For each window its places k in the text, and the losses (T, B) of text[k + 1]; 0 where a loss does not count."""
     windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
     state = network.initial_state(windows.batch)
     for places in windows:
+        if not carry:
+            state = network.initial_state(windows.batch)
         y = np.where(places.counted, text[places.at + 1].astype(np.int32), np.int32(-1))
         yield places, network.losses(text[places.at].astype(np.int32), y, state)

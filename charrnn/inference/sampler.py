@@ -64,37 +64,21 @@ class Streams:
         state = network.initial_state(1)
         for start in range(0, len(prime) - 1, 256):
             network.read(np.ascontiguousarray(prime[start : min(start + 256, len(prime) - 1), None]), state)
-        self._arrays = [
-            {name: aligned_zeros(*shape) for name, shape in layer.array_shapes(2 * streams).items()}
-            for layer in network.layers
-        ]
-        for index, arrays in enumerate(self._arrays):
-            for name, values in state.layer(index).items():
-                _set_rows(arrays[name], streams, values[0])
-        parts = (*network.layers, network.head)
-        outputs = [None, *(arrays["h"] for arrays in self._arrays)]
-        arguments = [
-            layer.step_arguments(arrays, below)
-            for layer, arrays, below in zip(network.layers, self._arrays, outputs, strict=False)
-        ]
-        arguments.append(network.head.step_arguments(outputs[-1], logits))
-        table = np.zeros((len(arguments), max(map(len, arguments))), np.int64)
-        for row, numbers in zip(table, arguments, strict=True):
-            row[: len(numbers)] = numbers
-        self._steps = Steps(np.array([address_of(part.step) for part in parts], np.int64), table)
+        self._arrays = [layer.begin_steps(streams, state.layer(k)) for k, layer in enumerate(network.layers)]
+        below, calls = None, []
+        for layer, arrays in zip(network.layers, self._arrays, strict=True):
+            calls += [(step, layer.step_arguments(arrays, below)) for step in layer.steps]
+            below = arrays[layer.output]
+        calls += [(step, network.head.step_arguments(below, logits)) for step in network.head.steps]
+        table = np.zeros((len(calls), max(len(arguments) for _, arguments in calls)), np.int64)
+        for row, (_, arguments) in zip(table, calls, strict=True):
+            row[: len(arguments)] = arguments
+        self._steps = Steps(np.array([address_of(step) for step, _ in calls], np.int64), table)
 
     def steps(self) -> Steps:
         """The network's steps, with its weights up to date."""
         self._network.refresh(training=False)
         return self._steps
-
-
-def _set_rows(array: np.ndarray, streams: int, values: np.ndarray) -> None:
-    """The first ``streams`` rows of array (panels, R, columns) become ``values`` (H,), padded with zeros."""
-    panels, _, columns = array.shape
-    row = np.zeros(panels * columns, np.float32)
-    row[: len(values)] = values
-    array[:, :streams] = row.reshape(panels, 1, columns)
 
 
 def kernels(config: ModelConfig) -> list:

@@ -19,7 +19,7 @@ class Head:
     """logits = h W_out + b_out, for V characters padded to Vp; padded logits are -inf."""
 
     kernels = ((linear, cross_entropy, pack, pack_bias), (pack_transposed, weight_gradient))
-    step = linear_step
+    steps = (linear_step,)
 
     def __init__(self, config: ModelConfig, parameters: Parameters):
         self.vocabulary = config.vocabulary

@@ -7,9 +7,10 @@ The network asks a layer for the shapes of its arrays, makes them, and hands the
 rows for their second axis, (panels, R, columns), and hold the columns of a row panel by panel.  Two rules connect a
 layer with the rest of the network:
 
-- the array ``h`` (Q, R, 64) is the layer's output, zero from column H on; the next layer gets it in this form, as
-  ``below``;
-- each name of the cell's state is the name of an array whose rows begin, in each group, with the incoming state.
+- the array ``output`` (Q, R, 64), most layers' ``h``, is what the layer tells the next one, zero from column H on; the
+  next layer gets it in this form, as ``below``;
+- unless the layer says otherwise (:meth:`Layer.begin_steps`), each name of the cell's state is the name of an array
+  whose rows begin, in each group, with the incoming state.
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +22,8 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.kernels.packing import Group
-from charrnn.network.parameters import Parameters
+from charrnn.network.parameters import Parameters, aligned_zeros
+from charrnn.network.regularisation import Regularisation
 from charrnn.network.workspace import Layout
 
 Arrays = Mapping[str, np.ndarray]
@@ -29,13 +31,17 @@ Call = tuple[Any, tuple]
 """A kernel and its arguments, for :meth:`charrnn.system.threads.Team.share_out`."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Window:
-    """Characters ``x`` (T, B) int32 to read, the rows of their places, and by name the arrays that layers share."""
+    """Characters ``x`` (T, B) int32 to read, the rows of their places, and by name the arrays that layers share.
+
+    ``dropout`` is the dropout of a training step, if there is any.
+    """
 
     x: np.ndarray
     layout: Layout
     scratch: Arrays
+    dropout: Regularisation | None = None
 
 
 class Layer(ABC):
@@ -44,6 +50,9 @@ class Layer(ABC):
     The weights are packed before they are used (:meth:`packing`), once for every update of the parameters.
     """
 
+    output = "h"
+    drops_output = True  # the network drops some of the output; False for a layer that has its own dropout
+
     def __init__(self, config: ModelConfig, index: int):
         self.config, self.index = config, index
 
@@ -51,10 +60,14 @@ class Layer(ABC):
 
     @abstractmethod
     def array_shapes(self, rows: int) -> dict[str, tuple[int, int, int]]:
-        """The layer's arrays by name, ``h`` among them: (panels, rows, columns)."""
+        """The layer's arrays by name, ``output`` among them: (panels, rows, columns)."""
+
+    def cache_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
+        """The layer's further arrays by name, whose axes have nothing to do with rows."""
+        return {}
 
     @abstractmethod
-    def scratch_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
+    def scratch_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
         """Further arrays that :meth:`backward` and the gradients need; layers that name the same array share it."""
 
     @abstractmethod
@@ -119,11 +132,26 @@ class Layer(ABC):
 
     # ---- one step for a few streams of text
 
-    @property
-    @abstractmethod
-    def step(self):
-        """A kernel with the signature :data:`charrnn.kernels.step.STEP`, with the bits of :meth:`forward`."""
+    steps: tuple
+    """Kernels with the signature :data:`charrnn.kernels.step.STEP`: one after the other they read a character, with the
+    bits of :meth:`forward`.  All threads have ended a kernel before the next one begins."""
 
     @abstractmethod
     def step_arguments(self, arrays: Arrays, below: np.ndarray | None) -> tuple[int, ...]:
-        """The step's arguments for ``arrays`` of 2 B rows, of this layer, and the output of the layer below."""
+        """The steps' arguments, the same for all of them.
+
+        ``arrays`` are those of :meth:`begin_steps`; ``below`` is the output of the layer below.
+        """
+
+    def begin_steps(self, streams: int, state: Arrays) -> dict[str, np.ndarray]:
+        """Arrays for the steps of ``streams`` texts, which all begin with the ``state`` of one, (1, …) by name.
+
+        Arrays of rows have two rows for every stream: the state before a character and what follows from it, in turn.
+        """
+        arrays = {name: aligned_zeros(*shape) for name, shape in self.array_shapes(2 * streams).items()}
+        for name, values in state.items():
+            panels, _, columns = arrays[name].shape
+            row = np.zeros(panels * columns, np.float32)
+            row[: values.shape[1]] = values[0]
+            arrays[name][:, :streams] = row.reshape(panels, 1, columns)
+        return arrays

@@ -23,7 +23,7 @@ GATES = "ifgo"  # the order of their blocks of 16 columns in a panel
 class LSTM(Layer):
     """One LSTM layer; its input gate may be ``capped``."""
 
-    step = lstm.step
+    steps = (lstm.step,)
     kernels = (
         (lstm.forward, linear, pack, pack_bias, pack_table),
         (lstm.backward, weight_gradient, row_gradient, pack_transposed),
@@ -42,7 +42,7 @@ class LSTM(Layer):
             "c": (self.blocks, rows, WIDTH),
         }
 
-    def scratch_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
+    def scratch_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
         """``dc`` (U, B, 16), and for the first layer the gradients of its table and of an embedding."""
         return {"dc": (self.blocks, batch, WIDTH)} | (
             CharacterTable.scratch_shapes(self.config) if not self.index else {}

@@ -19,7 +19,7 @@ from charrnn.kernels.packing import Group
 from charrnn.network.cells import cell_of
 from charrnn.network.head import Head
 from charrnn.network.initialisation import initialise
-from charrnn.network.layers import Call, Window
+from charrnn.network.layers import Call, Layer, Window
 from charrnn.network.packed_weights import as_rows
 from charrnn.network.parameters import Parameters
 from charrnn.network.regularisation import NOTHING, Regularisation
@@ -102,7 +102,7 @@ class Network:
         cell = cell_of(config)
         parts = [*(cell.layer(config, index) for index in range(config.layers)), Head]
         forward, backward = ([kernel for part in parts for kernel in part.kernels[number]] for number in (0, 1))
-        return forward, [*backward, dropout], [part.step for part in parts]
+        return forward, [*backward, dropout], [step for part in parts for step in part.steps]
 
     @classmethod
     def prepare(cls, config: ModelConfig, *others) -> None:
@@ -292,7 +292,8 @@ class _WindowPass:
         # collection.
         self._network, self._team, self._space = weakref.proxy(network), team, space
         self._window = Window(space.x[: layout.steps], layout, space.shared)
-        self._arrays = [_of_size(arrays, layout.size) for arrays in space.layers]
+        pairs = zip(space.layers, space.caches, strict=True)
+        self._arrays = [_of_size(arrays, layout.size) | caches for arrays, caches in pairs]
         self.logits, self.losses = space.logits[:, : layout.size], space.losses[: layout.steps]
         self._dropped = [array[:, : layout.size] for array in space.dropped]
         self._dh = None if space.dh is None else space.dh[:, : layout.size]
@@ -303,7 +304,7 @@ class _WindowPass:
         """Take the next window: its ids and state, and the dropout of its step, if there is any."""
         self._window.x[:] = x
         self._states = [state.layer(index) for index in range(len(self._arrays))]
-        self._dropout = dropout
+        self._window.dropout = dropout
 
     def each_group(self, work) -> None:
         """Call work(worker, group) for the window's groups of batch rows."""
@@ -313,15 +314,20 @@ class _WindowPass:
         """The output of layer ``index``: h, or what dropout leaves of it (Q, R, 64); None for layer -1."""
         if index < 0:
             return None
-        return self._arrays[index]["h"] if self._dropout is None else self._dropped[index]
+        layer = self._network.layers[index]
+        return self._dropped[index] if self._drops(layer) else self._arrays[index][layer.output]
+
+    def _drops(self, layer: Layer) -> bool:
+        """Whether some of a layer's output is dropped in this step."""
+        return self._window.dropout is not None and layer.drops_output
 
     def layers_forward(self, worker: int, group: Group) -> None:
         """All layers of a group."""
         batch = self._window.layout.batch
         for k, layer in enumerate(self._network.layers):
             layer.forward(self._window, self._arrays[k], self._output(k - 1), self._states[k], group)
-            if self._dropout is not None:
-                self._dropout.drop(k, self._arrays[k]["h"], batch, group, self._dropped[k])
+            if self._drops(layer):
+                self._window.dropout.drop(k, self._arrays[k][layer.output], batch, group, self._dropped[k])
 
     def forward(self, worker: int, group: Group) -> None:
         """All layers and the logits of a group."""
@@ -339,14 +345,14 @@ class _WindowPass:
         network.head.backward(self._window, self.logits, self._dh, group)
         network.lap(worker, "output")
         for k in reversed(range(len(network.layers))):
-            if self._dropout is not None:
-                self._dropout.drop(k, self._dh, batch, group, self._dh)
+            if self._drops(network.layers[k]):
+                self._window.dropout.drop(k, self._dh, batch, group, self._dh)
             network.layers[k].backward(self._window, self._arrays[k], self._dh, group)
         network.lap(worker, "backward")
 
     def weight_gradients(self) -> None:
         """The gradient of all parameters, after :meth:`backward` of all groups."""
-        network, scratch, drops = self._network, self._space.scratch, self._dropout is not None
+        network, scratch, drops = self._network, self._space.scratch, self._window.dropout is not None
         if drops not in self._gradient_calls:
             self._gradient_calls[drops] = self._calls_of_gradients()
         self._team.share_out(self._gradient_calls[drops], scratch)

@@ -32,9 +32,9 @@ class Workspace:
     """Memory for the activations of every layer, in panels.
 
     With Q = ⌈H/64⌉ and R = B (T+1) rows in the order of a :class:`Layout`: ``layers[k]`` has the arrays of layer k by
-    name, ``logits`` (⌈V/64⌉, R, 64), ``losses`` (T, B), the ids ``x`` (T, B); with dropout ``dropped[k]`` (Q, R, 64) is
-    what it leaves of the layer's output.  For training there are also ``dh`` (Q, R, 64), the arrays that layers share
-    (``shared``), and in ``scratch`` one array for each thread.
+    name, ``caches[k]`` its arrays without rows, ``logits`` (⌈V/64⌉, R, 64), ``losses`` (T, B), the ids ``x`` (T, B);
+    with dropout ``dropped[k]`` (Q, R, 64) is what it leaves of the layer's output.  For training there are also ``dh``
+    (Q, R, 64), the arrays that layers share (``shared``), and in ``scratch`` one array for each thread.
     """
 
     def __init__(self, config: ModelConfig, layers: Sequence, steps: int, batch: int, threads: int):
@@ -42,6 +42,7 @@ class Workspace:
         self._config, self._layers, self._threads = config, layers, threads
         rows, self._output = batch * (steps + 1), (panels(config.hidden), batch * (steps + 1), PANEL)
         self.layers = [_arrays(layer.array_shapes(rows)) for layer in layers]
+        self.caches = [_arrays(layer.cache_shapes(steps, batch)) for layer in layers]
         self.logits = aligned_zeros(panels(config.vocabulary), rows, PANEL)
         self.losses = np.zeros((steps, batch), np.float32)
         self.x = np.zeros((steps, batch), np.int32)
@@ -55,7 +56,7 @@ class Workspace:
         lacks_training, lacks_dropout = training and self.dh is None, dropout and not self.dropped
         if lacks_training:
             for layer in self._layers:
-                shapes = layer.scratch_shapes(self.batch)
+                shapes = layer.scratch_shapes(self.steps, self.batch)
                 self.shared |= _arrays({name: shapes[name] for name in shapes.keys() - self.shared.keys()})
             deepest = max(self._config.hidden, self._config.embedding or 0)
             self.scratch = [aligned_empty(scratch_size(deepest)) for _ in range(self._threads)]
@@ -72,7 +73,7 @@ class Workspace:
     def nbytes(self) -> int:
         """Bytes of all arrays."""
         found = [self.logits, self.losses, self.x, *self.shared.values(), *self.scratch, *self.dropped]
-        found += [array for arrays in self.layers for array in arrays.values()]
+        found += [array for arrays in (*self.layers, *self.caches) for array in arrays.values()]
         return sum(array.nbytes for array in found) + (0 if self.dh is None else self.dh.nbytes)
 
 

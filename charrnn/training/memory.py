@@ -21,9 +21,11 @@ def needed(model: ModelConfig, training: TrainConfig) -> int:
     layers = [cell_of(model).layer(model, index) for index in range(model.layers)]
     kept = 1 + len(SLOTS[training.optimizer]) + bool(training.ema)
     workspace = training.batch_size * (training.seq_len + 1) * floats_of_a_place(model, layers)
-    shapes = {name: shape for layer in layers for name, shape in layer.scratch_shapes(training.batch_size).items()}
+    size = training.seq_len, training.batch_size
+    shapes = {name: shape for layer in layers for name, shape in layer.scratch_shapes(*size).items()}
     shared = sum(map(math.prod, shapes.values()))
-    return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * shared)
+    caches = sum(math.prod(shape) for layer in layers for shape in layer.cache_shapes(*size).values())
+    return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * shared + caches)
 
 
 def check(model: ModelConfig, training: TrainConfig, length: int | None = None) -> None:

@@ -11,10 +11,10 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import Warn, load_checkpoint
 from charrnn.checkpoints.run_store import RunStore
 from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
-from charrnn.config import ENDS, PRESETS, ModelConfig, TrainConfig
+from charrnn.config import CELL_SETTINGS, ENDS, PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, ContradictionError, CorpusError, VocabularyError
 from charrnn.network.network import Network
-from charrnn.settings import MODEL, TEXT, Options, training_config
+from charrnn.settings import DEFAULTS, MODEL, TEXT, Options, training_config
 from charrnn.text.corpus import Corpus, Parts, split
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import memory
@@ -48,7 +48,7 @@ def begin(
     Raises:
         CharRNNError: a run is there, or the text or the options cannot be used.
     """
-    options = _with_preset(options)
+    options = _with_settings_of_cell(_with_preset(options))
     config = training_config(options.values)
     if folder.exists() and not force:
         raise CheckpointError(
@@ -173,6 +173,24 @@ def _with_preset(options: Options) -> Options:
         settled.update(MODEL, ["teachers"])
     values = PRESETS.get(options.values["preset"], {})
     return options.replaced({name: value for name, value in values.items() if name not in settled})
+
+
+def _with_settings_of_cell(options: Options) -> Options:
+    """The options, with the cell's values for settings that have their defaults.
+
+    A Transformer looks back as many characters as a window has, unless it is told otherwise; where no window knows
+    anything of the one before, a window is as long as the context.
+    """
+    if options.values["init_from"]:
+        return options
+    cell, values = options.values["cell"], options.values
+    found = {name: value for name, value in CELL_SETTINGS.get(cell, {}).items() if values[name] == DEFAULTS[name]}
+    if cell == "transformer":
+        if values["context"] is None:
+            found["context"] = max(2, values["seq_len"])
+        elif values["no_carry"] and "seq_len" not in options.given:
+            found["seq_len"] = values["context"]
+    return options.replaced({name: value for name, value in found.items() if name not in options.given})
 
 
 def _settings_of_source(options: Options, source: Checkpoint) -> Options:

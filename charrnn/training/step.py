@@ -29,6 +29,8 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
     counters, network = run.counters, run.network
     begun = time.monotonic()
     x, y = run.windows.window(counters.epoch, counters.window)
+    if run.config.no_carry:
+        run.state.clear()
     loss = network.loss_and_gradient(x, y, run.state, _regularisation(run, done))
     lr = _rate(run, done)
     characters = int(np.count_nonzero(y >= 0))

@@ -65,7 +65,8 @@ def validate(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | No
 
 def _loss(run: Run) -> float:
     batch, steps = run.windows.batch, run.windows.steps
-    return evaluate(run.network, run.validation, int(run.parts.train[-1]), batch, steps).loss
+    before, carry = int(run.parts.train[-1]), not run.config.no_carry
+    return evaluate(run.network, run.validation, before, batch, steps, carry=carry).loss
 
 
 def _best_checkpoint(run: Run, average_is_better: bool) -> Checkpoint:

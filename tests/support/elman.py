@@ -135,13 +135,13 @@ def product(x, w):
 
 class Elman(Layer):
     kernels = ((elman_forward,), ())
-    step = elman_step
+    steps = (elman_step,)
 
     def array_shapes(self, rows):
         shape = panels(self.config.hidden), rows, PANEL
         return {"h": shape, "dz": shape}
 
-    def scratch_shapes(self, batch):
+    def scratch_shapes(self, steps, batch):
         return {}
 
     def bind(self, parameters):
