@@ -12,7 +12,8 @@ def torch_names(name: str, cell: Cell) -> tuple[str, ...]:
     kind, _, layer = name.rpartition("_l")
     if kind in cell.torch_parameters:
         return tuple(f"{cell.torch_module}.{each}_l{layer}" for each in cell.torch_parameters[kind])
-    return ({"embedding": "embedding.weight", "w_out": "head.weight", "b_out": "head.bias"}[name],)
+    others = {"embedding": "embedding.weight", "w_out": "head.weight", "b_out": "head.bias"}
+    return (others.get(name, f"{cell.torch_module}.{name}"),)
 
 
 def to_torch(name: str, value: np.ndarray, cell: Cell) -> dict[str, np.ndarray]:

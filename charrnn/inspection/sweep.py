@@ -79,7 +79,7 @@ class _Counter:
         self.stride = -(-characters // min(max(KEPT_BYTES // cells, 1), MOST_KEPT))
         self._bins = np.zeros((-(-characters // self.stride), cells), np.uint8)
         self._kept_labels = np.zeros((len(self._bins), labels), np.float32)
-        features = len(network.cell.state) * config.layers * config.hidden
+        features = len(network.cell.features) * config.layers * config.hidden
         most = min(MOST_STATES, STATES_BYTES // (2 * features)) if with_states else 0
         # A multiple of the other stride, so that wherever a state is kept, bins and labels are kept, too.
         self.state_stride = self.stride * -(-characters // max(most * self.stride, 1))
@@ -152,7 +152,7 @@ class _Counter:
             return
         rows, hidden = at[kept] // self.state_stride, self._network.config.hidden
         column = 0
-        for signal in map(self._network.cell.signal, self._network.cell.state):
+        for signal in map(self._network.cell.signal, self._network.cell.features):
             for blocks in self._network.signal_blocks(signal.name):
                 values = blocks[places[kept]].reshape(len(rows), -1)[:, :hidden]
                 self._states[rows, column : column + hidden] = np.tanh(values) if signal.unbounded else values

@@ -42,6 +42,19 @@ class Mask(NamedTuple):
 MASK = types.NamedTuple([uint64, uint32, float32, intp], Mask)
 
 
+@njit
+def mask_factors(mask, place, first):
+    """Of sixteen units from number ``first`` on: what a unit is multiplied by, 0 or the mask's scale.
+
+    ``place`` is a hash of where they are, see :func:`mix`.
+    """
+    x = (element_numbers() + u32(first)) * u32(0x9E3779B9) + u32(place)
+    x = (x ^ (x >> u32(16))) * u32(0x85EBCA6B)
+    x = (x ^ (x >> u32(13))) * u32(0xC2B2AE35)
+    x = (x ^ (x >> u32(16))) ^ u32(place >> u64(32))
+    return where_below(x, splat(mask.keep_below), splat(mask.scale), splat(f32(0.0)))
+
+
 @kernel(void(Panels, MASK, intp, GROUP, Panels))
 def dropout(source, mask, batch, group, target):
     """target = source ⊙ mask, for a group of a window's B = ``batch`` rows, in panels (panels, R, columns).
@@ -50,7 +63,6 @@ def dropout(source, mask, batch, group, target):
     """
     panels, rows, columns = source.shape
     steps = rows // batch - 1
-    below, kept, dropped = splat(mask.keep_below), splat(mask.scale), splat(f32(0.0))
     for panel in range(panels):
         source_at = source.ctypes.data + panel * source.strides[0]
         target_at = target.ctypes.data + panel * target.strides[0]
@@ -58,12 +70,7 @@ def dropout(source, mask, batch, group, target):
         for t in range(-1, steps):
             for b in range(group.first, group.last):
                 place = mix(mask.key + u64(mask.each_step * t * batch + b))
-                counter, salt = u32(place), u32(place >> u64(32))
                 for column in range(0, columns, WIDTH):
-                    x = (element_numbers() + u32(panel * columns + column)) * u32(0x9E3779B9) + counter
-                    x = (x ^ (x >> u32(16))) * u32(0x85EBCA6B)
-                    x = (x ^ (x >> u32(13))) * u32(0xC2B2AE35)
-                    x = (x ^ (x >> u32(16))) ^ salt
-                    factor = where_below(x, below, kept, dropped)
-                    store(target_at, row + column, load(source_at, row + column) * factor)
+                    factors = mask_factors(mask, place, panel * columns + column)
+                    store(target_at, row + column, load(source_at, row + column) * factors)
                 row += columns

@@ -9,10 +9,10 @@ layer, E or V.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from charrnn.config import ModelConfig
-from charrnn.errors import ConfigError, brief
+from charrnn.errors import ConfigError, ContradictionError, brief
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +71,23 @@ class Cell(ABC):
         "w_hh": ("weight_hh",),
         "b": ("bias_ih", "bias_hh"),
     }
+
+    first_logits = 5.0  # the bound of the output layer's first weights, times sqrt(H)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The signals that tell most of where a text stands: the state, unless a cell says otherwise."""
+        return self.state
+
+    def check(self, config: ModelConfig) -> None:
+        """Refuse settings that the cell has no use for.
+
+        Raises:
+            ConfigError: there are some.
+        """
+        for name in ("heads", "context"):
+            if getattr(config, name) is not None:
+                raise ContradictionError(f"{{{name}}} is for a Transformer: leave it out with {{cell}} {self.name}")
 
     @abstractmethod
     def layer(self, config: ModelConfig, index: int) -> "Layer":
@@ -213,7 +230,112 @@ class CappedLSTMCell(LSTMCell):
         return LSTM(config, index, capped=True)
 
 
-CELLS: dict[str, Cell] = {cell.name: cell for cell in (LSTMCell(), CappedLSTMCell())}
+class TransformerCell(Cell):
+    """A decoder-only Transformer: see :mod:`charrnn.network.transformer` for its equations.
+
+    The first layer has ``embedding`` (V, H) besides.  Layer k has the gains ``g_att_l{k}`` (H,) and ``g_mlp_l{k}``
+    (H,), ``w_qkv_l{k}`` (H, 3H) with queries, keys and values of all heads, ``w_att_l{k}`` (H, H), ``w_up_l{k}``
+    (H, 2F) with gates first, and ``w_down_l{k}`` (F, H).  The last layer has the gains ``g_out`` (H,) besides.
+
+    The state has the keys ``k`` (B, C, H), rotated, and the values ``v`` (B, C, H) of the last C characters, the last
+    one at the end, and the ``position`` (B, 1) of the next one.
+    """
+
+    name, title, torch_module = "transformer", "Transformer", "transformer"
+    signals = (Signal("h", "tanh(h), the stream behind the layer", -1, unbounded=True),)
+    gates = ()
+    state, clamped, first_logits = ("k", "v", "position"), "h", 0.5
+    torch_parameters: ClassVar = {}
+    HEADS, CONTEXT = 4, 64  # unless the settings say otherwise
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The stream."""
+        return ("h",)
+
+    def heads(self, config: ModelConfig) -> int:
+        """How many heads: 4, or as many as divide the width."""
+        if config.heads is not None:
+            return config.heads
+        return next(heads for heads in range(self.HEADS, 0, -1) if config.hidden % heads == 0)
+
+    def context(self, config: ModelConfig) -> int:
+        """How many characters a head looks at."""
+        return self.CONTEXT if config.context is None else config.context
+
+    @staticmethod
+    def mlp(config: ModelConfig) -> int:
+        """F: 8H/3, so that three matrices have as many weights as the usual two of 4H; in whole panels."""
+        return -(-8 * config.hidden // (3 * 64)) * 64
+
+    def check(self, config: ModelConfig) -> None:
+        """Refuse an embedding of another width, and heads that do not divide the width."""
+        if config.embedding:
+            raise ContradictionError("a Transformer's embedding has the width {hidden}: leave {embedding} out")
+        if config.hidden % self.heads(config):
+            near = [heads for heads in range(1, config.hidden + 1) if config.hidden % heads == 0]
+            near.sort(key=lambda heads: abs(heads - config.heads))
+            raise ContradictionError(
+                f"{{heads}} {config.heads} do not divide {{hidden}} {config.hidden}: "
+                f"{' or '.join(map(str, sorted(near[:2])))} would"
+            )
+
+    def layer(self, config: ModelConfig, index: int) -> "Layer":
+        """Layer ``index`` of a network, as it computes."""
+        from charrnn.network.transformer import Transformer
+
+        return Transformer(config, index, self.heads(config), self.context(config), self.mlp(config))
+
+    def parameter_shapes(self, config: ModelConfig, index: int) -> dict[str, tuple[int, ...]]:
+        """Gains and matrices of the layer; the first one has the embedding, the last one the gains of the last norm."""
+        hidden, mlp = config.hidden, self.mlp(config)
+        shapes: dict[str, tuple[int, ...]] = {} if index else {"embedding": (config.vocabulary, hidden)}
+        shapes |= {
+            f"g_att_l{index}": (hidden,),
+            f"w_qkv_l{index}": (hidden, 3 * hidden),
+            f"w_att_l{index}": (hidden, hidden),
+            f"g_mlp_l{index}": (hidden,),
+            f"w_up_l{index}": (hidden, 2 * mlp),
+            f"w_down_l{index}": (mlp, hidden),
+        }
+        return shapes | ({"g_out": (hidden,)} if index == config.layers - 1 else {})
+
+    def initialise(self, parameters, index, uniform, generator, forget_bias) -> None:
+        """Uniform weights, smaller by sqrt(2 L) where they add to the stream (Radford et al. 2019); gains of 1."""
+        hidden = len(parameters[f"w_qkv_l{index}"])
+        layers = sum(name.startswith("w_qkv") for name in parameters)
+        if not index:
+            embedding = parameters["embedding"]
+            embedding[:] = generator.standard_normal(embedding.shape, "float32")
+        for name, parts in (("w_qkv", 3), ("w_att", 1), ("w_up", 2), ("w_down", 1)):
+            view = parameters[f"{name}_l{index}"]
+            uniform(f"{name}_l{index}", view.shape[1] // parts)
+            if name in ("w_att", "w_down"):
+                view *= (2 * layers * len(view) / hidden) ** -0.5
+        for name in (f"g_att_l{index}", f"g_mlp_l{index}", "g_out"):
+            if name in parameters:
+                parameters[name][:] = 1
+
+    def state_shapes(self, config: ModelConfig, batch: int) -> dict[str, tuple[int, ...]]:
+        """Keys, values and position."""
+        kept = (batch, self.context(config), config.hidden)
+        return {"k": kept, "v": kept, "position": (batch, 1)}
+
+    def clamp(self, parameters, index, unit, value) -> dict[str, float]:
+        """Hold a column of the stream behind this layer: it has the value from the embedding on."""
+        parameters["embedding"][:, unit] = value
+        for layer in range(index + 1):
+            parameters[f"w_att_l{layer}"][:, unit] = 0
+            parameters[f"w_down_l{layer}"][:, unit] = 0
+        return {}
+
+    def multiply_adds(self, config: ModelConfig, index: int) -> int:
+        """The products with the four matrices, and the attention to half a context, as a window of one needs."""
+        hidden = config.hidden
+        return 4 * hidden * hidden + 3 * hidden * self.mlp(config) + hidden * (self.context(config) + 1)
+
+
+CELLS: dict[str, Cell] = {cell.name: cell for cell in (LSTMCell(), CappedLSTMCell(), TransformerCell())}
 """The kinds of cell by name."""
 
 
@@ -221,10 +343,11 @@ def cell_of(config: ModelConfig) -> Cell:
     """The cell of a model.
 
     Raises:
-        ConfigError: there is no cell of this name.
+        ConfigError: there is no cell of this name, or it has no use for a setting.
     """
     if config.cell not in CELLS:
         raise ConfigError(f"cell must be one of {', '.join(CELLS)}, not {brief(config.cell)}")
+    CELLS[config.cell].check(config)
     return CELLS[config.cell]
 
 
@@ -249,5 +372,10 @@ def parameter_count(config: ModelConfig) -> int:
 
 
 def is_bias(name: str) -> bool:
-    """Whether a parameter is a bias: biases are neither decayed nor drawn to zero."""
+    """Whether a parameter is a bias."""
     return name.startswith("b_")
+
+
+def is_decayed(name: str) -> bool:
+    """Whether weight decay and L1 draw a parameter to zero: not biases, and not the gains of a norm."""
+    return not name.startswith(("b_", "g_"))

@@ -9,21 +9,28 @@ from charrnn.kernels.linear import linear, linear_step
 from charrnn.kernels.packing import Group, pack, pack_bias, pack_transposed
 from charrnn.kernels.weight_gradients import weight_gradient
 from charrnn.network.layers import Call, Window
-from charrnn.network.packed_weights import Matrix, padded
+from charrnn.network.packed_weights import GainedMatrix, Matrix, padded
 from charrnn.network.parameters import Parameters, aligned_zeros
 from charrnn.network.regularisation import Regularisation
 from charrnn.network.workspace import weight_calls
 
 
 class Head:
-    """logits = h W_out + b_out, for V characters padded to Vp; padded logits are -inf."""
+    """logits = h W_out + b_out, for V characters padded to Vp; padded logits are -inf.
+
+    If the network has a last norm, whose gains are ``g_out``, h is normalised, and W_out is multiplied by the gains.
+    """
 
     kernels = ((linear, cross_entropy, pack, pack_bias), (pack_transposed, weight_gradient))
     steps = (linear_step,)
 
     def __init__(self, config: ModelConfig, parameters: Parameters):
         self.vocabulary = config.vocabulary
-        self.matrix = Matrix(parameters["w_out"], gated=False)
+        self.is_gained = "g_out" in parameters
+        if self.is_gained:
+            self.matrix: Matrix = GainedMatrix(parameters["w_out"], parameters["g_out"])
+        else:
+            self.matrix = Matrix(parameters["w_out"], gated=False)
         self.bias, self.packed_bias = parameters["b_out"], aligned_zeros(padded(config.vocabulary))
         self.packed_bias[config.vocabulary :] = -np.inf
         self._no_bias = aligned_zeros(padded(config.hidden))
@@ -57,6 +64,11 @@ class Head:
         """Calls that make the gradient of W_out and b_out."""
         w_out, b_out = gradient["w_out"], gradient["b_out"]
         return weight_calls(h, dlogits, window.layout.portions, w_out, b_out, threads, gated=False)
+
+    def finish_gradient(self, gradient: Parameters, team) -> None:
+        """The gradient of the gains, after the calls of :meth:`gradient_calls`."""
+        if self.is_gained:
+            self.matrix.finish_gradient(team, gradient["w_out"], gradient["g_out"])
 
     def step_arguments(self, h: np.ndarray, logits: np.ndarray) -> tuple[int, ...]:
         """The step's arguments: from the top layer's output h (Q, 2 B, 64) to logits (B, Vp)."""

@@ -60,7 +60,9 @@ def _bound(init: str, name: str, rows: int, columns: int, config: ModelConfig) -
         return plain
     if init == "xavier":
         return math.sqrt(6 / (rows + columns))
-    return {"w_ih_l0": math.sqrt(3 / (config.embedding or 1)), "w_out": 5 / math.sqrt(config.hidden)}.get(name, plain)
+    return {"w_ih_l0": math.sqrt(3 / (config.embedding or 1)), "w_out": cell_of(config).first_logits * plain}.get(
+        name, plain
+    )
 
 
 def _orthogonal(generator: np.random.Generator, size: int) -> np.ndarray:

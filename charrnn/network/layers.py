@@ -55,6 +55,7 @@ class Layer(ABC):
 
     def __init__(self, config: ModelConfig, index: int):
         self.config, self.index = config, index
+        self.deepest = config.hidden  # the most rows of a weight matrix that :meth:`gradient_calls` has a gradient of
 
     # ---- arrays and weights
 

@@ -327,7 +327,7 @@ class _WindowPass:
         for k, layer in enumerate(self._network.layers):
             layer.forward(self._window, self._arrays[k], self._output(k - 1), self._states[k], group)
             if self._drops(layer):
-                self._window.dropout.drop(k, self._arrays[k][layer.output], batch, group, self._dropped[k])
+                self._window.dropout.drop((k,), self._arrays[k][layer.output], batch, group, self._dropped[k])
 
     def forward(self, worker: int, group: Group) -> None:
         """All layers and the logits of a group."""
@@ -346,7 +346,7 @@ class _WindowPass:
         network.lap(worker, "output")
         for k in reversed(range(len(network.layers))):
             if self._drops(network.layers[k]):
-                self._window.dropout.drop(k, self._dh, batch, group, self._dh)
+                self._window.dropout.drop((k,), self._dh, batch, group, self._dh)
             network.layers[k].backward(self._window, self._arrays[k], self._dh, group)
         network.lap(worker, "backward")
 
@@ -358,6 +358,7 @@ class _WindowPass:
         self._team.share_out(self._gradient_calls[drops], scratch)
         for layer in network.layers:
             layer.finish_gradient(self._window, network.gradient, self._team, scratch)
+        network.head.finish_gradient(network.gradient, self._team)
 
     def _calls_of_gradients(self) -> list[Call]:
         network, window, gradient, calls = self._network, self._window, self._network.gradient, []

@@ -1,8 +1,11 @@
 """Weights as the kernels read them: packed, padded, and transposed for the backward pass."""
 
+import itertools
+
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.kernels.gains import gain_gradient, scale_columns, scale_rows
 from charrnn.kernels.linear import linear
 from charrnn.kernels.packing import pack, pack_table, pack_transposed
 from charrnn.kernels.simd import WIDTH
@@ -60,6 +63,36 @@ class Matrix:
     def nbytes(self) -> int:
         """Bytes of both forms."""
         return self.forward.nbytes + self.transposed.nbytes
+
+
+class GainedMatrix(Matrix):
+    """A matrix whose rows are multiplied by ``gains`` (K,): of a normalised input, see :mod:`charrnn.kernels.gains`."""
+
+    KERNELS = (scale_rows, scale_columns)
+
+    def __init__(self, weights: np.ndarray, gains: np.ndarray):
+        super().__init__(weights, gated=False)
+        self.gains = gains
+
+    def packing(self, training: bool) -> list[tuple]:
+        """Calls that pack the panels and multiply them."""
+        return [(self._pack, call) for call in super().packing(training)]
+
+    def _pack(self, kernel, arguments) -> None:
+        kernel(*arguments)
+        scale = scale_columns if kernel is pack_transposed else scale_rows
+        scale(self.gains, *arguments[2:])
+
+    def finish_gradient(self, team, dweights: np.ndarray, dgains: np.ndarray) -> None:
+        """From the gradient of the product of gains and weights to the gradients of both."""
+        rows = len(self.gains)
+        bounds = [rows * part // team.threads for part in range(team.threads + 1)]
+        team.share_out(
+            [
+                (gain_gradient, (self.weights, self.gains, first, last, dweights, dgains))
+                for first, last in itertools.pairwise(bounds)
+            ]
+        )
 
 
 class CharacterTable:

@@ -18,6 +18,10 @@ from charrnn.network.workspace import padded
 
 # A mask's key begins with (seed, step, layer); a further number tells masks of weights and characters from a layer's.
 _RECURRENT, _CHARACTERS = 1, 2
+ATTENTION, RESIDUAL, MLP, EMBEDDING = 3, 4, 5, 6  # of a Transformer
+NO_MASK = Mask(np.uint64(0), np.uint32(0), np.float32(1), 0)
+"""A mask of scale 1: nothing is dropped."""
+
 _ONE_ROW = Group(0, 1)
 
 
@@ -57,10 +61,13 @@ class Regularisation:
         """Whether weights are left out, so that they must be packed for this step alone."""
         return bool(self.recurrent_dropout or self.input_dropout)
 
-    def drop(self, layer: int, source: np.ndarray, batch: int, group: Group, target: np.ndarray) -> None:
-        """target = source ⊙ mask, for a layer's outputs (panels, R, 64) and a group of the ``batch`` batch rows."""
-        mask = _mask(self.dropout, not self.variational, self.seed, self.step, layer)
-        dropout(source, mask, batch, group, target)
+    def mask(self, *place: int) -> Mask:
+        """The mask of a layer's outputs; ``place`` is the layer, and what inside of it tells this mask from others."""
+        return _mask(self.dropout, not self.variational, self.seed, self.step, *place)
+
+    def drop(self, place: tuple[int, ...], source: np.ndarray, batch: int, group: Group, target: np.ndarray) -> None:
+        """target = source ⊙ mask, for values (panels, R, 64) and a group of the ``batch`` batch rows."""
+        dropout(source, self.mask(*place), batch, group, target)
 
     def thin(self, values: Parameters) -> None:
         """Leave out weights, or with the same masks their gradient: in place."""

@@ -58,7 +58,7 @@ class Workspace:
             for layer in self._layers:
                 shapes = layer.scratch_shapes(self.steps, self.batch)
                 self.shared |= _arrays({name: shapes[name] for name in shapes.keys() - self.shared.keys()})
-            deepest = max(self._config.hidden, self._config.embedding or 0)
+            deepest = max(self._config.embedding or 0, *(layer.deepest for layer in self._layers), self._config.hidden)
             self.scratch = [aligned_empty(scratch_size(deepest)) for _ in range(self._threads)]
             self.dh = aligned_zeros(*self._output)  # last, because it says that all of them are there
         if lacks_dropout:

@@ -21,7 +21,7 @@ from charrnn.kernels.optimizers import (
     sum_of_squares,
     update_average,
 )
-from charrnn.network.cells import is_bias
+from charrnn.network.cells import is_decayed
 from charrnn.network.parameters import ALIGNMENT, Parameters, aligned_zeros
 from charrnn.system.threads import Team
 
@@ -56,7 +56,7 @@ class Optimizer:
         ranges = []
         for name, (start, stop) in parameters.ranges.items():
             stop = -(-stop // ALIGNMENT) * ALIGNMENT
-            is_weight = not is_bias(name)
+            is_weight = is_decayed(name)
             for first in range(start, stop, RANGE):
                 ranges.append((first, min(first + RANGE, stop), is_weight))
         self._ranges = np.array(ranges, np.int64)
