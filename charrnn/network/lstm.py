@@ -6,7 +6,7 @@ Legend: U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels of H hidden units.
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.kernels import lstm
+from charrnn.kernels import lstm, packing
 from charrnn.kernels.linear import linear
 from charrnn.kernels.packing import Group, pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import WIDTH
@@ -45,7 +45,7 @@ class LSTM(Layer):
     def scratch_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
         """``dc`` (U, B, 16), and for the first layer the gradients of its table and of an embedding."""
         return {"dc": (self.blocks, batch, WIDTH)} | (
-            CharacterTable.scratch_shapes(self.config) if not self.index else {}
+            CharacterTable.scratch_shapes(self.config, PANEL * self.blocks) if not self.index else {}
         )
 
     def bind(self, parameters: Parameters) -> None:
@@ -53,14 +53,14 @@ class LSTM(Layer):
         k, width, hidden = self.index, PANEL * self.blocks, self.config.hidden
         inputs = hidden if k else 0
         w = aligned_zeros(self.blocks, inputs + hidden, PANEL)
-        self.recurrent = Matrix(parameters[f"w_hh_l{k}"], gated=True, forward=w[:, inputs:])
+        self.recurrent = Matrix(parameters[f"w_hh_l{k}"], packing.LSTM, w[:, inputs:])
         self.bias, self.packed_bias = parameters[f"b_l{k}"], aligned_zeros(width)
         self.input = self.table = None
         if k:
-            self.input = Matrix(parameters[f"w_ih_l{k}"], gated=True, forward=w[:, :inputs])
+            self.input = Matrix(parameters[f"w_ih_l{k}"], packing.LSTM, w[:, :inputs])
             rows, w_ih_transposed = self.packed_bias.reshape(-1, 1, PANEL), self.input.transposed
         else:
-            self.table = CharacterTable(self.config, parameters, self.packed_bias)
+            self.table = CharacterTable(self.config, parameters, self.packed_bias, packing.LSTM)
             rows, w_ih_transposed = self.table.rows, aligned_zeros(0, width, PANEL)
         self.weights = lstm.Weights(rows, w, self.capped)
         self.transposed = lstm.Transposed(w_ih_transposed, self.recurrent.transposed, self.capped)
@@ -68,7 +68,7 @@ class LSTM(Layer):
     def packing(self, training: bool) -> list[Call]:
         """Calls that pack the matrices, the bias and the table."""
         calls = self.recurrent.packing(training) + (self.input or self.table).packing(training)
-        return [*calls, (pack_bias, (self.bias, True, self.packed_bias))]
+        return [*calls, (pack_bias, (self.bias, packing.LSTM, self.packed_bias))]
 
     def finish_packing(self) -> None:
         """The table of an embedding is a product of packed weights."""
@@ -98,10 +98,10 @@ class LSTM(Layer):
         """
         k, dz, layout = self.index, arrays["gates"], window.layout
         w_hh, bias = gradient[f"w_hh_l{k}"], gradient[f"b_l{k}"]
-        calls = weight_calls(arrays["h"], dz, layout.portions_from_before, w_hh, bias, threads, gated=True)
+        calls = weight_calls(arrays["h"], dz, layout.portions_from_before, w_hh, bias, threads, packing.LSTM)
         if self.table is not None:
             return calls + self.table.gradient_calls(window, dz, gradient, threads)
-        return calls + weight_calls(below, dz, layout.portions, gradient[f"w_ih_l{k}"], None, threads, gated=True)
+        return calls + weight_calls(below, dz, layout.portions, gradient[f"w_ih_l{k}"], None, threads, packing.LSTM)
 
     def finish_gradient(self, window, gradient, team, scratch) -> None:
         """From the table's gradient to the gradients of an embedding and its matrix."""
