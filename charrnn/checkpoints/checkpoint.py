@@ -15,7 +15,7 @@ import numpy as np
 
 from charrnn.checkpoints import tensor_file
 from charrnn.checkpoints.description import Description
-from charrnn.checkpoints.pytorch import from_torch, state_dict, torch_names
+from charrnn.checkpoints.pytorch import from_torch, state_dict, torch_shapes
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, CheckpointError, brief, os_errors_as
 from charrnn.network.cells import cell_of, parameter_count, parameter_shapes
@@ -174,11 +174,9 @@ def _understand(
 def _check_shapes(model: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[str], tuple[str, ...]]:
     """Compare the tensors' shapes with the model's; returns the optimiser's slots and the names of the state."""
     own, cell = parameter_shapes(model), cell_of(model)
-    wanted = {
-        torch_name: shape[::-1] if name.startswith("w_") else shape
-        for name, shape in own.items()
-        for torch_name in torch_names(name, cell)
-    }
+    wanted: dict[str, tuple[int, ...]] = {}
+    for name, shape in own.items():
+        wanted |= torch_shapes(name, shape, cell)
     slots = sorted({name.split(".")[1] for name in shapes if name.startswith("optimizer.")})
     wanted |= {f"optimizer.{slot}.{name}": shape for slot in slots for name, shape in own.items()}
     states = cell.state if any(f"state.{name}" in shapes for name in cell.state) else ()

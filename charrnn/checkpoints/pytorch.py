@@ -6,20 +6,28 @@ import numpy as np
 
 from charrnn.network.cells import Cell
 
+_ENDS = {"embedding": "embedding.weight", "w_out": "head.weight", "b_out": "head.bias"}
+
 
 def torch_names(name: str, cell: Cell) -> tuple[str, ...]:
     """The names of the parameter ``name`` in PyTorch; its LSTM has two biases where charrnn's has one."""
     kind, _, layer = name.rpartition("_l")
     if kind in cell.torch_parameters:
         return tuple(f"{cell.torch_module}.{each}_l{layer}" for each in cell.torch_parameters[kind])
-    others = {"embedding": "embedding.weight", "w_out": "head.weight", "b_out": "head.bias"}
-    return (others.get(name, f"{cell.torch_module}.{name}"),)
+    return (_ENDS.get(name, f"{cell.torch_module}.{name}"),)
+
+
+def torch_shapes(name: str, shape: tuple[int, ...], cell: Cell) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors, by name, that the parameter ``name`` of this shape has in PyTorch."""
+    shape = cell.torch_shape(name.rpartition("_l")[0], shape)
+    return dict.fromkeys(torch_names(name, cell), shape[::-1] if name.startswith("w_") else shape)
 
 
 def to_torch(name: str, value: np.ndarray, cell: Cell) -> dict[str, np.ndarray]:
-    """A parameter in PyTorch's form: weights as (outputs, inputs); of several tensors all but the first are 0."""
-    first, *others = torch_names(name, cell)
-    return {first: value.T if name.startswith("w_") else value} | {other: np.zeros_like(value) for other in others}
+    """A parameter in PyTorch's form, as :meth:`Cell.to_torch` says: weights as (outputs, inputs)."""
+    names = torch_names(name, cell)
+    tensors = [value] if name in _ENDS else cell.to_torch(name.rpartition("_l")[0], value)
+    return {each: tensor.T if name.startswith("w_") else tensor for each, tensor in zip(names, tensors, strict=True)}
 
 
 def state_dict(parameters: Mapping[str, np.ndarray], cell: Cell) -> dict[str, np.ndarray]:
@@ -31,11 +39,11 @@ def state_dict(parameters: Mapping[str, np.ndarray], cell: Cell) -> dict[str, np
 
 
 def from_torch(name: str, tensors: Mapping[str, np.ndarray], cell: Cell) -> np.ndarray:
-    """The parameter ``name`` out of tensors with PyTorch's names; several tensors are added up.
+    """The parameter ``name`` out of tensors with PyTorch's names, as :meth:`Cell.from_torch` says.
 
     Raises:
         KeyError: a tensor is missing.
     """
-    first, *others = (tensors[each] for each in torch_names(name, cell))
-    value = sum(others, first)
+    found = [tensors[each] for each in torch_names(name, cell)]
+    value = found[0] if name in _ENDS else cell.from_torch(name.rpartition("_l")[0], found)
     return value.T if name.startswith("w_") else value

@@ -24,6 +24,6 @@ class ProductSums:
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
         """Add xᵀ y for n characters; x and y have K and N columns, stored in panels (panels, n, 64) float32."""
-        calls = weight_calls(x, y, in_order(x.shape[1]), self._block, None, self._team.threads, gated=False)
+        calls = weight_calls(x, y, in_order(x.shape[1]), self._block, None, self._team.threads)
         self._team.share_out(calls, self._scratch)
         self.total += self._block

@@ -67,14 +67,19 @@ class Heads(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """Rings of n panels of each batch row and head, and the position of the first character of the window.
+    """What the forward pass keeps for the backward pass, and scratch.
 
-    ``keys`` (B, N n d, 64), ``values`` (B, N n ⌈d/64⌉ 64, 64), ``starts`` (B, 1).
+    Rings of n panels of each batch row and head, ``keys`` (B, N n d, 64) and ``values`` (B, N n ⌈d/64⌉ 64, 64);
+    ``starts`` (B, 1), the position of the window's first character; ``tops`` and ``masses`` (1, R, N), the maximum and
+    the sum of each softmax; ``scratch`` (B, :func:`forward_floats`).
     """
 
     keys: np.ndarray
     values: np.ndarray
     starts: np.ndarray
+    tops: np.ndarray
+    masses: np.ndarray
+    scratch: np.ndarray
 
 
 class State(NamedTuple):
@@ -89,18 +94,9 @@ class State(NamedTuple):
     position: np.ndarray
 
 
-class Output(NamedTuple):
-    """``out`` (Q, R, 64), all heads side by side; ``tops`` and ``masses`` (1, R, N): a softmax's maximum and sum."""
-
-    out: np.ndarray
-    tops: np.ndarray
-    masses: np.ndarray
-
-
 HEADS = types.NamedTuple((intp, intp, intp, float32, types.Array(uint32, 1, "C")), Heads)
-CACHE = types.NamedTuple((Array3, Array3, Array2), Cache)
+CACHE = types.NamedTuple((Array3, Array3, Array2, Array3, Array3, Array2), Cache)
 STATE = types.NamedTuple((Array3, Array3, Array2), State)
-OUTPUT = types.NamedUniTuple(Panels, len(Output._fields), Output)
 
 
 class Ring(NamedTuple):
@@ -394,18 +390,18 @@ def gather_queries(qkv, start, rows, steps, column, heads, turns_at, pairs, temp
         to_parts(temporary_at, heads.size, queries_at + ROW * t, ROW * steps)
 
 
-@kernel(void(Panels, HEADS, GROUP, STATE, MASK, CACHE, OUTPUT, Array2))
-def forward(qkv, heads, group, state, mask, cache, output, scratch):
+@kernel(void(Panels, HEADS, GROUP, STATE, MASK, CACHE, Panels))
+def forward(qkv, heads, group, state, mask, cache, out):
     """Attention of all heads over a window, for a group of batch rows; the state moves on.
 
     qkv (⌈3H/64⌉, R, 64) has queries, keys and values, each of all heads side by side, before the rotation.  If
-    ``mask.scale`` is above 1, probabilities are dropped.  scratch (B, :func:`forward_floats`).
+    ``mask.scale`` is above 1, probabilities are dropped.  out (Q, R, 64) gets all heads side by side.
     """
     batch, width, pairs = cache.keys.shape[0], heads.number * heads.size, heads.thetas.size
     rows, panel_step = group.last - group.first, qkv.strides[0] // 4
     steps = (qkv.shape[1] - batch) // batch
     parts = (heads.size + PANEL - 1) // PANEL
-    turns_at = scratch.ctypes.data + group.first * scratch.strides[0]
+    turns_at = cache.scratch.ctypes.data + group.first * cache.scratch.strides[0]
     temporary_at = turns_at + 8 * pairs * steps
     queries_at = temporary_at + ROW * parts * (WIDTH + 1)
     block, _ = block_at(queries_at + ROW * parts * steps, parts)
@@ -446,10 +442,10 @@ def forward(qkv, heads, group, state, mask, cache, output, scratch):
                 attend(heads, ring, queries_at + ROW * first, ROW * steps, position + first, count, block, mask, drops)
                 for row in range(count):
                     place = start + (first + row) * rows
-                    output.tops[0, place, head] = load_one(block.tops_at, row * WIDTH)
-                    output.masses[0, place, head] = load_one(block.masses_at, row * WIDTH)
-                    out_at = output.out.ctypes.data + ROW * place
-                    finish_row(ring, block, row, out_at, output.out.strides[0] // 4, column, temporary_at)
+                    cache.tops[0, place, head] = load_one(block.tops_at, row * WIDTH)
+                    cache.masses[0, place, head] = load_one(block.masses_at, row * WIDTH)
+                    out_at = out.ctypes.data + ROW * place
+                    finish_row(ring, block, row, out_at, out.strides[0] // 4, column, temporary_at)
         state.position[b, 0] = f32(wrapped(position + steps))
 
 
@@ -515,8 +511,8 @@ def dot(x_at, y_at, size):
     return total(sums)
 
 
-@kernel(void(Panels, HEADS, GROUP, MASK, CACHE, OUTPUT, Panels, WORK))
-def backward(qkv, heads, group, mask, cache, output, dout, work):
+@kernel(void(Panels, HEADS, GROUP, MASK, CACHE, Panels, Panels, WORK))
+def backward(qkv, heads, group, mask, cache, out, dout, work):
     """Back through :func:`forward`: from dout (Q, R, 64), the gradient of its output; qkv become their gradient.
 
     With P the probabilities, dropped ones P ⊙ m, and δ_p = da_p · a_p:
@@ -555,7 +551,7 @@ def backward(qkv, heads, group, mask, cache, output, dout, work):
             clear_rows(dqueries_at, parts * steps)
             for t in range(steps):
                 place = ROW * (start + t * rows)
-                gather(output.out.ctypes.data + place, output.out.strides[0] // 4, column, size, other_at)
+                gather(out.ctypes.data + place, out.strides[0] // 4, column, size, other_at)
                 gather(dout.ctypes.data + place, dout.strides[0] // 4, column, size, temporary_at)
                 to_parts(temporary_at, size, douts_at + ROW * t, ROW * steps)
                 store_one(deltas_at, t, dot(temporary_at, other_at, size))
@@ -581,7 +577,7 @@ def backward(qkv, heads, group, mask, cache, output, dout, work):
                         since, until = visible(heads, position + first + row, base)
                         length, zero = splat(u32(max(until - since, 0))), splat(f32(0.0))
                         source = start + (first + row) * rows
-                        top, inverse = output.tops[0, source, head], f32(1.0) / output.masses[0, source, head]
+                        top, inverse = cache.tops[0, source, head], f32(1.0) / cache.masses[0, source, head]
                         delta = load_one(deltas_at, first + row)
                         place = mix(mask.key + u64(drops.first_place + row * drops.places)) if drops.places else u64(0)
                         for k in range(0, vectors * WIDTH, WIDTH):

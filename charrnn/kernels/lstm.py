@@ -24,15 +24,13 @@ from numba import njit, types
 from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import Size, multiply_panel, offset
-from charrnn.kernels.packing import GROUP, copy_columns, first_row
+from charrnn.kernels.packing import GROUP, first_row
+from charrnn.kernels.recurrent import LINE, ROW, copy_in, copy_out, fetch_row, look_up
 from charrnn.kernels.simd import WIDTH, at_most, bits_of, fetch, fma, load, splat, store, where_below
-from charrnn.kernels.step import STEP, load_id, struct_loader
+from charrnn.kernels.step import STEP, struct_loader
 from charrnn.kernels.tiles import PANEL
 
 f32 = np.float32
-
-LINE = 4 * WIDTH  # bytes of 16 floats: a vector, and a cache line
-ROW = 4 * PANEL  # bytes of a row of a panel
 
 
 class Weights(NamedTuple):
@@ -100,23 +98,6 @@ load_layer = struct_loader(types.NamedUniTuple(intp, len(Layer._fields), Layer))
 
 
 @njit
-def fetch_row(address):
-    """Prefetch the row of a panel at an address."""
-    for k in range(0, PANEL, WIDTH):
-        fetch(address, k)
-
-
-@njit
-def look_up(layer, block, ids_at, rows, z_at):
-    """Set ``rows`` rows of a panel at ``z_at`` to the table's row of each character, or to the bias."""
-    table_at = layer.table_at + 4 * block * layer.table_panel
-    for b in range(rows):
-        source = load_id(ids_at, b) * PANEL if layer.table_rows > 1 else 0
-        for k in range(0, PANEL, WIDTH):
-            store(z_at, b * PANEL + k, load(table_at, source + k))
-
-
-@njit
 def room_of(capped):
     """The room in i ≤ room - f: 1 for a capped input gate; 4 for a plain one, whose i is always below 4 - f."""
     return f32(1.0) if capped else f32(4.0)
@@ -178,32 +159,6 @@ def step_forward(layer, ids_at, before, place, rows, first_block, last_block):
             c_at += LINE
             h_at += ROW
             below_at += ROW
-
-
-@njit
-def copy_in(states, first, last, start, panelled):
-    """Rows from ``start`` on of panels (panels, R, columns) = states of batch rows ``first`` to ``last``, zero-padded.
-
-    The padding must be written: with other steps another row stood there.
-    """
-    width, columns = states.shape[1], panelled.shape[2]
-    for b in range(first, last):
-        for k in range(0, width, WIDTH):
-            row, column = start + b - first, k % columns
-            target_at = panelled.ctypes.data + k // columns * panelled.strides[0] + 4 * (row * columns + column)
-            store(target_at, 0, splat(f32(0.0)))
-            copy_columns(states.ctypes.data + 4 * (b * width + k), target_at, min(WIDTH, width - k))
-
-
-@njit
-def copy_out(panelled, start, first, last, states):
-    """States of batch rows ``first`` to ``last`` = rows from ``start`` on of panels (panels, R, columns)."""
-    width, columns = states.shape[1], panelled.shape[2]
-    for b in range(first, last):
-        for k in range(0, width, WIDTH):
-            row, column = start + b - first, k % columns
-            source_at = panelled.ctypes.data + k // columns * panelled.strides[0] + 4 * (row * columns + column)
-            copy_columns(source_at, states.ctypes.data + 4 * (b * width + k), min(WIDTH, width - k))
 
 
 @kernel(void(Ids2, Panels, WEIGHTS, GROUP, STATE, Panels, Panels, Panels))

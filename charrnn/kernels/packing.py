@@ -1,12 +1,19 @@
 """Packed weights and their layout.
 
-H hidden units are padded to U blocks of 16.  Gate columns are interleaved block by block: the 64 columns of
-panel u are i, f, g, o of units 16u to 16u+15, so that one tile of the product holds all that the cell equations
-need.  Every array of the workspace with gate columns (``gates``, packed matrices, the first layer's table) has
-them in this order; parameters and gradients keep the plain order i, f, g, o of (D, 4H).  Padding is zero in weights, so
-it stays zero in states and gradients as long as these are finite.
+A parameter with N columns has them gate by gate, H columns each; in packed form they are in one of these *orders*:
 
-Plain matrices (the output layer) keep their column order and are padded to whole vectors.
+    PLAIN           no gates: columns as they are, padded to whole vectors (the output layer, an RNN)
+    LSTM            i, f, g, o   of (D, 4H)
+    GRU_INPUT       n, r, z, -   of (D, 3H), which has them as r, z, n
+    GRU_RECURRENT   -, r, z, n   of (H, 3H), which has them as r, z, n
+    GRU_BIAS        n_x, r, z, n_h   of (4H,), which has them as r, z, n_x, n_h
+
+With gates, H hidden units are padded to U blocks of 16, and the columns are interleaved block by block: the 64 columns
+of panel u are the gates' blocks of units 16u to 16u+15, so that one tile of a product holds all that the cell equations
+need.  Every array of the workspace with gate columns (``gates``, packed matrices, the first layer's table) has them in
+this order.  The two candidates of a GRU, which are not added up, stand at the ends, so each of its two products writes
+three neighbouring blocks.  A block that an order leaves out (-) and padding are zero in weights, so padding stays zero
+in states and gradients as long as these are finite.
 
 The rows of a window's arrays are grouped by batch rows: see :class:`charrnn.network.workspace.Layout`.
 """
@@ -36,16 +43,49 @@ def first_row(first, steps):
     return first * (steps + 1)
 
 
+PLAIN, LSTM, GRU_INPUT, GRU_RECURRENT, GRU_BIAS = range(5)
+
+_NONE = -1
+_BLOCKS = ((0, 0, 0, 0), (0, 1, 2, 3), (2, 0, 1, _NONE), (_NONE, 0, 1, 2), (2, 0, 1, 3))  # the gates, by order
+_FIRST = (0, 0, 0, 1, 0)  # the first block that is not left out
+_GATES = (1, 4, 3, 3, 4)
+_BIAS = (PLAIN, LSTM, GRU_BIAS, GRU_BIAS, GRU_BIAS)
+
+
 @njit
-def block_start(panel, block, units, gated):
+def units_of(columns, order):
+    """H, or all columns in the plain order."""
+    return columns // _GATES[order]
+
+
+@njit
+def bias_order(order):
+    """The order of the bias that belongs to a matrix in ``order``."""
+    return _BIAS[order]
+
+
+@njit
+def used_blocks(columns, panel, order):
+    """The first of the used blocks of 16 columns in a panel, and how many there are; they are neighbours."""
+    if order == PLAIN:
+        return 0, min(4, (columns - PANEL * panel + WIDTH - 1) // WIDTH)
+    return _FIRST[order], _GATES[order]
+
+
+@njit
+def block_start(panel, block, units, order):
     """First parameter column of the 16 in block ``block`` (0 to 3) of panel ``panel``."""
-    return block * units + WIDTH * panel if gated else PANEL * panel + WIDTH * block
+    if order == PLAIN:
+        return PANEL * panel + WIDTH * block
+    return _BLOCKS[order][block] * units + WIDTH * panel
 
 
 @njit
-def block_size(panel, block, units, gated):
-    """How many of those 16 columns are real: the rest is padding. ``units`` is H, or the columns if plain."""
-    start = WIDTH * panel if gated else PANEL * panel + WIDTH * block
+def block_size(panel, block, units, order):
+    """How many of those 16 columns are real: the rest is padding. ``units`` is H, or the columns in the plain order."""
+    if _BLOCKS[order][block] == _NONE:
+        return 0
+    start = PANEL * panel + WIDTH * block if order == PLAIN else WIDTH * panel
     return max(0, min(WIDTH, units - start))
 
 
@@ -60,30 +100,30 @@ def copy_columns(source_at, target_at, size):
 
 
 @kernel(void(Array2, intp, intp, intp, Panels))
-def pack(weights, gated, first, last, packed):
-    """Panels ``first`` to ``last`` of weights (K, N): packed (panels, K, 64); N = 4H if ``gated``."""
+def pack(weights, order, first, last, packed):
+    """Panels ``first`` to ``last`` of weights (K, N): packed (panels, K, 64)."""
     depth, columns = weights.shape
-    units = columns // 4 if gated else columns
+    units = units_of(columns, order)
     for k in range(depth):
         for block in range(4):
             for panel in range(first, last):  # innermost: panels are neighbours in a row, rows are often pages apart
-                start = block_start(panel, block, units, gated)
+                start = block_start(panel, block, units, order)
                 source_at = weights.ctypes.data + 4 * (k * columns + start)
                 target_at = packed.ctypes.data + panel * packed.strides[0] + 4 * (k * PANEL + WIDTH * block)
-                copy_columns(source_at, target_at, block_size(panel, block, units, gated))
+                copy_columns(source_at, target_at, block_size(panel, block, units, order))
 
 
 @kernel(void(Array2, intp, intp, intp, Array3))
-def pack_transposed(weights, gated, first, last, packed):
-    """Panels of the transpose: weights (K, N) to packed (panels over K, N padded and interleaved, 64)."""
+def pack_transposed(weights, order, first, last, packed):
+    """Panels of the transpose: weights (K, N) to packed (panels over K, N in ``order`` and padded, 64)."""
     rows, columns = weights.shape
-    units = columns // 4 if gated else columns
+    units = units_of(columns, order)
     blocks = packed.shape[1] // WIDTH
     for panel in range(first, last):
         width = min(PANEL, rows - PANEL * panel)
         for n in range(blocks):
-            start = block_start(n // 4, n % 4, units, gated)
-            size = block_size(n // 4, n % 4, units, gated)
+            start = block_start(n // 4, n % 4, units, order)
+            size = block_size(n // 4, n % 4, units, order)
             for k in range(0, width, WIDTH):
                 row = PANEL * panel + k
                 count = min(WIDTH, width - k)
@@ -96,36 +136,39 @@ def pack_transposed(weights, gated, first, last, packed):
                             packed[panel, WIDTH * n + j, k + i] = weights[row + i, start + j]
 
 
-@kernel(void(Array2, Array1, intp, intp, Array3))
-def pack_table(weights, bias, first, last, table):
-    """Rows first to last of the first layer's look-up table (U, V, 64): weights (V, 4H) + bias (4H,)."""
-    units = bias.size // 4
+@kernel(void(Array2, Array1, intp, intp, intp, Array3))
+def pack_table(weights, bias, order, first, last, table):
+    """Rows ``first`` to ``last`` of the first layer's look-up table (panels, V, 64): weights (V, N) + bias."""
+    units, of_bias = units_of(weights.shape[1], order), bias_order(order)
     for row in range(first, last):
         for panel in range(table.shape[0]):
             for block in range(4):
-                start = block_start(panel, block, units, True)
-                for j in range(block_size(panel, block, units, True)):
-                    table[panel, row, WIDTH * block + j] = weights[row, start + j] + bias[start + j]
+                start = block_start(panel, block, units, of_bias)
+                for j in range(block_size(panel, block, units, of_bias)):
+                    table[panel, row, WIDTH * block + j] = bias[start + j]
+                start = block_start(panel, block, units, order)
+                for j in range(block_size(panel, block, units, order)):
+                    table[panel, row, WIDTH * block + j] += weights[row, start + j]
 
 
 @kernel(void(Array1, intp, Array1))
-def pack_bias(bias, gated, packed):
-    """The bias in the order and with the padding of packed columns."""
-    units = bias.size // 4 if gated else bias.size
+def pack_bias(bias, order, packed):
+    """The bias, in ``order``, with the padding of packed columns."""
+    units = units_of(bias.size, order)
     for n in range(packed.size // WIDTH):
-        start = block_start(n // 4, n % 4, units, gated)
-        for j in range(block_size(n // 4, n % 4, units, gated)):
+        start = block_start(n // 4, n % 4, units, order)
+        for j in range(block_size(n // 4, n % 4, units, order)):
             packed[WIDTH * n + j] = bias[start + j]
 
 
 @njit
-def unpack(sums_at, panels, gated, gradient):
+def unpack(sums_at, panels, order, gradient):
     """Copy panels (rows, 64) at an address to the columns ``panels`` of gradient (rows, N)."""
     rows, columns = gradient.shape
-    units = columns // 4 if gated else columns
+    units = units_of(columns, order)
     for row in range(rows):
         for block in range(4):
             for panel in range(panels.first, panels.last):
                 source_at = sums_at + 4 * (((panel - panels.first) * rows + row) * PANEL + WIDTH * block)
-                target_at = gradient.ctypes.data + 4 * (row * columns + block_start(panel, block, units, gated))
-                copy_columns(source_at, target_at, block_size(panel, block, units, gated))
+                target_at = gradient.ctypes.data + 4 * (row * columns + block_start(panel, block, units, order))
+                copy_columns(source_at, target_at, block_size(panel, block, units, order))

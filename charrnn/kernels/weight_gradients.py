@@ -15,7 +15,7 @@ from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import Prefetch, RowRanges, multiply_ranges
-from charrnn.kernels.packing import unpack
+from charrnn.kernels.packing import bias_order, unpack, used_blocks
 from charrnn.kernels.simd import WIDTH, load, splat, store
 from charrnn.kernels.tiles import PANEL
 
@@ -86,11 +86,11 @@ def add_rows(rows_at, rows, sums_at):
 
 
 @kernel(void(Panels, Panels, PORTIONS, PANEL_RANGE, Array1, intp, Array2, Array2))
-def weight_gradient(x, dy, portions, panels, scratch, gated, gradient, bias):
+def weight_gradient(x, dy, portions, panels, scratch, order, gradient, bias):
     """Some panels, at most PANELS, of gradient (K, N) = Σ xᵀ dy and of bias (1, N) = Σ dy.
 
-    x and dy (panels, R, 64); ``portions`` says which of their rows are multiplied.  If ``gated``, dy has
-    interleaved gates as :mod:`charrnn.kernels.packing` says.  bias may have no row: then its sum is left out.
+    x and dy (panels, R, 64); ``portions`` says which of their rows are multiplied.  The columns of dy are
+    in ``order``, see :mod:`charrnn.kernels.packing`.  bias may have no row: then its sum is left out.
     :func:`scratch_size` says how large scratch is.
     """
     depth, columns = gradient.shape
@@ -99,36 +99,37 @@ def weight_gradient(x, dy, portions, panels, scratch, gated, gradient, bias):
     sums_at = intp(scratch.ctypes.data)
     bias_at = sums_at + 4 * count * panel_size
     clear(sums_at, count * (panel_size + PANEL))
-    for block in range(len(blocks) - 1):
-        begin, end = blocks[block, 0], blocks[block + 1, 0]
+    for number in range(len(blocks) - 1):
+        begin, end = blocks[number, 0], blocks[number + 1, 0]
         of_block = RowRanges(
             ranges.ctypes.data + begin * ranges.strides[0], ranges.ctypes.data + end * ranges.strides[0]
         )
         # Prefetch this panel's next block, and while the first panel is made x's next blocks.
-        next_x, next_dy, nowhere = blocks[block + 1, 1:5], blocks[block + 1, 5:9], blocks[-1, 1:5]
+        next_x, next_dy, nowhere = blocks[number + 1, 1:5], blocks[number + 1, 5:9], blocks[-1, 1:5]
         for panel in range(count):
             dy_at = dy.ctypes.data + (first + panel) * dy.strides[0]
             if bias.shape[0]:
                 for k in range(begin, end):
                     add_rows(dy_at + ranges[k, 1], ranges[k, 2], bias_at + 4 * panel * PANEL)
-            vectors = 4 if gated else min(4, (columns - PANEL * (first + panel) + WIDTH - 1) // WIDTH)
+            block, vectors = used_blocks(columns, first + panel, order)
+            shift = 4 * WIDTH * block
             for k in range(0, depth, PANEL):
                 x_at = x.ctypes.data + k // PANEL * x.strides[0]
                 sums = sums_at + 4 * (panel * panel_size + k * PANEL)
                 x_ahead = (x_at, next_x) if panel == 0 else (sums, nowhere)
                 ahead = (dy_at, next_dy) if k == 0 else x_ahead
                 prefetch = Prefetch(ahead[0], ahead[1], x_ahead[0], x_ahead[1])
-                multiply_ranges(x_at, dy_at, sums, of_block, min(PANEL, depth - k), vectors, prefetch)
-    unpack(sums_at, panels, gated, gradient)
-    unpack(bias_at, panels, gated, bias)
+                multiply_ranges(x_at, dy_at + shift, sums + shift, of_block, min(PANEL, depth - k), vectors, prefetch)
+    unpack(sums_at, panels, order, gradient)
+    unpack(bias_at, panels, bias_order(order), bias)
 
 
-@kernel(void(Ids2, Panels, Longs2, PANEL_RANGE, Array3, Array2))
-def row_gradient(x, dy, dy_rows, panels, dtable, gradient):
-    """Some panels of dtable (U, V, 64), the gradient of the rows that a one-hot x (T, B) picks.
+@kernel(void(Ids2, Panels, Longs2, PANEL_RANGE, intp, Array3, Array2))
+def row_gradient(x, dy, dy_rows, panels, order, dtable, gradient):
+    """Some panels of dtable (panels, V, 64), the gradient of the rows that a one-hot x (T, B) picks.
 
-    The table's row x[t, b] gains row dy_rows[t, b] of dy (U, R, 64).  The panels are written to their columns of
-    gradient (V, 4H) too, unless it has no row.
+    The table's row x[t, b] gains row dy_rows[t, b] of dy (panels, R, 64), whose columns are in ``order``.  The panels
+    are written to their columns of gradient (V, N) too, unless it has no row.
     """
     rows = dtable.shape[1]
     for panel in range(panels.first, panels.last):
@@ -139,4 +140,4 @@ def row_gradient(x, dy, dy_rows, panels, dtable, gradient):
                 source, target = dy_rows[t, b] * PANEL, x[t, b] * PANEL
                 for j in range(0, PANEL, WIDTH):
                     store(table_at, target + j, load(table_at, target + j) + load(dy_at, source + j))
-    unpack(dtable.ctypes.data + 4 * panels.first * rows * PANEL, panels, intp(True), gradient)
+    unpack(dtable.ctypes.data + 4 * panels.first * rows * PANEL, panels, order, gradient)

@@ -6,7 +6,7 @@ from charrnn.config import ModelConfig
 from charrnn.kernels.cross_entropy import cross_entropy
 from charrnn.kernels.linear import Head as Arguments
 from charrnn.kernels.linear import linear, linear_step
-from charrnn.kernels.packing import Group, pack, pack_bias, pack_transposed
+from charrnn.kernels.packing import PLAIN, Group, pack, pack_bias, pack_transposed
 from charrnn.kernels.weight_gradients import weight_gradient
 from charrnn.network.layers import Call, Window
 from charrnn.network.packed_weights import GainedMatrix, Matrix, padded
@@ -30,14 +30,14 @@ class Head:
         if self.is_gained:
             self.matrix: Matrix = GainedMatrix(parameters["w_out"], parameters["g_out"])
         else:
-            self.matrix = Matrix(parameters["w_out"], gated=False)
+            self.matrix = Matrix(parameters["w_out"])
         self.bias, self.packed_bias = parameters["b_out"], aligned_zeros(padded(config.vocabulary))
         self.packed_bias[config.vocabulary :] = -np.inf
         self._no_bias = aligned_zeros(padded(config.hidden))
 
     def packing(self, training: bool) -> list[Call]:
         """Calls that pack the matrix and the bias."""
-        return [*self.matrix.packing(training), (pack_bias, (self.bias, False, self.packed_bias))]
+        return [*self.matrix.packing(training), (pack_bias, (self.bias, PLAIN, self.packed_bias))]
 
     @property
     def nbytes(self) -> int:
@@ -63,7 +63,7 @@ class Head:
     def gradient_calls(self, window: Window, h, dlogits, gradient: Parameters, threads: int) -> list[Call]:
         """Calls that make the gradient of W_out and b_out."""
         w_out, b_out = gradient["w_out"], gradient["b_out"]
-        return weight_calls(h, dlogits, window.layout.portions, w_out, b_out, threads, gated=False)
+        return weight_calls(h, dlogits, window.layout.portions, w_out, b_out, threads)
 
     def finish_gradient(self, gradient: Parameters, team) -> None:
         """The gradient of the gains, after the calls of :meth:`gradient_calls`."""

@@ -1,4 +1,4 @@
-"""The LSTM as a layer, for :class:`charrnn.network.cells.LSTMCell`: its packed weights, arrays and kernels.
+"""The LSTM as a layer, for :class:`charrnn.network.cells.LSTMCell`: its arrays and kernels.
 
 Legend: U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels of H hidden units.
 """
@@ -7,78 +7,47 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.kernels import lstm
-from charrnn.kernels.linear import linear
-from charrnn.kernels.packing import Group, pack, pack_bias, pack_table, pack_transposed
+from charrnn.kernels.packing import LSTM as IFGO
+from charrnn.kernels.packing import Group
 from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
-from charrnn.kernels.weight_gradients import row_gradient, weight_gradient
-from charrnn.network.layers import Arrays, Call, Layer, Window
-from charrnn.network.packed_weights import CharacterTable, Matrix, as_rows, padded, panels
-from charrnn.network.parameters import Parameters, aligned_zeros
-from charrnn.network.workspace import weight_calls
+from charrnn.network.layers import Arrays, Window
+from charrnn.network.parameters import Parameters
+from charrnn.network.recurrent import PRODUCTS, Orders, Recurrent
+from charrnn.network.workspace import padded, panels
 
 GATES = "ifgo"  # the order of their blocks of 16 columns in a panel
 
 
-class LSTM(Layer):
+class LSTM(Recurrent):
     """One LSTM layer; its input gate may be ``capped``."""
 
+    orders = Orders(IFGO, IFGO)
     steps = (lstm.step,)
-    kernels = (
-        (lstm.forward, linear, pack, pack_bias, pack_table),
-        (lstm.backward, weight_gradient, row_gradient, pack_transposed),
-    )
+    kernels = (lstm.forward, *PRODUCTS[0]), (lstm.backward, *PRODUCTS[1])
 
     def __init__(self, config: ModelConfig, index: int, capped: bool = False):
         super().__init__(config, index)
         self.capped = capped
-        self.blocks = padded(config.hidden) // WIDTH
+        self.panels = padded(config.hidden) // WIDTH
 
     def array_shapes(self, rows: int) -> dict[str, tuple[int, int, int]]:
         """``gates`` (U, rows, 64), ``h`` (Q, rows, 64) and ``c`` (U, rows, 16)."""
         return {
-            "gates": (self.blocks, rows, PANEL),
+            "gates": (self.panels, rows, PANEL),
             "h": (panels(self.config.hidden), rows, PANEL),
-            "c": (self.blocks, rows, WIDTH),
+            "c": (self.panels, rows, WIDTH),
         }
 
     def scratch_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
-        """``dc`` (U, B, 16), and for the first layer the gradients of its table and of an embedding."""
-        return {"dc": (self.blocks, batch, WIDTH)} | (
-            CharacterTable.scratch_shapes(self.config) if not self.index else {}
-        )
+        """``dc`` (U, B, 16), and what every recurrent layer has."""
+        return {"dc": (self.panels, batch, WIDTH)} | super().scratch_shapes(steps, batch)
 
     def bind(self, parameters: Parameters) -> None:
         """Make room for the packed weights of these parameters."""
-        k, width, hidden = self.index, PANEL * self.blocks, self.config.hidden
-        inputs = hidden if k else 0
-        w = aligned_zeros(self.blocks, inputs + hidden, PANEL)
-        self.recurrent = Matrix(parameters[f"w_hh_l{k}"], gated=True, forward=w[:, inputs:])
-        self.bias, self.packed_bias = parameters[f"b_l{k}"], aligned_zeros(width)
-        self.input = self.table = None
-        if k:
-            self.input = Matrix(parameters[f"w_ih_l{k}"], gated=True, forward=w[:, :inputs])
-            rows, w_ih_transposed = self.packed_bias.reshape(-1, 1, PANEL), self.input.transposed
-        else:
-            self.table = CharacterTable(self.config, parameters, self.packed_bias)
-            rows, w_ih_transposed = self.table.rows, aligned_zeros(0, width, PANEL)
-        self.weights = lstm.Weights(rows, w, self.capped)
-        self.transposed = lstm.Transposed(w_ih_transposed, self.recurrent.transposed, self.capped)
-
-    def packing(self, training: bool) -> list[Call]:
-        """Calls that pack the matrices, the bias and the table."""
-        calls = self.recurrent.packing(training) + (self.input or self.table).packing(training)
-        return [*calls, (pack_bias, (self.bias, True, self.packed_bias))]
-
-    def finish_packing(self) -> None:
-        """The table of an embedding is a product of packed weights."""
-        if self.table is not None:
-            self.table.finish_packing()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the packed weights."""
-        return self.recurrent.nbytes + self.packed_bias.nbytes + (self.input or self.table).nbytes
+        super().bind(parameters)
+        self.weights = lstm.Weights(*self.weights, self.capped)
+        self.transposed = lstm.Transposed(*self.transposed, self.capped)
 
     def forward(self, window: Window, arrays: Arrays, below: np.ndarray | None, state: Arrays, group: Group) -> None:
         """Fill gates, h and c."""
@@ -90,29 +59,14 @@ class LSTM(Layer):
         """Gates become dz, dh becomes dx."""
         lstm.backward(self.transposed, group, arrays["gates"], arrays["c"], dh, window.scratch["dc"])
 
-    def gradient_calls(self, window, arrays, below, gradient, threads) -> list[Call]:
-        """Calls that make the gradients of W_hh, of b, and of W_ih or the table.
-
-        The gradient of W_hh is a sum over the states before each step.  The gradient of W_ih is a sum over the output
-        of the layer below.
-        """
-        k, dz, layout = self.index, arrays["gates"], window.layout
-        w_hh, bias = gradient[f"w_hh_l{k}"], gradient[f"b_l{k}"]
-        calls = weight_calls(arrays["h"], dz, layout.portions_from_before, w_hh, bias, threads, gated=True)
-        if self.table is not None:
-            return calls + self.table.gradient_calls(window, dz, gradient, threads)
-        return calls + weight_calls(below, dz, layout.portions, gradient[f"w_ih_l{k}"], None, threads, gated=True)
-
-    def finish_gradient(self, window, gradient, team, scratch) -> None:
-        """From the table's gradient to the gradients of an embedding and its matrix."""
-        if self.table is not None:
-            self.table.finish_gradient(window, gradient, team, scratch)
+    def dz(self, arrays: Arrays) -> np.ndarray:
+        """i, f, g, o of 16 units in each panel."""
+        return arrays["gates"]
 
     def signal(self, arrays: Arrays, name: str) -> np.ndarray:
         """h, c (before its tanh), or a gate after its nonlinearity."""
         if name == "h":
-            rows = as_rows(arrays["h"], padded(self.config.hidden))
-            return rows.reshape(len(rows), -1, WIDTH)
+            return super().signal(arrays, name)
         if name == "c":
             return arrays["c"].swapaxes(0, 1)
         gate = WIDTH * GATES.index(name)
@@ -141,6 +95,6 @@ class LSTM(Layer):
             h_panel=h.strides[0] // 4,
             c_at=c.ctypes.data,
             c_panel=c.strides[0] // 4,
-            blocks=self.blocks,
+            blocks=self.panels,
             capped=int(capped),
         )

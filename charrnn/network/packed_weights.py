@@ -7,8 +7,7 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.kernels.gains import gain_gradient, scale_columns, scale_rows
 from charrnn.kernels.linear import linear
-from charrnn.kernels.packing import pack, pack_table, pack_transposed
-from charrnn.kernels.simd import WIDTH
+from charrnn.kernels.packing import PLAIN, pack, pack_table, pack_transposed, units_of
 from charrnn.kernels.tiles import PANEL
 from charrnn.kernels.weight_gradients import panel_ranges, row_gradient
 from charrnn.network.parameters import Parameters, aligned_zeros
@@ -35,17 +34,22 @@ def as_rows(panelled: np.ndarray, width: int) -> np.ndarray:
     return rows.reshape(*rows.shape[:-2], -1)[..., :width]
 
 
+def packed_width(columns: int, order: int) -> int:
+    """How many columns a parameter with ``columns`` columns has when it is packed in ``order``."""
+    return padded(columns) if order == PLAIN else 4 * padded(units_of(columns, order))
+
+
 class Matrix:
     """A weight matrix (K, N) as panels, forward (panels over N, K, 64) and transposed (panels over K, Np, 64).
 
-    The columns of a ``gated`` matrix are interleaved as :mod:`charrnn.kernels.packing` says.  ``forward`` may be given,
-    as a part of a larger array.
+    The N columns are packed in ``order``, one of :mod:`charrnn.kernels.packing`, as Np columns.  ``forward`` may be
+    given, as a part of a larger array.
     """
 
-    def __init__(self, weights: np.ndarray, gated: bool, forward: np.ndarray | None = None):
+    def __init__(self, weights: np.ndarray, order: int = PLAIN, forward: np.ndarray | None = None):
         depth, columns = weights.shape
-        self.weights, self.gated = weights, gated
-        width = 4 * padded(columns // 4) if gated else padded(columns)
+        self.weights, self.order = weights, order
+        width = packed_width(columns, order)
         self.forward = aligned_zeros(panels(width), depth, PANEL) if forward is None else forward
         self.transposed = aligned_zeros(panels(depth), width, PANEL)
 
@@ -56,7 +60,7 @@ class Matrix:
             group = max(NEIGHBOURS, PACKED_AT_ONCE // target[0].size)
             for first in range(0, len(target), group):
                 last = min(first + group, len(target))
-                calls.append((kernel, (self.weights, self.gated, first, last, target)))
+                calls.append((kernel, (self.weights, self.order, first, last, target)))
         return calls
 
     @property
@@ -71,7 +75,7 @@ class GainedMatrix(Matrix):
     KERNELS = (scale_rows, scale_columns)
 
     def __init__(self, weights: np.ndarray, gains: np.ndarray):
-        super().__init__(weights, gated=False)
+        super().__init__(weights)
         self.gains = gains
 
     def packing(self, training: bool) -> list[tuple]:
@@ -96,26 +100,26 @@ class GainedMatrix(Matrix):
 
 
 class CharacterTable:
-    """The input of the first layer's gates for every character x: ``rows`` (U, V, 64) = x W_ih + b.
+    """The first layer's pre-activations before its state is added: ``rows`` (panels, V, 64) = x W_ih + b.
 
-    Without an embedding x is one-hot and picks a row of W_ih; with one, of V rows and E columns, the table is the
-    product embedding W_ih + b.
+    There is a row for every character x.  Without an embedding x is one-hot and picks a row of W_ih; with one, of V
+    rows and E columns, the table is the product embedding W_ih + b.  W_ih is packed in ``order``.
     """
 
-    def __init__(self, config: ModelConfig, parameters: Parameters, packed_bias: np.ndarray):
-        self.config, self._packed_bias = config, packed_bias
+    def __init__(self, config: ModelConfig, parameters: Parameters, packed_bias: np.ndarray, order: int):
+        self.config, self._packed_bias, self._order = config, packed_bias, order
         self._w_ih, self._bias = parameters["w_ih_l0"], parameters["b_l0"]
-        self.rows = aligned_zeros(len(packed_bias) // PANEL, config.vocabulary, PANEL)
+        self.rows = aligned_zeros(panels(len(packed_bias)), config.vocabulary, PANEL)
         if config.embedding:
             self._embedding = parameters["embedding"]
-            self._input = Matrix(self._w_ih, gated=True)
+            self._input = Matrix(self._w_ih, order)
             self._panels = aligned_zeros(panels(config.embedding), config.vocabulary, PANEL)
             self._no_bias = aligned_zeros(padded(config.embedding))
 
     @staticmethod
-    def scratch_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-        """``dtable`` (U, V, 64) and with an embedding ``dembedding`` (⌈E/64⌉, V, 64)."""
-        shapes = {"dtable": (padded(config.hidden) // WIDTH, config.vocabulary, PANEL)}
+    def scratch_shapes(config: ModelConfig, width: int) -> dict[str, tuple[int, ...]]:
+        """``dtable`` (⌈width/64⌉, V, 64) for packed columns, and with an embedding ``dembedding`` (⌈E/64⌉, V, 64)."""
+        shapes = {"dtable": (panels(width), config.vocabulary, PANEL)}
         if config.embedding:
             shapes["dembedding"] = (panels(config.embedding), config.vocabulary, PANEL)
         return shapes
@@ -127,7 +131,7 @@ class CharacterTable:
             return self._input.packing(training)
         vocabulary = self.config.vocabulary
         bounds = [(first, min(first + TABLE_ROWS, vocabulary)) for first in range(0, vocabulary, TABLE_ROWS)]
-        return [(pack_table, (self._w_ih, self._bias, *bound, self.rows)) for bound in bounds]
+        return [(pack_table, (self._w_ih, self._bias, self._order, *bound, self.rows)) for bound in bounds]
 
     def finish_packing(self) -> None:
         """With an embedding, the product that is the table."""
@@ -140,7 +144,7 @@ class CharacterTable:
         columns = gradient["w_ih_l0"].shape[1]
         picked = np.zeros((0, columns), np.float32) if self.config.embedding else gradient["w_ih_l0"]
         return [
-            (row_gradient, (window.x, dz, window.layout.rows, part, dtable, picked))
+            (row_gradient, (window.x, dz, window.layout.rows, part, self._order, dtable, picked))
             for part in panel_ranges(len(dtable), threads)
         ]
 
@@ -151,7 +155,7 @@ class CharacterTable:
             return
         dtable, dembedding = window.scratch["dtable"], window.scratch["dembedding"]
         rows, w_ih = in_order(config.vocabulary), gradient["w_ih_l0"]
-        team.share_out(weight_calls(self._panels, dtable, rows, w_ih, None, team.threads, gated=True), scratch)
+        team.share_out(weight_calls(self._panels, dtable, rows, w_ih, None, team.threads, self._order), scratch)
         linear(dtable, self._input.transposed, self._no_bias, 0, config.vocabulary, dembedding)
         gradient["embedding"][:] = as_rows(dembedding, config.embedding)
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.kernels import attention, rows, transformer
-from charrnn.kernels.attention import Cache, Heads, Output, State, Work, ring_panels
+from charrnn.kernels.attention import Cache, Heads, State, Work, ring_panels
 from charrnn.kernels.gains import gain_gradient, scale_columns, scale_rows
 from charrnn.kernels.linear import linear
-from charrnn.kernels.packing import Group, pack, pack_transposed
+from charrnn.kernels.packing import PLAIN, Group, pack, pack_transposed
 from charrnn.kernels.rms_norm import rms_norm, rms_norm_backward
 from charrnn.kernels.rotation import angles
 from charrnn.kernels.simd import WIDTH
@@ -87,7 +87,7 @@ class Transformer(Layer):
         """``keys`` and ``values`` of the context and the window, where the window ``starts``, and scratch."""
         scratch = attention.forward_floats(steps, self.heads.size)
         rings = self._ring_shapes(self.heads.context + steps, batch)
-        return rings | {"starts": (batch, 1), "attention_scratch": (batch, scratch)}
+        return rings | {"starts": (batch, 1), "scratch": (batch, scratch)}
 
     def scratch_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
         """``dwide`` and ``dnarrow``, gradients inside of a layer; scratch; for the first layer ``dtable``."""
@@ -109,9 +109,9 @@ class Transformer(Layer):
         self.embedding = None if k else parameters["embedding"]
         self.table = None if k else aligned_zeros(*parameters["embedding"].shape)
         self.qkv = GainedMatrix(parameters[f"w_qkv_l{k}"], parameters[f"g_att_l{k}"])
-        self.combined = Matrix(parameters[f"w_att_l{k}"], gated=False)
+        self.combined = Matrix(parameters[f"w_att_l{k}"])
         self.up = GainedMatrix(parameters[f"w_up_l{k}"], parameters[f"g_mlp_l{k}"])
-        self.down = Matrix(parameters[f"w_down_l{k}"], gated=False)
+        self.down = Matrix(parameters[f"w_down_l{k}"])
         self.matrices = (self.qkv, self.combined, self.up, self.down)
         self._no_bias = aligned_zeros(max(padded(3 * self.config.hidden), 2 * self.mlp))
 
@@ -141,10 +141,8 @@ class Transformer(Layer):
         rms_norm(x, hidden, *span, arrays["norm"], arrays["scale"])
         self._multiply(arrays["norm"], self.qkv.forward, 3 * hidden, span, arrays["qkv"])
         states = State(state["k"], state["v"], state["position"])
-        scratch, mask = arrays["attention_scratch"], self._mask(window)
-        attention.forward(
-            arrays["qkv"], self.heads, group, states, mask, self._cache(arrays), self._output(arrays), scratch
-        )
+        cache, mask = self._cache(arrays), self._mask(window)
+        attention.forward(arrays["qkv"], self.heads, group, states, mask, cache, arrays["attended"])
         self._multiply(arrays["attended"], self.combined.forward, wide, span, arrays["middle"])
         self._drop(window, RESIDUAL, group, arrays["middle"])
         rows.add(x, arrays["middle"], *span, arrays["middle"])
@@ -175,8 +173,8 @@ class Transformer(Layer):
         self._drop(window, RESIDUAL, group, arrays["dattention"])
         self._multiply(arrays["dattention"], self.combined.transposed, wide, span, dnarrow)
         work = Work(window.scratch["attention_back"], attention.RANGES)
-        cache, output, mask = self._cache(arrays), self._output(arrays), self._mask(window)
-        attention.backward(arrays["qkv"], self.heads, group, mask, cache, output, dnarrow, work)
+        cache, mask = self._cache(arrays), self._mask(window)
+        attention.backward(arrays["qkv"], self.heads, group, mask, cache, arrays["attended"], dnarrow, work)
         self._multiply(arrays["qkv"], self.qkv.transposed, wide, span, dnarrow)
         rms_norm_backward(arrays["norm"], arrays["scale"], dnarrow, hidden, *span, dh)
         if not self.index:
@@ -185,11 +183,7 @@ class Transformer(Layer):
 
     @staticmethod
     def _cache(arrays: Arrays) -> Cache:
-        return Cache(arrays["keys"], arrays["values"], arrays["starts"])
-
-    @staticmethod
-    def _output(arrays: Arrays) -> Output:
-        return Output(arrays["attended"], arrays["tops"], arrays["masses"])
+        return Cache(*(arrays[name] for name in Cache._fields))
 
     def _mask(self, window: Window):
         """The mask of the attention's probabilities."""
@@ -210,11 +204,11 @@ class Transformer(Layer):
             ("w_up", "middle_norm", "gates"),
             ("w_down", "gated", "dmlp"),
         ]:
-            calls += weight_calls(arrays[x], arrays[dy], portions, gradient[f"{name}_l{k}"], None, threads, gated=False)
+            calls += weight_calls(arrays[x], arrays[dy], portions, gradient[f"{name}_l{k}"], None, threads)
         if not k:
             dtable, picked = window.scratch["dtable"], gradient["embedding"]
             for part in panel_ranges(len(dtable), threads):
-                calls.append((row_gradient, (window.x, arrays["dx"], window.layout.rows, part, dtable, picked)))
+                calls.append((row_gradient, (window.x, arrays["dx"], window.layout.rows, part, PLAIN, dtable, picked)))
         return calls
 
     def finish_gradient(self, window, gradient, team, scratch) -> None:

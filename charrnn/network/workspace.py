@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.kernels.packing import Group
+from charrnn.kernels.packing import PLAIN, Group
 from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
 from charrnn.kernels.weight_gradients import BLOCK_PLACES, Portions, panel_ranges, scratch_size, weight_gradient
@@ -88,11 +88,11 @@ def _arrays(shapes) -> dict[str, np.ndarray]:
     return {name: aligned_zeros(*shape) for name, shape in shapes.items()}
 
 
-def weight_calls(x, dy, portions: Portions, gradient, bias, threads: int, gated: bool) -> list[tuple]:
-    """Calls that make gradient (K, N) = Σ xᵀ dy and, unless it is None, bias (N,) = Σ dy."""
+def weight_calls(x, dy, portions: Portions, gradient, bias, threads: int, order: int = PLAIN) -> list[tuple]:
+    """Calls that make gradient (K, N) = Σ xᵀ dy and, unless it is None, bias (N,) = Σ dy; dy is in ``order``."""
     bias = np.zeros((0, gradient.shape[1]), np.float32) if bias is None else bias[None]
     return [
-        (weight_gradient, (x, dy, portions, part, OWN, gated, gradient, bias))
+        (weight_gradient, (x, dy, portions, part, OWN, order, gradient, bias))
         for part in panel_ranges(len(dy), threads)
     ]
 

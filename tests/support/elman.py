@@ -174,9 +174,9 @@ class Elman(Layer):
     def gradient_calls(self, window, arrays, below, gradient, threads):
         k, dz, layout = self.index, arrays["dz"], window.layout
         w_ih, w_hh, b = (gradient[f"{name}_l{k}"] for name in ("w_ih", "w_hh", "b"))
-        calls = weight_calls(arrays["h"], dz, layout.portions_from_before, w_hh, b, threads, gated=False)
+        calls = weight_calls(arrays["h"], dz, layout.portions_from_before, w_hh, b, threads)
         if k:
-            return calls + weight_calls(below, dz, layout.portions, w_ih, None, threads, gated=False)
+            return calls + weight_calls(below, dz, layout.portions, w_ih, None, threads)
         return [*calls, (self._add_rows, (window, dz, w_ih))]
 
     def _add_rows(self, window, dz, w_ih):

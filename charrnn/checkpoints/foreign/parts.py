@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from charrnn.checkpoints.foreign.tensors import Tensor
-from charrnn.checkpoints.pytorch import from_torch, torch_names
+from charrnn.checkpoints.pytorch import from_torch, torch_shapes
 from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError, brief
 from charrnn.network.cells import Cell, is_bias, parameter_shapes
@@ -54,8 +54,7 @@ class Parts:
         embedding = shapes["embedding.weight"][1] if "embedding.weight" in shapes else None
         model = ModelConfig(vocabulary, hidden, layers, embedding, self.cell.name)
         for name, shape in parameter_shapes(model).items():
-            wanted = shape[::-1] if name.startswith("w_") else shape
-            for each in torch_names(name, self.cell):
+            for each, wanted in torch_shapes(name, shape, self.cell).items():
                 found = shapes.get(each, wanted if is_bias(name) else None)
                 if found != wanted:
                     raise CheckpointError(f"the tensor {brief(each)} has the shape {found}, not {wanted}")
@@ -77,9 +76,9 @@ class Parts:
         memory.require(3 * 4 * count, "its weights take", "import it on a larger machine")
         shapes = parameter_shapes(model)
         read = {name: self._in_order(name, tensor.to_float32()) for name, tensor in self.tensors.items()}
-        zeros = {each: np.zeros(shapes[name], np.float32) for name in shapes if is_bias(name)
-                 for each in torch_names(name, self.cell) if each not in read}  # fmt: skip
-        return {name: from_torch(name, read | zeros, self.cell) for name in shapes}
+        biases = {name: torch_shapes(name, shape, self.cell) for name, shape in shapes.items() if is_bias(name)}
+        zeros = {each: np.zeros(shape, np.float32) for tensors in biases.values() for each, shape in tensors.items()}
+        return {name: from_torch(name, zeros | read, self.cell) for name in shapes}
 
     def _in_order(self, name: str, value: np.ndarray) -> np.ndarray:
         """The tensor with its gates in the order of the cell."""
