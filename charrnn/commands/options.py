@@ -40,8 +40,8 @@ encoding_option = option(
 
 cell_option = option(
     "--cell", type=click.Choice(tuple(CELLS)), default=DEFAULT_CELL, rare=True,
-    help="The kind of cell: capped-lstm is an LSTM whose input gate is at most 1 - f. It learns a little more from a "
-    "text; PyTorch has no module for it.",
+    help="The kind of network: rnn, gru and lstm as PyTorch has them; capped-lstm, an LSTM whose input gate is at most "
+    "1 - f; transformer, attention without recurrence.",
 )  # fmt: skip
 
 with_option = option(

@@ -57,8 +57,13 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers"
         "[default: none; characters are looked up one-hot]",
     }, shown=("layers",)),
     cell_option,
+    *settings(ModelConfig, {
+        "heads": "transformer: attention heads of a layer; they divide --hidden.  [default: 4]",
+        "context": "transformer: characters that a head looks back, the present one included.  [default: --seq-len]",
+    }),
     *settings(TrainConfig, {
         "seq_len": "Steps that the gradient goes back. The state is carried on beyond them.",
+        "no_carry": "Begin every window with an empty state, in training and in validation.",
         "batch_size": "Stretches of the text that are read side by side; 16 by default for a short text.",
         "init": "The first weights: unit, made for one-hot characters; uniform, PyTorch's; xavier; orthogonal, with "
         "orthogonal recurrent matrices and the rest as unit.",
