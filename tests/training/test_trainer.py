@@ -176,7 +176,7 @@ def test_a_validation_loss_that_is_not_finite_causes_a_rollback(tmp_path, monkey
     config = dataclasses.replace(CONFIG, eval_every=10, save_every=5, ema=ema)
     usual, made = validation.evaluate, trainer(tmp_path / "run", config)
 
-    def evaluate(*arguments):
+    def evaluate(*arguments, **options):
         return Evaluation(value, 1) if made.counters.step in (20, 40) else usual(*arguments)
 
     monkeypatch.setattr(validation, "evaluate", evaluate)
@@ -194,7 +194,7 @@ def test_a_validation_loss_that_is_not_finite_causes_a_rollback(tmp_path, monkey
 def test_three_validation_losses_in_a_row_that_are_not_finite_end_the_run(tmp_path, monkeypatch):
     made = trainer(tmp_path / "run", dataclasses.replace(CONFIG, eval_every=10))
     usual, nan = validation.evaluate, Evaluation(np.nan, 1)
-    monkeypatch.setattr(validation, "evaluate", lambda *a: usual(*a) if made.counters.step == 10 else nan)
+    monkeypatch.setattr(validation, "evaluate", lambda *a, **k: usual(*a, **k) if made.counters.step == 10 else nan)
     with pytest.raises(DivergedError, match=r"step 40: the validation loss is .*, 3 times.*checkpoint, of step 10,"):
         run(made)
     for name, step in (("last", 40), ("best", 10)):
@@ -203,7 +203,7 @@ def test_three_validation_losses_in_a_row_that_are_not_finite_end_the_run(tmp_pa
 
 def test_validation_losses_that_are_never_finite_end_a_run_that_evaluates_rarely(tmp_path, monkeypatch):
     config = dataclasses.replace(CONFIG, eval_every=110, save_every=1000, steps=600)
-    monkeypatch.setattr(validation, "evaluate", lambda *arguments: Evaluation(np.nan, 1))
+    monkeypatch.setattr(validation, "evaluate", lambda *arguments, **options: Evaluation(np.nan, 1))
     with pytest.raises(DivergedError, match=r"step 330: the validation loss is .*, 3 times in a row.*no best check"):
         run(trainer(tmp_path / "run", config))
     with pytest.raises(DivergedError, match="step 660"):  # a resumed run counts from 0 again
