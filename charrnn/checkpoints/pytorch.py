@@ -11,22 +11,27 @@ _ENDS = {"embedding": "embedding.weight", "w_out": "head.weight", "b_out": "head
 
 def torch_names(name: str, cell: Cell) -> tuple[str, ...]:
     """The names of the parameter ``name`` in PyTorch; its LSTM has two biases where charrnn's has one."""
-    kind, _, layer = name.rpartition("_l")
-    if kind in cell.torch_parameters:
-        return tuple(f"{cell.torch_module}.{each}_l{layer}" for each in cell.torch_parameters[kind])
-    return (_ENDS.get(name, f"{cell.torch_module}.{name}"),)
+    if name in _ENDS:
+        return (_ENDS[name],)
+    kind = _kind(name)
+    return tuple(f"{cell.torch_module}.{each}{name.removeprefix(kind)}" for each in cell.torch_parameters[kind])
+
+
+def _kind(name: str) -> str:
+    """The name of a parameter without its layer."""
+    return name.rpartition("_l")[0] or name
 
 
 def torch_shapes(name: str, shape: tuple[int, ...], cell: Cell) -> dict[str, tuple[int, ...]]:
     """The shapes of the tensors, by name, that the parameter ``name`` of this shape has in PyTorch."""
-    shape = cell.torch_shape(name.rpartition("_l")[0], shape)
+    shape = cell.torch_shape(_kind(name), shape)
     return dict.fromkeys(torch_names(name, cell), shape[::-1] if name.startswith("w_") else shape)
 
 
 def to_torch(name: str, value: np.ndarray, cell: Cell) -> dict[str, np.ndarray]:
     """A parameter in PyTorch's form, as :meth:`Cell.to_torch` says: weights as (outputs, inputs)."""
     names = torch_names(name, cell)
-    tensors = [value] if name in _ENDS else cell.to_torch(name.rpartition("_l")[0], value)
+    tensors = [value] if name in _ENDS else cell.to_torch(_kind(name), value)
     return {each: tensor.T if name.startswith("w_") else tensor for each, tensor in zip(names, tensors, strict=True)}
 
 
@@ -45,5 +50,5 @@ def from_torch(name: str, tensors: Mapping[str, np.ndarray], cell: Cell) -> np.n
         KeyError: a tensor is missing.
     """
     found = [tensors[each] for each in torch_names(name, cell)]
-    value = found[0] if name in _ENDS else cell.from_torch(name.rpartition("_l")[0], found)
+    value = found[0] if name in _ENDS else cell.from_torch(_kind(name), found)
     return value.T if name.startswith("w_") else value

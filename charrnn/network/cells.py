@@ -374,7 +374,9 @@ class TransformerCell(Cell):
     signals = (Signal("h", "tanh(h), the stream behind the layer", -1, unbounded=True),)
     gates = ()
     state, clamped, first_logits = ("k", "v", "position"), "h", 0.5
-    torch_parameters: ClassVar = {}
+    torch_parameters: ClassVar = {
+        name: (name,) for name in ("g_att", "w_qkv", "w_att", "g_mlp", "w_up", "w_down", "g_out")
+    }
     HEADS, CONTEXT = 4, 64  # unless the settings say otherwise
 
     @property
