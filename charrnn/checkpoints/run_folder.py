@@ -237,7 +237,7 @@ def open_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) 
     Raises:
         CheckpointError: there is no checkpoint, or all are damaged.
     """
-    return _first_readable(_candidates(located(path), prefer), warn)
+    return _first_readable(candidates(located(path), prefer), warn)
 
 
 def load_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) -> Checkpoint:
@@ -245,8 +245,12 @@ def load_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) 
     return open_checkpoint(path, prefer, warn)[1]
 
 
-def _candidates(path: Path, prefer: str) -> list[Path]:
-    """The files that ``path`` can mean, at least one, in the order in which to try them."""
+def candidates(path: Path, prefer: str) -> list[Path]:
+    """The files that ``path`` can mean, at least one, in the order in which to try them: ``prefer`` first in a folder.
+
+    Raises:
+        CheckpointError: there is no file.
+    """
     if path.is_file():
         return [path]
     if not path.is_dir():

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.description import Description
+from charrnn.checkpoints.run_folder import candidates
 from charrnn.checkpoints.run_log import last_record
 from charrnn.checkpoints.run_names import BEST, LAST, SUFFIX, places
-from charrnn.errors import CheckpointError
+from charrnn.errors import CheckpointError, os_errors_as
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,19 @@ class Run:
 def list_runs(folder: Path) -> list[Run]:
     """The runs in a folder, and the models in files there, the latest first; empty if there is no such folder."""
     return sorted(map(_read, places(folder)), key=lambda run: run.changed_at, reverse=True)
+
+
+def open_run(path: Path) -> Run:
+    """The run in the folder ``path``, or the model in this file, whose description can be read.
+
+    Raises:
+        CheckpointError: there is none, or its header is damaged.
+    """
+    file = candidates(path, LAST)[0]
+    description = Checkpoint.describe(file)
+    with os_errors_as(CheckpointError, f"{file}: cannot be read"):
+        changed_at = file.stat().st_mtime
+    return Run(path, changed_at, description, "", *_ending(path))
 
 
 def _read(path: Path) -> Run:

@@ -27,6 +27,7 @@ COMMANDS = {
     "baselines": "Compare a model with n-grams and compressors.",
     "novelty": "Tell how much of what a model writes it has copied.",
     "runs": "List the runs.",
+    "compare": "Show several runs side by side: losses, curves, texts.",
     "info": "Show what is in a checkpoint.",
     "log": "Write the losses of a run as CSV or for TensorBoard.",
     "export": "Write a model to give away, or for other tools.",

@@ -1,6 +1,7 @@
 """``charrnn runs``: a list of the runs in a folder."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -36,14 +37,15 @@ def runs(work: Work) -> None:
     folder = work.options["folder"]
     if not folder.is_dir() and folder != RUNS:
         raise CheckpointError(f"{folder}: no such folder")
-    records = [_record(run) for run in list_runs(folder)]
+    records = [run_record(run) for run in list_runs(folder)]
     if not records and not work.terminal.wants_json:
         work.terminal.note(f"{folder}: no runs yet; charrnn train TEXT makes one")
         return
     work.show(records, run_lines(records, work.terminal.width))
 
 
-def _record(run) -> dict:
+def run_record(run) -> dict[str, Any]:
+    """A run as a JSON object."""
     from charrnn.network.cells import cell_of, parameter_count
 
     about = {"name": run.name, "path": str(run.path), "problem": run.problem, "changed_at": run.changed_at}

@@ -20,6 +20,12 @@ PAPER: RGB = (255, 255, 255)
 PAPER_BLUE: RGB = (70, 152, 255)
 PAPER_ORANGE: RGB = (242, 118, 0)
 
+# Accents of equal luminance, halfway between black and white: legible on dark and on light grounds.
+ACCENTS: tuple[RGB, ...] = (
+    *((61, 143, 224), (217, 112, 31), (47, 158, 95)),  # blue, orange, green
+    *((178, 114, 216), (227, 92, 158), (152, 142, 26)),  # violet, pink, olive
+)
+
 # Anchors of the sequential scale, from zero to one, on a dark and on a light ground.
 _DARK: tuple[RGB, ...] = (NEUTRAL, (92, 20, 118), (182, 40, 122), (246, 108, 92), (254, 178, 110), (255, 236, 184))
 _LIGHT: tuple[RGB, ...] = (PAPER, (255, 232, 186), (253, 186, 128), (238, 124, 112), (186, 62, 128), (96, 24, 116))

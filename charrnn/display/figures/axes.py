@@ -14,7 +14,10 @@ SMALL, TITLE = 10.0, 12.0
 
 @dataclass(frozen=True)
 class Axes:
-    """A plot with its upper left corner at ``left``, ``top``. Values go from 0 to ``across`` and from 0 to ``high``."""
+    """A plot with its upper left corner at ``left``, ``top``.
+
+    Values go from 0 to ``across``, and upwards from ``low`` to ``high``.
+    """
 
     left: float
     top: float
@@ -22,6 +25,7 @@ class Axes:
     height: float
     across: float = 1.0
     high: float = 1.0
+    low: float = 0.0
 
     def x(self, value: float) -> float:
         """The horizontal position of a value, in pixels."""
@@ -29,7 +33,7 @@ class Axes:
 
     def y(self, value: float) -> float:
         """The vertical position of a value, in pixels from the top."""
-        return self.top + (1 - value / self.high) * self.height
+        return self.top + (1 - (value - self.low) / (self.high - self.low)) * self.height
 
     def draw(
         self, sheet: Drawing, title: str, ticks_x: Sequence[tuple[float, str]], ticks_y: Sequence[tuple[float, str]]

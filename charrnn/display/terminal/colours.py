@@ -19,12 +19,10 @@ import numpy as np
 from rich.color import Color
 from rich.style import Style
 
-from charrnn.display.palette import RGB, diverging, foreground, lightness, sequential
+from charrnn.display.palette import ACCENTS, RGB, diverging, foreground, lightness, sequential
 
-# Accents of equal luminance, halfway between black and white: legible on dark and on light terminals.
-BLUE = "#3d8fe0"
-ORANGE = "#d9701f"
-GREEN = "#2f9e5f"
+ACCENT_STYLES = tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in ACCENTS)
+BLUE, ORANGE, GREEN = ACCENT_STYLES[:3]
 
 
 class Depth(enum.IntEnum):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from rich.text import Text
 
+from charrnn.display.terminal import numbers
 from charrnn.display.terminal.colours import BLUE, ORANGE
 from charrnn.display.terminal.heatmap import coloured
 
@@ -72,9 +73,10 @@ class Curve:
         zoom = next((zoom for zoom in _ZOOMS if done <= zoom), 1.0)
         end = self.start + (1.0 - self.start) * zoom
         columns = max(width - LABELS - margin, 4)
-        line = _dot_columns(self.training.points(), self.start, end, columns * 2)
+        line = dot_columns(self.training.points(), self.start, end, columns * 2)
         marks = self.validation.points()
-        low, high = _span(line, marks[:, 1])
+        drawn = line[np.isfinite(line)]
+        low, high = span(drawn[int(len(drawn) * _FIRST_PART) :], marks[:, 1])
 
         glyphs = draw_line(line, low, high, height)
         styles = np.full(glyphs.shape, BLUE, dtype=object)
@@ -113,7 +115,7 @@ class Curve:
         return names
 
 
-def _dot_columns(points: np.ndarray, start: float, end: float, count: int) -> np.ndarray:
+def dot_columns(points: np.ndarray, start: float, end: float, count: int) -> np.ndarray:
     """The value (count,) of the line at each column of dots; NaN where there is no line."""
     line = np.full(count, np.nan)
     if len(points):
@@ -125,12 +127,10 @@ def _dot_columns(points: np.ndarray, start: float, end: float, count: int) -> np
     return line
 
 
-def _span(line: np.ndarray, marks: np.ndarray) -> tuple[float, float]:
-    """Lower and upper end of the vertical axis. The first losses and rare spikes may be above it."""
-    drawn = line[np.isfinite(line)]
-    settled = drawn[int(len(drawn) * _FIRST_PART) :]
+def span(*series: np.ndarray) -> tuple[float, float]:
+    """Lower and upper end of the vertical axis for the values of ``series``. Rare spikes may be above it."""
     # Each series has its own range: a few marks high above a long line would be taken for spikes of it.
-    ranges = [_range(values) for values in (settled, marks) if len(values)]
+    ranges = [_range(values) for values in series if len(values)]
     if not ranges:
         return 0.0, 1.0
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
@@ -152,9 +152,7 @@ def row_of(value: float, low: float, high: float, height: int) -> int | None:
 
 def ticks_of(low: float, high: float, height: int) -> dict[int, str]:
     """Labels of round numbers by row, at most one for every two rows."""
-    rough = (high - low) / max(height / 2, 1)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
+    step = numbers.round_step((high - low) / max(height / 2, 1))
     digits = next(digits for digits in range(1, 12) if abs(round(step, digits) - step) < step * 1e-6)
     ticks = {}
     for number in range(math.ceil(low / step), math.floor(high / step) + 1):

@@ -77,3 +77,15 @@ def memory(size: int) -> str:
 def characters(number: int) -> str:
     """A number of characters: 1 character, 1,234 characters."""
     return f"{number:,} character{'' if number == 1 else 's'}"
+
+
+def round_step(rough: float) -> float:
+    """The step between ticks of an axis: 1, 2, 2.5 or 5 times a power of 10, and ``rough`` or a little more."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round values from ``low`` to ``high``, about ``most`` or fewer."""
+    step = round_step((high - low) / max(most, 1))
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
