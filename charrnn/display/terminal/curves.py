@@ -14,6 +14,7 @@ from charrnn.display.terminal.text_width import clip, text_width
 _APART = 8  # columns between two marks of a series
 _NAMES = 60  # columns from which on the names of series stand beside the ends of their lines
 _LONGEST_NAME = 16  # columns
+_FIRST_PART = 0.2  # of the points of a series: these, which are high, do not count for the range of the vertical axis
 _TICK = 10  # columns that a tick of the horizontal axis needs
 
 
@@ -37,7 +38,7 @@ def curves_lines(series: Sequence[Marked], width: int, height: int, label: Calla
     if not drawn:
         return []
     end = max(float(each.points[-1, 0]) for each in drawn) or 1.0
-    low, high = span(*(each.points[:, 1] for each in drawn))
+    low, high = span(*(each.points[int(len(each.points) * _FIRST_PART) :, 1] for each in drawn))
     names = {each.mark: f"{each.mark} {clip(each.name, _LONGEST_NAME)}".rstrip() for each in drawn}
     margin = max(map(text_width, names.values())) + 1 if width >= _NAMES else 0
     columns = max(width - LABELS - margin, 4)
