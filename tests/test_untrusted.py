@@ -231,6 +231,15 @@ def forgery(tmp_path_factory, evil):
     return path
 
 
+def test_a_comparison_is_harmless(evil, forgery, terminal, tmp_path):
+    shown = harmless(terminal("compare", forgery, evil[1], "--prime", HOSTILE, "--length", 200))
+    assert "evil␛]0;t␇␛[31m" in shown and "[red]" in shown and "[/nothing]" in shown and ":skull:" in shown
+    harmless(terminal("compare", forgery, evil[1], "--length", 50, "--json"))
+    picture = tmp_path / f"{NAME}.svg"
+    harmless(terminal("compare", forgery, evil[1], "--length", 0, "-o", picture))
+    assert "evil␛]0;t␇" in "".join(ElementTree.fromstring(picture.read_bytes()).itertext())
+
+
 def test_info_is_harmless(forgery, terminal):
     shown = harmless(terminal("info", forgery))
     assert "␛]52;c;cm0gLXJm␇" in shown and "[/nothing]" in shown and ":skull:" in shown
@@ -248,6 +257,8 @@ def test_info_is_harmless(forgery, terminal):
         (["sample", "FORGERY", "--prime", "漢\x1b]0;x\x07"], 1),
         (["inspect", "FORGERY", "--text", "漢\u202e\x9b"], 1),
         (["inspect", "FORGERY", f"no{NAME}"], 1),
+        (["compare", "FORGERY", f"no{NAME}"], 1),
+        (["compare", "FORGERY", "--prime", "漢\x1b]0;x\x07"], 1),
         (["train", f"no{NAME}"], 2),  # its name would be the run's
         (["train", f"no{NAME}", "--name", "run"], 1),
         (["train", "TEXT", "--name", f"x{NAME}"], 2),

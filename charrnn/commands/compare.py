@@ -168,13 +168,12 @@ def _write(work: Work, runs: list, records: list[dict[str, Any]]) -> None:
     for path, record in zip(options["runs"], records, strict=True):
         how = {"threads": options["threads"], "warn": work.terminal.warn, "needs": lambda checkpoint: kernels}
         work.model = load(path, **how)
+        read = work.typed(prime)
         try:
-            (text,) = work.model.sample_many(
-                1, work.typed(prime), options["length"], choice, seed, unknown=options["unknown"]
-            )
+            (text,) = work.model.sample_many(1, read, options["length"], choice, seed, unknown=options["unknown"])
         except VocabularyError as error:
             raise VocabularyError(f"{record['name']}: --prime: {error}") from None
-        record |= {"prime": prime, "seed": seed, "temperature": choice.temperature, "sample": readable(text)}
+        record |= {"prime": readable(read), "seed": seed, "temperature": choice.temperature, "sample": readable(text)}
 
 
 def _lines(work: Work, records: list[dict[str, Any]], curves: list, obstacle: str) -> Iterator:

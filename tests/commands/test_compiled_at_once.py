@@ -12,6 +12,7 @@ COMMANDS = [
     "evaluate MODEL --online",
     "baselines MODEL",
     "novelty MODEL --length 500",
+    "compare MODEL fables --length 20",
     "inspect MODEL",
     "inspect MODEL --surprise --ngrams on",
     "inspect find MODEL --track quotes",

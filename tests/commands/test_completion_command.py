@@ -79,6 +79,8 @@ def test_runs_downloads_hypotheses_and_signals(here):
     (here / "checkpoints" / "model.safetensors").touch()
     assert offered(here, "train", "--resume", "--name", "") == ["plain,my run", "plain,other"]
     assert offered(here, "train", "--out", ".", "--name", "") == []
+    assert offered(here, "compare", "other", "m") == ["plain,model", "plain,my run", "file,m"]
+    assert offered(here, "compare", "--against", "m") == ["plain,minutes"]
     assert offered(here, "train", "--name", "=", "o") == ["plain,other"]  # as bash takes --name=o apart
     assert offered(here, "corpus", "get", "tinysh") == ["plain,tinyshakespeare"]
     assert offered(here, "corpus", "get", "fab") == []  # comes with charrnn

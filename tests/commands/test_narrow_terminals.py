@@ -26,11 +26,11 @@ SCREENS = [
     *("inspect MODEL TEXT --length 200 --predictions", "inspect MODEL TEXT --length 200 --surprise"),
     *("inspect find MODEL TEXT --track line --permutations 19", "inspect history MODEL TEXT"),
     "inspect ablate MODEL TEXT --cell 0:1,0:2,0:3,0:4,0:5,0:6,0:7,0:8 --samples 2 --others 2 --track line",
-    "inspect similar MODEL TEXT --span the|fox --threshold 0.001",
+    *("inspect similar MODEL TEXT --span the|fox --threshold 0.001", "compare MODEL MODEL fables --length 50"),
 ]
 # What a model writes has the width that it has.
 WRITTEN = ["sample MODEL --count 3 --length 50", "inspect follow MODEL --length 50 --pace 0"]
-HELPS = ["", "train", "sample", "inspect", "inspect find", "inspect page", "corpus", "completion", "runs"]
+HELPS = ["", "train", "sample", "inspect", "inspect find", "inspect page", "corpus", "completion", "runs", "compare"]
 
 _INFO = 17  # columns of the names in `info`
 COMMAND = re.compile(r" *(charrnn |eval |_CHARRNN|--[a-z-]+ \[)")  # to copy, and choices: they are not broken
