@@ -176,7 +176,10 @@ def test_names_files_and_exported_models(model, tmp_path, monkeypatch):
     shutil.copytree(model, tmp_path / "checkpoints" / "mine")
     monkeypatch.chdir(tmp_path)
     succeed("export", "mine", "given.safetensors", "-q")
-    names = [each["name"] for each in compared("mine", "given", "fables", "checkpoints/mine/best.safetensors", "-n", 5)]
+    names = [
+        each["name"]
+        for each in compared("mine", "given.safetensors", "fables", "checkpoints/mine/best.safetensors", "-n", 5)
+    ]
     assert names == ["mine", "given", "fables", "best"]
 
 
