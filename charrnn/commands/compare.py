@@ -53,17 +53,18 @@ def compare(work: Work) -> None:
 
     \f
 
-    Losses are best validation losses, in nats per character unless bits are named. Characters a second include the
-    time of evaluations. A loss is drawn where the run had read that many characters in proportion to its steps.
+    Losses are best validation losses, in nats per character unless bits are named. The time of evaluations counts in
+    characters a second. A checkpoint has the characters of its last step only: those of earlier evaluations are in
+    proportion to the steps.
 
-    Under the curves are the best losses within the minutes (or characters, steps, epochs) that every run has had. A
-    run that was planned longer has a higher learning rate there, which counts against it.
+    Under the curves are the best losses up to where the shortest run ends. A run that was planned longer has a higher
+    learning rate there, which counts against it.
 
-    --json writes an object for each run: all that `charrnn runs --json` does, and mark, text_sha256, text_characters,
-    best_bpc, best_step, characters_read, chars_per_s, settings (those that differ), obstacle (why losses cannot be
-    compared: texts, parts, symbols, or ""), best and best_mixed (whether its loss is the best one, alone and with
-    n-grams), history (step, epoch, elapsed_s, characters, loss, val_loss), shared (against, at, val_loss, best; or
-    null), and with a text prime, seed, temperature and sample.
+    --json writes an object for each run: all that `charrnn runs --json` does, and mark, text_sha256, best_bpc,
+    best_step, characters_read, chars_per_s, settings (those that differ), obstacle (why losses cannot be compared:
+    texts, parts, symbols, or ""), best and best_mixed (whether its loss is the best one, alone and with n-grams),
+    history (step, epoch, elapsed_s, characters, loss, val_loss), shared (against, at, val_loss, best; or null), and,
+    unless --length is 0, prime, seed, temperature and sample.
     """
     from charrnn.checkpoints import comparison
     from charrnn.checkpoints.runs import open_run
@@ -96,10 +97,8 @@ def _record(mark: str, run, settings: dict[str, Any], obstacle: str) -> dict[str
 
     found = run.description
     loss, characters, seconds = (found.counters.get(each) for each in ("best_val_loss", "characters", "elapsed_s"))
-    record = run_record(run)
-    return {"mark": mark} | record | {
+    return {"mark": mark} | run_record(run) | {
         "text_sha256": found.corpus.get("sha256"),
-        "text_characters": found.corpus.get("characters"),
         "best_bpc": None if loss is None else bits(loss),
         "best_step": found.counters.get("best_step"),
         "characters_read": characters,

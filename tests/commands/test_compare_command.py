@@ -81,6 +81,9 @@ def test_the_best_loss_is_marked(model, other):
     shown = succeed("compare", model, other, "-n", 0).stdout
     assert f"★ {min(losses):.4f}" in shown
     assert f"★ {max(losses):.4f}" not in shown
+    best, worst = ("a", "b") if losses[0] < losses[1] else ("b", "a")
+    lead = f"{best} is the best: {max(losses) - min(losses):.4f} nats per character below {worst}."
+    assert lead in shown
     assert "sample" not in records[0] and "what each writes" not in shown
 
 
@@ -102,7 +105,7 @@ def test_losses_are_compared_as_far_as_all_runs_have_come(model, other):
     assert (first["shared"]["val_loss"] if within else first["shared"]) == (min(within) if within else None)
     assert second["shared"]["val_loss"] == second["best_val_loss"]
     shown = succeed("compare", model, other, "-n", 0, "--against", "steps").stdout
-    assert "best loss within 90 steps" in shown
+    assert "best loss up to 90 steps" in shown
     for against in _AXES:
         assert f"against {against}" in succeed("compare", other, "-n", 0, "--against", against).stdout
     assert tuple(comparison.AXES) == _AXES
@@ -164,7 +167,7 @@ def test_a_run_in_progress_is_shown_with_what_there_is(begun, model):
 
 def test_one_run_is_a_table_of_one(model):
     shown = succeed("compare", model, "-n", 0).stdout
-    assert "a fables" in shown and "★" not in shown and "which all runs have had" not in shown
+    assert "a fables" in shown and "★" not in shown and "shortest run" not in shown
 
 
 def test_runs_of_one_name_are_called_by_their_paths(model, tmp_path):
@@ -176,11 +179,10 @@ def test_names_files_and_exported_models(model, tmp_path, monkeypatch):
     shutil.copytree(model, tmp_path / "checkpoints" / "mine")
     monkeypatch.chdir(tmp_path)
     succeed("export", "mine", "given.safetensors", "-q")
-    names = [
-        each["name"]
-        for each in compared("mine", "given.safetensors", "fables", "checkpoints/mine/best.safetensors", "-n", 5)
-    ]
-    assert names == ["mine", "given", "fables", "best"]
+    succeed("export", "mine", "hub", "-q")
+    found = compared("mine", "given.safetensors", "fables", "checkpoints/mine/best.safetensors", "hub", "-n", 9)
+    assert [each["name"] for each in found] == ["mine", "given", "fables", "best", "hub"]
+    assert len({each["sample"] for each in found}) == 2
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty folder", "damaged", "a text"])

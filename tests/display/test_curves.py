@@ -90,6 +90,10 @@ def test_without_points_there_is_no_plot():
     assert any("b run b" in row.plain for row in drawn(np.zeros((0, 2)), falling(2, 1)))
 
 
+def test_runs_of_no_length_can_be_drawn():
+    assert len(drawn(np.array([(0.0, 1.5)]), np.array([(5e-324, 1.2)]))) == 12
+
+
 @given(
     st.lists(st.lists(st.tuples(st.floats(0, 1e15), st.floats(0, 1e6)), max_size=12), min_size=1, max_size=8),
     st.integers(1, 120),

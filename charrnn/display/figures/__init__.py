@@ -1,6 +1,6 @@
 """Figures for papers: drawings of a few shapes, written as SVG or PNG.
 
-They import palette, sanitise, system.files, and of terminal curve, heatmap, numbers and text_width; png imports
+They import palette, sanitise, system.files, and of terminal curve, curves, heatmap, numbers and text_width; png imports
 matplotlib when it is asked for.
 Begin with drawing.py, the shapes; heat_map.py, analyses.py and curves.py draw with them.
 """

@@ -11,6 +11,7 @@ from charrnn.display.figures.drawing import INK, Circle, Drawing, Label, Line
 from charrnn.display.palette import ACCENTS
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.curve import span
+from charrnn.display.terminal.curves import end_of
 from charrnn.display.terminal.text_width import clip
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _NAMES, _ROW = 460.0, 280.0, 70.0, 46.0, 240.0, 20.0
@@ -27,7 +28,7 @@ def curves_figure(
     ``label`` writes a value of the horizontal axis. A run without a point is in the list of names only.
     """
     drawn = [each for each in curves if len(each)]
-    end = max((float(each[-1, 0]) for each in drawn), default=1.0) or 1.0
+    end = end_of(drawn)
     low, high = span(*(each[:, 1] for each in drawn))
     height = max(_HEIGHT, _ROW * len(records))
     sheet = Drawing(_LEFT + _WIDTH + _NAMES, _TOP + height + 52, f"validation loss against {against}")

@@ -30,7 +30,7 @@ def axis_label(against: str) -> Callable[[float], str]:
 
 
 def run_table(records: Records, obstacle: str, width: int) -> list[Text]:
-    """A line for each run, with a star at the best losses, above it their text, and below it the settings that differ.
+    """A line for each run, with a star at the best losses, above it their text, below it the lead and other settings.
 
     ``obstacle`` is why losses cannot be compared, as :func:`charrnn.checkpoints.comparison.obstacle` says.
     """
@@ -38,7 +38,7 @@ def run_table(records: Records, obstacle: str, width: int) -> list[Text]:
     texts = {each["text"] for each in records}
     if len(texts) == 1 and records[0]["text"]:
         title = f"text: {_text(records[0])}"
-        unique = {each["text_characters"] for each in records}
+        unique = {each["characters"] for each in records}
         lines += paragraph(f"{title}, {numbers.characters(*unique)}" if len(unique) == 1 else title, width, "dim")
     columns: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         "run": _marked_name,
@@ -59,6 +59,8 @@ def run_table(records: Records, obstacle: str, width: int) -> list[Text]:
     if len(texts) > 1:
         columns["text"] = _text
     lines += table(list(columns), [[show(each) for show in columns.values()] for each in records], width)
+    if sum(each["best"] for each in records) == 1:
+        lines += [Text(), *paragraph(_lead(records), width)]
     settings = dict.fromkeys(name for each in records for name in each["settings"])
     if settings:
         rows = [(_option(name), *(_value(each["settings"], name) for each in records)) for name in settings]
@@ -79,7 +81,7 @@ def curve_lines(records: Records, curves: Sequence[np.ndarray], against: str, wi
     if shared is None:
         return lines
     most = axis_label(against)(float(f"{shared['at']:.3g}"))
-    title = f"best loss within {most} {against}, which all runs have had"
+    title = f"best loss up to {most} {against}, where the shortest run ends"
     parts = [
         Text.assemble((each.mark, each.style), " ", _starred(record["shared"]["val_loss"], record["shared"]["best"]))
         for each, record in zip(series, records, strict=True)
@@ -94,6 +96,19 @@ def sample_lines(records: Records, width: int) -> list[Text]:
     names = [f"{each['mark']}  {each['name']}" for each in records]
     texts = [each["prime"] + each["sample"] for each in records]
     return [*paragraph(title, width, "dim"), *side_by_side(names, texts, width)]
+
+
+def _lead(records: Records) -> str:
+    """By how much the best run is better than each of the others, the nearest first."""
+    (best,) = (each for each in records if each["best"])
+    others = sorted(
+        (each["best_val_loss"] - best["best_val_loss"], each["mark"])
+        for each in records
+        if each is not best and each["best_val_loss"] is not None
+    )
+    (nearest, mark), *further = others
+    leads = [f"{nearest:.4f} nats per character below {mark}", *(f"{lead:.4f} below {mark}" for lead, mark in further)]
+    return f"{best['mark']} is the best: {', '.join(leads)}."
 
 
 def _style(record: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from charrnn.display.terminal import numbers
 from charrnn.display.terminal.curve import LABELS, dot_columns, draw_line, plot_rows, row_of, span, ticks_of
 from charrnn.display.terminal.text_width import clip, text_width
 
+_LEAST_END = 1e-9  # of the horizontal axis
 _APART = 8  # columns between two marks of a series
 _NAMES = 60  # columns from which on the names of series stand beside the ends of their lines
 _LONGEST_NAME = 16  # columns
@@ -37,7 +38,7 @@ def curves_lines(series: Sequence[Marked], width: int, height: int, label: Calla
     drawn = [each for each in series if len(each.points)]
     if not drawn:
         return []
-    end = max(float(each.points[-1, 0]) for each in drawn) or 1.0
+    end = end_of([each.points for each in drawn])
     low, high = span(*(each.points[int(len(each.points) * _FIRST_PART) :, 1] for each in drawn))
     names = {each.mark: f"{each.mark} {clip(each.name, _LONGEST_NAME)}".rstrip() for each in drawn}
     margin = max(map(text_width, names.values())) + 1 if width >= _NAMES else 0
@@ -59,6 +60,11 @@ def curves_lines(series: Sequence[Marked], width: int, height: int, label: Calla
     for row, each in (_rows_of_names(drawn, low, high, height) if margin else {}).items():
         rows[row].append(" ").append(names[each.mark], style=each.style)
     return [*rows, *_axis(end, columns, label)]
+
+
+def end_of(curves: Sequence[np.ndarray]) -> float:
+    """Where a horizontal axis ends that begins at 0, for ``curves`` (n, 2) in the order of their first column."""
+    return max([_LEAST_END, *(float(each[-1, 0]) for each in curves if len(each))])
 
 
 def _both(first: str, second: str) -> str:
