@@ -16,6 +16,9 @@ CHUNKS = (1, 7, 500, 1, 2000)  # steps of the calls; the last size repeats
 MODELS = {
     "lstm": ModelConfig(len(set(TEXT)), 37, 2),
     "lstm of one layer with an embedding": ModelConfig(len(set(TEXT)), 16, 1, 5),
+    "gru": ModelConfig(len(set(TEXT)), 37, 2, cell="gru"),
+    "gru of one layer with an embedding": ModelConfig(len(set(TEXT)), 16, 1, 5, cell="gru"),
+    "rnn": ModelConfig(len(set(TEXT)), 37, 2, cell="rnn"),
     "capped lstm": ModelConfig(len(set(TEXT)), 37, 1, cell="capped-lstm"),
     "capped lstm of three layers with an embedding": ModelConfig(len(set(TEXT)), 20, 3, 9, cell="capped-lstm"),
 }
