@@ -31,8 +31,8 @@ def checkpoint(model, symbols=None):
     """
     rng = np.random.default_rng(7)
     symbols = sorted(set(TEXT)) if symbols is None else symbols
-    shapes = parameter_shapes(model).items()
-    parameters = {name: rng.normal(0, 0.25, shape).astype(np.float32) for name, shape in shapes}
+    shapes, size = parameter_shapes(model).items(), 0.1 if model.cell == "rnn" else 0.25
+    parameters = {name: rng.normal(0, size, shape).astype(np.float32) for name, shape in shapes}
     return Checkpoint(model, Vocabulary(symbols), parameters=parameters)
 
 
