@@ -3,7 +3,7 @@
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.options import json_option, settings, threads_option
+from charrnn.commands.options import cell_option, json_option, settings, threads_option
 from charrnn.commands.types import CheckpointPath, Number, Whole
 from charrnn.commands.work import Work, command, picked
 from charrnn.config import ModelConfig, TrainConfig
@@ -20,6 +20,7 @@ from charrnn.config import ModelConfig, TrainConfig
             "embedding": "Size of a learned embedding.  [default: none]",
         }, rare=False),
         option("--vocabulary", type=Whole(1, 100_000), default=65, help="Number of characters."),
+        cell_option,
     ),
     section(
         "The measurement",
@@ -53,7 +54,7 @@ def bench(work: Work) -> None:
 
     options, threads, seq_len = work.options, work.options["threads"], work.options["seq_len"]
     work.announce_compilation()
-    model = ModelConfig(**{name: options[name] for name in ("vocabulary", "hidden", "layers", "embedding")})
+    model = ModelConfig(**{name: options[name] for name in ("vocabulary", "hidden", "layers", "embedding", "cell")})
     if options["checkpoint"]:
         model = load_checkpoint(options["checkpoint"], warn=work.terminal.warn).model
     most = threads or available_threads()

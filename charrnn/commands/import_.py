@@ -33,7 +33,7 @@ _SYMBOLS = ("vocabulary", "vocabulary_of", "as_bytes")
     ),
     section(
         "Tensors of PyTorch",
-        option("--lstm", metavar="NAME", help="The LSTM, if there are several; . for the one without a name."),
+        option("--lstm", metavar="NAME", help="The LSTM, GRU or RNN, if there are several; . for no name."),
         option("--embedding", metavar="NAME", help="The weight of the embedding; none for one-hot input."),
         option("--head", metavar="NAME", help="The weight of the linear layer to characters."),
         option(
@@ -45,8 +45,8 @@ _SYMBOLS = ("vocabulary", "vocabulary_of", "as_bytes")
 )  # fmt: skip
 def import_(work: Work) -> None:
     """Make a checkpoint, OUT, of the model of another program in FILE, so that sample, inspect, evaluate and
-    train --init-from can open it. FILE is the state dict of an LSTM of PyTorch (.pt, .pth or .safetensors), or a
-    checkpoint of char-rnn or torch-rnn (.t7). Nothing in it is executed.
+    train --init-from can open it. FILE is the state dict of an LSTM, GRU or RNN of PyTorch (.pt, .pth or
+    .safetensors), or a checkpoint of char-rnn or torch-rnn (.t7). Nothing in it is executed.
 
     \b
     charrnn import lm_lstm_epoch50.00_1.2345.t7 old.safetensors

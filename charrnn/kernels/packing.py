@@ -45,23 +45,12 @@ def first_row(first, steps):
 
 PLAIN, LSTM, GRU_INPUT, GRU_RECURRENT, GRU_BIAS = range(5)
 
+# Tuples by order.
+GATES = (1, 4, 3, 3, 4)  # how many blocks of H columns the parameter has
+BIAS_ORDER = (PLAIN, LSTM, GRU_BIAS, GRU_BIAS, GRU_BIAS)  # of the bias that belongs to a matrix
 _NONE = -1
-_BLOCKS = ((0, 0, 0, 0), (0, 1, 2, 3), (2, 0, 1, _NONE), (_NONE, 0, 1, 2), (2, 0, 1, 3))  # the gates, by order
+_BLOCKS = ((0, 0, 0, 0), (0, 1, 2, 3), (2, 0, 1, _NONE), (_NONE, 0, 1, 2), (2, 0, 1, 3))  # the gates of a panel
 _FIRST = (0, 0, 0, 1, 0)  # the first block that is not left out
-_GATES = (1, 4, 3, 3, 4)
-_BIAS = (PLAIN, LSTM, GRU_BIAS, GRU_BIAS, GRU_BIAS)
-
-
-@njit
-def units_of(columns, order):
-    """H, or all columns in the plain order."""
-    return columns // _GATES[order]
-
-
-@njit
-def bias_order(order):
-    """The order of the bias that belongs to a matrix in ``order``."""
-    return _BIAS[order]
 
 
 @njit
@@ -69,7 +58,7 @@ def used_blocks(columns, panel, order):
     """The first of the used blocks of 16 columns in a panel, and how many there are; they are neighbours."""
     if order == PLAIN:
         return 0, min(4, (columns - PANEL * panel + WIDTH - 1) // WIDTH)
-    return _FIRST[order], _GATES[order]
+    return _FIRST[order], GATES[order]
 
 
 @njit
@@ -103,7 +92,7 @@ def copy_columns(source_at, target_at, size):
 def pack(weights, order, first, last, packed):
     """Panels ``first`` to ``last`` of weights (K, N): packed (panels, K, 64)."""
     depth, columns = weights.shape
-    units = units_of(columns, order)
+    units = columns // GATES[order]
     for k in range(depth):
         for block in range(4):
             for panel in range(first, last):  # innermost: panels are neighbours in a row, rows are often pages apart
@@ -117,7 +106,7 @@ def pack(weights, order, first, last, packed):
 def pack_transposed(weights, order, first, last, packed):
     """Panels of the transpose: weights (K, N) to packed (panels over K, N in ``order`` and padded, 64)."""
     rows, columns = weights.shape
-    units = units_of(columns, order)
+    units = columns // GATES[order]
     blocks = packed.shape[1] // WIDTH
     for panel in range(first, last):
         width = min(PANEL, rows - PANEL * panel)
@@ -139,7 +128,7 @@ def pack_transposed(weights, order, first, last, packed):
 @kernel(void(Array2, Array1, intp, intp, intp, Array3))
 def pack_table(weights, bias, order, first, last, table):
     """Rows ``first`` to ``last`` of the first layer's look-up table (panels, V, 64): weights (V, N) + bias."""
-    units, of_bias = units_of(weights.shape[1], order), bias_order(order)
+    units, of_bias = weights.shape[1] // GATES[order], BIAS_ORDER[order]
     for row in range(first, last):
         for panel in range(table.shape[0]):
             for block in range(4):
@@ -154,7 +143,7 @@ def pack_table(weights, bias, order, first, last, table):
 @kernel(void(Array1, intp, Array1))
 def pack_bias(bias, order, packed):
     """The bias, in ``order``, with the padding of packed columns."""
-    units = units_of(bias.size, order)
+    units = bias.size // GATES[order]
     for n in range(packed.size // WIDTH):
         start = block_start(n // 4, n % 4, units, order)
         for j in range(block_size(n // 4, n % 4, units, order)):
@@ -165,7 +154,7 @@ def pack_bias(bias, order, packed):
 def unpack(sums_at, panels, order, gradient):
     """Copy panels (rows, 64) at an address to the columns ``panels`` of gradient (rows, N)."""
     rows, columns = gradient.shape
-    units = units_of(columns, order)
+    units = columns // GATES[order]
     for row in range(rows):
         for block in range(4):
             for panel in range(panels.first, panels.last):

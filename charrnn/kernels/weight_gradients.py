@@ -15,7 +15,7 @@ from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import Prefetch, RowRanges, multiply_ranges
-from charrnn.kernels.packing import bias_order, unpack, used_blocks
+from charrnn.kernels.packing import BIAS_ORDER, unpack, used_blocks
 from charrnn.kernels.simd import WIDTH, load, splat, store
 from charrnn.kernels.tiles import PANEL
 
@@ -121,7 +121,7 @@ def weight_gradient(x, dy, portions, panels, scratch, order, gradient, bias):
                 prefetch = Prefetch(ahead[0], ahead[1], x_ahead[0], x_ahead[1])
                 multiply_ranges(x_at, dy_at + shift, sums + shift, of_block, min(PANEL, depth - k), vectors, prefetch)
     unpack(sums_at, panels, order, gradient)
-    unpack(bias_at, panels, bias_order(order), bias)
+    unpack(bias_at, panels, BIAS_ORDER[order], bias)
 
 
 @kernel(void(Ids2, Panels, Longs2, PANEL_RANGE, intp, Array3, Array2))

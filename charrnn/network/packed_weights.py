@@ -7,7 +7,7 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.kernels.gains import gain_gradient, scale_columns, scale_rows
 from charrnn.kernels.linear import linear
-from charrnn.kernels.packing import PLAIN, pack, pack_table, pack_transposed, units_of
+from charrnn.kernels.packing import GATES, PLAIN, pack, pack_table, pack_transposed
 from charrnn.kernels.tiles import PANEL
 from charrnn.kernels.weight_gradients import panel_ranges, row_gradient
 from charrnn.network.parameters import Parameters, aligned_zeros
@@ -36,7 +36,7 @@ def as_rows(panelled: np.ndarray, width: int) -> np.ndarray:
 
 def packed_width(columns: int, order: int) -> int:
     """How many columns a parameter with ``columns`` columns has when it is packed in ``order``."""
-    return padded(columns) if order == PLAIN else 4 * padded(units_of(columns, order))
+    return padded(columns) if order == PLAIN else 4 * padded(columns // GATES[order])
 
 
 class Matrix:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.kernels.linear import linear
-from charrnn.kernels.packing import bias_order, pack, pack_bias, pack_table, pack_transposed
+from charrnn.kernels.packing import BIAS_ORDER, pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.recurrent import Layer as StepArguments
 from charrnn.kernels.recurrent import Transposed, Weights
 from charrnn.kernels.simd import WIDTH
@@ -71,7 +71,7 @@ class Recurrent(Layer):
     def packing(self, training: bool) -> list[Call]:
         """Calls that pack the matrices, the bias and the table."""
         calls = self.recurrent.packing(training) + (self.input or self.table).packing(training)
-        return [*calls, (pack_bias, (self.bias, bias_order(self.orders.input), self.packed_bias))]
+        return [*calls, (pack_bias, (self.bias, BIAS_ORDER[self.orders.input], self.packed_bias))]
 
     def finish_packing(self) -> None:
         """The table of an embedding is a product of packed weights."""

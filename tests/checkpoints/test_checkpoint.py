@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.checkpoints.checkpoint import LARGEST, Checkpoint
-from charrnn.checkpoints.pytorch import from_torch, to_torch
+from charrnn.checkpoints.pytorch import from_torch, to_torch, torch_shapes
 from charrnn.checkpoints.run_folder import RunFolder, open_checkpoint
 from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.network.cells import CELLS, parameter_shapes
 from charrnn.system.files import write_durably
+from charrnn.text.vocabulary import Vocabulary
 
 
 @pytest.mark.parametrize("embedding", [None, 4])
@@ -124,10 +125,32 @@ def test_pytorch_loads_it_and_computes_the_same(tmp_path):
     np.testing.assert_allclose(network.forward(ids[:, None], network.initial_state(1)), expected, atol=1e-6)
 
 
-@given(st.sampled_from(sorted(parameter_shapes(ModelConfig(6, 3, 3, 2)))))
-def test_every_parameter_survives_the_renaming(name):
-    value = np.random.default_rng(1).random(parameter_shapes(ModelConfig(6, 3, 3, 2))[name], np.float32)
-    np.testing.assert_array_equal(from_torch(name, to_torch(name, value, CELLS["lstm"]), CELLS["lstm"]), value)
+@pytest.mark.parametrize("cell", ["lstm", "capped-lstm", "rnn", "gru"])
+def test_every_parameter_survives_the_renaming(cell):
+    for name, shape in parameter_shapes(ModelConfig(6, 3, 3, 2, cell)).items():
+        value = np.random.default_rng(1).random(shape, np.float32)
+        tensors = to_torch(name, value, CELLS[cell])
+        assert {each: tensor.shape for each, tensor in tensors.items()} == torch_shapes(name, shape, CELLS[cell])
+        np.testing.assert_array_equal(from_torch(name, tensors, CELLS[cell]), value)
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+def test_pytorch_loads_a_gru_and_an_rnn_and_computes_the_same(tmp_path, rng, cell):
+    torch = pytest.importorskip("torch", reason="PyTorch itself computes")
+    from charrnn.model import Model
+
+    model = ModelConfig(7, 5, 2, 4, cell)
+    parameters = {name: rng.normal(0, 0.5, shape).astype("f4") for name, shape in parameter_shapes(model).items()}
+    checkpoint = Checkpoint(model, Vocabulary("abcdefg"), parameters=parameters)
+    checkpoint.save(tmp_path / "a.safetensors")
+    tensors = safetensors.numpy.load_file(tmp_path / "a.safetensors")
+    module = getattr(torch.nn, cell.upper())(4, 5, 2)
+    twin = torch.nn.ModuleDict({"embedding": torch.nn.Embedding(7, 4), cell: module, "head": torch.nn.Linear(5, 7)})
+    twin.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()})
+    ids = np.array([1, 5, 2, 2, 0, 6], np.int32)
+    expected = twin["head"](twin[cell](twin["embedding"](torch.tensor(ids).long()[:, None]))[0]).detach().numpy()
+    network = Model.from_checkpoint(Checkpoint.load(tmp_path / "a.safetensors")).network
+    np.testing.assert_allclose(network.forward(ids[:, None], network.initial_state(1)), expected, atol=1e-6)
 
 
 def test_a_path_without_a_checkpoint_is_one_line(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import safetensors.numpy
 from forgeries import CORPUS, COUNTERS, load, make
 
-from charrnn.checkpoints.foreign.to_huggingface import NAMES, folder_files, validation_loss
+from charrnn.checkpoints.foreign.to_huggingface import folder_files, validation_loss
 from charrnn.checkpoints.foreign.to_pytorch import module_source
 
 BEST = {"counters": COUNTERS | {"step": 1, "best_val_loss": 1.25, "best_step": 1}, "state": None}
@@ -28,7 +28,7 @@ def card(checkpoint, name="fox"):
 
 def test_the_files(best):
     files = folder_files(best, "fox")
-    assert files.keys() == set(NAMES)
+    assert files.keys() == {"char_lstm.py", "config.json", "vocabulary.json", "model.safetensors", "README.md"}
     config = json.loads(files["config.json"])
     assert config["vocab_size"] == best.model.vocabulary
     assert config["hidden_size"] == 5
@@ -109,8 +109,11 @@ def test_the_module_loads_the_folder_s_weights(tmp_path, monkeypatch, name):
     made = foreign.checkpoint(foreign.MODELS[name])
     for each, data in folder_files(made, "fox").items():
         (tmp_path / each).write_bytes(data)
-    namespace = {"__name__": "char_lstm"}
-    exec(compile((tmp_path / "char_lstm.py").read_text(), "char_lstm.py", "exec"), namespace)
+    kind = {"gru": "gru", "rnn": "rnn"}.get(made.model.cell, "lstm")
+    assert f"from char_{kind} import load" in card(made)
+    namespace = {"__name__": f"char_{kind}"}
+    exec(compile((tmp_path / f"char_{kind}.py").read_text(), f"char_{kind}.py", "exec"), namespace)
+    assert json.loads((tmp_path / "config.json").read_text())["architectures"][0] in namespace
     model = namespace["load"](str(tmp_path / "model.safetensors"))
     assert "".join(map(chr, model.vocabulary.tolist())) == "".join(made.vocabulary.symbols)
     found = {each: value for each, value in model.state_dict().items() if each != "vocabulary"}

@@ -14,6 +14,7 @@ from charrnn.checkpoints.foreign import to_onnx
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.model import Model
+from charrnn.network.cells import cell_of
 
 PYTHON = ROOT / "checkpoints" / "python.safetensors"
 
@@ -31,11 +32,13 @@ def runtime(onnx):
 def runner(runtime, made):
     """``run(x, state)`` for :func:`foreign.compare`, on a session."""
     session = runtime.InferenceSession(to_onnx.onnx_file(made), providers=["CPUExecutionProvider"])
+    names = cell_of(made.model).state
 
     def run(x, state):
         shape = made.model.layers, x.shape[1], made.model.hidden
-        h, c = state or 2 * [np.zeros(shape, np.float32)]
-        logits, *state = session.run(["logits", "next_h", "next_c"], {"ids": x, "h": h, "c": c})
+        state = state or [np.zeros(shape, np.float32)] * len(names)
+        outputs = ["logits", *(f"next_{name}" for name in names)]
+        logits, *state = session.run(outputs, {"ids": x} | dict(zip(names, state, strict=True)))
         return logits, state
 
     return run
@@ -91,6 +94,14 @@ def test_the_graph_says_what_it_needs(onnx):
     assert [each.dim_param for each in sizes] == ["time", "batch"]
     metadata = {each.key: each.value for each in model.metadata_props}
     assert json.loads(metadata["vocabulary"]) == made.vocabulary.to_list()
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+def test_a_cell_with_one_state_is_one_operator(onnx, cell):
+    model = onnx.load_model_from_string(to_onnx.onnx_file(foreign.checkpoint(foreign.MODELS[cell])))
+    assert [node.op_type for node in model.graph.node].count(cell.upper()) == 2
+    assert [each.name for each in model.graph.input] == ["ids", "h"]
+    assert [each.name for each in model.graph.output] == ["logits", "next_h"]
 
 
 def test_gates_are_in_the_order_i_o_f_c(onnx):

@@ -13,11 +13,11 @@ import pytest
 from command_line import invoke, succeed
 from forgeries import make
 
-from charrnn.checkpoints.foreign.to_pytorch import module_source, weights_file
+from charrnn.checkpoints.foreign.to_pytorch import class_name, module_source, weights_file
 from charrnn.errors import ConfigError
 from charrnn.model import Model
 
-CELLS = ("lstm", "capped-lstm")
+CELLS = ("lstm", "gru", "rnn", "capped-lstm")
 
 
 @pytest.fixture
@@ -112,16 +112,26 @@ def test_the_module_imports_nothing_of_charrnn_and_is_short(cell):
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in imported} == {"json", "sys", "torch", "safetensors"}
     lines = [line for line in module_source(cell).decode().splitlines() if line.strip()]
-    assert len(lines) < {"lstm": 60, "capped-lstm": 80}[cell]
+    assert len(lines) < (80 if cell == "capped-lstm" else 60)
 
 
 def test_the_two_modules_differ_in_their_cells_only():
-    plain, capped = (module_source(cell).decode() for cell in CELLS)
+    plain, capped = (module_source(cell).decode() for cell in ("lstm", "capped-lstm"))
     before, after = capped.split("class CappedLSTM")
     without = before + "class CharLSTM" + after.split("class CharLSTM")[1]
     for word, other in (("capped_lstm", "lstm"), ("CappedLSTM", "nn.LSTM"), ("capped LSTM", "LSTM")):
         without = without.replace(word, other)
     assert list(difflib.unified_diff(plain.splitlines(), without.splitlines())) == []
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+def test_a_module_of_another_cell_does_not_speak_of_an_lstm(cell):
+    source = module_source(cell).decode()
+    assert f"nn.{cell.upper()}(inputs, hidden, layers)" in source
+    assert f"class {class_name(cell)}(nn.Module)" in source
+    assert "lstm" not in source.lower()
+    assert "c are" not in source
+    assert "(h, c)" not in source
 
 
 def test_a_cell_without_a_module_is_refused():

@@ -105,7 +105,7 @@ def test_a_dot_names_the_lstm_without_a_name(here):
     both = {lstm: state_dict(np.random.default_rng(2), hidden=4, lstm=lstm) for lstm in ("", "enc.")}
     (here / "two.pt").write_bytes(archive(both[""] | {"a": both["enc."], "chars": list("abcde")}))
     line = refused("import", "two.pt", "mine.safetensors")
-    assert "choose one of its LSTMs with --lstm NAME: '.', 'a.enc'" in line
+    assert "choose one of its recurrent modules with --lstm NAME: '.', 'a.enc'" in line
     assert "LSTM '.'" in succeed("import", "two.pt", "mine.safetensors", "--lstm", ".").stderr
 
 

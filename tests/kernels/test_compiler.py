@@ -26,8 +26,8 @@ from charrnn.network.regularisation import Regularisation
 from charrnn.training.optimizer import Optimizer
 from teams import every_thread_works
 digest, threads = hashlib.sha256(), int(sys.argv[1])
-for embedding in (None, 5):
-    network = Network(ModelConfig(30, 72, 2, embedding), seed=1, threads=threads)
+for cell, embedding in (("lstm", None), ("lstm", 5), ("gru", 5), ("rnn", None)):
+    network = Network(ModelConfig(30, 72, 2, embedding, cell), seed=1, threads=threads)
     optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
     generator = np.random.default_rng(2)
     state = network.initial_state(9)
@@ -38,7 +38,7 @@ for embedding in (None, 5):
             optimizer.update(network.gradient, 0.01)
         assert watch.workers("network") == watch.workers("optimizer") == {threads}
         network.parameters_changed()
-    digest.update(network.parameters.flat.tobytes() + state["c"].tobytes())
+    digest.update(network.parameters.flat.tobytes() + b"".join(map(bytes, state.arrays.values())))
 print(bool(compiled), digest.hexdigest())
 """
 

@@ -130,7 +130,7 @@ def test_it_is_saved_and_loaded_with_pytorch_s_names(trained):
 
 def test_a_program_without_the_cell_says_so(trained, monkeypatch):
     monkeypatch.delitem(CELLS, "elman")
-    with pytest.raises(ConfigError, match="cell must be one of lstm, capped-lstm, not 'elman'"):
+    with pytest.raises(ConfigError, match=r"cell must be one of lstm, .*, not 'elman'"):
         Network(MODEL)
 
 

@@ -94,6 +94,24 @@ def test_orthogonal_blocks_are_orthogonal_and_differ():
 
 
 @pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("gru", 3)])
+def test_other_cells_start_gate_by_gate_without_a_forget_bias(init, cell, gates):
+    config = ModelConfig(V, H, 2, cell=cell)
+    parameters = Parameters(config)
+    initialise(parameters, config, 3, init, forget_bias=2.5)
+    for name in ("w_ih_l0", "w_ih_l1", "w_hh_l0", "w_hh_l1"):
+        for block in np.split(parameters[name], gates, axis=1):
+            if init == "orthogonal" and name.startswith("w_hh"):
+                assert np.abs(block.T.astype(float) @ block - np.eye(H)).max() < 1e-6
+            else:
+                assert_uniform(block, expected_bound(init, name, None))
+    if init == "uniform":
+        assert_uniform(parameters["b_l0"], 1 / math.sqrt(H))
+    else:
+        assert not parameters["b_l0"].any()
+
+
+@pytest.mark.parametrize("init", INITS)
 def test_gaps_stay_zero_and_seeds_differ(init):
     first, again, other = start(init), start(init), start(init, seed=4)
     inside = np.zeros(first.flat.size, bool)

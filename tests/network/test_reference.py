@@ -1,4 +1,4 @@
-"""The oracle against finite differences: every parameter, and the incoming h and c."""
+"""The oracle against finite differences: every parameter, and the incoming state."""
 
 import numpy as np
 import pytest
@@ -10,20 +10,20 @@ from charrnn.network.cells import parameter_shapes
 
 @pytest.mark.parametrize("embedding", [None, 3])
 @pytest.mark.parametrize("with_masks", [False, True])
-@pytest.mark.parametrize("capped", [False, True])
-def test_gradients_are_the_finite_differences(embedding, with_masks, capped, rng):
+@pytest.mark.parametrize("cell", reference.CELLS)
+def test_gradients_are_the_finite_differences(embedding, with_masks, cell, rng):
     steps, batch, vocabulary, hidden, layers = 5, 3, 4, 3, 2
-    config = ModelConfig(vocabulary, hidden, layers, embedding)
+    config = ModelConfig(vocabulary, hidden, layers, embedding, cell)
     parameters = {name: rng.normal(0, 0.5, shape) for name, shape in parameter_shapes(config).items()}
     x, y = rng.integers(vocabulary, size=(2, steps, batch))
     y[2, 1] = -1
-    state = tuple(rng.normal(0, 0.5, (2, layers, batch, hidden)))
+    state = tuple(rng.normal(0, 0.5, (len(reference.CELLS[cell].state), layers, batch, hidden)))
     masks = rng.integers(0, 2, (layers, steps, batch, hidden)) * 2.0 if with_masks else None
 
-    _, gradient, state_gradient, _, _ = reference.loss_and_gradient(parameters, x, y, state, masks, capped=capped)
+    _, gradient, state_gradient, _, _ = reference.loss_and_gradient(parameters, x, y, state, masks, cell=cell)
 
     def loss():
-        logits, _, _ = reference.forward(parameters, x, state, masks, capped)
+        logits, _, _ = reference.forward(parameters, x, state, masks, cell)
         return reference.losses(logits, y).sum() / np.count_nonzero(y >= 0)
 
     checked = [*((parameters[name], gradient[name]) for name in parameters), *zip(state, state_gradient, strict=True)]

@@ -16,6 +16,9 @@ CHUNKS = (1, 7, 500, 1, 2000)  # steps of the calls; the last size repeats
 MODELS = {
     "lstm": ModelConfig(len(set(TEXT)), 37, 2),
     "lstm of one layer with an embedding": ModelConfig(len(set(TEXT)), 16, 1, 5),
+    "gru": ModelConfig(len(set(TEXT)), 37, 2, cell="gru"),
+    "gru of one layer with an embedding": ModelConfig(len(set(TEXT)), 16, 1, 5, cell="gru"),
+    "rnn": ModelConfig(len(set(TEXT)), 37, 2, cell="rnn"),
     "capped lstm": ModelConfig(len(set(TEXT)), 37, 1, cell="capped-lstm"),
     "capped lstm of three layers with an embedding": ModelConfig(len(set(TEXT)), 20, 3, 9, cell="capped-lstm"),
 }
@@ -28,8 +31,8 @@ def checkpoint(model, symbols=None):
     """
     rng = np.random.default_rng(7)
     symbols = sorted(set(TEXT)) if symbols is None else symbols
-    shapes = parameter_shapes(model).items()
-    parameters = {name: rng.normal(0, 0.25, shape).astype(np.float32) for name, shape in shapes}
+    shapes, size = parameter_shapes(model).items(), 0.1 if model.cell == "rnn" else 0.25
+    parameters = {name: rng.normal(0, size, shape).astype(np.float32) for name, shape in shapes}
     return Checkpoint(model, Vocabulary(symbols), parameters=parameters)
 
 

@@ -32,8 +32,8 @@ def import_model(
         names: the tensors to take where a state dict leaves a choice.
 
     Raises:
-        CharRNNError: the file cannot be read, is damaged, has no LSTM, or leaves a choice open; or nobody says what the
-            symbols are.
+        CharRNNError: the file cannot be read, is damaged, has no such model, or leaves a choice open; or nobody says
+            what the symbols are.
     """
     with os_errors_as(CheckpointError, f"{path}: cannot be read"), open_regular(path) as file:
         try:

@@ -1,4 +1,4 @@
-"""Finds a language model among tensors of PyTorch: an embedding or none, an LSTM, and a linear layer, the head.
+"""Finds a language model among tensors of PyTorch: an embedding or none, an LSTM, GRU or RNN, and a linear layer.
 
 What a tensor is for follows from the end of its name and from its shape, whatever the names before it are.  A tensor
 that is not understood is an error, because a model with one more layer computes something else.
@@ -14,15 +14,15 @@ from charrnn.checkpoints.foreign.pickled_values import Unknown
 from charrnn.checkpoints.foreign.tensors import FLOATS, Tensor
 from charrnn.checkpoints.foreign.trees import containers
 from charrnn.errors import CheckpointError, ConfigError, brief
-from charrnn.network.cells import CELLS, LSTMCell
+from charrnn.network.cells import CELLS, Cell
 
 ONE_HOT = "none"
 _VOCABULARY, _CODE_POINTS = "vocabulary", 0x110000
 _FIRST = "weight_ih_l0"
 _PARAMETER = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?")
-_OTHER_CELLS = {3: "a GRU", 1: "an RNN without gates"}  # by the rows of weight_hh over its columns
+_CELLS = {4: ("lstm", "capped-lstm"), 3: ("gru",), 1: ("rnn",)}  # by the rows of weight_hh over its columns
 _EMBEDDING = re.compile(r"emb|enc|wte|lookup", re.IGNORECASE)  # in the names of embeddings
-_MOST_NAMED, _MOST_LSTMS = 4, 100
+_MOST_NAMED, _MOST_MODULES = 4, 100
 
 Tensors = Mapping[str, Tensor]
 
@@ -53,34 +53,32 @@ def find(tree: Any, names: Names) -> Parts:
     """
     prefix, values = _state_dict(tree, names.lstm)
     tensors = {name: each for name, each in values.items() if _is_weight(name, each)}
-    lstm = {
+    module = {
         name: each
         for name, each in tensors.items()
         if name.startswith(prefix) and _PARAMETER.fullmatch(name.removeprefix(prefix))
     }
-    hidden, inputs = _check_lstm(prefix, {name.removeprefix(prefix): each for name, each in lstm.items()})
-    rest = {name: each for name, each in tensors.items() if name not in lstm}
+    cell, hidden, inputs = _check_module(prefix, {name.removeprefix(prefix): each for name, each in module.items()})
+    rest = {name: each for name, each in tensors.items() if name not in module}
     for name in (*names.ignored, names.head, names.embedding):
         if name not in ("", ONE_HOT) and name not in rest:
             raise ConfigError(f"there is no tensor {brief(name)}: there are {_enumerated(rest, rest)}")
     rest = {name: each for name, each in rest.items() if name not in names.ignored}
     head = _head(rest, names, hidden)
-    embedding = _embedding(rest, names, head, inputs)
+    embedding = _embedding(rest, names, head, inputs, cell)
     bias = _bias(head, rest)
     others = [name for name in rest if name not in (head, embedding, bias)]
     if others:
         raise CheckpointError(
-            f"beside an embedding, an LSTM and a linear layer it has {_enumerated(others, rest)}, which charrnn does "
-            "not compute; --ignore NAME leaves out a tensor that does not matter"
+            f"beside an embedding, the {cell.title} and a linear layer it has {_enumerated(others, rest)}, which "
+            "charrnn does not compute; --ignore NAME leaves out a tensor that does not matter"
         )
-    module = prefix.strip(".").rpartition(".")[2]
-    cell = next((cell for cell in CELLS.values() if cell.torch_module == module), LSTMCell())
-    found = {f"{cell.torch_module}.{name.removeprefix(prefix)}": each for name, each in lstm.items()}
+    found = {f"{cell.torch_module}.{name.removeprefix(prefix)}": each for name, each in module.items()}
     ends = {"embedding.weight": embedding, "head.weight": head, "head.bias": bias}
     found |= {own: rest[name] for own, name in ends.items() if name}
     about = (
         f"embedding {brief(embedding)}" if embedding else "one-hot input",
-        f"{cell.title} {brief(prefix.strip('.') or '.')}",
+        f"{cell.title} {brief(prefix.strip('.') or '.')}{' with tanh' if cell.name == 'rnn' else ''}",
         f"head {brief(head)}{', tied' if head == embedding else ''}",
     )
     return Parts("PyTorch", cell, found, about=about, symbols=_symbols(values.get(_VOCABULARY), rest[head].shape[:1]))
@@ -91,10 +89,10 @@ def _is_weight(name: Any, value: Any) -> bool:
 
 
 def _state_dict(tree: Any, wanted: str) -> tuple[str, Mapping[Any, Any]]:
-    """What stands before ``weight_ih_l0`` in the names of the LSTM, and the dictionary that the LSTM is in."""
+    """What stands before ``weight_ih_l0`` in the names of the recurrent module, and the dictionary that it is in."""
     found: list[tuple[str, str, Mapping[Any, Any]]] = []
     for place, value in containers(tree):
-        if isinstance(value, dict) and len(found) < _MOST_LSTMS:
+        if isinstance(value, dict) and len(found) < _MOST_MODULES:
             firsts = [name for name, each in value.items() if _is_weight(name, each) and name.endswith(_FIRST)]
             for prefix in (name.removesuffix(_FIRST) for name in firsts):
                 found.append((f"{place}.{prefix}".strip("."), prefix, value))
@@ -103,33 +101,37 @@ def _state_dict(tree: Any, wanted: str) -> tuple[str, Mapping[Any, Any]]:
         return fitting[0][1:]
     if found:
         said = ", ".join(brief(name or ".") for name, _, _ in (fitting or found)[:_MOST_NAMED])
-        raise ConfigError(f"choose one of its LSTMs with --lstm NAME: {said}")
+        raise ConfigError(f"choose one of its recurrent modules with --lstm NAME: {said}")
     if isinstance(tree, Unknown):
         raise CheckpointError(f"an object of the class {brief(tree.of)}, not weights: save model.state_dict()")
-    raise CheckpointError(f"there is no LSTM of PyTorch in it: no tensor has a name that ends in {_FIRST}")
+    raise CheckpointError(f"there is no LSTM, GRU or RNN of PyTorch in it: no tensor has a name that ends in {_FIRST}")
 
 
-def _check_lstm(prefix: str, lstm: Tensors) -> tuple[int, int]:
-    """H and the width of the input, from tensors by their names within the module.
+def _check_module(prefix: str, module: Tensors) -> tuple[Cell, int, int]:
+    """The cell, H and the width of the input, from tensors by their names within the module.
+
+    A state dict does not say whether an RNN has tanh or, what is rare, ReLU.  It is taken to have tanh.
 
     Raises:
-        CheckpointError: the module is no LSTM as charrnn has it, or is not complete.
+        CheckpointError: the module is no cell as charrnn has it, or is not complete.
     """
     what = f"the module {brief(prefix.strip('.') or '.')}"
     for mark, kind in (("_reverse", "bidirectional"), ("_hr_", "an LSTM with projections")):
-        if any(mark in name for name in lstm):
-            raise CheckpointError(f"{what} is {kind}: charrnn reads LSTMs that go forward, without projections")
-    shapes = {name: each.shape for name, each in lstm.items()}
+        if any(mark in name for name in module):
+            raise CheckpointError(f"{what} is {kind}: charrnn reads modules that go forward, without projections")
+    shapes = {name: each.shape for name, each in module.items()}
     first, recurrent = shapes[_FIRST], shapes.get("weight_hh_l0", ())
     if len(first) != 2 or len(recurrent) != 2 or 0 in recurrent:
         raise CheckpointError(f"{what} has no matrix weight_hh_l0, or weight_ih_l0 is no matrix")
     (rows, hidden), inputs = recurrent, first[1]
-    if rows != 4 * hidden:
-        kind = next((kind for gates, kind in _OTHER_CELLS.items() if rows == gates * hidden), "another kind of cell")
-        raise CheckpointError(f"{what} is {kind}: charrnn reads LSTMs only")
-    per_layer = 4 if "bias_ih_l0" in lstm else 2
+    kinds = [CELLS[kind] for kind in _CELLS.get(rows // hidden, ()) if rows % hidden == 0]
+    if not kinds:
+        raise CheckpointError(f"{what} is another kind of cell: charrnn reads LSTMs, GRUs and RNNs")
+    own_name = prefix.strip(".").rpartition(".")[2]
+    cell = next((kind for kind in kinds if kind.torch_module == own_name), kinds[0])
+    per_layer = 4 if "bias_ih_l0" in module else 2
     wanted: dict[str, tuple[int, ...]] = {}
-    for layer in range(len({name.rpartition("_l")[2] for name in lstm})):
+    for layer in range(len({name.rpartition("_l")[2] for name in module})):
         wanted |= {f"weight_ih_l{layer}": (rows, hidden if layer else inputs), f"weight_hh_l{layer}": (rows, hidden)}
         if per_layer == 4:
             wanted |= {f"bias_ih_l{layer}": (rows,), f"bias_hh_l{layer}": (rows,)}
@@ -138,7 +140,7 @@ def _check_lstm(prefix: str, lstm: Tensors) -> tuple[int, int]:
             raise CheckpointError(f"{what}: {brief(name)} is {'missing' if name in wanted else 'one too many'}")
         if shapes[name] != wanted[name]:
             raise CheckpointError(f"{what}: {brief(name)} has the shape {shapes[name]}, not {wanted[name]}")
-    return hidden, inputs
+    return cell, hidden, inputs
 
 
 def _head(rest: Tensors, names: Names, hidden: int) -> str:
@@ -163,7 +165,7 @@ def _head(rest: Tensors, names: Names, hidden: int) -> str:
     raise ConfigError(f"choose the linear layer to characters with --head NAME: {_enumerated(others, rest)}")
 
 
-def _embedding(rest: Tensors, names: Names, head: str, inputs: int) -> str:
+def _embedding(rest: Tensors, names: Names, head: str, inputs: int, cell: Cell) -> str:
     """The name of the embedding's weight, (V, D); "" if the input is one-hot."""
     vocabulary, hidden = rest[head].shape
     shape = (vocabulary, inputs)
@@ -173,7 +175,7 @@ def _embedding(rest: Tensors, names: Names, head: str, inputs: int) -> str:
                 f"the embedding must have the shape {shape}: {_enumerated([names.embedding], rest)} has not"
             )
         if names.embedding == ONE_HOT and inputs != vocabulary:
-            raise ConfigError(f"{inputs} inputs of the LSTM cannot be one-hot for {vocabulary} characters")
+            raise ConfigError(f"{inputs} inputs of the {cell.title} cannot be one-hot for {vocabulary} characters")
         return "" if names.embedding == ONE_HOT else names.embedding
     can_be = [name for name, each in rest.items() if each.shape == shape and name != head and not _bias(name, rest)]
     if len(can_be) > 1:
@@ -185,7 +187,7 @@ def _embedding(rest: Tensors, names: Names, head: str, inputs: int) -> str:
     if inputs == hidden:
         return head  # tied: a file may have the matrix only once
     raise CheckpointError(
-        f"the LSTM has {inputs} inputs for {vocabulary} characters, and there is no embedding {shape}"
+        f"the {cell.title} has {inputs} inputs for {vocabulary} characters, and there is no embedding {shape}"
     )
 
 

@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.foreign.to_pytorch import module_source
+from charrnn.checkpoints.foreign.to_pytorch import class_name, module_source
 from charrnn.checkpoints.run_names import SHARED
 from charrnn.network.cells import cell_of, parameter_count
 from charrnn.records import bits
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.version import __version__
 
-CONFIG, SYMBOLS, MODULE, CARD = "config.json", "vocabulary.json", "char_lstm.py", "README.md"
-NAMES = SHARED, CONFIG, SYMBOLS, MODULE, CARD
+CONFIG, SYMBOLS, CARD = "config.json", "vocabulary.json", "README.md"
 _LONGEST_NAME = 200  # characters
 
 _CARD = """---
@@ -26,7 +25,7 @@ pipeline_tag: text-generation
 tags:
 - char-rnn
 - character-level
-- lstm
+- {kind}
 {results}---
 
 # {title}
@@ -46,10 +45,10 @@ With charrnn:
 charrnn sample model.safetensors
 ```
 
-With PyTorch and safetensors, without charrnn (`char_lstm.py` is a short module):
+With PyTorch and safetensors, without charrnn (`char_{kind}.py` is a short module):
 
 ```python
-from char_lstm import load
+from char_{kind} import load
 
 model = load("model.safetensors")
 print(model.sample({prime}, length=300, temperature=0.8))
@@ -90,8 +89,8 @@ def folder_files(checkpoint: Checkpoint, name: str) -> dict[str, bytes]:
     """
     model = checkpoint.model
     config = {
-        "architectures": ["CharLSTM"],
-        "model_type": "char_lstm",
+        "architectures": [class_name(model.cell)],
+        "model_type": f"char_{_kind(checkpoint)}",
         "cell": model.cell,
         "vocab_size": model.vocabulary,
         "embedding_size": model.embedding,
@@ -102,12 +101,17 @@ def folder_files(checkpoint: Checkpoint, name: str) -> dict[str, bytes]:
         "charrnn_version": __version__,
     }
     return {
-        MODULE: module_source(model.cell),
+        f"char_{_kind(checkpoint)}.py": module_source(model.cell),
         CONFIG: _json(config),
         SYMBOLS: _json(checkpoint.vocabulary.to_list()),
         CARD: _card(checkpoint, name).encode(),
         SHARED: checkpoint.shared().to_bytes(format="pt"),
     }
+
+
+def _kind(checkpoint: Checkpoint) -> str:
+    """The kind of network in names: lstm, also for a capped one, gru or rnn."""
+    return class_name(checkpoint.model.cell).removeprefix("Char").lower()
 
 
 def _json(value: Any) -> bytes:
@@ -123,7 +127,8 @@ def _card(checkpoint: Checkpoint, name: str) -> str:
         results = _RESULTS.format(**quoted, unit=unit, nats=nats, bits=bits(nats))
     rows = "\n".join(f"| {title} | {value} |" for title, value in _rows(checkpoint, unit, nats, text))
     prime = repr(_prime(checkpoint.vocabulary))
-    return _CARD.format(results=results, title=_plain(name), unit=unit, version=__version__, rows=rows, prime=prime)
+    kind, title = _kind(checkpoint), _plain(name)
+    return _CARD.format(kind=kind, results=results, title=title, unit=unit, version=__version__, rows=rows, prime=prime)
 
 
 def _prime(vocabulary: Vocabulary) -> str:

@@ -1,8 +1,9 @@
 """A model as an ONNX graph: ids and a state go in, logits and the next state come out.
 
-The graph is written as text in ONNX's own syntax and parsed by the library; the weights are added to it.  An LSTM is
-ONNX's operator ``LSTM``.  A capped LSTM is the loop ``Scan`` over a cell made of small operators, because no operator
-computes it.  Legend: T steps, B batch rows, V characters, H hidden units, L layers, D inputs of a layer.
+The graph is written as text in ONNX's own syntax and parsed by the library; the weights are added to it.  An LSTM, GRU
+or RNN is ONNX's operator ``LSTM``, ``GRU`` or ``RNN``.  A capped LSTM is the loop ``Scan`` over a cell made of small
+operators, because no operator computes it.  Legend: T steps, B batch rows, V characters, H hidden units, L layers, D
+inputs of a layer.
 """
 
 import json
@@ -23,15 +24,13 @@ _LARGEST = 2_000_000_000  # bytes; a file of protocol buffers has less than 2 Gi
 
 _GRAPH = """
 <ir_version: {ir}, opset_import: ["" : {opset}], producer_name: "charrnn", producer_version: "{version}">
-charrnn (int64[time, batch] ids, float[{L}, batch, {H}] h, float[{L}, batch, {H}] c)
-=> (float[time, batch, {V}] logits, float[{L}, batch, {H}] next_h, float[{L}, batch, {H}] next_c)
+charrnn (int64[time, batch] ids{states})
+=> (float[time, batch, {V}] logits{next_states})
 {{
-    {starts_h} = Split <axis = 0, num_outputs = {L}> (h)
-    {starts_c} = Split <axis = 0, num_outputs = {L}> (c)
+    {starts}
     {inputs}
     {layers}
-    next_h = Concat <axis = 0> ({ends_h})
-    next_c = Concat <axis = 0> ({ends_c})
+    {ends}
     scores = MatMul (x{L}, head_weight)
     logits = Add (scores, head_bias)
 }}
@@ -45,6 +44,14 @@ _INPUTS = {
 _LAYERS = {
     "lstm": """
     y{k}, end_h{k}, end_c{k} = LSTM <hidden_size = {H}> (x{k}, w{k}, r{k}, b{k}, , start_h{k}, start_c{k})
+    x{n} = Squeeze (y{k}, axis_one)
+    """,
+    "gru": """
+    y{k}, end_h{k} = GRU <hidden_size = {H}, linear_before_reset = 1> (x{k}, w{k}, r{k}, b{k}, , start_h{k})
+    x{n} = Squeeze (y{k}, axis_one)
+    """,
+    "rnn": """
+    y{k}, end_h{k} = RNN <hidden_size = {H}> (x{k}, w{k}, r{k}, b{k}, , start_h{k})
     x{n} = Squeeze (y{k}, axis_one)
     """,
     "capped-lstm": """
@@ -87,10 +94,10 @@ def require_onnx() -> None:
 def onnx_file(checkpoint: Checkpoint) -> bytes:
     """The bytes of the .onnx file.
 
-    Inputs are ``ids`` (T, B) int64, ``h`` and ``c`` (L, B, H) float32, all zero where a text begins; outputs are
-    ``logits`` (T, B, V), ``next_h`` and ``next_c`` (L, B, H), float32.  T and B may differ from call to call.  The
-    metadata of the file has ``vocabulary``: a JSON list of the symbols, which are strings of one character, or numbers
-    for a model of bytes.
+    Inputs are ``ids`` (T, B) int64 and the state, ``h`` and for an LSTM ``c`` (L, B, H) float32, all zero where a text
+    begins; outputs are ``logits`` (T, B, V), ``next_h`` and ``next_c`` (L, B, H), float32.  T and B may differ from
+    call to call.  The metadata of the file has ``vocabulary``: a JSON list of the symbols, which are strings of one
+    character, or numbers for a model of bytes.
 
     Raises:
         ConfigError: the kind of cell is unknown here, or the weights take more than ONNX's 2 GB.
@@ -117,8 +124,20 @@ def _graph(checkpoint: Checkpoint) -> str:
         "layers": "".join(_LAYERS[model.cell].format(k=k, n=k + 1, **sizes) for k in range(model.layers)),
         "inputs": _INPUTS["embedding" if model.embedding else "one-hot"],
     }
-    for name in ("starts_h", "starts_c", "ends_h", "ends_c"):
-        parts[name] = ", ".join(name.replace("s_", "_") + str(k) for k in range(model.layers))
+    shape, states = "float[{L}, batch, {H}]".format(**sizes), cell_of(model).state
+
+    def each_layer(name: str) -> str:
+        return ", ".join(f"{name}{k}" for k in range(model.layers))
+
+    parts |= {
+        "states": "".join(f", {shape} {name}" for name in states),
+        "next_states": "".join(f", {shape} next_{name}" for name in states),
+        "starts": "\n    ".join(
+            f"{each_layer(f'start_{name}')} = Split <axis = 0, num_outputs = {model.layers}> ({name})"
+            for name in states
+        ),
+        "ends": "\n    ".join(f"next_{name} = Concat <axis = 0> ({each_layer(f'end_{name}')})" for name in states),
+    }
     return _GRAPH.format(ir=_IR_VERSION, opset=OPSET, version=__version__, **sizes, **parts)
 
 
@@ -134,22 +153,23 @@ def _weights(checkpoint: Checkpoint) -> Iterator[tuple[str, np.ndarray]]:
     else:
         yield "characters", np.array(model.vocabulary, np.int64)
         yield "off_on", np.array([0, 1], np.float32)
-    if model.cell != "lstm":
+    if model.cell == "capped-lstm":
         yield "one", np.array(1, np.float32)
     for k in range(model.layers):
         names = (f"{cell.torch_module}.{kind}_l{k}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
         w, r, *biases = (tensors[name] for name in names)
-        if model.cell == "lstm":
-            yield f"w{k}", _iofc(w)[None]
-            yield f"r{k}", _iofc(r)[None]
-            yield f"b{k}", np.concatenate([_iofc(bias) for bias in biases])[None]
-        else:
+        if model.cell == "capped-lstm":
             yield f"w{k}", np.ascontiguousarray(w.T)
             yield f"r{k}", np.ascontiguousarray(r.T)
             yield f"b{k}", sum(biases)
+        else:
+            yield f"w{k}", _in_order(model.cell, w)[None]
+            yield f"r{k}", _in_order(model.cell, r)[None]
+            yield f"b{k}", np.concatenate([_in_order(model.cell, bias) for bias in biases])[None]
 
 
-def _iofc(value: np.ndarray) -> np.ndarray:
-    """The gates in ONNX's order, where g is called c; PyTorch has them as i, f, g, o."""
-    i, f, g, o = np.split(value, 4)
-    return np.concatenate([i, o, f, g])
+def _in_order(cell: str, value: np.ndarray) -> np.ndarray:
+    """The gates in ONNX's order: i, o, f, c where PyTorch has i, f, g, o, and z, r, h where it has r, z, n."""
+    order = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}[cell]
+    gates = np.split(value, len(order))
+    return np.concatenate([gates[gate] for gate in order])

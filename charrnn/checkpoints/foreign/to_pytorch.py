@@ -1,7 +1,7 @@
 """A model for PyTorch: its state dict in a .pt file, and a module of PyTorch that computes it.
 
 The module is a Python file beside this one, ``pytorch_lstm.py`` or ``pytorch_capped_lstm.py``.  It is not imported: it
-is given away as it is, with the weights.
+is given away as it is, with the weights.  That of a GRU or RNN is the LSTM's with other names.
 """
 
 import io
@@ -18,6 +18,8 @@ from charrnn.system.libraries import require
 VOCABULARY = "vocabulary"  # the name of a tensor in the state dict, beside the weights
 
 _MODULES = {"lstm": "pytorch_lstm.py", "capped-lstm": "pytorch_capped_lstm.py"}
+_OTHERS = {"gru": "GRU", "rnn": "RNN"}  # and their classes in PyTorch
+_OF_TWO_STATES = (("(h, c), each (L, B, H)", "h (L, B, H)"), ("h and c are zero", "h is zero"))
 
 
 def require_torch() -> None:
@@ -29,12 +31,22 @@ def require_torch() -> None:
     require("torch", "pytorch", "a .pt file")
 
 
+def class_name(cell: str) -> str:
+    """The name of the class in :func:`module_source`."""
+    return f"Char{_OTHERS.get(cell, 'LSTM')}"
+
+
 def module_source(cell: str) -> bytes:
     """The source of the module that computes models with this kind of ``cell``.
 
     Raises:
         ConfigError: there is none.
     """
+    if cell in _OTHERS:
+        source = module_source("lstm").decode()
+        for word, other in (*_OF_TWO_STATES, ("LSTM", _OTHERS[cell]), ("lstm", cell)):
+            source = source.replace(word, other)
+        return source.encode()
     if cell not in _MODULES:
         raise ConfigError(f"there is no module of PyTorch for the cell {cell}: export it as .safetensors")
     return Path(__file__).with_name(_MODULES[cell]).read_bytes()
