@@ -77,3 +77,8 @@ def memory(size: int) -> str:
 def characters(number: int) -> str:
     """A number of characters: 1 character, 1,234 characters."""
     return f"{number:,} character{'' if number == 1 else 's'}"
+
+
+def attention(heads: int, context: int) -> str:
+    """The attention of a Transformer: 4 heads, context 64."""
+    return f"{heads} head{'s' * (heads > 1)}, context {context:,}"
