@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from charrnn.network.cells import CELLS
+
 SUPPORT = Path(__file__).parents[1] / "support"
 SCRIPT = """
 import contextlib, hashlib, sys
@@ -25,8 +27,8 @@ from charrnn.network.network import Network
 from charrnn.network.regularisation import Regularisation
 from charrnn.training.optimizer import Optimizer
 from teams import every_thread_works
-digest, threads = hashlib.sha256(), int(sys.argv[1])
-for cell, embedding in (("lstm", None), ("lstm", 5), ("gru", 5), ("rnn", None)):
+digest, threads, cell = hashlib.sha256(), int(sys.argv[1]), sys.argv[3]
+for embedding in (None,) if cell == "transformer" else (None, 5):
     network = Network(ModelConfig(30, 72, 2, embedding, cell), seed=1, threads=threads)
     optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
     generator = np.random.default_rng(2)
@@ -38,17 +40,17 @@ for cell, embedding in (("lstm", None), ("lstm", 5), ("gru", 5), ("rnn", None)):
             optimizer.update(network.gradient, 0.01)
         assert watch.workers("network") == watch.workers("optimizer") == {threads}
         network.parameters_changed()
-    digest.update(network.parameters.flat.tobytes() + b"".join(map(bytes, state.arrays.values())))
+    digest.update(b"".join([network.parameters.flat.tobytes(), *(array.tobytes() for array in state.arrays.values())]))
 print(bool(compiled), digest.hexdigest())
 """
 
 
-def train(cache, threads=1, steps=2, **environment):
+def train(cache, threads=1, steps=2, cell="lstm", **environment):
     """(whether something was compiled, a digest of the trained parameters) of a new process."""
     support = os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH")]))
     variables = {**os.environ, "CHARRNN_CACHE": str(cache), "PYTHONPATH": support, **environment}
     process = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(threads), str(steps)],
+        [sys.executable, "-c", SCRIPT, str(threads), str(steps), cell],
         capture_output=True,
         text=True,
         env=variables,
@@ -113,10 +115,11 @@ def test_a_kernel_that_was_not_prepared_is_refused():
     add(1)
 
 
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("threads", [2, 3])
-def test_thirty_steps_are_the_same_bits_for_any_number_of_threads(threads):
+def test_thirty_steps_are_the_same_bits_for_any_number_of_threads(threads, cell):
     cache = os.environ["CHARRNN_CACHE"]
-    assert train(cache, threads, 30)[1] == train(cache, 1, 30)[1]
+    assert train(cache, threads, 30, cell)[1] == train(cache, 1, 30, cell)[1]
 
 
 def narrower_processors():
@@ -131,8 +134,15 @@ def narrower_processors():
         yield "128 bits", {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": f"{four},+prefer-128-bit"}
 
 
+@pytest.fixture(scope="module")
+def narrower_cache(tmp_path_factory):
+    """One cache for all cells, which share kernels."""
+    return tmp_path_factory.mktemp("narrower")
+
+
+@pytest.mark.parametrize("cell", ["lstm", "rnn", "gru", "transformer"])  # capped-lstm has the kernels of lstm
 @pytest.mark.parametrize("processor", list(narrower_processors()), ids=lambda case: case[0])
-def test_thirty_steps_are_the_same_bits_for_narrower_vectors(tmp_path, processor):
-    _, variables = processor
-    expected = train(os.environ["CHARRNN_CACHE"], 1, 30)[1]
-    assert train(tmp_path, 1, 30, **variables)[1] == expected
+def test_thirty_steps_are_the_same_bits_for_narrower_vectors(narrower_cache, processor, cell):
+    name, variables = processor
+    expected = train(os.environ["CHARRNN_CACHE"], 1, 30, cell)[1]
+    assert train(narrower_cache / name, 1, 30, cell, **variables)[1] == expected
