@@ -25,7 +25,7 @@ from numba import njit, types
 
 from charrnn.kernels.activations import exp
 from charrnn.kernels.compiler import Array2, Array3, Longs2, Panels, float32, intp, kernel, uint32, void
-from charrnn.kernels.dropout import MASK, mask_factors, mix
+from charrnn.kernels.dropout import MASK, Mask, mask_factors, mix
 from charrnn.kernels.matmul import Prefetch, RowRanges, Size, multiply_block, multiply_ranges, offset
 from charrnn.kernels.packing import GROUP, copy_columns, first_row
 from charrnn.kernels.rotation import fill_turns, rotate
@@ -122,11 +122,33 @@ class Block(NamedTuple):
 
 
 class Drops(NamedTuple):
-    """Where the dropout of probabilities falls: T places of a window's step, and the position that is unit 0."""
+    """The dropout of the probabilities of a block of queries.
 
+    Query ``row`` has the place ``first_place`` + ``row`` · ``places`` among the masks, and the key at position
+    ``origin`` is unit 0.  Nothing is dropped if ``places`` is 0.
+    """
+
+    mask: Mask
     first_place: int
     places: int
     origin: int
+
+
+class Places(NamedTuple):
+    """The T = ``steps`` rows of a batch row: the first is ``start``, and they are ``stride`` rows apart."""
+
+    start: int
+    stride: int
+    steps: int
+
+
+class Queries(NamedTuple):
+    """Addresses of turns (T, 2, ``pairs``), of scratch for a row, and of the queries (parts, T, 64)."""
+
+    turns_at: int
+    pairs: int
+    row_at: int
+    queries_at: int
 
 
 def ring_panels(positions: int) -> int:
@@ -259,7 +281,7 @@ def visible(heads, position, base):
 
 
 @njit
-def attend(heads, ring, q_at, part_step, first, count, block, mask, drops):
+def attend(heads, ring, q_at, part_step, first, count, block, drops):
     """Attention of ``count`` queries at positions from ``first`` on; ``block`` has sums, tops and masses at the end.
 
     The queries are rows of parts of 64 columns, ``part_step`` bytes apart.  The sums are those before the division by
@@ -292,12 +314,12 @@ def attend(heads, ring, q_at, part_step, first, count, block, mask, drops):
                 top = at_least(s, top)
             top = splat(largest(top))
             shrink, mass = exp(before - top), splat(f32(0.0))
-            place = mix(mask.key + u64(drops.first_place + row * drops.places)) if drops.places else u64(0)
+            place = mix(drops.mask.key + u64(drops.first_place + row * drops.places)) if drops.places else u64(0)
             for k in range(0, vectors * WIDTH, WIDTH):
                 p = exp(load(row_at, k) - top)
                 mass = mass + p
                 if drops.places:
-                    p = p * mask_factors(mask, place, base + k - drops.origin)
+                    p = p * mask_factors(drops.mask, place, base + k - drops.origin)
                 store(row_at, k, p)
             store(block.tops_at, row * WIDTH, top)
             masses = fma(load(block.masses_at, row * WIDTH), shrink, splat(total(mass)))
@@ -389,13 +411,13 @@ def forward_floats(steps: int, size: int) -> int:
 
 
 @njit
-def gather_queries(qkv, start, rows, steps, column, heads, turns_at, pairs, temporary_at, queries_at):
+def gather_queries(qkv, places, column, heads, scratch):
     """The rotated queries of a batch row and head, (parts, T, 64)."""
-    for t in range(steps):
-        row_at = qkv.ctypes.data + ROW * (start + t * rows)
-        gather(row_at, qkv.strides[0] // 4, column, heads.size, temporary_at)
-        rotate(temporary_at, heads.size, turns_at + 8 * pairs * t, pairs, f32(1.0))
-        to_parts(temporary_at, heads.size, queries_at + ROW * t, ROW * steps)
+    for t in range(places.steps):
+        row_at = qkv.ctypes.data + ROW * (places.start + t * places.stride)
+        gather(row_at, qkv.strides[0] // 4, column, heads.size, scratch.row_at)
+        rotate(scratch.row_at, heads.size, scratch.turns_at + 8 * scratch.pairs * t, scratch.pairs, f32(1.0))
+        to_parts(scratch.row_at, heads.size, scratch.queries_at + ROW * t, ROW * places.steps)
 
 
 @kernel(void(Panels, HEADS, GROUP, STATE, MASK, CACHE, Panels))
@@ -412,6 +434,7 @@ def forward(qkv, heads, group, state, mask, cache, out):
     turns_at = cache.scratch.ctypes.data + group.first * cache.scratch.strides[0]
     temporary_at = turns_at + 8 * pairs * steps
     queries_at = temporary_at + ROW * parts * (WIDTH + 1)
+    scratch = Queries(turns_at, pairs, temporary_at, queries_at)
     block, _ = block_at(queries_at + ROW * parts * steps, parts)
     stride = PANEL * parts
     for b in range(group.first, group.last):
@@ -443,11 +466,11 @@ def forward(qkv, heads, group, state, mask, cache, out):
                 if waiting == WIDTH or t == steps - 1 or (position + t + 1) % WIDTH == 0:
                     remember_keys(ring, temporary_at + 4 * stride, stride, waiting, position + t + 1 - waiting)
                     waiting = 0
-            gather_queries(qkv, start, rows, steps, column, heads, turns_at, pairs, temporary_at, queries_at)
+            gather_queries(qkv, Places(start, rows, steps), column, heads, scratch)
             for first in range(0, steps, QUERIES):
                 count = min(QUERIES, steps - first)
                 drops = drops_of(mask, first, steps, batch, b, heads, head, position)
-                attend(heads, ring, queries_at + ROW * first, ROW * steps, position + first, count, block, mask, drops)
+                attend(heads, ring, queries_at + ROW * first, ROW * steps, position + first, count, block, drops)
                 for row in range(count):
                     place = start + (first + row) * rows
                     cache.tops[0, place, head] = load_one(block.tops_at, row * WIDTH)
@@ -461,9 +484,9 @@ def forward(qkv, heads, group, state, mask, cache, out):
 def drops_of(mask, first, steps, batch, batch_row, heads, head, position):
     """Where dropout falls on the queries of a batch row and head from step ``first`` on; nowhere without dropout."""
     if mask.scale == f32(1.0):
-        return Drops(0, 0, 0)
+        return Drops(mask, 0, 0, 0)
     place = (first * batch + batch_row) * heads.number + head
-    return Drops(place, batch * heads.number, position - heads.context)
+    return Drops(mask, place, batch * heads.number, position - heads.context)
 
 
 LAST_POSITION = 2**24  # below it a float32 holds every whole number
@@ -537,6 +560,7 @@ def backward(qkv, heads, group, mask, cache, out, dout, work):
     temporary_at = turns_at + 8 * pairs * steps
     other_at = temporary_at + ROW * parts
     queries_at = other_at + ROW * parts
+    scratch = Queries(turns_at, pairs, temporary_at, queries_at)
     douts_at = queries_at + ROW * parts * steps
     dqueries_at = douts_at + ROW * parts * steps
     deltas_at = dqueries_at + ROW * parts * steps
@@ -555,7 +579,7 @@ def backward(qkv, heads, group, mask, cache, out, dout, work):
             fill_turns(heads.thetas.ctypes.data, pairs, position + t, turns_at + 8 * pairs * t)
         for head in range(heads.number):
             ring, column = ring_of(cache, heads, b, head), head * size
-            gather_queries(qkv, start, rows, steps, column, heads, turns_at, pairs, temporary_at, queries_at)
+            gather_queries(qkv, Places(start, rows, steps), column, heads, scratch)
             clear_rows(dqueries_at, parts * steps)
             for t in range(steps):
                 place = ROW * (start + t * rows)

@@ -164,7 +164,7 @@ def look_back(arguments_at, ids_at, before, place, share):
     size, pairs = layer.width // layer.heads, layer.pairs
     parts = (size + PANEL - 1) // PANEL
     first, last = layer.heads * share.worker // share.workers, layer.heads * (share.worker + 1) // share.workers
-    nowhere = Mask(u64(0), u32(0), f32(1.0), 0)
+    nowhere = Drops(Mask(u64(0), u32(0), f32(1.0), 0), 0, 0, 0)
     heads = StepHeads(layer.context, f32(1.0) / f32(np.sqrt(f32(size))))
     for stream in range(share.first, share.last):
         position = load_long(layer.positions_at, stream)
@@ -191,7 +191,7 @@ def look_back(arguments_at, ids_at, before, place, share):
             gather(row_at, layer.panel, column, size, temporary_at)
             rotate(temporary_at, size, turns_at, pairs, f32(1.0))
             to_parts(temporary_at, size, query_at, ROW)
-            attend(heads, ring, query_at, ROW, position, 1, block, nowhere, Drops(0, 0, 0))
+            attend(heads, ring, query_at, ROW, position, 1, block, nowhere)
             finish_row(ring, block, 0, layer.attended_at + ROW * row, layer.panel, column, temporary_at)
 
 

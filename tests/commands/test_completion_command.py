@@ -88,7 +88,7 @@ def test_runs_downloads_hypotheses_and_signals(here):
     assert offered(here, "inspect", "find", "other", "--track", "al") == ["plain,all"]
     assert offered(here, "inspect", "ablate", "other", "--track", "al") == []
     assert offered(here, "inspect", "other", "--signal", "i,f") == ["plain,i,f"]
-    assert offered(here, "inspect", "other", "--signal", "i,") == [f"plain,i,{name}" for name in "chifgo"]
+    assert offered(here, "inspect", "other", "--signal", "i,") == [f"plain,i,{name}" for name in "chifgorzn"]
     assert offered(here, "inspect", "find", "other", "--signal", "i,") == []
 
 

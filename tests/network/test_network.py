@@ -302,7 +302,7 @@ def test_dropout_keeps_its_share_and_differs_by_step_layer_and_batch_row(rng):
     for step in (1, 2):
         for layer in (0, 1):
             mask = np.zeros_like(ones)
-            Regularisation(0.3, seed=9, step=step).drop(layer, ones, batch, Group(0, batch), mask)
+            Regularisation(0.3, seed=9, step=step).drop((layer,), ones, batch, Group(0, batch), mask)
             assert abs((mask == 0).mean() - 0.3) < 0.01
             assert np.unique(mask).tolist() == [0, np.float32(1 / 0.7)]
             masks[step, layer] = mask
