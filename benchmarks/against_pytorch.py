@@ -11,13 +11,11 @@ faster of one-hot input and looked-up rows; for a Transformer the faster of the 
 """
 
 import argparse
-import math
 import sys
 
 from pytorch_sides import Case, compare
 
 from charrnn.config import ModelConfig
-from charrnn.network.cells import parameter_shapes
 from charrnn.training.speed import training_flops
 
 VOCABULARY = 65
@@ -27,22 +25,7 @@ SAMPLING = "2x128x1,3x512x1,2x128x64,3x512x64"
 TRANSFORMER = ("4x128x12x64,6x384x16x256", "4x128x1,6x384x1")
 CELLS = ("lstm", "gru", "rnn", "transformer")
 CHARACTERS = 100  # of one call that samples
-CONTEXT = 256  # of a Transformer that samples
 HEAD = ("model, batch rows x steps", "threads", "chars/s", "PyTorch's", "ratio", "GFLOP/s", "of peak", "PyTorch's")
-
-
-def operations_of(config: ModelConfig, steps: int) -> float:
-    """Multiplications and additions that the mathematics needs to train on one character.
-
-    A Transformer begins each window with nothing, so the t-th character of a window attends to min(t, context)
-    characters. Each of them costs two multiply-adds a column, one with its key and one with its value.
-    """
-    if config.cell != "transformer":
-        return training_flops(config)
-    shapes = parameter_shapes(config)
-    matrices = sum(math.prod(shape) for name, shape in shapes.items() if name.startswith("w_"))
-    seen = sum(min(t, config.context) for t in range(1, steps + 1)) / steps
-    return 6 * (matrices + config.layers * 2 * config.hidden * seen)
 
 
 def row(label, threads, characters, outcome, operations=0.0):
@@ -69,7 +52,9 @@ def main():
     parser.add_argument("--shapes", help="layers x hidden x batch rows x steps, with commas")
     parser.add_argument("--sampling", help="layers x hidden x streams, with commas")
     parser.add_argument("--heads", type=int, help="of a Transformer  [default: of 32 columns, of 64 from width 256]")
-    parser.add_argument("--context", type=int, help="of a Transformer  [default: the steps; 256 to sample]")
+    parser.add_argument(
+        "--context", type=int, default=256, help="of a Transformer that samples; in training: the steps"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one turn")
     parser.add_argument("--output", type=argparse.FileType("w"), help="write the tables to this file too")
@@ -94,15 +79,15 @@ def main():
         memory = []
         for shape in shapes:
             layers, hidden, batch, steps = map(int, shape.split("x"))
-            config = model(options.cell, layers, hidden, options.heads, options.context or steps)
+            config = model(options.cell, layers, hidden, options.heads, steps)
             (training, evaluation), resident = contest(config, batch, steps, threads, [("train",), ("evaluate",)])
-            label, operations = f"{layers}x{hidden}, {batch}x{steps}", operations_of(config, steps)
+            label, operations = f"{layers}x{hidden}, {batch}x{steps}", training_flops(config)
             say(row(f"train {label}", threads, batch * steps, training, operations))
             say(row(f"evaluate {label}", threads, batch * steps, evaluation, operations / 3))
             memory.append(f"| {label} | {resident[0] / 1e6:,.0f} | {resident[1] / 1e6:,.0f} |")
         for shape in sampling:
             layers, hidden, streams = map(int, shape.split("x"))
-            config = model(options.cell, layers, hidden, options.heads, options.context or CONTEXT)
+            config = model(options.cell, layers, hidden, options.heads, options.context)
             (outcome,), _ = contest(config, streams, 2, threads, [("sample", CHARACTERS)])
             say(row(f"sample {layers}x{hidden}, {streams} at once", threads, CHARACTERS * streams, outcome))
         if memory:
