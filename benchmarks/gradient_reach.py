@@ -35,6 +35,7 @@ from charrnn.training.optimizer import Optimizer
 
 BATCH = 32
 LAST = 20  # updates over which the loss at the end is averaged
+LOWEST = 1e-12  # norm that is drawn
 COLUMNS = (0, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
@@ -188,7 +189,7 @@ def main() -> None:
     if options.output:
         curves = {each["name"] + "*" * (not each["updates"]): list(enumerate(each["norms"])) for each in norms}
         title = "gradient k characters back; broken: before training"
-        series.draw(options.output, title, curves, "k, characters back", "norm", log_up=True)
+        series.draw(options.output, title, curves, "k, characters back", "norm", log_up=True, lowest=LOWEST)
 
 
 if __name__ == "__main__":
