@@ -48,6 +48,7 @@ SHAPES = {
 SETTINGS: dict[tuple[str, str], dict[str, float]] = {}
 RATES = ("1e-3", "3e-3", "6e-3", "1.2e-2", "2.4e-2")
 DROPOUTS = ("0", "0.1", "0.2")
+TOLERANCE = 0.05  # of the number of parameters
 FIXED = "--ngrams off --ngram-targets 0 --sample-every 0"
 
 
@@ -60,17 +61,26 @@ def number(text: str) -> int:
 
 
 def sized(cell: str, vocabulary: int, parameters: int, shape: dict[str, int]) -> ModelConfig:
-    """The model of ``shape`` with nearest to so many parameters; its width is a multiple of 8 for each head."""
+    """The model of ``shape`` with about so many parameters.
+
+    Its heads (one, if the cell has none) have a multiple of 8 columns, which are fastest.  If that is not within 5 % of
+    ``parameters``, they have a multiple of 4, or of 2.
+    """
     sizes = {name: shape[name] for name in ("layers", "heads", "context") if name in shape}
-    step = 8 * sizes.get("heads", 1)
 
-    def config(times: int) -> ModelConfig:
-        return ModelConfig(vocabulary, step * times, cell=cell, **sizes)
+    def config(hidden: int) -> ModelConfig:
+        return ModelConfig(vocabulary, hidden, cell=cell, **sizes)
 
-    times = 1
-    while parameter_count(config(times + 1)) <= parameters:
-        times += 1
-    return min((config(times), config(times + 1)), key=lambda each: abs(parameter_count(each) - parameters))
+    def error(config: ModelConfig) -> float:
+        return abs(parameter_count(config) / parameters - 1)
+
+    nearest = []
+    for columns in (8, 4, 2):
+        step = hidden = columns * sizes.get("heads", 1)
+        while parameter_count(config(hidden + step)) <= parameters:
+            hidden += step
+        nearest.append(min(config(hidden), config(hidden + step), key=error))
+    return next((each for each in nearest if error(each) < TOLERANCE), min(nearest, key=error))
 
 
 def options_of(config: ModelConfig, more: dict[str, object]) -> list[str]:
