@@ -141,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", nargs="+", choices=[cell for cell in SHAPES if cell in CELLS], default=known)
     parser.add_argument("--distances", nargs="+", type=int, default=DISTANCES, help="each at least 5")
-    parser.add_argument("--size", default="70k", help="parameters of each cell, about")
+    parser.add_argument("--size", default="55k", help="parameters of each cell, about")
     parser.add_argument("--updates", type=int, default=2000)
     parser.add_argument("--rates", nargs="+", type=float, default=RATES, help="learning rates to try")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
