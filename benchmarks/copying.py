@@ -12,10 +12,10 @@ A letter after the question mark is known only to a model that remembers the let
 Without memory its loss is log2(8) = 3 bits, and one guess in 8 is right.  With ``--filler random`` the filler is random
 letters of another kind, so that the cell has to keep the three apart from what it reads.
 
-All cells have one layer and about as many parameters, and are trained for as many updates on windows of two lines; a
-Transformer sees two lines as well.  Every learning rate of ``--rates`` is tried with the first seed, and the best one
-(by the bits of the recalled letters) is used for the other seeds.  Bits and accuracy are those of the recalled letters
-in new lines.  What is done is kept in ``--results`` and not trained again.
+All cells have one layer (a Transformer two) and about as many parameters.  They are trained for as many updates on
+windows of two lines, which is the context of a Transformer, too.  Every learning rate of ``--rates`` is tried with the
+first seed, and the best one (by the bits of the recalled letters) is used for the other seeds.  Bits and accuracy are
+those of the recalled letters in new lines.  What is done is kept in ``--results`` and not trained again.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The Transformer of charrnn as a PyTorch module: 60 lines to read, to load a trained model into, and to go on from.
+"""The Transformer of charrnn as a PyTorch module: short enough to read, with a function that loads a trained model.
 
     from transformer_module import load          # needs PyTorch 2.4 or newer, and safetensors
 
