@@ -59,15 +59,16 @@ class Layers(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """softmax(q kᵀ / √d) v over the last C characters, for q, k, v (B, heads, T, d)."""
-        steps = q.shape[2]
+        steps, dropped = q.shape[2], self.dropout if self.training else 0.0
         if steps <= self.context:
-            return scaled_dot_product_attention(q, k, v, is_causal=True)
+            return scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropped)
         seen = torch.ones(steps, steps, dtype=torch.bool).tril().triu(1 - self.context)
-        return scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        return scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropped)
 
     def forward(self, x: Tensor) -> Tensor:
         """What the head reads, (B, T, H)."""
         steps, size = x.shape[1], (self.hidden,)
+        x = dropout(x, self.dropout, self.training)
         if steps <= self.context:
             cos, sin = (part[:steps] for part in self.rotation)
         else:
@@ -106,7 +107,6 @@ def load(path: str) -> tuple[Transformer, list[str | int]]:
         names = [name for name in file.keys() if name.startswith(("embedding.", "transformer.", "head."))]  # noqa: SIM118
         tensors = {name: file.get_tensor(name) for name in names}
     config = about["config"]
-    heads = config.get("heads") or next(heads for heads in (4, 3, 2, 1) if config["hidden"] % heads == 0)
-    model = Transformer(config["vocabulary"], config["hidden"], config["layers"], heads, config.get("context") or 64)
+    model = Transformer(*(config[name] for name in ("vocabulary", "hidden", "layers", "heads", "context")))
     model.load_state_dict(tensors)
     return model.eval(), about["vocabulary"]

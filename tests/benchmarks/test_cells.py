@@ -22,7 +22,7 @@ OPTIONS = argparse.Namespace(size="3k", updates=3, filler="blank", results=None)
 def test_a_cell_has_as_many_parameters_as_asked_for(cell, parameters):
     assert set(cells.SHAPES) == set(CELLS)
     config = cells.sized(cell, 65, cells.number(parameters), cells.SHAPES[cell])
-    assert abs(parameter_count(config) / cells.number(parameters) - 1) < 0.05
+    assert abs(parameter_count(config) / cells.number(parameters) - 1) < cells.TOLERANCE
     options = cells.options_of(config, {"lr": 0.01})
     assert options[:2] == ["--cell", cell] and options[-2:] == ["--lr", "0.01"]
     assert ("--heads" in options) == (cell == "transformer")
