@@ -3,14 +3,21 @@
 Both have the same architecture, parameters, data, optimiser (Adam, clipping by global norm) and precision (float32).
 Each side is a process of its own, so that neither's threads or memory touch the other's, and the sides take turns.
 PyTorch is imported in its process only; it is not a dependency.
+
+A recurrent cell carries its state from window to window.  A Transformer begins every window with an empty state on both
+sides, and reads ``context`` characters before it writes: charrnn's side then keeps keys and values of what it has read,
+while PyTorch's side reads the last ``context`` characters anew for each character, as nanoGPT does.
 """
 
 import multiprocessing
+import os
+import shutil
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +51,16 @@ class Case:
         size = (self.steps + 1, self.batch)
         return np.random.default_rng(2).integers(self.config.vocabulary, size=size).astype(np.int32)
 
+    @property
+    def carries(self) -> bool:
+        """Whether a window begins with the state that the one before left."""
+        return self.config.cell != "transformer"
+
+    def prime(self) -> np.ndarray:
+        """The characters (N,) that are read before one is written: a whole context, where there is one."""
+        size = self.config.context or 1
+        return np.random.default_rng(3).integers(self.config.vocabulary, size=size).astype(np.int32)
+
     def parameters(self) -> Parameters:
         """The starting values."""
         parameters = Parameters(self.config)
@@ -54,16 +71,24 @@ class Case:
 class Charrnn:
     """charrnn's side."""
 
+    kind = ""
+
     def __init__(self, case: Case):
-        self.network = Network(case.config, seed=None, threads=case.threads)
+        self.case, self.network = case, Network(case.config, seed=None, threads=case.threads)
         self.network.set_parameters(dict(case.parameters().items()))
         training = TrainConfig(optimizer="adam", clip=CLIP, beta1=BETAS[0], beta2=BETAS[1])
         self.optimizer = Optimizer(training, self.network.parameters, self.network.team)
         self.ids, self.state = case.ids(), self.network.initial_state(case.batch)
         self.sampler: Sampler | None = None
 
+    def begin_window(self) -> None:
+        """Forget what the last window left, unless it is carried on."""
+        if not self.case.carries:
+            self.state.clear()
+
     def train(self) -> float:
         """One update; its loss."""
+        self.begin_window()
         loss = self.network.loss_and_gradient(self.ids[:-1], self.ids[1:], self.state)
         self.optimizer.update(self.network.gradient, LR)
         self.network.parameters_changed()
@@ -71,12 +96,13 @@ class Charrnn:
 
     def evaluate(self) -> float:
         """The loss alone."""
+        self.begin_window()
         return float(self.network.losses(self.ids[:-1], self.ids[1:], self.state).mean())
 
     def sample(self, characters: int) -> None:
         """Write so many characters in every batch row."""
         if self.sampler is None:
-            self.sampler = Sampler(self.network, np.zeros(1, np.int32), self.ids.shape[1], seed=1)
+            self.sampler = Sampler(self.network, self.case.prime(), self.ids.shape[1], seed=1)
         self.sampler.draw(characters)
 
     def peak(self) -> float:
@@ -85,41 +111,58 @@ class Charrnn:
 
 
 class PyTorch:
-    """PyTorch's side, with one-hot input."""
+    """PyTorch's side of a recurrent cell, with one-hot input."""
 
-    one_hot = True
+    kind, one_hot = "", True
 
     def __init__(self, case: Case):
         import torch
 
-        self.torch = torch
+        self.torch, self.case = torch, case
         torch.set_num_threads(case.threads)
-        config = case.config
-        self.vocabulary = config.vocabulary
+        self.model = self.module(case.config)
+        tensors = {}
+        for name, value in case.parameters().items():
+            parts = to_torch(name, value, cell_of(case.config)).items()
+            tensors |= {key: torch.tensor(np.ascontiguousarray(part)) for key, part in parts}
+        self.model.load_state_dict(tensors)
+        self.trained = self.trained_parameters()
+        self.optimizer = torch.optim.Adam(self.trained, LR, BETAS, fused=True)
+        self.ids = torch.tensor(case.ids()).long()
+
+    def module(self, config: ModelConfig):
+        """The model, with whatever starting values."""
+        torch, cell = self.torch, cell_of(config).torch_module
+        self.cell, self.state, self.vocabulary = cell, None, config.vocabulary
+        self.rows = torch.eye(config.vocabulary)
         inputs = config.embedding or config.vocabulary
+        kind = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[cell]
         modules = {
-            "lstm": torch.nn.LSTM(inputs, config.hidden, config.layers),
+            cell: kind(inputs, config.hidden, config.layers),
             "head": torch.nn.Linear(config.hidden, config.vocabulary),
         }
         if config.embedding:
             modules["embedding"] = torch.nn.Embedding(config.vocabulary, config.embedding)
-        self.model = torch.nn.ModuleDict(modules)
-        tensors = {}
-        for name, value in case.parameters().items():
-            parts = to_torch(name, value, cell_of(config)).items()
-            tensors |= {key: torch.tensor(np.ascontiguousarray(part)) for key, part in parts}
-        self.model.load_state_dict(tensors)
-        # charrnn has one bias where PyTorch has the sum of two: the second is left as it is.
+        return torch.nn.ModuleDict(modules)
+
+    def trained_parameters(self) -> list:
+        """The parameters that are trained.
+
+        charrnn has one bias where PyTorch has the sum of two: there the second is left as it is.  Only the bias of a
+        GRU's candidate is two, because the reset gate is between them.
+        """
         for name, value in self.model.named_parameters():
-            value.requires_grad = "bias_hh" not in name
-        self.trained = [value for value in self.model.parameters() if value.requires_grad]
-        self.optimizer = torch.optim.Adam(self.trained, LR, BETAS)
-        self.rows = torch.eye(config.vocabulary)
-        self.ids = torch.tensor(case.ids()).long()
-        self.state = None
+            if "bias_hh" not in name:
+                continue
+            if self.cell == "gru":
+                gates, candidate = self.torch.zeros(2 * self.case.config.hidden), self.torch.ones(len(value) // 3)
+                value.register_hook(self.torch.cat([gates, candidate]).mul)
+            else:
+                value.requires_grad = False
+        return [value for value in self.model.parameters() if value.requires_grad]
 
     def inputs(self, x):
-        """What the LSTM reads for ids x."""
+        """What the first layer reads for ids x."""
         functional = self.torch.nn.functional
         if "embedding" in self.model:
             return self.model["embedding"](x)
@@ -127,8 +170,8 @@ class PyTorch:
 
     def loss(self):
         """The window's mean loss; the state moves on."""
-        h, state = self.model["lstm"](self.inputs(self.ids[:-1]), self.state)
-        self.state = tuple(part.detach() for part in state)
+        h, state = self.model[self.cell](self.inputs(self.ids[:-1]), self.state)
+        self.state = tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
         logits = self.model["head"](h).flatten(0, 1)
         return self.torch.nn.functional.cross_entropy(logits, self.ids[1:].flatten())
 
@@ -152,14 +195,65 @@ class PyTorch:
         x, state = self.ids[:1], self.state
         with torch.no_grad():
             for _ in range(characters):
-                h, state = self.model["lstm"](self.inputs(x), state)
+                h, state = self.model[self.cell](self.inputs(x), state)
                 x = torch.multinomial(torch.softmax(self.model["head"](h[0]), 1), 1).T
 
 
 class PyTorchRows(PyTorch):
-    """PyTorch's side, with the one-hot rows looked up."""
+    """PyTorch's side of a recurrent cell, with the one-hot rows looked up."""
 
     one_hot = False
+
+
+class PyTorchTransformer(PyTorch):
+    """PyTorch's side of a Transformer, operation by operation: the module of ``docs/transformer_module.py``."""
+
+    def module(self, config: ModelConfig):
+        """The model, with whatever starting values."""
+        sys.path.append(str(Path(__file__).parent.parent / "docs"))
+        from transformer_module import Transformer
+
+        return Transformer(config.vocabulary, config.hidden, config.layers, config.heads, config.context)
+
+    def trained_parameters(self) -> list:
+        """All."""
+        return list(self.model.parameters())
+
+    def loss(self):
+        """The window's mean loss."""
+        logits = self.model(self.ids[:-1].T.contiguous()).flatten(0, 1)
+        return self.torch.nn.functional.cross_entropy(logits, self.ids[1:].T.flatten())
+
+    def sample(self, characters: int) -> None:
+        """Write so many characters in every batch row; the whole context is read for each."""
+        torch, model = self.torch, self.model
+        x = torch.tensor(self.case.prime()).long().repeat(self.ids.shape[1], 1)
+        with torch.no_grad():
+            for _ in range(characters):
+                last = model.transformer(model.embedding(x))[:, -1]
+                drawn = torch.multinomial(torch.softmax(model.head(last), 1), 1)
+                x = torch.cat([x[:, 1:], drawn], dim=1)
+
+
+class PyTorchCompiled(PyTorchTransformer):
+    """PyTorch's side of a Transformer, its layers compiled by ``torch.compile``; where that fails, as they are."""
+
+    kind = "compiled"
+
+    def module(self, config: ModelConfig):
+        """The model, with whatever starting values."""
+        model = super().module(config)
+        self.torch._dynamo.config.suppress_errors = True
+        model.transformer.compile()
+        return model
+
+
+def rivals(config: ModelConfig) -> list[type[PyTorch]]:
+    """PyTorch's ways of computing the same model; ``torch.compile`` needs a compiler of C++."""
+    if config.cell != "transformer":
+        return [PyTorch, PyTorchRows]
+    compilers = (os.environ.get("CXX", "c++"), "g++", "clang++", "cl")
+    return [PyTorchTransformer, *([PyTorchCompiled] if any(map(shutil.which, compilers)) else [])]
 
 
 class _Side:
@@ -211,13 +305,15 @@ def _peak_memory() -> float:
 class Outcome:
     """Median seconds for one call of each side, PyTorch's the faster of its two; and the paired ratios, sorted.
 
-    ``peak`` is the median of the processor's FLOP/s in multiplying and adding, measured between the turns.
+    ``peak`` is the median of the processor's FLOP/s in multiplying and adding, measured between the turns.  ``kind``
+    says which of PyTorch's ways was the faster, if it has a name.
     """
 
     ours: float
     theirs: float
     ratios: list[float]
     peak: float
+    kind: str = ""
 
     @property
     def ratio(self) -> float:
@@ -239,7 +335,8 @@ def compare(
     Raises:
         CharRNNError: the two do not compute the same losses, or PyTorch does not run here.
     """
-    sides = [_Side(kind, case) for kind in (Charrnn, PyTorch, PyTorchRows)]
+    kinds = [Charrnn, *rivals(case.config)]
+    sides = [_Side(kind, case) for kind in kinds]
     losses = [side.do("train", 3)[1] for side in sides]
     if not all(np.allclose(other, losses[0], rtol=AGREEMENT, atol=0) for other in losses[1:]):
         raise CharRNNError(f"the two sides do not agree on the losses: {losses}")
@@ -257,9 +354,9 @@ def compare(
             for k, side in enumerate(sides):
                 times[k].append(side.do(work, repeats[k], *arguments)[0] / repeats[k])
                 peaks += sides[0].do("peak", 1)[1]
-        best = min((1, 2), key=lambda k: statistics.median(times[k]))
+        best = min(range(1, len(sides)), key=lambda k: statistics.median(times[k]))
         ratios = sorted(theirs / ours for ours, theirs in zip(times[0], times[best], strict=True))
         medians = [statistics.median(figures) for figures in (times[0], times[best], peaks)]
-        outcomes.append(Outcome(medians[0], medians[1], ratios, medians[2]))
+        outcomes.append(Outcome(medians[0], medians[1], ratios, medians[2], kinds[best].kind))
     memory = [side.close() for side in sides]
     return outcomes, (memory[0], min(memory[1:]))

@@ -1,4 +1,4 @@
-"""The Transformer of charrnn as a PyTorch module: 60 lines to read, to load a trained model into, and to go on from.
+"""The Transformer of charrnn as a PyTorch module: short enough to read, with a function that loads a trained model.
 
     from transformer_module import load          # needs PyTorch 2.4 or newer, and safetensors
 
@@ -46,7 +46,7 @@ class Layers(nn.Module):
     def __init__(self, hidden: int, layers: int, heads: int, context: int, dropout: float = 0.0):
         super().__init__()
         self.hidden, self.layers, self.heads, self.context, self.dropout = hidden, layers, heads, context, dropout
-        mlp = 64 * math.ceil(8 * hidden / 3 / 64)  # F: three matrices (H, F) have the size of the usual two (H, 4H)
+        mlp = 64 * math.ceil(hidden / 24)  # F, about 8H/3: three matrices (H, F) have the size of the usual two (H, 4H)
         matrices = {"w_qkv": (3 * hidden, hidden), "w_att": (hidden, hidden)}
         matrices |= {"w_up": (2 * mlp, hidden), "w_down": (hidden, mlp)}
         for k in range(layers):
@@ -59,15 +59,16 @@ class Layers(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """softmax(q kᵀ / √d) v over the last C characters, for q, k, v (B, heads, T, d)."""
-        steps = q.shape[2]
+        steps, dropped = q.shape[2], self.dropout if self.training else 0.0
         if steps <= self.context:
-            return scaled_dot_product_attention(q, k, v, is_causal=True)
+            return scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropped)
         seen = torch.ones(steps, steps, dtype=torch.bool).tril().triu(1 - self.context)
-        return scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        return scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropped)
 
     def forward(self, x: Tensor) -> Tensor:
         """What the head reads, (B, T, H)."""
         steps, size = x.shape[1], (self.hidden,)
+        x = dropout(x, self.dropout, self.training)
         if steps <= self.context:
             cos, sin = (part[:steps] for part in self.rotation)
         else:
