@@ -15,7 +15,7 @@ SMALLEST = 4 * STEPS * BATCH * 16  # bytes of a vector of 16 floats for every pl
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-@pytest.mark.parametrize("cell", ["lstm", "rnn", "gru"])
+@pytest.mark.parametrize("cell", ["lstm", "coupled-lstm", "rnn", "gru"])
 def test_a_training_step_makes_no_array_of_activations_or_weights(dropout, cell):
     network = Network(ModelConfig(20, HIDDEN, 2, cell=cell), threads=2)
     ids = np.random.default_rng(1).integers(20, size=(STEPS + 1, BATCH)).astype(np.int32)
@@ -29,7 +29,7 @@ def test_a_training_step_makes_no_array_of_activations_or_weights(dropout, cell)
     assert most < SMALLEST / 2
 
 
-@pytest.mark.parametrize("cell", ["lstm", "rnn", "gru"])
+@pytest.mark.parametrize("cell", ["lstm", "coupled-lstm", "rnn", "gru"])
 def test_reading_makes_no_array_of_activations(cell):
     network = Network(ModelConfig(20, HIDDEN, 2, cell=cell), threads=2)
     ids = np.random.default_rng(1).integers(20, size=(STEPS, BATCH)).astype(np.int32)
