@@ -41,7 +41,7 @@ encoding_option = option(
 cell_option = option(
     "--cell", type=click.Choice(tuple(CELLS)), default=DEFAULT_CELL, rare=True,
     help="The kind of network: rnn, gru and lstm as PyTorch has them; capped-lstm, an LSTM whose input gate is at most "
-    "1 - f; coupled-lstm, one whose input gate is 1 - f, with fewer weights; transformer, attention without recurrence.",
+    "1 - f; coupled-lstm, one whose input gate is 1 - f; transformer, attention without recurrence.",
 )  # fmt: skip
 
 with_option = option(
