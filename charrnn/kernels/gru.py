@@ -20,7 +20,7 @@ from numba import njit
 
 from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, kernel, void
-from charrnn.kernels.matmul import Size, multiply_block, multiply_panel, offset
+from charrnn.kernels.matmul import Size, multiply_panel, offset
 from charrnn.kernels.packing import GROUP, first_row
 from charrnn.kernels.recurrent import (
     LINE,
@@ -34,6 +34,7 @@ from charrnn.kernels.recurrent import (
     layer_of,
     load_layer,
     look_up,
+    multiply_gates,
 )
 from charrnn.kernels.simd import WIDTH, fetch, fma, load, splat, store
 from charrnn.kernels.step import STEP
@@ -126,20 +127,6 @@ def step(arguments_at, ids_at, before, place, share):
 
 
 @njit
-def multiply_gates(dz_at, dz_panel, w_at, c, rows, blocks, vectors, following):
-    """C[rows, 16 vectors] += dz Wᵀ, with three neighbouring blocks of each panel of dz.
-
-    ``dz_at`` is the address of the first of these blocks in a row, ``w_at`` that of its first row in a panel of the
-    transpose.  The last product prefetches the memory at ``following``.
-    """
-    size = Size(BLOCKS * WIDTH, rows, vectors)
-    for block in range(blocks):
-        b = w_at + ROW * PANEL * block
-        ahead = b + ROW * PANEL if block + 1 < blocks else following
-        multiply_block(dz_at + 4 * block * dz_panel, PANEL, b, c, PANEL, size, ahead, ahead + ROW * size.depth)
-
-
-@njit
 def cell_backward(gates_at, before_at, dh_at, kept_at):
     """Derivatives of the cell equations for 16 units of one batch row; dn_x, dr, dz, dn_h replace n, r, z, n_h.
 
@@ -187,9 +174,8 @@ def backward(weights, group, gates, h, dh, kept):
                     gates_panel,
                     w_hh_at + panel * w_hh.strides[0],
                     dh_panel_at,
-                    rows,
                     blocks,
-                    vectors,
+                    Size(BLOCKS * WIDTH, rows, vectors),
                     w_hh_at + (panel + 1) * w_hh.strides[0],
                 )
             # Prefetch the next panel of dh, and of gates and h what the block after the next one reads.
@@ -222,8 +208,7 @@ def backward(weights, group, gates, h, dh, kept):
                 gates_panel,
                 w_ih.ctypes.data + panel * w_ih.strides[0],
                 dx_at,
-                rows,
                 blocks,
-                vectors,
+                Size(BLOCKS * WIDTH, rows, vectors),
                 w_ih.ctypes.data + (panel + 1) * w_ih.strides[0],
             )

@@ -10,7 +10,9 @@ element:
     h_t = o ⊙ tanh(c_t)
 
 (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000 and no peepholes.)  With a capped input gate i
-is min(σ(·), 1 - f), and c stays between -1 and 1 (as in Melis, Kočiský & Blunsom 2020, "Mogrifier LSTM").
+is min(σ(·), 1 - f), and c stays between -1 and 1 (as in Melis, Kočiský & Blunsom 2020, "Mogrifier LSTM").  With coupled
+gates i is 1 - f (Greff et al. 2017): a capped input gate with a z that is always large.  Then products have columns for
+f, g and o alone.
 
 A call over a window works on a group of batch rows and runs all T steps.  Batch rows do not depend on each other before
 the weights' gradients, so a thread takes a group through the whole network without waiting for the other threads.
@@ -25,7 +27,7 @@ from charrnn.kernels.activations import sigmoid, tanh
 from charrnn.kernels.compiler import Array2, Array3, Ids2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import Size, multiply_panel, offset
 from charrnn.kernels.packing import GROUP, first_row
-from charrnn.kernels.recurrent import LINE, ROW, copy_in, copy_out, fetch_row, look_up
+from charrnn.kernels.recurrent import LINE, ROW, clear_rows, copy_in, copy_out, fetch_row, look_up, multiply_gates
 from charrnn.kernels.simd import WIDTH, at_most, bits_of, fetch, fma, load, splat, store, where_below
 from charrnn.kernels.step import STEP, struct_loader
 from charrnn.kernels.tiles import PANEL
@@ -39,16 +41,18 @@ class Weights(NamedTuple):
     ``table`` (U, V, 64) has a row for every character if the layer reads characters: x W_ih + b for a one-hot x.
     Else it is (U, 1, 64), the bias.  ``w`` (U, D + H, 64) has each panel of W_ih followed by the same panel of W_hh, in
     the order in which they are read: memory is fastest as one stream.  D is 0 for a layer that reads characters.
-    ``capped`` says whether the input gate is.
+    ``capped`` says whether the input gate is.  The last ``vectors`` of a panel's four blocks have weights: all 4, or 3
+    with coupled gates.
     """
 
     table: np.ndarray
     w: np.ndarray
     capped: bool
+    vectors: int
 
 
 class Transposed(NamedTuple):
-    """Packed transposes for the backward pass (Q, 4Hp, 64), and whether the input gate is ``capped``.
+    """Packed transposes for the backward pass (Q, 4Hp, 64); ``capped`` and ``vectors`` as in :class:`Weights`.
 
     ``w_ih`` has no panel for a layer that reads characters.
     """
@@ -56,6 +60,7 @@ class Transposed(NamedTuple):
     w_ih: np.ndarray
     w_hh: np.ndarray
     capped: bool
+    vectors: int
 
 
 class State(NamedTuple):
@@ -65,15 +70,15 @@ class State(NamedTuple):
     c: np.ndarray
 
 
-WEIGHTS = types.NamedTuple((Array3, Array3, types.boolean), Weights)
-TRANSPOSED = types.NamedTuple((Array3, Array3, types.boolean), Transposed)
+WEIGHTS = types.NamedTuple((Array3, Array3, types.boolean, intp), Weights)
+TRANSPOSED = types.NamedTuple((Array3, Array3, types.boolean, intp), Transposed)
 STATE = types.NamedUniTuple(Array2, len(State._fields), State)
 
 
 class Layer(NamedTuple):
     """A layer's arrays as addresses (``…_at``), strides from panel to panel in elements (``…_panel``), and sizes.
 
-    ``capped`` is 1 if the input gate is capped, else 0.
+    ``capped`` is 1 if the input gate is capped, else 0; ``vectors`` as in :class:`Weights`.
     """
 
     table_at: int
@@ -92,6 +97,7 @@ class Layer(NamedTuple):
     c_panel: int
     blocks: int
     capped: int
+    vectors: int
 
 
 load_layer = struct_loader(types.NamedUniTuple(intp, len(Layer._fields), Layer))
@@ -131,13 +137,16 @@ def step_forward(layer, ids_at, before, place, rows, first_block, last_block):
     blocks, room = layer.blocks, room_of(layer.capped)
     for block in range(first_block, last_block):
         z_at = layer.gates_at + 4 * block * layer.gates_panel + ROW * place
-        input_at = layer.w_at + ROW * block * (layer.inputs + layer.units)
+        shift = LINE * (4 - layer.vectors)  # over a block without weights
+        input_at = layer.w_at + ROW * block * (layer.inputs + layer.units) + shift
         recurrent_at = input_at + ROW * layer.inputs
         next_at = recurrent_at + ROW * layer.units
         look_up(layer, block, ids_at, rows, z_at)
         x_at, before_at = layer.below_at + ROW * place, layer.h_at + ROW * before
-        multiply_panel(x_at, PANEL, layer.below_panel, input_at, z_at, PANEL, Size(layer.inputs, rows, 4), recurrent_at)
-        multiply_panel(before_at, PANEL, layer.h_panel, recurrent_at, z_at, PANEL, Size(layer.units, rows, 4), next_at)
+        product_at, size = z_at + shift, Size(layer.inputs, rows, layer.vectors)
+        multiply_panel(x_at, PANEL, layer.below_panel, input_at, product_at, PANEL, size, recurrent_at)
+        size = Size(layer.units, rows, layer.vectors)
+        multiply_panel(before_at, PANEL, layer.h_panel, recurrent_at, product_at, PANEL, size, next_at)
         c_at = layer.c_at + 4 * block * layer.c_panel + LINE * before
         h_at = layer.h_at + 4 * offset(WIDTH * block, layer.h_panel) + ROW * place
         below_at = layer.below_at + 4 * offset(WIDTH * block, layer.below_panel) + ROW * place
@@ -186,6 +195,7 @@ def forward(x, below, weights, group, state, gates, h, c):
         c.strides[0] // 4,
         gates.shape[0],
         intp(weights.capped),
+        weights.vectors,
     )
     copy_in(state.h, group.first, group.last, start, h)
     copy_in(state.c, group.first, group.last, start, c)
@@ -239,7 +249,10 @@ def backward(weights, group, gates, c, dh, dc):
     blocks, batch, _ = dc.shape
     room = room_of(weights.capped)
     w_hh, w_ih, first, rows = weights.w_hh, weights.w_ih, group.first, group.last - group.first
-    panels, width, steps = w_hh.shape[0], blocks * PANEL, gates.shape[1] // batch - 1
+    panels, depth, steps = w_hh.shape[0], WIDTH * weights.vectors, gates.shape[1] // batch - 1
+    shift = 4 - weights.vectors  # blocks without weights
+    w_hh_at = w_hh.ctypes.data + ROW * WIDTH * shift
+    w_ih_at = w_ih.ctypes.data + ROW * WIDTH * shift
     gates_at, c_at, dh_at, dc_at = gates.ctypes.data, c.ctypes.data, dh.ctypes.data, dc.ctypes.data
     gates_panel, dh_panel, c_panel = gates.strides[0] // 4, dh.strides[0] // 4, c.strides[0] // 4
     for block in range(blocks):
@@ -252,15 +265,14 @@ def backward(weights, group, gates, c, dh, dc):
             vectors = min(4, blocks - 4 * panel)
             dh_panel_at = dh_at + 4 * panel * dh_panel + ROW * place
             if t < steps - 1:
-                multiply_panel(
-                    gates_at + ROW * (place + rows),
-                    PANEL,
+                multiply_gates(
+                    gates_at + ROW * (place + rows) + LINE * shift,
                     gates_panel,
-                    w_hh.ctypes.data + panel * w_hh.strides[0],
+                    w_hh_at + panel * w_hh.strides[0],
                     dh_panel_at,
-                    PANEL,
-                    Size(width, rows, vectors),
-                    w_hh.ctypes.data + (panel + 1) * w_hh.strides[0],
+                    blocks,
+                    Size(depth, rows, vectors),
+                    w_hh_at + (panel + 1) * w_hh.strides[0],
                 )
             # Prefetch the next panel of dh, and of gates and c what the block after the next one reads.
             back, then = divmod(panel + 1, panels)
@@ -285,16 +297,13 @@ def backward(weights, group, gates, c, dh, dc):
         for panel in range(w_ih.shape[0]):
             vectors = min(4, blocks - 4 * panel)
             dx_at = dh_at + 4 * panel * dh_panel + ROW * place
-            for b in range(rows):
-                for k in range(0, vectors * WIDTH, WIDTH):
-                    store(dx_at, b * PANEL + k, splat(f32(0.0)))
-            multiply_panel(
-                gates_at + ROW * place,
-                PANEL,
+            clear_rows(dx_at, rows, vectors)
+            multiply_gates(
+                gates_at + ROW * place + LINE * shift,
                 gates_panel,
-                w_ih.ctypes.data + panel * w_ih.strides[0],
+                w_ih_at + panel * w_ih.strides[0],
                 dx_at,
-                PANEL,
-                Size(width, rows, vectors),
-                w_ih.ctypes.data + (panel + 1) * w_ih.strides[0],
+                blocks,
+                Size(depth, rows, vectors),
+                w_ih_at + (panel + 1) * w_ih.strides[0],
             )

@@ -4,6 +4,7 @@ A parameter with N columns has them gate by gate, H columns each; in packed form
 
     PLAIN           no gates: columns as they are, padded to whole vectors (the output layer, an RNN)
     LSTM            i, f, g, o   of (D, 4H)
+    COUPLED         -, f, g, o   of (D, 3H)
     GRU_INPUT       n, r, z, -   of (D, 3H), which has them as r, z, n
     GRU_RECURRENT   -, r, z, n   of (H, 3H), which has them as r, z, n
     GRU_BIAS        n_x, r, z, n_h   of (4H,), which has them as r, z, n_x, n_h
@@ -43,14 +44,15 @@ def first_row(first, steps):
     return first * (steps + 1)
 
 
-PLAIN, LSTM, GRU_INPUT, GRU_RECURRENT, GRU_BIAS = range(5)
+PLAIN, LSTM, GRU_INPUT, GRU_RECURRENT, GRU_BIAS, COUPLED = range(6)
 
 # Tuples by order.
-GATES = (1, 4, 3, 3, 4)  # how many blocks of H columns the parameter has
-BIAS_ORDER = (PLAIN, LSTM, GRU_BIAS, GRU_BIAS, GRU_BIAS)  # of the bias that belongs to a matrix
+GATES = (1, 4, 3, 3, 4, 3)  # how many blocks of H columns the parameter has
+BIAS_ORDER = (PLAIN, LSTM, GRU_BIAS, GRU_BIAS, GRU_BIAS, COUPLED)  # of the bias that belongs to a matrix
 _NONE = -1
-_BLOCKS = ((0, 0, 0, 0), (0, 1, 2, 3), (2, 0, 1, _NONE), (_NONE, 0, 1, 2), (2, 0, 1, 3))  # the gates of a panel
-_FIRST = (0, 0, 0, 1, 0)  # the first block that is not left out
+_LAST_THREE = (_NONE, 0, 1, 2)
+_BLOCKS = ((0, 0, 0, 0), (0, 1, 2, 3), (2, 0, 1, _NONE), _LAST_THREE, (2, 0, 1, 3), _LAST_THREE)  # gates of a panel
+_FIRST = (0, 0, 0, 1, 0, 1)  # the first block that is not left out
 
 
 @njit

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit, types
 
 from charrnn.kernels.compiler import Array3, intp
+from charrnn.kernels.matmul import multiply_block
 from charrnn.kernels.packing import copy_columns
 from charrnn.kernels.simd import WIDTH, fetch, load, splat, store
 from charrnn.kernels.step import load_id, struct_loader
@@ -106,6 +107,19 @@ def look_up(layer, block, ids_at, rows, z_at):
         source = load_id(ids_at, b) * PANEL if layer.table_rows > 1 else 0
         for k in range(0, PANEL, WIDTH):
             store(z_at, b * PANEL + k, load(table_at, source + k))
+
+
+@njit
+def multiply_gates(dz_at, dz_panel, w_at, c, panels, size, following):
+    """C[rows, 16 vectors] += dz Wᵀ, with the first ``size.depth`` columns of each panel of dz, and any others left out.
+
+    ``dz_at`` and ``w_at``, addresses in dz and in a panel of the transpose, may be behind blocks without weights.  The
+    last product prefetches the memory at ``following``.
+    """
+    for panel in range(panels):
+        b = w_at + ROW * PANEL * panel
+        ahead = b + ROW * PANEL if panel + 1 < panels else following
+        multiply_block(dz_at + 4 * panel * dz_panel, PANEL, b, c, PANEL, size, ahead, ahead + ROW * size.depth)
 
 
 @njit

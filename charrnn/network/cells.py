@@ -229,6 +229,7 @@ class LSTMCell(RecurrentCell):
 
     name, title, torch_module = "lstm", "LSTM", "lstm"
     gate_count = bias_count = 4
+    order = "ifgo"
     signals = (
         Signal("c", "tanh(c), what the cell remembers", -1, unbounded=True),
         Signal("h", "h, what the cell tells", -1),
@@ -255,16 +256,17 @@ class LSTMCell(RecurrentCell):
     def initialise(self, parameters, index, uniform, generator, forget_bias) -> None:
         """Uniform weights; the forget gates' biases are ``forget_bias``."""
         super().initialise(parameters, index, uniform, generator, forget_bias)
-        hidden = parameters[f"w_hh_l{index}"].shape[0]
-        parameters[f"b_l{index}"][hidden : 2 * hidden] = forget_bias
+        hidden, gate = parameters[f"w_hh_l{index}"].shape[0], self.order.index("f")
+        parameters[f"b_l{index}"][gate * hidden : (gate + 1) * hidden] = forget_bias
 
     def clamp(self, parameters, index, unit, value) -> dict[str, float]:
         """Hold c: f is 1, i and g are 0.  The output gate is left alone, so h = o ⊙ tanh(value) still moves with it.
 
         In c_t = f ⊙ c_{t-1} + i ⊙ g the unit's c keeps its first value to the bit, at full speed.
         """
-        for gate, bias in enumerate((-self.OPEN, self.OPEN, 0.0)):  # i, f, g
-            self.hold(parameters, index, unit, gate, bias)
+        for gate, bias in {"i": -self.OPEN, "f": self.OPEN, "g": 0.0}.items():
+            if gate in self.order:
+                self.hold(parameters, index, unit, self.order.index(gate), bias)
         return {"c": value}
 
 
@@ -284,6 +286,25 @@ class CappedLSTMCell(LSTMCell):
         from charrnn.network.lstm import LSTM
 
         return LSTM(config, index, capped=True)
+
+
+class CoupledLSTMCell(CappedLSTMCell):
+    """The LSTM with coupled gates: i is 1 - f, so c stays between -1 and 1 (Greff et al. 2017).
+
+    It has three quarters of an LSTM's parameters: the gates are f, g, o.  PyTorch has no module that computes it.
+    """
+
+    name, title, torch_module = "coupled-lstm", "coupled LSTM", "coupled_lstm"
+    gate_count = bias_count = 3
+    order = "fgo"
+    signals = tuple(signal for signal in CappedLSTMCell.signals if signal.name != "i")
+    gates = tuple(gate for gate in CappedLSTMCell.gates if gate.name != "i")
+
+    def layer(self, config: ModelConfig, index: int) -> "Layer":
+        """Layer ``index`` of a network, as it computes."""
+        from charrnn.network.lstm import CoupledLSTM
+
+        return CoupledLSTM(config, index)
 
 
 class RNNCell(RecurrentCell):
@@ -495,9 +516,8 @@ class TransformerCell(Cell):
         return 4 * hidden * hidden + 3 * hidden * self.mlp(config) + hidden * (self.context(config) + 1)
 
 
-CELLS: dict[str, Cell] = {
-    cell.name: cell for cell in (LSTMCell(), CappedLSTMCell(), RNNCell(), GRUCell(), TransformerCell())
-}
+_ALL = LSTMCell(), CappedLSTMCell(), CoupledLSTMCell(), RNNCell(), GRUCell(), TransformerCell()
+CELLS: dict[str, Cell] = {cell.name: cell for cell in _ALL}
 """The kinds of cell by name."""
 
 

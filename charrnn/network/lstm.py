@@ -7,8 +7,8 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.kernels import lstm
+from charrnn.kernels.packing import COUPLED, Group
 from charrnn.kernels.packing import LSTM as IFGO
-from charrnn.kernels.packing import Group
 from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
 from charrnn.network.layers import Arrays, Window
@@ -17,12 +17,14 @@ from charrnn.network.recurrent import PRODUCTS, Orders, Recurrent
 from charrnn.network.workspace import padded, panels
 
 GATES = "ifgo"  # the order of their blocks of 16 columns in a panel
+ALWAYS_OPEN = 100.0  # the sigmoid of it is 1 in float32
 
 
 class LSTM(Recurrent):
     """One LSTM layer; its input gate may be ``capped``."""
 
     orders = Orders(IFGO, IFGO)
+    vectors = 4  # blocks of a panel that have weights
     steps = (lstm.step,)
     kernels = (lstm.forward, *PRODUCTS[0]), (lstm.backward, *PRODUCTS[1])
 
@@ -46,8 +48,8 @@ class LSTM(Recurrent):
     def bind(self, parameters: Parameters) -> None:
         """Make room for the packed weights of these parameters."""
         super().bind(parameters)
-        self.weights = lstm.Weights(*self.weights, self.capped)
-        self.transposed = lstm.Transposed(*self.transposed, self.capped)
+        self.weights = lstm.Weights(*self.weights, self.capped, self.vectors)
+        self.transposed = lstm.Transposed(*self.transposed, self.capped, self.vectors)
 
     def forward(self, window: Window, arrays: Arrays, below: np.ndarray | None, state: Arrays, group: Group) -> None:
         """Fill gates, h and c."""
@@ -78,7 +80,7 @@ class LSTM(Recurrent):
 
     def step_arguments(self, arrays: Arrays, below: np.ndarray | None) -> tuple[int, ...]:
         """The fields of :class:`charrnn.kernels.lstm.Layer`."""
-        (table, w, capped), below = self.weights, arrays["h"] if below is None else below
+        (table, w, capped, vectors), below = self.weights, arrays["h"] if below is None else below
         gates, h, c = arrays["gates"], arrays["h"], arrays["c"]
         return lstm.Layer(
             table_at=table.ctypes.data,
@@ -97,4 +99,21 @@ class LSTM(Recurrent):
             c_panel=c.strides[0] // 4,
             blocks=self.panels,
             capped=int(capped),
+            vectors=vectors,
         )
+
+
+class CoupledLSTM(LSTM):
+    """An LSTM whose input gate is 1 - f: capped, with a pre-activation that is always large instead of a product."""
+
+    orders = Orders(COUPLED, COUPLED)
+    vectors = 3
+
+    def __init__(self, config: ModelConfig, index: int):
+        super().__init__(config, index, capped=True)
+
+    def bind(self, parameters: Parameters) -> None:
+        """Make room for the packed weights of these parameters, and write what they leave out."""
+        super().bind(parameters)
+        for rows in (self.packed_bias.reshape(-1, PANEL), self.weights.table):
+            rows[..., :WIDTH] = ALWAYS_OPEN

@@ -125,7 +125,7 @@ def test_pytorch_loads_it_and_computes_the_same(tmp_path):
     np.testing.assert_allclose(network.forward(ids[:, None], network.initial_state(1)), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "capped-lstm", "rnn", "gru"])
+@pytest.mark.parametrize("cell", ["lstm", "capped-lstm", "coupled-lstm", "rnn", "gru"])
 def test_every_parameter_survives_the_renaming(cell):
     for name, shape in parameter_shapes(ModelConfig(6, 3, 3, 2, cell)).items():
         value = np.random.default_rng(1).random(shape, np.float32)

@@ -35,8 +35,11 @@ GATES = {
     packing.GRU_INPUT: (2, 0, 1, None),
     packing.GRU_RECURRENT: (None, 0, 1, 2),
     packing.GRU_BIAS: (2, 0, 1, 3),
+    packing.COUPLED: (None, 0, 1, 2),
 }
-PARAMETER_GATES = {packing.LSTM: 4, packing.GRU_INPUT: 3, packing.GRU_RECURRENT: 3, packing.GRU_BIAS: 4}
+PARAMETER_GATES = {packing.LSTM: 4, packing.GRU_BIAS: 4} | dict.fromkeys(
+    (packing.GRU_INPUT, packing.GRU_RECURRENT, packing.COUPLED), 3
+)
 
 
 def packed_columns(weights, order):

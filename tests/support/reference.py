@@ -42,6 +42,26 @@ class CappedLSTM(LSTM):
     capped = True
 
 
+class CoupledLSTM:
+    """Gates are in the order f, g, o; i is 1 - f."""
+
+    state = "hc"
+
+    def step(self, x, w_ih, w_hh, b, h, c):
+        zf, zg, zo = np.split(x @ w_ih + h @ w_hh + b, 3, axis=1)
+        f, g, o = sigmoid(zf), np.tanh(zg), sigmoid(zo)
+        c = f * c + (1 - f) * g
+        return (o * np.tanh(c), c), (f, g, o)
+
+    def back(self, gates, before, after, dh, dc):
+        f, g, o = gates
+        tanh_c = np.tanh(after[1])
+        dc = dc + dh * o * (1 - tanh_c**2)
+        parts = [dc * (before[1] - g) * f * (1 - f), dc * (1 - f) * (1 - g**2), dh * tanh_c * o * (1 - o)]
+        dz = np.concatenate(parts, axis=1)
+        return (dz, dz, dz), (0.0, dc * f)
+
+
 class RNN:
     state = "h"
 
@@ -75,7 +95,7 @@ class GRU:
         return tuple(np.concatenate(part, axis=1) for part in parts), (dh * z,)
 
 
-CELLS = {"lstm": LSTM(), "capped-lstm": CappedLSTM(), "rnn": RNN(), "gru": GRU()}
+CELLS = {"lstm": LSTM(), "capped-lstm": CappedLSTM(), "coupled-lstm": CoupledLSTM(), "rnn": RNN(), "gru": GRU()}
 
 
 def layer_count(parameters):
