@@ -348,9 +348,17 @@ def block_at(address, parts):
 
 @njit
 def recall(state, batch_row, position, heads, head, ring):
-    """Put the keys and values of the characters before a window into the ring."""
+    """Put the keys and values of the characters before a window into the ring, and zeros before these in their panel.
+
+    Zeros, because the gradient multiplies whole panels: 0 times what an earlier window has left there may be no number.
+    """
     width, context = state.k.shape[2], heads.context
     known = min(position, context)
+    for unseen in range((position - known) // PANEL * PANEL, position - known):
+        for k in range(ring.size):
+            store_one(keys_of(ring, unseen), k * PANEL + unseen % PANEL, f32(0.0))
+        for part in range(ring.parts):
+            clear_rows(values_of(ring, unseen) + SQUARE * part + ROW * (unseen % PANEL), 1)
     start = (batch_row * context + context - known) * width + head * heads.size
     remember_keys(ring, state.k.ctypes.data + 4 * start, width, known, position - known)
     for row in range(known):

@@ -14,22 +14,28 @@ from charrnn.kernels.tiles import PANEL
 f32 = np.float32
 
 
-@kernel(void(Array1, intp, intp, Array3))
-def scale_rows(gains, first, last, packed):
-    """Multiply row k of panels ``first`` to ``last`` of packed (panels, K, 64) by gain k."""
+# Padding is not multiplied: a gain that is not a number would stay in it, because packing writes no padding.
+
+
+@kernel(void(Array1, intp, intp, intp, Array3))
+def scale_rows(gains, columns, first, last, packed):
+    """Multiply row k of panels ``first`` to ``last`` of packed (panels, K, 64) by gain k, in N = ``columns`` columns."""
     for panel in range(first, last):
+        own = min(PANEL, columns - PANEL * panel)
         for k in range(gains.size):
             row_at = packed.ctypes.data + 4 * PANEL * (panel * gains.size + k)
-            for j in range(0, PANEL, WIDTH):
+            for j in range(0, own // WIDTH * WIDTH, WIDTH):
                 store(row_at, j, load(row_at, j) * gains[k])
+            for j in range(own // WIDTH * WIDTH, own):
+                store_one(row_at, j, load_one(row_at, j) * gains[k])
 
 
-@kernel(void(Array1, intp, intp, Array3))
-def scale_columns(gains, first, last, packed):
-    """The same for a packed transpose (panels over K, N, 64): multiply column k by gain k."""
+@kernel(void(Array1, intp, intp, intp, Array3))
+def scale_columns(gains, columns, first, last, packed):
+    """The same for a packed transpose (panels over K, N padded, 64): multiply column k by gain k."""
     for panel in range(first, last):
         for j in range(min(PANEL, gains.size - PANEL * panel)):
-            for n in range(packed.shape[1]):
+            for n in range(columns):
                 packed[panel, n, j] *= gains[PANEL * panel + j]
 
 

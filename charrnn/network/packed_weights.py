@@ -85,7 +85,7 @@ class GainedMatrix(Matrix):
     def _pack(self, kernel, arguments) -> None:
         kernel(*arguments)
         scale = scale_columns if kernel is pack_transposed else scale_rows
-        scale(self.gains, *arguments[2:])
+        scale(self.gains, self.weights.shape[1], *arguments[2:])
 
     def finish_gradient(self, team, dweights: np.ndarray, dgains: np.ndarray) -> None:
         """From the gradient of the product of gains and weights to the gradients of both."""

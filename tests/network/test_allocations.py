@@ -7,6 +7,7 @@ import pytest
 from teams import every_thread_works
 
 from charrnn.config import ModelConfig
+from charrnn.network.cells import CELLS
 from charrnn.network.network import Network
 from charrnn.network.regularisation import Regularisation
 
@@ -14,8 +15,8 @@ STEPS, BATCH, HIDDEN = 50, 32, 64
 SMALLEST = 4 * STEPS * BATCH * 16  # bytes of a vector of 16 floats for every place: no array of activations is smaller
 
 
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-@pytest.mark.parametrize("cell", ["lstm", "rnn", "gru"])
 def test_a_training_step_makes_no_array_of_activations_or_weights(dropout, cell):
     network = Network(ModelConfig(20, HIDDEN, 2, cell=cell), threads=2)
     ids = np.random.default_rng(1).integers(20, size=(STEPS + 1, BATCH)).astype(np.int32)
@@ -29,7 +30,7 @@ def test_a_training_step_makes_no_array_of_activations_or_weights(dropout, cell)
     assert most < SMALLEST / 2
 
 
-@pytest.mark.parametrize("cell", ["lstm", "rnn", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_reading_makes_no_array_of_activations(cell):
     network = Network(ModelConfig(20, HIDDEN, 2, cell=cell), threads=2)
     ids = np.random.default_rng(1).integers(20, size=(STEPS, BATCH)).astype(np.int32)

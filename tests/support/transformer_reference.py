@@ -12,10 +12,11 @@ in order; the columns of ``w_up`` are gate | up.
     x = x + dropout((silu(gate) ⊙ up) W_down)
 
 A state is a dictionary: ``k`` (rotated) and ``v`` (L, B, C, H), and ``position`` (L, B, 1), how many characters were
-read before.  The character of position p is in row p mod C.  No gradient flows into a state.
+read before.  The newest character is in the last row.  No gradient flows into a state.
 
 ``masks`` are dropout masks (already divided by the probability of keeping) by name, each optional: ``input``
-(T, B, H), ``attention`` and ``mlp`` (L, T, B, H).
+(T, B, H), ``attention`` and ``mlp`` (L, T, B, H); ``weights`` (L, T, B, heads, C + T), whose last axis begins with the
+character C positions before the window.
 """
 
 from typing import NamedTuple
@@ -90,37 +91,41 @@ def remembered(position, context):
     return np.arange(max(0, position - context + 1), position)
 
 
-def attention(qkv, k_cache, v_cache, position, heads):
+def attention(qkv, k_cache, v_cache, position, heads, mask=None):
     """One batch row: qkv (T, 3H) becomes a (T, H); the caches (C, H) move on, in place.
 
     Also what the backward needs: rotated q (T, heads, d); rotated k and v (N, heads, d) of the N characters that the
-    cache had and that were read; weights (heads, T, N); positions of the queries (T,).
+    cache had and that were read; weights (heads, T, N); positions of the queries (T,); the mask of the weights.
     """
     steps, hidden, context = len(qkv), len(qkv[0]) // 3, len(k_cache)
     q, k, v = (part.reshape(steps, heads, -1) for part in np.split(qkv, 3, axis=1))
     now, before = position + np.arange(steps), remembered(position, context)
     q, k = rotate(q, now), rotate(k, now)
-    keys = np.concatenate([k_cache[before % context].reshape(-1, heads, hidden // heads), k])
-    values = np.concatenate([v_cache[before % context].reshape(-1, heads, hidden // heads), v])
+    keys, values = (
+        np.concatenate([cache[context - len(before) :].reshape(-1, heads, hidden // heads), new])
+        for cache, new in ((k_cache, k), (v_cache, v))
+    )
     places = np.concatenate([before, now])
     seen = (places <= now[:, None]) & (places > now[:, None] - context)
     scores = np.einsum("thd,nhd->htn", q, keys) / np.sqrt(q.shape[2])
     weights = softmax(np.where(seen, scores, -np.inf))
-    for t in range(steps):
-        k_cache[now[t] % context], v_cache[now[t] % context] = k[t].ravel(), v[t].ravel()
-    return np.einsum("htn,nhd->thd", weights, values).reshape(steps, hidden), (q, keys, values, weights, now)
+    for cache, new in ((k_cache, k), (v_cache, v)):
+        cache[:] = np.concatenate([cache, new.reshape(steps, hidden)])[-context:]
+    mask = 1.0 if mask is None else mask[:, :, places - position + context].swapaxes(0, 1)
+    a = np.einsum("htn,nhd->thd", weights * mask, values).reshape(steps, hidden)
+    return a, (q, keys, values, weights, now, mask)
 
 
 def attention_backward(da, kept):
     """The gradient of qkv (T, 3H) from that of a (T, H)."""
-    q, keys, values, weights, now = kept
+    q, keys, values, weights, now, mask = kept
     steps, heads, width = q.shape
     da = da.reshape(q.shape)
-    dweights = np.einsum("thd,nhd->htn", da, values)
+    dweights = np.einsum("thd,nhd->htn", da, values) * mask
     dscores = weights * (dweights - (weights * dweights).sum(axis=2, keepdims=True)) / np.sqrt(width)
     dq = np.einsum("htn,nhd->thd", dscores, keys)
     dk = np.einsum("htn,thd->nhd", dscores, q)[-steps:]  # what the cache had is constant
-    dv = np.einsum("htn,thd->nhd", weights, da)[-steps:]
+    dv = np.einsum("htn,thd->nhd", weights * mask, da)[-steps:]
     parts = rotate(dq, now, backwards=True), rotate(dk, now, backwards=True), dv
     return np.concatenate([part.reshape(steps, heads * width) for part in parts], axis=1)
 
@@ -144,7 +149,8 @@ def forward(parameters, x, state, heads, masks=None):
         a, kept = np.empty_like(stream), []
         for b in range(batch):
             position = int(state["position"][k, b, 0])
-            a[:, b], parts = attention(qkv[:, b], final["k"][k, b], final["v"][k, b], position, heads)
+            mask = masks["weights"][k][:, b] if "weights" in masks else None
+            a[:, b], parts = attention(qkv[:, b], final["k"][k, b], final["v"][k, b], position, heads, mask)
             kept.append(parts)
         final["position"][k] += steps
         stream = stream + a @ w_att * _mask(masks, "attention", k)

@@ -1,0 +1,86 @@
+"""The PyTorch module in docs/ against the oracle: logits, gradients, and a checkpoint's names."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import transformer_reference as oracle
+
+V, LAYERS = 7, 2
+SIZES = [(8, 2, 5), (6, 2, 16), (12, 4, 3)]  # hidden, heads, context; a head has 4 columns, or 3
+
+
+@pytest.fixture
+def torch():
+    library = pytest.importorskip("torch", reason="PyTorch is not installed")
+    library.set_num_threads(1)
+    return library
+
+
+@pytest.fixture
+def module(torch):
+    path = Path(__file__).parents[2] / "docs" / "transformer_module.py"
+    spec = importlib.util.spec_from_file_location("transformer_module", path)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def torch_name(name):
+    others = {"embedding": "embedding.weight", "w_out": "head.weight", "b_out": "head.bias"}
+    return others.get(name, f"transformer.{name}")
+
+
+def in_torch(name, value):
+    """A matrix as PyTorch's Linear has it."""
+    return value.T if name.startswith("w_") else value
+
+
+def drawn(module, rng, hidden, heads, context):
+    """A module, and its parameters as the oracle has them."""
+    model = module.Transformer(V, hidden, LAYERS, heads, context)
+    tensors = dict(model.named_parameters())
+    names = {torch_name(name): name for name in ("embedding", "w_out", "b_out")}
+    parameters = {}
+    for key, tensor in tensors.items():
+        name = names.get(key, key.removeprefix("transformer."))
+        value = rng.normal(name.startswith("g_"), 0.5, tensor.shape).astype(np.float32)
+        tensor.data[:] = module.torch.from_numpy(value)
+        parameters[name] = in_torch(name, value).astype(np.float64)
+    return model, parameters
+
+
+@pytest.mark.parametrize(("hidden", "heads", "context"), SIZES)
+def test_logits_and_gradients_are_the_oracles(torch, module, rng, hidden, heads, context):
+    model, parameters = drawn(module, rng, hidden, heads, context)
+    x, y = rng.integers(V, size=(2, 9, 3))
+    state = oracle.empty_state(LAYERS, 3, context, hidden)
+    loss, gradient, logits, _ = oracle.loss_and_gradient(parameters, x, y, state, heads)
+
+    found = model(torch.from_numpy(x.T))
+    np.testing.assert_allclose(found.detach().numpy(), logits.transpose(1, 0, 2), rtol=2e-5, atol=2e-5)
+    mean = torch.nn.functional.cross_entropy(found.flatten(0, 1), torch.from_numpy(y.T).flatten())
+    assert mean.item() == pytest.approx(loss, rel=1e-5)
+    mean.backward()
+    tensors = dict(model.named_parameters())
+    assert set(tensors) == {torch_name(name) for name in parameters}
+    for name, value in gradient.items():
+        expected = in_torch(name, value)
+        tolerance = 1e-5 * np.abs(expected).max()
+        np.testing.assert_allclose(tensors[torch_name(name)].grad.numpy(), expected, 1e-4, tolerance, err_msg=name)
+
+
+def test_a_checkpoint_is_loaded_by_its_names(torch, module, rng, tmp_path):
+    from safetensors.torch import save_file
+
+    model, _ = drawn(module, rng, 8, 2, 5)
+    config = {"vocabulary": V, "hidden": 8, "layers": LAYERS, "embedding": None, "cell": "transformer"}
+    about = {"config": config | {"heads": 2, "context": 5}, "vocabulary": list("abcdefg")}
+    tensors = dict(model.state_dict()) | {"optimizer.m.w_out": torch.zeros(3)}
+    save_file(tensors, tmp_path / "best.safetensors", {"charrnn": json.dumps(about)})
+    found, characters = module.load(tmp_path / "best.safetensors")
+    ids = torch.tensor([[characters.index(letter) for letter in "badge"]])
+    assert torch.equal(found(ids), model(ids))
+    assert not found.training
