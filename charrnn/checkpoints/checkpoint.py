@@ -138,6 +138,8 @@ class Checkpoint(Description):
             raise CheckpointError("damaged (the checksum does not match its content)")
         _check_values(tensors, description.model.vocabulary)
         names, cell = parameter_shapes(description.model), cell_of(description.model)
+        if states:
+            cell.check_state({name: tensors[f"state.{name}"] for name in states})
         parameters = {name: from_torch(name, tensors, cell) for name in names}
         return cls(
             parameters=parameters,

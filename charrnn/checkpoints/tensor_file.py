@@ -21,7 +21,7 @@ from charrnn.errors import CheckpointError, brief
 from charrnn.system import memory, strict_json
 
 LARGEST_HEADER = 64 * 2**20  # bytes
-_MOST_DIMENSIONS = 3
+_MOST_DIMENSIONS = 4
 _TYPES = {"F32": np.dtype("<f4"), "U8": np.dtype(np.uint8)}
 _LENGTH = 8  # bytes of the header's length
 _TEXT_START = 4096  # bytes that show whether a file is a text

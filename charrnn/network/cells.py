@@ -10,9 +10,10 @@ layer, E or V.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import ClassVar, NamedTuple
 
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError, ContradictionError, brief
 
 TYPE_CHECKING = False
@@ -55,6 +56,7 @@ class Cell(ABC):
         gates: for which signals saturation is counted.
         state: names of the arrays that a layer remembers between characters; each is a signal, too.
         clamped: the signal that :meth:`clamp` holds.
+        unused: the settings that the cell has no use for.
         torch_module: PyTorch's name for a module with the same parameters, as a prefix in checkpoints.
         torch_parameters: for each parameter, by its name without the layer, the names in that module; where there are
             several, their sum is the parameter, unless the cell says more (:meth:`to_torch`).
@@ -66,6 +68,7 @@ class Cell(ABC):
     gates: tuple[Gate, ...]
     state: tuple[str, ...]
     clamped: str
+    unused: tuple[str, ...] = ("heads", "context")
     torch_module: str
     torch_parameters: Mapping[str, tuple[str, ...]] = {
         "w_ih": ("weight_ih",),
@@ -80,15 +83,27 @@ class Cell(ABC):
         """The signals that tell most of where a text stands: the state, unless a cell says otherwise."""
         return self.state
 
-    def check(self, config: ModelConfig) -> None:
-        """Refuse settings that the cell has no use for.
+    def check(self, config: ModelConfig | TrainConfig) -> None:
+        """Refuse settings that the cell has no use for, unless they say nothing: None, 0, or the default.
 
         Raises:
             ConfigError: there are some.
         """
-        for name in ("heads", "context"):
-            if getattr(config, name) is not None:
-                raise ContradictionError(f"{{{name}}} is for a Transformer: leave it out with {{cell}} {self.name}")
+        for field in fields(config):
+            value = getattr(config, field.name)
+            if field.name in self.unused and value and value != field.default:
+                raise ContradictionError(f"{{{field.name}}} has no effect with {{cell}} {self.name}: leave it out")
+
+    def completed(self, config: ModelConfig) -> ModelConfig:
+        """The same settings, with the cell's values for those that are left to it."""
+        return config
+
+    def check_state(self, state: "Mapping[str, np.ndarray]") -> None:
+        """Refuse a state from a file, of the right shapes and of finite numbers, that no run of the cell has.
+
+        Raises:
+            ConfigError: it is one.
+        """
 
     @abstractmethod
     def layer(self, config: ModelConfig, index: int) -> "Layer":
@@ -278,7 +293,7 @@ class RNNCell(RecurrentCell):
     gate_count = bias_count = 1
     signals = (Signal("h", "h, what the unit remembers and tells", -1),)
     gates = (Gate("h", "h", -1, "h"),)
-    state, clamped = ("h",), "h"
+    state, clamped, unused = ("h",), "h", (*Cell.unused, "forget_bias")
 
     def layer(self, config: ModelConfig, index: int) -> "Layer":
         """Layer ``index`` of a network, as it computes."""
@@ -316,7 +331,7 @@ class GRUCell(RecurrentCell):
         Gate("n", "n", -1, "candidate n"),
         Gate("h", "h", -1, "h"),
     )
-    state, clamped = ("h",), "h"
+    state, clamped, unused = ("h",), "h", (*Cell.unused, "forget_bias")
 
     def layer(self, config: ModelConfig, index: int) -> "Layer":
         """Layer ``index`` of a network, as it computes."""
@@ -374,10 +389,12 @@ class TransformerCell(Cell):
     signals = (Signal("h", "tanh(h), the stream behind the layer", -1, unbounded=True),)
     gates = ()
     state, clamped, first_logits = ("k", "v", "position"), "h", 0.5
+    unused = ("embedding", "variational", "recurrent_dropout", "forget_bias")
     torch_parameters: ClassVar = {
         name: (name,) for name in ("g_att", "w_qkv", "w_att", "g_mlp", "w_up", "w_down", "g_out")
     }
     HEADS, CONTEXT = 4, 64  # unless the settings say otherwise
+    LAST_POSITION = 2**24  # as in charrnn.kernels.attention
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -399,17 +416,26 @@ class TransformerCell(Cell):
         """F: 8H/3, so that three matrices have as many weights as the usual two of 4H; in whole panels."""
         return -(-8 * config.hidden // (3 * 64)) * 64
 
-    def check(self, config: ModelConfig) -> None:
-        """Refuse an embedding of another width, and heads that do not divide the width."""
-        if config.embedding:
-            raise ContradictionError("a Transformer's embedding has the width {hidden}: leave {embedding} out")
-        if config.hidden % self.heads(config):
+    def check(self, config: ModelConfig | TrainConfig) -> None:
+        """Refuse heads that do not divide the width, too."""
+        super().check(config)
+        if isinstance(config, ModelConfig) and config.hidden % self.heads(config):
             near = [heads for heads in range(1, config.hidden + 1) if config.hidden % heads == 0]
             near.sort(key=lambda heads: abs(heads - config.heads))
             raise ContradictionError(
                 f"{{heads}} {config.heads} do not divide {{hidden}} {config.hidden}: "
                 f"{' or '.join(map(str, sorted(near[:2])))} would"
             )
+
+    def completed(self, config: ModelConfig) -> ModelConfig:
+        """With heads and context, so that a checkpoint says what they are."""
+        return replace(config, heads=self.heads(config), context=self.context(config))
+
+    def check_state(self, state: "Mapping[str, np.ndarray]") -> None:
+        """Refuse positions that are not whole numbers from 0 to 2²⁴ - 1."""
+        position = state["position"]
+        if (position % 1).any() or position.min() < 0 or position.max() >= self.LAST_POSITION:
+            raise ConfigError(f"the state has positions that are not whole numbers from 0 to {self.LAST_POSITION - 1:,}")
 
     def layer(self, config: ModelConfig, index: int) -> "Layer":
         """Layer ``index`` of a network, as it computes."""

@@ -13,12 +13,13 @@ from charrnn.checkpoints.run_store import RunStore
 from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
 from charrnn.config import CELL_SETTINGS, ENDS, PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, ContradictionError, CorpusError, VocabularyError
+from charrnn.network.cells import cell_of
 from charrnn.network.network import Network
 from charrnn.settings import DEFAULTS, MODEL, TEXT, Options, training_config
 from charrnn.text.corpus import Corpus, Parts, split
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import memory
-from charrnn.training.plan import MOST_TAUGHT, fitting_batch, fitting_hidden, hidden_for_budget
+from charrnn.training.plan import MOST_TAUGHT, fitting_batch, fitting_hidden, hidden_for_budget, whole_heads
 from charrnn.training.run import Run, prepare_kernels, training_rate, windows_of
 from charrnn.training.trainer import Trainer
 
@@ -50,6 +51,7 @@ def begin(
     """
     options = _with_settings_of_cell(_with_preset(options))
     config = training_config(options.values)
+    _check_cell(options, config)
     if folder.exists() and not force:
         raise CheckpointError(
             f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another"
@@ -58,6 +60,7 @@ def begin(
     if options.values["init_from"] is not None:
         source = load_checkpoint(Path(options.values["init_from"]), warn=warn)
         options = _settings_of_source(options, source)
+        cell_of(source.model).check(config)
     try:
         corpus = read(options, source and source.vocabulary)
     except VocabularyError as error:
@@ -74,7 +77,8 @@ def begin(
         config = replace(config, teachers=0)  # those of a preset
     hidden = options.values["hidden"]
     if "hidden" not in options.given and hidden is not None:  # by a preset
-        options = options.replaced({"hidden": min(hidden, 2 * fitting_hidden(len(parts.train)))})
+        hidden = min(hidden, 2 * fitting_hidden(len(parts.train)))
+        options = options.replaced({"hidden": whole_heads(hidden, options.values["heads"])})
     network = _network(source, corpus, options, config, parts.train, threads)
     run = Run(network, config, parts, corpus.vocabulary, _facts(corpus, options))
     return Trainer(run, folder, notes, options.values["diagnose"])
@@ -93,8 +97,7 @@ def _network(
     Raises:
         ConfigError: this machine has not enough memory for it.
     """
-    sizes = {name: options.values[name] for name in MODEL if options.values[name] is not None}
-    prepare_kernels(source.model if source else ModelConfig(len(corpus.vocabulary), **sizes), config)
+    prepare_kernels(source.model if source else _with_any_hidden(options), config)
     model = source.model if source else _sizes(len(corpus.vocabulary), options, config, training, threads)
     memory.check(model, config, len(training))
     network = Network(model, config.seed, threads, config.init, config.forget_bias)
@@ -103,15 +106,33 @@ def _network(
     return network
 
 
+def _with_any_hidden(options: Options) -> ModelConfig:
+    """The network of the options, of one character; where the text decides the number of units, with any number."""
+    sizes = {name: options.values[name] for name in MODEL}
+    hidden = whole_heads(ModelConfig.hidden, sizes["heads"]) if sizes["hidden"] is None else sizes["hidden"]
+    return ModelConfig(1, **sizes | {"hidden": hidden})
+
+
+def _check_cell(options: Options, config: TrainConfig) -> None:
+    """Refuse settings that the cell of a new network has no use for, before the text is read.
+
+    Raises:
+        ConfigError: there are some, or the cell is not known.
+    """
+    if not options.values["init_from"]:
+        cell_of(_with_any_hidden(options)).check(config)
+
+
 def _sizes(
     vocabulary: int, options: Options, config: TrainConfig, training: np.ndarray, threads: int | None
 ) -> ModelConfig:
     """The sizes of a new network; without ``hidden`` what suits the text, and the time budget if there is one."""
-    sizes = {name: options.values[name] for name in MODEL}
-    if sizes["hidden"] is not None:
-        return ModelConfig(vocabulary, **sizes)
-    model = ModelConfig(vocabulary, **sizes | {"hidden": fitting_hidden(len(training))})
-    if config.time_budget is None or len(training) < 2:
+    sizes, hidden = {name: options.values[name] for name in MODEL}, options.values["hidden"]
+    if hidden is None:
+        sizes["hidden"] = whole_heads(fitting_hidden(len(training)), sizes["heads"])
+    model = ModelConfig(vocabulary, **sizes)
+    model = cell_of(model).completed(model)
+    if hidden is not None or config.time_budget is None or len(training) < 2:
         return model
     memory.check(model, config, len(training))
     network = Network(model, config.seed, threads)

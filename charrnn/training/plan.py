@@ -68,6 +68,11 @@ def fitting_hidden(length: int) -> int:
     return min(256, max(32, 32 * round(length / CHARACTERS_A_UNIT / 32)))
 
 
+def whole_heads(hidden: int, heads: int | None) -> int:
+    """``hidden``, or the next width that can be shared out to a number of heads, if one is given."""
+    return -(-hidden // heads) * heads if heads else hidden
+
+
 def hidden_for_budget(model: ModelConfig, length: int, rate: float, seconds: float) -> int:
     """The hidden size for a run of ``seconds``, if ``model`` trains on ``rate`` characters per second.
 
@@ -76,7 +81,7 @@ def hidden_for_budget(model: ModelConfig, length: int, rate: float, seconds: flo
     short text bounds the weights.
     """
     before, best = parameter_count(model), (math.inf, model.hidden)
-    for hidden in range(64, LARGEST_HIDDEN + 1, 64):
+    for hidden in (whole_heads(size, model.heads) for size in range(64, LARGEST_HIDDEN + 1, 64)):
         weights = parameter_count(replace(model, hidden=hidden))
         if weights > WEIGHTS_A_CHARACTER * length and hidden > model.hidden:
             break

@@ -81,8 +81,8 @@ class Run:
         if config.dropout is None:
             rate = None if config.time_budget is None else training_rate(network, self.windows)
             dropout, recurrent = self.plan.dropouts(network.parameters.size, rate)
-            if config.recurrent_dropout is not None:
-                recurrent = config.recurrent_dropout
+            if config.recurrent_dropout is not None or "recurrent_dropout" in network.cell.unused:
+                recurrent = config.recurrent_dropout or 0.0
             config = replace(config, dropout=dropout, recurrent_dropout=recurrent)
         recurrent = config.recurrent_dropout or 0.0  # with a dropout of the user's none, unless it is given too
         # The defaults may change, so the checkpoints hold what they were.

@@ -21,6 +21,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     Raises:
         CharRNNError: there is none, it is complete, or it would not be the same run and nobody allowed that.
     """
+    from charrnn.network.cells import cell_of
     from charrnn.text.corpus import Parts
     from charrnn.training.new_run import where
     from charrnn.training.resuming import adapted, is_scored_anew
@@ -28,6 +29,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     path, checkpoint = _last(folder, terminal)
     different, longer = _different_options(ctx, options, checkpoint)
     config = _settings(ctx, options, checkpoint)
+    cell_of(checkpoint.model).check(config)
     corpus, sources = _read(text, options, checkpoint, terminal)
     is_other_text = corpus.sha256 != checkpoint.corpus["sha256"]
     if is_other_text:
