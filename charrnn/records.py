@@ -67,7 +67,7 @@ class Started(Record):
 
     ``step`` is 0, or the step that a resumed run goes on from; ``total_steps`` is None under a time budget.
     ``notes`` are sentences that the user should read, for example about fewer batch rows than asked for.
-    ``cell`` is the kind of cell as people call it.
+    ``cell`` is the kind of cell as people call it; ``heads`` and ``context`` are those of a Transformer.
     """
 
     event = "started"
@@ -90,6 +90,8 @@ class Started(Record):
     resumed: bool
     notes: tuple[str, ...]
     cell: str
+    heads: int | None = None
+    context: int | None = None
 
 
 @dataclass(frozen=True)

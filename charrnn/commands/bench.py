@@ -1,9 +1,11 @@
 """``charrnn bench``: how fast this machine is at a model."""
 
+import dataclasses
+
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.options import cell_option, json_option, settings, threads_option
+from charrnn.commands.options import attention_options, cell_option, json_option, settings, threads_option
 from charrnn.commands.types import CheckpointPath, Number, Whole
 from charrnn.commands.work import Work, command, picked
 from charrnn.config import ModelConfig, TrainConfig
@@ -19,8 +21,9 @@ from charrnn.config import ModelConfig, TrainConfig
             "layers": "Number of layers.",
             "embedding": "Size of a learned embedding.  [default: none]",
         }, rare=False),
-        option("--vocabulary", type=Whole(1, 100_000), default=65, help="Number of characters."),
         cell_option,
+        *attention_options,
+        option("--vocabulary", type=Whole(1, 100_000), default=65, help="Number of characters."),
     ),
     section(
         "The measurement",
@@ -38,7 +41,7 @@ def bench(work: Work) -> None:
 
     \b
     charrnn bench --hidden 512 --batch-size 64 --seq-len 100
-    charrnn bench --sweep
+    charrnn bench --cell transformer --layers 4 --sweep
 
     \f
 
@@ -54,9 +57,10 @@ def bench(work: Work) -> None:
 
     options, threads, seq_len = work.options, work.options["threads"], work.options["seq_len"]
     work.announce_compilation()
-    model = ModelConfig(**{name: options[name] for name in ("vocabulary", "hidden", "layers", "embedding", "cell")})
+    model = ModelConfig(**{each.name: options[each.name] for each in dataclasses.fields(ModelConfig)})
     if options["checkpoint"]:
         model = load_checkpoint(options["checkpoint"], warn=work.terminal.warn).model
+    model = cell_of(model).completed(model, seq_len)
     most = threads or available_threads()
     cases = [(options["batch_size"], most)]
     if options["sweep"]:

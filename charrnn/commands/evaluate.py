@@ -19,6 +19,11 @@ from charrnn.config import DynamicEvaluationConfig
         ngrams_option(
             "Score the model also together with its n-grams.", "on, but for text that the n-grams have learnt"
         ),
+        option(
+            "--no-carry", is_flag=True,
+            help="Begin every window with an empty state, as in training with --no-carry. A window is as long as the "
+            "run's.",
+        ),
     ),
     section(
         "Learning while it reads",
@@ -55,6 +60,8 @@ def evaluate(work: Scoring) -> None:
         online = DynamicEvaluationConfig(**given)
         if options["others"]:
             raise click.UsageError("--online teaches one model: leave --with out.")
+        if options["no_carry"]:
+            raise click.UsageError("--online carries the state on: leave --no-carry out.")
     work.open(compiled.mixing, *([compiled.learning_on] if online else []))
     report, mixed = work.score(), work.mixed(wanted=not work.is_learnt)
     if mixed is not None:

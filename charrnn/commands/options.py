@@ -9,7 +9,7 @@ import click
 from charrnn.commands import offers
 from charrnn.commands.help import option, section
 from charrnn.commands.types import CheckpointPath, Number, Whole
-from charrnn.config import DEFAULT_CELL
+from charrnn.config import DEFAULT_CELL, ModelConfig
 from charrnn.network.cells import CELLS
 
 
@@ -38,11 +38,55 @@ encoding_option = option(
     "--encoding", rare=True, help="Encoding of the text.  [default: the training text's encoding]"
 )  # fmt: skip
 
+_TYPES = {
+    "whole": lambda about: Whole(about["least"], about["most"]),
+    "number": lambda about: Number(about["least"], about["most"]),
+    "choice": lambda about: click.Choice(about["choices"]),
+    "text": lambda about: str,
+}
+
+
+def settings(
+    config: type, helps: dict[str, str], shown: Collection[str] = (), prefix: str = "", **attributes: Any
+) -> list[Callable]:
+    """Options for fields of ``config``, which know their types, ranges and defaults; all but ``shown`` are rare.
+
+    Args:
+        config: a class of :mod:`charrnn.config`.
+        helps: by the name of a field, the help of its option.
+        shown: the names of the options that the short help shows.
+        prefix: before the names. Such an option is None if it is not given; its help tells the field's default.
+        attributes: of all the options, in place of the fields'.
+    """
+    fields = {each.name: each for each in dataclasses.fields(config)}
+    return [
+        _setting(fields[name], text, prefix, {"rare": name not in shown, **attributes}) for name, text in helps.items()
+    ]
+
+
+def _setting(field: dataclasses.Field, text: str, prefix: str, attributes: dict[str, Any]) -> Callable:
+    about, default = field.metadata, field.default
+    if about["kind"] == "flag":
+        attributes = {"is_flag": True, **attributes}
+    else:
+        attributes = {"type": _TYPES[about["kind"]](about), **attributes}
+        if prefix:
+            text += f"  [default: {default:g}]"
+        elif default is not None:
+            attributes["default"] = default
+    return option(f"--{prefix}{field.name.replace('_', '-')}", help=text, **attributes)
+
+
 cell_option = option(
     "--cell", type=click.Choice(tuple(CELLS)), default=DEFAULT_CELL, rare=True,
     help="The kind of network: rnn, gru and lstm as PyTorch has them; capped-lstm, an LSTM whose input gate is at most "
     "1 - f; transformer, attention without recurrence.",
 )  # fmt: skip
+
+attention_options = settings(ModelConfig, {
+    "heads": "transformer: attention heads of a layer; they divide --hidden.  [default: 4, or fewer that do]",
+    "context": "transformer: characters that a head looks back on, the present one included.  [default: --seq-len]",
+})  # fmt: skip
 
 with_option = option(
     "--with", "others", type=CheckpointPath(), multiple=True, metavar="CHECKPOINT",
@@ -84,42 +128,3 @@ def seed_option(default: str):
     return option(
         "--seed", type=Whole(0, 2**63 - 1), help=f"The same seed gives the same result.  [default: {default}]"
     )
-
-
-_TYPES = {
-    "whole": lambda about: Whole(about["least"], about["most"]),
-    "number": lambda about: Number(about["least"], about["most"]),
-    "choice": lambda about: click.Choice(about["choices"]),
-    "text": lambda about: str,
-}
-
-
-def settings(
-    config: type, helps: dict[str, str], shown: Collection[str] = (), prefix: str = "", **attributes: Any
-) -> list[Callable]:
-    """Options for fields of ``config``, which know their types, ranges and defaults; all but ``shown`` are rare.
-
-    Args:
-        config: a class of :mod:`charrnn.config`.
-        helps: by the name of a field, the help of its option.
-        shown: the names of the options that the short help shows.
-        prefix: before the names. Such an option is None if it is not given; its help tells the field's default.
-        attributes: of all the options, in place of the fields'.
-    """
-    fields = {each.name: each for each in dataclasses.fields(config)}
-    return [
-        _setting(fields[name], text, prefix, {"rare": name not in shown, **attributes}) for name, text in helps.items()
-    ]
-
-
-def _setting(field: dataclasses.Field, text: str, prefix: str, attributes: dict[str, Any]) -> Callable:
-    about, default = field.metadata, field.default
-    if about["kind"] == "flag":
-        attributes = {"is_flag": True, **attributes}
-    else:
-        attributes = {"type": _TYPES[about["kind"]](about), **attributes}
-        if prefix:
-            text += f"  [default: {default:g}]"
-        elif default is not None:
-            attributes["default"] = default
-    return option(f"--{prefix}{field.name.replace('_', '-')}", help=text, **attributes)

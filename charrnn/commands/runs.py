@@ -27,8 +27,8 @@ def runs(work: Work) -> None:
     \f
 
     --json writes an object for each run: name, path, state (complete, unfinished, unreadable, a file), problem,
-    changed_at (seconds since 1970), and unless it is unreadable text, characters, cell, layers, hidden,
-    parameters, step, elapsed_s, best_val_loss, mixed_val_loss and resumable.
+    changed_at (seconds since 1970), and unless it is unreadable text, characters, cell, layers, hidden, heads,
+    context, parameters, step, elapsed_s, best_val_loss, mixed_val_loss and resumable.
     """
     from charrnn.checkpoints.runs import list_runs
     from charrnn.display.reports.runs import run_lines
@@ -59,6 +59,8 @@ def run_record(run) -> dict[str, Any]:
         "cell": cell_of(found.model).title,
         "layers": found.model.layers,
         "hidden": found.model.hidden,
+        "heads": found.model.heads,
+        "context": found.model.context,
         "parameters": parameter_count(found.model),
         "step": found.counters.get("step"),
         "elapsed_s": found.counters.get("elapsed_s"),

@@ -6,6 +6,7 @@ from typing import Any
 from charrnn.commands.compiled import Kernels
 from charrnn.commands.options import checkpoint_argument, general_options, scored_text
 from charrnn.commands.work import Work, command, picked
+from charrnn.config import TrainConfig
 
 
 class Scoring(Work):
@@ -47,8 +48,12 @@ class Scoring(Work):
         """A model's score as a JSON object."""
         from charrnn.inference.loss import evaluate
 
+        how = {}
+        if self.options.get("no_carry"):
+            training = self.model.checkpoint.training or TrainConfig()
+            how = {"carry": False, "steps": training.seq_len}
         with self.bar("Evaluating") as progress:
-            return as_dict(evaluate(model.network, self.part.ids, self.before, progress=progress))
+            return as_dict(evaluate(model.network, self.part.ids, self.before, progress=progress, **how))
 
     @property
     def is_learnt(self) -> bool:

@@ -61,6 +61,7 @@ class Streams:
 
     def __init__(self, network: Network, prime: np.ndarray, streams: int, logits: np.ndarray):
         self._network = network
+        network.require_memory(streams)
         state = network.initial_state(1)
         for start in range(0, len(prime) - 1, 256):
             network.read(np.ascontiguousarray(prime[start : min(start + 256, len(prime) - 1), None]), state)

@@ -19,7 +19,7 @@ f32 = np.float32
 
 @kernel(void(Array1, intp, intp, intp, Array3))
 def scale_rows(gains, columns, first, last, packed):
-    """Multiply row k of panels ``first`` to ``last`` of packed (panels, K, 64) by gain k, in N = ``columns`` columns."""
+    """Multiply row k of panels ``first`` to ``last`` of packed (panels, K, 64) by gain k; N = ``columns``."""
     for panel in range(first, last):
         own = min(PANEL, columns - PANEL * panel)
         for k in range(gains.size):

@@ -94,11 +94,11 @@ class Cell(ABC):
             if field.name in self.unused and value and value != field.default:
                 raise ContradictionError(f"{{{field.name}}} has no effect with {{cell}} {self.name}: leave it out")
 
-    def completed(self, config: ModelConfig) -> ModelConfig:
-        """The same settings, with the cell's values for those that are left to it."""
+    def completed(self, config: ModelConfig, steps: int | None = None) -> ModelConfig:
+        """The same settings, with the cell's values for those that are left to it, for windows of ``steps`` steps."""
         return config
 
-    def check_state(self, state: "Mapping[str, np.ndarray]") -> None:
+    def check_state(self, state: "Mapping[str, np.ndarray]") -> None:  # noqa: B027, most cells have nothing to do here
         """Refuse a state from a file, of the right shapes and of finite numbers, that no run of the cell has.
 
         Raises:
@@ -427,15 +427,18 @@ class TransformerCell(Cell):
                 f"{' or '.join(map(str, sorted(near[:2])))} would"
             )
 
-    def completed(self, config: ModelConfig) -> ModelConfig:
-        """With heads and context, so that a checkpoint says what they are."""
-        return replace(config, heads=self.heads(config), context=self.context(config))
+    def completed(self, config: ModelConfig, steps: int | None = None) -> ModelConfig:
+        """With heads and context, so that a checkpoint says what they are; a window is the usual context."""
+        context = self.context(config) if config.context or steps is None else max(2, steps)
+        return replace(config, heads=self.heads(config), context=context)
 
     def check_state(self, state: "Mapping[str, np.ndarray]") -> None:
         """Refuse positions that are not whole numbers from 0 to 2²⁴ - 1."""
         position = state["position"]
         if (position % 1).any() or position.min() < 0 or position.max() >= self.LAST_POSITION:
-            raise ConfigError(f"the state has positions that are not whole numbers from 0 to {self.LAST_POSITION - 1:,}")
+            raise ConfigError(
+                f"the state has positions that are not whole numbers from 0 to {self.LAST_POSITION - 1:,}"
+            )
 
     def layer(self, config: ModelConfig, index: int) -> "Layer":
         """Layer ``index`` of a network, as it computes."""

@@ -6,6 +6,7 @@ in the second, threads share out the weights' gradients panel by panel.  No sum 
 is the same bits for any number of them.
 """
 
+import math
 import weakref
 from collections.abc import Mapping
 
@@ -24,6 +25,7 @@ from charrnn.network.packed_weights import as_rows
 from charrnn.network.parameters import Parameters
 from charrnn.network.regularisation import NOTHING, Regularisation
 from charrnn.network.workspace import Layout, Workspace
+from charrnn.system.memory import require
 from charrnn.system.stopwatch import Stopwatch
 from charrnn.system.threads import Team, available_threads
 
@@ -112,9 +114,26 @@ class Network:
     # ---- state and weights ----------------------------------------------------------------------------
 
     def initial_state(self, batch: int) -> State:
-        """A state of zeros for ``batch`` batch rows."""
+        """A state of zeros for ``batch`` batch rows.
+
+        Raises:
+            ConfigError: this machine has not enough memory for it.
+        """
+        self.require_memory(batch)
         shapes, layers = self.cell.state_shapes(self.config, batch), self.config.layers
         return State({name: np.zeros((layers, *shape), np.float32) for name, shape in shapes.items()})
+
+    def require_memory(self, batch: int) -> None:
+        """Refuse ``batch`` texts whose state, with a copy and the layers' caches, does not fit into the memory.
+
+        Raises:
+            ConfigError: with what they would need and what there is.
+        """
+        states = self.config.layers * sum(map(math.prod, self.cell.state_shapes(self.config, batch).values()))
+        caches = sum(math.prod(shape) for layer in self.layers for shape in layer.cache_shapes(1, batch).values())
+        texts = f"{batch:,} texts at once" if batch > 1 else "a text"
+        what = f"what the network remembers of {texts} takes"
+        require(4 * (2 * states + caches), what, "use a larger machine, fewer texts at once, or a shorter context")
 
     def set_parameters(self, values: Mapping[str, np.ndarray]) -> None:
         """Take over parameters by name, each of the shape of its view."""

@@ -16,7 +16,8 @@ def needed(model: ModelConfig, training: TrainConfig) -> int:
 
     What the run keeps is parameters, moments, the average of the parameters if there is one, and the copy that a
     rollback goes back to.  The file that is being written holds all of them once more, with the parameters transposed.
-    There are also the gradient, two packed forms of the weights, and the workspace.
+    There are also the gradient, two packed forms of the weights, and the workspace.  The state of the batch rows is in
+    the file, too, and evaluations have one of their own.
     """
     layers = [cell_of(model).layer(model, index) for index in range(model.layers)]
     kept = 1 + len(SLOTS[training.optimizer]) + bool(training.ema)
@@ -25,7 +26,8 @@ def needed(model: ModelConfig, training: TrainConfig) -> int:
     shapes = {name: shape for layer in layers for name, shape in layer.scratch_shapes(*size).items()}
     shared = sum(map(math.prod, shapes.values()))
     caches = sum(math.prod(shape) for layer in layers for shape in layer.cache_shapes(*size).values())
-    return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * shared + caches)
+    states = model.layers * sum(map(math.prod, cell_of(model).state_shapes(model, training.batch_size).values()))
+    return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * shared + caches + 3 * states)
 
 
 def check(model: ModelConfig, training: TrainConfig, length: int | None = None) -> None:
@@ -40,5 +42,5 @@ def check(model: ModelConfig, training: TrainConfig, length: int | None = None) 
     require(
         needed(model, training),
         f"{model.layers} x {model.hidden} with windows of {training.batch_size} x {training.seq_len} needs",
-        "choose a smaller hidden size, batch size or sequence length",
+        "choose a smaller hidden size, batch size, sequence length or context",
     )

@@ -131,7 +131,7 @@ def _sizes(
     if hidden is None:
         sizes["hidden"] = whole_heads(fitting_hidden(len(training)), sizes["heads"])
     model = ModelConfig(vocabulary, **sizes)
-    model = cell_of(model).completed(model)
+    model = cell_of(model).completed(model, config.seq_len)
     if hidden is not None or config.time_budget is None or len(training) < 2:
         return model
     memory.check(model, config, len(training))
@@ -199,18 +199,14 @@ def _with_preset(options: Options) -> Options:
 def _with_settings_of_cell(options: Options) -> Options:
     """The options, with the cell's values for settings that have their defaults.
 
-    A Transformer looks back as many characters as a window has, unless it is told otherwise; where no window knows
-    anything of the one before, a window is as long as the context.
+    Where no window of a Transformer knows anything of the one before, a window is as long as the context.
     """
     if options.values["init_from"]:
         return options
     cell, values = options.values["cell"], options.values
     found = {name: value for name, value in CELL_SETTINGS.get(cell, {}).items() if values[name] == DEFAULTS[name]}
-    if cell == "transformer":
-        if values["context"] is None:
-            found["context"] = max(2, values["seq_len"])
-        elif values["no_carry"] and "seq_len" not in options.given:
-            found["seq_len"] = values["context"]
+    if values["context"] is not None and values["no_carry"]:
+        found["seq_len"] = values["context"]
     return options.replaced({name: value for name, value in found.items() if name not in options.given})
 
 

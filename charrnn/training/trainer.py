@@ -213,7 +213,7 @@ class Trainer:
         return Saved(self.counters.step, _written(self.folder.last), reason)
 
     def _started(self) -> Started:
-        run, model = self.subject, self.network.config
+        run, model = self.subject, self.network.cell.completed(self.network.config)
         return Started(
             path=_written(self.folder.path),
             step=run.counters.step,
@@ -234,6 +234,8 @@ class Trainer:
             resumed=run.resumed_from is not None,
             notes=self.notes,
             cell=self.network.cell.title,
+            heads=model.heads,
+            context=model.context,
         )
 
     def _verdict(self, mixed: Mixed | None) -> str | None:

@@ -30,6 +30,8 @@ def saturation(work: Analysis) -> None:
     network, part = work.model.network, work.part
     if isinstance(network, Ensemble):
         raise ConfigError("an ensemble has no gates of its own: look into its models one by one")
+    if not network.cell.gates:
+        raise ConfigError(f"{work.options['checkpoint']}: a {network.cell.title} has no gates that could be saturated")
     with work.stages() as progress:
         found = count(network, part.ids, progress=lambda *done: progress("Reading", *done))
     layers = [

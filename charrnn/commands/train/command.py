@@ -9,12 +9,27 @@ import click
 from charrnn.checkpoints.run_names import RUNS, name_of_text, require_run_name
 from charrnn.commands import offers, signals
 from charrnn.commands.help import Command, option, section
-from charrnn.commands.options import cell_option, general_options, given, settings, unknown_option
+from charrnn.commands.options import (
+    attention_options,
+    cell_option,
+    general_options,
+    given,
+    settings,
+    unknown_option,
+)
 from charrnn.commands.settings import read_settings
 from charrnn.commands.train import resumed_run
 from charrnn.commands.types import CheckpointPath, Duration, Whole
 from charrnn.commands.work import Work
-from charrnn.config import DEFAULT_DECAY_RATE, DEFAULT_LR, DEFAULT_WEIGHT_DECAY, PRESETS, ModelConfig, TrainConfig
+from charrnn.config import (
+    CELL_SETTINGS,
+    DEFAULT_DECAY_RATE,
+    DEFAULT_LR,
+    DEFAULT_WEIGHT_DECAY,
+    PRESETS,
+    ModelConfig,
+    TrainConfig,
+)
 from charrnn.errors import ConfigError
 from charrnn.settings import Options, require_consistent
 
@@ -23,6 +38,11 @@ _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 
 def _by_name(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in values.items())
+
+
+def _by_cell(name: str) -> str:
+    """The defaults of a setting that cells have of their own."""
+    return ", ".join(f"{cell} {values[name]:g}" for cell, values in CELL_SETTINGS.items() if name in values)
 
 
 # The ten options that people use most.
@@ -49,25 +69,25 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers"
     "The network",
     option(
         "--hidden", type=Whole(1, 65_536),
-        help="Units of a layer.  [default: as suits text and time]",
+        help="Units of a layer, a Transformer's width.  [default: as suits text and time]",
     ),
     *settings(ModelConfig, {
-        "layers": "Number of layers.",
+        "layers": f"Number of layers; {_by_cell('layers')}.",
         "embedding": "Learn an embedding of this size for the characters.  "
-        "[default: none; characters are looked up one-hot]",
+        "[default: none; characters are looked up one-hot, and a transformer always has one]",
     }, shown=("layers",)),
     cell_option,
-    *settings(ModelConfig, {
-        "heads": "transformer: attention heads of a layer; they divide --hidden.  [default: 4]",
-        "context": "transformer: characters that a head looks back, the present one included.  [default: --seq-len]",
-    }),
+    *attention_options,
     *settings(TrainConfig, {
-        "seq_len": "Steps that the gradient goes back. The state is carried on beyond them.",
-        "no_carry": "Begin every window with an empty state, in training and in validation.",
+        "seq_len": "Steps that the gradient goes back. The state is carried on beyond them: what a recurrent network "
+        "remembers, the keys and values of a transformer's context.",
+        "no_carry": "Begin every window with an empty state, in training and in validation. --seq-len is then "
+        "--context by default.",
         "batch_size": "Stretches of the text that are read side by side; 16 by default for a short text.",
         "init": "The first weights: unit, made for one-hot characters; uniform, PyTorch's; xavier; orthogonal, with "
         "orthogonal recurrent matrices and the rest as unit.",
-        "forget_bias": "The first bias of forget gates: the higher it is, the longer cells remember at first.",
+        "forget_bias": "lstm, capped-lstm: the first bias of forget gates: the higher it is, the longer cells remember "
+        "at first.",
     }),
 )  # fmt: skip
 @section(
@@ -75,8 +95,8 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers"
     *settings(TrainConfig, {
         "dropout": "Share of every layer's outputs to drop while training.  "
         "[default: 0.5 to 0, less for a larger text]",
-        "variational": "Drop the same outputs in all steps of a window.",
-        "recurrent_dropout": "Share of the recurrent weights to drop for a window.  "
+        "variational": "Recurrent networks: drop the same outputs in all steps of a window.",
+        "recurrent_dropout": "Recurrent networks: share of the recurrent weights to drop for a window.  "
         "[default: 0.2 for a short text, else 0]",
         "input_dropout": "Share of the characters to hide from a window.",
         "label_smoothing": "Share of the target to spread over all characters.",
@@ -87,7 +107,7 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers"
     "How it learns",
     *settings(TrainConfig, {
         "optimizer": "How the gradient changes the weights.",
-        "lr": f"Peak learning rate.  [default: {_by_name(DEFAULT_LR)}]",
+        "lr": f"Peak learning rate.  [default: {_by_name(DEFAULT_LR)}; {_by_cell('lr')}]",
         "beta1": "Adam: decay of the gradient's average. sgd: momentum.",
         "beta2": "Adam and rmsprop (alpha): decay of the average of the gradient's square.",
         "epsilon": "All but sgd: added to the root of the squares that divides the step.",

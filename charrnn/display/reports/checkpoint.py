@@ -35,9 +35,10 @@ def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
     unit = "bytes" if is_bytes else "characters"
     characters = bytes(symbols).decode("latin-1") if is_bytes else "".join(symbols)
     embedding = f", embedding {model['embedding']}" if model["embedding"] else ""
+    attention = f", {numbers.attention(model['heads'], model['context'])}" if model.get("heads") else ""
     about = {
         "file": record["path"],
-        "model": f"{cell}, {model['layers']} x {model['hidden']}{embedding}",
+        "model": f"{cell}, {model['layers']} x {model['hidden']}{embedding}{attention}",
         "parameters": f"{record['parameters']:,}",
         "vocabulary": f"{len(symbols)} {unit}: {' '.join(characters.split())}",
     }

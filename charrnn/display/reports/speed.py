@@ -42,4 +42,6 @@ def sweep_lines(records: Sequence[Mapping[str, Any]], cell: str, width: int) -> 
 def _model(record: Mapping[str, Any], cell: str) -> str:
     sizes = record["config"]
     network = f"{cell}, {sizes['layers']} x {sizes['hidden']}"
+    if sizes.get("heads"):
+        network += f", {numbers.attention(sizes['heads'], sizes['context'])}"
     return f"{network}, {sizes['vocabulary']} characters, windows of {record['seq_len']}"

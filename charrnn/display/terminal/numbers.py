@@ -89,3 +89,8 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     """Round values from ``low`` to ``high``, about ``most`` or fewer."""
     step = round_step((high - low) / max(most, 1))
     return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def attention(heads: int, context: int) -> str:
+    """The attention of a Transformer: 4 heads, context 64."""
+    return f"{heads} head{'s' * (heads > 1)}, context {context:,}"

@@ -90,6 +90,8 @@ def description(started: Started) -> list[str]:
     phrases = [f"{numbers.count(started.vocabulary)} characters"]
     if started.embedding is not None:
         phrases.append(f"embedding {started.embedding}")
+    if started.heads is not None:
+        phrases.append(numbers.attention(started.heads, started.context))
     phrases.append(f"trains on {numbers.short(started.train_characters)}")
     if started.validation_characters:
         phrases.append(f"validates on {numbers.short(started.validation_characters)}")
