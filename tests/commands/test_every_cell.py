@@ -147,11 +147,9 @@ def test_without_carry_a_window_is_as_long_as_the_context(short, tmp_path):
 @pytest.mark.parametrize(
     "extra",
     ["--dropout 0.3 --input-dropout 0.1 --label-smoothing 0.1", "--ema 0.9 --bytes", "--init orthogonal --clip-value 1",
-     "--init uniform --teachers 1", "--init xavier --time-budget 1s", "--diagnose --unknown error"],
+     "--init uniform --teachers 1", "--init xavier --time-budget 1s", "--diagnose"],
 )  # fmt: skip
 def test_what_every_cell_takes(cell, extra, short, tmp_path):
-    if "--unknown" in extra:
-        extra = "--diagnose"
     steps = () if "--time-budget" in extra else ("--steps", 3)
     succeed("train", short, "--out", tmp_path, *options(cell), *steps, *extra.split(), "-q", "--ngrams", "off")
 
@@ -379,3 +377,55 @@ def test_it_is_exported_or_refused(cell, ending, every_run, tmp_path):
     if ending == ".safetensors":
         a, b = charrnn.load(every_run / cell, threads=1), charrnn.load(tmp_path / "model.safetensors", threads=1)
         assert a.loss("the fox said") == b.loss("the fox said")
+
+
+# ---- files that nobody has trained --------------------------------------------------------------------
+
+
+def made(path, context=20, state=None, **changes):
+    """A checkpoint of a Transformer with heads of one column, whose rings are the largest; it has no n-grams."""
+    model = ModelConfig(len(VOCABULARY), 8, 2, None, "transformer", 8, context)
+    parameters = dict(Network(dataclasses.replace(model, context=20), threads=1).parameters.items())
+    Checkpoint(model, VOCABULARY, parameters=parameters, state=state, **changes).save(path)
+    return path
+
+
+def test_a_context_that_the_memory_does_not_hold_is_refused_before_it_is_asked_for(short, tmp_path, monkeypatch):
+    path = made(tmp_path / "long.safetensors", context=1_000_000)
+    succeed("info", path)
+    monkeypatch.setattr("charrnn.system.memory.installed", lambda: 10**9)
+    for command in (
+        ("sample", path),
+        ("sample", path, "--count", 100),
+        ("evaluate", path, short),
+        ("evaluate", path, short, "--online"),
+        ("inspect", path, short),
+        ("inspect", "follow", path),
+        ("baselines", path, short, "--fit", short),
+        ("train", short, "--out", tmp_path, "--init-from", path),
+    ):
+        result = invoke(*command)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "and this machine has 1.0: " in result.stderr.splitlines()[-1]
+    few = made(tmp_path / "few.safetensors", context=2000)
+    succeed("sample", few, "--length", 3)
+    assert "what the network remembers of 10,000 texts at once" in refused("sample", few, "--count", 10_000, status=1)
+
+
+@pytest.mark.parametrize("position", [-1, 0.5, 2**24, 1e9])
+def test_a_state_with_an_impossible_position_is_refused(position, tmp_path):
+    shapes = CELLS["transformer"].state_shapes(ModelConfig(2, 8, 2, None, "transformer", 8, 20), 3)
+    state = {name: np.zeros((2, *shape), np.float32) for name, shape in shapes.items()}
+    Checkpoint.load(made(tmp_path / "good.safetensors", state=state))
+    state["position"][1, 2] = position
+    path = made(tmp_path / "bad.safetensors", state=state)
+    assert "positions that are not whole numbers from 0 to 16,777,215" in refused("info", path, status=1)
+
+
+def test_a_cell_that_the_program_does_not_know_is_named(tmp_path, monkeypatch):
+    path = made(tmp_path / "other.safetensors")
+    monkeypatch.delitem(CELLS, "transformer")
+    for command in ("info", "sample", "evaluate"):
+        message = refused(command, path, status=1)
+        assert "its cell is 'transformer', and this version of charrnn knows lstm, capped-lstm, rnn, gru: " in message
+    assert "unreadable" in succeed("runs", tmp_path).stdout
