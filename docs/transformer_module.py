@@ -1,4 +1,4 @@
-"""The Transformer of charrnn as a PyTorch module: 60 lines to read, to load a trained model into, and to go on from.
+"""The Transformer of charrnn as a PyTorch module: short enough to read, with a function that loads a trained model.
 
     from transformer_module import load          # needs PyTorch 2.4 or newer, and safetensors
 
@@ -46,7 +46,7 @@ class Layers(nn.Module):
     def __init__(self, hidden: int, layers: int, heads: int, context: int, dropout: float = 0.0):
         super().__init__()
         self.hidden, self.layers, self.heads, self.context, self.dropout = hidden, layers, heads, context, dropout
-        mlp = 64 * math.ceil(8 * hidden / 3 / 64)  # F: three matrices (H, F) have the size of the usual two (H, 4H)
+        mlp = 64 * math.ceil(hidden / 24)  # F, about 8H/3: three matrices (H, F) have the size of the usual two (H, 4H)
         matrices = {"w_qkv": (3 * hidden, hidden), "w_att": (hidden, hidden)}
         matrices |= {"w_up": (2 * mlp, hidden), "w_down": (hidden, mlp)}
         for k in range(layers):
@@ -106,6 +106,7 @@ def load(path: str) -> tuple[Transformer, list[str | int]]:
         names = [name for name in file.keys() if name.startswith(("embedding.", "transformer.", "head."))]  # noqa: SIM118
         tensors = {name: file.get_tensor(name) for name in names}
     config = about["config"]
-    model = Transformer(*(config[name] for name in ("vocabulary", "hidden", "layers", "heads", "context")))
+    heads = config.get("heads") or next(heads for heads in (4, 3, 2, 1) if config["hidden"] % heads == 0)
+    model = Transformer(config["vocabulary"], config["hidden"], config["layers"], heads, config.get("context") or 64)
     model.load_state_dict(tensors)
     return model.eval(), about["vocabulary"]

@@ -1,12 +1,15 @@
-"""The PyTorch module in docs/ against the oracle: logits, gradients, and a checkpoint's names."""
+"""The PyTorch module in docs/ against the oracle, and with a checkpoint's weights against charrnn."""
 
 import importlib.util
-import json
 from pathlib import Path
 
+import foreign
 import numpy as np
 import pytest
 import transformer_reference as oracle
+
+from charrnn.config import ModelConfig
+from charrnn.model import Model
 
 V, LAYERS = 7, 2
 SIZES = [(8, 2, 5), (6, 2, 16), (12, 4, 3)]  # hidden, heads, context; a head has 4 columns, or 3
@@ -72,15 +75,16 @@ def test_logits_and_gradients_are_the_oracles(torch, module, rng, hidden, heads,
         np.testing.assert_allclose(tensors[torch_name(name)].grad.numpy(), expected, 1e-4, tolerance, err_msg=name)
 
 
-def test_a_checkpoint_is_loaded_by_its_names(torch, module, rng, tmp_path):
-    from safetensors.torch import save_file
-
-    model, _ = drawn(module, rng, 8, 2, 5)
-    config = {"vocabulary": V, "hidden": 8, "layers": LAYERS, "embedding": None, "cell": "transformer"}
-    about = {"config": config | {"heads": 2, "context": 5}, "vocabulary": list("abcdefg")}
-    tensors = dict(model.state_dict()) | {"optimizer.m.w_out": torch.zeros(3)}
-    save_file(tensors, tmp_path / "best.safetensors", {"charrnn": json.dumps(about)})
-    found, characters = module.load(tmp_path / "best.safetensors")
-    ids = torch.tensor([[characters.index(letter) for letter in "badge"]])
-    assert torch.equal(found(ids), model(ids))
-    assert not found.training
+@pytest.mark.parametrize("sizes", [{"heads": 3, "context": 20}, {}])  # {}: 4 heads, a context of 64
+def test_a_checkpoint_gives_the_logits_of_charrnn(torch, module, tmp_path, sizes):
+    made = foreign.checkpoint(ModelConfig(len(set(foreign.TEXT)), 24, LAYERS, cell="transformer", **sizes))
+    made.save(tmp_path / "model.safetensors")
+    model, characters = module.load(tmp_path / "model.safetensors")
+    assert not model.training
+    text = foreign.TEXT[:150]
+    with torch.no_grad():
+        logits = model(torch.tensor([[characters.index(letter) for letter in text]]))[0].numpy()
+    charrnn = Model.from_checkpoint(made, threads=1)
+    ids = np.ascontiguousarray(charrnn.encode(text)[:, None])
+    expected = charrnn.network.forward(ids, charrnn.network.initial_state(1))[:, 0]
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
