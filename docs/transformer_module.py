@@ -107,6 +107,7 @@ def load(path: str) -> tuple[Transformer, list[str | int]]:
         names = [name for name in file.keys() if name.startswith(("embedding.", "transformer.", "head."))]  # noqa: SIM118
         tensors = {name: file.get_tensor(name) for name in names}
     config = about["config"]
-    model = Transformer(*(config[name] for name in ("vocabulary", "hidden", "layers", "heads", "context")))
+    heads = config.get("heads") or next(heads for heads in (4, 3, 2, 1) if config["hidden"] % heads == 0)
+    model = Transformer(config["vocabulary"], config["hidden"], config["layers"], heads, config.get("context") or 64)
     model.load_state_dict(tensors)
     return model.eval(), about["vocabulary"]

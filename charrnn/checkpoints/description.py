@@ -10,6 +10,7 @@ from typing import Any, Self, get_args
 from charrnn.checkpoints.counters import Counters
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError, brief
+from charrnn.network.cells import CELLS
 from charrnn.system import strict_json
 from charrnn.text.corpus import split
 from charrnn.text.vocabulary import Vocabulary
@@ -100,6 +101,9 @@ class Description:
         if missing:
             raise CheckpointError(f"malformed: its description has no {', '.join(sorted(missing))}")
         model = ModelConfig.from_dict(_values(about["config"], "config"))
+        if model.cell not in CELLS:
+            cell, known = brief(model.cell), ", ".join(CELLS)
+            raise CheckpointError(f"its cell is {cell}, and this version of charrnn knows {known}: install a newer one")
         vocabulary = Vocabulary.from_list(about["vocabulary"])
         if len(vocabulary) != model.vocabulary:
             raise CheckpointError(f"{len(vocabulary)} characters for a model of {model.vocabulary}")

@@ -13,6 +13,7 @@ and θ_i modulo 2²³: exact at any position, and the same bits on every machine
 """
 
 import decimal
+import functools
 
 import numpy as np
 from numba import njit
@@ -40,6 +41,7 @@ _IN_QUARTER = u32(TURN // 4 - 1)
 _ONE = u32(0x3F800000)  # the bits of 1.0; with 23 bits more those of a number from 1 to 2
 
 
+@functools.cache
 def angles(size: int) -> np.ndarray:
     """θ_i for the pairs of a head of ``size`` columns, in turns · 2²³: (⌈m/16⌉ 16,) uint32, padded with zeros."""
     pairs = size // 2

@@ -107,10 +107,11 @@ def _network(
 
 
 def _with_any_hidden(options: Options) -> ModelConfig:
-    """The network of the options, of one character; where the text decides the number of units, with any number."""
+    """The network of the options, of one character; where the user leaves the units to the text, with any number."""
     sizes = {name: options.values[name] for name in MODEL}
-    hidden = whole_heads(ModelConfig.hidden, sizes["heads"]) if sizes["hidden"] is None else sizes["hidden"]
-    return ModelConfig(1, **sizes | {"hidden": hidden})
+    if "hidden" not in options.given:
+        sizes["hidden"] = whole_heads(ModelConfig.hidden, sizes["heads"])
+    return ModelConfig(1, **sizes)
 
 
 def _check_cell(options: Options, config: TrainConfig) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,13 +11,18 @@ import transformer_reference as oracle
 from conftest import relative
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 from teams import every_thread_works, nothing_is_too_small
 
-from charrnn.config import ModelConfig
+from charrnn.checkpoints.pytorch import from_torch
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.inference.sampler import TOGETHER, Choice, Sampler
 from charrnn.kernels.attention import LAST_POSITION
 from charrnn.network.network import Network, State
 from charrnn.network.regularisation import ATTENTION, EMBEDDING, MLP, RESIDUAL, Regularisation
+from charrnn.training.optimizer import Optimizer
+
+GOLDENS = sorted((Path(__file__).parents[1] / "goldens" / "pytorch" / "transformers").glob("*.safetensors"))
 
 
 @pytest.fixture(autouse=True)
@@ -266,6 +272,46 @@ def test_what_is_no_number_in_one_window_is_forgotten_by_the_next(context):
                 assert math.isfinite(loss)
                 results.append((loss, network.gradient.flat.tobytes()))
     assert results[: len(results) // 2] == results[len(results) // 2 :]
+
+
+# ---- PyTorch -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
+class TestAgainstPyTorch:
+    """Weights in, every gradient out, then ten steps of training: tests/support/make_goldens.py made the files."""
+
+    def network(self, path):
+        golden = load_file(path)
+        weights = {name[7:]: value for name, value in golden.items() if name.startswith("weight.")}
+        vocabulary, hidden, layers, heads, context = map(int, golden["sizes"])
+        config = ModelConfig(vocabulary, hidden, layers, None, "transformer", heads, context)
+        network = Network(config, seed=None, threads=2)
+        for name, view in network.parameters.items():
+            view[:] = from_torch(name, weights, network.cell)
+        return golden, network, golden["x"].astype(np.int32), golden["y"].astype(np.int32)
+
+    def test_gradients_by_name(self, path):
+        golden, network, x, y = self.network(path)
+        logits = network.forward(x, network.initial_state(x.shape[1]))
+        assert relative(logits, golden["logits"]) < 2e-6
+        with every_thread_works():
+            loss = network.loss_and_gradient(x, y, network.initial_state(x.shape[1]))
+        assert relative(loss, golden["loss"]) < 1e-6
+        gradients = {name[9:]: value for name, value in golden.items() if name.startswith("gradient.")}
+        for name, view in network.gradient.items():
+            assert relative(view, from_torch(name, gradients, network.cell)) < 2e-5, name
+
+    def test_ten_steps_of_adamw_with_clipping(self, path):
+        golden, network, x, y = self.network(path)
+        lr, clip, beta1, beta2, decay = map(float, golden["settings"])
+        config = TrainConfig(optimizer="adamw", clip=clip, beta1=beta1, beta2=beta2, weight_decay=decay)
+        optimizer, losses = Optimizer(config, network.parameters, network.team), []
+        for _ in golden["losses"]:
+            losses.append(network.loss_and_gradient(x, y, network.initial_state(x.shape[1])))
+            assert optimizer.update(network.gradient, lr) > 0
+            network.parameters_changed()
+        np.testing.assert_allclose(losses, golden["losses"], rtol=1e-5)
 
 
 # ---- writing -------------------------------------------------------------------------------------------

@@ -75,10 +75,9 @@ def test_logits_and_gradients_are_the_oracles(torch, module, rng, hidden, heads,
         np.testing.assert_allclose(tensors[torch_name(name)].grad.numpy(), expected, 1e-4, tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("context", [20, 200])
-def test_a_checkpoint_gives_the_logits_of_charrnn(torch, module, tmp_path, context):
-    config = ModelConfig(len(set(foreign.TEXT)), 24, LAYERS, cell="transformer", heads=3, context=context)
-    made = foreign.checkpoint(config)
+@pytest.mark.parametrize("sizes", [{"heads": 3, "context": 20}, {}])  # {}: 4 heads, a context of 64
+def test_a_checkpoint_gives_the_logits_of_charrnn(torch, module, tmp_path, sizes):
+    made = foreign.checkpoint(ModelConfig(len(set(foreign.TEXT)), 24, LAYERS, cell="transformer", **sizes))
     made.save(tmp_path / "model.safetensors")
     model, characters = module.load(tmp_path / "model.safetensors")
     assert not model.training

@@ -6,6 +6,8 @@ Each file holds a small model's weights under PyTorch's own names (``weight.…`
 state, and what PyTorch makes of them: every gradient by name (``gradient.…``), logits, the final state, and the losses
 of ten training steps on the same window with Adam or AdamW and clipping by global norm, the state carried.
 
+transformers/ has the same of Transformers, by the module in docs/, with windows that begin with an empty state.
+
 updates/optimizers.safetensors has weights (N,) and biases (M,), twenty gradients of each, and what they become by every
 optimiser under settings that stand, by case, as JSON in the file's metadata.
 
@@ -13,6 +15,7 @@ files/ has a checkpoint as torch.save writes it today (archive.pt) and wrote it 
 log-probabilities (N, V) that its model has after each of the ids (N,).
 """
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -129,6 +132,61 @@ def main(*names):
         (FOLDER / f"{name}.safetensors").write_bytes(save(arrays))
 
 
+# The name, and V, H, layers, heads, context; then T, B and the weight decay.
+TRANSFORMERS = {
+    "short-context": ((11, 18, 2, 3, 5), 9, 3, 0.1),
+    "long-context": ((9, 12, 2, 2, 32), 12, 2, 0.0),
+    "odd-heads": ((13, 15, 1, 3, 7), 20, 2, 0.0),
+}
+
+
+def transformer_module():
+    """The module docs/transformer_module.py."""
+    path = Path(__file__).parents[2] / "docs" / "transformer_module.py"
+    spec = importlib.util.spec_from_file_location("transformer_module", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def make_transformers():
+    folder, module = FOLDER / "transformers", transformer_module()
+    folder.mkdir(exist_ok=True)
+    for name, (sizes, steps, batch, decay) in TRANSFORMERS.items():
+        torch.manual_seed(20)
+        model = module.Transformer(*sizes).double()
+        for key, parameter in model.named_parameters():
+            if ".g_" in key:
+                parameter.data += torch.randn(parameter.shape) / 5
+            parameter.data = parameter.data.float().double()
+        x, y = torch.randint(sizes[0], (2, steps, batch))
+
+        def loss_and_logits(x=x, y=y, model=model):
+            logits = model(x.T).transpose(0, 1)
+            return torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten()), logits
+
+        tensors = {"x": x, "y": y, "sizes": torch.tensor(sizes)}
+        tensors |= {f"weight.{key}": value.clone() for key, value in model.state_dict().items()}
+        loss, logits = loss_and_logits()
+        loss.backward()
+        tensors |= {"loss": loss.detach(), "logits": logits.detach()}
+        tensors |= {f"gradient.{key}": value.grad.clone() for key, value in model.named_parameters()}
+        undecayed = [value for key, value in model.named_parameters() if "bias" in key or ".g_" in key]
+        others = [value for key, value in model.named_parameters() if not ("bias" in key or ".g_" in key)]
+        groups = [{"params": others}, {"params": undecayed, "weight_decay": 0}]
+        optimizer, losses = torch.optim.AdamW(groups, lr=LR, betas=BETAS, weight_decay=decay), []
+        for _ in range(TRAINING_STEPS):
+            optimizer.zero_grad()
+            loss, _ = loss_and_logits()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            optimizer.step()
+            losses.append(loss.item())
+        arrays = {key: np.ascontiguousarray(value.numpy()) for key, value in tensors.items()}
+        arrays |= {"losses": np.array(losses), "settings": np.array([LR, CLIP, *BETAS, decay])}
+        (folder / f"{name}.safetensors").write_bytes(save(arrays))
+
+
 UPDATES = 20
 # As charrnn.config.TrainConfig has them: L2 and L1 are for weights alone.
 OPTIMIZERS = {
@@ -225,5 +283,6 @@ def make_files():
 if __name__ == "__main__":
     main(*sys.argv[1:])
     if not sys.argv[1:]:
+        make_transformers()
         make_updates()
         make_files()

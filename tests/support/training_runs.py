@@ -48,7 +48,8 @@ def contents(path):
     """Everything in a checkpoint except times; arrays as bytes."""
     checkpoint = Checkpoint.load(path)
     slots = {f"{slot}.{name}": value for slot, named in checkpoint.optimizer.items() for name, value in named.items()}
-    arrays = {**checkpoint.parameters, **slots, "state": np.array(list((checkpoint.state or {}).values()))}
+    state = {f"state.{name}": value for name, value in (checkpoint.state or {}).items()}
+    arrays = {**checkpoint.parameters, **slots, **state}
     return (
         {name: value for name, value in checkpoint.counters.items() if name != "elapsed_s"},
         [{name: value for name, value in entry.items() if name != "elapsed_s"} for entry in checkpoint.history],
