@@ -28,7 +28,8 @@ from charrnn.network.regularisation import Regularisation
 from charrnn.training.optimizer import Optimizer
 from teams import every_thread_works
 digest, threads = hashlib.sha256(), int(sys.argv[1])
-for cell, embedding in (("lstm", None), ("lstm", 5), ("coupled-lstm", None), ("gru", 5), ("rnn", None), ("transformer", None)):
+cells = [("lstm", None), ("lstm", 5), ("coupled-lstm", None), ("gru", 5), ("rnn", None), ("transformer", None)]
+for cell, embedding in cells:
     network = Network(ModelConfig(30, 72, 2, embedding, cell), seed=1, threads=threads)
     optimizer = Optimizer(TrainConfig(), network.parameters, network.team)
     generator = np.random.default_rng(2)
