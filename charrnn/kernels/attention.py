@@ -110,15 +110,17 @@ class Ring(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Scratch for a block of queries: addresses of (32, 64) scores, of sums (parts, 32, 64), and of tops and masses.
+    """Scratch for a block of queries: addresses of scores (32, 64), of sums (parts, 32, 64), and of three numbers each.
 
-    Tops and masses have sixteen equal numbers for each query.
+    A query's top is its largest score, its mass the sum of its exponentials; ``shrinks`` bring the sums from one top to
+    the next.  These have sixteen equal numbers for each query.
     """
 
     scores_at: int
     sums_at: int
     tops_at: int
     masses_at: int
+    shrinks_at: int
 
 
 class Drops(NamedTuple):
@@ -157,8 +159,8 @@ def ring_panels(positions: int) -> int:
 
 
 def block_floats(size: int) -> int:
-    """Floats of scratch for a block of queries: scores, sums, tops and masses."""
-    return QUERIES * (PANEL + PANEL * -(-size // PANEL) + 2 * WIDTH)
+    """Floats of scratch for a :class:`Block`."""
+    return QUERIES * (PANEL + PANEL * -(-size // PANEL) + 3 * WIDTH)
 
 
 # ---- rows of heads ------------------------------------------------------------------------------------
@@ -281,6 +283,48 @@ def visible(heads, position, base):
 
 
 @njit
+def weigh(heads, block, first, count, base, vectors):
+    """Scale the scores of a panel's keys, set those that a query does not see to -∞, and keep the largest in its top.
+
+    What the sums so far are to be multiplied by goes to ``shrinks``.  Scores of a query that sees no key become 0.
+    """
+    for row in range(count):
+        since, until = visible(heads, first + row, base)
+        row_at = block.scores_at + ROW * row
+        if since >= until:
+            for k in range(0, vectors * WIDTH, WIDTH):
+                store(row_at, k, splat(f32(0.0)))
+            continue
+        length, nothing = splat(u32(until - since)), splat(f32(-np.inf))
+        before = load(block.tops_at, row * WIDTH)
+        top = before
+        for k in range(0, vectors * WIDTH, WIDTH):
+            seen = element_numbers() + u32(k - since)
+            s = where_below(seen, length, load(row_at, k) * heads.scale, nothing)
+            store(row_at, k, s)
+            top = at_least(s, top)
+        top = splat(largest(top))
+        store(block.tops_at, row * WIDTH, top)
+        store(block.shrinks_at, row * WIDTH, before - top)
+
+
+@njit
+def exponentiate(block, row, vectors, drops, base):
+    """The scores of a query become exp(score - top); the query's mass gains their sum."""
+    row_at, top, mass = block.scores_at + ROW * row, load(block.tops_at, row * WIDTH), splat(f32(0.0))
+    place = mix(drops.mask.key + u64(drops.first_place + row * drops.places)) if drops.places else u64(0)
+    for k in range(0, vectors * WIDTH, WIDTH):
+        p = exp(load(row_at, k) - top)
+        mass = mass + p
+        if drops.places:
+            p = p * mask_factors(drops.mask, place, base + k - drops.origin)
+        store(row_at, k, p)
+    shrink = exp(load(block.shrinks_at, row * WIDTH))
+    store(block.shrinks_at, row * WIDTH, shrink)
+    store(block.masses_at, row * WIDTH, fma(load(block.masses_at, row * WIDTH), shrink, splat(total(mass))))
+
+
+@njit
 def attend(heads, ring, q_at, part_step, first, count, block, drops):
     """Attention of ``count`` queries at positions from ``first`` on; ``block`` has sums, tops and masses at the end.
 
@@ -297,37 +341,16 @@ def attend(heads, ring, q_at, part_step, first, count, block, drops):
         begin, end = max(lowest - base, 0), min(highest - base + 1, PANEL)
         vectors = (end + WIDTH - 1) // WIDTH
         score(q_at, part_step, keys_of(ring, base), ring.size, count, vectors, block.scores_at)
+        weigh(heads, block, first, count, base, vectors)
         for row in range(count):
             since, until = visible(heads, first + row, base)
-            row_at = block.scores_at + ROW * row
-            if since >= until:
-                for k in range(0, vectors * WIDTH, WIDTH):
-                    store(row_at, k, splat(f32(0.0)))
-                continue
-            length, nothing = splat(u32(until - since)), splat(f32(-np.inf))
-            top = load(block.tops_at, row * WIDTH)
-            before = top
-            for k in range(0, vectors * WIDTH, WIDTH):
-                seen = element_numbers() + u32(k - since)
-                s = where_below(seen, length, load(row_at, k) * heads.scale, nothing)
-                store(row_at, k, s)
-                top = at_least(s, top)
-            top = splat(largest(top))
-            shrink, mass = exp(before - top), splat(f32(0.0))
-            place = mix(drops.mask.key + u64(drops.first_place + row * drops.places)) if drops.places else u64(0)
-            for k in range(0, vectors * WIDTH, WIDTH):
-                p = exp(load(row_at, k) - top)
-                mass = mass + p
-                if drops.places:
-                    p = p * mask_factors(drops.mask, place, base + k - drops.origin)
-                store(row_at, k, p)
-            store(block.tops_at, row * WIDTH, top)
-            masses = fma(load(block.masses_at, row * WIDTH), shrink, splat(total(mass)))
-            store(block.masses_at, row * WIDTH, masses)
-            for part in range(ring.parts):
-                sums_at = block.sums_at + ROW * (QUERIES * part + row)
-                for k in range(0, PANEL, WIDTH):
-                    store(sums_at, k, load(sums_at, k) * shrink)
+            if since < until:
+                exponentiate(block, row, vectors, drops, base)
+                shrink = load(block.shrinks_at, row * WIDTH)
+                for part in range(ring.parts):
+                    sums_at = block.sums_at + ROW * (QUERIES * part + row)
+                    for k in range(0, PANEL, WIDTH):
+                        store(sums_at, k, load(sums_at, k) * shrink)
         values_at = values_of(ring, base) + ROW * begin
         for part in range(ring.parts):
             vectors = (min(PANEL, ring.size - PANEL * part) + WIDTH - 1) // WIDTH
@@ -358,11 +381,12 @@ def finish_row(ring, block, row, out_at, panel_step, column, temporary_at):
 
 @njit
 def block_at(address, parts):
-    """A block's scratch, from an address on; and the address behind it."""
+    """A block's scratch, from an address on: :func:`block_floats`."""
     sums_at = address + ROW * QUERIES
     tops_at = sums_at + ROW * QUERIES * parts
     masses_at = tops_at + 4 * WIDTH * QUERIES
-    return Block(address, sums_at, tops_at, masses_at), masses_at + 4 * WIDTH * QUERIES
+    shrinks_at = masses_at + 4 * WIDTH * QUERIES
+    return Block(address, sums_at, tops_at, masses_at, shrinks_at)
 
 
 # ---- a window -----------------------------------------------------------------------------------------
@@ -435,7 +459,7 @@ def forward(qkv, heads, group, state, mask, cache, out):
     temporary_at = turns_at + 8 * pairs * steps
     queries_at = temporary_at + ROW * parts * (WIDTH + 1)
     scratch = Queries(turns_at, pairs, temporary_at, queries_at)
-    block, _ = block_at(queries_at + ROW * parts * steps, parts)
+    block = block_at(queries_at + ROW * parts * steps, parts)
     stride = PANEL * parts
     for b in range(group.first, group.last):
         position = intp(state.position[b, 0])

@@ -173,7 +173,7 @@ def look_back(arguments_at, ids_at, before, place, share):
             turns_at = layer.scratch_at + layer.scratch_stride * (stream * layer.heads + head)
             temporary_at = turns_at + 8 * pairs
             query_at = temporary_at + ROW * parts
-            block, _ = block_at(query_at + ROW * parts, parts)
+            block = block_at(query_at + ROW * parts, parts)
             ring = Ring(
                 layer.keys_at + layer.keys_stride * stream + ROW * head * layer.ring_panels * size,
                 layer.values_at + layer.values_stride * stream + ROW * PANEL * head * layer.ring_panels * parts,
