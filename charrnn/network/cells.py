@@ -83,6 +83,31 @@ class Cell(ABC):
         """The signals that tell most of where a text stands: the state, unless a cell says otherwise."""
         return self.state
 
+    def heads(self, config: ModelConfig) -> int:
+        """How many heads of attention a layer has; 0 for a cell without attention."""
+        return 0
+
+    def context(self, config: ModelConfig) -> int:
+        """How many characters a head looks at, the newest among them.
+
+        Raises:
+            ConfigError: the cell has no heads.
+        """
+        raise ConfigError(self.no_attention)
+
+    def silence_head(self, parameters: "Parameters", config: ModelConfig, index: int, head: int) -> None:
+        """Edit the parameters so that a head of layer ``index`` has no effect on what comes after it.
+
+        Raises:
+            ConfigError: the cell has no heads.
+        """
+        raise ConfigError(self.no_attention)
+
+    @property
+    def no_attention(self) -> str:
+        """A message: the cell has no heads."""
+        return f"a network of the kind {self.title} has no attention: only a Transformer has heads"
+
     def check(self, config: ModelConfig | TrainConfig) -> None:
         """Refuse settings that the cell has no use for, unless they say nothing: None, 0, or the default.
 
@@ -509,6 +534,11 @@ class TransformerCell(Cell):
             parameters[f"w_att_l{layer}"][:, unit] = 0
             parameters[f"w_down_l{layer}"][:, unit] = 0
         return {}
+
+    def silence_head(self, parameters, config: ModelConfig, index: int, head: int) -> None:
+        """Zero the rows of ``w_att`` that read the head's sum of values."""
+        size = config.hidden // self.heads(config)
+        parameters[f"w_att_l{index}"][head * size : (head + 1) * size] = 0
 
     def multiply_adds(self, config: ModelConfig, index: int) -> int:
         """The products with the four matrices, and the attention to half a context, as a window of one needs."""

@@ -131,6 +131,13 @@ class Layer(ABC):
     def preactivation_gradient(self, arrays: Arrays) -> np.ndarray:
         """After :meth:`backward`: the gradient with respect to the inputs of the cell's nonlinearities (R, …)."""
 
+    def attention_weights(self, arrays: Arrays, layout: Layout) -> np.ndarray:
+        """After :meth:`forward`: what N heads looked at, (T, B, N, C) float32; no heads in most layers.
+
+        Column j is the weight of the character j places back.
+        """
+        return np.zeros((layout.steps, layout.batch, 0, 0), np.float32)
+
     # ---- one step for a few streams of text
 
     steps: tuple

@@ -256,6 +256,20 @@ class Network:
         pairs = zip(self.layers, self.workspace.layers, strict=True)
         return [layer.signal(_of_size(arrays, self.layout.size), name) for layer, arrays in pairs]
 
+    def attention_weights(self, layer: int) -> np.ndarray:
+        """What the N heads of a layer looked at in the window that was read last: (T, B, N, C) float32.
+
+        Column j is the weight of the character j places back, column 0 that of the character itself.  The weights of a
+        head at a place add up to 1.  They are 0 for places before the first character of the text.
+
+        Raises:
+            ConfigError: the cell has no attention.
+        """
+        if not self.cell.heads(self.config):
+            raise ConfigError(self.cell.no_attention)
+        arrays = self.workspace.layers[layer] | self.workspace.caches[layer]
+        return self.layers[layer].attention_weights(arrays, self.layout)
+
     def preactivation_gradients(self) -> list[np.ndarray]:
         """After :meth:`loss_and_gradient`: each layer's gradient with respect to its pre-activations, (T, B, …)."""
         pairs = zip(self.layers, self.workspace.layers, strict=True)

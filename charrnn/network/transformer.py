@@ -19,7 +19,7 @@ from charrnn.kernels.gains import gain_gradient, scale_columns, scale_rows
 from charrnn.kernels.linear import linear
 from charrnn.kernels.packing import PLAIN, Group, pack, pack_transposed
 from charrnn.kernels.rms_norm import rms_norm, rms_norm_backward
-from charrnn.kernels.rotation import angles
+from charrnn.kernels.rotation import TURN, angles
 from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
 from charrnn.kernels.weight_gradients import panel_ranges, row_gradient, weight_gradient
@@ -27,7 +27,7 @@ from charrnn.network.layers import Arrays, Call, Layer, Window
 from charrnn.network.packed_weights import GainedMatrix, Matrix, as_rows, padded, panels
 from charrnn.network.parameters import Parameters, aligned_zeros
 from charrnn.network.regularisation import ATTENTION, EMBEDDING, MLP, NO_MASK, RESIDUAL
-from charrnn.network.workspace import weight_calls
+from charrnn.network.workspace import Layout, weight_calls
 
 
 class Transformer(Layer):
@@ -223,6 +223,38 @@ class Transformer(Layer):
         """h, the stream behind the layer."""
         found = as_rows(arrays[name], padded(self.config.hidden))
         return found.reshape(len(found), -1, WIDTH)
+
+    def attention_weights(self, arrays: Arrays, layout: Layout) -> np.ndarray:
+        """The weights (T, B, N, C) of the heads; column j belongs to the key j places back.
+
+        The queries and keys are those of the kernels; their products and the softmax are made again.
+        """
+        number, size, context, scale, _ = self.heads
+        steps, batch, hidden = layout.steps, layout.batch, self.config.hidden
+        queries = as_rows(arrays["qkv"], hidden)[layout.rows].reshape(steps, batch, number, size)
+        ring = arrays["keys"].reshape(batch, number, -1, size, PANEL)
+        weights = np.empty((steps, batch, number, context), np.float32)
+        for b in range(batch):
+            start = int(arrays["starts"][b, 0])
+            rotated = self._rotate(queries[:, b], start + np.arange(steps)).transpose(1, 0, 2)
+            places = start + np.arange(1 - context, steps)
+            keys = ring[b][:, places // PANEL % ring.shape[2], :, places % PANEL]  # (C + T - 1, N, d)
+            scores = np.where(places < 0, np.float32(-np.inf), rotated @ keys.transpose(1, 2, 0) * scale)
+            # Of the query of step t, the key j places back is in column t + C - 1 - j.
+            head, row, column = scores.strides
+            strides = head, row + column, -column
+            seen = np.lib.stride_tricks.as_strided(scores[:, :, context - 1 :], (number, steps, context), strides)
+            found = np.exp(seen - seen.max(axis=2, keepdims=True))
+            weights[:, b] = (found / found.sum(axis=2, keepdims=True)).transpose(1, 0, 2)
+        return weights
+
+    def _rotate(self, queries: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Queries (T, N, d), turned by the angles of their ``positions`` (T,)."""
+        half = self.heads.size // 2
+        turns = positions[:, None] * self.heads.thetas[:half].astype(np.int64) % TURN / TURN
+        cosine, sine = (wave(2 * np.pi * turns)[:, None].astype(np.float32) for wave in (np.cos, np.sin))
+        first, second, rest = np.split(queries, [half, 2 * half], axis=2)
+        return np.concatenate([first * cosine - second * sine, second * cosine + first * sine, rest], axis=2)
 
     def preactivation_gradient(self, arrays: Arrays) -> np.ndarray:
         """The gradient of queries, keys and values (R, 3H)."""
