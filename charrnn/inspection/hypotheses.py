@@ -36,25 +36,31 @@ class Hypothesis:
 
 def quotes(passage: Passage) -> np.ndarray:
     """Inside “…”, „…“, «…» or "…"."""
-    straight = passage.among('"')
-    curly = passage.among("“„«”»")
-    return _between(passage, straight, _alternating) | _between(passage, curly, _typographic)
+    return open_quote(passage) >= 0
 
 
-def _between(passage: Passage, marks: np.ndarray, opening: Callable[..., np.ndarray]) -> np.ndarray:
-    """Inside (N,) bool: from each of the M ``marks`` (N,) that opens to the next mark, or to the end of the quotation.
+def open_quote(passage: Passage) -> np.ndarray:
+    """The place of the last quotation mark that is open (N,), -1 outside of quotations."""
+    straight = _opened(passage, passage.among('"'), _alternating)
+    return np.maximum(straight, _opened(passage, passage.among("“„«”»"), _typographic))
 
+
+def _opened(passage: Passage, marks: np.ndarray, opening: Callable[..., np.ndarray]) -> np.ndarray:
+    """The place of the mark that is open after each character (N,), -1 where none is.
+
+    A quotation lasts from each of the M ``marks`` (N,) that opens to the next mark, or to the end of the quotation.
     ``opening(codes (M,), fresh (M,))`` says which marks open; nothing can be open before a mark that is ``fresh``.
     """
     at = np.flatnonzero(marks)
     if not len(at):
-        return marks
+        return np.full(len(passage), -1)
     fresh = np.ones(len(at), bool)
     fresh[1:] = (passage.paragraph_start[at[1:]] > at[:-1]) | (np.diff(at) > LIMIT)
     opens = opening(passage.codes[at], fresh)
     last = np.cumsum(marks) - 1
     since = np.arange(len(passage)) - at[last]
-    return (last >= 0) & opens[last] & (since < LIMIT) & (passage.paragraph_start < at[last])
+    is_open = (last >= 0) & opens[last] & (since < LIMIT) & (passage.paragraph_start < at[last])
+    return np.where(is_open, at[last], -1)
 
 
 def _alternating(codes: np.ndarray, fresh: np.ndarray) -> np.ndarray:

@@ -124,7 +124,7 @@ def find(
 
     counted = sweep(network, text, labels, len(targets), signal, with_probe, progress)
     times = [counted.stride * slowest_time(column) for column in counted.labels.T]
-    reasons = [_why_no_p(column, len(ids) / time) for column, time in zip(counted.labels.T, times, strict=True)]
+    reasons = [why_no_p(column, len(ids) / time) for column, time in zip(counted.labels.T, times, strict=True)]
     blocks = [None if why else block_length(time, len(ids)) for why, time in zip(reasons, times, strict=True)]
     tested = _tests(network.team, counted, blocks, permutations, seed)
     largest_of_all = np.max([test.largest for test in tested if test is not None], axis=0, initial=0)
@@ -163,7 +163,7 @@ def _require_memory(cells: int, labels: int, permutations: int) -> None:
     memory.require(12 * cells * labels * permutations, f"{permutations:,} permutations need", "ask for fewer")
 
 
-def _why_no_p(label: np.ndarray, slow_effective: float) -> str | None:
+def why_no_p(label: np.ndarray, slow_effective: float) -> str | None:
     """Why a ``label`` (M,), at the places that the test looks at, cannot be tested; None if it can.
 
     ``slow_effective`` is how many independent characters the text is worth for the slowest part of the label.
