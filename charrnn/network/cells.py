@@ -181,7 +181,7 @@ class Cell(ABC):
         """PyTorch's tensors for the parameter ``kind``, weights not transposed: all but the first are 0."""
         import numpy as np
 
-        return [value, *(np.zeros_like(value) for _ in self.torch_parameters[kind][1:])]
+        return [value, *(np.zeros_like(value) for _ in self.torch_parameters.get(kind, ())[1:])]
 
     def from_torch(self, kind: str, tensors: "Sequence[np.ndarray]") -> "np.ndarray":
         """The inverse of :meth:`to_torch`, which also adds up what PyTorch has in several tensors."""
