@@ -127,6 +127,7 @@ def _open_bracket(passage: Passage) -> np.ndarray:
 PATTERNS = (
     HeadPattern("itself", "the character itself", _always(0), 0),
     HeadPattern("previous", "the character before", _always(1), 1),
+    HeadPattern("previous-2", "the character two places back", _always(2), 2),
     HeadPattern("same-character", "the last earlier place of the same character", same_character),
     HeadPattern("induction", "what followed the same character's last place", _after_last_like(1)),
     HeadPattern("induction-3", "what followed the last place of the same three characters", _after_last_like(3)),

@@ -13,7 +13,6 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.inspection.attention import (
-    MOST,
     Head,
     HeadSummary,
     HeadSums,
@@ -30,6 +29,7 @@ from charrnn.model import Model
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.system import memory
 
+MOST = 1 << 15  # characters that are read
 _KEPT_BYTES = 1 << 28  # of weights, two bytes each
 _ONE = 65_535  # a weight of 1
 
@@ -120,7 +120,9 @@ def find_heads(
     summary = summarise(sums, patterns)
     present = [number for number, pattern in enumerate(patterns) if summary.places[pattern.name]]
     if not present:
-        raise ConfigError(f"{', '.join(each.name for each in patterns)}: nowhere in this text within {context:,} places")
+        raise ConfigError(
+            f"{', '.join(each.name for each in patterns)}: nowhere in this text within {context:,} places"
+        )
     generator = np.random.default_rng(seed)
     tested = {number: _test(kept, backs[number], patterns[number], permutations, generator) for number in present}
     largest = np.max([test.largest for _, _, test in tested.values() if test is not None], axis=0, initial=-np.inf)

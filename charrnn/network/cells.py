@@ -106,7 +106,7 @@ class Cell(ABC):
     @property
     def no_attention(self) -> str:
         """A message: the cell has no heads."""
-        return f"a network of the kind {self.title} has no attention: only a Transformer has heads"
+        return f"the {self.title} has no attention: only a Transformer has heads"
 
     def check(self, config: ModelConfig | TrainConfig) -> None:
         """Refuse settings that the cell has no use for, unless they say nothing: None, 0, or the default.

@@ -9,6 +9,7 @@ COMMANDS = {
     "show": "Show cells, predictions or surprise over a text: what `inspect CHECKPOINT` does.",
     "find": "Find the cells that keep track of something.",
     "ablate": "Hold cells at a value: what is lost, and what the model writes then.",
+    "attention": "Show where the heads of a Transformer look.",
     "similar": "Find the cells that are on in a passage, and places like it.",
     "follow": "Watch cells while the model writes.",
     "history": "Show how a run and its cells learnt.",

@@ -16,9 +16,10 @@ MOST_SURPRISE = 8.0  # bits; more has the same colour
 
 
 class Cells(click.ParamType):
-    """Cells as ``1:37`` or ``1:37,0:4``: a list of (layer, unit), each once."""
+    """Cells as ``1:37`` or ``1:37,0:4``: a list of (layer, unit), each once; heads in the same way."""
 
-    name = "layer:unit"
+    def __init__(self, unit: str = "unit"):
+        self.name = f"layer:{unit}"
 
     def convert(self, value, param, ctx) -> list[Cell]:
         """The cells, or a usage error."""
@@ -28,7 +29,7 @@ class Cells(click.ParamType):
         for part in str(value).split(","):
             match = re.fullmatch(r"\s*(\d{1,9}):(\d{1,9})\s*", part)
             if match is None:
-                self.fail(f"{part!r} is not LAYER:UNIT, two numbers from 0 as in 1:37.", param, ctx)
+                self.fail(f"{part!r} is not {self.name.upper()}, two numbers from 0 as in 1:37.", param, ctx)
             cells.append((int(match[1]), int(match[2])))
         return list(dict.fromkeys(cells))
 
@@ -74,6 +75,11 @@ def _together(ctx: click.Context, param: click.Parameter, values: tuple[list[Cel
 def cell_option(text: str, required: bool = False):
     """``--cell``, which may be repeated: a list of (layer, unit)."""
     return option("--cell", type=Cells(), multiple=True, required=required, callback=_together, help=text)
+
+
+def head_option(text: str):
+    """``--head``, which may be repeated: a list of (layer, head)."""
+    return option("--head", type=Cells("head"), multiple=True, callback=_together, help=text)
 
 
 def cells_option(default: int, text: str):

@@ -28,12 +28,12 @@ text_options = section(
 pager_option = option("--pager/--no-pager", default=True, rare=True, help="Page output that is longer than the screen.")
 
 
-def stretch_options(length: int):
-    """``--offset`` and ``--length``, which is ``length`` by default."""
+def stretch_options(length: int | None, otherwise: str = ""):
+    """``--offset`` and ``--length``, which is ``length`` by default, or None, which means ``otherwise``."""
     return section(
         "The part of the text",
         option("--offset", type=Whole(0), default=0, help="First character to read."),
-        option("--length", type=Whole(1), default=length, help="Characters to read."),
+        option("--length", type=Whole(1), default=length, help=f"Characters to read.{otherwise}"),
     )
 
 
@@ -193,6 +193,17 @@ class Inspection(Work):
         from charrnn.inspection.clamping import require_cells
 
         require_cells(self.model.network, self.options["cell"])
+
+    def require_heads(self) -> None:
+        """Check that the model has attention, and the heads of ``--head``."""
+        from charrnn.errors import ConfigError
+        from charrnn.inspection.attention import require_attention, require_heads
+
+        try:
+            require_attention(self.model.network)
+        except ConfigError as error:
+            raise ConfigError(f"{self.options['checkpoint']}: {error}") from None
+        require_heads(self.model.network, self.options["head"])
 
     def tracking(self, ids, count: int, permutations: int = 0) -> dict[Cell, str]:
         """The ``count`` cells that track the hypothesis best over ids (N,), with their scores in words.
