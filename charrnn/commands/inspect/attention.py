@@ -41,8 +41,8 @@ def attention(work: Inspection) -> None:
     The patterns are itself, previous and previous-2 (one and two characters back), same-character (the same
     character's last place), induction (what followed it there), induction-3 (what followed the same three characters),
     line-start (the newline before the line), word-start (the first character of the word) and opening (the quotation
-    mark or bracket that is open). A head is named by the pattern that it follows most, if that has a tenth of the weight that is not expected.
-    `inspect find --heads` tests them.
+    mark or bracket that is open). A head has the name of the pattern that it follows most, if that gets a tenth of the
+    weight that is not expected. `inspect find --track heads` tests all of them.
 
     -o draws the map of one head, or the view of one character.
 

@@ -7,7 +7,7 @@ from typing import Any
 from charrnn.commands import compiled
 from charrnn.commands.help import option, section
 from charrnn.commands.inspect.cells import cells_option, name, signal_option
-from charrnn.commands.inspect.hypothesis import ALL, Wish, hypothesis_options
+from charrnn.commands.inspect.hypothesis import ALL, HEADS, PATTERNS, Wish, hypothesis_options
 from charrnn.commands.inspect.inspection import Inspection, inspecting
 from charrnn.commands.options import seed_option
 from charrnn.commands.types import Whole
@@ -21,10 +21,11 @@ _EXAMPLE = 200_000  # characters in which an example is looked for
     hypothesis_options(
         "What cells may keep track of",
         "Rank all cells by how well they keep track of this. The default, all, shows the best cell for each of:",
+        f" Of a Transformer, heads shows the head that looks most at each of: {PATTERNS}; one of them ranks all heads.",
     ),
     section(
         "The search",
-        cells_option(10, "Cells to list."),
+        cells_option(10, "Cells or heads to list."),
         signal_option,
         option(
             "--permutations", type=Whole(19, 100_000), default=199,
@@ -42,19 +43,25 @@ def find(work: Inspection) -> None:
     charrnn inspect find fables
     charrnn inspect find fables --track quotes
     charrnn inspect find fables --where '[A-Z]\\w+'
+    charrnn inspect find fables --track heads
 
     \f
 
     --json writes an object for each hypothesis: hypothesis, summary, score (auc or spearman), characters, base,
     effective, cells_tried, hypotheses_tried, permutations, block, why_no_p, probe (score, cell, places) or null, and
     cells (layer, unit, score, p, p_of_all, significant: whether p_of_all is at most 0.05). If there is no test, block,
-    p, p_of_all and significant are null, and why_no_p says why.
+    p, p_of_all and significant are null, and why_no_p says why. For heads it writes an object for each pattern:
+    pattern, summary, characters, places, heads_tried, patterns_tried, permutations, block, why_no_p and heads (layer,
+    head, weight, expected, p, p_of_all, significant).
     """
     from charrnn.inspection.hypotheses import HYPOTHESES
     from charrnn.inspection.search import find as search
 
     (model, ids), options = work.open(compiled.searching), work.options
     wish = options["hypothesis"] or _EVERY
+    if wish.patterns:
+        _find_heads(work, wish.patterns)
+        return
     hypotheses = HYPOTHESES if wish == _EVERY else (wish.hypothesis(len(ids)),)
     how = {"signal": work.signal.name, "permutations": options["permutations"]}
     how |= {"with_probe": options["probe"], "seed": options["seed"] or 0}
@@ -64,6 +71,49 @@ def find(work: Inspection) -> None:
         work.terminal.note(f"nowhere or everywhere in this text: {', '.join(found.absent)}")
     records = [_record(found, each, options["cells"]) for each in found.found]
     work.show(records, _lines(work, hypotheses, found, records))
+
+
+def _find_heads(work: Inspection, patterns) -> None:
+    """Rank the heads by patterns of attention."""
+    from charrnn.display.reports.attention import all_pattern_lines, pattern_lines
+    from charrnn.inspection.head_search import find_heads
+
+    options, width = work.options, work.terminal.width
+    work.require_attention()
+    how = {"permutations": options["permutations"], "seed": options["seed"] or 0}
+    with work.bar("Reading") as progress:
+        found = find_heads(work.model, work.ids, patterns, **how, progress=progress)
+    if found.absent and len(patterns) > 1:
+        work.terminal.note(f"nowhere in this text: {', '.join(found.absent)}")
+    records = [_head_record(found, each, options["cells"]) for each in found.found]
+    best = min(records, key=lambda record: (_p_of_all(record["heads"][0]), -record["heads"][0]["weight"]))
+    head = name((best["heads"][0]["layer"], best["heads"][0]["head"]))
+    if len(patterns) > 1:
+        lines = all_pattern_lines(records, width, [work.command("find", "--track", best["pattern"])])
+    else:
+        proof = work.command("ablate", "--head", head, "--track", best["pattern"])
+        lines = pattern_lines(records[0], width, [work.command("attention", "--head", head), proof])
+    work.show(records, lines)
+
+
+def _head_record(found, finding, count: int) -> dict[str, Any]:
+    """What heads do with a pattern, as a JSON object."""
+    return {
+        "pattern": finding.pattern.name,
+        "summary": finding.pattern.summary,
+        "characters": found.summary.characters,
+        "places": finding.places,
+        "heads_tried": finding.weights.size,
+        "patterns_tried": len(found.found),
+        "permutations": found.permutations,
+        "block": finding.block,
+        "why_no_p": finding.why_no_p,
+        "heads": [
+            {"layer": head[0], "head": head[1], "weight": finding.weights[head], "expected": finding.expected[head]}
+            | {"p": finding.p[head], "p_of_all": finding.p_of_all[head], "significant": finding.is_significant(head)}
+            for head in finding.ranked(count)
+        ],
+    }
 
 
 def _record(found, finding, count: int) -> dict[str, Any]:
@@ -95,6 +145,8 @@ def _lines(work: Inspection, hypotheses, found, records: list[dict[str, Any]]) -
     if len(hypotheses) > 1:
         best = min(records, key=lambda record: _p_of_all(record["cells"][0]))
         closer = [work.command("find", "--track", best["hypothesis"])]
+        if work.has_attention:
+            closer.append(work.command("find", "--track", HEADS))
         yield from all_lines(records, work.terminal.width, closer)
     else:
         example = _example(work, hypotheses[0], found.found[0])

@@ -194,15 +194,27 @@ class Inspection(Work):
 
         require_cells(self.model.network, self.options["cell"])
 
-    def require_heads(self) -> None:
-        """Check that the model has attention, and the heads of ``--head``."""
+    @property
+    def has_attention(self) -> bool:
+        """Whether the model has heads."""
+        network = self.model.network
+        return bool(network.cell.heads(network.config))
+
+    def require_attention(self) -> None:
+        """Check that the model has heads; the error names the checkpoint."""
         from charrnn.errors import ConfigError
-        from charrnn.inspection.attention import require_attention, require_heads
+        from charrnn.inspection.attention import require_attention
 
         try:
             require_attention(self.model.network)
         except ConfigError as error:
             raise ConfigError(f"{self.options['checkpoint']}: {error}") from None
+
+    def require_heads(self) -> None:
+        """Check that the model has the heads of ``--head``."""
+        from charrnn.inspection.attention import require_heads
+
+        self.require_attention()
         require_heads(self.model.network, self.options["head"])
 
     def tracking(self, ids, count: int, permutations: int = 0) -> dict[Cell, str]:

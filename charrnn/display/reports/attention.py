@@ -9,15 +9,21 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+from charrnn.display.reports.names import explained, p_words
 from charrnn.display.reports.stacked import stacked_rows
 from charrnn.display.terminal import numbers
 from charrnn.display.terminal.colours import Depth, Look
 from charrnn.display.terminal.heatmap import coloured, legend
-from charrnn.display.terminal.tables import paragraph, table
-from charrnn.display.terminal.text_width import Cluster, clusters, glyph, pad
+from charrnn.display.terminal.tables import copyable, paragraph, table
+from charrnn.display.terminal.text_width import Cluster, clusters, glyph, pad, plain
 from charrnn.inspection.attention import LEAST
+from charrnn.inspection.search import SIGNIFICANT
 
 MOST_WEIGHT = 0.5  # this weight, and any above it, has the strongest colour
+WEIGHT = (
+    "weight: the mean part of its attention that a head gives to this character; expected: what it gives to the same "
+    "distances anywhere, or, if the pattern is a distance, what every distance would have alike."
+)
 _NEAREST = 16  # distances in the table's strip
 _EARLIER = "«"
 _LABEL = 3  # terminal columns left of a map's cells, for characters of one column or two
@@ -49,11 +55,10 @@ def head_lines(records: Sequence[Mapping[str, Any]], look: Look, summaries: Mapp
         rows.append((f"{record['layer']}:{record['head']}", name or "–", *means, *numbers_of_head, strip))
     columns = ("head", "looks at", "weight", "expected", "back", "bits", f"0 to {shown - 1} back")
     named = {record["looks_at"]: None for record in records if record["looks_at"] is not None}
-    explained = [f"{name}: {summaries[name]}." for name in named]
+    patterns = [f"{name}: {summaries[name]}." for name in named]
     title = f"{numbers.characters(first['characters'])}, {len(records)} heads that look at {len(first['by_distance'])}"
     meaning = (
-        "weight: the mean part of its attention that a head gives to this character; expected: what it would give if "
-        "it knew only how far back the character is.",
+        WEIGHT,
         f"–: no pattern has {LEAST:.0%} of the weight that is not expected.",
         "back: how many characters back it looks on average; bits: the entropy of its weights, 0 if it always looks "
         "at one character.",
@@ -63,7 +68,7 @@ def head_lines(records: Sequence[Mapping[str, Any]], look: Look, summaries: Mapp
         *table(columns, rows, width),
         Text(),
         weight_legend(look),
-        *(line for sentence in (*explained, *meaning) for line in paragraph(sentence, width, "dim")),
+        *(line for sentence in (*patterns, *meaning) for line in paragraph(sentence, width, "dim")),
     ]
 
 
@@ -135,3 +140,60 @@ def view_lines(text: str, names: Sequence[str], weights: np.ndarray, look: Look)
 def _seen(text: str, place: int, weight: float) -> str:
     back = len(text) - 1 - place
     return f"{glyph(text[place], '␣')} {f'{back} back' if back else 'itself'} {share(weight)}"
+
+
+def all_pattern_lines(records: Sequence[Mapping[str, Any]], width: int, closer: Sequence[str]) -> list[Text]:
+    """A table of the best head for each pattern, from JSON records; its p accounts for all heads and all patterns."""
+    first, rows = records[0], []
+    for record in records:
+        best = record["heads"][0]
+        row = (record["pattern"], *_found(best, best["p_of_all"]), numbers.count(record["places"]), record["summary"])
+        rows.append([Text(plain(value), style=_style(best["p_of_all"])) for value in row])
+    title = (
+        f"{numbers.characters(first['characters'])}, {first['heads_tried']} heads; "
+        f"p of {first['permutations']} permutations, for all heads and patterns"
+    )
+    columns = ("pattern", "best head", "weight", "expected", "p", "places", "")
+    ps = [record["heads"][0]["p_of_all"] for record in records]
+    return [
+        *paragraph(title, width, "dim"),
+        *table(columns, rows, width),
+        Text(),
+        *_explained(records, ps, width),
+        *copyable("Look closer at one of them:", closer, width),
+    ]
+
+
+def pattern_lines(record: Mapping[str, Any], width: int, closer: Sequence[str]) -> list[Text]:
+    """All heads that a JSON record has for one pattern; their p accounts for all heads."""
+    title = (
+        f"{numbers.count(record['places'])} of {numbers.characters(record['characters'])} have it; "
+        f"p of {record['permutations']} permutations, for all {record['heads_tried']} heads"
+    )
+    rows = [[Text(value, style=_style(head["p"])) for value in _found(head, head["p"])] for head in record["heads"]]
+    is_sure = record["block"] is not None and record["heads"][0]["p"] <= SIGNIFICANT
+    return [
+        *paragraph(f"{record['pattern']}: {record['summary']}", width, "bold"),
+        *paragraph(title, width, "dim"),
+        *table(("head", "weight", "expected", "p"), rows, width),
+        Text(),
+        *_explained([record], [head["p"] for head in record["heads"]], width),
+        *(copyable("Look closer, and prove it:", closer, width) if is_sure else []),
+    ]
+
+
+def _found(head: Mapping[str, Any], p: float) -> tuple[str, str, str, str]:
+    """A head, its weight, the expected weight, and p."""
+    means = f"{100 * head['weight']:.1f} %", f"{100 * head['expected']:.1f} %"
+    return f"{head['layer']}:{head['head']}", *means, p_words(p)
+
+
+def _style(p: float) -> str:
+    return "" if p <= SIGNIFICANT else "dim"
+
+
+def _explained(records: Sequence[Mapping[str, Any]], ps: Sequence[float], width: int) -> list[Text]:
+    reasons = [f"No p for {each['pattern']}: {each['why_no_p']}." for each in records if each["block"] is None]
+    meaning = (WEIGHT, *explained(map(p_words, ps)))
+    lines = [line for reason in reasons for line in paragraph(reason, width)]
+    return [*lines, *(line for sentence in meaning for line in paragraph(sentence, width, "dim"))]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from charrnn.display.reports.names import MEASURES, NOT_SIGNIFICANT, explained
+from charrnn.display.reports.names import MEASURES, explained, p_words
 from charrnn.display.terminal.colours import DIVERGING, SEQUENTIAL, Look
 from charrnn.display.terminal.heatmap import LEAST, labelled_rows, room_beside
 from charrnn.display.terminal.tables import copyable, paragraph, table
@@ -50,7 +50,7 @@ def finding_lines(
     title = f"from character {start:,}"
     rows, margin = [("the label itself", "dim", SEQUENTIAL, label)], _label(look.width)
     for cell in record["cells"]:
-        p = _p(cell["p"]) if margin == _LABEL else _p(cell["p"]).split()[-1]
+        p = p_words(cell["p"]) if margin == _LABEL else p_words(cell["p"]).split()[-1]
         found = f"{_name(cell):>7} {_score(cell['score'], record):>9} {p:>5}"
         rows.append((found, "bold" if cell["p"] <= SIGNIFICANT else "dim", DIVERGING, values[_name(cell)]))
     return [
@@ -59,7 +59,7 @@ def finding_lines(
         Text(),
         *labelled_rows(text, title, f"   cell {score:>9} p", rows, margin, look),
         Text(),
-        *_explanation([record], [_p(cell["p"]) for cell in record["cells"]], look.width),
+        *_explanation([record], [p_words(cell["p"]) for cell in record["cells"]], look.width),
         *(line for sentence in verdict(record) for line in paragraph(sentence, look.width)),
         *(copyable("Look closer, and prove it:", closer, look.width) if closer and _is_tracked(record) else []),
     ]
@@ -97,7 +97,7 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int, closer: Sequence
 
     ``closer`` are commands that look closer at one of them.
     """
-    rows, ps = [], [_p(record["cells"][0]["p_of_all"]) for record in records]
+    rows, ps = [], [p_words(record["cells"][0]["p_of_all"]) for record in records]
     for record, p in zip(records, ps, strict=True):
         best, probe = record["cells"][0], record["probe"]
         row = (
@@ -139,12 +139,6 @@ def _how_tested(record: Mapping[str, Any]) -> str:
     if block == characters:
         permutations = f"{record['permutations']} rotations of the label, which in part changes slowly"
     return f"p: {permutations}, for all {record['cells_tried']:,} cells tried"
-
-
-def _p(p: float) -> str:
-    if np.isnan(p):
-        return "–"
-    return f"{p:.3f}" if p <= SIGNIFICANT else f"{p:.3f} {NOT_SIGNIFICANT}"
 
 
 def _name(cell: Mapping[str, Any]) -> str:

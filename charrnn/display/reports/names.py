@@ -1,5 +1,6 @@
 """What a cell tracks, in words, what the words and the scores of cells mean, and what texts are called."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from charrnn.inspection.clamping import Cell
@@ -22,6 +23,13 @@ def measured(measure: str, score: float, digits: int = 2) -> str:
     if measure == "spearman":
         return f"ρ {score:+.{digits}f}"
     return f"AUC on {score:.{digits}f}" if score >= 0.5 else f"AUC off {1 - score:.{digits}f}"
+
+
+def p_words(p: float) -> str:
+    """A p to three digits, marked if it is not significant; a dash if there is none."""
+    if math.isnan(p):
+        return UNKNOWN
+    return f"{p:.3f}" if p <= SIGNIFICANT else f"{p:.3f} {NOT_SIGNIFICANT}"
 
 
 def tracks(found: Tracked) -> str:
