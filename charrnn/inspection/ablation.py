@@ -1,7 +1,7 @@
 """What a model loses when cells are clamped: where, how surely, at which characters, and compared with other cells.
 
-Clamped cells keep one value (:mod:`charrnn.inspection.clamping`). The losses of the network with clamped cells are
-compared with its losses when no cell is clamped, inside and outside of a mask.
+Clamped cells keep one value (:mod:`charrnn.inspection.clamping`); heads of a Transformer are silenced. The losses of the
+network that was changed in this way are compared with its losses when nothing is clamped, inside and outside of a mask.
 
 Legend: N characters to predict, V characters in the vocabulary, K blocks of consecutive characters. The mask (N + 1,)
 belongs to the text. A target counts as *inside* if the mask holds for the character before it, because at that
@@ -9,14 +9,16 @@ character the network's memory can help to predict the target.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.inspection.autocorrelation import autocorrelation_time, is_slow
 from charrnn.inspection.clamping import Cell, clamp, require_cells
+from charrnn.inspection.heads import Head, require_attention, require_heads, silence
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.windows import ReadingWindows
@@ -73,10 +75,10 @@ class Ablation:
     loss when no cell is clamped. ``contrast`` is ``inside`` minus ``outside``; ``share`` is the part of the characters
     that is inside. Without a mask no character is inside, and ``inside`` and ``contrast`` are NaN. ``symbols`` are all
     characters that occur, the largest sum of lost nats first. ``mean_inside`` and ``mean_outside`` are each cell's
-    means of c.
+    means of c. Heads that are silenced have the value 0, and no means.
 
-    ``controls`` are other cells of the same layers, clamped in the same way and read on ``compared_characters``.
-    ``compared`` is the effect of the chosen cells on those same characters.
+    ``controls`` are other cells of the same layers, or other heads of the network, changed in the same way and read on
+    ``compared_characters``. ``compared`` is the effect of the chosen cells on those same characters.
     """
 
     values: dict[Cell, float]
@@ -142,18 +144,109 @@ def ablate(
     """
     cells = [(int(layer), int(unit)) for layer, unit in cells]
     require_cells(network, cells)
-    if not cells or len(set(cells)) < len(cells):
-        raise ConfigError("give one cell or several, each once")
+    _require_once(cells, "cell")
+    if not (value == "mean" or isinstance(value, int | float)):
+        raise ConfigError(f"cells are clamped at a number or at their mean, not at {value!r}")
+
+    def values_of(chosen: Sequence[Cell], means: Mapping[Cell, float]) -> dict[Cell, float]:
+        return {cell: float(means[cell]) if value == "mean" else float(value) for cell in chosen}
+
+    def edited(values: Mapping[Cell, float]) -> Network:
+        return clamp(network, values)
+
+    generator = np.random.default_rng(seed)
+    others = _random_cells(network, cells, controls, generator)
+    seen = [*cells, *(cell for other in others for cell in other)]
+    return _measure(
+        network, ids, mask, _Changes(cells, others, seen, values_of, edited), (most, most_compared), generator, progress
+    )
+
+
+def ablate_heads(
+    network: Network,
+    ids: np.ndarray,
+    heads: Sequence[Head],
+    mask: np.ndarray | None = None,
+    *,
+    controls: int = 20,
+    seed: int = 0,
+    most: int = MOST,
+    most_compared: int = MOST_COMPARED,
+    progress: ProgressCallback = no_progress,
+) -> Ablation:
+    """Silence ``heads`` of a Transformer while it reads ids (N + 1,), and measure what that costs.
+
+    It is :func:`ablate` with pairs (layer, head) in place of cells; they have no means. The ``controls`` are other
+    heads of the network, of any layer.
+
+    Raises:
+        ConfigError: the network has no attention, a head does not exist or is named twice, the text is too short, or
+            the mask has another length than the text.
+    """
+    heads = [(int(layer), int(head)) for layer, head in heads]
+    require_heads(network, heads)
+    _require_once(heads, "head")
+    generator = np.random.default_rng(seed)
+    layers, number, _ = require_attention(network)
+    rest = [head for head in np.ndindex(layers, number) if head not in heads]
+    others = _random_groups(rest, len(heads), controls, generator)
+
+    def values_of(chosen: Sequence[Head], means: Mapping[Head, float]) -> dict[Head, float]:
+        return dict.fromkeys(chosen, 0.0)
+
+    def edited(values: Mapping[Head, float]) -> Network:
+        return silence(network, values)
+
+    return _measure(
+        network, ids, mask, _Changes(heads, others, [], values_of, edited), (most, most_compared), generator, progress
+    )
+
+
+def _require_once(chosen: Sequence[Cell], kind: str) -> None:
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ConfigError(f"give one {kind} or several, each once")
+
+
+def _random_groups(rest: list[Head], size: int, count: int, generator: np.random.Generator) -> list[list[Head]]:
+    """Random choices of ``size`` among the ``rest``; a single one is chosen only once."""
+    if size == 1:
+        return [[rest[place]] for place in generator.permutation(len(rest))[:count]]
+    if len(rest) < size:
+        return []
+    return [[rest[place] for place in generator.choice(len(rest), size, replace=False)] for _ in range(count)]
+
+
+class _Changes(NamedTuple):
+    """What is done to a network: to ``chosen`` cells or heads, and to each of ``others`` for comparison.
+
+    ``values_of(chosen, means)`` says at which values they are held, ``edited(values)`` is the network with this. The
+    means are those of the cells ``seen``.
+    """
+
+    chosen: Sequence[Cell]
+    others: Sequence[Sequence[Cell]]
+    seen: Sequence[Cell]
+    values_of: Callable[[Sequence[Cell], Mapping[Cell, float]], dict[Cell, float]]
+    edited: Callable[[Mapping[Cell, float]], Network]
+
+
+def _measure(
+    network: Network,
+    ids: np.ndarray,
+    mask: np.ndarray | None,
+    changes_made: _Changes,
+    limits: tuple[int, int],
+    generator: np.random.Generator,
+    progress: ProgressCallback,
+) -> Ablation:
+    """The costs of changes; ``limits`` are the most characters to read, and the most for each comparison."""
+    cells, others, seen, values_of, edited = changes_made
     if len(ids) < 2:
         raise ConfigError("there is nothing to predict in fewer than 2 characters")
     if mask is not None and len(mask) != len(ids):
         raise ConfigError(f"the mask has {len(mask):,} values, the text {len(ids):,} characters")
-    if not (value == "mean" or isinstance(value, int | float)):
-        raise ConfigError(f"cells are clamped at a number or at their mean, not at {value!r}")
-    generator = np.random.default_rng(seed)
-    others = _random_cells(network, cells, controls, generator)
     scored = len(ids) - 1
-    most, few = min(scored, most), min(scored, most, most_compared)
+    most, few = min(scored, limits[0]), min(scored, *limits)
     if mask is not None and few < most:
         counted = ReadingWindows(scored, most=few)
         inside = sum(int(np.count_nonzero(mask[places[own]])) for places, own in counted)
@@ -169,23 +262,18 @@ def ablate(
         done += int(found[0].count.sum())
         return found
 
-    named = [*cells, *(cell for other in others for cell in other)]
-    free, means = read(network, most, named)
+    free, means = read(network, most, seen)
     weight = free.count.sum(axis=0) / free.count.sum()
-    whole = dict(zip(named, np.nansum(means * weight, axis=1), strict=True))
+    whole = dict(zip(seen, np.nansum(means * weight, axis=1), strict=True))
     outside_means, inside_means = (dict(zip(cells, map(float, column), strict=False)) for column in means.T)
-
-    def clamped(chosen: Sequence[Cell]) -> dict[Cell, float]:
-        return {cell: float(whole[cell]) if value == "mean" else float(value) for cell in chosen}
-
-    values = clamped(cells)
-    after, _ = read(clamp(network, values), most)
+    values = values_of(cells, whole)
+    after, _ = read(edited(values), most)
     join = blocks_to_join(free, after)
     overall, outside, inside, contrast = changes(free, after, generator, join)
     base = read(network, few)[0] if again else free
 
     def effect(chosen: Sequence[Cell]) -> ClampingEffect:
-        after, _ = read(clamp(network, clamped(chosen)), few)
+        after, _ = read(edited(values_of(chosen, whole)), few)
         overall, *_, contrast = _differences((after.loss - base.loss).sum(axis=0), base.count.sum(axis=0))
         return ClampingEffect(tuple(chosen), float(overall), float(contrast))
 

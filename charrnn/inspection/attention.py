@@ -10,48 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.inference.ensemble import Ensemble
 from charrnn.inspection.head_patterns import PATTERNS, HeadPattern
+from charrnn.inspection.heads import Head, require_attention
 from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.reading import CONTEXT, LARGEST
 from charrnn.model import Model
-from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.text.windows import ReadingWindows
-
-Head = tuple[int, int]
-"""A layer and a head, both from 0."""
 
 MOST = 1 << 16  # characters that a summary reads
 LEAST = 0.1  # a head has the name of a pattern if it gives it this much more than expected, as a part of the rest
 _AT_ONCE = 1 << 24  # weights of a window
 _BATCH, _STEPS = 32, 64
-
-
-def require_attention(network: Network | Ensemble) -> tuple[int, int, int]:
-    """L, N and C of a network.
-
-    Raises:
-        ConfigError: it has no attention, or it is an ensemble.
-    """
-    if isinstance(network, Ensemble):
-        raise ConfigError("an ensemble has no heads of its own: look into its models one by one")
-    heads, config = network.cell.heads(network.config), network.config
-    if not heads:
-        raise ConfigError(network.cell.no_attention)
-    return config.layers, heads, network.cell.context(config)
-
-
-def require_heads(network: Network | Ensemble, heads: Sequence[Head]) -> None:
-    """Check that the network has ``heads``.
-
-    Raises:
-        ConfigError: it does not have one of them.
-    """
-    layers, number, _ = require_attention(network)
-    for layer, head in heads:
-        if not (0 <= layer < layers and 0 <= head < number):
-            raise ConfigError(f"there is no head {layer}:{head}: layers are 0 to {layers - 1}, heads 0 to {number - 1}")
 
 
 @dataclass(frozen=True, eq=False)

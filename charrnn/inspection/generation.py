@@ -11,6 +11,7 @@ import numpy as np
 
 from charrnn.inference.sampler import Choice, Sampler
 from charrnn.inspection.clamping import Cell, clamp
+from charrnn.inspection.heads import Head, silence
 from charrnn.inspection.hypotheses import Hypothesis, label_passages
 from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.reading import Reader
@@ -51,17 +52,20 @@ def write_clamped(
     choice: Choice | None = None,
     seed: int = 0,
     hypothesis: Hypothesis | None = None,
+    silenced: Sequence[Head] = (),
     progress: ProgressCallback = no_progress,
 ) -> ClampedSamples:
     """Write ``texts`` of ``length`` characters that continue ids ``prime`` (P,), P >= 1, with c of some cells clamped.
 
+    Or some heads are ``silenced``, and no cell is clamped.
     ``hypothesis`` must be able to label any text: a mask from a file cannot. ``progress`` is called with the number of
     characters that each text has, and with ``length``.
 
     Raises:
-        ConfigError: there is no such cell.
+        ConfigError: there is no such cell or head.
     """
     network = clamp(model.network, clamped) if clamped else model.network
+    network = silence(network, silenced) if silenced else network
     sampler, ids = Sampler(network, prime, texts, choice, seed), np.empty((texts, length), np.int32)
     for start, stop in in_steps(length, _CHUNK, progress):
         ids[:, start:stop] = sampler.draw(stop - start).T

@@ -13,16 +13,15 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.inspection.attention import (
-    Head,
     HeadSummary,
     HeadSums,
     Places,
-    require_attention,
     strength,
     summarise,
 )
 from charrnn.inspection.autocorrelation import slowest_time
 from charrnn.inspection.head_patterns import HeadPattern
+from charrnn.inspection.heads import Head, require_attention
 from charrnn.inspection.permutation import Permuted, block_length
 from charrnn.inspection.search import SHORTEST, SIGNIFICANT, why_no_p
 from charrnn.model import Model

@@ -203,7 +203,7 @@ class Inspection(Work):
     def require_attention(self) -> None:
         """Check that the model has heads; the error names the checkpoint."""
         from charrnn.errors import ConfigError
-        from charrnn.inspection.attention import require_attention
+        from charrnn.inspection.heads import require_attention
 
         try:
             require_attention(self.model.network)
@@ -212,7 +212,7 @@ class Inspection(Work):
 
     def require_heads(self) -> None:
         """Check that the model has the heads of ``--head``."""
-        from charrnn.inspection.attention import require_heads
+        from charrnn.inspection.heads import require_heads
 
         self.require_attention()
         require_heads(self.model.network, self.options["head"])

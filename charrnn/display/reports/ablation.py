@@ -1,4 +1,4 @@
-"""The cost of holding cells at a value, in words and tables."""
+"""The cost of holding cells at a value, or of silencing heads, in words and tables."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,15 @@ def ablation_lines(record: Mapping[str, Any], signal: str, symbols: int, width: 
     clamped = ", ".join(
         f"{cell}{_tracks(record['tracks'][cell])} at {signal} = {value:.3g}" for cell, value in record["held"].items()
     )
+    changed, done = f"Clamped: {clamped}", "clamped"
+    if heads := record.get("heads"):
+        changed, done = f"Silenced: head{'s' * (len(heads) > 1)} {', '.join(heads)}", "silenced"
     masked = record["inside"] is not None and 0 < record["share_inside"] < 1
     count, total = record["characters"], record["text_characters"]
     read = numbers.count(count) + (f" of {numbers.count(total)}" if count < total else "")
     lines: list[Text | str] = [
-        *paragraph(f"Clamped: {clamped}", width, "bold"),
-        *paragraph(f"{read} characters, loss {numbers.loss(record['loss'])} when nothing is clamped", width),
+        *paragraph(changed, width, "bold"),
+        *paragraph(f"{read} characters, loss {numbers.loss(record['loss'])} when nothing is {done}", width),
     ]
     if masked:
         lines += paragraph(f"inside is {record['inside']}: {100 * record['share_inside']:.1f} %", width)
@@ -90,11 +93,14 @@ def _comparison(record: Mapping[str, Any], measure: str) -> str:
     """The change beside the changes with random other cells clamped, which may have been measured on less text."""
     others = [other[measure] for other in record["others"]]
     own, sample, place = record["compared"], "", ""
-    these, verb = ("this cell", "ranks") if len(record["held"]) == 1 else ("these cells", "rank")
+    heads = record.get("heads", [])
+    kind, others_are = ("head", "other heads") if heads else ("cell", "random others of the layer")
+    one = len(heads or record["held"]) == 1
+    these, verb = (f"this {kind}", "ranks") if one else (f"these {kind}s", "rank")
     if own["characters"] < record["characters"]:
         sample, place = f", on {numbers.count(own['characters'])} characters", f", {_signed(own[measure])} there,"
     return (
-        f"{len(others)} random others of the layer{sample}, {_PARTS[measure]}: "
+        f"{len(others)} {others_are}{sample}, {_PARTS[measure]}: "
         f"{_signed(min(others))} to {_signed(max(others))}, median {_signed(median(others))}; "
         f"{these}{place} {verb} {numbers.ordinal(record['rank'])} of {len(others) + 1}"
     )
