@@ -1,7 +1,7 @@
 """What a model loses when cells are clamped: where, how surely, at which characters, and compared with other cells.
 
-Clamped cells keep one value (:mod:`charrnn.inspection.clamping`); heads of a Transformer are silenced. The losses of the
-network that was changed in this way are compared with its losses when nothing is clamped, inside and outside of a mask.
+Clamped cells keep one value (:mod:`charrnn.inspection.clamping`); heads of a Transformer are silenced. The losses of
+the changed network are compared with its losses when nothing is clamped, inside and outside of a mask.
 
 Legend: N characters to predict, V characters in the vocabulary, K blocks of consecutive characters. The mask (N + 1,)
 belongs to the text. A target counts as *inside* if the mask holds for the character before it, because at that

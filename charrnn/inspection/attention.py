@@ -4,6 +4,7 @@ Legend: L layers, N heads of a layer, C the context: a head looks at a character
 kept by distance: column j belongs to the character j places back.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,11 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.inspection.head_patterns import PATTERNS, HeadPattern
-from charrnn.inspection.heads import Head, require_attention
+from charrnn.inspection.heads import Head, require_attention, require_heads
 from charrnn.inspection.passage import EncodedText
 from charrnn.inspection.reading import CONTEXT, LARGEST
 from charrnn.model import Model
+from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.text.windows import ReadingWindows
 
@@ -64,29 +66,34 @@ def read_attention(
             gigabyte.
     """
     layers, heads, context = require_attention(model.network)
-    stop = len(ids) if length is None else min(offset + length, len(ids))
-    if offset < 0:
-        raise ConfigError(f"the offset must be 0 or more, not {offset}")
-    if offset >= stop:
-        raise ConfigError(f"the text has {len(ids):,} characters: there is nothing at offset {offset:,}")
-    each = layers * heads * context
-    if (stop - offset) * each > LARGEST:
+    network, (part, lead) = model.network, _with_lead(model.network, ids, offset, length)
+    each, count = layers * heads * context, len(part) - lead
+    if count * each > LARGEST:
         raise ConfigError(
-            f"the attention of {stop - offset:,} characters is too much: give a --length up to {LARGEST // each:,}"
+            f"the attention of {count:,} characters is too much: give a --length up to {LARGEST // each:,}"
         )
-    network, begin = model.network, max(offset - max(CONTEXT, layers * context), 0)
-    part, state = np.asarray(ids[begin:stop], np.int32), network.initial_state(1)
-    weights = np.empty((stop - offset, layers, heads, context), np.float32)
+    part, state = np.asarray(part, np.int32), network.initial_state(1)
+    weights = np.empty((count, layers, heads, context), np.float32)
     for first, last in in_steps(len(part), _STEPS, progress):
         network.read(part[first:last, None], state)
-        own = max(first, offset - begin)
+        own = max(first, lead)
         if own < last:
-            target = weights[own + begin - offset : last + begin - offset]
             for layer in range(layers):
-                target[:, layer] = network.attention_weights(layer)[own - first :, 0]
-    characters = model.vocabulary.characters
-    before = characters(np.asarray(ids[max(offset - context + 1, 0) : offset]))
-    return AttentionReading(characters(part[offset - begin :]), before, weights)
+                weights[own - lead : last - lead, layer] = network.attention_weights(layer)[own - first :, 0]
+    text = model.vocabulary.characters(part)
+    return AttentionReading(text[lead:], text[max(lead - context + 1, 0) : lead], weights)
+
+
+def _with_lead(network: Network, ids: np.ndarray, offset: int, length: int | None) -> tuple[np.ndarray, int]:
+    """The part of ids (N,) with the ids before it that have an effect on it, and how many ids these are; a view."""
+    layers, _, context = require_attention(network)
+    if offset < 0:
+        raise ConfigError(f"the offset must be 0 or more, not {offset}")
+    stop = len(ids) if length is None else min(offset + length, len(ids))
+    if offset >= stop:
+        raise ConfigError(f"the text has {len(ids):,} characters: there is nothing at offset {offset:,}")
+    lead = min(offset, max(CONTEXT, layers * context))
+    return ids[offset - lead : stop], lead
 
 
 class Places:
@@ -97,8 +104,8 @@ class Places:
     """
 
     def __init__(self, model: Model, ids: np.ndarray, patterns: Sequence[HeadPattern], most: int):
-        layers, heads, context = require_attention(model.network)
-        self._network, self._ids, self._most, self._each = model.network, ids, most, layers * heads * context
+        self._network, self._ids, self._most = model.network, ids, most
+        context = require_attention(model.network)[2]
         self.at = np.sort(np.concatenate([at[own] for at, own in self._windows()]))
         text = EncodedText(model.vocabulary, ids)
         ends = np.append(np.flatnonzero(np.diff(self.at) > 1), len(self.at) - 1)
@@ -107,19 +114,70 @@ class Places:
         self.backs = np.concatenate(found, axis=1)
         self.backs[self.backs >= context] = -1
 
-    def _windows(self, progress: ProgressCallback = no_progress) -> ReadingWindows:
-        steps = max(1, min(_STEPS, _AT_ONCE // self._each))
-        batch = max(1, min(_BATCH, _AT_ONCE // (self._each * steps)))
-        return ReadingWindows(len(self._ids), batch, steps, self._most, progress)
-
     def read(self, progress: ProgressCallback = no_progress) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Read the text in several batch rows; yield numbers (n,) of places and weights (n, L, N, C), each once."""
-        network, windows = self._network, self._windows(progress)
-        state = network.initial_state(windows.batch)
-        for at, own in windows:
-            network.read(np.ascontiguousarray(self._ids[at], np.int32), state)
-            weights = [network.attention_weights(layer)[own] for layer in range(network.config.layers)]
-            yield np.searchsorted(self.at, at[own]), np.stack(weights, axis=1)
+        layers = range(self._network.config.layers)
+        for at, own in _read_windows(self._network, self._ids, self._windows(progress)):
+            weights = [self._network.attention_weights(layer)[own] for layer in layers]
+            yield np.searchsorted(self.at, at), np.stack(weights, axis=1)
+
+    def _windows(self, progress: ProgressCallback = no_progress) -> ReadingWindows:
+        return _windows(self._network, len(self._ids), self._most, progress)
+
+
+def _windows(
+    network: Network, characters: int, most: int | None = None, progress: ProgressCallback = no_progress
+) -> ReadingWindows:
+    """Windows over a text, of which the weights of all heads have room in memory."""
+    each = math.prod(require_attention(network))
+    steps = max(1, min(_STEPS, _AT_ONCE // each))
+    return ReadingWindows(characters, max(1, min(_BATCH, _AT_ONCE // (each * steps))), steps, most, progress)
+
+
+def _read_windows(
+    network: Network, ids: np.ndarray, windows: ReadingWindows
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Read ``windows`` of ids (N,); yield the places that count in each (n,), and where they are in it (T, B) bool."""
+    state = network.initial_state(windows.batch)
+    for at, own in windows:
+        network.read(np.ascontiguousarray(ids[at], np.int32), state)
+        yield at[own], own
+
+
+def strongest(
+    model: Model,
+    ids: np.ndarray,
+    heads: Sequence[Head],
+    offset: int = 0,
+    length: int | None = None,
+    count: int = 6,
+    progress: ProgressCallback = no_progress,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The characters that K ``heads`` look at most while ``length`` characters from ``offset`` on are read.
+
+    Returns:
+        How many places back they are (N, K, count) int32, and their weights (N, K, count) float32, the largest first;
+        0 where there is no further character.
+
+    Raises:
+        ConfigError: the model has no attention, there is no such head, or nothing to read.
+    """
+    network, (part, lead) = model.network, _with_lead(model.network, ids, offset, length)
+    require_heads(network, heads)
+    count = min(count, require_attention(network)[2])
+    backs = np.zeros((len(part) - lead, len(heads), count), np.int32)
+    found = np.zeros(backs.shape, np.float32)
+    for at, own in _read_windows(network, part, _windows(network, len(part), None, progress)):
+        wanted = at >= lead
+        for layer in {layer for layer, _ in heads}:
+            weights = network.attention_weights(layer)[own][wanted]
+            for number in (number for number, head in enumerate(heads) if head[0] == layer):
+                of_head = weights[:, heads[number][1]]
+                best = np.argsort(-of_head, axis=1, kind="stable")[:, :count]
+                backs[at[wanted] - lead, number] = best
+                found[at[wanted] - lead, number] = np.take_along_axis(of_head, best, axis=1)
+    backs[found == 0] = 0
+    return backs, found
 
 
 class HeadSums:
@@ -173,6 +231,14 @@ class HeadSummary:
     def strength(self, pattern: str) -> np.ndarray:
         """How far each head follows the pattern (L, N): 0 as expected without it, 1 if it looks nowhere else."""
         return strength(self.weight[pattern], self.expected[pattern])
+
+    def ranked(self) -> list[Head]:
+        """All heads, the one first that follows a pattern most."""
+        present = [self.strength(name) for name, places in self.places.items() if places]
+        if not present:
+            return self.heads
+        most = np.max(present, axis=0)
+        return sorted(self.heads, key=lambda head: -most[head])
 
     def best(self, head: Head) -> str | None:
         """The pattern that a head follows most, if by ``LEAST`` or more."""

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from charrnn.display.page.page import Page
+from charrnn.display.page.page import Looks, Page
 from charrnn.inspection.reading import CellReading
 from charrnn.network.cells import CELLS
 
@@ -30,7 +30,7 @@ EVIL = [
 ]
 
 
-def page_of(text, symbols, cells=3, others=()):
+def page_of(text, symbols, cells=3, others=(), looks=None):
     ids = np.array([symbols.index(symbol) for symbol in text], np.int32)
     values = np.stack([np.sin(np.arange(len(ids)) / (3 + k)) for k in range(cells)], axis=1).astype(np.float32)
     guesses = np.stack([np.roll(ids, -1), *[(ids + k) % len(symbols) for k in range(4)]], axis=1)
@@ -42,7 +42,9 @@ def page_of(text, symbols, cells=3, others=()):
         {CELLS["lstm"].signal(name): (values + 1) / (2 + k) for k, name in enumerate(others)},
     )  # fmt: skip
     notes = ["first", "second", "third n.s."][:cells]
-    return Page("A model", "reads a text", symbols, tracks, notes, names=["column, ρ +0.90"], explanation="ρ").html()
+    return Page(
+        "A model", "reads a text", symbols, tracks, notes, names=["column, ρ +0.90"], explanation="ρ", looks=looks
+    ).html()
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +269,90 @@ def test_one_signal_has_no_boxes(page):
     assert not page.is_visible("dialog .signal-keys >> nth=0")
 
 
+def looks_of(characters, distances=(1, 3)):
+    """A head that looks at the character before and a little at itself, and one that looks three back."""
+    backs = np.zeros((characters, 2, 2), np.int32)
+    backs[:, :, 0] = distances
+    weights = np.tile(np.array([[0.4, 0.2], [1.0, 0.0]], np.float32), (characters, 1, 1))
+    return Looks(["0:1", "2:0"], ["previous 40 %", ""], backs, weights)
+
+
+def coloured(page):
+    """The characters in the first line that have a colour, by number, with its step."""
+    spans = "[...document.querySelectorAll('.chunk span')].slice(0, 30)"
+    names = page.evaluate(f"{spans}.map((span) => span.className.match(/s(\\d+)/)?.[1])")
+    return {place: int(step) for place, step in enumerate(names) if step not in (None, "0")}
+
+
+@pytest.fixture
+def attentive(opened):
+    return opened(page_of(TEXT, sorted(set(TEXT)), looks=looks_of(len(TEXT))))
+
+
+def test_a_head_colours_what_it_looks_at(attentive):
+    page = attentive
+    assert page.locator("#head option").all_inner_texts() == ["none", "0:1 previous 40 %", "2:0"]
+    page.select_option("#head", "0")
+    page.hover(".chunk span:nth-child(9)")
+    assert page.inner_text("#letter") == TEXT[8]
+    assert coloured(page) == {7: 26, 8: 13}  # 0.8 and 0.4 of the scale, in 32 steps
+    assert page.locator("#looks li").all_inner_texts() == ["␣\n40 %", f"{TEXT[8]}\n20 %"]
+    assert page.get_attribute("#looks li:nth-child(1)", "title") == "1 back"
+    assert page.get_attribute("#looks li:nth-child(2)", "title") == "itself"
+    assert value(page) == "head 0:1"
+    assert page.inner_text("#tracks") == "previous 40 %"
+    assert page.inner_text("#high") == "50 % or more"
+    page.hover("h1")  # back to the chosen place, the first character: the character before is not on the page
+    assert coloured(page) == {0: 13}
+    assert page.locator("#looks b").all_inner_texts() == ["«", "T"]
+    page.click("[role=option]:nth-child(2)")
+    assert value(page).startswith("1:1")
+    assert page.input_value("#head") == "-1"
+    assert page.locator("#looks li").count() == 0
+
+
+def test_keys_change_the_head_and_say_where_it_looks(attentive):
+    page = attentive
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    for key, name in (("h", "0:1"), ("h", "2:0"), ("h", None), ("H", "2:0")):
+        page.keyboard.press(key)
+        assert page.evaluate("view.head?.name ?? null") == name
+    assert coloured(page) == {2: 32}
+    assert "head 2:0 looks at e 3 back 100 %" in page.inner_text("#said")
+    page.keyboard.press("ArrowRight")
+    assert coloured(page) == {3: 32}
+    assert page.locator(".here").count() == 1
+    page.keyboard.press("s")
+    assert page.get_attribute("#surprise-button", "aria-pressed") == "true"
+    assert page.evaluate("view.head") is None
+    page.focus("#head")
+    page.keyboard.press("ArrowDown")  # the list's own key: the place stays
+    assert page.evaluate("place") == 6
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("place") == 7
+    page.keyboard.press("?")
+    assert page.is_visible("dialog .head-keys >> nth=0")
+
+
+def test_heads_may_look_far_back(opened):
+    page = opened(page_of(TEXT, sorted(set(TEXT)), looks=looks_of(len(TEXT), (1000, 3))))
+    page.keyboard.press("Control+End")
+    page.keyboard.press("h")
+    where = len(TEXT) - 1 - 1000
+    assert page.evaluate(f"looked[{where}]") == 204
+    assert page.evaluate(f"spanAt({where}).className") == "s26"
+
+
+def test_without_heads_nothing_is_said_of_them(page):
+    assert not page.is_visible("#heads")
+    page.keyboard.press("h")
+    assert value(page).startswith("1:0")
+    page.keyboard.press("?")
+    assert not page.is_visible("dialog .head-keys >> nth=0")
+
+
 def test_light_and_dark_follow_the_system_and_the_switch(opened):
     page = opened(page_of(TEXT, sorted(set(TEXT))), color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -287,10 +373,10 @@ def test_help_opens_and_closes(page):
     assert not page.is_visible("#help")
 
 
-@pytest.mark.parametrize("others", ["", "hifgo"])
-def test_a_phone_has_room_for_it(opened, others):
+@pytest.mark.parametrize(("others", "looks"), [("", None), ("hifgo", None), ("", looks_of(len(TEXT)))])
+def test_a_phone_has_room_for_it(opened, others, looks):
     page = opened(
-        page_of(TEXT, sorted(set(TEXT)), others=others),
+        page_of(TEXT, sorted(set(TEXT)), others=others, looks=looks),
         viewport={"width": 360, "height": 640},
         has_touch=True,
         is_mobile=True,

@@ -23,14 +23,21 @@ cells.forEach((cell, k) => {
 
 function choose(cell) {
   view.cell = cell;
+  leaveHead();
   view.bySurprise = false;
   refresh();
 }
 
+function leaveHead() {
+  view.head = null;
+  element("head").value = -1;
+}
+
 function refresh() {
-  element("surprise-button").setAttribute("aria-pressed", view.bySurprise);
-  for (const cell of cells) cell.row.setAttribute("aria-selected", cell === view.cell && !view.bySurprise);
-  if (view.cell && !view.bySurprise) {
+  const byCell = view.cell && !view.bySurprise && !view.head;
+  element("surprise-button").setAttribute("aria-pressed", view.bySurprise && !view.head);
+  for (const cell of cells) cell.row.setAttribute("aria-selected", Boolean(byCell) && cell === view.cell);
+  if (byCell) {
     list.setAttribute("aria-activedescendant", view.cell.row.id);
     view.cell.row.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
@@ -49,7 +56,8 @@ function drawStrips() {
 }
 
 function toggleSurprise() {
-  view.bySurprise = !view.bySurprise || !view.cell;
+  view.bySurprise = !view.bySurprise || Boolean(view.head) || !view.cell;
+  leaveHead();
   refresh();
 }
 
@@ -94,6 +102,7 @@ const KEYS = {
   Home: (event) => go(event.ctrlKey ? 0 : edge(-1)),
   End: (event) => go(event.ctrlKey ? ids.length - 1 : edge(1)),
   ...signalKeys,
+  ...headKeys,
   s: toggleSurprise,
   t: otherTheme,
   "/": () => element("filter").focus(),
@@ -106,6 +115,10 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") text.focus({ preventScroll: true });
     if (event.key === "Enter") { if (element("none").hidden) stepCell(0); text.focus({ preventScroll: true }); }
     if (!["ArrowUp", "ArrowDown"].includes(event.key)) return;
+  }
+  if (event.target === element("head")) {
+    if (event.key === "Escape") text.focus({ preventScroll: true });
+    return;
   }
   const act = KEYS[event.key];
   if (!act || event.altKey || event.metaKey || (event.ctrlKey && !["Home", "End"].includes(event.key))) return;

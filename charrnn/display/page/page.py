@@ -21,10 +21,24 @@ from charrnn.display.reports.names import NOT_SIGNIFICANT
 from charrnn.inspection.reading import CellReading, symbol_text
 from charrnn.sanitise import visible
 
-SCRIPTS = ("data.js", "text.js", "panel.js", "signals.js", "controls.js")
+SCRIPTS = ("data.js", "text.js", "heads.js", "panel.js", "signals.js", "controls.js")
 STEPS = 33  # colours of each scale
 BITS = 16  # steps for each bit of surprise
 UNKNOWN = 255  # the surprise is not known
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """Where K heads of a Transformer look from each of N characters: at Q characters that have the largest weights.
+
+    ``backs`` (N, K, Q) says how many places back these are, ``weights`` (N, K, Q) float32 are from 0 to 1. ``names``
+    (K,) are the heads, as 0:3, and ``notes`` (K,) what each looks at, or "".
+    """
+
+    names: Sequence[str]
+    notes: Sequence[str]
+    backs: np.ndarray
+    weights: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Page:
     ``title`` and ``subtitle`` stand at its top. ``symbols`` are the model's symbols by id. ``tracks`` are the values of
     K cells, of one signal or several; ``notes`` (K,) has a short text for each cell, or "", and ``names`` (K,) what it
     tracks, or "". ``explanation`` says what these texts mean. ``offset`` is the position of the first character in the
-    whole text. With ``by_surprise`` the page opens coloured by surprise.
+    whole text. With ``by_surprise`` the page opens coloured by surprise. ``looks`` is for a Transformer.
     """
 
     title: str
@@ -46,6 +60,7 @@ class Page:
     by_surprise: bool = False
     names: Sequence[str] = ()
     explanation: str = ""
+    looks: Looks | None = None
 
     def html(self) -> str:
         """The text of the file, in ASCII."""
@@ -90,6 +105,17 @@ class Page:
                 for (layer, unit), note, name in zip(tracks.cells, notes, names, strict=True)
             ],
         }
+        about |= {"heads": [], "looks": 0}
+        looks = []
+        if self.looks is not None:
+            far = int(self.looks.backs.max(initial=0)) > 255
+            heads = zip(self.looks.names, self.looks.notes, strict=True)
+            about["heads"] = [{"name": name, "note": visible(note, "")} for name, note in heads]
+            about |= {"looks": self.looks.backs.shape[2], "far": far}
+            for k in range(len(about["heads"])):
+                backs, weights = self.looks.backs[:, k], self.looks.weights[:, k]
+                looks.append((f"backs-{k}", backs.astype("<u4" if far else "u1")))
+                looks.append((f"weights-{k}", eight_bits(weights, unit=True)))
         blocks = [("about", "application/json", _json(about))]
         blocks += [
             (name, "application/base64", base64.b64encode(values.tobytes()).decode())
@@ -103,6 +129,7 @@ class Page:
                     for s, (signal, values) in enumerate(signals.items())
                     for k, column in enumerate(values.T)
                 ),
+                *looks,
             )
         ]
         return "\n".join(f'<script type="{kind}" id="data-{name}">{text}</script>' for name, kind, text in blocks)

@@ -18,11 +18,12 @@ function valueText(where, s = view.signals[0]) {
 }
 
 function show(where) {
+  look(where);
   const letter = element("letter");
   letter.textContent = shown(ids[where]);
   letter.className = mainClasses()[mainValues()[where] & 255];
-  element("value").textContent = view.cell ? `${view.cell.name}  ${valueText(where)}` : "";
-  element("tracks").textContent = view.cell?.tracks ?? "";
+  element("value").textContent = view.head ? `head ${view.head.name}` : view.cell ? `${view.cell.name}  ${valueText(where)}` : "";
+  element("tracks").textContent = (view.head ? view.head.note : view.cell?.tracks) ?? "";
   element("where").textContent = describe(where);
   showSignals(where);
   const rows = [];
@@ -47,7 +48,7 @@ function say() {
   const expected = about.guesses ? `, expects ${shown(next)}` : "";
   const rows = strips().map((s) => `, ${about.signals[s].name} ${valueText(place, s)}`).join("");
   const cell = view.cell ? `cell ${view.cell.name} ${view.cell.tracks} ${valueText(place)}${rows}` : "";
-  element("said").textContent = `${shown(ids[place])}, ${cell}, ${describe(place)}${expected}`;
+  element("said").textContent = `${shown(ids[place])}, ${describeLooks()}${cell}, ${describe(place)}${expected}`;
 }
 
 function go(where, scroll = true) {
@@ -88,7 +89,7 @@ function drawOverview(fresh = false) {
   if (fresh || canvas.width !== width) {
     canvas.width = picture.width = width;
     canvas.height = picture.height = height;
-    drawStrip(picture, view.bySurprise ? surprise.map((value) => (value === UNKNOWN ? 0 : value)) : mainValues(), mainClasses());
+    drawStrip(picture, view.bySurprise && !view.head ? surprise.map((value) => (value === UNKNOWN ? 0 : value)) : mainValues(), mainClasses());
   }
   const pen = canvas.getContext("2d");
   pen.drawImage(picture, 0, 0);
@@ -97,10 +98,10 @@ function drawOverview(fresh = false) {
 }
 
 function drawLegend() {
-  const signal = about.signals[view.signals[0]], unit = view.bySurprise || signal.unit;
-  element("meaning").textContent = view.bySurprise ? "surprise" : signal.meaning;
-  element("low").textContent = view.bySurprise ? "0 bits" : unit ? "0" : "\u22121";
-  element("high").textContent = view.bySurprise ? "8 bits or more" : unit ? "1" : "+1";
+  const signal = about.signals[view.signals[0]], unit = view.head || view.bySurprise || signal.unit;
+  element("meaning").textContent = view.head ? `where head ${view.head.name} looks` : view.bySurprise ? "surprise" : signal.meaning;
+  element("low").textContent = view.head ? "0 %" : view.bySurprise ? "0 bits" : unit ? "0" : "\u22121";
+  element("high").textContent = view.head ? "50 % or more" : view.bySurprise ? "8 bits or more" : unit ? "1" : "+1";
   element("ramp").replaceChildren(...Array.from({ length: STEPS }, (_, k) => {
     const step = document.createElement("i");
     step.className = (unit ? "s" : "d") + k;

@@ -1,14 +1,14 @@
 // The text: chunks that end with a line. Far from the screen a chunk is plain text; near it, a span for each character.
-// The first of the signals that are shown, or surprise, colours the characters; the others are strips under them.
+// The first of the signals that are shown, or surprise, or a head, colours the characters; the others are strips under them.
 
 const LEAST_CHUNK = 500, LARGEST_CHUNK = 1500;
-const view = { cell: cells[0] ?? null, bySurprise: about.bySurprise || !cells.length, signals: about.signals.map((_, s) => s), version: 0 };
+const view = { cell: cells[0] ?? null, head: null, bySurprise: about.bySurprise || !cells.length, signals: about.signals.map((_, s) => s), version: 0 };
 const chunks = [];
 const STRIP = 7;
 
-const mainValues = () => (view.bySurprise ? surprise : view.cell.signals[view.signals[0]]());
-const mainClasses = () => (view.bySurprise ? surpriseClasses : classesOf(view.signals[0]));
-const strips = () => (about.signals.length < 2 || !view.cell ? [] : view.signals.slice(view.bySurprise ? 0 : 1));
+const mainValues = () => (view.head ? looked : view.bySurprise ? surprise : view.cell.signals[view.signals[0]]());
+const mainClasses = () => (view.head ? unitClasses : view.bySurprise ? surpriseClasses : classesOf(view.signals[0]));
+const strips = () => (about.signals.length < 2 || !view.cell ? [] : view.signals.slice(view.bySurprise || view.head ? 0 : 1));
 
 function cutEnd(start) {
   const last = Math.min(start + LARGEST_CHUNK, ids.length);

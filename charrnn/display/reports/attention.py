@@ -24,6 +24,7 @@ WEIGHT = (
     "weight: the mean part of its attention that a head gives to this character; expected: what it gives to the same "
     "distances anywhere, or, if the pattern is a distance, what every distance would have alike."
 )
+LOOKS_AT = "Beside a head stands the pattern of attention that it follows most, and the mean weight that this gets."
 _NEAREST = 16  # distances in the table's strip
 _EARLIER = "«"
 _LABEL = 3  # terminal columns left of a map's cells, for characters of one column or two
