@@ -53,6 +53,11 @@ def _from(targets: np.ndarray) -> np.ndarray:
     return np.where((targets >= 0) & (back > 0), back, -1)
 
 
+def _before(targets: np.ndarray) -> np.ndarray:
+    """The places (N,) that were named for the character before."""
+    return np.append(-1, targets)[: len(targets)]
+
+
 def _last_like(passage: Passage, length: int) -> np.ndarray:
     """For each character the last earlier place where the same ``length`` characters end: (N,), -1 if there is none."""
     count = len(passage)
@@ -85,8 +90,8 @@ def same_character(passage: Passage) -> np.ndarray:
 
 
 def line_start(passage: Passage) -> np.ndarray:
-    """To the newline that the line follows."""
-    return _from(passage.line_start)
+    """To the newline that the line follows; a newline belongs to the line that it ends."""
+    return _from(_before(passage.line_start))
 
 
 def word_start(passage: Passage) -> np.ndarray:
@@ -96,8 +101,8 @@ def word_start(passage: Passage) -> np.ndarray:
 
 
 def opening(passage: Passage) -> np.ndarray:
-    """To the innermost quotation mark or bracket that is open."""
-    return _from(np.maximum(open_quote(passage), _open_bracket(passage)))
+    """To the innermost quotation mark or bracket that is open; a closing sign names the one that it closes."""
+    return _from(_before(np.maximum(open_quote(passage), _open_bracket(passage))))
 
 
 def _open_bracket(passage: Passage) -> np.ndarray:
@@ -133,7 +138,7 @@ PATTERNS = (
     HeadPattern("induction-3", "what followed the last place of the same three characters", _after_last_like(3)),
     HeadPattern("line-start", "the newline before the line", line_start),
     HeadPattern("word-start", "the first character of the word", word_start),
-    HeadPattern("opening", "the quotation mark or bracket that is open", opening),
+    HeadPattern("opening", "the quotation mark or bracket that was open", opening),
 )
 BY_NAME = {each.name: each for each in PATTERNS}
 NAMES = tuple(BY_NAME)

@@ -88,7 +88,12 @@ def test_masks_of_other_kinds(model, text, tmp_path):
         (["--cell", "0:1", "--track", "all"], 2, "one hypothesis"),
         (["--cell", "0:1", "--track", "quote"], 1, "did you mean 'quotes'"),
         (["--cell", "0:1", "--track", "word", "--where", "fox"], 2, "--track and --where exclude each other"),
-        (["--track", "word"], 2, "Missing option '--cell'"),
+        (["--track", "word"], 2, "Give --cell or --head"),
+        (["--cell", "0:1", "--head", "0:1"], 2, "Give --cell or --head"),
+        (["--head", "0:1", "--at", "2"], 2, "--at is for cells"),
+        (["--head", "0:1"], 1, "the LSTM has no attention"),
+        (["--cell", "0:1", "--track", "induction"], 1, "the LSTM has no attention"),
+        (["--cell", "0:1", "--track", "heads"], 2, "one hypothesis"),
         (["--cell", "0:1", "--surprise"], 2, "No such option"),
     ],
 )

@@ -12,6 +12,7 @@ from command_line import invoke, succeed
 
 from charrnn.display.reports.findings import all_lines, finding_lines, verdict
 from charrnn.display.terminal.colours import Depth, Look
+from charrnn.inspection import head_patterns
 from charrnn.inspection.hypotheses import NAMES
 
 QUICK = ("--permutations", 19)
@@ -89,6 +90,7 @@ def test_the_help_names_every_hypothesis():
     from charrnn.commands.inspect import hypothesis
 
     assert tuple(hypothesis.NAMES.split(", ")) == NAMES
+    assert tuple(hypothesis.PATTERNS.split(", ")) == head_patterns.NAMES
 
 
 def test_the_table_fits_a_narrow_terminal():

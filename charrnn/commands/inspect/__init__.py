@@ -7,8 +7,8 @@ from charrnn.commands.help import LazyGroup
 
 COMMANDS = {
     "show": "Show cells, predictions or surprise over a text: what `inspect CHECKPOINT` does.",
-    "find": "Find the cells that keep track of something.",
-    "ablate": "Hold cells at a value: what is lost, and what the model writes then.",
+    "find": "Find the cells that keep track of something, or heads that look at it.",
+    "ablate": "Hold cells at a value, or silence heads: what is lost, and written then.",
     "attention": "Show where the heads of a Transformer look.",
     "similar": "Find the cells that are on in a passage, and places like it.",
     "follow": "Watch cells while the model writes.",
@@ -74,7 +74,7 @@ class _Inspect(LazyGroup):
 )
 def inspect() -> None:
     """Show what the cells of the model in CHECKPOINT do while it reads TEXT, a file or - for standard input; without
-    TEXT the validation part of the text that it was trained on. Without --cell: the cells with the most structure.
+    TEXT what its run held out. Without --cell: the cells with the most structure.
 
     \b
     charrnn inspect fables --cell 1:37

@@ -81,8 +81,7 @@ def _table(work: Inspection) -> None:
     def lines() -> Iterator:
         yield from head_lines(records, work.terminal.look(SEQUENTIAL), summaries)
         yield from ("", "Look closer at one of them:")
-        best = max(records, key=lambda record: record["patterns"].get(record["looks_at"], {"weight": 0})["weight"])
-        yield f"  {work.command('attention', '--head', name((best['layer'], best['head'])))}"
+        yield f"  {work.command('attention', '--head', name(found.ranked()[0]))}"
 
     work.show(records, lines())
 
