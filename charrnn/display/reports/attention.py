@@ -60,7 +60,7 @@ def head_lines(records: Sequence[Mapping[str, Any]], look: Look, summaries: Mapp
     title = f"{numbers.characters(first['characters'])}, {len(records)} heads that look at {len(first['by_distance'])}"
     meaning = (
         WEIGHT,
-        f"–: no pattern has {LEAST:.0%} of the weight that is not expected.",
+        f"–: no pattern has {share(LEAST)} of the weight that is not expected.",
         "back: how many characters back it looks on average; bits: the entropy of its weights, 0 if it always looks "
         "at one character.",
     )
