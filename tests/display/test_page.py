@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from charrnn.display.page.page import Page, eight_bits, eight_bits_of_surprise
+from charrnn.display.page.page import Looks, Page, eight_bits, eight_bits_of_surprise
 from charrnn.inspection.reading import CellReading
 from charrnn.network.cells import CELLS
 
@@ -104,6 +104,32 @@ def test_more_than_256_symbols_take_two_bytes():
     assert block(elements, "ids", "<u2").max() > 255
 
 
+def looks(notes=("previous 40 %", ""), far=200):
+    """Where two heads look from 50 characters."""
+    rng = np.random.default_rng(4)
+    weights = rng.uniform(0, 1, (50, 2, 3)).astype(np.float32)
+    return Looks(["0:1", "2:0"], list(notes), rng.integers(0, far + 1, (50, 2, 3)), weights)
+
+
+@pytest.mark.parametrize(("far", "kind"), [(200, np.uint8), (70_000, "<u4")])
+def test_the_page_holds_where_heads_look(far, kind):
+    given = looks(far=far)
+    elements = Elements(Page("fables", "a text", list("abcde"), tracks(), looks=given).html())
+    about = json.loads(elements.texts["data-about"])
+    assert about["heads"] == [{"name": "0:1", "note": "previous 40 %"}, {"name": "2:0", "note": ""}]
+    assert (about["looks"], about["far"]) == (3, far > 255)
+    assert np.array_equal(block(elements, "backs-1", kind).reshape(50, 3), given.backs[:, 1])
+    assert np.allclose(
+        block(elements, "weights-0", np.uint8).reshape(50, 3) / 255, given.weights[:, 0], atol=0.51 / 255
+    )
+
+
+def test_a_page_without_heads_says_so():
+    elements = Elements(Page("fables", "a text", list("abcde"), tracks()).html())
+    assert json.loads(elements.texts["data-about"])["heads"] == []
+    assert "data-backs-0" not in elements.texts
+
+
 def test_eight_bits_keep_the_ends_of_a_scale():
     assert eight_bits(np.array([-1, 0, 1.0]), unit=False).tolist() == [-127, 0, 127]
     assert eight_bits(np.array([0, 1.0]), unit=True).tolist() == [0, 255]
@@ -113,10 +139,12 @@ def test_eight_bits_keep_the_ends_of_a_scale():
 def test_hostile_text_stays_text():
     """With symbols, names and notes that look like markup, the page has the same elements as without them."""
     harmless = {"names": ["word", "word"], "explanation": "words"}
-    peaceful = Page("name", "about", list("abcdefghijklm"), tracks(symbols=13), ["note", "note"], **harmless).html()
+    peaceful = Page(
+        "name", "about", list("abcdefghijklm"), tracks(symbols=13), ["note", "note"], looks=looks(), **harmless
+    ).html()
     evil = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>javascript:alert(1)\u202e\x00"
     harmful = {"names": [evil, evil], "explanation": evil}
-    hostile = Page(evil, evil, HOSTILE, tracks(symbols=13), [evil, evil], **harmful).html()
+    hostile = Page(evil, evil, HOSTILE, tracks(symbols=13), [evil, evil], looks=looks([evil, evil]), **harmful).html()
     assert hostile.isascii()
     assert "\x00" not in hostile
     assert "<!--" not in hostile
