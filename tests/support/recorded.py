@@ -292,10 +292,15 @@ RUNS = {
         (20, 1),
         {"steps": None, "epochs": 4, "patience": 3, "eval_every": 5, "lr": 0.1, "dropout": 0.31},
     ),
+    "gru": ((70, 2, None, "gru"), {"dropout": 0.2, "recurrent_dropout": 0.1}),
+    "gru, embedding": ((33, 1, 9, "gru"), {"dropout": 0.0, "init": "orthogonal"}),
+    "rnn": ((70, 2, None, "rnn"), {"dropout": 0.2}),
+    "coupled lstm, embedding": ((33, 2, 9, "coupled-lstm"), {"dropout": 0.1}),
 }
 ON_TWO_THREADS = (
     *("adamw, hidden 70", "adamw, hidden 33, embedding 9", "adamw, three layers, batch 7"),
     *("all regularisation", "sgd, nesterov, clip value", "recurrent dropout"),
+    *("gru", "rnn"),
 )
 TRAINING = ("network", "packing", "weight_gradients", "optimizer")  # modules whose work in training is shared out
 
