@@ -8,7 +8,7 @@ from charrnn.checkpoints.run_store import RunStore
 from charrnn.inference.loss import evaluate
 from charrnn.inference.mixture import Mixture, fit_weights
 from charrnn.inference.ngrams import SECONDS_A_SYMBOL, Ngrams, most_symbols
-from charrnn.records import Mixed
+from charrnn.records import Mixed, ProgressCallback
 from charrnn.training.rollback import restored_weights
 from charrnn.training.run import Run
 
@@ -36,6 +36,12 @@ def mixing_s(run: Run, evaluation_s: float) -> float:
     return learnt_characters(run) * SECONDS_A_SYMBOL + 3 * evaluation_s if run.is_mixed else 0.0
 
 
+def _training_loss(run: Run, progress: ProgressCallback) -> float:
+    """The network's loss on the end of the training part, in windows like those of the validation."""
+    how = {"carry": False, "steps": run.windows.steps} if run.config.no_carry else {}
+    return evaluate(run.network, run.parts.train[-TRAINING_CHARACTERS:], progress=progress, **how).loss
+
+
 def mix(run: Run, folder: RunStore, is_stopped: Callable[[], bool]) -> Mixed | None:
     """Mix n-grams with the best weights, and save both as the best checkpoint.
 
@@ -60,7 +66,7 @@ def mix(run: Run, folder: RunStore, is_stopped: Callable[[], bool]) -> Mixed | N
             weights, ngram_loss = fit_weights(run.network, ngrams, run.validation, before, progress)
             mixture = Mixture(run.network, ngrams, weights)
             loss = evaluate(mixture, run.validation, before, progress=progress).loss
-            training_loss = evaluate(run.network, ids[-TRAINING_CHARACTERS:], progress=progress).loss
+            training_loss = _training_loss(run, progress)
     except StoppedError:
         return None
     best.ngrams, best.ngram_text = NgramSettings(ngrams.order, *weights), text

@@ -207,7 +207,7 @@ def test_widths_fit_the_heads(short, tmp_path):
     [
         ("--context 1", 2, "1 must be at least 2"),
         ("--heads 0", 2, "0 must be at least 1"),
-        ("--cell mamba", 2, "'mamba' is not one of 'lstm', 'capped-lstm', 'rnn', 'gru', 'transformer'"),
+        ("--cell mamba", 2, f"'mamba' is not one of {', '.join(map(repr, CELLS))}."),
         (
             "--cell transformer --context 1000000 --hidden 65536",
             1,
@@ -427,5 +427,5 @@ def test_a_cell_that_the_program_does_not_know_is_named(tmp_path, monkeypatch):
     monkeypatch.delitem(CELLS, "transformer")
     for command in ("info", "sample", "evaluate"):
         message = refused(command, path, status=1)
-        assert "its cell is 'transformer', and this version of charrnn knows lstm, capped-lstm, rnn, gru: " in message
+        assert f"its cell is 'transformer', and this version of charrnn knows {', '.join(CELLS)}: " in message
     assert "unreadable" in succeed("runs", tmp_path).stdout

@@ -140,7 +140,8 @@ def test_loss_and_every_gradient_match_the_oracle(shape):
 @given(data=st.data())
 def test_any_shape_matches_the_oracle(data):
     heads = data.draw(st.sampled_from([1, 2, 3, 5]), "heads")
-    hidden = heads * data.draw(st.integers(1, 80 // heads), "size")
+    # Of one or two columns a norm leaves little but the sign, and a gradient is little but rounding.
+    hidden = heads * data.draw(st.integers(-(-4 // heads), 80 // heads), "size")
     vocabulary, layers = data.draw(st.integers(2, 90), "vocabulary"), data.draw(st.integers(1, 3), "layers")
     context, batch = data.draw(st.integers(2, 80), "context"), data.draw(st.integers(1, 4), "batch")
     sizes = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=4), "windows")

@@ -86,8 +86,7 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers"
         "batch_size": "Stretches of the text that are read side by side; 16 by default for a short text.",
         "init": "The first weights: unit, made for one-hot characters; uniform, PyTorch's; xavier; orthogonal, with "
         "orthogonal recurrent matrices and the rest as unit.",
-        "forget_bias": "lstm, capped-lstm: the first bias of forget gates: the higher it is, the longer cells remember "
-        "at first.",
+        "forget_bias": "LSTMs: the first bias of forget gates. The higher it is, the longer cells remember at first.",
     }),
 )  # fmt: skip
 @section(
