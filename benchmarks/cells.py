@@ -43,6 +43,7 @@ SHAPES = {
     "gru": {"layers": 2},
     "lstm": {"layers": 2},
     "capped-lstm": {"layers": 2},
+    "coupled-lstm": {"layers": 2},
     "transformer": {"layers": 4, "heads": 4, "context": 256, "seq-len": 256, "batch-size": 16},
 }
 # The learning rate and the dropout of each cell and size: the best of ``tune``. What is not here has train's defaults.

@@ -39,8 +39,8 @@ DISTANCES = (5, 10, 20, 40, 80, 160)
 RATES = (1e-3, 3e-3, 1e-2)
 BATCH, TESTED, SMALLEST = 32, 250, 0.99  # batch rows, lines to test on, and the accuracy that counts as recalled
 BEFORE = 2  # lines that are read before the one that is tested
-SHAPES = {"rnn": {"layers": 1}, "gru": {"layers": 1}, "lstm": {"layers": 1}, "capped-lstm": {"layers": 1}}
-SHAPES["transformer"] = {"layers": 2, "heads": 2}
+RECURRENT = ("rnn", "gru", "lstm", "capped-lstm", "coupled-lstm")
+SHAPES = {**{cell: {"layers": 1} for cell in RECURRENT}, "transformer": {"layers": 2, "heads": 2}}
 
 
 def lines(count: int, distance: int, filler: str, seed: int) -> list[str]:
