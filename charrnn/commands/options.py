@@ -78,9 +78,8 @@ def _setting(field: dataclasses.Field, text: str, prefix: str, attributes: dict[
 
 
 cell_option = option(
-    "--cell", type=click.Choice(tuple(CELLS)), default=DEFAULT_CELL, rare=True,
-    help="The kind of network: rnn, gru and lstm as PyTorch has them; capped-lstm, an LSTM whose input gate is at most "
-    "1 - f; coupled-lstm, one whose input gate is 1 - f; transformer, attention without recurrence.",
+    "--cell", type=click.Choice(tuple(CELLS)), default=DEFAULT_CELL, metavar="NAME",
+    help=f"The kind of network: {', '.join(CELLS)}; docs/CELLS.md tells them apart.",
 )  # fmt: skip
 
 attention_options = settings(ModelConfig, {

@@ -45,8 +45,8 @@ def _by_cell(name: str) -> str:
     return ", ".join(f"{cell} {values[name]:g}" for cell, values in CELL_SETTINGS.items() if name in values)
 
 
-# The ten options that people use most.
-_FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers", "dropout", "epochs", "seed")
+# The options that people use most.
+_FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", "layers", "dropout", "epochs", "seed")
 
 
 @click.command(cls=Command, first=_FIRST)
@@ -105,8 +105,8 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers"
 @section(
     "How it learns",
     *settings(TrainConfig, {
-        "optimizer": "How the gradient changes the weights.",
-        "lr": f"Peak learning rate.  [default: {_by_name(DEFAULT_LR)}; {_by_cell('lr')}]",
+        "optimizer": f"How the gradient changes the weights; with the rates {_by_name(DEFAULT_LR)}.",
+        "lr": f"Peak learning rate.  [default: the optimizer's; {_by_cell('lr')}]",
         "beta1": "Adam: decay of the gradient's average. sgd: momentum.",
         "beta2": "Adam and rmsprop (alpha): decay of the average of the gradient's square.",
         "epsilon": "All but sgd: added to the root of the squares that divides the step.",
@@ -126,7 +126,7 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "hidden", "layers"
         "decay_after": "step, exponential: epochs before the learning rate falls.",
         "decay_every": "step, exponential: epochs in which it falls by --decay-rate.",
         "plateau_patience": "plateau: evaluations in a row without a better one until it falls.",
-    }, shown=("optimizer", "lr")),
+    }, shown=("lr",)),
     *settings(TrainConfig, {
         "teachers": "Train N networks first, each as long and with a seed of its own, and learn from their averaged "
         "predictions too.",
