@@ -69,7 +69,7 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
     "The network",
     option(
         "--hidden", type=Whole(1, 65_536),
-        help="Units of a layer, a Transformer's width.  [default: as suits text and time]",
+        help="Units of a layer.  [default: as suits text and time]",
     ),
     *settings(ModelConfig, {
         "layers": f"Number of layers; {_by_cell('layers')}.",
