@@ -74,7 +74,7 @@ def read_attention(
         )
     part, state = np.asarray(part, np.int32), network.initial_state(1)
     weights = np.empty((count, layers, heads, context), np.float32)
-    for first, last in in_steps(len(part), _STEPS, progress):
+    for first, last in in_steps(len(part), _steps(network), progress):
         network.read(part[first:last, None], state)
         own = max(first, lead)
         if own < last:
@@ -129,9 +129,14 @@ def _windows(
     network: Network, characters: int, most: int | None = None, progress: ProgressCallback = no_progress
 ) -> ReadingWindows:
     """Windows over a text, of which the weights of all heads have room in memory."""
-    each = math.prod(require_attention(network))
-    steps = max(1, min(_STEPS, _AT_ONCE // each))
-    return ReadingWindows(characters, max(1, min(_BATCH, _AT_ONCE // (each * steps))), steps, most, progress)
+    steps = _steps(network)
+    batch = _AT_ONCE // (math.prod(require_attention(network)) * steps)
+    return ReadingWindows(characters, max(1, min(_BATCH, batch)), steps, most, progress)
+
+
+def _steps(network: Network) -> int:
+    """How many characters of one batch row are read at a time."""
+    return max(1, min(_STEPS, _AT_ONCE // math.prod(require_attention(network))))
 
 
 def _read_windows(

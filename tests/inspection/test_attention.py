@@ -42,6 +42,23 @@ def test_a_part_of_a_text_is_read_with_what_came_before(model, whole, offset, le
     np.testing.assert_allclose(found.weights, whole[offset:stop], atol=2e-6)
 
 
+def test_the_memory_of_a_window_is_bounded(model, whole, monkeypatch):
+    monkeypatch.setattr(attention, "_AT_ONCE", 2 * 3 * CONTEXT * 7 + 1)
+    sizes, read = [], Network.read
+
+    def watched(network, x, state):
+        sizes.append(x.shape)
+        read(network, x, state)
+
+    monkeypatch.setattr(Network, "read", watched)
+    found = read_attention(model, model.encode(TEXT), 100, 40)
+    np.testing.assert_allclose(found.weights, whole[100:140], atol=2e-6)
+    summary(model, model.encode(TEXT[:300]))
+    assert set(sizes) <= {(steps, 1) for steps in range(1, 8)}
+    monkeypatch.setattr(attention, "_AT_ONCE", 1)  # a context that is too long: one character at a time
+    assert summary(model, model.encode(TEXT[:20])).characters == 20
+
+
 def test_weights_by_character(model, whole):
     found = read_attention(model, model.encode(TEXT), 100, 50)
     matrix = found.matrix((1, 2))
