@@ -44,7 +44,7 @@ SHAPES = {
     "lstm": {"layers": 2},
     "capped-lstm": {"layers": 2},
     "coupled-lstm": {"layers": 2},
-    "transformer": {"layers": 4, "heads": 4, "context": 256, "seq-len": 256, "batch-size": 16},
+    "transformer": {"layers": 4, "heads": 4, "context": 64, "seq-len": 64, "batch-size": 16},
 }
 # The learning rate and the dropout of each cell and size: the best of ``tune``. What is not here has train's defaults.
 SETTINGS: dict[tuple[str, str], dict[str, float]] = {}
