@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from charrnn.network.cells import Cell
+from charrnn.network.cell import Cell
 
 _ENDS = {"embedding": "embedding.weight", "w_out": "head.weight", "b_out": "head.bias"}
 

@@ -15,7 +15,7 @@ import numpy as np
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.loss import scorable
 from charrnn.inference.ngrams import Ngrams, new_readers
-from charrnn.network.cells import Cell
+from charrnn.network.cell import Cell
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.windows import ReadingWindows

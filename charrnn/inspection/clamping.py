@@ -1,6 +1,6 @@
 """Clamp cells to a value, by editing the parameters of their units alone.
 
-:meth:`charrnn.network.cells.Cell.clamp` says how: the state of a clamped cell stays what it was at the beginning, to
+:meth:`charrnn.network.cell.Cell.clamp` says how: the state of a clamped cell stays what it was at the beginning, to
 the bit, in everything that the network does and at full speed.
 """
 

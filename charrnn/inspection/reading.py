@@ -16,7 +16,7 @@ from charrnn.errors import ConfigError
 from charrnn.inspection.clamping import Cell, require_cells
 from charrnn.model import Model
 from charrnn.model.reading import Reading, likeliest, shown_values
-from charrnn.network.cells import Signal
+from charrnn.network.cell import Signal
 from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.text.windows import ReadingWindows
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from charrnn.errors import ConfigError, brief
 from charrnn.model.coloured_text import LONGEST, ColouredText
-from charrnn.network.cells import Signal
+from charrnn.network.cell import Signal
 
 LAG = 5
 MOST_BITS = 8.0  # of surprise: the strongest colour

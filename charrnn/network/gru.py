@@ -1,4 +1,4 @@
-"""The GRU as a layer, for :class:`charrnn.network.cells.GRUCell`: its arrays and kernels.
+"""The GRU as a layer, for :class:`charrnn.network.recurrent_cells.GRUCell`: its arrays and kernels.
 
 Legend: U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels of H hidden units.
 """

@@ -1,4 +1,4 @@
-"""The LSTM as a layer, for :class:`charrnn.network.cells.LSTMCell`: its arrays and kernels.
+"""The LSTM as a layer, for :class:`charrnn.network.recurrent_cells.LSTMCell`: its arrays and kernels.
 
 Legend: U = ⌈H/16⌉ blocks and Q = ⌈H/64⌉ panels of H hidden units.
 """

@@ -242,7 +242,7 @@ class Network:
     def signal(self, name: str) -> np.ndarray:
         """A signal (T, B, L, H) of the window that was read last, in an array of its own.
 
-        ``name`` is one of the cell's signals, before a tanh that :class:`charrnn.network.cells.Signal` may ask for.
+        ``name`` is one of the cell's signals, before a tanh that :class:`charrnn.network.cell.Signal` may ask for.
         """
         rows = self.layout.rows
         layers = [blocks[rows].reshape(*rows.shape, -1) for blocks in self.signal_blocks(name)]

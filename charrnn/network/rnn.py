@@ -1,4 +1,4 @@
-"""The plain recurrent network as a layer, for :class:`charrnn.network.cells.RNNCell`: its arrays and kernels.
+"""The plain recurrent network as a layer, for :class:`charrnn.network.recurrent_cells.RNNCell`: its arrays and kernels.
 
 Legend: Q = ⌈H/64⌉ panels of H hidden units.
 """

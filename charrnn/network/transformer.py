@@ -1,4 +1,4 @@
-"""A layer of a Transformer, for :class:`charrnn.network.cells.TransformerCell`: attention and an MLP.
+"""A layer of a Transformer, for :class:`charrnn.network.transformer_cell.TransformerCell`: attention and an MLP.
 
 Legend: H columns in Q = ⌈H/64⌉ panels, N heads of d = H/N columns, C the context, F columns of the MLP, whole panels.
 

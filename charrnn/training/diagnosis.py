@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.network.cells import Gate
+from charrnn.network.cell import Gate
 from charrnn.network.network import Network, State
 from charrnn.network.parameters import Parameters
 from charrnn.records import Diagnosed, ProgressCallback, no_progress

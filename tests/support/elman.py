@@ -19,7 +19,7 @@ from charrnn.kernels.packing import GROUP, first_row
 from charrnn.kernels.simd import load_one, store_one
 from charrnn.kernels.step import STEP, load_id, struct_loader
 from charrnn.kernels.tiles import PANEL
-from charrnn.network.cells import Cell, Gate, Signal
+from charrnn.network.cell import Cell, Gate, Signal
 from charrnn.network.layers import Layer
 from charrnn.network.packed_weights import as_panels, as_rows
 from charrnn.network.workspace import padded, panels, weight_calls

@@ -12,7 +12,7 @@ from charrnn.checkpoints.foreign.parts import Parts
 from charrnn.checkpoints.foreign.t7_file import Table, at, items
 from charrnn.checkpoints.foreign.tensors import Tensor
 from charrnn.errors import CheckpointError, brief
-from charrnn.network.cells import LSTMCell
+from charrnn.network.recurrent_cells import LSTMCell
 
 _GATES = (0, 1, 3, 2)  # where i, f, g and o are: both programs have them in the order i, f, o, g
 _BYTE = re.compile(r"\[(\d{1,3})\]")  # how torch-rnn writes a byte above 127

@@ -8,7 +8,8 @@ from charrnn.checkpoints.foreign.tensors import Tensor
 from charrnn.checkpoints.pytorch import from_torch, torch_shapes
 from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError, brief
-from charrnn.network.cells import Cell, is_bias, parameter_shapes
+from charrnn.network.cell import Cell
+from charrnn.network.cells import is_bias, parameter_shapes
 from charrnn.system import memory
 
 

@@ -14,7 +14,8 @@ from charrnn.checkpoints.foreign.pickled_values import Unknown
 from charrnn.checkpoints.foreign.tensors import FLOATS, Tensor
 from charrnn.checkpoints.foreign.trees import containers
 from charrnn.errors import CheckpointError, ConfigError, brief
-from charrnn.network.cells import CELLS, Cell
+from charrnn.network.cell import Cell
+from charrnn.network.cells import CELLS
 
 ONE_HOT = "none"
 _VOCABULARY, _CODE_POINTS = "vocabulary", 0x110000
