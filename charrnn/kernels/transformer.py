@@ -1,8 +1,8 @@
 """One step of a layer of a Transformer for streams of text, in five parts with a barrier after each.
 
 The window's forward pass is a sequence of kernels over all rows: :mod:`charrnn.kernels.rms_norm`,
-:mod:`charrnn.kernels.linear`, :mod:`charrnn.kernels.attention`, :mod:`charrnn.kernels.rows`.  The parts of a step do
-the same for one row of each stream, in the same order of sums.
+:mod:`charrnn.kernels.linear`, :mod:`charrnn.kernels.attention_window`, :mod:`charrnn.kernels.rows`.  The parts of a
+step do the same for one row of each stream, in the same order of sums.
 
 Threads share out the panels of a product, or the heads.  What every one of them needs first, the normalisation of a
 row, each thread makes for itself: they write the same numbers to the same place.
@@ -15,21 +15,10 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from charrnn.kernels.attention import (
-    ROW,
-    Drops,
-    Ring,
-    attend,
-    block_at,
-    block_floats,
-    finish_row,
-    gather,
-    remember_keys,
-    remember_value,
-    to_parts,
-)
+from charrnn.kernels.attention import Drops, attend, block_at, block_floats, finish_row
 from charrnn.kernels.compiler import intp, kernel
 from charrnn.kernels.dropout import Mask
+from charrnn.kernels.key_cache import ROW, Ring, gather, remember_keys, remember_value, to_parts
 from charrnn.kernels.matmul import Size, multiply_panel
 from charrnn.kernels.rms_norm import normalise
 from charrnn.kernels.rotation import fill_turns, rotate

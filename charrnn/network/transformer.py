@@ -13,9 +13,12 @@ characters' rows, on the probabilities of attention, and on both terms that are 
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.kernels import attention, rows, transformer
-from charrnn.kernels.attention import Cache, Heads, State, Work, ring_panels
+from charrnn.kernels import attention_window as attention
+from charrnn.kernels import rows, transformer
+from charrnn.kernels.attention import Heads
+from charrnn.kernels.attention_window import Cache, State, Work
 from charrnn.kernels.gains import gain_gradient, scale_columns, scale_rows
+from charrnn.kernels.key_cache import ring_panels
 from charrnn.kernels.linear import linear
 from charrnn.kernels.packing import PLAIN, Group, pack, pack_transposed
 from charrnn.kernels.rms_norm import rms_norm, rms_norm_backward

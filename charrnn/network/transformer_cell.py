@@ -38,7 +38,7 @@ class TransformerCell(Cell):
         name: (name,) for name in ("g_att", "w_qkv", "w_att", "g_mlp", "w_up", "w_down", "g_out")
     }
     HEADS, CONTEXT = 4, 64  # unless the settings say otherwise
-    LAST_POSITION = 2**24  # as in charrnn.kernels.attention
+    LAST_POSITION = 2**24  # as in charrnn.kernels.attention_window
 
     @property
     def features(self) -> tuple[str, ...]:

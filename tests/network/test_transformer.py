@@ -17,7 +17,7 @@ from teams import every_thread_works, nothing_is_too_small
 from charrnn.checkpoints.pytorch import from_torch
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.inference.sampler import TOGETHER, Choice, Sampler
-from charrnn.kernels.attention import LAST_POSITION
+from charrnn.kernels.attention_window import LAST_POSITION
 from charrnn.network.network import Network, State
 from charrnn.network.regularisation import ATTENTION, EMBEDDING, MLP, RESIDUAL, Regularisation
 from charrnn.training.optimizer import Optimizer
