@@ -47,7 +47,12 @@ SHAPES = {
     "transformer": {"layers": 4, "heads": 4, "context": 64, "seq-len": 64, "batch-size": 16},
 }
 # The learning rate and the dropout of each cell and size: the best of ``tune``. What is not here has train's defaults.
-SETTINGS: dict[tuple[str, str], dict[str, float]] = {}
+SETTINGS: dict[tuple[str, str], dict[str, float]] = {
+    ("rnn", "900k"): {"lr": 3e-3},
+    ("gru", "900k"): {"lr": 1.2e-2},
+    ("lstm", "900k"): {"lr": 2.4e-2},
+    ("transformer", "900k"): {"lr": 2e-3},
+}
 RATES = ("1e-3", "3e-3", "6e-3", "1.2e-2", "2.4e-2")
 DROPOUTS = ("0", "0.1", "0.2")
 TOLERANCE = 0.06  # of the number of parameters

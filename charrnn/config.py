@@ -283,7 +283,9 @@ class DynamicEvaluationConfig(_Config):
 # By the name of a cell: values for those settings of ModelConfig and TrainConfig that neither the user nor a preset
 # settles, where the cell needs others than an LSTM. docs/CELLS.md says how they were found.
 CELL_SETTINGS: dict[str, dict[str, Any]] = {
-    "transformer": {"layers": 4, "lr": 3e-3},
+    "rnn": {"lr": 6e-3},
+    "gru": {"lr": 1.2e-2},
+    "transformer": {"layers": 4, "lr": 2e-3},
 }
 
 # By the name of a preset: values for those settings of ModelConfig and TrainConfig that the user leaves open. A slower

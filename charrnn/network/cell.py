@@ -72,7 +72,8 @@ class Cell(ABC):
         "b": ("bias_ih", "bias_hh"),
     }
 
-    first_logits = 5.0  # the bound of the output layer's first weights, times sqrt(H)
+    first_weights = 1.0  # the bound of a matrix' first weights, times the root of its rows
+    first_logits = 5.0  # the same of the output layer
 
     @property
     def features(self) -> tuple[str, ...]:

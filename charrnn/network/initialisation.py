@@ -17,7 +17,8 @@ def initialise(
 
     - ``unit``: sqrt(3) for the rows that characters pick, sqrt(3/E) after an embedding of E columns, so that a
       character moves the gates by about 1 from the first step; 1/sqrt(H) for the other weights of the layers and
-      5/sqrt(H) for the output layer.  docs/MODEL.md says what other bounds gave.
+      5/sqrt(H) for the output layer.  A Transformer's layers have sqrt(3/K) for a matrix of K rows, which keeps the
+      size of a normalised input, and its output layer 0.5/sqrt(H).  docs/MODEL.md says what other bounds gave.
     - ``uniform``: 1/sqrt(H) for all weights and biases, as PyTorch's LSTM starts.
     - ``xavier``: sqrt(6 / (rows + columns)) for each gate's block of a matrix and for the output layer (Glorot & Bengio
       2010, equation 16).
@@ -55,14 +56,14 @@ def initialise(
 
 
 def _bound(init: str, name: str, rows: int, columns: int, config: ModelConfig) -> float:
-    plain = 1 / math.sqrt(config.hidden)
     if init == "uniform":
-        return plain
+        return 1 / math.sqrt(config.hidden)
     if init == "xavier":
         return math.sqrt(6 / (rows + columns))
-    return {"w_ih_l0": math.sqrt(3 / (config.embedding or 1)), "w_out": cell_of(config).first_logits * plain}.get(
-        name, plain
-    )
+    if name == "w_ih_l0":
+        return math.sqrt(3 / (config.embedding or 1))
+    cell = cell_of(config)
+    return (cell.first_logits if name == "w_out" else cell.first_weights) / math.sqrt(rows)
 
 
 def _orthogonal(generator: np.random.Generator, size: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 Legend: V vocabulary, H columns of the stream, F columns of the MLP, C the context, L layers.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
@@ -32,7 +33,8 @@ class TransformerCell(Cell):
     name, title, torch_module = "transformer", "Transformer", "transformer"
     signals = (Signal("h", "tanh(h), the stream behind the layer", -1, unbounded=True),)
     gates = ()
-    state, clamped, first_logits = ("k", "v", "position"), "h", 0.5
+    state, clamped = ("k", "v", "position"), "h"
+    first_weights, first_logits = math.sqrt(3), 0.5
     unused = ("embedding", "variational", "recurrent_dropout", "forget_bias")
     torch_parameters: ClassVar = {
         name: (name,) for name in ("g_att", "w_qkv", "w_att", "g_mlp", "w_up", "w_down", "g_out")
@@ -105,17 +107,12 @@ class TransformerCell(Cell):
         return shapes | ({"g_out": (hidden,)} if index == config.layers - 1 else {})
 
     def initialise(self, parameters, index, uniform, generator, forget_bias) -> None:
-        """Uniform weights, smaller by sqrt(2 L) where they add to the stream (Radford et al. 2019); gains of 1."""
-        hidden = len(parameters[f"w_qkv_l{index}"])
-        layers = sum(name.startswith("w_qkv") for name in parameters)
+        """Uniform weights; an embedding that is standard normal, and gains of 1."""
         if not index:
             embedding = parameters["embedding"]
             embedding[:] = generator.standard_normal(embedding.shape, "float32")
         for name, parts in (("w_qkv", 3), ("w_att", 1), ("w_up", 2), ("w_down", 1)):
-            view = parameters[f"{name}_l{index}"]
-            uniform(f"{name}_l{index}", view.shape[1] // parts)
-            if name in ("w_att", "w_down"):
-                view *= (2 * layers * len(view) / hidden) ** -0.5
+            uniform(f"{name}_l{index}", parameters[f"{name}_l{index}"].shape[1] // parts)
         for name in (f"g_att_l{index}", f"g_mlp_l{index}", "g_out"):
             if name in parameters:
                 parameters[name][:] = 1
