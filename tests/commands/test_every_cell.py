@@ -251,6 +251,14 @@ def test_a_run_goes_on_from_its_weights_with_more_characters(cell, every_run, tm
     assert "settles --cell" in refused(*train, "--cell", "gru" if cell == "lstm" else "lstm", "--force")
 
 
+def test_a_run_from_a_transformer_has_its_rate_and_its_windows(every_run, short, tmp_path):
+    train = ("train", short, "--out", tmp_path, "--init-from", every_run / "transformer", "--steps", 2, "-q")
+    for given, wanted in (((), (3e-3, 64)), (("--no-carry",), (3e-3, 11)), (("--lr", 0.01), (0.01, 64))):
+        succeed(*train, *given, "--force")
+        training = Checkpoint.load(tmp_path / "fox" / "last.safetensors").training
+        assert (training.lr, training.seq_len) == wanted
+
+
 @every_cell
 def test_its_checkpoint_has_pytorch_s_names(cell, every_run):
     tensors = load_file(every_run / cell / "last.safetensors")
