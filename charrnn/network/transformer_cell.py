@@ -1,6 +1,6 @@
 """The Transformer as a kind of cell: its sizes, parameters, starting values and state.
 
-Legend: V vocabulary, H columns of the stream, F columns of the MLP, C the context, L layers.
+Legend: V vocabulary, H columns of the residual stream, F columns of the MLP, C the context, L layers.
 """
 
 from collections.abc import Mapping
