@@ -134,7 +134,7 @@ class ModelConfig(_Config):
     context: int | None = _whole(None, 2, 1_000_000)
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain JSON values, without those of which early versions knew nothing if they say nothing."""
+        """The settings as plain JSON values; those that early versions do not know are left out if they say nothing."""
         nothing = {"cell": DEFAULT_CELL, "heads": None, "context": None}
         values = super().to_dict()
         return {name: value for name, value in values.items() if name not in nothing or value != nothing[name]}
