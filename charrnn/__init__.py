@@ -1,4 +1,4 @@
-"""charrnn: train, sample and look inside a character-level LSTM.
+"""charrnn: train, sample and look inside a character-level language model.
 
     import charrnn
     from pathlib import Path

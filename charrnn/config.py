@@ -134,7 +134,7 @@ class ModelConfig(_Config):
     context: int | None = _whole(None, 2, 1_000_000)
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain JSON values, without those of which early versions knew nothing if they say nothing."""
+        """The settings as plain JSON values; those that early versions do not know are left out if they say nothing."""
         nothing = {"cell": DEFAULT_CELL, "heads": None, "context": None}
         values = super().to_dict()
         return {name: value for name, value in values.items() if name not in nothing or value != nothing[name]}
@@ -173,7 +173,8 @@ class TrainConfig(_Config):
       a part of it that falls from ``ngram_targets`` to a quarter of the dropout along the run.  See
       :mod:`charrnn.training.distillation`.
     - ``lr``, ``weight_decay``: None takes the optimiser's default. AdamW's weight decay is decoupled; the other
-      optimisers have an L2 term. ``l1`` · sign(p) is added to the gradient. None of these applies to biases.
+      optimisers have an L2 term. ``l1`` · sign(p) is added to the gradient. None of these applies to
+      biases and to the gains of norms.
     - ``beta1``, ``beta2``: Adam's. RMSprop's alpha is ``beta2``, SGD's momentum is ``beta1``; ``nesterov`` is for SGD.
     - ``clip_value`` bounds each element of the gradient, then ``clip`` bounds its norm (0: no bound).
     - ``ema``: the decay of a moving average of the parameters (0: none is kept).

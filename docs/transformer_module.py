@@ -1,10 +1,11 @@
 """The Transformer of charrnn as a PyTorch module: short enough to read, with a function that loads a trained model.
 
-    from transformer_module import load          # needs PyTorch 2.4 or newer, and safetensors
+    import torch                                  # 2.4 or newer; safetensors is needed, too
+    from transformer_module import load
 
     model, characters = load("checkpoints/fables/best.safetensors")
     ids = torch.tensor([[characters.index(letter) for letter in "The fox "]])
-    chances = model(ids)[0, -1].softmax(0)        # of each character, after the last one
+    chances = model(ids)[0, -1].softmax(0)        # of each character to be the next one
 
 B texts of T characters are read side by side; H columns in ``heads`` heads of d = H / heads; C = ``context``.  A
 character attends to itself and to the C - 1 characters before it.  ``charrnn`` keeps the keys and values of characters

@@ -1,7 +1,7 @@
 """A model and its run in one safetensors file, and back.  docs/FORMAT.md describes the file.
 
-Weights have the names and layout of PyTorch's ``Embedding``, ``LSTM`` and ``Linear``.  The metadata key
-``charrnn`` holds JSON, ``sha256`` a checksum over that JSON and over every tensor's name, type, shape and bytes.
+Weights have the names and layout of PyTorch's ``Embedding``, ``LSTM``, ``GRU``, ``RNN`` and ``Linear``.  The metadata
+key ``charrnn`` holds JSON, ``sha256`` a checksum over that JSON and over every tensor's name, type, shape and bytes.
 """
 
 import hashlib

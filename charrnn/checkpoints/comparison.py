@@ -1,4 +1,4 @@
-"""Runs beside one another: the settings in which they differ, whether their losses compare, and how each one learnt.
+"""Runs beside one another: the settings in which they differ, whether losses can be compared, and how each learnt.
 
 All of it comes from the descriptions of checkpoints.
 """

@@ -116,7 +116,7 @@ class _Problem(click.ClickException):
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_context
 def charrnn(ctx: click.Context) -> None:
-    """Train, sample and look inside a character-level LSTM, on a CPU.
+    """Train, sample and look inside a character-level language model, on a CPU.
 
     \b
     charrnn train fables

@@ -53,8 +53,8 @@ def compare(work: Work) -> None:
 
     \f
 
-    Losses are best validation losses, in nats per character unless bits are named. The time of evaluations counts in
-    characters a second. A checkpoint has the characters of its last step only: those of earlier evaluations are in
+    Losses are best validation losses, in nats per character unless bits are named. Characters a second include the
+    time of evaluations. A checkpoint has the characters of its last step only: those of earlier evaluations are in
     proportion to the steps.
 
     Under the curves are the best losses up to where the shortest run ends. A run that was planned longer has a higher

@@ -75,7 +75,7 @@ class Ablation:
     loss when no cell is clamped. ``contrast`` is ``inside`` minus ``outside``; ``share`` is the part of the characters
     that is inside. Without a mask no character is inside, and ``inside`` and ``contrast`` are NaN. ``symbols`` are all
     characters that occur, the largest sum of lost nats first. ``mean_inside`` and ``mean_outside`` are each cell's
-    means of c. Heads that are silenced have the value 0, and no means.
+    means of the signal that is held. Heads that are silenced have the value 0, and no means.
 
     ``controls`` are other cells of the same layers, or other heads of the network, changed in the same way and read on
     ``compared_characters``. ``compared`` is the effect of the chosen cells on those same characters.
@@ -129,7 +129,7 @@ def ablate(
         network: the model; it is not changed.
         ids: the text.
         cells: pairs (layer, unit), all clamped at the same time.
-        value: the value of c, or ``mean``: each cell's own mean over the text.
+        value: the value of the signal that clamping holds, or ``mean``: each cell's own mean over the text.
         mask: (N + 1,) where a hypothesis holds, to compare inside with outside.
         controls: how many random choices of other cells of the same layers to clamp in the same way.
         seed: of this choice and of the bootstrap.

@@ -21,8 +21,8 @@ from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.text.windows import ReadingWindows
 
 MOST = 1 << 16  # characters that a summary reads
-LEAST = 0.1  # a head has the name of a pattern if it gives it this much more than expected, as a part of the rest
-_AT_ONCE = 1 << 24  # weights of a window
+LEAST = 0.1  # the least strength, see :func:`strength`, with which a head gets the name of a pattern
+_AT_ONCE = 1 << 24  # weights of a window, at most
 _BATCH, _STEPS = 32, 64
 
 

@@ -55,9 +55,9 @@ def write_clamped(
     silenced: Sequence[Head] = (),
     progress: ProgressCallback = no_progress,
 ) -> ClampedSamples:
-    """Write ``texts`` of ``length`` characters that continue ids ``prime`` (P,), P >= 1, with c of some cells clamped.
+    """Write ``texts`` of ``length`` characters that continue ids ``prime`` (P,), P >= 1, with some cells ``clamped``.
 
-    Or some heads are ``silenced``, and no cell is clamped.
+    Heads that are ``silenced`` add nothing to what the network computes.
     ``hypothesis`` must be able to label any text: a mask from a file cannot. ``progress`` is called with the number of
     characters that each text has, and with ``length``.
 

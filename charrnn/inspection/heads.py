@@ -37,7 +37,7 @@ def require_heads(network: Network | Ensemble, heads: Iterable[Head]) -> None:
 
 
 def silence(network: Network, heads: Iterable[Head]) -> Network:
-    """A copy of ``network`` in which ``heads`` add nothing to the stream.  The original is untouched.
+    """A copy of ``network`` in which ``heads`` add nothing to the residual stream.  The original is untouched.
 
     Raises:
         ConfigError: there is no such head.

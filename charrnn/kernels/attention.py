@@ -47,10 +47,11 @@ HEADS = types.NamedTuple((intp, intp, intp, float32, types.Array(uint32, 1, "C")
 
 
 class Block(NamedTuple):
-    """Scratch for a block of queries: addresses of scores (32, 64), of sums (parts, 32, 64), and of three numbers each.
+    """Scratch for a block of queries: addresses of scores (32, 64), of sums (parts, 32, 64), and of tops, masses and
+    shrinks (32, 16).
 
-    A query's top is its largest score, its mass the sum of its exponentials; ``shrinks`` bring the sums from one top to
-    the next.  These have sixteen equal numbers for each query.
+    A query's top is its largest score so far, its mass the sum of its exponentials so far.  Its shrink is the factor by
+    which both sums are scaled down when the top grows.  Each of the three is stored as 16 equal numbers, one vector.
     """
 
     scores_at: int

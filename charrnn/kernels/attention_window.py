@@ -1,4 +1,4 @@
-"""Attention of all heads of a layer over a window, forward and backward; the cache is carried from window to window.
+"""Attention of all heads of a layer over a window, forward and backward; keys and values are carried on to the next.
 
 Legend: T steps, B batch rows, H columns, N heads of d = H/N columns, C the context.
 

@@ -4,8 +4,8 @@ The window's forward pass is a sequence of kernels over all rows: :mod:`charrnn.
 :mod:`charrnn.kernels.linear`, :mod:`charrnn.kernels.attention_window`, :mod:`charrnn.kernels.rows`.  The parts of a
 step do the same for one row of each stream, in the same order of sums.
 
-Threads share out the panels of a product, or the heads.  What every one of them needs first, the normalisation of a
-row, each thread makes for itself: they write the same numbers to the same place.
+Threads share out the panels of a product, or the heads.  All of them need the normalised row first.  Each thread
+computes it for itself, and all write the same numbers to the same place.  So they need not wait for each other.
 """
 
 from typing import NamedTuple

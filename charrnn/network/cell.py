@@ -50,7 +50,8 @@ class Cell(ABC):
         title: as people call it.
         signals: what can be seen of a unit, the most telling first.
         gates: for which signals saturation is counted.
-        state: names of the arrays that a layer remembers between characters; each is a signal, too.
+        state: names of the arrays that a layer remembers between characters; each is a signal, too, unless the cell
+            has other ``features``.
         clamped: the signal that :meth:`clamp` holds.
         unused: the settings that the cell has no use for.
         torch_module: PyTorch's name for a module with the same parameters, as a prefix in checkpoints.

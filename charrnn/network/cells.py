@@ -28,7 +28,8 @@ def cell_of(config: ModelConfig) -> Cell:
 def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all parameters of a model, in the order of the flat buffer.
 
-    ``embedding`` (V, E) if there is one; then the layers' parameters; then ``w_out`` (H, V) and ``b_out`` (V,).
+    ``embedding`` (V, E) if ``config`` has one; then the layers' parameters, which of a Transformer begin with an
+    ``embedding`` (V, H); then ``w_out`` (H, V) and ``b_out`` (V,).
     """
     shapes: dict[str, tuple[int, ...]] = {}
     if config.embedding:

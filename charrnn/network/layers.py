@@ -96,7 +96,7 @@ class Layer(ABC):
 
     @abstractmethod
     def forward(self, window: Window, arrays: Arrays, below: np.ndarray | None, state: Arrays, group: Group) -> None:
-        """All steps of a group of batch rows: ``arrays`` are filled, and ``state``, (B, H) by name, moves on.
+        """All steps of a group of batch rows: ``arrays`` are filled, and ``state``, (B, …) by name, moves on.
 
         ``below`` (Q, R, 64) is the output of the layer below; None for the first layer, which reads ``window.x``.
         """

@@ -48,7 +48,7 @@ class State:
         return next(iter(self.arrays.values())).shape[1]
 
     def layer(self, index: int) -> dict[str, np.ndarray]:
-        """Views (B, H) of one layer's part, by name."""
+        """Views (B, …) of one layer's part, by name."""
         return {name: array[index] for name, array in self.arrays.items()}
 
     def copy(self) -> "State":

@@ -72,8 +72,6 @@ class Matrix:
 class GainedMatrix(Matrix):
     """A matrix whose rows are multiplied by ``gains`` (K,): of a normalised input, see :mod:`charrnn.kernels.gains`."""
 
-    KERNELS = (scale_rows, scale_columns)
-
     def __init__(self, weights: np.ndarray, gains: np.ndarray):
         super().__init__(weights)
         self.gains = gains

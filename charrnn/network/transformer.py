@@ -64,7 +64,11 @@ class Transformer(Layer):
         self.steps = parts + last
 
     def array_shapes(self, rows: int) -> dict[str, tuple[int, int, int]]:
-        """The stream ``x`` (first layer), ``middle`` and ``h``, what is between them, and three norms' ``scales``."""
+        """The stream ``x`` (first layer), ``middle`` and ``h`` (Q, rows, 64), and what is between them.
+
+        A norm's output is (Q, rows, 64), its scale (1, rows, 1); ``qkv`` (⌈3H/64⌉, rows, 64); ``gates`` (2F/64, rows,
+        64) and ``gated`` (F/64, rows, 64); ``tops`` and ``masses`` of the softmax (1, rows, N).
+        """
         width, mlp = panels(self.config.hidden), self.mlp // PANEL
         narrow, one = (width, rows, PANEL), (1, rows, 1)
         shapes = {
@@ -87,13 +91,16 @@ class Transformer(Layer):
         return {"keys": (batch, ring * size, PANEL), "values": (batch, ring * panels(size) * PANEL, PANEL)}
 
     def cache_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
-        """``keys`` and ``values`` of the context and the window, where the window ``starts``, and scratch."""
+        """The arrays of :class:`charrnn.kernels.attention_window.Cache` that have no rows."""
         scratch = attention.forward_floats(steps, self.heads.size)
         rings = self._ring_shapes(self.heads.context + steps, batch)
         return rings | {"starts": (batch, 1), "scratch": (batch, scratch)}
 
     def scratch_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
-        """``dwide`` and ``dnarrow``, gradients inside of a layer; scratch; for the first layer ``dtable``."""
+        """Gradients inside of a layer, ``dwide`` (F/64, R, 64) and ``dnarrow`` (Q, R, 64); ``attention_back`` (B, …).
+
+        For the first layer also ``dtable`` (Q, V, 64), the gradient of the embedding.
+        """
         rows = batch * (steps + 1)
         shapes = {
             "dwide": (self.mlp // PANEL, rows, PANEL),

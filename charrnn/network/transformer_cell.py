@@ -1,6 +1,6 @@
 """The Transformer as a kind of cell: its sizes, parameters, starting values and state.
 
-Legend: V vocabulary, H columns of the stream, F columns of the MLP, C the context, L layers.
+Legend: V vocabulary, H columns of the residual stream, F columns of the MLP, C the context, L layers.
 """
 
 import math
@@ -136,6 +136,9 @@ class TransformerCell(Cell):
         parameters[f"w_att_l{index}"][head * size : (head + 1) * size] = 0
 
     def multiply_adds(self, config: ModelConfig, index: int) -> int:
-        """The products with the four matrices, and the attention to half a context, as a window of one needs."""
+        """The products with the four matrices, and attention to (C + 1) / 2 characters.
+
+        That is the mean in a window of C characters that begins with an empty state.  With a carried state it is C.
+        """
         hidden = config.hidden
         return 4 * hidden * hidden + 3 * hidden * self.mlp(config) + hidden * (self.context(config) + 1)

@@ -1,6 +1,6 @@
 """From the settings of a new run to its trainer: the text, the sizes that suit it, the network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,9 @@ def begin(
     Raises:
         CharRNNError: a run is there, or the text or the options cannot be used.
     """
-    options = _with_settings_of_cell(_with_preset(options))
+    options = _with_preset(options)
+    if options.values["init_from"] is None:
+        options = _with_settings_of_cell(options, options.values)
     config = training_config(options.values)
     _check_cell(options, config)
     if folder.exists() and not force:
@@ -59,7 +61,8 @@ def begin(
     source = None
     if options.values["init_from"] is not None:
         source = load_checkpoint(Path(options.values["init_from"]), warn=warn)
-        options = _settings_of_source(options, source)
+        options = _with_settings_of_cell(_settings_of_source(options, source), vars(source.model))
+        config = training_config(options.values)
         cell_of(source.model).check(config)
     try:
         corpus = read(options, source and source.vocabulary)
@@ -197,17 +200,15 @@ def _with_preset(options: Options) -> Options:
     return options.replaced({name: value for name, value in values.items() if name not in settled})
 
 
-def _with_settings_of_cell(options: Options) -> Options:
-    """The options, with the cell's values for settings that have their defaults.
+def _with_settings_of_cell(options: Options, model: Mapping[str, Any]) -> Options:
+    """The options, with the cell's values for settings that have their defaults; ``model`` has the cell and its sizes.
 
     Where no window of a Transformer knows anything of the one before, a window is as long as the context.
     """
-    if options.values["init_from"]:
-        return options
-    cell, values = options.values["cell"], options.values
-    found = {name: value for name, value in CELL_SETTINGS.get(cell, {}).items() if values[name] == DEFAULTS[name]}
-    if values["context"] is not None and values["no_carry"]:
-        found["seq_len"] = values["context"]
+    values, wanted = options.values, CELL_SETTINGS.get(model["cell"], {})
+    found = {name: value for name, value in wanted.items() if values[name] == DEFAULTS[name]}
+    if model["context"] is not None and values["no_carry"]:
+        found["seq_len"] = model["context"]
     return options.replaced({name: value for name, value in found.items() if name not in options.given})
 
 

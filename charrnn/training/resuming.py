@@ -20,7 +20,8 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
 
     - with another optimiser its moments, and with ``ema`` an average that the run did not keep before;
     - with other windows or another text the epoch, and the state of the batch rows;
-    - with another text or split the evaluations, and so the best loss, patience and plateaus.
+    - with another text or split, or other carrying of states, the evaluations, and so the best loss, patience and
+      plateaus.
     """
     before, counters, history = checkpoint.training, dict(checkpoint.counters), checkpoint.history
     slots, state = checkpoint.optimizer, checkpoint.state
@@ -47,8 +48,13 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
 
 
 def is_scored_anew(checkpoint: Checkpoint, config: TrainConfig, is_other_text: bool) -> bool:
-    """Whether the run will evaluate on another validation part, so that earlier losses cannot be compared."""
-    return is_other_text or checkpoint.training.split != config.split
+    """Whether the run will evaluate otherwise, so that earlier losses cannot be compared.
+
+    It does with another validation part, and if windows began with empty states or will.  Then their length matters.
+    """
+    before = checkpoint.training
+    is_otherwise_carried = before.no_carry != config.no_carry or (config.no_carry and before.seq_len != config.seq_len)
+    return is_other_text or before.split != config.split or is_otherwise_carried
 
 
 def _scaled_parameters(checkpoint: Checkpoint, factor: int) -> dict[str, np.ndarray]:

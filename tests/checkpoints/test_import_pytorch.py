@@ -607,7 +607,8 @@ def test_storages_that_tensors_share_are_read(imported, rng):
 
 
 @pytest.mark.parametrize(
-    ("cell", "symbols"), [("lstm", "\né🦊a"), ("capped-lstm", bytes([7, 200, 65])), ("gru", "ab"), ("rnn", "ba")]
+    ("cell", "symbols"),
+    [("lstm", "\né🦊a"), ("capped-lstm", bytes([7, 200, 65])), ("coupled-lstm", "abc"), ("gru", "ab"), ("rnn", "ba")],
 )
 def test_what_charrnn_exports_comes_back_to_the_bit(imported, rng, cell, symbols):
     """A state dict with a tensor ``vocabulary``; the name of the module says what cell it is."""

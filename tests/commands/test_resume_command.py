@@ -98,7 +98,7 @@ def test_another_text_is_refused_or_taken_as_told(begun, tmp_path, text):
     assert "--init-from and --grow-vocabulary" in result.stderr
 
 
-@pytest.mark.parametrize("other", ["text", "split"])
+@pytest.mark.parametrize("other", ["text", "split", "no-carry"])
 def test_what_was_best_of_another_text_counts_no_more(begun, tmp_path, text, other):
     """As if that run had run out of patience, with losses that the other part cannot reach."""
     path, best = tmp_path / "r" / "last.safetensors", tmp_path / "r" / "best.safetensors"
@@ -110,18 +110,17 @@ def test_what_was_best_of_another_text_counts_no_more(begun, tmp_path, text, oth
     checkpoint.save(path)
     assert "give more --patience" in invoke(*begun).stderr
     (tmp_path / "other.txt").write_text(text.read_text()[:9_000])
-    how = [tmp_path / "other.txt"] if other == "text" else ["--split", "80/20"]
+    how = {"text": [tmp_path / "other.txt"], "split": ["--split", "80/20"], "no-carry": ["--no-carry"]}[other]
     result = succeed(*begun, *how, "--allow-different")
-    note = (
-        "going on otherwise than begun: its evaluations are of another text or part: best, patience and plateaus begin"
-    )
+    note = "going on otherwise than begun: its evaluations cannot be compared: best, patience and plateaus begin"
     assert note in result.stderr
     checkpoint = last(begun)
     assert checkpoint.counters["step"] == 20
     assert [entry["step"] for entry in checkpoint.history] == [10, 15, 20]
     assert checkpoint.counters["best_step"] in (10, 15, 20)
     assert Checkpoint.load(best).counters["step"] == checkpoint.counters["best_step"]
-    assert "begin anew" not in succeed(*begun, *how[1:] and ["--split", "80/20/0"], "--steps", 21).stderr
+    again = ["--split", "80/20/0"] if other == "split" else []
+    assert "begin anew" not in succeed(*begun, *again, "--steps", 21).stderr
 
 
 @pytest.mark.parametrize("damaged", [False, True])

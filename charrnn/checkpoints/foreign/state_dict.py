@@ -21,7 +21,8 @@ ONE_HOT = "none"
 _VOCABULARY, _CODE_POINTS = "vocabulary", 0x110000
 _FIRST = "weight_ih_l0"
 _PARAMETER = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?")
-_CELLS = {4: ("lstm", "capped-lstm"), 3: ("gru",), 1: ("rnn",)}  # by the rows of weight_hh over its columns
+# By the rows of weight_hh over its columns.
+_CELLS = {4: ("lstm", "capped-lstm"), 3: ("gru", "coupled-lstm"), 1: ("rnn",)}
 _EMBEDDING = re.compile(r"emb|enc|wte|lookup", re.IGNORECASE)  # in the names of embeddings
 _MOST_NAMED, _MOST_MODULES = 4, 100
 

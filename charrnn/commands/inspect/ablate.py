@@ -90,7 +90,7 @@ def ablate(work: Inspection) -> None:
     options = work.options
     heads = options["head"]
     if bool(options["cell"]) == bool(heads):
-        raise click.UsageError("Give --cell or --head, what to clamp or to silence.")
+        raise click.UsageError("Give either --cell, which is clamped, or --head, which is silenced.")
     if heads and options["at"] != 0:
         raise click.UsageError("--at is for cells: a head is silenced.")
     model, ids = work.open(compiled.writing_samples)

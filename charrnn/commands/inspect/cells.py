@@ -87,7 +87,7 @@ def cells_option(default: int, text: str):
     return option("--cells", type=Whole(1, 1000), default=default, help=text)
 
 
-_SIGNALS = "An LSTM has c (through tanh; the default), h, and its gates i, f, g, o."
+_SIGNALS = "An LSTM has c (through tanh), h, i, f, g, o; a GRU h, r, z, n; others h. The first is the default."
 signal_option = option("--signal", "signals", type=Signals(most=1), help=f"What to look at. {_SIGNALS}")
 signals_option = option(
     "--signal", "signals", type=Signals(), help=f"What to look at, or several as in i,f,o. {_SIGNALS}"

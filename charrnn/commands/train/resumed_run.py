@@ -43,7 +43,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     facts = checkpoint.corpus | (where(corpus, sources) if is_other_text else {})
     parts = Parts.of(corpus.ids, config.split)
     if is_scored_anew(checkpoint, config, is_other_text):
-        different.append("its evaluations are of another text or part: best, patience and plateaus begin anew")
+        different.append("its evaluations cannot be compared: best, patience and plateaus begin anew")
     if different:
         checkpoint = adapted(checkpoint, config, len(parts.train), is_other_text)
     notes = (*corpus.notes, *(f"going on otherwise than begun: {each}" for each in different), *longer)
