@@ -282,7 +282,7 @@ class DynamicEvaluationConfig(_Config):
 
 
 # By the name of a cell: values for those settings of ModelConfig and TrainConfig that neither the user nor a preset
-# settles, where the cell needs others than an LSTM. docs/CELLS.md says how they were found.
+# settles, where the cell needs others than an LSTM; rates are AdamW's. docs/LOG.md says how they were found.
 CELL_SETTINGS: dict[str, dict[str, Any]] = {
     "rnn": {"lr": 6e-3},
     "gru": {"lr": 1.2e-2},

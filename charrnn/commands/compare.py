@@ -83,10 +83,10 @@ def compare(work: Work) -> None:
     _name(records)
     curves = [comparison.curve(each["history"], against) for each in records]
     _mark_best(records, curves, against)
-    if options["length"]:
-        _write(work, runs, records)
     if options["output"] is not None:
         _draw(work, records, curves)
+    if options["length"]:
+        _write(work, runs, records)
     work.show(records, _lines(work, records, curves, obstacle))
 
 

@@ -22,6 +22,7 @@ from charrnn.text.windows import ReadingWindows
 
 MOST = 1 << 16  # characters that a summary reads
 LEAST = 0.1  # the least strength, see :func:`strength`, with which a head gets the name of a pattern
+LEAST_PLACES = 0.01  # the part of the characters at which a pattern has a place, for it to name a head
 _AT_ONCE = 1 << 24  # weights of a window, at most
 _BATCH, _STEPS = 32, 64
 
@@ -239,15 +240,20 @@ class HeadSummary:
 
     def ranked(self) -> list[Head]:
         """All heads, the one first that follows a pattern most."""
-        present = [self.strength(name) for name, places in self.places.items() if places]
+        present = [self.strength(name) for name in self._frequent]
         if not present:
             return self.heads
         most = np.max(present, axis=0)
         return sorted(self.heads, key=lambda head: -most[head])
 
+    @property
+    def _frequent(self) -> list[str]:
+        """The patterns that name a character at enough places: the mean weight of a few places says little."""
+        return [name for name, places in self.places.items() if places >= max(1, LEAST_PLACES * self.characters)]
+
     def best(self, head: Head) -> str | None:
         """The pattern that a head follows most, if by ``LEAST`` or more."""
-        found = {name: self.strength(name)[head] for name, places in self.places.items() if places}
+        found = {name: self.strength(name)[head] for name in self._frequent}
         best = max(found, key=found.__getitem__, default=None)
         return best if best is not None and found[best] >= LEAST else None
 

@@ -207,6 +207,8 @@ def _with_settings_of_cell(options: Options, model: Mapping[str, Any]) -> Option
     """
     values, wanted = options.values, CELL_SETTINGS.get(model["cell"], {})
     found = {name: value for name, value in wanted.items() if values[name] == DEFAULTS[name]}
+    if values["optimizer"] != TrainConfig.optimizer:
+        found.pop("lr", None)  # it was found with the default optimiser
     if model["context"] is not None and values["no_carry"]:
         found["seq_len"] = model["context"]
     return options.replaced({name: value for name, value in found.items() if name not in options.given})
