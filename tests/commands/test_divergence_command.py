@@ -9,7 +9,7 @@ from charrnn.training import validation
 
 
 def test_a_run_whose_validation_loss_is_never_a_number_ends(tmp_path, text, monkeypatch):
-    monkeypatch.setattr(validation, "evaluate", lambda *arguments: Evaluation(np.nan, 1))
+    monkeypatch.setattr(validation, "evaluate", lambda *arguments, **options: Evaluation(np.nan, 1))
     options = ["--out", tmp_path, "--name", "r", *SMALL, "--eval-every", 110, "--sample-every", 0, "-q"]
     result = invoke("train", text, *options, "--steps", 600)
     assert result.exit_code == 1

@@ -253,7 +253,7 @@ def test_a_run_goes_on_from_its_weights_with_more_characters(cell, every_run, tm
 
 def test_a_run_from_a_transformer_has_its_rate_and_its_windows(every_run, short, tmp_path):
     train = ("train", short, "--out", tmp_path, "--init-from", every_run / "transformer", "--steps", 2, "-q")
-    ways = {(): (2e-3, 64), ("--no-carry",): (2e-3, 11), ("--lr", 0.01): (0.01, 64), ("--optimizer", "sgd"): (None, 64)}
+    ways = {(): (2e-3, 64), ("--no-carry",): (2e-3, 11), ("--lr", 0.01): (0.01, 64), ("--optimizer", "sgd"): (0.5, 64)}
     for given, wanted in ways.items():
         succeed(*train, *given, "--force")
         training = Checkpoint.load(tmp_path / "fox" / "last.safetensors").training
