@@ -25,6 +25,7 @@ SAMPLING = "2x128x1,3x512x1,2x128x64,3x512x64"
 TRANSFORMER = ("4x128x12x64,6x384x16x256", "4x128x1,6x384x1")
 CELLS = ("lstm", "gru", "rnn", "transformer")
 CHARACTERS = 100  # of one call that samples
+CHECKED = 64  # steps of the windows that show, before texts are written, that both sides learn the same
 HEAD = ("model, batch rows x steps", "threads", "chars/s", "PyTorch's", "ratio", "GFLOP/s", "of peak", "PyTorch's")
 
 
@@ -88,7 +89,7 @@ def main():
         for shape in sampling:
             layers, hidden, streams = map(int, shape.split("x"))
             config = model(options.cell, layers, hidden, options.heads, options.context)
-            (outcome,), _ = contest(config, streams, 2, threads, [("sample", CHARACTERS)])
+            (outcome,), _ = contest(config, streams, CHECKED, threads, [("sample", CHARACTERS)])
             say(row(f"sample {layers}x{hidden}, {streams} at once", threads, CHARACTERS * streams, outcome))
         if memory:
             say("\n| peak resident MB, training and evaluation | charrnn | PyTorch |\n|---|---|---|")

@@ -4,13 +4,11 @@ A pattern says how many places back this character is, or that there is none.  T
 close quotations and brackets as :mod:`charrnn.inspection.hypotheses` does.
 """
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.errors import ConfigError
 from charrnn.inspection.hypotheses import Hypothesis, open_quote, word
 from charrnn.inspection.passage import Passage, latest
 
@@ -142,16 +140,3 @@ PATTERNS = (
 )
 BY_NAME = {each.name: each for each in PATTERNS}
 NAMES = tuple(BY_NAME)
-
-
-def head_pattern(name: str) -> HeadPattern:
-    """The built-in pattern called ``name``.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if name in BY_NAME:
-        return BY_NAME[name]
-    near = difflib.get_close_matches(name, NAMES, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(NAMES)}"
-    raise ConfigError(f"there is no pattern {name!r} of attention: {hint}")

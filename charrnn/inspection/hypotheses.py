@@ -164,16 +164,16 @@ BY_NAME = {each.name: each for each in HYPOTHESES}
 NAMES = tuple(BY_NAME)
 
 
-def hypothesis(name: str) -> Hypothesis:
-    """The built-in hypothesis called ``name``.
+def hypothesis(name: str, others: Sequence[str] = ()) -> Hypothesis:
+    """The built-in hypothesis called ``name``; ``others`` are further names that the user could have meant.
 
     Raises:
         ConfigError: there is none.
     """
     if name in BY_NAME:
         return BY_NAME[name]
-    near = difflib.get_close_matches(name, NAMES, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(NAMES)}"
+    near = difflib.get_close_matches(name, (*NAMES, *others), 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join((*NAMES, *others))}"
     raise ConfigError(f"there is no hypothesis {name!r}: {hint}")
 
 

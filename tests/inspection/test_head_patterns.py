@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from charrnn.errors import ConfigError
-from charrnn.inspection.head_patterns import NAMES, PATTERNS, head_pattern
-from charrnn.inspection.hypotheses import quotes
+from charrnn.inspection.head_patterns import BY_NAME, NAMES, PATTERNS
+from charrnn.inspection.hypotheses import hypothesis, quotes
 from charrnn.inspection.passage import Passage
 
 TEXT = 'The fox said, "Come (in [now])."\n\nthe 2nd (fox\n\nran] off) "so\nsoon"; abcabcab, o’clock’ aaa'
@@ -13,7 +13,7 @@ TEXT = 'The fox said, "Come (in [now])."\n\nthe 2nd (fox\n\nran] off) "so\nsoon"
 
 def named(name, text):
     """What a pattern names for each character of a text: the place, or None."""
-    back = head_pattern(name).back(Passage.from_string(text))
+    back = BY_NAME[name].back(Passage.from_string(text))
     return [None if distance < 0 else place - distance for place, distance in enumerate(back.tolist())]
 
 
@@ -40,7 +40,7 @@ def test_distances():
     assert named("previous", "abc") == [None, 0, 1]
     assert named("previous-2", "abc") == [None, None, 0]
     # A passage from the middle of a text: there is a character before its first one.
-    assert head_pattern("previous").back(Passage.from_string("ab", 7)).tolist() == [1, 1]
+    assert BY_NAME["previous"].back(Passage.from_string("ab", 7)).tolist() == [1, 1]
 
 
 def test_lines_and_words():
@@ -64,7 +64,7 @@ def test_an_empty_line_closes_everything():
 def test_the_opening_of_a_quotation_is_known_wherever_the_text_is_inside():
     passage = Passage.from_string(TEXT.replace("(", " ").replace("[", " "))
     inside = quotes(passage)
-    back = head_pattern("opening").back(passage)
+    back = BY_NAME["opening"].back(passage)
     np.testing.assert_array_equal(back[1:] > 0, inside[:-1])
     assert {chr(passage.codes[place - back[place]]) for place in np.flatnonzero(back > 0)} == {'"'}
 
@@ -84,6 +84,6 @@ def test_no_pattern_names_a_later_character(pattern):
 def test_names():
     assert len(set(NAMES)) == len(PATTERNS)
     with pytest.raises(ConfigError, match="did you mean 'previous'"):
-        head_pattern("previos")
-    with pytest.raises(ConfigError, match="there are itself, previous"):
-        head_pattern("x")
+        hypothesis("previos", NAMES)
+    with pytest.raises(ConfigError, match="itself, previous"):
+        hypothesis("x", NAMES)

@@ -12,7 +12,7 @@ from charrnn.network.network import Network
 def network_of(hidden=24, layers=2, heads=3, context=9, vocabulary=7, seed=5):
     config = ModelConfig(vocabulary, hidden, layers, cell="transformer", heads=heads, context=context)
     network = Network(config, seed=seed, threads=1)
-    network.parameters.flat *= 2  # sharper attention than that of a new network
+    network.parameters.flat *= 2 / np.sqrt(3)  # sharper attention than that of a new network
     network.parameters_changed()
     return network
 
@@ -51,7 +51,7 @@ def test_weights_are_the_oracles_in_windows_that_follow_each_other(steps, batch,
             found = network.attention_weights(k)
             assert found.dtype == np.float32
             for b, (_, _, _, weights, positions, _) in enumerate(layer.attention):
-                np.testing.assert_allclose(found[:, b], by_distance(weights, positions, context), atol=1e-4)
+                np.testing.assert_allclose(found[:, b], by_distance(weights, positions, context), atol=1e-5)
             np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-5)
 
 

@@ -98,11 +98,10 @@ def assert_matches(network, sizes, batch, regular=None, seed=0):
         gradient["embedding"] = gradient["embedding"] * rows
         found = network.loss_and_gradient(x, y, state, regular)
         assert relative(found, loss) < 1e-6
-        largest = max(np.linalg.norm(value) for value in gradient.values())
         for name, expected in gradient.items():
-            # A sum whose terms cancel each other has little but their rounding.
+            # A probability is rounded to 6e-8, and a gradient is a mean over places of what follows from it.
             error = np.linalg.norm(network.gradient[name] - expected)
-            assert error < 2e-5 * max(np.linalg.norm(expected), 1e-2 * largest), name
+            assert error < max(2e-5 * np.linalg.norm(expected), 1e-7), name
         for name, expected in final.items():
             assert relative(state[name], expected) < 3e-6, name
 

@@ -38,6 +38,7 @@ class Wish(NamedTuple):
             click.UsageError: ``--track all``.
             CharRNNError: there is none of this name, or the expression or the file cannot be used.
         """
+        from charrnn.inspection.head_patterns import NAMES
         from charrnn.inspection.hypotheses import hypothesis
         from charrnn.inspection.masks import read_mask
         from charrnn.inspection.patterns import inside_match
@@ -48,7 +49,7 @@ class Wish(NamedTuple):
             return read_mask(self.value, characters)
         if self.value in (ALL, HEADS):
             raise click.UsageError("This command wants one hypothesis: --track NAME, not all of them.")
-        return hypothesis(self.value)
+        return hypothesis(self.value, NAMES)
 
 
 def _take(ctx: click.Context, param: click.Parameter, value: Any) -> None:
