@@ -7,7 +7,6 @@ from planted_heads import PATTERNS, model_of, text_of
 from charrnn.errors import ConfigError
 from charrnn.inspection import head_patterns
 from charrnn.inspection.attention import summary
-from charrnn.inspection.head_patterns import head_pattern
 from charrnn.inspection.head_search import find_heads
 
 MODEL, TEXT = model_of(), text_of(6000)
@@ -108,4 +107,4 @@ def test_texts_that_cannot_be_tested():
     with pytest.raises(ConfigError, match="999 characters are too few"):
         find_heads(MODEL, IDS[:999], head_patterns.PATTERNS)
     with pytest.raises(ConfigError, match="opening: nowhere in this text within 32 places"):
-        find_heads(MODEL, IDS, [head_pattern("opening")])
+        find_heads(MODEL, IDS, [head_patterns.BY_NAME["opening"]])
