@@ -68,7 +68,7 @@ def test_a_head_that_looks_nearby_is_compared_with_what_is_nearby(findings):
 
 
 def test_the_same_seed_finds_the_same_and_other_permutations_nearly(findings):
-    patterns = [head_pattern("induction"), head_pattern("previous")]
+    patterns = [head_patterns.BY_NAME["induction"], head_patterns.BY_NAME["previous"]]
     first, again = (find_heads(MODEL, IDS, patterns, permutations=19, seed=3) for _ in range(2))
     for one, other in zip(first.found, again.found, strict=True):
         np.testing.assert_array_equal(one.p, other.p)
