@@ -5,7 +5,8 @@
 A call makes some panels of 64 columns of dW, so threads share out panels, and no sum is split between threads.  The
 places are taken in an order that is the same for any number of threads (:class:`charrnn.network.workspace.Layout`), and
 in blocks, so that a block of x, a block of dy's panel and the panels' sums stay in the near caches while they are
-multiplied.
+multiplied.  If the batch rows are divided into several groups, the sums of the groups are added in a tree
+(:mod:`charrnn.network.sum_tree`).
 """
 
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, types
 
-from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs2, Panels, intp, kernel, void
+from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs1, Longs2, Panels, intp, kernel, void
 from charrnn.kernels.matmul import Prefetch, RowRanges, multiply_ranges
 from charrnn.kernels.packing import BIAS_ORDER, unpack, used_blocks
 from charrnn.kernels.simd import WIDTH, load, splat, store
@@ -29,9 +30,10 @@ class Portions(NamedTuple):
     """Which rows of x and dy are multiplied with each other, and in what order.
 
     ``ranges`` (n, 4) int64 lists row ranges.  Columns: byte offset in a panel of x, byte offset in a panel of
-    dy, number of rows, rows already done in this block.  ``blocks`` (m + 1, 9) int64 lists blocks of at most
+    dy, number of rows, rows already done in this block.  ``blocks`` (m + 1, 10) int64 lists blocks of at most
     BLOCK_PLACES rows.  Columns: the block's first range, then the byte offsets of its four quarters in x and in dy, for
-    prefetching.  The last block is only an end.
+    prefetching, then -1 or, behind the last block of a group, how often the two sums on top of the stack are added.
+    The last block is only an end.
     """
 
     ranges: np.ndarray
@@ -49,9 +51,26 @@ PORTIONS = types.NamedUniTuple(Longs2, len(Portions._fields), Portions)
 PANEL_RANGE = types.NamedUniTuple(intp, len(PanelRange._fields), PanelRange)
 
 
-def scratch_size(depth: int) -> int:
-    """Floats of scratch that :func:`weight_gradient` needs for K = ``depth`` inputs."""
-    return PANEL * PANELS * (depth + 1)
+class Picked(NamedTuple):
+    """The places of a window, sorted by the character that is read there, then by their groups of batch rows.
+
+    ``rows`` (T·B,) int64 has the places' rows in a window's arrays.  Those of character v are numbers ``starts[v]`` to
+    ``starts[v + 1]``.  ``groups`` (T·B,) int64 has their groups, and ``merges`` says for each group how often the two
+    sums on top of the stack are added behind it.
+    """
+
+    rows: np.ndarray
+    groups: np.ndarray
+    starts: np.ndarray
+    merges: np.ndarray
+
+
+PICKED = types.NamedUniTuple(Longs1, len(Picked._fields), Picked)
+
+
+def scratch_size(depth: int, sums: int = 1) -> int:
+    """Floats of scratch that the kernels need for K = ``depth`` inputs and at most ``sums`` sums on the stack."""
+    return PANEL * PANELS * (depth + 1) * sums
 
 
 def panel_ranges(count: int, threads: int) -> list[PanelRange]:
@@ -66,6 +85,13 @@ def clear(address, elements):
     """Write zeros to ``elements`` floats (a multiple of 16)."""
     for k in range(0, elements, WIDTH):
         store(address, k, splat(f32(0.0)))
+
+
+@njit
+def add(sums, others, elements):
+    """sums += others, for ``elements`` floats (a multiple of 16) at two addresses."""
+    for k in range(0, elements, WIDTH):
+        store(sums, k, load(sums, k) + load(others, k))
 
 
 @njit
@@ -85,6 +111,30 @@ def add_rows(rows_at, rows, sums_at):
     store(sums_at, 3 * WIDTH, d)
 
 
+@njit
+def copy(source, target, elements):
+    """target = source, for ``elements`` floats (a multiple of 16) at two addresses."""
+    for k in range(0, elements, WIDTH):
+        store(target, k, load(source, k))
+
+
+@njit
+def sum_rows(panel_at, rows, first, last, sums_at):
+    """sums (64,) = Σ of a panel's rows with the numbers rows[first] to rows[last]."""
+    zero = splat(f32(0.0))
+    a, b, c, d = zero, zero, zero, zero
+    for k in range(first, last):
+        row = rows[k] * PANEL
+        a = a + load(panel_at, row)
+        b = b + load(panel_at, row + WIDTH)
+        c = c + load(panel_at, row + 2 * WIDTH)
+        d = d + load(panel_at, row + 3 * WIDTH)
+    store(sums_at, 0, a)
+    store(sums_at, WIDTH, b)
+    store(sums_at, 2 * WIDTH, c)
+    store(sums_at, 3 * WIDTH, d)
+
+
 @kernel(void(Panels, Panels, PORTIONS, PANEL_RANGE, Array1, intp, Array2, Array2))
 def weight_gradient(x, dy, portions, panels, scratch, order, gradient, bias):
     """Some panels, at most PANELS, of gradient (K, N) = Σ xᵀ dy and of bias (1, N) = Σ dy.
@@ -96,10 +146,11 @@ def weight_gradient(x, dy, portions, panels, scratch, order, gradient, bias):
     depth, columns = gradient.shape
     ranges, blocks, first, count = portions.ranges, portions.blocks, panels.first, panels.last - panels.first
     panel_size = PANEL * depth
-    sums_at = intp(scratch.ctypes.data)
-    bias_at = sums_at + 4 * count * panel_size
-    clear(sums_at, count * (panel_size + PANEL))
+    size = count * (panel_size + PANEL)
+    sums_at = intp(scratch.ctypes.data)  # the sum on top of the stack
+    clear(sums_at, size)
     for number in range(len(blocks) - 1):
+        bias_at = sums_at + 4 * count * panel_size
         begin, end = blocks[number, 0], blocks[number + 1, 0]
         of_block = RowRanges(
             ranges.ctypes.data + begin * ranges.strides[0], ranges.ctypes.data + end * ranges.strides[0]
@@ -120,24 +171,73 @@ def weight_gradient(x, dy, portions, panels, scratch, order, gradient, bias):
                 ahead = (dy_at, next_dy) if k == 0 else x_ahead
                 prefetch = Prefetch(ahead[0], ahead[1], x_ahead[0], x_ahead[1])
                 multiply_ranges(x_at, dy_at + shift, sums + shift, of_block, min(PANEL, depth - k), vectors, prefetch)
+        merges = blocks[number, 9]
+        for _ in range(merges):
+            sums_at -= 4 * size
+            add(sums_at, sums_at + 4 * size, size)
+        if merges >= 0 and number + 2 < len(blocks):
+            sums_at += 4 * size
+            clear(sums_at, size)
     unpack(sums_at, panels, order, gradient)
-    unpack(bias_at, panels, BIAS_ORDER[order], bias)
+    unpack(sums_at + 4 * count * panel_size, panels, BIAS_ORDER[order], bias)
 
 
-@kernel(void(Ids2, Panels, Longs2, PANEL_RANGE, intp, Array3, Array2))
-def row_gradient(x, dy, dy_rows, panels, order, dtable, gradient):
-    """Some panels of dtable (panels, V, 64), the gradient of the rows that a one-hot x (T, B) picks.
+@kernel(void(Ids2, Longs2, Longs2, Longs1, Longs1, Longs1))
+def sort_places(x, x_rows, bounds, rows, groups, starts):
+    """Sort the places of ids x (T, B) by their character, then by group, step and batch row: see :class:`Picked`.
 
-    The table's row x[t, b] gains row dy_rows[t, b] of dy (panels, R, 64), whose columns are in ``order``.  The panels
-    are written to their columns of gradient (V, N) too, unless it has no row.
+    ``x_rows`` (T, B) has the places' rows, ``bounds`` (G, 2) the first batch row of each group and the one behind it.
     """
-    rows = dtable.shape[1]
+    starts[:] = 0
+    for t in range(x.shape[0]):
+        for b in range(x.shape[1]):
+            starts[x[t, b] + 1] += 1
+    for character in range(1, starts.size):
+        starts[character] += starts[character - 1]
+    # While places are put in, starts[v] is where the next place of v goes.  At the end it is the start of v + 1.
+    for group in range(bounds.shape[0]):
+        for t in range(x.shape[0]):
+            for b in range(bounds[group, 0], bounds[group, 1]):
+                number = starts[x[t, b]]
+                starts[x[t, b]] += 1
+                rows[number], groups[number] = x_rows[t, b], group
+    for character in range(starts.size - 1, 0, -1):
+        starts[character] = starts[character - 1]
+    starts[0] = 0
+
+
+@kernel(void(PICKED, Panels, PANEL_RANGE, intp, Array1, Array3, Array2))
+def row_gradient(picked, dy, panels, order, scratch, dtable, gradient):
+    """Some panels of dtable (panels, V, 64), the gradient of the rows that one-hot characters pick.
+
+    A character's row is the sum of the rows of dy (panels, R, 64) at its places.  The columns of dy are in ``order``.
+    The panels are written to their columns of gradient (V, N) too, unless it has no row.
+    """
+    rows, starts, groups, merges = dtable.shape[1], picked.starts, picked.groups, picked.merges
     for panel in range(panels.first, panels.last):
         dy_at, table_at = dy.ctypes.data + panel * dy.strides[0], dtable.ctypes.data + panel * dtable.strides[0]
-        clear(table_at, rows * PANEL)
-        for t in range(x.shape[0]):
-            for b in range(x.shape[1]):
-                source, target = dy_rows[t, b] * PANEL, x[t, b] * PANEL
-                for j in range(0, PANEL, WIDTH):
-                    store(table_at, target + j, load(table_at, target + j) + load(dy_at, source + j))
+        for character in range(rows):
+            number, end, row_at = starts[character], starts[character + 1], table_at + 4 * PANEL * character
+            if number == end:
+                clear(row_at, PANEL)
+                continue
+            # A group without a place of the character would add zeros.  So its sum, marked as missing, is not added.
+            stack, missing, sums_at = 0, 0, intp(scratch.ctypes.data)
+            for group in range(merges.size):
+                first = number
+                while number < end and groups[number] == group:
+                    number += 1
+                if first < number:
+                    sum_rows(dy_at, picked.rows, first, number, sums_at + 4 * PANEL * stack)
+                missing = missing << 1 | (first == number)
+                for _ in range(merges[group]):
+                    stack -= 1
+                    below = sums_at + 4 * PANEL * stack
+                    if missing & 3 == 0:
+                        add(below, below + 4 * PANEL, PANEL)
+                    elif missing & 3 == 2:
+                        copy(below + 4 * PANEL, below, PANEL)
+                    missing = missing >> 2 << 1 | (missing & 3 == 3)
+                stack += 1
+            copy(sums_at, row_at, PANEL)
     unpack(dtable.ctypes.data + 4 * panels.first * rows * PANEL, panels, order, gradient)

@@ -22,6 +22,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.kernels.packing import Group
+from charrnn.kernels.weight_gradients import Picked
 from charrnn.network.parameters import Parameters, aligned_zeros
 from charrnn.network.regularisation import Regularisation
 from charrnn.network.workspace import Layout
@@ -35,12 +36,14 @@ Call = tuple[Any, tuple]
 class Window:
     """Characters ``x`` (T, B) int32 to read, the rows of their places, and by name the arrays that layers share.
 
-    ``dropout`` is the dropout of a training step, if there is any.
+    ``picked`` are the places sorted by their characters, once the backward pass is done.  ``dropout`` is the dropout of
+    a training step, if there is any.
     """
 
     x: np.ndarray
     layout: Layout
     scratch: Arrays
+    picked: Picked
     dropout: Regularisation | None = None
 
 
@@ -114,6 +117,13 @@ class Layer(ABC):
         self, window: Window, arrays: Arrays, below: np.ndarray | None, gradient: Parameters, threads: int
     ) -> list[Call]:
         """Calls that make the gradient of the layer's parameters, after :meth:`backward` of all groups."""
+
+    def partial_sums(self, window: Window) -> list[np.ndarray]:
+        """What :meth:`finish_gradient` reads beside the gradient: sums over batch rows, in arrays of float32.
+
+        Each array is contiguous.  If the batch rows belong to several processes, their sums are added first.
+        """
+        return []
 
     def finish_gradient(self, window: Window, gradient: Parameters, team, scratch: list[np.ndarray]) -> None:  # noqa: B027
         """Finish the gradient, after all calls of :meth:`gradient_calls` are done."""

@@ -3,12 +3,14 @@
 Legend: T steps, B batch rows, V characters, H hidden units, L layers.  A window of text is (T, B), and a team of
 threads works on it in phases.  In the first phase each thread takes a group of batch rows through all layers and back;
 in the second, threads share out the weights' gradients panel by panel.  No sum is split between threads, so the result
-is the same bits for any number of them.
+is the same bits for any number of them.  Sums over the batch rows can be divided into groups, so that several
+computers can share them (:mod:`charrnn.network.sum_tree`).
 """
 
 import math
+import operator
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
 from charrnn.kernels.dropout import dropout
 from charrnn.kernels.packing import Group
+from charrnn.kernels.weight_gradients import sort_places
 from charrnn.network.cells import cell_of
 from charrnn.network.head import Head
 from charrnn.network.initialisation import initialise
@@ -24,6 +27,7 @@ from charrnn.network.layers import Call, Layer, Window
 from charrnn.network.packed_weights import as_rows
 from charrnn.network.parameters import Parameters
 from charrnn.network.regularisation import NOTHING, Regularisation
+from charrnn.network.sum_tree import tree_sum
 from charrnn.network.workspace import Layout, Workspace
 from charrnn.system.memory import require
 from charrnn.system.stopwatch import Stopwatch
@@ -31,6 +35,9 @@ from charrnn.system.threads import Team, available_threads
 
 # Below this many multiply-adds of a window, and weights to pack, one thread finishes before another has woken up.
 SMALL_WINDOW, SMALL_MODEL = 20_000_000, 100_000
+
+
+AddUp = Callable[[Sequence[np.ndarray], float], float]
 
 
 class State:
@@ -69,6 +76,11 @@ class Network:
         seed: fills the parameters with starting values; None leaves them zero.
         threads: how many to use; None for all that this process may use.
         init, forget_bias: which starting values, see :func:`charrnn.network.initialisation.initialise`.
+
+    Attributes:
+        sum_groups: groups into which the sums over a window's batch rows are divided, at most as many as batch rows.
+        add_up: if other computers have further batch rows of each window, this adds the sums of all of them: it is
+            called with arrays of float32, which it changes, and the sum of the losses, and returns that of all losses.
     """
 
     def __init__(
@@ -95,6 +107,8 @@ class Network:
         self._packed_for: str | None = None
         self._pass: _WindowPass | None = None
         self.stopwatch: Stopwatch | None = None
+        self.sum_groups = 1
+        self.add_up: AddUp | None = None
         if seed is not None:
             initialise(self.parameters, config, seed, init, forget_bias)
 
@@ -104,7 +118,7 @@ class Network:
         cell = cell_of(config)
         parts = [*(cell.layer(config, index) for index in range(config.layers)), Head]
         forward, backward = ([kernel for part in parts for kernel in part.kernels[number]] for number in (0, 1))
-        return forward, [*backward, dropout], [step for part in parts for step in part.steps]
+        return forward, [*backward, dropout, sort_places], [step for part in parts for step in part.steps]
 
     @classmethod
     def prepare(cls, config: ModelConfig, *others) -> None:
@@ -213,15 +227,21 @@ class Network:
         return run.losses
 
     def loss_and_gradient(
-        self, x: np.ndarray, y: np.ndarray, state: State, regular: Regularisation | None = None
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        state: State,
+        regular: Regularisation | None = None,
+        count: int | None = None,
     ) -> float:
         """Mean loss over the targets y (T, B) that are not negative; ``gradient`` is set and ``state`` moves on.
 
-        Back-propagation through time stops at the window's start (Williams & Peng 1990): the incoming state is
-        taken as given.
+        ``count`` is the number of these targets, on all computers if there are several.  Back-propagation through time
+        stops at the window's start (Williams & Peng 1990): the incoming state is taken as given.
         """
         regular = regular or NOTHING
-        count = int(np.count_nonzero(y >= 0))
+        if count is None:
+            count = int(np.count_nonzero(y >= 0))
         if regular.thins_weights:
             self._pack_thinned(regular)
         run = self._open(x, y, state, training=True, regular=regular)
@@ -232,12 +252,12 @@ class Network:
             run.backward(worker, group)
 
         run.each_group(work)
-        run.weight_gradients()
+        loss = run.weight_gradients()
         if regular.thins_weights:
             regular.thin(self.gradient)
             self.parameters_changed()
         self.lap(0, "gradients")
-        return float(run.losses.sum(dtype=np.float64)) / max(count, 1)
+        return loss / max(count, 1)
 
     def signal(self, name: str) -> np.ndarray:
         """A signal (T, B, L, H) of the window that was read last, in an array of its own.
@@ -297,16 +317,17 @@ class Network:
         _check_ids(x, y, self.config.vocabulary)
         steps, batch = x.shape
         _check_state(state, self.config.layers, self.cell.state_shapes(self.config, batch))
-        if self.workspace is None or not self.workspace.fits(steps, batch):
+        summed = min(self.sum_groups, batch)
+        if self.workspace is None or not self.workspace.fits(steps, batch, summed):
             self.workspace = self._pass = None  # free the old arrays before the new ones are made
-            self.workspace = Workspace(self.config, self.layers, steps, batch, self.team.threads)
+            self.workspace = Workspace(self.config, self.layers, steps, batch, self.team.threads, summed)
         if regular is not None and not regular.dropout:
             regular = None
         self.refresh(training)
         # The result is the same on any number of threads.
         team = self.alone if x.size * self.parameters.size < SMALL_WINDOW else self.team
-        if self.layout is None or not self.layout.fits(steps, batch, team.threads):
-            self.layout, self._pass = Layout(steps, batch, team.threads), None
+        if self.layout is None or not self.layout.fits(steps, batch, team.threads, summed):
+            self.layout, self._pass = Layout(steps, batch, team.threads, summed), None
         if self.workspace.prepare(training, regular is not None) or self._pass is None:
             self._pass = _WindowPass(self, team)
         self._pass.begin(x, state, regular)
@@ -324,7 +345,7 @@ class _WindowPass:
         # A strong reference would be a cycle, and the network's arrays and threads would stay until a garbage
         # collection.
         self._network, self._team, self._space = weakref.proxy(network), team, space
-        self._window = Window(space.x[: layout.steps], layout, space.shared)
+        self._window = Window(space.x[: layout.steps], layout, space.shared, layout.picked(space.starts))
         pairs = zip(space.layers, space.caches, strict=True)
         self._arrays = [_of_size(arrays, layout.size) | caches for arrays, caches in pairs]
         self.logits, self.losses = space.logits[:, : layout.size], space.losses[: layout.steps]
@@ -383,15 +404,23 @@ class _WindowPass:
             network.layers[k].backward(self._window, self._arrays[k], self._dh, group)
         network.lap(worker, "backward")
 
-    def weight_gradients(self) -> None:
-        """The gradient of all parameters, after :meth:`backward` of all groups."""
+    def weight_gradients(self) -> float:
+        """The gradient of all parameters, after :meth:`backward` of all groups; returns the sum of the losses."""
         network, scratch, drops = self._network, self._space.scratch, self._window.dropout is not None
+        window, layout = self._window, self._window.layout
         if drops not in self._gradient_calls:
             self._gradient_calls[drops] = self._calls_of_gradients()
+        sort_places(window.x, layout.rows, layout.sum_bounds, *window.picked[:3])
         self._team.share_out(self._gradient_calls[drops], scratch)
+        of_groups = (self.losses[:, first:last].sum(dtype=np.float64) for first, last in layout.sum_bounds)
+        loss = float(tree_sum(of_groups, len(layout.sum_bounds), operator.add))
+        if network.add_up is not None:
+            sums = [array for layer in network.layers for array in layer.partial_sums(window)]
+            loss = network.add_up([network.gradient.flat, *sums], loss)
         for layer in network.layers:
-            layer.finish_gradient(self._window, network.gradient, self._team, scratch)
+            layer.finish_gradient(window, network.gradient, self._team, scratch)
         network.head.finish_gradient(network.gradient, self._team)
+        return loss
 
     def _calls_of_gradients(self) -> list[Call]:
         network, window, gradient, calls = self._network, self._window, self._network.gradient, []

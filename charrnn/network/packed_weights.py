@@ -9,9 +9,8 @@ from charrnn.kernels.gains import gain_gradient, scale_columns, scale_rows
 from charrnn.kernels.linear import linear
 from charrnn.kernels.packing import GATES, PLAIN, pack, pack_table, pack_transposed
 from charrnn.kernels.tiles import PANEL
-from charrnn.kernels.weight_gradients import panel_ranges, row_gradient
 from charrnn.network.parameters import Parameters, aligned_zeros
-from charrnn.network.workspace import in_order, padded, panels, weight_calls
+from charrnn.network.workspace import in_order, padded, panels, row_calls, weight_calls
 
 PACKED_AT_ONCE = 65_536  # weights of one call: smaller calls would cost more than their work
 NEIGHBOURS = 8  # panels of one call at least: `pack` reads rows, in which the columns of panels are neighbours
@@ -141,10 +140,11 @@ class CharacterTable:
         dtable = window.scratch["dtable"]
         columns = gradient["w_ih_l0"].shape[1]
         picked = np.zeros((0, columns), np.float32) if self.config.embedding else gradient["w_ih_l0"]
-        return [
-            (row_gradient, (window.x, dz, window.layout.rows, part, self._order, dtable, picked))
-            for part in panel_ranges(len(dtable), threads)
-        ]
+        return row_calls(window.picked, dz, dtable, picked, threads, self._order)
+
+    def partial_sums(self, window) -> list[np.ndarray]:
+        """With an embedding, the table's gradient, from which those of its two factors follow."""
+        return [window.scratch["dtable"]] if self.config.embedding else []
 
     def finish_gradient(self, window, gradient: Parameters, team, scratch: list[np.ndarray]) -> None:
         """With an embedding, from the table's gradient to the gradients of its two factors."""

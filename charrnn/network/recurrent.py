@@ -98,6 +98,10 @@ class Recurrent(Layer):
         w_ih = gradient[f"w_ih_l{k}"]
         return calls + weight_calls(below, dz, layout.portions, w_ih, None, threads, self.orders.input)
 
+    def partial_sums(self, window: Window) -> list[np.ndarray]:
+        """With an embedding, the gradient of the first layer's table."""
+        return [] if self.table is None else self.table.partial_sums(window)
+
     def finish_gradient(self, window: Window, gradient: Parameters, team, scratch: list[np.ndarray]) -> None:
         """From the table's gradient to the gradients of an embedding and its matrix."""
         if self.table is not None:

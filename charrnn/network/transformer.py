@@ -20,17 +20,17 @@ from charrnn.kernels.attention_window import Cache, State, Work
 from charrnn.kernels.gains import gain_gradient, scale_columns, scale_rows
 from charrnn.kernels.key_cache import ring_panels
 from charrnn.kernels.linear import linear
-from charrnn.kernels.packing import PLAIN, Group, pack, pack_transposed
+from charrnn.kernels.packing import Group, pack, pack_transposed
 from charrnn.kernels.rms_norm import rms_norm, rms_norm_backward
 from charrnn.kernels.rotation import TURN, angles
 from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
-from charrnn.kernels.weight_gradients import panel_ranges, row_gradient, weight_gradient
+from charrnn.kernels.weight_gradients import row_gradient, weight_gradient
 from charrnn.network.layers import Arrays, Call, Layer, Window
 from charrnn.network.packed_weights import GainedMatrix, Matrix, as_rows, padded, panels
 from charrnn.network.parameters import Parameters, aligned_zeros
 from charrnn.network.regularisation import ATTENTION, EMBEDDING, MLP, NO_MASK, RESIDUAL
-from charrnn.network.workspace import Layout, weight_calls
+from charrnn.network.workspace import Layout, row_calls, weight_calls
 
 
 class Transformer(Layer):
@@ -217,8 +217,7 @@ class Transformer(Layer):
             calls += weight_calls(arrays[x], arrays[dy], portions, gradient[f"{name}_l{k}"], None, threads)
         if not k:
             dtable, picked = window.scratch["dtable"], gradient["embedding"]
-            for part in panel_ranges(len(dtable), threads):
-                calls.append((row_gradient, (window.x, arrays["dx"], window.layout.rows, part, PLAIN, dtable, picked)))
+            calls += row_calls(window.picked, arrays["dx"], dtable, picked, threads)
         return calls
 
     def finish_gradient(self, window, gradient, team, scratch) -> None:

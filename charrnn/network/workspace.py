@@ -13,7 +13,16 @@ from charrnn.config import ModelConfig
 from charrnn.kernels.packing import PLAIN, Group
 from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
-from charrnn.kernels.weight_gradients import BLOCK_PLACES, Portions, panel_ranges, scratch_size, weight_gradient
+from charrnn.kernels.weight_gradients import (
+    BLOCK_PLACES,
+    Picked,
+    Portions,
+    panel_ranges,
+    row_gradient,
+    scratch_size,
+    weight_gradient,
+)
+from charrnn.network import sum_tree
 from charrnn.network.parameters import aligned_empty, aligned_zeros
 from charrnn.system.threads import OWN
 
@@ -32,13 +41,16 @@ class Workspace:
     """Memory for the activations of every layer, in panels.
 
     With Q = ⌈H/64⌉ and R = B (T+1) rows in the order of a :class:`Layout`: ``layers[k]`` has the arrays of layer k by
-    name, ``caches[k]`` its arrays without rows, ``logits`` (⌈V/64⌉, R, 64), ``losses`` (T, B), the ids ``x`` (T, B);
+    name, ``caches[k]`` its arrays without rows, ``logits`` (⌈V/64⌉, R, 64), ``losses`` (T, B), the ids ``x`` (T, B) and
+    ``starts`` (V + 1,) of :class:`charrnn.kernels.weight_gradients.Picked`;
     with dropout ``dropped[k]`` (Q, R, 64) is what it leaves of the layer's output.  For training there are also ``dh``
     (Q, R, 64), the arrays that layers share (``shared``), and in ``scratch`` one array for each thread.
     """
 
-    def __init__(self, config: ModelConfig, layers: Sequence, steps: int, batch: int, threads: int):
-        self.steps, self.batch = steps, batch
+    def __init__(
+        self, config: ModelConfig, layers: Sequence, steps: int, batch: int, threads: int, sum_groups: int = 1
+    ):
+        self.steps, self.batch, self._sum_groups = steps, batch, sum_groups
         self._config, self._layers, self._threads = config, layers, threads
         rows, self._output = batch * (steps + 1), (panels(config.hidden), batch * (steps + 1), PANEL)
         self.layers = [_arrays(layer.array_shapes(rows)) for layer in layers]
@@ -46,6 +58,7 @@ class Workspace:
         self.logits = aligned_zeros(panels(config.vocabulary), rows, PANEL)
         self.losses = np.zeros((steps, batch), np.float32)
         self.x = np.zeros((steps, batch), np.int32)
+        self.starts = np.zeros(config.vocabulary + 1, np.int64)
         self.shared: dict[str, np.ndarray] = {}
         self.scratch: list[np.ndarray] = []
         self.dropped: list[np.ndarray] = []
@@ -59,20 +72,21 @@ class Workspace:
                 shapes = layer.scratch_shapes(self.steps, self.batch)
                 self.shared |= _arrays({name: shapes[name] for name in shapes.keys() - self.shared.keys()})
             deepest = max(self._config.embedding or 0, *(layer.deepest for layer in self._layers), self._config.hidden)
-            self.scratch = [aligned_empty(scratch_size(deepest)) for _ in range(self._threads)]
+            sums = sum_tree.depth(self._sum_groups)
+            self.scratch = [aligned_empty(scratch_size(deepest, sums)) for _ in range(self._threads)]
             self.dh = aligned_zeros(*self._output)  # last, because it says that all of them are there
         if lacks_dropout:
             self.dropped = [aligned_zeros(*self._output) for _ in self._layers]
         return lacks_training or lacks_dropout
 
-    def fits(self, steps: int, batch: int) -> bool:
-        """Whether a window of this size can use these arrays."""
-        return steps <= self.steps and batch == self.batch
+    def fits(self, steps: int, batch: int, sum_groups: int) -> bool:
+        """Whether a window of this size, with sums over so many groups of batch rows, can use these arrays."""
+        return steps <= self.steps and batch == self.batch and sum_groups <= self._sum_groups
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        found = [self.logits, self.losses, self.x, *self.shared.values(), *self.scratch, *self.dropped]
+        found = [self.logits, self.losses, self.x, self.starts, *self.shared.values(), *self.scratch, *self.dropped]
         found += [array for arrays in (*self.layers, *self.caches) for array in arrays.values()]
         return sum(array.nbytes for array in found) + (0 if self.dh is None else self.dh.nbytes)
 
@@ -97,6 +111,13 @@ def weight_calls(x, dy, portions: Portions, gradient, bias, threads: int, order:
     ]
 
 
+def row_calls(picked: Picked, dy, dtable, gradient, threads: int, order: int = PLAIN) -> list[tuple]:
+    """Calls that make dtable (panels, V, 64) and gradient (V, N), unless it has no row, of one-hot characters."""
+    return [
+        (row_gradient, (picked, dy, part, order, OWN, dtable, gradient)) for part in panel_ranges(len(dtable), threads)
+    ]
+
+
 ROW_BYTES = 4 * PANEL
 
 
@@ -107,35 +128,47 @@ class Layout:
     rows of step 0, and so on.  A group belongs to a thread.  If the rows of two threads were neighbours, the threads
     would keep taking them from each other's caches, because a processor prefetches the memory behind a row.
 
+    Sums over all places have groups of their own, ``summed``, which do not depend on the number of threads.  A group is
+    summed step by step, and the sums of the groups are added in a tree (:mod:`charrnn.network.sum_tree`).  A single
+    group has two halves, one added after the other; so the rows of a sum lie together where two threads have them.
+    Every bit of a sum is the same for any number of threads.
+
     Attributes:
-        groups: the groups.
+        groups: the groups of the threads.
         rows: (T, B) int64, the row of place (t, b).
         before: (T, B) int64, the row of the state before place (t, b).
+        sum_bounds: (G, 2) int64, the first batch row of each group of the sums, and the row behind its last one.
         portions: the order of sums over all places of products of two rows, both the place's own.
         portions_from_before: the same where the first row is the state before the place.
-
-    Every sum adds the first half of the batch rows, then the second, for any groups.  So every bit of a sum is the same
-    for any groups, and with two groups the rows of a sum lie together.
     """
 
-    def __init__(self, steps: int, batch: int, groups: int):
+    def __init__(self, steps: int, batch: int, groups: int, summed: int = 1):
         self.steps, self.batch = steps, batch
-        self._asked_for = groups
-        bounds = [batch * group // groups for group in range(groups + 1)]
-        self.groups = [Group(first, last) for first, last in itertools.pairwise(bounds) if first < last]
+        self._asked_for = groups, summed
+        self.groups = [Group(first, last) for first, last in divided(batch, groups) if first < last]
         self.rows, self.before = np.empty((2, steps, batch), np.int64)
         for first, last in self.groups:
             start, stop = self.of_group(Group(first, last))
             self.rows[:, first:last] = np.arange(start, stop).reshape(steps, -1)
             self.before[:, first:last] = self.rows[:, first:last] - (last - first)
-        halves = slice(batch // 2), slice(batch // 2, batch)
-        rows, before = ([part[:, half].ravel() for half in halves] for part in (self.rows, self.before))
-        self.portions = portions(rows, rows)
-        self.portions_from_before = portions(before, rows)
+        merges = sum_tree.merges(summed)
+        self.sum_bounds = np.array(divided(batch, summed), np.int64)
+        pieces, behind = self.sum_bounds.tolist(), merges
+        if summed == 1:
+            pieces, behind = divided(batch, 2), [-1, 0]
+        rows, before = ([part[:, first:last].ravel() for first, last in pieces] for part in (self.rows, self.before))
+        self.portions = portions(rows, rows, behind)
+        self.portions_from_before = portions(before, rows, behind)
+        places = np.zeros((2, steps * batch), np.int64)
+        self._merges, self._places = np.array(merges, np.int64), places
 
-    def fits(self, steps: int, batch: int, groups: int) -> bool:
+    def picked(self, starts: np.ndarray) -> Picked:
+        """The places by their characters, to be sorted for every window; ``starts`` is (V + 1,) int64."""
+        return Picked(*self._places, starts, self._merges)
+
+    def fits(self, steps: int, batch: int, groups: int, summed: int) -> bool:
         """Whether the layout was made for these sizes."""
-        return (self.steps, self.batch, self._asked_for) == (steps, batch, groups)
+        return (self.steps, self.batch, self._asked_for) == (steps, batch, (groups, summed))
 
     @property
     def size(self) -> int:
@@ -147,12 +180,18 @@ class Layout:
         return group.first * (self.steps + 1) + group.last - group.first, group.last * (self.steps + 1)
 
 
-def portions(x: list[np.ndarray], y: list[np.ndarray]) -> Portions:
+def divided(count: int, parts: int) -> list[tuple[int, int]]:
+    """The bounds (first, behind the last) of ``parts`` nearly equal parts of the numbers from 0 to below ``count``."""
+    return list(itertools.pairwise(count * part // parts for part in range(parts + 1)))
+
+
+def portions(x: list[np.ndarray], y: list[np.ndarray], merges: list[int]) -> Portions:
     """Row ranges and blocks for a sum over pairs of rows, at least one pair.
 
     ``x`` and ``y`` are sequences of row numbers; row x[s][n] is multiplied with row y[s][n].  Each sequence begins a
-    new block.  The quarters of a block are for prefetching: where a block is in several row ranges, a part of the
-    memory behind a quarter's begin belongs to other rows.
+    new block.  ``merges`` has what :class:`Portions` says of the last block of each sequence.  The quarters of a block
+    are for prefetching: where a block is in several row ranges, a part of the memory behind a quarter's begin belongs
+    to other rows.
     """
     number = np.concatenate([np.arange(len(rows)) % BLOCK_PLACES for rows in y])
     x_rows, y_rows = np.concatenate(x), np.concatenate(y)
@@ -163,11 +202,14 @@ def portions(x: list[np.ndarray], y: list[np.ndarray]) -> Portions:
     begins = np.flatnonzero(number == 0)
     ends = np.append(begins[1:], len(number))
     quarters = np.minimum(begins[:, None] + np.arange(4) * BLOCK_PLACES // 4, ends[:, None] - 1)
-    blocks = np.concatenate([np.searchsorted(starts, begins)[:, None], at[0, quarters], at[1, quarters]], axis=1)
-    return Portions(ranges, np.append(blocks, [[len(ranges), *[0] * 8]], axis=0))
+    behind = np.full((len(begins), 1), -1)
+    last = np.cumsum([-(-len(rows) // BLOCK_PLACES) for rows in y]) - 1  # the last block of each sequence
+    behind[last[last >= 0], 0] = np.array(merges)[last >= 0]
+    blocks = np.concatenate([np.searchsorted(starts, begins)[:, None], *at[:, quarters], behind], axis=1)
+    return Portions(ranges, np.append(blocks, [[len(ranges), *[0] * 9]], axis=0))
 
 
 def in_order(rows: int) -> Portions:
     """Portions of ``rows`` rows, each multiplied with the row of the same number."""
     numbers = [np.arange(rows, dtype=np.int64)]
-    return portions(numbers, numbers)
+    return portions(numbers, numbers, [0])

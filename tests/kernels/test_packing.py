@@ -8,7 +8,8 @@ from charrnn.kernels import compiler, packing
 from charrnn.kernels.packing import pack, pack_bias, pack_table, pack_transposed
 from charrnn.kernels.simd import transpose
 from charrnn.kernels.tiles import PANEL
-from charrnn.kernels.weight_gradients import PanelRange, row_gradient
+from charrnn.kernels.weight_gradients import PanelRange, Picked, row_gradient, scratch_size, sort_places
+from charrnn.network import sum_tree
 from charrnn.network.packed_weights import as_panels, as_rows
 
 SIZES = (1, 15, 16, 17, 63, 64, 65, 100)
@@ -93,15 +94,19 @@ def test_a_table_is_weights_and_a_bias_in_packed_columns(rng, units, order):
 @pytest.mark.parametrize("units", [1, 17, 70])
 def test_the_rows_of_a_table_gain_the_rows_that_picked_them(rng, units, order):
     """Whole numbers, so that sums are exact in any order."""
-    compiler.prepare(row_gradient)
+    compiler.prepare(row_gradient, sort_places)
     vocabulary, columns = 7, PARAMETER_GATES.get(order, 1) * units
     x = rng.integers(vocabulary, size=(4, 3)).astype(np.int32)
     dy = rng.integers(-9, 9, (x.size, columns)).astype(np.float32)
     rows = np.arange(x.size).reshape(x.shape)[::-1].copy()
     panelled = as_panels(packed_columns(dy, order))
     table, gradient = np.full((len(panelled), vocabulary, PANEL), -1, np.float32), np.zeros((vocabulary, columns), "f4")
+    bounds, merges = np.array([[0, 1], [1, 3]]), np.array(sum_tree.merges(2))
+    picked = Picked(*np.zeros((2, x.size), np.int64), np.zeros(vocabulary + 1, np.int64), merges)
+    sort_places(x, rows, bounds, *picked[:3])
     for first in range(len(table)):
-        row_gradient(x, panelled, rows, PanelRange(first, first + 1), order, table, gradient)
+        scratch = np.empty(scratch_size(1, 2), np.float32)
+        row_gradient(picked, panelled, PanelRange(first, first + 1), order, scratch, table, gradient)
     expected = np.zeros_like(gradient)
     np.add.at(expected, x, dy[rows])
     np.testing.assert_array_equal(gradient, expected)

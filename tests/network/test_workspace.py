@@ -62,7 +62,7 @@ def test_runs_fill_blocks_and_are_as_long_as_can_be(steps, batch, groups):
     layout = Layout(steps, batch, groups)
     for runs, blocks in (layout.portions, layout.portions_from_before):
         assert blocks[0, 0] == 0
-        assert blocks[-1].tolist() == [len(runs), *[0] * 8]
+        assert blocks[-1].tolist() == [len(runs), *[0] * 9]
         for first, last in itertools.pairwise(blocks[:, 0]):
             lengths = runs[first:last, 2]
             assert lengths.min() > 0
