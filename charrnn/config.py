@@ -164,6 +164,8 @@ class TrainConfig(_Config):
     - ``eval_every``, ``save_every``, ``sample_every``: in steps. None lets the run decide; ``sample_every`` 0 means
       never. ``snapshots`` keeps the weights of some of the steps with samples. ``ngrams``: whether
       the best weights are mixed with n-grams at the end.
+    - ``groups``: the batch rows are divided into so many groups, whose sums are added in a tree, so that several
+      processes can share them; None is a number that costs little.  See :mod:`charrnn.training.ranks`.
     - ``no_carry``: every window begins with an empty state, in training and in the scoring of the validation part.
     - ``init``, ``forget_bias``: the starting values, see :func:`charrnn.network.initialisation.initialise`.
     - ``dropout`` and ``recurrent_dropout`` (None: as suits the text and the model), ``variational``, ``input_dropout``,
@@ -189,6 +191,7 @@ class TrainConfig(_Config):
     seq_len: int = _whole(64, 1, 1_000_000)
     no_carry: bool = _flag()
     batch_size: int = _whole(32, 1, 1_000_000)
+    groups: int | None = _whole(None, 1, 65_536)
     init: str = _choice(INITS, "unit")
     forget_bias: float = _number(1.0, -100, 100)
     dropout: float | None = _number(None, 0, 0.95)
@@ -246,7 +249,7 @@ class TrainConfig(_Config):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """As for all settings; of those that an earlier version had no word for, the values that it worked with."""
-        return super().from_dict({"ngram_targets": 0.0} | values)
+        return super().from_dict({"ngram_targets": 0.0, "groups": 1} | values)
 
     @property
     def learning_rate(self) -> float:

@@ -22,6 +22,16 @@ class Scorer(Protocol):
         """The loss of every target y (T, B), 0 where y < 0: (T, B) in nats; ``state`` moves on."""
 
 
+class Ranks(Protocol):
+    """Processes that share the batch rows of a text: :class:`charrnn.training.ranks.Ranks`."""
+
+    def own(self, count: int) -> tuple[int, int]:
+        """The part of this rank of ``count`` things: its first number, and the one behind the last."""
+
+    def all_columns(self, part: np.ndarray, columns: int) -> np.ndarray:
+        """An array (N, ``columns``) float32 on every rank, of which each has its own columns ``part``."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """The mean ``loss`` in nats per character over ``characters`` scored characters."""
@@ -62,18 +72,25 @@ def evaluate(
     steps: int = 64,
     progress: ProgressCallback = no_progress,
     carry: bool = True,
+    ranks: Ranks | None = None,
 ) -> Evaluation:
     """The mean loss of ids (N,), read from a state of zeros in windows of at most ``steps`` steps and ``batch`` rows.
 
     Scores N characters if ``before``, the id before the first one, is given, else N - 1. ``progress`` is called with
     the number of steps done and the number of all.  Without ``carry`` every window begins with a state of zeros.
+    ``ranks`` share the batch rows, and all get the same result, which is that of a single process.
 
     Raises:
         ConfigError: no character can be scored.
     """
     text = scorable(ids, before)
     loss = 0.0
-    for _, found in _windows(network, text, batch, steps, progress, carry):
+    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
+    if ranks is None:
+        of_windows = (found for _, found in _losses(network, text, windows, carry))
+    else:
+        of_windows = _shared_losses(network, text, windows, carry, ranks)
+    for found in of_windows:
         loss += float(found.sum(dtype=np.float64))
     return Evaluation(loss / (len(text) - 1), len(text) - 1)
 
@@ -96,19 +113,40 @@ def losses(
     """
     text = scorable(ids, before)
     result = np.empty(len(text) - 1, np.float32)
-    for places, found in _windows(network, text, batch, steps, progress, carry):
+    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
+    for places, found in _losses(network, text, windows, carry):
         result[places.at[places.counted]] = found[places.counted]
     return result
 
 
-def _windows(
-    network: Scorer, text: np.ndarray, batch: int, steps: int, progress: ProgressCallback, carry: bool
+def _losses(
+    network: Scorer, text: np.ndarray, windows: ReadingWindows, carry: bool, rows: tuple[int, int] | None = None
 ) -> Iterator[tuple[Places, np.ndarray]]:
-    """For each window its places k in the text, and the losses (T, B) of text[k + 1]; 0 where a loss does not count."""
-    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
-    state = network.initial_state(windows.batch)
+    """For each window its places k in the text, and the losses (T, B) of text[k + 1]; 0 where a loss does not count.
+
+    If ``rows`` are given, it is only of the batch rows from the first to before the second.  The losses are a view,
+    valid until the next window.
+    """
+    first, last = (0, windows.batch) if rows is None else rows
+    state = network.initial_state(last - first)
     for places in windows:
         if not carry:
-            state = network.initial_state(windows.batch)
-        y = np.where(places.counted, text[places.at + 1].astype(np.int32), np.int32(-1))
-        yield places, network.losses(text[places.at].astype(np.int32), y, state)
+            state = network.initial_state(last - first)
+        own = Places(*(array[:, first:last] for array in places))
+        y = np.where(own.counted, text[own.at + 1].astype(np.int32), np.int32(-1))
+        yield own, network.losses(text[own.at].astype(np.int32), y, state)
+
+
+def _shared_losses(
+    network: Scorer, text: np.ndarray, windows: ReadingWindows, carry: bool, ranks: Ranks
+) -> Iterator[np.ndarray]:
+    """The losses of each window, of which every rank computes those of its own batch rows."""
+    first, last = ranks.own(windows.batch)
+    part, done = np.zeros((windows.length, last - first), np.float32), 0
+    if first < last:
+        for places, found in _losses(network, text, windows, carry, (first, last)):
+            part[done : done + len(places.at)] = found
+            done += len(places.at)
+    whole = ranks.all_columns(part, windows.batch)
+    for begin in range(0, windows.length, windows.steps):
+        yield whole[begin : begin + windows.steps]

@@ -207,7 +207,7 @@ def forward(qkv, heads, group, state, mask, cache, out):
             gather_queries(qkv, Places(start, rows, steps), column, heads, scratch)
             for first in range(0, steps, QUERIES):
                 count = min(QUERIES, steps - first)
-                drops = drops_of(mask, first, steps, batch, b, heads, head, position)
+                drops = drops_of(mask, first, b, heads, head, position)
                 attend(heads, ring, queries_at + ROW * first, ROW * steps, position + first, count, block, drops)
                 for row in range(count):
                     place = start + (first + row) * rows
@@ -219,12 +219,12 @@ def forward(qkv, heads, group, state, mask, cache, out):
 
 
 @njit
-def drops_of(mask, first, steps, batch, batch_row, heads, head, position):
+def drops_of(mask, first, batch_row, heads, head, position):
     """Where dropout falls on the queries of a batch row and head from step ``first`` on; nowhere without dropout."""
     if mask.scale == f32(1.0):
         return Drops(mask, 0, 0, 0)
-    place = (first * batch + batch_row) * heads.number + head
-    return Drops(mask, place, batch * heads.number, position - heads.context)
+    place = (first * mask.stride + mask.first_row + batch_row) * heads.number + head
+    return Drops(mask, place, mask.stride * heads.number, position - heads.context)
 
 
 LAST_POSITION = 2**24  # below it a float32 holds every whole number
@@ -342,7 +342,7 @@ def backward(qkv, heads, group, mask, cache, out, dout, work):
                     q_at, da_at = queries_at + ROW * first, douts_at + ROW * first
                     score(q_at, ROW * steps, keys_of(ring, base), size, count, vectors, scores_at)
                     score(da_at, ROW * steps, values_at, size, count, vectors, dscores_at)
-                    drops = drops_of(mask, first, steps, batch, b, heads, head, position)
+                    drops = drops_of(mask, first, b, heads, head, position)
                     for row in range(count):
                         since, until = visible(heads, position + first + row, base)
                         length, zero = splat(u32(max(until - since, 0))), splat(f32(0.0))

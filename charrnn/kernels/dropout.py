@@ -29,17 +29,19 @@ class Mask(NamedTuple):
     """What settles a mask.
 
     ``key`` stands for (seed, step, layer).  A unit is kept, times ``scale`` = 1 / (1 - p), where its 32-bit hash is
-    below ``keep_below`` = (1 - p) 2³².  Every t has a mask of its own if ``each_step`` is 1; all have that of t = 0 if
-    it is 0.
+    below ``keep_below`` = (1 - p) 2³².  A place has the number ``stride`` t + ``first_row`` + b.  So ``stride`` is the
+    number of all batch rows, or 0 if all t have the mask of t = 0; ``first_row`` is the number of the window's first
+    batch row among all of them.
     """
 
     key: np.uint64
     keep_below: np.uint32
     scale: np.float32
-    each_step: int
+    stride: int
+    first_row: int
 
 
-MASK = types.NamedTuple([uint64, uint32, float32, intp], Mask)
+MASK = types.NamedTuple([uint64, uint32, float32, intp, intp], Mask)
 
 
 @njit
@@ -69,7 +71,7 @@ def dropout(source, mask, batch, group, target):
         row = first_row(group.first, steps) * columns
         for t in range(-1, steps):
             for b in range(group.first, group.last):
-                place = mix(mask.key + u64(mask.each_step * t * batch + b))
+                place = mix(mask.key + u64(mask.stride * t + mask.first_row + b))
                 for column in range(0, columns, WIDTH):
                     factors = mask_factors(mask, place, panel * columns + column)
                     store(target_at, row + column, load(source_at, row + column) * factors)

@@ -153,7 +153,7 @@ def look_back(arguments_at, ids_at, before, place, share):
     size, pairs = layer.width // layer.heads, layer.pairs
     parts = (size + PANEL - 1) // PANEL
     first, last = layer.heads * share.worker // share.workers, layer.heads * (share.worker + 1) // share.workers
-    nowhere = Drops(Mask(u64(0), u32(0), f32(1.0), 0), 0, 0, 0)
+    nowhere = Drops(Mask(u64(0), u32(0), f32(1.0), 0, 0), 0, 0, 0)
     heads = StepHeads(layer.context, f32(1.0) / f32(np.sqrt(f32(size))))
     for stream in range(share.first, share.last):
         position = load_long(layer.positions_at, stream)

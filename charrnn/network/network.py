@@ -11,6 +11,7 @@ import math
 import operator
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,7 +38,15 @@ from charrnn.system.threads import Team, available_threads
 SMALL_WINDOW, SMALL_MODEL = 20_000_000, 100_000
 
 
-AddUp = Callable[[Sequence[np.ndarray], float], float]
+class Elsewhere(NamedTuple):
+    """What other computers have of a window whose batch rows are shared.
+
+    ``count`` is the number of all targets.  ``add_up`` adds the sums of all computers: it is called with arrays of
+    float32, which it changes, and with the sum of the losses here, and returns the sum of all losses.
+    """
+
+    count: int
+    add_up: Callable[[Sequence[np.ndarray], float], float]
 
 
 class State:
@@ -79,8 +88,6 @@ class Network:
 
     Attributes:
         sum_groups: groups into which the sums over a window's batch rows are divided, at most as many as batch rows.
-        add_up: if other computers have further batch rows of each window, this adds the sums of all of them: it is
-            called with arrays of float32, which it changes, and the sum of the losses, and returns that of all losses.
     """
 
     def __init__(
@@ -108,7 +115,6 @@ class Network:
         self._pass: _WindowPass | None = None
         self.stopwatch: Stopwatch | None = None
         self.sum_groups = 1
-        self.add_up: AddUp | None = None
         if seed is not None:
             initialise(self.parameters, config, seed, init, forget_bias)
 
@@ -232,16 +238,16 @@ class Network:
         y: np.ndarray,
         state: State,
         regular: Regularisation | None = None,
-        count: int | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> float:
         """Mean loss over the targets y (T, B) that are not negative; ``gradient`` is set and ``state`` moves on.
 
-        ``count`` is the number of these targets, on all computers if there are several.  Back-propagation through time
-        stops at the window's start (Williams & Peng 1990): the incoming state is taken as given.
+        With ``elsewhere`` it is the mean loss, and the gradient, over the batch rows of all computers.
+        Back-propagation through time stops at the window's start (Williams & Peng 1990): the incoming state is taken
+        as given.
         """
         regular = regular or NOTHING
-        if count is None:
-            count = int(np.count_nonzero(y >= 0))
+        count = int(np.count_nonzero(y >= 0)) if elsewhere is None else elsewhere.count
         if regular.thins_weights:
             self._pack_thinned(regular)
         run = self._open(x, y, state, training=True, regular=regular)
@@ -252,7 +258,7 @@ class Network:
             run.backward(worker, group)
 
         run.each_group(work)
-        loss = run.weight_gradients()
+        loss = run.weight_gradients(elsewhere)
         if regular.thins_weights:
             regular.thin(self.gradient)
             self.parameters_changed()
@@ -404,7 +410,7 @@ class _WindowPass:
             network.layers[k].backward(self._window, self._arrays[k], self._dh, group)
         network.lap(worker, "backward")
 
-    def weight_gradients(self) -> float:
+    def weight_gradients(self, elsewhere: Elsewhere | None) -> float:
         """The gradient of all parameters, after :meth:`backward` of all groups; returns the sum of the losses."""
         network, scratch, drops = self._network, self._space.scratch, self._window.dropout is not None
         window, layout = self._window, self._window.layout
@@ -414,9 +420,9 @@ class _WindowPass:
         self._team.share_out(self._gradient_calls[drops], scratch)
         of_groups = (self.losses[:, first:last].sum(dtype=np.float64) for first, last in layout.sum_bounds)
         loss = float(tree_sum(of_groups, len(layout.sum_bounds), operator.add))
-        if network.add_up is not None:
+        if elsewhere is not None:
             sums = [array for layer in network.layers for array in layer.partial_sums(window)]
-            loss = network.add_up([network.gradient.flat, *sums], loss)
+            loss = elsewhere.add_up([network.gradient.flat, *sums], loss)
         for layer in network.layers:
             layer.finish_gradient(window, network.gradient, self._team, scratch)
         network.head.finish_gradient(network.gradient, self._team)

@@ -19,7 +19,7 @@ from charrnn.network.workspace import padded
 # A mask's key begins with (seed, step, layer); a further number tells masks of weights and characters from a layer's.
 _RECURRENT, _CHARACTERS = 1, 2
 ATTENTION, RESIDUAL, MLP, EMBEDDING = 3, 4, 5, 6  # of a Transformer
-NO_MASK = Mask(np.uint64(0), np.uint32(0), np.float32(1), 0)
+NO_MASK = Mask(np.uint64(0), np.uint32(0), np.float32(1), 0, 0)
 """A mask of scale 1: nothing is dropped."""
 
 _ONE_ROW = Group(0, 1)
@@ -38,6 +38,9 @@ class Regularisation:
       2016).
     - ``soft``: what teachers expect at the places of the window (Hinton, Vinyals & Dean 2015).
 
+    If several computers share a window's batch rows, ``rows`` is the number of all of them and ``first_row`` the number
+    of the first one here.
+
     Raises:
         ConfigError: a part is not from 0 to below 1.
     """
@@ -50,6 +53,8 @@ class Regularisation:
     input_dropout: float = 0.0
     label_smoothing: float = 0.0
     soft: Soft = field(default=NO_SOFT, compare=False)
+    rows: int | None = None
+    first_row: int = 0
 
     def __post_init__(self) -> None:
         for name in ("dropout", "recurrent_dropout", "input_dropout", "label_smoothing"):
@@ -61,25 +66,29 @@ class Regularisation:
         """Whether weights are left out, so that they must be packed for this step alone."""
         return bool(self.recurrent_dropout or self.input_dropout)
 
-    def mask(self, *place: int) -> Mask:
-        """The mask of a layer's outputs; ``place`` is the layer, and what inside of it tells this mask from others."""
-        return _mask(self.dropout, not self.variational, self.seed, self.step, *place)
+    def mask(self, batch: int, *place: int) -> Mask:
+        """The mask of a layer's outputs for a window of ``batch`` batch rows.
+
+        ``place`` is the layer, and what inside of it tells this mask from others.
+        """
+        stride = 0 if self.variational else self.rows or batch
+        return _mask(self.dropout, stride, self.first_row, self.seed, self.step, *place)
 
     def drop(self, place: tuple[int, ...], source: np.ndarray, batch: int, group: Group, target: np.ndarray) -> None:
         """target = source ⊙ mask, for values (panels, R, 64) and a group of the ``batch`` batch rows."""
-        dropout(source, self.mask(*place), batch, group, target)
+        dropout(source, self.mask(batch, *place), batch, group, target)
 
     def thin(self, values: Parameters) -> None:
         """Leave out weights, or with the same masks their gradient: in place."""
         if self.recurrent_dropout:
             for layer, name in enumerate(name for name in values if name.startswith("w_hh")):
                 weights = values.padded(name).reshape(1, 1, -1)
-                mask = _mask(self.recurrent_dropout, False, self.seed, self.step, layer, _RECURRENT)
+                mask = _mask(self.recurrent_dropout, 0, 0, self.seed, self.step, layer, _RECURRENT)
                 dropout(weights, mask, 1, _ONE_ROW, weights)
         if self.input_dropout:
             rows = values["embedding" if "embedding" in values else "w_ih_l0"]
             factors = aligned_zeros(1, 1, padded(len(rows))) + np.float32(1)
-            mask = _mask(self.input_dropout, False, self.seed, self.step, 0, _CHARACTERS)
+            mask = _mask(self.input_dropout, 0, 0, self.seed, self.step, 0, _CHARACTERS)
             dropout(factors, mask, 1, _ONE_ROW, factors)
             rows *= factors[0, 0, : len(rows), None]
 
@@ -88,10 +97,10 @@ NOTHING = Regularisation()
 """A step without any."""
 
 
-def _mask(rate: float, each_step: bool, *key: int) -> Mask:
+def _mask(rate: float, stride: int, first_row: int, *key: int) -> Mask:
     keep = 1 - rate
     below = np.uint32(min(round(keep * 2**32), 2**32 - 1))
-    return Mask(np.uint64(hash_key(*key)), below, np.float32(1 / keep), int(each_step))
+    return Mask(np.uint64(hash_key(*key)), below, np.float32(1 / keep), stride, first_row)
 
 
 def hash_key(*numbers: int) -> int:

@@ -197,7 +197,7 @@ class Transformer(Layer):
 
     def _mask(self, window: Window):
         """The mask of the attention's probabilities."""
-        return NO_MASK if window.dropout is None else window.dropout.mask(self.index, ATTENTION)
+        return NO_MASK if window.dropout is None else window.dropout.mask(window.layout.batch, self.index, ATTENTION)
 
     def _drop(self, window: Window, place: int, group: Group, values: np.ndarray) -> None:
         """Drop some of the values of a group, in place."""

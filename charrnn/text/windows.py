@@ -36,14 +36,17 @@ class TrainingWindows:
         batch: B, at most N.
         steps: T; the last window of an epoch may be shorter.
         seed: together with the number of an epoch it decides where the epoch begins.
+        rows: the first of the batch rows to read and the one behind the last; None for all of them.
 
     Attributes:
+        rows: the batch rows that windows have.
         row_length: characters of the longest row, ceil(N/B).
         count: windows in an epoch.
     """
 
-    def __init__(self, ids: np.ndarray, batch: int, steps: int, seed: int):
+    def __init__(self, ids: np.ndarray, batch: int, steps: int, seed: int, rows: tuple[int, int] | None = None):
         self.ids, self.batch, self.steps, self.seed = ids, batch, steps, seed
+        self.rows = (0, batch) if rows is None else rows
         self.row_length = -(-len(ids) // batch)
         self.count = -(-self.row_length // steps)
         bounds = _row_bounds(len(ids), batch)
@@ -57,7 +60,17 @@ class TrainingWindows:
         """Places in the text (T + 1, B) of window ``number`` (from 0) of ``epoch``: of x, and of the last row of y."""
         first = number * self.steps
         last = min(first + self.steps, self.row_length)
-        return (self.offset(epoch) + self._starts + np.arange(first, last + 1)[:, None]) % len(self.ids)
+        starts = self._starts[slice(*self.rows)]
+        return (self.offset(epoch) + starts + np.arange(first, last + 1)[:, None]) % len(self.ids)
+
+    def targets(self, epoch: int, number: int) -> int:
+        """How many characters window ``number`` of ``epoch`` predicts, in all batch rows."""
+        first = number * self.steps
+        found = int(np.clip(self._lengths - first, 0, self.steps).sum())
+        # The last character of the text has no successor: where in its batch row is it?
+        place = (len(self.ids) - 1 - self.offset(epoch)) % len(self.ids)
+        step = place - self._starts[np.searchsorted(self._starts, place, "right") - 1]
+        return found - int(first <= step < first + self.steps)
 
     def window(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Window ``number`` (from 0) of ``epoch``: x and y (T, B), int32.
@@ -67,7 +80,7 @@ class TrainingWindows:
         """
         places = self.places(epoch, number)
         text = self.ids[places].astype(np.int32)
-        beyond = number * self.steps + np.arange(len(places) - 1)[:, None] >= self._lengths
+        beyond = number * self.steps + np.arange(len(places) - 1)[:, None] >= self._lengths[slice(*self.rows)]
         y = np.where(beyond | (places[:-1] == len(self.ids) - 1), np.int32(-1), text[1:])
         return text[:-1], y
 
@@ -107,6 +120,7 @@ class ReadingWindows:
 
     Attributes:
         batch: B, the number of rows.
+        steps: T.
         length: steps of all windows together.
     """
 
@@ -119,7 +133,7 @@ class ReadingWindows:
         progress: ProgressCallback = no_progress,
     ):
         self.batch = max(1, min(batch, characters // ROW_LENGTH))
-        self._steps, self._characters, self._progress = steps, characters, progress
+        self.steps, self._characters, self._progress = steps, characters, progress
         bounds = _row_bounds(characters, self.batch)
         self._firsts, self._ends = bounds[:-1], bounds[1:]
         if most is not None and most < characters:
@@ -129,7 +143,7 @@ class ReadingWindows:
 
     def __iter__(self) -> Iterator[Places]:
         """The windows in order. The caller carries a state of ``batch`` rows from one to the next."""
-        for begin, end in in_steps(self.length, self._steps, self._progress):
+        for begin, end in in_steps(self.length, self.steps, self._progress):
             at = self._starts + np.arange(begin, end)[:, None]
             counted = (at >= self._firsts) & (at < self._ends)
             yield Places(np.minimum(at, self._characters - 1), counted)

@@ -30,8 +30,10 @@ def needed(model: ModelConfig, training: TrainConfig) -> int:
     return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * shared + caches + 3 * states)
 
 
-def check(model: ModelConfig, training: TrainConfig, length: int | None = None) -> None:
+def check(model: ModelConfig, training: TrainConfig, length: int | None = None, ranks: int = 1) -> None:
     """Refuse what cannot fit, in the windows that a text of ``length`` characters fills if that is known.
+
+    If several ``ranks`` share the batch rows, it is what one of them needs.
 
     Raises:
         ConfigError: with what it would need and what there is.
@@ -39,6 +41,7 @@ def check(model: ModelConfig, training: TrainConfig, length: int | None = None) 
     if length is not None:
         batch, steps = fitting_window(length, training.batch_size, training.seq_len)
         training = replace(training, batch_size=batch, seq_len=steps)
+    training = replace(training, batch_size=-(-training.batch_size // ranks))
     require(
         needed(model, training),
         f"{model.layers} x {model.hidden} with windows of {training.batch_size} x {training.seq_len} needs",

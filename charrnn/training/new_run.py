@@ -20,6 +20,7 @@ from charrnn.text.corpus import Corpus, Parts, split
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import memory
 from charrnn.training.plan import MOST_TAUGHT, fitting_batch, fitting_hidden, hidden_for_budget, whole_heads
+from charrnn.training.ranks import Ranks
 from charrnn.training.run import Run, prepare_kernels, training_rate, windows_of
 from charrnn.training.trainer import Trainer
 
@@ -35,6 +36,7 @@ def begin(
     *,
     force: bool = False,
     threads: int | None = None,
+    ranks: Ranks | None = None,
 ) -> Trainer:
     """A trainer for a new run.
 
@@ -45,16 +47,18 @@ def begin(
         warn: called with a line about a damaged checkpoint of the model that the run starts from.
         force: whether to replace a run that is in ``folder``.
         threads: how many to use; None for all that this process may use.
+        ranks: the processes that train the run; without them this one alone.
 
     Raises:
         CharRNNError: a run is there, or the text or the options cannot be used.
     """
+    ranks = Ranks() if ranks is None else ranks
     options = _with_preset(options)
     if options.values["init_from"] is None:
         options = _with_settings_of_cell(options, options.values)
     config = training_config(options.values)
     _check_cell(options, config)
-    if folder.exists() and not force:
+    if ranks.from_first(folder.exists) and not force:
         raise CheckpointError(
             f"{folder.path}: a run is there; --resume to go on, --force to replace it, or --name another"
         )
@@ -82,8 +86,8 @@ def begin(
     if "hidden" not in options.given and hidden is not None:  # by a preset
         hidden = min(hidden, 2 * fitting_hidden(len(parts.train)))
         options = options.replaced({"hidden": whole_heads(hidden, options.values["heads"])})
-    network = _network(source, corpus, options, config, parts.train, threads)
-    run = Run(network, config, parts, corpus.vocabulary, _facts(corpus, options))
+    network = _network(source, corpus, options, config, parts.train, threads, ranks)
+    run = Run(network, config, parts, corpus.vocabulary, _facts(corpus, options), ranks=ranks)
     return Trainer(run, folder, notes, options.values["diagnose"])
 
 
@@ -94,15 +98,16 @@ def _network(
     config: TrainConfig,
     training: np.ndarray,
     threads: int | None,
+    ranks: Ranks,
 ) -> Network:
     """The network to train on ids ``training``: with new weights, or the source's.
 
     Raises:
         ConfigError: this machine has not enough memory for it.
     """
-    prepare_kernels(source.model if source else _with_any_hidden(options), config)
-    model = source.model if source else _sizes(len(corpus.vocabulary), options, config, training, threads)
-    memory.check(model, config, len(training))
+    ranks.one_after_the_other(lambda: prepare_kernels(source.model if source else _with_any_hidden(options), config))
+    model = source.model if source else _sizes(len(corpus.vocabulary), options, config, training, threads, ranks)
+    memory.check(model, config, len(training), ranks.size)
     network = Network(model, config.seed, threads, config.init, config.forget_bias)
     if source is not None:
         network.set_parameters(source.parameters)
@@ -128,7 +133,7 @@ def _check_cell(options: Options, config: TrainConfig) -> None:
 
 
 def _sizes(
-    vocabulary: int, options: Options, config: TrainConfig, training: np.ndarray, threads: int | None
+    vocabulary: int, options: Options, config: TrainConfig, training: np.ndarray, threads: int | None, ranks: Ranks
 ) -> ModelConfig:
     """The sizes of a new network; without ``hidden`` what suits the text, and the time budget if there is one."""
     sizes, hidden = {name: options.values[name] for name in MODEL}, options.values["hidden"]
@@ -138,10 +143,10 @@ def _sizes(
     model = cell_of(model).completed(model, config.seq_len)
     if hidden is not None or config.time_budget is None or len(training) < 2:
         return model
-    memory.check(model, config, len(training))
+    memory.check(model, config, len(training), ranks.size)
     network = Network(model, config.seed, threads)
     network.prepare_training()
-    rate = training_rate(network, windows_of(training, config))
+    rate = training_rate(network, windows_of(training, config, ranks), ranks)
     return replace(model, hidden=hidden_for_budget(model, len(training), rate, config.time_budget))
 
 

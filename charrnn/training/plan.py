@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.network.cells import parameter_count
@@ -189,6 +190,15 @@ class Plan:
         return after >= 1 or int(after * count) > int(before * count)
 
 
+class Readings(NamedTuple):
+    """What a clock tells, in seconds; ``closing_s`` is what the end of the run will take."""
+
+    elapsed_s: float
+    since_save_s: float
+    evaluation_s: float
+    closing_s: float
+
+
 class Clock:
     """Measures the time of a run, and predicts what its evaluations and saves will take.
 
@@ -207,7 +217,26 @@ class Clock:
         self._evaluation_s: float | None = None
         self.save_s = FIRST_SAVE_S
         self.rate: float | None = None
+        self._agreed: Readings | None = None
         self.start()
+
+    def readings(self) -> Readings:
+        """What this clock tells now, whatever was agreed on."""
+        now = time.monotonic()
+        evaluation_s = self._evaluation_s
+        if evaluation_s is None:  # before the first one, an estimate from the speed of training
+            evaluation_s = 0.0 if self.rate is None else self._scored / (3 * self.rate)
+        closing_s = evaluation_s + 2 * self.save_s + PROCESS_S + self._mixing_s(evaluation_s)
+        elapsed_s = self._earlier_s + now - self._started_at
+        return Readings(elapsed_s, now - self._saved_at, evaluation_s, closing_s)
+
+    def agree(self, readings: Readings) -> None:
+        """Tell these readings from now on: those of the first rank's clock, so that all ranks decide alike."""
+        self._agreed = readings
+
+    @property
+    def _now(self) -> Readings:
+        return self.readings() if self._agreed is None else self._agreed
 
     def start(self) -> None:
         """Start to count: the first step comes now."""
@@ -216,24 +245,22 @@ class Clock:
     @property
     def elapsed_s(self) -> float:
         """Seconds that the run has taken so far."""
-        return self._earlier_s + time.monotonic() - self._started_at
+        return self._now.elapsed_s
 
     @property
     def since_save_s(self) -> float:
         """Seconds since the last save, or since the start."""
-        return time.monotonic() - self._saved_at
+        return self._now.since_save_s
 
     def done(self, step: int) -> float:
         """The fraction of the run that is done after ``step`` updates."""
-        closing_s = self.evaluation_s + 2 * self.save_s + PROCESS_S + self._mixing_s(self.evaluation_s)
-        return self._plan.done(step, self.elapsed_s, closing_s)
+        now = self._now
+        return self._plan.done(step, now.elapsed_s, now.closing_s)
 
     @property
     def evaluation_s(self) -> float:
         """Seconds that the last evaluation took; before the first one, an estimate from the speed of training."""
-        if self._evaluation_s is None:
-            return 0.0 if self.rate is None else self._scored / (3 * self.rate)
-        return self._evaluation_s
+        return self._now.evaluation_s
 
     def evaluated(self, seconds: float) -> None:
         """Note that an evaluation took ``seconds``."""

@@ -25,6 +25,7 @@ from charrnn.text.windows import TrainingWindows, fitting_window
 from charrnn.training.distillation import SoftTargets
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.plan import Plan
+from charrnn.training.ranks import Ranks, default_groups
 from charrnn.training.rollback import Rollback
 
 MOST_SYMBOLS = 10_000  # of a vocabulary, for n-grams: windows of probabilities then take less than 1 GB
@@ -50,6 +51,7 @@ class Run:
         vocabulary: the symbols of the ids.
         corpus: facts about the text, for checkpoints.
         resume: the checkpoint to go on from.
+        ranks: the processes that train the run; without them this one alone.
 
     Raises:
         CharRNNError: the text is too short to train on, or a plateau schedule has nothing to evaluate.
@@ -64,7 +66,9 @@ class Run:
         vocabulary: Vocabulary,
         corpus: dict[str, Any],
         resume: Checkpoint | None = None,
+        ranks: Ranks | None = None,
     ):
+        self.ranks = Ranks() if ranks is None else ranks
         if len(parts.train) < 2:
             raise CharRNNError("the training part has fewer than 2 characters: there is nothing to predict")
         if config.schedule == "plateau" and len(parts.validation) < 2:
@@ -74,12 +78,14 @@ class Run:
         # Before the first step is timed: a run under a time budget would take compilation for slow training.
         prepare_kernels(network.config, config)
         network.prepare_training()
-        self.windows = windows_of(parts.train, config)
+        config = _with_groups(config, len(parts.train))
+        self.windows = windows_of(parts.train, config, self.ranks)
+        network.sum_groups = config.groups // self.ranks.size
         if not config.teachers and not _can_be_taught_by_ngrams(len(parts.train), len(vocabulary), config.time_budget):
             config = replace(config, ngram_targets=0.0)
         self.plan = Plan(config, len(parts.train), self.windows.count)
         if config.dropout is None:
-            rate = None if config.time_budget is None else training_rate(network, self.windows)
+            rate = None if config.time_budget is None else training_rate(network, self.windows, self.ranks)
             dropout, recurrent = self.plan.dropouts(network.parameters.size, rate)
             if config.recurrent_dropout is not None or "recurrent_dropout" in network.cell.unused:
                 recurrent = config.recurrent_dropout or 0.0
@@ -88,7 +94,8 @@ class Run:
         # The defaults may change, so the checkpoints hold what they were.
         self.config = config = replace(config, lr=config.learning_rate, recurrent_dropout=recurrent)
         self.optimizer = Optimizer(config, network.parameters, network.team)
-        self.state = network.initial_state(self.windows.batch)
+        first, last = self.windows.rows
+        self.state = network.initial_state(last - first)
         self.counters = Counters()
         self.rollback = Rollback(network, self.optimizer)
         self.soft_targets: SoftTargets | None = None
@@ -133,7 +140,8 @@ class Run:
     def full_checkpoint(self) -> Checkpoint:
         """Everything that a resume needs: model, optimiser slots, last good weights and state."""
         checkpoint = self.checkpoint(slots=self.optimizer.slots | self.rollback.to_checkpoint())
-        checkpoint.state = self.state.arrays
+        batch = self.windows.batch
+        checkpoint.state = {name: self.ranks.gathered(array, batch) for name, array in self.state.arrays.items()}
         return checkpoint
 
     def checkpoint(
@@ -165,9 +173,11 @@ class Run:
         self.counters = Counters(**checkpoint.counters, history=list(checkpoint.history))
         if checkpoint.state is None or not self.optimizer.slots.keys() <= checkpoint.optimizer.keys():
             raise CheckpointError("the checkpoint lacks something that a resume needs")
-        state = State({name: np.array(array) for name, array in checkpoint.state.items()})
-        if state.batch != self.state.batch:
-            raise CheckpointError(f"the checkpoint's state is for {state.batch} batch rows, not this run's")
+        rows = slice(*self.windows.rows)
+        batch = State(checkpoint.state).batch
+        if batch != self.windows.batch:
+            raise CheckpointError(f"the checkpoint's state is for {batch} batch rows, not this run's")
+        state = State({name: np.array(array[:, rows]) for name, array in checkpoint.state.items()})
         if self.counters.window >= self.windows.count:
             raise CheckpointError(
                 f"the checkpoint's counters say window {brief(self.counters.window)} of an epoch that has "
@@ -196,10 +206,21 @@ def prepare_kernels(model: ModelConfig, config: TrainConfig) -> None:
     compiler.prepare(forward[0], write, *steps, *forward, *backward, *ngrams, *Optimizer.kernels(config))
 
 
-def windows_of(ids: np.ndarray, config: TrainConfig) -> TrainingWindows:
-    """The training windows of a run on ids (N,)."""
+def _with_groups(config: TrainConfig, length: int) -> TrainConfig:
+    """The settings with ``groups`` filled in if they were left open, for a training part of ``length`` characters."""
+    batch, _ = fitting_window(length, config.batch_size, config.seq_len)
+    return config if config.groups is not None else replace(config, groups=default_groups(batch))
+
+
+def windows_of(ids: np.ndarray, config: TrainConfig, ranks: Ranks) -> TrainingWindows:
+    """The training windows of a run on ids (N,), with the batch rows of this rank.
+
+    Raises:
+        ContradictionError: the ranks cannot share the groups of batch rows.
+    """
+    config = _with_groups(config, len(ids))
     batch, steps = fitting_window(len(ids), config.batch_size, config.seq_len)
-    return TrainingWindows(ids, batch, steps, config.seed)
+    return TrainingWindows(ids, batch, steps, config.seed, ranks.rows(batch, config.groups))
 
 
 def _can_be_taught_by_ngrams(length: int, vocabulary: int, budget: float | None) -> bool:
@@ -210,9 +231,14 @@ def _can_be_taught_by_ngrams(length: int, vocabulary: int, budget: float | None)
     return budget is None or 2 * length * SECONDS_A_SYMBOL <= TEACHING_SHARE * budget
 
 
-def training_rate(network: Network, windows: TrainingWindows, seconds: float = 0.3) -> float:
-    """Characters that ``network`` trains on per second, measured on some windows; no weight changes."""
-    state, characters, begun = network.initial_state(windows.batch), 0, None
+def training_rate(network: Network, windows: TrainingWindows, ranks: Ranks) -> float:
+    """Characters that the ranks train on per second, measured on some windows of the first; no weight changes."""
+    return ranks.size * ranks.from_first(lambda: _training_rate(network, windows))
+
+
+def _training_rate(network: Network, windows: TrainingWindows, seconds: float = 0.3) -> float:
+    first, last = windows.rows
+    state, characters, begun = network.initial_state(last - first), 0, None
     for number in itertools.cycle(range(windows.count)):
         x, y = windows.window(0, number)
         network.loss_and_gradient(x, y, state)

@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from charrnn.errors import CharRNNError
 from charrnn.kernels.cross_entropy import NO_SOFT
+from charrnn.network.network import Elsewhere
 from charrnn.network.regularisation import Regularisation
 from charrnn.records import RolledBack, Step, bits
 from charrnn.training.plan import Clock
@@ -31,9 +33,9 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
     x, y = run.windows.window(counters.epoch, counters.window)
     if run.config.no_carry:
         run.state.clear()
-    loss = network.loss_and_gradient(x, y, run.state, _regularisation(run, done))
+    characters = run.windows.targets(counters.epoch, counters.window)
+    loss = network.loss_and_gradient(x, y, run.state, _regularisation(run, done), _elsewhere(run, clock, characters))
     lr = _rate(run, done)
-    characters = int(np.count_nonzero(y >= 0))
     problem = run.rollback.problem(loss, characters, counters.loss)
     norm = math.nan
     keeps = counters.step > 0 and counters.step % KEEP_STEPS == 0
@@ -72,6 +74,22 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
     return record, problem
 
 
+def _elsewhere(run: Run, clock: Clock, characters: int) -> Elsewhere | None:
+    """The other ranks' parts of a window with ``characters`` targets, if there are other ranks.
+
+    With the sums, all ranks get the readings of the first rank's clock, and so decide alike after the step.
+    """
+    if run.ranks.size == 1:
+        return None
+
+    def add_up(arrays: Sequence[np.ndarray], loss: float) -> float:
+        total, readings = run.ranks.add_up(arrays, loss, clock.readings())
+        clock.agree(readings)
+        return total
+
+    return Elsewhere(characters, add_up)
+
+
 def _regularisation(run: Run, done: float) -> Regularisation:
     config, counters = run.config, run.counters
     soft = NO_SOFT
@@ -86,6 +104,8 @@ def _regularisation(run: Run, done: float) -> Regularisation:
         config.input_dropout,
         config.label_smoothing,
         soft,
+        run.windows.batch,
+        run.windows.rows[0],
     )
 
 

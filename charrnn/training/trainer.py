@@ -32,7 +32,7 @@ from charrnn.training import validation
 from charrnn.training.diagnosis import diagnose
 from charrnn.training.distillation import LAST_TARGETS, targets_of_ngrams
 from charrnn.training.mixing import StoppedError, lacks_ngrams, mix, mixing_s
-from charrnn.training.plan import EARLY_SAMPLES, Clock
+from charrnn.training.plan import EARLY_SAMPLES, Clock, Readings
 from charrnn.training.run import VALIDATION_LIMIT, Run
 from charrnn.training.step import diverged_error, has_diverged, roll_back, train_step
 from charrnn.training.verdict import verdict
@@ -61,7 +61,7 @@ class Trainer:
             lambda evaluation_s: mixing_s(run, evaluation_s / (1 + run.is_averaged)),
         )
         self._before_update = np.empty_like(run.network.parameters.flat) if diagnose else None
-        self._stop = False
+        self._ranks = run.ranks
         self._problem: str | None = None  # of the last step
 
     @property
@@ -77,7 +77,7 @@ class Trainer:
 
     def stop(self) -> None:
         """Ask the loop to save and end after the current step. A signal handler may call it."""
-        self._stop = True
+        self._ranks.stop()
 
     def learn_from_ngrams(self, progress: ProgressCallback = no_progress) -> None:
         """Have n-grams of the text give it soft targets, if the run has them and they are not there yet.
@@ -91,10 +91,10 @@ class Trainer:
 
         def go_on(done: int, total: int) -> None:
             progress(done, total)
-            if self._stop:
+            if self._ranks.stops:
                 raise StoppedError
 
-        if run.learns_from_ngrams and run.soft_targets is None and not self._stop:
+        if run.learns_from_ngrams and run.soft_targets is None and not self._ranks.stops:
             # What n-grams know helps a network that knows little.  What is left of it at the end keeps the network from
             # memorising, and so it is proportional to the dropout.
             first, team, vocabulary = run.config.ngram_targets, run.network.team, len(run.vocabulary)
@@ -116,19 +116,23 @@ class Trainer:
         yield self._started()
         self.learn_from_ngrams()
         self._clock.start()
+        if self._ranks.size > 1:
+            self._clock.agree(Readings(*self._ranks.from_first(self._clock.readings)))
         done = self._clock.done(self.counters.step)
-        while done < 1 and not self._stop and not self.is_out_of_patience:
+        while done < 1 and not self._ranks.stops and not self.is_out_of_patience:
             before = done
             yield from self._step(before)
             done = self._clock.done(self.counters.step)
             yield from self._after_step(before, done)
         if self.subject.resumed_from is None or self.counters.step > self.subject.resumed_from.counters["step"]:
-            yield from self._save("interrupted" if self._stop else "finished")
+            yield from self._save("interrupted" if self._ranks.stops else "finished")
         mixed = None
-        if (done >= 1 or self.is_out_of_patience) and lacks_ngrams(self.subject, self.folder):
-            mixed = mix(self.subject, self.folder, lambda: self._stop)
+        is_done = done >= 1 or self.is_out_of_patience
+        if is_done and self._ranks.is_first and lacks_ngrams(self.subject, self.folder):
+            mixed = mix(self.subject, self.folder, lambda: self._ranks.is_asked_to_stop)
             if mixed is not None:
                 yield mixed
+        self._ranks.finish()
         yield self._finished(mixed)
 
     def _step(self, done: float) -> Iterator[Record]:
@@ -167,7 +171,8 @@ class Trainer:
             snapshots = self.folder.snapshots if run.config.snapshots else None
             if snapshots is not None and snapshots.is_due(run.counters.step):
                 snapshots.save(run.counters.step, run.checkpoint())
-            yield Sampled(run.counters.step, SAMPLE_TEMPERATURE, validation.sample(run))
+            if self._ranks.is_first:
+                yield Sampled(run.counters.step, SAMPLE_TEMPERATURE, validation.sample(run))
         ends = after >= 1 or self.is_out_of_patience  # then the run saves anyway
         if not ends and run.plan.save_is_due(*now, clock.evaluation_s, clock.since_save_s):
             yield from self._save("periodic")
@@ -184,7 +189,7 @@ class Trainer:
             if best is not None:
                 self.folder.save_best(best)
                 yield Saved(record.step, _written(self.folder.best), "best")
-        if self._before_update is not None and not self._problem:
+        if self._before_update is not None and not self._problem and self._ranks.is_first:
             yield self._diagnose()
 
     def _diagnose(self) -> Diagnosed:
@@ -247,7 +252,7 @@ class Trainer:
         reason = "completed" if run.config.time_budget is None else "budget"
         if self.is_out_of_patience:
             reason = "patience"
-        if self._stop:
+        if self._ranks.is_asked_to_stop:
             reason = "interrupted"
         return Finished(
             step=counters.step,
@@ -260,7 +265,7 @@ class Trainer:
             val_bpc=None if counters.val_loss is None else bits(counters.val_loss),
             best_val_loss=counters.best_val_loss,
             elapsed_s=self._clock.elapsed_s,
-            verdict=None if self._stop else self._verdict(mixed),
+            verdict=None if self._ranks.is_asked_to_stop else self._verdict(mixed),
             mixed_val_loss=None if mixed is None else mixed.mixed_val_loss,
         )
 

@@ -64,9 +64,12 @@ def validate(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | No
 
 
 def _loss(run: Run) -> float:
+    """The mean loss on the validation part, which the ranks share."""
     batch, steps = run.windows.batch, run.windows.steps
     before, carry = int(run.parts.train[-1]), not run.config.no_carry
-    return evaluate(run.network, run.validation, before, batch, steps, carry=carry).loss
+    return evaluate(
+        run.network, run.validation, before, batch, steps, carry=carry, ranks=run.ranks if run.ranks.size > 1 else None
+    ).loss
 
 
 def _best_checkpoint(run: Run, average_is_better: bool) -> Checkpoint:

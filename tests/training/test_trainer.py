@@ -348,7 +348,7 @@ def test_a_budget_that_reads_more_has_a_larger_network_as_far_as_the_text_allows
 def test_the_speed_is_measured_without_a_trace(tmp_path):
     made = trainer(tmp_path / "run", CONFIG)
     run_, before = made.subject, made.network.parameters.flat.copy()
-    assert 10 < training_rate(made.network, run_.windows, 0.05) < 1e9
+    assert 10 < training_rate(made.network, run_.windows, run_.ranks) < 1e9
     np.testing.assert_array_equal(made.network.parameters.flat, before)
     assert not any(array.any() for array in run_.state.arrays.values())
 

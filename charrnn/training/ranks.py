@@ -1,0 +1,113 @@
+"""The processes that train one model together, called ranks: one for an ordinary run, several under MPI.
+
+Every rank has the whole model, and its own part of the batch rows of every window.  The rows are divided into G groups
+by the settings, and a rank has a number of neighbouring groups that is a power of two.  So sums over batch rows have
+the same order, and the same bits, whatever the number of ranks (:mod:`charrnn.network.sum_tree`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from charrnn.errors import ContradictionError
+from charrnn.training.plan import Readings
+
+Value = TypeVar("Value")
+
+LEAST_ROWS = 16  # of a group: with fewer the groups' sums cost more than 2 % of a step (docs/LOG.md)
+MOST_GROUPS = 64  # of the default
+
+
+class Ranks:
+    """The only rank of an ordinary run; :class:`charrnn.training.mpi.MPIRanks` has the same methods for several.
+
+    Attributes:
+        size: how many ranks there are.
+        number: the number of this one, from 0.
+        stops: whether all ranks end after the current step.
+        is_asked_to_stop: whether this rank or, after a step, another one was asked to stop.
+    """
+
+    size, number = 1, 0
+
+    def __init__(self) -> None:
+        self.stops = self.is_asked_to_stop = False
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this rank is the one that writes and reports."""
+        return self.number == 0
+
+    def stop(self) -> None:
+        """Have all ranks end after the same step. A signal handler may call it."""
+        self.stops = self.is_asked_to_stop = True
+
+    def rows(self, batch: int, groups: int) -> tuple[int, int]:
+        """The first of the batch rows of this rank, and the one behind the last.
+
+        Raises:
+            ContradictionError: the groups cannot be shared out.
+        """
+        require_divisible(batch, groups, self.size)
+        return self.own(batch)
+
+    def own(self, count: int) -> tuple[int, int]:
+        """The part of this rank of ``count`` things: its first number, and the one behind the last."""
+        return count * self.number // self.size, count * (self.number + 1) // self.size
+
+    def from_first(self, make: Callable[[], Value]) -> Value:
+        """What ``make`` returns on the first rank: a value that JSON has."""
+        return make()
+
+    def one_after_the_other(self, work: Callable[[], Value], on: str = "node") -> Value:
+        """``work()`` on the first rank of each node, or of all (``on`` is "all"), and then on the other ranks.
+
+        The later ranks find what the first one has left in a cache.
+        """
+        return work()
+
+    def add_up(self, arrays: Sequence[np.ndarray], loss: float, readings: Readings) -> tuple[float, Readings]:
+        """Add the arrays of all ranks, in place, and their losses; ``readings`` become those of the first rank."""
+        return loss, readings
+
+    def gathered(self, array: np.ndarray, rows: int) -> np.ndarray:
+        """The array (L, rows, …) of all batch rows from the ranks' parts (L, own rows, …), on the first rank."""
+        return array
+
+    def all_columns(self, part: np.ndarray, columns: int) -> np.ndarray:
+        """An array (N, ``columns``) float32, of which each rank has neighbouring columns ``part``, on every rank."""
+        return part
+
+    def finish(self) -> None:
+        """Wait until every rank is done."""
+
+
+def default_groups(batch: int, accumulate: int = 1) -> int:
+    """G for ``batch`` batch rows, read in ``accumulate`` parts, if the user does not say it: it divides them."""
+    groups = accumulate
+    while 2 * groups <= MOST_GROUPS and batch % (2 * groups) == 0 and batch // (2 * groups) >= LEAST_ROWS:
+        groups *= 2
+    return groups
+
+
+def require_divisible(batch: int, groups: int, ranks: int, accumulate: int = 1) -> None:
+    """Refuse groups that do not divide the batch rows, and ranks or parts that cannot share them.
+
+    Raises:
+        ContradictionError: with numbers that fit.
+    """
+    if batch % groups:
+        raise ContradictionError(
+            f"{groups:,} groups do not divide the {batch:,} batch rows: choose a power of two that does, or another "
+            "number of batch rows"
+        )
+    whole, rest = divmod(groups, ranks * accumulate)
+    if rest or whole & (whole - 1):
+        fitting = [n for n in range(1, groups + 1) if groups % n == 0 and (groups // n).bit_count() == 1]
+        fitting = [str(n // accumulate) for n in fitting if n % accumulate == 0]
+        parts = f" in {accumulate} parts each" if accumulate > 1 else ""
+        raise ContradictionError(
+            f"{ranks:,} rank{'s' * (ranks > 1)}{parts} cannot share {groups:,} group{'s' * (groups > 1)} of "
+            f"{batch:,} batch rows: start {' or '.join(fitting) or 'fewer'}, or choose other {{groups}}"
+        )
