@@ -211,6 +211,34 @@ class RunFolder:
             path.unlink(missing_ok=True)
 
 
+class ReadOnlyRun(RunFolder):
+    """The folder of a run for a process that trains with others: another one of them writes it."""
+
+    def __init__(self, path: Path):
+        super().__init__(path)
+        self.snapshots = None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """As of a folder; the process that writes keeps other runs out."""
+        yield
+
+    def begin(self, checkpoint: Checkpoint) -> None:
+        """As of a folder, where it is kept."""
+
+    def rewind(self, checkpoint: Checkpoint) -> None:
+        """As of a folder, which forgets."""
+
+    def save_last(self, checkpoint: Checkpoint) -> None:
+        """As of a folder, where it is kept."""
+
+    def save_best(self, checkpoint: Checkpoint) -> None:
+        """As of a folder, where it is kept."""
+
+    def record(self, record: Record) -> None:
+        """As of a folder, where it is kept."""
+
+
 def _recorded_step(line: bytes) -> float:
     """The step of a line of the log. It is infinite for the lines of the end, and for a line that a crash cut short."""
     try:

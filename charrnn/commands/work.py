@@ -32,6 +32,14 @@ class Work:
         self.options = options
         self.terminal = Terminal(options.get("quiet", False), options.get("as_json", False))
 
+    def be_silent(self) -> None:
+        """Show nothing from now on, but errors: another process shows what is done."""
+        import io
+
+        from charrnn.display.terminal.console import Terminal
+
+        self.terminal = Terminal(True, False, stdout=io.StringIO(), stderr=io.StringIO())
+
     def load(self, *needs: Kernels, others: Iterable[Path] = ()):
         """Load the model of ``checkpoint``, averaged with ``others``.
 

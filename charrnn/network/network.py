@@ -87,7 +87,8 @@ class Network:
         init, forget_bias: which starting values, see :func:`charrnn.network.initialisation.initialise`.
 
     Attributes:
-        sum_groups: groups into which the sums over a window's batch rows are divided, at most as many as batch rows.
+        sum_groups: groups into which the sums over a window's batch rows are divided; None does not divide them, which
+            is the quickest way.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Network:
         self._packed_for: str | None = None
         self._pass: _WindowPass | None = None
         self.stopwatch: Stopwatch | None = None
-        self.sum_groups = 1
+        self.sum_groups: int | None = None
         if seed is not None:
             initialise(self.parameters, config, seed, init, forget_bias)
 
@@ -323,7 +324,7 @@ class Network:
         _check_ids(x, y, self.config.vocabulary)
         steps, batch = x.shape
         _check_state(state, self.config.layers, self.cell.state_shapes(self.config, batch))
-        summed = min(self.sum_groups, batch)
+        summed = None if self.sum_groups is None else min(self.sum_groups, batch)
         if self.workspace is None or not self.workspace.fits(steps, batch, summed):
             self.workspace = self._pass = None  # free the old arrays before the new ones are made
             self.workspace = Workspace(self.config, self.layers, steps, batch, self.team.threads, summed)

@@ -48,7 +48,7 @@ class Workspace:
     """
 
     def __init__(
-        self, config: ModelConfig, layers: Sequence, steps: int, batch: int, threads: int, sum_groups: int = 1
+        self, config: ModelConfig, layers: Sequence, steps: int, batch: int, threads: int, sum_groups: int | None = None
     ):
         self.steps, self.batch, self._sum_groups = steps, batch, sum_groups
         self._config, self._layers, self._threads = config, layers, threads
@@ -72,16 +72,16 @@ class Workspace:
                 shapes = layer.scratch_shapes(self.steps, self.batch)
                 self.shared |= _arrays({name: shapes[name] for name in shapes.keys() - self.shared.keys()})
             deepest = max(self._config.embedding or 0, *(layer.deepest for layer in self._layers), self._config.hidden)
-            sums = sum_tree.depth(self._sum_groups)
+            sums = sum_tree.depth(self._sum_groups or 1)
             self.scratch = [aligned_empty(scratch_size(deepest, sums)) for _ in range(self._threads)]
             self.dh = aligned_zeros(*self._output)  # last, because it says that all of them are there
         if lacks_dropout:
             self.dropped = [aligned_zeros(*self._output) for _ in self._layers]
         return lacks_training or lacks_dropout
 
-    def fits(self, steps: int, batch: int, sum_groups: int) -> bool:
+    def fits(self, steps: int, batch: int, sum_groups: int | None) -> bool:
         """Whether a window of this size, with sums over so many groups of batch rows, can use these arrays."""
-        return steps <= self.steps and batch == self.batch and sum_groups <= self._sum_groups
+        return steps <= self.steps and batch == self.batch and (sum_groups or 1) <= (self._sum_groups or 1)
 
     @property
     def nbytes(self) -> int:
@@ -129,9 +129,9 @@ class Layout:
     would keep taking them from each other's caches, because a processor prefetches the memory behind a row.
 
     Sums over all places have groups of their own, ``summed``, which do not depend on the number of threads.  A group is
-    summed step by step, and the sums of the groups are added in a tree (:mod:`charrnn.network.sum_tree`).  A single
-    group has two halves, one added after the other; so the rows of a sum lie together where two threads have them.
-    Every bit of a sum is the same for any number of threads.
+    summed step by step, and the sums of the groups are added in a tree (:mod:`charrnn.network.sum_tree`).  Without
+    groups the second half of the batch rows is added after the first; so the rows of a sum lie together where two
+    threads have them.  Every bit of a sum is the same for any number of threads.
 
     Attributes:
         groups: the groups of the threads.
@@ -142,7 +142,7 @@ class Layout:
         portions_from_before: the same where the first row is the state before the place.
     """
 
-    def __init__(self, steps: int, batch: int, groups: int, summed: int = 1):
+    def __init__(self, steps: int, batch: int, groups: int, summed: int | None = None):
         self.steps, self.batch = steps, batch
         self._asked_for = groups, summed
         self.groups = [Group(first, last) for first, last in divided(batch, groups) if first < last]
@@ -151,10 +151,10 @@ class Layout:
             start, stop = self.of_group(Group(first, last))
             self.rows[:, first:last] = np.arange(start, stop).reshape(steps, -1)
             self.before[:, first:last] = self.rows[:, first:last] - (last - first)
-        merges = sum_tree.merges(summed)
-        self.sum_bounds = np.array(divided(batch, summed), np.int64)
+        merges = sum_tree.merges(summed or 1)
+        self.sum_bounds = np.array(divided(batch, summed or 1), np.int64)
         pieces, behind = self.sum_bounds.tolist(), merges
-        if summed == 1:
+        if summed is None:
             pieces, behind = divided(batch, 2), [-1, 0]
         rows, before = ([part[:, first:last].ravel() for first, last in pieces] for part in (self.rows, self.before))
         self.portions = portions(rows, rows, behind)
@@ -166,7 +166,7 @@ class Layout:
         """The places by their characters, to be sorted for every window; ``starts`` is (V + 1,) int64."""
         return Picked(*self._places, starts, self._merges)
 
-    def fits(self, steps: int, batch: int, groups: int, summed: int) -> bool:
+    def fits(self, steps: int, batch: int, groups: int, summed: int | None) -> bool:
         """Whether the layout was made for these sizes."""
         return (self.steps, self.batch, self._asked_for) == (steps, batch, (groups, summed))
 

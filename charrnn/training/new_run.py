@@ -69,7 +69,7 @@ def begin(
         config = training_config(options.values)
         cell_of(source.model).check(config)
     try:
-        corpus = read(options, source and source.vocabulary)
+        corpus = ranks.first_then_others(lambda: read(options, source and source.vocabulary), on="all")
     except VocabularyError as error:
         raise VocabularyError(f"{error}, or --grow-vocabulary to have the model learn new ones") from None
     _require_enough(corpus, config.split, "split" in options.given)
@@ -105,7 +105,7 @@ def _network(
     Raises:
         ConfigError: this machine has not enough memory for it.
     """
-    ranks.one_after_the_other(lambda: prepare_kernels(source.model if source else _with_any_hidden(options), config))
+    ranks.first_then_others(lambda: prepare_kernels(source.model if source else _with_any_hidden(options), config))
     model = source.model if source else _sizes(len(corpus.vocabulary), options, config, training, threads, ranks)
     memory.check(model, config, len(training), ranks.size)
     network = Network(model, config.seed, threads, config.init, config.forget_bias)

@@ -25,6 +25,7 @@ class Ranks:
     Attributes:
         size: how many ranks there are.
         number: the number of this one, from 0.
+        signal: the signal that asked to stop; 0 for none.
         stops: whether all ranks end after the current step.
         is_asked_to_stop: whether this rank or, after a step, another one was asked to stop.
     """
@@ -32,6 +33,7 @@ class Ranks:
     size, number = 1, 0
 
     def __init__(self) -> None:
+        self.signal = 0
         self.stops = self.is_asked_to_stop = False
 
     @property
@@ -60,7 +62,7 @@ class Ranks:
         """What ``make`` returns on the first rank: a value that JSON has."""
         return make()
 
-    def one_after_the_other(self, work: Callable[[], Value], on: str = "node") -> Value:
+    def first_then_others(self, work: Callable[[], Value], on: str = "node") -> Value:
         """``work()`` on the first rank of each node, or of all (``on`` is "all"), and then on the other ranks.
 
         The later ranks find what the first one has left in a cache.
@@ -81,6 +83,24 @@ class Ranks:
 
     def finish(self) -> None:
         """Wait until every rank is done."""
+
+    def end_all(self, error: BaseException) -> None:
+        """Have all ranks end when this process does, because of ``error``, which the caller shows."""
+
+    def require_same(self, facts: dict[str, str]) -> None:
+        """Refuse ranks that have other facts, by name, than the first one.
+
+        Raises:
+            ConfigError: it names such a fact.
+        """
+
+    def note(self, threads: int) -> str | None:
+        """A sentence about the ranks, which use so many threads each, for the user."""
+        return None
+
+    def threads(self) -> int | None:
+        """How many threads a rank uses by default; None for all that the process may use."""
+        return None
 
 
 def default_groups(batch: int, accumulate: int = 1) -> int:

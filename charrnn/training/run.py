@@ -13,7 +13,7 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.counters import Counters
 from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError, CheckpointError, brief
+from charrnn.errors import CharRNNError, CheckpointError, ContradictionError, brief
 from charrnn.inference.ngrams import KERNELS, SECONDS_A_SYMBOL
 from charrnn.kernels import compiler
 from charrnn.kernels.sampling import write
@@ -69,6 +69,8 @@ class Run:
         ranks: Ranks | None = None,
     ):
         self.ranks = Ranks() if ranks is None else ranks
+        if config.teachers and self.ranks.size > 1:
+            raise ContradictionError("{teachers} train in one process: leave them out (0), or start one rank")
         if len(parts.train) < 2:
             raise CharRNNError("the training part has fewer than 2 characters: there is nothing to predict")
         if config.schedule == "plateau" and len(parts.validation) < 2:
@@ -80,7 +82,7 @@ class Run:
         network.prepare_training()
         config = _with_groups(config, len(parts.train))
         self.windows = windows_of(parts.train, config, self.ranks)
-        network.sum_groups = config.groups // self.ranks.size
+        network.sum_groups = None if config.groups == 1 else config.groups // self.ranks.size
         if not config.teachers and not _can_be_taught_by_ngrams(len(parts.train), len(vocabulary), config.time_budget):
             config = replace(config, ngram_targets=0.0)
         self.plan = Plan(config, len(parts.train), self.windows.count)

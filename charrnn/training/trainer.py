@@ -4,6 +4,7 @@ A step is a function of the settings, the text and the number of the step. So a 
 the same bits as a run in one go. A run under a time budget is the exception: its learning rate follows the clock.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import is_within
+from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.checkpoints.run_store import RunStore
 from charrnn.checkpoints.snapshots import PER_DOUBLING, most_snapshots
 from charrnn.config import SAMPLE_TEMPERATURE
@@ -69,6 +71,17 @@ class Trainer:
         """Whether nothing is left to train or to mix."""
         is_trained = self._clock.done(self.counters.step) >= 1 or self.is_out_of_patience
         return is_trained and not lacks_ngrams(self.subject, self.folder)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What all ranks of a run must have alike, by name."""
+        run = self.subject
+        settings = [run.network.config.to_dict(), run.config.to_dict(), run.counters.step]
+        return {
+            "text": str(run.corpus.get("sha256")),
+            "program": json.dumps(fingerprint()),
+            "set of options": json.dumps(settings),
+        }
 
     @property
     def is_out_of_patience(self) -> bool:
@@ -278,6 +291,8 @@ def _written(path: Path | None) -> str:
 def _text_notes(run: Run) -> list[str]:
     """Notes about windows and a validation part that differ from what was asked for."""
     notes, config, batch, steps = [], run.config, run.windows.batch, run.windows.steps
+    if (of_ranks := run.ranks.note(run.network.team.threads)) is not None:
+        notes.append(of_ranks)
     if (batch, steps) != (config.batch_size, config.seq_len):
         notes.append(
             f"the training part has only {len(run.parts.train):,} characters: {batch} batch row{'s' * (batch > 1)} of "

@@ -60,6 +60,10 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
     ),
     option("--force", is_flag=True, help="Replace a run of the same name."),
     option(
+        "--distributed", type=click.Choice(("auto", "on", "off")), default="auto", rare=True,
+        help="Share the work with the other ranks of MPI; auto does, if mpirun or srun has started several.",
+    ),
+    option(
         "--preset", type=click.Choice(tuple(PRESETS)),
         help="Settings that go together: quick (three minutes), balanced (the defaults), best (half an hour a "
         "megabyte). Flags win.",
@@ -84,6 +88,8 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
         "no_carry": "Begin every window with an empty state, in training and in validation. --seq-len is then "
         "--context by default.",
         "batch_size": "Stretches of the text that are read side by side; 16 by default for a short text.",
+        "groups": "Groups of these stretches that are summed apart, so that as many ranks of MPI can share them.  "
+        "[default: as many as cost little]",
         "init": "The first weights: unit, made for one-hot characters; uniform, PyTorch's; xavier; orthogonal, with "
         "orthogonal recurrent matrices and the rest as unit.",
         "forget_bias": "LSTMs: the first bias of forget gates. The higher it is, the longer cells remember at first.",
@@ -221,32 +227,62 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
 
     --json writes the run's records, one a line, as they stand in metrics.jsonl.
     """
-    from charrnn.checkpoints.run_folder import RunFolder
+    from charrnn.training.mpi import start
+
+    work = Work(options)
+    _check_usage(text, options)
+    ranks = start(options["distributed"])
+    if ranks.size > 1:
+        if "-" in text:
+            raise click.UsageError("Several ranks cannot share standard input: name a file.")
+        options["threads"] = options["threads"] or ranks.threads()
+    if not ranks.is_first:
+        work.be_silent()
+    try:
+        stopped = _train(ctx, text, options, work, ranks)
+    except BaseException as error:
+        ranks.end_all(error)
+        raise
+    if stopped and ranks.is_first:  # a launcher passes this status on, and takes that of another rank for a failure
+        signals.end_in_time(stopped)
+        ctx.exit(128 + stopped)
+
+
+def _train(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], work: Work, ranks) -> int:
+    """Make the run, train it and show it; returns the signal that has ended it, or 0.
+
+    Raises:
+        CharRNNError: the text, the options or a checkpoint cannot be used.
+    """
+    from charrnn.checkpoints.run_folder import ReadOnlyRun, RunFolder
     from charrnn.display.training.run_state import resume_command
     from charrnn.training.stages import Stages
 
-    work = Work(options)
     terminal = work.terminal
-    _check_usage(text, options)
-    folder = RunFolder(options["out"] / _run_name(options["name"], text))
+    kind = RunFolder if ranks.is_first else ReadOnlyRun
+    folder = kind(options["out"] / _run_name(options["name"], text))
     work.announce_compilation()
     with folder.locked():
-        start = resumed_run.resume if options["resume"] else _begin
-        trainer = start(ctx, text, options, folder, terminal)
+        begin = resumed_run.resume if options["resume"] else _begin
+        trainer = begin(ctx, text, options, folder, terminal, ranks)
+        ranks.require_same(trainer.facts)
         stages = Stages(trainer, terminal.warn)
+
+        def stop() -> None:
+            ranks.signal = gently.stopped or 0
+            stages.stop()
+
         try:
-            with signals.Gently(stages.stop, lambda: terminal.note(_STOPPING)) as gently:
+            with signals.Gently(stop, lambda: terminal.note(_STOPPING)) as gently:
                 _show_teachers(stages, work, gently)
-                _show(trainer, terminal, gently)
+                _show(trainer, terminal, gently, is_silent=not ranks.is_first)
         except signals.Stopped:
             terminal.note(f"left at once; to go on from the last save: {resume_command(str(folder.path))}")
             raise
-    if gently.stopped is not None:
-        signals.end_in_time(gently.stopped)
-        ctx.exit(128 + gently.stopped)
+    return gently.stopped or ranks.signal
 
 
-def _begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal):
+def _begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal, ranks):
     """A trainer for a new run.
 
     Raises:
@@ -259,7 +295,8 @@ def _begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
         return read_text(text, options.values, vocabulary, terminal)
 
     chosen = Options(options, given(ctx, tuple(options)))
-    return begin(chosen, read, folder, terminal.warn, force=options["force"], threads=options["threads"])
+    how = {"force": options["force"], "threads": options["threads"], "ranks": ranks}
+    return begin(chosen, read, folder, terminal.warn, **how)
 
 
 def _show_teachers(stages, work: Work, gently: signals.Gently) -> None:
@@ -316,7 +353,7 @@ def _check_usage(text: tuple[str, ...], options: dict[str, Any]) -> None:
     require_consistent(options, resumes)
 
 
-def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False) -> None:
+def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False, is_silent: bool = False) -> None:
     """Go through the run and show it. If the display breaks, the run saves and stops, and then the error is raised.
 
     A teacher's end is not shown, and --json writes no record of a teacher. If the display's reader has stalled when a
@@ -328,7 +365,7 @@ def _show(trainer, terminal, gently: signals.Gently, is_teacher: bool = False) -
     earlier = _earlier(trainer) if terminal.is_live else []
     broken: OSError | None = None
     with ExitStack() as shown:
-        is_silent = is_teacher and terminal.wants_json
+        is_silent = is_silent or (is_teacher and terminal.wants_json)
         display = shown.enter_context(Display() if is_silent else training_display(terminal, earlier))
         with progress_bar(terminal, "N-grams read the text") as progress:
             trainer.learn_from_ngrams(progress)

@@ -15,7 +15,7 @@ SETTLED = (*MODEL, *TEXT, "init", "forget_bias")  # by the weights, for good
 HARMLESS = ("save_every", "sample_every")  # change no bit
 
 
-def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal):
+def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal, ranks):
     """A trainer that goes on from the folder's last checkpoint.
 
     Raises:
@@ -30,7 +30,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     different, longer = _different_options(ctx, options, checkpoint)
     config = _settings(ctx, options, checkpoint)
     cell_of(checkpoint.model).check(config)
-    corpus, sources = _read(text, options, checkpoint, terminal)
+    corpus, sources = ranks.first_then_others(lambda: _read(text, options, checkpoint, terminal), on="all")
     is_other_text = corpus.sha256 != checkpoint.corpus["sha256"]
     if is_other_text:
         different.append(_other_text(corpus, sources, checkpoint.corpus))
@@ -47,7 +47,7 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     if different:
         checkpoint = adapted(checkpoint, config, len(parts.train), is_other_text)
     notes = (*corpus.notes, *(f"going on otherwise than begun: {each}" for each in different), *longer)
-    trainer = _trainer(path, checkpoint, config, parts, folder, facts, notes, options)
+    trainer = _trainer(path, checkpoint, config, parts, folder, facts, notes, options, ranks)
     _require_incomplete(trainer, folder, checkpoint)
     return trainer
 
@@ -64,7 +64,7 @@ def _last(folder, terminal):
     return path, checkpoint
 
 
-def _trainer(path: Path, checkpoint, config: TrainConfig, parts, folder, facts, notes, options: dict[str, Any]):
+def _trainer(path: Path, checkpoint, config: TrainConfig, parts, folder, facts, notes, options, ranks):
     """The trainer, after a check of the memory that it needs.
 
     Raises:
@@ -74,11 +74,11 @@ def _trainer(path: Path, checkpoint, config: TrainConfig, parts, folder, facts, 
     from charrnn.training import Run, Trainer, memory
     from charrnn.training.run import prepare_kernels
 
-    memory.check(checkpoint.model, config, len(parts.train))
-    prepare_kernels(checkpoint.model, config)
+    memory.check(checkpoint.model, config, len(parts.train), ranks.size)
+    ranks.first_then_others(lambda: prepare_kernels(checkpoint.model, config))
     network = Network(checkpoint.model, seed=None, threads=options["threads"])
     try:
-        run = Run(network, config, parts, checkpoint.vocabulary, facts, checkpoint)
+        run = Run(network, config, parts, checkpoint.vocabulary, facts, checkpoint, ranks)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     return Trainer(run, folder, notes, options["diagnose"])
