@@ -223,6 +223,9 @@ class ReadOnlyRun(RunFolder):
         """As of a folder; the process that writes keeps other runs out."""
         yield
 
+    def _require_files(self) -> None:
+        """The process that writes looks what is in the way."""
+
     def begin(self, checkpoint: Checkpoint) -> None:
         """As of a folder, where it is kept."""
 

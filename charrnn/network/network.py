@@ -419,8 +419,9 @@ class _WindowPass:
             self._gradient_calls[drops] = self._calls_of_gradients()
         sort_places(window.x, layout.rows, layout.sum_bounds, *window.picked[:3])
         self._team.share_out(self._gradient_calls[drops], scratch)
-        of_groups = (self.losses[:, first:last].sum(dtype=np.float64) for first, last in layout.sum_bounds)
-        loss = float(tree_sum(of_groups, len(layout.sum_bounds), operator.add))
+        # NumPy adds the rows of an array one by one unless they lie together; so a copy, in which they always do.
+        parts = (np.ascontiguousarray(self.losses[:, first:last]) for first, last in layout.sum_bounds)
+        loss = float(tree_sum((part.sum(dtype=np.float64) for part in parts), len(layout.sum_bounds), operator.add))
         if elsewhere is not None:
             sums = [array for layer in network.layers for array in layer.partial_sums(window)]
             loss = elsewhere.add_up([network.gradient.flat, *sums], loss)

@@ -89,6 +89,7 @@ class MPIRanks(Ranks):
 
     def _abort(self, status: int) -> None:
         self._all.Abort(status)
+        os._exit(status)  # MPICH returns if it cannot reach the launcher
 
     def end_all(self, error: BaseException) -> None:
         """Have all ranks end when this process does, because of ``error``, which the caller shows.
@@ -145,6 +146,12 @@ class MPIRanks(Ranks):
             self.stops = self.is_asked_to_stop = True
             self.signal = max(*signals, 0)
         return tree_sum((each.loss for each in told), self.size, float.__add__), Readings(*told[0][2:])
+
+    def any(self, is_so: bool) -> bool:
+        """Whether something is so on at least one rank."""
+        found = np.empty(self.size, np.uint8)
+        self._wait(self._all.Iallgather(np.array([is_so], np.uint8), found))
+        return bool(found.any())
 
     def gathered(self, array: np.ndarray, rows: int) -> np.ndarray:
         """The array (L, rows, …) of all batch rows from the ranks' parts (L, own rows, …), on the first rank."""
@@ -350,6 +357,8 @@ def _start(count: int) -> Ranks:
             "and start with its mpirun"
         ) from None
     found = MPI.COMM_WORLD.Get_size()
+    if found == count == 1:
+        return Ranks()
     if found != count:
         library = MPI.Get_library_version().split(",")[0].split("\n")[0].strip()
         raise ConfigError(

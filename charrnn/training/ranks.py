@@ -73,6 +73,10 @@ class Ranks:
         """Add the arrays of all ranks, in place, and their losses; ``readings`` become those of the first rank."""
         return loss, readings
 
+    def any(self, is_so: bool) -> bool:
+        """Whether something is so on at least one rank."""
+        return is_so
+
     def gathered(self, array: np.ndarray, rows: int) -> np.ndarray:
         """The array (L, rows, …) of all batch rows from the ranks' parts (L, own rows, …), on the first rank."""
         return array

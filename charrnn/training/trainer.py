@@ -213,7 +213,8 @@ class Trainer:
     def _check(self) -> Iterator[RolledBack]:
         """Roll back if a checkpoint with the current weights could not be read."""
         problem = self.subject.rollback.problem_of_weights()
-        if problem is None and not all(map(is_within, self.subject.state.arrays.values())):
+        # The weights are the same on all ranks, but each has the state of its own batch rows.
+        if problem is None and self._ranks.any(not all(map(is_within, self.subject.state.arrays.values()))):
             problem = "the state is no longer numbers, or too large"
         if problem is not None:
             yield self._roll_back(problem)

@@ -44,6 +44,8 @@ class Watch:
         self._peers: dict[socket.socket, int] = {}
         port, token, addresses = from_first(self._listen)
         self._token = token.encode()
+        if not port:
+            return
         if number == 0:
             threading.Thread(target=self._accept, daemon=True).start()
         else:
@@ -51,8 +53,14 @@ class Watch:
         threading.Thread(target=self._run, daemon=True).start()
 
     def _listen(self) -> tuple[int, str, list[list[str]]]:
-        """Open the first rank's port; returns it with a token that only the ranks know, and the rank's addresses."""
-        self._listener = socket.create_server(("", 0), backlog=self._size)
+        """Open the first rank's port; returns it with a token that only the ranks know, and the rank's addresses.
+
+        The port is 0 if none can be opened: then nothing is watched.
+        """
+        try:
+            self._listener = socket.create_server(("", 0), backlog=self._size)
+        except OSError:
+            return 0, "", []
         return self._listener.getsockname()[1], secrets.token_hex(16), [[self._host, *_addresses()]]
 
     def _accept(self) -> None:
@@ -63,26 +71,38 @@ class Watch:
                 connection.settimeout(CONNECT_S)
                 token, number = _HELLO.unpack(_read(connection, _HELLO.size))
                 if secrets.compare_digest(token, self._token):
+                    connection.sendall(_BEAT)
                     self._peers[connection] = number
         self._listener.close()
         self.sees_all = True
 
     def _connect(self, addresses: list[list[str]], port: int) -> None:
+        """Connect to the first rank. Another program may have the port on an address of another network: it is silent.
+
+        Only the first rank answers.
+        """
         host, *others = addresses[0]
         for address in ["127.0.0.1"] if host == self._host else [*others, host]:
             with contextlib.suppress(OSError):
                 connection = socket.create_connection((address, port), CONNECT_S)
                 connection.sendall(_HELLO.pack(self._token, self._number))
+                connection.settimeout(SILENCE_S)
+                if _read(connection, 1) != _BEAT:
+                    continue
                 self._peers[connection] = 0
                 self.sees_all = True
                 return
 
     def _run(self) -> None:
-        """Send and receive the bytes, until a rank is lost or the watch is closed."""
-        heard: dict[socket.socket, float] = {}
-        sent = 0.0
+        """Send and receive the bytes, until a rank is lost or the watch is closed.
+
+        Time in which this process itself was stopped, by SIGSTOP or a batch system, is no silence of the others.
+        """
+        silent: dict[socket.socket, float] = {}
+        sent, before = 0.0, time.monotonic()
         while not self._is_over:
             now = time.monotonic()
+            passed, before = min(now - before, BEAT_S), now
             peers = dict(self._peers)
             if now - sent >= BEAT_S:
                 sent = now
@@ -91,9 +111,9 @@ class Watch:
                         peer.send(_BEAT)
             ready, _, _ = select.select(list(peers), [], [], BEAT_S / 4) if peers else ([], [], time.sleep(BEAT_S / 4))
             for peer, number in peers.items():
-                heard.setdefault(peer, now)
+                silent[peer] = silent.get(peer, 0.0) + passed
                 if peer in ready:
-                    heard[peer] = time.monotonic()
+                    silent[peer] = 0.0
                     try:
                         received = peer.recv(4096)
                     except OSError:
@@ -102,7 +122,7 @@ class Watch:
                         self._peers.pop(peer)
                     elif not received:
                         self._lose(number, "has ended")
-                elif time.monotonic() - heard[peer] > SILENCE_S:
+                elif silent[peer] > SILENCE_S:
                     self._lose(number, f"has not answered for {SILENCE_S:.0f} seconds")
 
     def _lose(self, number: int, how: str) -> None:

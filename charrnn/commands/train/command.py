@@ -232,13 +232,13 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     work = Work(options)
     _check_usage(text, options)
     ranks = start(options["distributed"])
-    if ranks.size > 1:
-        if "-" in text:
-            raise click.UsageError("Several ranks cannot share standard input: name a file.")
-        options["threads"] = options["threads"] or ranks.threads()
     if not ranks.is_first:
         work.be_silent()
     try:
+        if ranks.size > 1:
+            if "-" in text:
+                raise click.UsageError("Several ranks cannot share standard input: name a file.")
+            options["threads"] = options["threads"] or ranks.threads()
         stopped = _train(ctx, text, options, work, ranks)
     except BaseException as error:
         ranks.end_all(error)
@@ -272,8 +272,9 @@ def _train(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], w
             ranks.signal = gently.stopped or 0
             stages.stop()
 
+        gently = signals.Gently(stop, lambda: terminal.note(_STOPPING))
         try:
-            with signals.Gently(stop, lambda: terminal.note(_STOPPING)) as gently:
+            with gently:
                 _show_teachers(stages, work, gently)
                 _show(trainer, terminal, gently, is_silent=not ranks.is_first)
         except signals.Stopped:
