@@ -66,13 +66,15 @@ class Watch:
     def _accept(self) -> None:
         """Take the connections of the other ranks; what does not know the token is dropped."""
         while len(self._peers) < self._size - 1 and not self._is_over:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), contextlib.ExitStack() as dropped:
                 connection, _ = self._listener.accept()
+                dropped.callback(connection.close)
                 connection.settimeout(CONNECT_S)
                 token, number = _HELLO.unpack(_read(connection, _HELLO.size))
                 if secrets.compare_digest(token, self._token):
                     connection.sendall(_BEAT)
                     self._peers[connection] = number
+                    dropped.pop_all()
         self._listener.close()
         self.sees_all = True
 
@@ -83,15 +85,16 @@ class Watch:
         """
         host, *others = addresses[0]
         for address in ["127.0.0.1"] if host == self._host else [*others, host]:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), contextlib.ExitStack() as dropped:
                 connection = socket.create_connection((address, port), CONNECT_S)
+                dropped.callback(connection.close)
                 connection.sendall(_HELLO.pack(self._token, self._number))
                 connection.settimeout(SILENCE_S)
-                if _read(connection, 1) != _BEAT:
-                    continue
-                self._peers[connection] = 0
-                self.sees_all = True
-                return
+                if _read(connection, 1) == _BEAT:
+                    self._peers[connection] = 0
+                    self.sees_all = True
+                    dropped.pop_all()
+                    return
 
     def _run(self) -> None:
         """Send and receive the bytes, until a rank is lost or the watch is closed.
@@ -120,6 +123,7 @@ class Watch:
                         received = b""
                     if _BYE in received:
                         self._peers.pop(peer)
+                        peer.close()
                     elif not received:
                         self._lose(number, "has ended")
                 elif silent[peer] > SILENCE_S:

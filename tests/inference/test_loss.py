@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference
+from simulated_ranks import on_ranks
 from teams import every_thread_works
 
 from charrnn.config import ModelConfig
@@ -62,3 +63,19 @@ def test_progress_is_reported_to_the_end(network, rng):
     evaluate(network, rng.integers(12, size=5000), progress=lambda done, total: calls.append((done, total)))
     assert calls[-1][0] == calls[-1][1]
     assert calls == sorted(calls)
+
+
+@pytest.mark.parametrize("carry", [True, False])
+@pytest.mark.parametrize("length", [3, 2500, 9000])
+def test_ranks_get_the_loss_of_one_process(rng, length, carry):
+    """Of a short text some ranks have no batch row."""
+    ids, model = rng.integers(12, size=length).astype(np.uint8), ModelConfig(12, 20, 2)
+    network = Network(model, seed=2, threads=1)
+    whole = evaluate(network, ids, batch=6, steps=50, carry=carry)
+    for size in (2, 3, 4):
+        networks = [Network(model, seed=2, threads=1) for _ in range(size)]
+        found = on_ranks(
+            size,
+            lambda ranks, each=networks: evaluate(each[ranks.number], ids, None, 6, 50, carry=carry, ranks=ranks),
+        )
+        assert found == [whole] * size

@@ -47,3 +47,26 @@ def test_epochs_begin_at_different_places_that_depend_on_the_seed_alone():
 )
 def test_small_texts_get_fewer_rows(length, batch, steps, expected):
     assert fitting_window(length, batch, steps) == expected
+
+
+@given(
+    length=st.integers(2, 400),
+    batch=st.integers(1, 12),
+    steps=st.integers(1, 30),
+    epoch=st.integers(0, 3),
+    cut=st.integers(0, 12),
+)
+def test_some_batch_rows_are_that_part_of_the_whole_window(length, batch, steps, epoch, cut):
+    batch = min(batch, length)
+    cut, ids = min(cut, batch), np.arange(length)
+    whole = TrainingWindows(ids, batch, steps, seed=3)
+    parts = [TrainingWindows(ids, batch, steps, 3, rows) for rows in ((0, cut), (cut, batch))]
+    assert {part.count for part in parts} == {whole.count}
+    for number in range(whole.count):
+        x, y = whole.window(epoch, number)
+        own = [part.window(epoch, number) for part in parts]
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in own], axis=1), x)
+        np.testing.assert_array_equal(np.concatenate([y for _, y in own], axis=1), y)
+        places = np.concatenate([part.places(epoch, number) for part in parts], axis=1)
+        np.testing.assert_array_equal(places, whole.places(epoch, number))
+        assert [part.targets(epoch, number) for part in (whole, *parts)] == [np.count_nonzero(y >= 0)] * 3
