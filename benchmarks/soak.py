@@ -3,6 +3,7 @@
     python benchmarks/soak.py
     python benchmarks/soak.py --kills 500 --seed 2
     python benchmarks/soak.py --kills 30 --phases training saving stopping
+    python benchmarks/soak.py --kills 100 --ranks 1 2 4 8
 
 A wheel of this checkout is built and installed into a temporary folder, and the runs use it from another folder.  Every
 life of a run is aimed at one phase with one signal, at a random moment:
@@ -27,6 +28,9 @@ every step once and in order, and the run must end when its time is over.
 The soak fails if a run breaks one of these rules, if there were fewer kills than asked, or if a planned pair of signal
 and phase was never hit.  The folder of a soak that failed is kept.
 
+With --ranks the lives of a run have these numbers of ranks of MPI, in turn, and the soak is the one that
+benchmarks/soak_ranks.py describes.
+
 Options: --kills, how many; --seed, of the moments; --phases, to which the plan is limited; --steps, of a run;
 --longest, the longest time in seconds that a life may train before its signal; --budget, the time budget in seconds.
 """
@@ -43,6 +47,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from soak_ranks import RanksSoak
 from soak_runs import COMPILING, SIGNALS, Run, digests, outcome
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,10 +69,11 @@ def main():
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--longest", type=float, default=1.0)
     parser.add_argument("--budget", type=int, default=12)
+    parser.add_argument("--ranks", nargs="+", type=int, choices=(1, 2, 4, 8))
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
-        Soak(folder, installed(folder), options).run()
+        (RanksSoak if options.ranks else Soak)(folder, installed(folder), options).run()
     except BaseException:
         print(f"what is left is in {folder}", file=sys.stderr)
         raise

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mpi_runs import needs_mpi
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -121,3 +122,87 @@ def test_lost_steps_and_damaged_checkpoints_are_found(make, tmp_path, model):
     last.write_bytes(last.read_bytes()[:-100])
     with pytest.raises(SystemExit, match="damaged checkpoint"):
         run.judge_files(quiet, [], None)
+
+
+# ---- a run on several ranks
+
+
+@pytest.fixture
+def make_of_ranks(tmp_path):
+    """A function that makes a soak of runs on ranks, of the package in the checkout."""
+    from soak_ranks import RanksSoak
+
+    from charrnn.system.folders import cache_folder
+
+    def make(kills, *ranks):
+        options = SimpleNamespace(kills=kills, seed=1, ranks=list(ranks), steps=60, longest=0.1)
+        return RanksSoak(tmp_path, ROOT, options, cache_folder())
+
+    return make
+
+
+@needs_mpi
+@pytest.mark.xdist_group("mpi")
+def test_kills_of_runs_on_ranks(make_of_ranks, capsys):
+    made = make_of_ranks(4, 2, 1)
+    made.run()
+    assert made.hits.total() >= 4
+    assert made.ends >= 1
+    output = capsys.readouterr().out
+    assert "nothing lost" in output
+    assert f"{made.hits.total()} kills while training, in" in output
+
+
+def test_a_soak_of_ranks_in_which_no_kill_hits_fails(make_of_ranks):
+    made = make_of_ranks(2, 1, 2)
+    with pytest.raises(SystemExit, match=r"never killed: 1 ranks; never killed: 2 ranks; 0 kills happened, 2 were"):
+        made.require_hits()
+    made.hits.update([(1, "rank", "SIGKILL"), (2, "mpirun", "SIGTERM")])
+    made.require_hits()
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "said", "why"),
+    [
+        (None, 1, "", "exit status 1 without a signal"),
+        (signal.SIGKILL, 0, "", "a rank was killed, and the exit status is 0"),
+        (signal.SIGTERM, 1, "", "exit status 1 after SIGTERM"),
+        (signal.SIGTERM, 143, "Traceback (most", "a traceback"),
+        (signal.SIGTERM, 143, "", None),
+        (signal.SIGKILL, 9, "", None),
+    ],
+)
+def test_a_life_on_ranks_that_ended_wrongly(make_of_ranks, model, number, status, said, why):
+    import soak_ranks
+
+    life = object.__new__(soak_ranks.RanksLife)
+    life.soak, life.ranks, life.path, life.before = make_of_ranks(1, 2), 2, model, 0
+    life.said, life.told = lambda: said, lambda: [{"event": "step", "step": 150}]
+    if why is None:
+        assert life.judge(number, status) is False
+    else:
+        with pytest.raises(SystemExit, match=why):
+            life.judge(number, status)
+
+
+def test_lost_steps_on_ranks_are_found(make_of_ranks, model, tmp_path):
+    import soak_ranks
+
+    life = object.__new__(soak_ranks.RanksLife)
+    life.soak, life.ranks, life.path, life.before = make_of_ranks(1, 2), 2, tmp_path / "run", 0
+    shutil.copytree(model, life.path)
+    life.said, life.told = str, lambda: [{"event": "saved", "step": 151, "reason": "periodic"}]
+    with pytest.raises(SystemExit, match=r"step 150 is saved, \[151\] was"):
+        life.judge(signal.SIGKILL, 9)
+    life.told = lambda: [{"event": "started", "step": 7}]
+    with pytest.raises(SystemExit, match="went on from step 7, and 0 was saved"):
+        life.judge(signal.SIGKILL, 9)
+    life.told = list
+    log = life.path / "metrics.jsonl"
+    whole = log.read_bytes()
+    log.write_bytes(whole + b'{"event": "step", "step": 151}\n')
+    with pytest.raises(SystemExit, match="step 150 is saved, 151 is the last in the log"):
+        life.judge(signal.SIGTERM, 143)
+    log.write_bytes(b"".join(line for line in whole.splitlines(keepends=True) if b'"step": 7,' not in line))
+    with pytest.raises(SystemExit, match="every step to 150"):
+        life.judge(signal.SIGKILL, 9)

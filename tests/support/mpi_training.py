@@ -74,7 +74,8 @@ def main(folder):
         assert len(elements) == 1
         ways[way] += 1
     if MPI.COMM_WORLD.Get_rank() == 0:
-        print(MPI.COMM_WORLD.Get_size(), "ranks,", *(f"{way.__name__} {count}" for way, count in ways.items()))
+        counts = " ".join(f"{way.__name__} {count}" for way, count in ways.items())
+        sys.stdout.write(f"{MPI.COMM_WORLD.Get_size()} ranks, {counts}\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ watch.BEAT_S, watch.SILENCE_S = 0.1, float(os.environ.get("SILENCE_S", "1000"))
 
 
 def say(*words):
-    print(*words, flush=True)
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 def abort(status):

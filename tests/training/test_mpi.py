@@ -128,7 +128,7 @@ def test_a_fault_of_the_program_on_one_rank_ends_all(tmp_path, text):
 def test_a_killed_rank_ends_all_and_the_last_checkpoint_is_whole(tmp_path, text, alone, rank):
     folder = tmp_path / "fables"
     sabotage = (rank, 16, "SIGKILL")
-    status, said = run_all(4, "train", text, "--out", tmp_path, *OPTIONS, sabotage=sabotage, seconds=60 + SOON)
+    status, _ = run_all(4, "train", text, "--out", tmp_path, *OPTIONS, sabotage=sabotage, seconds=60 + SOON)
     assert status != 0
     assert Checkpoint.load(folder / "last.safetensors").counters["step"] == 14
     assert run_cli("train", "--resume", "--name", "fables", "--out", tmp_path, "-q").returncode == 0

@@ -32,7 +32,9 @@ def test_the_default_groups_are_a_power_of_two_that_divides_the_batch_rows(batch
     require_divisible(batch, groups, groups)
 
 
-@pytest.mark.parametrize(("batch", "groups"), [(1, 1), (16, 1), (32, 2), (33, 1), (64, 4), (96, 4), (80, 4), (4096, 64)])
+@pytest.mark.parametrize(
+    ("batch", "groups"), [(1, 1), (16, 1), (32, 2), (33, 1), (64, 4), (96, 4), (80, 4), (4096, 64)]
+)
 def test_default_groups(batch, groups):
     assert default_groups(batch) == groups
 
