@@ -197,7 +197,7 @@ class RanksLife:
         self.process.wait()
 
     def judge(self, number, status):
-        """Judge the life by its exit status and its files, after a signal or None; returns whether the run is complete."""
+        """Judge the exit status and the files after a signal, or None; returns whether the run is complete."""
         said, told = self.said(), self.told()
         if "Traceback" in said:
             self.fail("a traceback")

@@ -72,7 +72,7 @@ def computed(config, groups, given, regular, rows=None, elsewhere=None, threads=
 
 def shared(config, groups, given, regular, size):
     """The same on so many ranks, put together."""
-    weights, x, y, arrays = given
+    _, x, y, arrays = given
 
     def work(ranks):
         rows = ranks.rows(x.shape[1], groups)

@@ -16,7 +16,7 @@ from command_line import ROOT
 
 MPIRUN = Path(sys.prefix, "bin", "mpirun")
 OPEN_MPI = os.environ.get("CHARRNN_OPENMPI")  # the mpirun of an Open MPI, for the tests that need one
-AT_MOST = 120  # seconds for a command, on a loaded machine
+AT_MOST = 240  # seconds for a command, on a loaded machine
 SOON = 30  # seconds in which all ranks have ended when one is lost
 
 needs_mpi = pytest.mark.skipif(
@@ -40,7 +40,11 @@ class Launched:
         self._mark = f"CHARRNN_TEST_RUN={uuid.uuid4().hex}"
         name, value = self._mark.split("=")
         own = {**os.environ, "PYTHONPATH": str(ROOT), name: value, **environment}
-        self.stdout, self.stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._files = contextlib.ExitStack()
+        self.stdout, self.stderr = (
+            self._files.enter_context(file)
+            for file in (tempfile.TemporaryFile(), tempfile.TemporaryFile())  # noqa: SIM115
+        )
         command = [*launcher, "-n", ranks, sys.executable, *arguments]
         self.process = subprocess.Popen(
             [str(part) for part in command],
@@ -60,8 +64,7 @@ class Launched:
         for process in self.others():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        self.stdout.close()
-        self.stderr.close()
+        self._files.close()
 
     def others(self):
         """The processes of the command beside mpirun, by the mark in their environment."""
