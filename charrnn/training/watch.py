@@ -141,7 +141,7 @@ class Watch:
 
     def _say(self, sentence: str) -> None:
         with contextlib.suppress(OSError, AttributeError):
-            sys.stderr.write(f"error: {sentence}\n")
+            sys.stderr.write(f"Error: {sentence}\n")
             sys.stderr.flush()
 
     def close(self) -> None:

@@ -115,7 +115,7 @@ def test_an_error_of_one_rank_ends_all_with_one_line(tmp_path, text, rank):
     sabotage = (rank, 4, "CheckpointError")
     status, said = run_all(2, "train", text, "--out", tmp_path, *OPTIONS, "-q", sabotage=sabotage, seconds=60)
     assert status == 1
-    assert [line for line in said.splitlines() if "error" in line.lower()] == [f"error: rank {rank} has a fault"]
+    assert [line for line in said.splitlines() if "error" in line.lower()] == [f"Error: rank {rank} has a fault"]
 
 
 def test_a_fault_of_the_program_on_one_rank_ends_all(tmp_path, text):

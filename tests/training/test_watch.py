@@ -83,7 +83,7 @@ def test_a_killed_process_ends_those_that_watch_it(started, lost, speaks):
     assert status == 9
     assert out.splitlines()[-1] == "abort 1"
     assert err == (
-        f"error: rank {lost} has ended: all ranks end; the last checkpoint is kept, and --resume goes on from it\n"
+        f"Error: rank {lost} has ended: all ranks end; the last checkpoint is kept, and --resume goes on from it\n"
     )
     # The first rank ends; so the others notice its end, and say nothing more.
     for number in {1, 2} - {lost, speaks}:
