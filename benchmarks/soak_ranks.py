@@ -244,8 +244,14 @@ class RanksLife:
         return Checkpoint.load(path) if path.exists() else None
 
     def told(self):
-        """The records on stdout; the last one may be cut."""
-        return [json.loads(line) for line in self.stdout.read_bytes().splitlines(keepends=True) if line[-1:] == b"\n"]
+        """The records on stdout. The last one may be cut, and mpirun writes there, too, when it ends the ranks."""
+        records, _, by_launcher = self.stdout.read_bytes().partition(b"\n\n=====")
+        found = records.splitlines(keepends=True)
+        if found and (by_launcher or found[-1][-1:] != b"\n"):
+            with contextlib.suppress(ValueError):
+                return [json.loads(line) for line in found]
+            found.pop()
+        return [json.loads(line) for line in found]
 
     def finished(self):
         """Whether the record of the end is on stdout."""

@@ -1,7 +1,6 @@
 """Ranks that share the batch rows of a window get the gradient of the whole window, bit for bit."""
 
 import dataclasses
-import operator
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from charrnn.kernels.cross_entropy import NO_SOFT, Soft
 from charrnn.kernels.packing import Group
 from charrnn.network.network import Elsewhere, Network, State
 from charrnn.network.regularisation import Regularisation
-from charrnn.network.sum_tree import tree_sum
 from charrnn.training.plan import Readings
 
 READINGS = Readings(0.0, 0.0, 0.0, 0.0)
@@ -186,13 +184,13 @@ def test_threads_do_not_change_the_sums_of_groups(config, groups):
 
 
 def test_the_loss_of_a_group_has_the_same_bits_alone_and_among_others():
-    """Its places lie together only if it is alone.  Losses from 1e-12 to 10 make sums in float64 inexact."""
-    network = Network(ModelConfig(20, 8, 1))
-    rng = np.random.default_rng(1)
-    losses = (10.0 ** rng.uniform(-12, 1, (300, 8))).astype(np.float32)
-    losses[0] = np.pi  # float32 of many binary digits
+    """Its places lie together only if it is alone, and of more than 8192 NumPy then adds others first.
 
-    def total(own, groups, add=None):
+    Losses from 1e-12 to 10 make sums in float64 inexact.
+    """
+    network, rng = Network(ModelConfig(20, 8, 1)), np.random.default_rng(1)
+
+    def total(own, groups):
         """The sum that a network gets whose losses are these."""
         batch = own.shape[1]
         x = np.zeros((len(own), batch), np.int32)
@@ -200,13 +198,14 @@ def test_the_loss_of_a_group_has_the_same_bits_alone_and_among_others():
         window = network._open(x, x, network.initial_state(batch), training=True)
         window.each_group(lambda worker, group: (window.forward(worker, group), window.backward(worker, group)))
         window.losses[:] = own
-        return window.weight_gradients(add and Elsewhere(1, lambda arrays, loss: loss))
+        return window.weight_gradients(None)
 
-    parts = [total(np.ascontiguousarray(losses[:, first : first + 2]), 1, True) for first in range(0, 8, 2)]
-    assert total(losses, 4) == tree_sum(parts, 4, operator.add)
-    one_by_one = [sum(float(loss) for loss in losses[:, first : first + 2].ravel()) for first in range(0, 8, 2)]
-    assert tree_sum(one_by_one, 4, operator.add) == pytest.approx(total(losses, 4), rel=1e-14)
-    assert tree_sum(one_by_one, 4, operator.add) != total(losses, 4), "these losses could be added in any order"
+    for _ in range(12):
+        losses = (10.0 ** rng.uniform(-12, 1, (700, 24))).astype(np.float32)
+        alone = [total(np.ascontiguousarray(losses[:, first : first + 12]), 1) for first in (0, 12)]
+        found = total(losses, 2)
+        assert found == alone[0] + alone[1]
+        assert found == pytest.approx(losses.sum(dtype=np.float64), rel=1e-14)
 
 
 @given(
