@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator
 
 
 class CharRNNError(Exception):
-    """A problem with the data, a file or a request. The user can solve it."""
+    """A problem with the data, a file or a request. The user can solve it.
+
+    ``exit_code`` is the exit status of a command that it ends.
+    """
+
+    exit_code = 1
 
 
 class ConfigError(CharRNNError):
@@ -21,6 +26,8 @@ class ContradictionError(ConfigError):
         rule: the message, with the names of settings in braces: ``"{epochs} and {steps} exclude each other"``. The
             error has them as they are in Python; :meth:`written` writes them in another way.
     """
+
+    exit_code = 2
 
     def __init__(self, rule: str):
         self._rule = rule

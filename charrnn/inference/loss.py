@@ -86,6 +86,7 @@ def evaluate(
     text = scorable(ids, before)
     loss = 0.0
     windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
+    of_windows: Iterator[np.ndarray]
     if ranks is None:
         of_windows = (found for _, found in _losses(network, text, windows, carry))
     else:

@@ -1,5 +1,6 @@
 """Training under a real MPI: the bytes of one process, signals, lost ranks, refusals."""
 
+import json
 import os
 import signal
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, run_cli
-from mpi_runs import MPIRUN, OPEN_MPI, SOON, Launched, needs_mpi, needs_open_mpi
+from mpi_runs import MPIRUN, OPEN_MPI, Launched, needs_mpi, needs_open_mpi
 from mpi_training import RUNS, train
 from training_runs import outcome
 
@@ -30,18 +31,17 @@ def launched(ranks, *arguments, sabotage=None, **options):
     return Launched(ranks, *program, *arguments, **options)
 
 
-def run_all(ranks, *arguments, seconds=None, **options):
+def run_all(ranks, *arguments, **options):
     """The exit status of a command, and what it wrote to stderr."""
     with launched(ranks, *arguments, **options) as command:
-        status = command.end(*([] if seconds is None else [seconds]))
+        status = command.end()
         assert "Traceback" not in command.said()
         return status, command.said()
 
 
-def saves(said_or_folder):
-    import json
-
-    lines = (said_or_folder / "metrics.jsonl").read_text().splitlines()
+def saves(folder):
+    """The steps and the reasons of the saves of the last checkpoint, from a run's log."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
     records = [record for record in map(json.loads, lines) if record["event"] == "saved"]
     return [(record["step"], record["reason"]) for record in records if record["reason"] != "best"]
 
@@ -113,22 +113,22 @@ def test_a_run_is_stopped_in_every_way_and_ends_with_the_bytes_of_an_undisturbed
 @pytest.mark.parametrize("rank", [0, 1])
 def test_an_error_of_one_rank_ends_all_with_one_line(tmp_path, text, rank):
     sabotage = (rank, 4, "CheckpointError")
-    status, said = run_all(2, "train", text, "--out", tmp_path, *OPTIONS, "-q", sabotage=sabotage, seconds=60)
+    status, said = run_all(2, "train", text, "--out", tmp_path, *OPTIONS, "-q", sabotage=sabotage)
     assert status == 1
     assert [line for line in said.splitlines() if "error" in line.lower()] == [f"Error: rank {rank} has a fault"]
 
 
 def test_a_fault_of_the_program_on_one_rank_ends_all(tmp_path, text):
-    with launched(4, "train", text, "--out", tmp_path, *OPTIONS, "-q", sabotage=(2, 4, "RuntimeError")) as command:
-        assert command.end(60) == 1
-        assert command.said().count("RuntimeError: rank 2 has a fault") == 1
+    with launched(2, "train", text, "--out", tmp_path, *OPTIONS, "-q", sabotage=(1, 4, "RuntimeError")) as command:
+        assert command.end() == 1
+        assert command.said().count("RuntimeError: rank 1 has a fault") == 1
 
 
-@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_rank_ends_all_and_the_last_checkpoint_is_whole(tmp_path, text, alone, rank):
     folder = tmp_path / "fables"
-    sabotage = (rank, 16, "SIGKILL")
-    status, _ = run_all(4, "train", text, "--out", tmp_path, *OPTIONS, sabotage=sabotage, seconds=60 + SOON)
+    sabotage = (rank, 16, "SIGKILL")  # the second save was after step 14
+    status, _ = run_all(2, "train", text, "--out", tmp_path, *OPTIONS, sabotage=sabotage)
     assert status != 0
     assert Checkpoint.load(folder / "last.safetensors").counters["step"] == 14
     assert run_cli("train", "--resume", "--name", "fables", "--out", tmp_path, "-q").returncode == 0
@@ -141,7 +141,7 @@ def errors(said):
 
 def test_ranks_that_cannot_share_the_groups_are_refused_once(tmp_path, text):
     status, said = run_all(3, "train", text, "--out", tmp_path, *OPTIONS, "--groups", 8)
-    assert status in (1, 2)
+    assert status == 2
     assert len(errors(said)) == 1, said
     assert "3 ranks cannot share 8 groups of 8 batch rows: start 1 or 2 or 4 or 8" in said
     assert "--groups" in said
