@@ -10,7 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from charrnn.config import ModelConfig
 from charrnn.errors import ContradictionError
+from charrnn.network.parameters import Parameters
 from charrnn.training.plan import Readings
 
 Value = TypeVar("Value")
@@ -72,6 +74,10 @@ class Ranks:
     def add_up(self, arrays: Sequence[np.ndarray], loss: float, readings: Readings) -> tuple[float, Readings]:
         """Add the arrays of all ranks, in place, and their losses; ``readings`` become those of the first rank."""
         return loss, readings
+
+    def gradient(self, config: ModelConfig) -> Parameters:
+        """A buffer for the gradient of a network."""
+        return Parameters(config)
 
     def gathered(self, array: np.ndarray, rows: int) -> np.ndarray:
         """The array (L, rows, …) of all batch rows from the ranks' parts (L, own rows, …), on the first rank."""

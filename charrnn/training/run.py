@@ -79,6 +79,7 @@ class Run:
         self.validation = parts.validation[:VALIDATION_LIMIT]
         # Before the first step is timed: a run under a time budget would take compilation for slow training.
         prepare_kernels(network.config, config)
+        network.gradient = self.ranks.gradient(network.config)
         network.prepare_training()
         config = _with_groups(config, len(parts.train))
         self.windows = windows_of(parts.train, config, self.ranks)
