@@ -47,13 +47,13 @@ class Ranks:
         """Have all ranks end after the same step. A signal handler may call it."""
         self.stops = self.is_asked_to_stop = True
 
-    def rows(self, batch: int, groups: int) -> tuple[int, int]:
+    def rows(self, batch: int, groups: int, accumulate: int = 1) -> tuple[int, int]:
         """The first of the batch rows of this rank, and the one behind the last.
 
         Raises:
             ContradictionError: the groups cannot be shared out.
         """
-        require_divisible(batch, groups, self.size)
+        require_divisible(batch, groups, self.size, accumulate)
         return self.own(batch)
 
     def own(self, count: int) -> tuple[int, int]:
@@ -111,7 +111,7 @@ class Ranks:
 
 def default_groups(batch: int, accumulate: int = 1) -> int:
     """G for ``batch`` batch rows, read in ``accumulate`` parts, if the user does not say it: it divides them."""
-    groups = accumulate
+    groups = accumulate if batch % accumulate == 0 else 1
     while 2 * groups <= MOST_GROUPS and batch % (2 * groups) == 0 and batch // (2 * groups) >= LEAST_ROWS:
         groups *= 2
     return groups
@@ -130,10 +130,18 @@ def require_divisible(batch: int, groups: int, ranks: int, accumulate: int = 1) 
         )
     whole, rest = divmod(groups, ranks * accumulate)
     if rest or whole & (whole - 1):
-        fitting = [n for n in range(1, groups + 1) if groups % n == 0 and (groups // n).bit_count() == 1]
-        fitting = [str(n // accumulate) for n in fitting if n % accumulate == 0]
-        parts = f" in {accumulate} parts each" if accumulate > 1 else ""
         raise ContradictionError(
-            f"{ranks:,} rank{'s' * (ranks > 1)}{parts} cannot share {groups:,} group{'s' * (groups > 1)} of "
-            f"{batch:,} batch rows: start {' or '.join(fitting) or 'fewer'}, or choose other {{groups}}"
+            f"{ranks:,} rank{'s' * (ranks > 1)}{f', each in {accumulate} parts,' * (accumulate > 1)} cannot share "
+            f"{groups:,} group{'s' * (groups > 1)} of {batch:,} batch rows: {_what_fits(groups, ranks, accumulate)}, or "
+            "choose other {groups}"
         )
+
+
+def _what_fits(groups: int, ranks: int, accumulate: int) -> str:
+    """What to change, so that the groups are a power of two for each part of each rank."""
+    products = [n for n in range(1, groups + 1) if groups % n == 0 and (groups // n).bit_count() == 1]
+    for divisor, words in ((accumulate, "start {} ranks"), (ranks, "choose {{accumulate}} {}")):
+        fitting = [f"{n // divisor:,}" for n in products if n % divisor == 0]
+        if fitting:
+            return words.format(" or ".join([", ".join(fitting[:-1]), fitting[-1]] if fitting[1:] else fitting))
+    return "start one rank"
