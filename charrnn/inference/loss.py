@@ -16,6 +16,10 @@ from charrnn.text.windows import Places, ReadingWindows
 class Scorer(Protocol):
     """What scores characters: a network, an ensemble, a mixture."""
 
+    @property
+    def warm_up(self) -> int:
+        """After how many characters what was read before has practically no influence on the state."""
+
     def initial_state(self, batch: int) -> Any:
         """What it remembers at the beginning of ``batch`` texts."""
 
@@ -88,7 +92,7 @@ def evaluate(
     """
     text = scorable(ids, before)
     loss = 0.0
-    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
+    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress, warm_up=network.warm_up)
     if ranks is None:
         of_windows = (found for _, found in _losses(network, text, windows, carry))
     else:
@@ -116,7 +120,7 @@ def losses(
     """
     text = scorable(ids, before)
     result = np.empty(len(text) - 1, np.float32)
-    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
+    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress, warm_up=network.warm_up)
     for places, found in _losses(network, text, windows, carry):
         result[places.at[places.counted]] = found[places.counted]
     return result

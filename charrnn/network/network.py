@@ -190,6 +190,11 @@ class Network:
             self._packed_for = "training" if training else "forward"
 
     @property
+    def warm_up(self) -> int:
+        """After how many characters what was read before has practically no influence on the state."""
+        return self.cell.warm_up(self.config)
+
+    @property
     def packed_bytes(self) -> int:
         """Bytes of the packed weights."""
         return sum(part.nbytes for part in (*self.layers, self.head))

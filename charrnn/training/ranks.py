@@ -130,15 +130,15 @@ def require_divisible(batch: int, groups: int, ranks: int, accumulate: int = 1) 
         )
     whole, rest = divmod(groups, ranks * accumulate)
     if rest or whole & (whole - 1):
+        who = f"{ranks:,} rank{'s' * (ranks > 1)}{f', each in {accumulate} parts,' * (accumulate > 1)}"
         raise ContradictionError(
-            f"{ranks:,} rank{'s' * (ranks > 1)}{f', each in {accumulate} parts,' * (accumulate > 1)} cannot share "
-            f"{groups:,} group{'s' * (groups > 1)} of {batch:,} batch rows: {_what_fits(groups, ranks, accumulate)}, or "
-            "choose other {groups}"
+            f"{who} cannot share {groups:,} group{'s' * (groups > 1)} of {batch:,} batch rows: "
+            f"{_what_fits(groups, ranks, accumulate)}, or choose other {{groups}}"
         )
 
 
 def _what_fits(groups: int, ranks: int, accumulate: int) -> str:
-    """What to change, so that the groups are a power of two for each part of each rank."""
+    """What to change, so that each part of each rank has a power of two of the groups."""
     products = [n for n in range(1, groups + 1) if groups % n == 0 and (groups // n).bit_count() == 1]
     for divisor, words in ((accumulate, "start {} ranks"), (ranks, "choose {{accumulate}} {}")):
         fitting = [f"{n // divisor:,}" for n in products if n % divisor == 0]
