@@ -1,0 +1,234 @@
+"""Validation loss against batch size at equal epochs, with the learning rate tuned for each batch size.
+
+    python benchmarks/large_batches.py tinyshakespeare:3 python:4:500000 --seeds 1 2 --figures docs/large_batches.svg
+    python benchmarks/large_batches.py fables:1 --batches 16 64 --seeds 1 --results quick.json       # a quick look
+
+An argument is TEXT:EPOCHS or TEXT:EPOCHS:CHARACTERS; the text is cut to so many characters.  Twice the batch makes half
+the updates.  Learning rates lie on a grid of factors of the square root of 2 around 0.024, the default.  For each batch
+size the search begins with factors of 2 and moves until the best rate has a worse one on both sides; the neighbours on
+the grid follow, and the further seeds train with the best rate and its neighbours.  Then each rule sets the rate from
+the one tuned at batch 32: constant, with the square root of the batch, in proportion to the batch.
+
+``--arms`` repeats the search with another setting for batches of 128 and more: ``betas`` gives Adam the averages that
+Malladi et al. 2022 derive (for k times the batch 1 - beta becomes k times as large, at most 1), with k from batch 32;
+``warm-up`` warms up for 20 % of the updates instead of 5 %.
+
+Runs are processes on one thread, one after the other.  They end after a number of epochs, so that a busy machine
+changes nothing but the time.  Each run is judged once, at the end of its schedule.  ``--results`` keeps what is done:
+the command can be stopped and repeated.
+"""
+
+import argparse
+import math
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import series
+from cells import Results
+from time_to_loss import table
+
+from charrnn.text.catalog import find_text
+from charrnn.text.corpus import Parts, open_corpus
+from charrnn.text.windows import TrainingWindows
+
+HERE = Path(__file__).parent
+BATCHES = (16, 32, 64, 128, 256, 512)
+BASE = 32  # the batch whose tuned rate the rules start from
+RATE, STEPS = 0.024, 64
+RULES = {"constant": 0, "square root": 1, "linear": 2}  # half octaves of the rate for twice the batch
+ARMS = ("betas", "warm-up")
+LARGE = 128  # the smallest batch of an arm
+FIXED = (
+    "--layers 1 --hidden 128 --dropout 0 --recurrent-dropout 0 --ngrams off --ngram-targets 0 --sample-every 0 "
+    "--eval-every 1000000 --save-every 1000000 --threads 1"
+)
+
+
+@dataclass
+class Text:
+    """A text to train on: its name in the results, its file, the epochs, and the characters of its training part."""
+
+    name: str
+    path: Path
+    epochs: float
+    training: int
+
+    def updates(self, batch: int) -> int:
+        """Updates of a run."""
+        return round(self.epochs * TrainingWindows(range(self.training), batch, STEPS, seed=0).count)
+
+
+def open_text(given: str, folder: Path) -> Text:
+    """The text of TEXT:EPOCHS[:CHARACTERS]; a part of a text is written into ``folder``."""
+    name, epochs, *cut = given.split(":")
+    path = Path(find_text(name)).absolute()
+    if cut:
+        shortened = path.read_text("utf-8")[: int(cut[0])]
+        path = folder / f"{path.stem}-{cut[0]}.txt"
+        path.write_text(shortened, "utf-8")
+    training = len(Parts.of(open_corpus([str(path)]).ids, "90/10/0").train)
+    return Text(path.stem, path, float(epochs), training)
+
+
+def rate_at(place: int) -> float:
+    """The learning rate at a place of the grid, in half octaves from the default."""
+    return RATE * 2 ** (place / 2)
+
+
+def settings(text: Text, batch: int, place: int, seed: int, arm: str = "") -> list[str]:
+    """The options of train for a run."""
+    share = 0.2 if arm == "warm-up" else 0.05
+    options = {
+        "batch-size": batch,
+        "lr": f"{rate_at(place):.4g}",
+        "epochs": f"{text.epochs:g}",
+        "warmup": round(share * text.updates(batch)),
+        "seed": seed,
+    }
+    if arm == "betas":
+        options |= {name: f"{max(0.0, 1 - (1 - beta) * batch / BASE):g}" for name, beta in BETAS.items()}
+    return [part for name, value in options.items() for part in (f"--{name}", str(value))] + FIXED.split()
+
+
+BETAS = {"beta1": 0.9, "beta2": 0.99}  # train's defaults
+
+
+def climb(loss: Callable[[int], float], start: int) -> dict[int, float]:
+    """Losses by place on the grid, around ``start``: by octaves until the best is inside, then the half octaves."""
+    found = {place: loss(place) for place in (start - 2, start, start + 2)}
+    while True:
+        best = min(found, key=found.__getitem__)
+        beyond = [place for place in (best - 2, best + 2) if place not in found]
+        if not beyond:
+            break
+        found |= {place: loss(place) for place in beyond}
+    while True:
+        best = min(found, key=found.__getitem__)
+        beyond = [place for place in (best - 1, best + 1) if place not in found]
+        if not beyond:
+            return dict(sorted(found.items()))
+        found |= {place: loss(place) for place in beyond}
+
+
+def vertex(found: dict[int, float]) -> float:
+    """The place of the lowest point of the parabola through the best place and its neighbours."""
+    best = min((place for place in found if {place - 1, place + 1} <= set(found)), key=found.__getitem__)
+    below, at, above = (found[best + step] for step in (-1, 0, 1))
+    curvature = below + above - 2 * at
+    return best + (0.5 * (below - above) / curvature if curvature > 0 else 0.0)
+
+
+def exponent(places: dict[int, float]) -> float:
+    """The p of rate ~ batch^p by least squares: the slope of log2(rate) against log2(batch)."""
+    slope, _ = statistics.linear_regression([math.log2(b) for b in places], [place / 2 for place in places.values()])
+    return slope
+
+
+class Study:
+    """All runs of one text."""
+
+    def __init__(self, text: Text, results: Results):
+        self.text, self.results = text, results
+
+    def loss(self, batch: int, place: int, seed: int, arm: str = "") -> float:
+        """The loss at the end of a run; infinite if it has none."""
+        given = settings(self.text, batch, place, seed, arm)
+        found = self.results.run(self.text.name, given, self.text.path)["best_val_loss"]
+        return math.inf if found is None else found
+
+    def tune(self, batch: int, start: int, seeds: list[int], arm: str = "") -> dict[int, float]:
+        """Mean losses by place: of the first seed's best and its neighbours, and further until the best is inside."""
+        first = climb(lambda place: self.loss(batch, place, seeds[0], arm), start)
+        best = min(first, key=first.__getitem__)
+
+        def mean(place: int) -> float:
+            return statistics.mean(self.loss(batch, place, seed, arm) for seed in seeds)
+
+        found = {place: mean(place) for place in (best - 1, best, best + 1)}
+        while (best := min(found, key=found.__getitem__)) in (min(found), max(found)):
+            place = best - 1 if best == min(found) else best + 1
+            found[place] = mean(place)
+        return dict(sorted(found.items()))
+
+    def tune_all(self, batches: list[int], seeds: list[int], arm: str = "") -> dict[int, dict[int, float]]:
+        """``tune`` for all batches, each from the place that was the best of the one before, a half octave higher."""
+        found, start = {}, -1
+        for batch in batches:
+            found[batch] = self.tune(batch, start, seeds, arm)
+            start = min(found[batch], key=found[batch].__getitem__) + 1
+        return found
+
+
+def report(study: Study, batches: list[int], seeds: list[int], arms: list[str]) -> dict[str, list[tuple[float, float]]]:
+    """Train what is missing and print the tables of a text; the curves of the tuned loss and of the rules."""
+    text = study.text
+    tuned = study.tune_all(batches, seeds)
+    best = {batch: min(found, key=found.__getitem__) for batch, found in tuned.items()}
+    losses = {batch: tuned[batch][best[batch]] for batch in batches}
+    places = {batch: vertex(tuned[batch]) for batch in batches}
+    curves = {f"{text.name}, tuned": list(losses.items())}
+    base = best[BASE]
+
+    def by_rule(batch: int, rule: str) -> float:
+        place = base + round(RULES[rule] * math.log2(batch / BASE))
+        return statistics.mean(study.loss(batch, place, seed) for seed in seeds)
+
+    ruled = {rule: {batch: by_rule(batch, rule) for batch in batches} for rule in RULES}
+    print(f"\n{text.name}, {text.epochs:g} epochs of {text.training:,} characters, mean of {len(seeds)} seeds:\n")
+    rows = []
+    for batch in batches:
+        rates = f"{rate_at(best[batch]):.3g} ({RATE * 2 ** (places[batch] / 2):.3g})"
+        excess = [f"{ruled[rule][batch] - losses[batch]:+.4f}" for rule in RULES]
+        rows.append([str(batch), str(text.updates(batch)), rates, f"{losses[batch]:.4f}", *excess])
+    table(["batch", "updates", "best rate (vertex)", "loss", *RULES], rows)
+    halves = (("all", batches), ("up to 128", [b for b in batches if b <= LARGE]), ("from 128", _large(batches)))
+    for name, some in halves:
+        if len(some) > 1:
+            print(f"\nrate ~ batch^p, {name}: p = {exponent({batch: places[batch] for batch in some}):.2f}")
+    for arm in arms:
+        found, start = [], best[_large(batches)[0]]
+        for batch in _large(batches):
+            own = study.tune(batch, start, seeds, arm)
+            start = min(own, key=own.__getitem__)
+            found.append(
+                [str(batch), f"{rate_at(start):.3g}", f"{own[start]:.4f}", f"{own[start] - losses[batch]:+.4f}"]
+            )
+            start += 1
+        print()
+        table(["batch", f"{arm}: best rate", "loss", "against tuned"], found)
+    return curves | {f"{text.name}, {rule}": list(ruled[rule].items()) for rule in RULES}
+
+
+def _large(batches: list[int]) -> list[int]:
+    """The batches that the arms are tried with."""
+    return [batch for batch in batches if batch >= LARGE]
+
+
+def main() -> None:
+    """Read the options, make the runs, print the tables, draw the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("texts", nargs="+", metavar="TEXT:EPOCHS[:CHARACTERS]")
+    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES, help=f"{BASE} is one of them")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=[])
+    parser.add_argument("--results", type=Path, default=HERE / "large_batches.json", help="the JSON file")
+    parser.add_argument("--figures", type=Path, help="NAME.svg: draw NAME-TEXT.svg for each text")
+    options = parser.parse_args()
+    if BASE not in options.batches:
+        parser.error(f"--batches: {BASE} is missing, from which the rules start")
+    results = Results(options.results)
+    with tempfile.TemporaryDirectory() as folder:
+        for given in options.texts:
+            text = open_text(given, Path(folder))
+            curves = report(Study(text, results), sorted(options.batches), options.seeds, options.arms)
+            if options.figures:
+                path = options.figures.with_stem(f"{options.figures.stem}-{text.name}")
+                title = f"{text.name}, {text.epochs:g} epochs: validation loss by batch size"
+                series.draw(path, title, curves, "batch rows", "nats per character", log_across=True)
+
+
+if __name__ == "__main__":
+    main()
