@@ -1,6 +1,6 @@
 """Validation loss against batch size at equal epochs, with the learning rate tuned for each batch size.
 
-    python benchmarks/large_batches.py tinyshakespeare:3 python:4:500000 --seeds 1 2 --figures docs/large_batches.svg
+    python benchmarks/large_batches.py tinyshakespeare:4:500000 python:4:500000 --figures docs/large_batches.svg
     python benchmarks/large_batches.py fables:1 --batches 16 64 --seeds 1 --results quick.json       # a quick look
 
 An argument is TEXT:EPOCHS or TEXT:EPOCHS:CHARACTERS; the text is cut to so many characters.  Twice the batch makes half
@@ -42,7 +42,7 @@ RULES = {"constant": 0, "square root": 1, "linear": 2}  # half octaves of the ra
 ARMS = ("betas", "warm-up")
 LARGE = 128  # the smallest batch of an arm
 FIXED = (
-    "--layers 1 --hidden 128 --dropout 0 --recurrent-dropout 0 --ngrams off --ngram-targets 0 --sample-every 0 "
+    "--layers 1 --hidden 64 --dropout 0 --recurrent-dropout 0 --ngrams off --ngram-targets 0 --sample-every 0 "
     "--eval-every 1000000 --save-every 1000000 --threads 1"
 )
 

@@ -131,6 +131,21 @@ def replace(path: Path, text: str) -> None:
     part.replace(path)
 
 
+def loss_of(record: dict) -> float | None:
+    """The best validation loss in the last record of a run, infinite if it diverged; None if the run has not ended."""
+    if record.get("event") != "finished" or record["reason"] == "interrupted":
+        return None
+    return math.inf if record["best_val_loss"] is None else record["best_val_loss"]
+
+
+def last_record(path: Path) -> dict:
+    """The last record of a run; empty if there is none, or if a kill cut it off."""
+    try:
+        return json.loads(path.read_text("utf-8").splitlines()[-1])
+    except (FileNotFoundError, IndexError, json.JSONDecodeError):
+        return {}
+
+
 class Stopped(BaseException):
     """SIGTERM or Ctrl-C: the run is stopped, and the trial handed back."""
 
@@ -190,6 +205,8 @@ class Worker:
         """The best validation loss of a run; infinite if it was pruned or diverged, None if it failed."""
         folder, settings = self.runs / name, self.runs / f"{name}.toml"
         begun = (folder / "last.safetensors").exists()
+        if begun and (best := loss_of(last_record(folder / "metrics.jsonl"))) is not None:
+            return best  # the worker was killed when the run had ended and the study did not know it yet
         command = [sys.executable, "-m", "charrnn", "train", str(self.text), "--config", str(settings), "--json", "-q"]
         command += ["--out", str(self.runs), "--name", name, "--threads", str(self.options.threads)]
         command += ["--resume" if begun else "--force"]
@@ -227,8 +244,7 @@ class Worker:
                     process.kill()
                     process.communicate()
                     return math.inf
-            elif record["event"] == "finished" and record["reason"] != "interrupted":
-                best = math.inf if record["best_val_loss"] is None else record["best_val_loss"]
+            best = loss_of(record)
         return best
 
     @contextlib.contextmanager
@@ -295,7 +311,8 @@ def report(study, folder: Path, rows: int = 10) -> None:
     names = list(done[0].params)
     best = [[each.user_attrs["run"], f"{each.value:.4f}", *(f"{each.params.get(n)}" for n in names)] for each in done]
     table(["run", "loss", *names], best[:rows])
-    counts = {state: sum(each.state.name == state for each in trials) for state in ("COMPLETE", "PRUNED", "FAIL")}
+    own = [each.state.name for each in trials if "retried" not in each.user_attrs]
+    counts = {state: own.count(state) for state in ("COMPLETE", "PRUNED", "FAIL")}
     print(", ".join(f"{state.lower()}: {count}" for state, count in counts.items()), file=sys.stderr)
     source = folder / "runs" / f"{done[0].user_attrs['run']}.toml"
     head = f"# {done[0].user_attrs['run']}: validation loss {done[0].value!r}\n"

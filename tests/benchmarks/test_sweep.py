@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import signal
 import subprocess
@@ -172,6 +173,23 @@ def test_the_run_of_a_worker_that_ends_is_resumed(number, optuna, tmp_path, text
     assert f"| trial-00000 | {found[1].value:.4f} |" in out
 
 
+def test_the_last_record_of_a_run_says_whether_it_has_ended(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert sweep.loss_of(sweep.last_record(path)) is None
+    ended = {"event": "finished", "reason": "completed", "best_val_loss": 1.5}
+    for records, loss in (
+        ([], None),
+        ([ended], 1.5),
+        ([ended | {"best_val_loss": None}], math.inf),
+        ([ended | {"reason": "interrupted"}], None),
+        ([ended, {"event": "step"}], None),
+    ):
+        path.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+        assert sweep.loss_of(sweep.last_record(path)) == loss
+    path.write_text(json.dumps(ended)[:-3])
+    assert sweep.last_record(path) == {}
+
+
 def test_a_trial_is_pruned(optuna, tmp_path, text):
     given = [str(tmp_path / "sweep"), str(text), *TRAIN, "--space", "lr=0.01:0.02", "--prune", "median"]
     options = sweep.read_options(given)
@@ -181,6 +199,17 @@ def test_a_trial_is_pruned(optuna, tmp_path, text):
     assert trial.state.name == "PRUNED"
     assert list(trial.intermediate_values) == [1]
     assert not any(each["event"] == "finished" for each in records(options.folder, "trial-00000"))
+
+
+def test_a_run_that_had_ended_is_not_made_again(optuna, tmp_path, text):
+    given = [str(tmp_path / "sweep"), str(text), *TRAIN, "--space", "lr=0.01:0.02", "--keep"]
+    worker = sweep.Worker(optuna.create_study(), text, sweep.read_options(given))
+    worker.one(worker.study.ask())
+    worker.study.enqueue_trial(worker.study.trials[0].params, user_attrs={"run": "trial-00000"})
+    worker.one(worker.study.ask())
+    first, again = worker.study.trials
+    assert first.value == again.value
+    assert sum(each["event"] == "started" for each in records(tmp_path / "sweep", "trial-00000")) == 1
 
 
 def test_settings_that_train_refuses_end_the_worker(optuna, tmp_path, text):
