@@ -212,10 +212,15 @@ class Worker:
         command += ["--resume" if begun else "--force"]
         if "sample-every" not in self.options.train:
             command += ["--sample-every", "0"]
-        with (self.runs / f"{name}.err").open("w+", encoding="utf-8") as errors:
-            process = subprocess.Popen(
-                command, cwd=HERE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
-            )  # in a session of its own, so that Ctrl-C reaches the worker alone
+        streams = {
+            "stdout": subprocess.PIPE,
+            "text": True,
+            "start_new_session": True,
+        }  # Ctrl-C reaches the worker alone
+        with (
+            (self.runs / f"{name}.err").open("w+", encoding="utf-8") as errors,
+            subprocess.Popen(command, cwd=HERE, stderr=errors, **streams) as process,
+        ):
             try:
                 best = self.follow(trial, process)
                 process.wait()
