@@ -84,7 +84,10 @@ def test_the_report_finds_the_rule_of_the_losses_and_trains_nothing_twice(tmp_pa
     said = capsys.readouterr().out
     assert re.findall(r"p = (\S+)", said) == ["0.50"] * 6
     assert "| 32 | 44 | 0.0339 (0.0339) | 1.0470 | +0.0000 | +0.0000 | +0.0000 |" in said
-    (found,) = re.findall(r"^\| 512 \| 3 \| 0.136 \(0.136\) \| (.*) \| (.*) \| (.*) \| (.*) \|$", said, re.MULTILINE)
+    found, again = re.findall(
+        r"^\| 512 \| 3 \| 0.136 \(0.136\) \| (.*) \| (.*) \| (.*) \| (.*) \|$", said, re.MULTILINE
+    )
+    assert found == again
     assert [float(each) for each in found] == pytest.approx([1.527, 4, 0, 4], abs=1e-3)  # rates have four digits
     assert "| 128 | 0.0679 | 1.0430 | -0.1000 |" in said
     assert curves["t, tuned"] == pytest.approx(curves["t, square root"])
