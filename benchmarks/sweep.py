@@ -167,8 +167,7 @@ class Worker:
         """
         while True:
             self.hand_back_stale()
-            trials = self.study.get_trials(deepcopy=False)
-            states = [each.state.name for each in trials if "retried" not in each.user_attrs]
+            states = states_of(self.study)
             if "WAITING" not in states and len(states) >= self.options.trials:
                 return
             self.one(self.study.ask())
@@ -298,12 +297,17 @@ class Worker:
 
         old = self.study.get_trials(deepcopy=False)[number]
         try:
-            self.study._storage.set_trial_user_attr(old._trial_id, "retried", True)
             self.study.tell(number, state=TrialState.FAIL)
         except (ValueError, UpdateFinishedTrialError):
             return
-        run = {"run": old.user_attrs["run"]} if "run" in old.user_attrs else {}
-        self.study.enqueue_trial(old.params, user_attrs=run)
+        self.study.enqueue_trial(old.params, user_attrs=old.user_attrs | {"retry-of": number})
+
+
+def states_of(study) -> list[str]:
+    """The names of the states of all trials, without those that were handed back."""
+    trials = study.get_trials(deepcopy=False)
+    retried = {each.user_attrs.get("retry-of") for each in trials}
+    return [each.state.name for each in trials if each.number not in retried]
 
 
 def report(study, folder: Path, rows: int = 10) -> None:
@@ -316,8 +320,7 @@ def report(study, folder: Path, rows: int = 10) -> None:
     names = list(done[0].params)
     best = [[each.user_attrs["run"], f"{each.value:.4f}", *(f"{each.params.get(n)}" for n in names)] for each in done]
     table(["run", "loss", *names], best[:rows])
-    own = [each.state.name for each in trials if "retried" not in each.user_attrs]
-    counts = {state: own.count(state) for state in ("COMPLETE", "PRUNED", "FAIL")}
+    counts = {state: states_of(study).count(state) for state in ("COMPLETE", "PRUNED", "FAIL")}
     print(", ".join(f"{state.lower()}: {count}" for state, count in counts.items()), file=sys.stderr)
     source = folder / "runs" / f"{done[0].user_attrs['run']}.toml"
     head = f"# {done[0].user_attrs['run']}: validation loss {done[0].value!r}\n"

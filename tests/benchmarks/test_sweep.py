@@ -168,6 +168,7 @@ def test_the_run_of_a_worker_that_ends_is_resumed(number, optuna, tmp_path, text
     found = trials(folder)
     assert [each.state.name for each in found] == ["FAIL", "COMPLETE"]
     assert found[0].params == found[1].params and found[1].user_attrs["run"] == "trial-00000"
+    assert "complete: 1, pruned: 0, fail: 0" in said
     begun = [each for each in records(folder, "trial-00000") if each["event"] == "started"]
     assert begun[-1]["resumed"] and 0 < begun[-1]["step"] < 1500
     assert f"| trial-00000 | {found[1].value:.4f} |" in out
