@@ -105,11 +105,11 @@ class Results:
         self.path = path
         self.found = json.loads(path.read_text("utf-8")) if path.exists() else {}
 
-    def run(self, text: str, settings: list[str], path: Path | None = None) -> dict:
-        """What a run with these settings reached, from the file or by training now, on ``path`` if it is given."""
+    def run(self, text: str, settings: list[str]) -> dict:
+        """What a run with these settings reached, from the file or by training now."""
         key = shlex.join([text, *settings])
         if key not in self.found:
-            self.found[key] = train(path or Path(find_text(text)).absolute(), settings)
+            self.found[key] = train(Path(find_text(text)).absolute(), settings)
             written = self.path.with_suffix(".part")
             written.write_text(json.dumps(self.found, indent=1), "utf-8")
             written.replace(self.path)

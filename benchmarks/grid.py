@@ -12,6 +12,7 @@ the seeds, the lowest first, and the number of rollbacks.
 import argparse
 import itertools
 import json
+import math
 import shlex
 import statistics
 import subprocess
@@ -20,7 +21,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from time_to_loss import table
+from time_to_loss import diverged, table
 
 from charrnn.text.catalog import find_text
 
@@ -28,12 +29,14 @@ HERE = Path(__file__).parent.parent
 
 
 def train(text: Path, settings: list[str], folder: Path) -> tuple[float, int]:
-    """Train as a process on one thread; the best validation loss and the number of rollbacks."""
+    """Train as a process on one thread; the best validation loss, infinite if it diverged before, and rollbacks."""
     place = ["--out", str(folder), "--name", "run", "--json", "-q", "--sample-every", "0", "--threads", "1"]
     command = [sys.executable, "-m", "charrnn", "train", str(text), *place, *settings]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     records = [json.loads(line) for line in done.stdout.splitlines()]
     losses = [each["val_loss"] for each in records if each["event"] == "evaluated"]
+    if done.returncode == 1 and diverged(done.stderr):
+        losses.append(math.inf)
     if not losses:
         raise SystemExit(f"{shlex.join(command)}: {done.stderr.strip().splitlines()[-1]}")
     return min(losses), sum(each["event"] == "rolled_back" for each in records)

@@ -5,9 +5,9 @@
 
 An argument is TEXT:EPOCHS or TEXT:EPOCHS:CHARACTERS; the text is cut to so many characters.  Twice the batch makes half
 the updates.  Learning rates lie on a grid of factors of the square root of 2 around 0.024, the default.  For each batch
-size the search begins with factors of 2 and moves until the best rate has a worse one on both sides; the neighbours on
-the grid follow, and the further seeds train with the best rate and its neighbours.  Then each rule sets the rate from
-the one tuned at batch 32: constant, with the square root of the batch, in proportion to the batch.
+size the search goes by factors of 2, with the mean over all seeds, until the best rate has a worse one on both sides; a
+parabola through these losses says between which places the lowest one lies.  Then each rule sets the rate from the best
+one of batch 32: constant, with the square root of the batch, in proportion to the batch.
 
 ``--arms`` repeats the search with another setting for batches of 128 and more: ``betas`` gives Adam the averages that
 Malladi et al. 2022 derive (for k times the batch 1 - beta becomes k times as large, at most 1), with k from batch 32;
@@ -19,15 +19,19 @@ the command can be stopped and repeated.
 """
 
 import argparse
+import json
 import math
+import shlex
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import series
-from cells import Results
+from grid import train
 from time_to_loss import table
 
 from charrnn.text.catalog import find_text
@@ -40,6 +44,8 @@ BASE = 32  # the batch whose tuned rate the rules start from
 RATE, STEPS = 0.024, 64
 RULES = {"constant": 0, "square root": 1, "linear": 2}  # half octaves of the rate for twice the batch
 ARMS = ("betas", "warm-up")
+OCTAVE = 2  # places of the grid for a factor of 2
+NEAR = 0.1  # nats
 LARGE = 128  # the smallest batch of an arm
 FIXED = (
     "--layers 1 --hidden 64 --dropout 0 --recurrent-dropout 0 --ngrams off --ngram-targets 0 --sample-every 0 "
@@ -97,34 +103,57 @@ BETAS = {"beta1": 0.9, "beta2": 0.99}  # train's defaults
 
 
 def climb(loss: Callable[[int], float], start: int) -> dict[int, float]:
-    """Losses by place on the grid, around ``start``: by octaves until the best is inside, then the half octaves."""
-    found = {place: loss(place) for place in (start - 2, start, start + 2)}
-    while True:
-        best = min(found, key=found.__getitem__)
-        beyond = [place for place in (best - 2, best + 2) if place not in found]
-        if not beyond:
-            break
-        found |= {place: loss(place) for place in beyond}
-    while True:
-        best = min(found, key=found.__getitem__)
-        beyond = [place for place in (best - 1, best + 1) if place not in found]
-        if not beyond:
-            return dict(sorted(found.items()))
-        found |= {place: loss(place) for place in beyond}
+    """Losses by place, an octave apart, around ``start`` and on until the best has a worse one on each side."""
+    found = {place: loss(place) for place in (start - OCTAVE, start, start + OCTAVE)}
+    while (best := min(found, key=found.__getitem__)) in (min(found), max(found)):
+        place = best - OCTAVE if best == min(found) else best + OCTAVE
+        found[place] = loss(place)
+    return dict(sorted(found.items()))
 
 
 def vertex(found: dict[int, float]) -> float:
-    """The place of the lowest point of the parabola through the best place and its neighbours."""
-    best = min((place for place in found if {place - 1, place + 1} <= set(found)), key=found.__getitem__)
-    below, at, above = (found[best + step] for step in (-1, 0, 1))
-    curvature = below + above - 2 * at
-    return best + (0.5 * (below - above) / curvature if curvature > 0 else 0.0)
+    """The place of the lowest point of a parabola through losses an octave apart, by least squares.
+
+    It goes through the best place, its neighbours, and the places up to two octaves away with at most ``NEAR`` nats
+    more.  Further up, and where training diverges, the loss is no parabola.
+    """
+    best = min(found, key=found.__getitem__)
+    beside = (best - OCTAVE, best + OCTAVE)
+    near = [place for place in found if abs(place - best) <= 2 * OCTAVE and found[place] - found[best] <= NEAR]
+    places = np.array(sorted({*near, *beside}))
+    losses = [found[place] for place in places]
+    if not np.isfinite(losses).all():
+        return float(best)
+    curvature, slope, _ = np.polyfit(places - best, losses, 2)
+    return best + float(np.clip(-slope / (2 * curvature), -OCTAVE, OCTAVE)) if curvature > 0 else float(best)
 
 
 def exponent(places: dict[int, float]) -> float:
     """The p of rate ~ batch^p by least squares: the slope of log2(rate) against log2(batch)."""
     slope, _ = statistics.linear_regression([math.log2(b) for b in places], [place / 2 for place in places.values()])
     return slope
+
+
+class Results:
+    """Runs that are done, by text and options: a JSON file, written after every run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.found = json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+    def loss(self, text: Text, given: list[str]) -> float:
+        """The loss of a run, from the file or by training now; infinite if it diverged, for which JSON has null."""
+        key = shlex.join([text.name, *given])
+        if key not in self.found:
+            with tempfile.TemporaryDirectory() as folder:
+                loss, rollbacks = train(text.path, given, Path(folder))
+            self.found[key] = {"loss": loss if math.isfinite(loss) else None, "rollbacks": rollbacks}
+            written = self.path.with_suffix(".part")
+            written.write_text(json.dumps(self.found, indent=1), "utf-8")
+            written.replace(self.path)
+            print(f"{key}: {loss:.4f}", file=sys.stderr, flush=True)
+        loss = self.found[key]["loss"]
+        return math.inf if loss is None else loss
 
 
 class Study:
@@ -136,29 +165,19 @@ class Study:
     def loss(self, batch: int, place: int, seed: int, arm: str = "") -> float:
         """The loss at the end of a run; infinite if it has none."""
         given = settings(self.text, batch, place, seed, arm)
-        found = self.results.run(self.text.name, given, self.text.path)["best_val_loss"]
-        return math.inf if found is None else found
+        return self.results.loss(self.text, given)
 
     def tune(self, batch: int, start: int, seeds: list[int], arm: str = "") -> dict[int, float]:
-        """Mean losses by place: of the first seed's best and its neighbours, and further until the best is inside."""
-        first = climb(lambda place: self.loss(batch, place, seeds[0], arm), start)
-        best = min(first, key=first.__getitem__)
-
-        def mean(place: int) -> float:
-            return statistics.mean(self.loss(batch, place, seed, arm) for seed in seeds)
-
-        found = {place: mean(place) for place in (best - 1, best, best + 1)}
-        while (best := min(found, key=found.__getitem__)) in (min(found), max(found)):
-            place = best - 1 if best == min(found) else best + 1
-            found[place] = mean(place)
-        return dict(sorted(found.items()))
+        """Mean losses over the seeds by place, around the best."""
+        return climb(lambda place: statistics.mean(self.loss(batch, place, seed, arm) for seed in seeds), start)
 
     def tune_all(self, batches: list[int], seeds: list[int], arm: str = "") -> dict[int, dict[int, float]]:
-        """``tune`` for all batches, each from the place that was the best of the one before, a half octave higher."""
-        found, start = {}, -1
+        """``tune`` for all batches: each begins where the square-root rule leads from the best of the one before."""
+        found, start, before = {}, 3, batches[0]
         for batch in batches:
+            start += round(math.log2(batch / before))
             found[batch] = self.tune(batch, start, seeds, arm)
-            start = min(found[batch], key=found[batch].__getitem__) + 1
+            start, before = min(found[batch], key=found[batch].__getitem__), batch
         return found
 
 
@@ -189,16 +208,15 @@ def report(study: Study, batches: list[int], seeds: list[int], arms: list[str]) 
         if len(some) > 1:
             print(f"\nrate ~ batch^p, {name}: p = {exponent({batch: places[batch] for batch in some}):.2f}")
     for arm in arms:
-        found, start = [], best[_large(batches)[0]]
+        rows = []
         for batch in _large(batches):
-            own = study.tune(batch, start, seeds, arm)
-            start = min(own, key=own.__getitem__)
-            found.append(
-                [str(batch), f"{rate_at(start):.3g}", f"{own[start]:.4f}", f"{own[start] - losses[batch]:+.4f}"]
+            own = study.tune(batch, best[batch], seeds, arm)
+            place = min(own, key=own.__getitem__)
+            rows.append(
+                [str(batch), f"{rate_at(place):.3g}", f"{own[place]:.4f}", f"{own[place] - losses[batch]:+.4f}"]
             )
-            start += 1
         print()
-        table(["batch", f"{arm}: best rate", "loss", "against tuned"], found)
+        table(["batch", f"{arm}: best rate", "loss", "against tuned"], rows)
     return curves | {f"{text.name}, {rule}": list(ruled[rule].items()) for rule in RULES}
 
 
@@ -212,7 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", nargs="+", metavar="TEXT:EPOCHS[:CHARACTERS]")
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES, help=f"{BASE} is one of them")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=[])
     parser.add_argument("--results", type=Path, default=HERE / "large_batches.json", help="the JSON file")
     parser.add_argument("--figures", type=Path, help="NAME.svg: draw NAME-TEXT.svg for each text")

@@ -46,7 +46,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from time_to_loss import table
+from time_to_loss import diverged, table
 
 from charrnn.text.catalog import find_text
 
@@ -229,6 +229,8 @@ class Worker:
                 raise
             errors.seek(0)
             said = errors.read().strip()
+        if best is None and process.returncode == 1 and diverged(said):
+            return math.inf
         if best is None:
             print(f"{name}: {said or f'train ended with {process.returncode}'}", file=sys.stderr, flush=True)
         return best
