@@ -181,21 +181,24 @@ class Study:
         return found
 
 
-def report(study: Study, batches: list[int], seeds: list[int], arms: list[str]) -> dict[str, list[tuple[float, float]]]:
-    """Train what is missing and print the tables of a text; the curves of the tuned loss and of the rules."""
+def report(study: Study, batches: list[int], seeds: list[int], arms: list[str]) -> dict[str, dict[str, series.Points]]:
+    """Train what is missing and print the tables of a text; the curves by figure and name.
+
+    Figure ``loss`` has the tuned losses, and broken those of the square-root rule up to 0.3 nats above; ``rate`` the
+    rates at the vertices, and broken those of the rule.
+    """
     text = study.text
     tuned = study.tune_all(batches, seeds)
     best = {batch: min(found, key=found.__getitem__) for batch, found in tuned.items()}
     losses = {batch: tuned[batch][best[batch]] for batch in batches}
     places = {batch: vertex(tuned[batch]) for batch in batches}
-    curves = {f"{text.name}, tuned": list(losses.items())}
     base = best[BASE]
 
-    def by_rule(batch: int, rule: str) -> float:
+    def with_rule(batch: int, rule: str) -> float:
         place = base + round(RULES[rule] * math.log2(batch / BASE))
         return statistics.mean(study.loss(batch, place, seed) for seed in seeds)
 
-    ruled = {rule: {batch: by_rule(batch, rule) for batch in batches} for rule in RULES}
+    ruled = {rule: {batch: with_rule(batch, rule) for batch in batches} for rule in RULES}
     print(f"\n{text.name}, {text.epochs:g} epochs of {text.training:,} characters, mean of {len(seeds)} seeds:\n")
     rows = []
     for batch in batches:
@@ -217,7 +220,13 @@ def report(study: Study, batches: list[int], seeds: list[int], arms: list[str]) 
             )
         print()
         table(["batch", f"{arm}: best rate", "loss", "against tuned"], rows)
-    return curves | {f"{text.name}, {rule}": list(ruled[rule].items()) for rule in RULES}
+    by_root = {batch: loss for batch, loss in ruled["square root"].items() if loss - losses[batch] < 3 * NEAR}
+    rates = {batch: RATE * 2 ** (place / 2) for batch, place in places.items()}
+    by_rule = {batch: rate_at(base) * math.sqrt(batch / BASE) for batch in batches}
+    curves = {"loss": {"": losses, "*": by_root}, "rate": {"": rates, "*": by_rule}}
+    return {
+        figure: {f"{text.name}{end}": list(of.items()) for end, of in each.items()} for figure, each in curves.items()
+    }
 
 
 def _large(batches: list[int]) -> list[int]:
@@ -233,19 +242,22 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=[])
     parser.add_argument("--results", type=Path, default=HERE / "large_batches.json", help="the JSON file")
-    parser.add_argument("--figures", type=Path, help="NAME.svg: draw NAME-TEXT.svg for each text")
+    parser.add_argument("--figures", type=Path, help="NAME.svg: draw NAME-loss.svg and NAME-rate.svg")
     options = parser.parse_args()
     if BASE not in options.batches:
         parser.error(f"--batches: {BASE} is missing, from which the rules start")
     results = Results(options.results)
     with tempfile.TemporaryDirectory() as folder:
+        figures = {"loss": {}, "rate": {}}
         for given in options.texts:
             text = open_text(given, Path(folder))
-            curves = report(Study(text, results), sorted(options.batches), options.seeds, options.arms)
-            if options.figures:
-                path = options.figures.with_stem(f"{options.figures.stem}-{text.name}")
-                title = f"{text.name}, {text.epochs:g} epochs: validation loss by batch size"
-                series.draw(path, title, curves, "batch rows", "nats per character", log_across=True)
+            found = report(Study(text, results), sorted(options.batches), options.seeds, options.arms)
+            figures = {name: figures[name] | curves for name, curves in found.items()}
+    if options.figures:
+        loss, rate = (options.figures.with_stem(f"{options.figures.stem}-{name}") for name in figures)
+        across = {"across": "batch rows", "log_across": True}
+        series.draw(loss, "Loss by batch size at equal epochs", figures["loss"], up="nats per character", **across)
+        series.draw(rate, "Best learning rate by batch size", figures["rate"], up="rate", log_up=True, **across)
 
 
 if __name__ == "__main__":

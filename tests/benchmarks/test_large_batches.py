@@ -91,6 +91,6 @@ def test_the_report_finds_the_rule_of_the_losses_and_trains_nothing_twice(tmp_pa
     assert found == again
     assert [float(each) for each in found] == pytest.approx([1.527, 4, 0, 4], abs=1e-3)  # rates have four digits
     assert "| 128 | 0.096 | 1.0430 | -0.1000 |" in said
-    assert dict(curves["t, tuned"]) == pytest.approx(dict(curves["t, square root"]))
-    assert dict(curves["t, linear"])[512] == pytest.approx(5.527, abs=1e-3)
+    assert dict(curves["loss"]["t"]) == pytest.approx(dict(curves["loss"]["t*"]))
+    assert dict(curves["rate"]["t"]) == pytest.approx(dict(curves["rate"]["t*"]), rel=1e-3)
     assert len(trained) == len({tuple(each) for each in trained}) == len(json.loads(path.read_text()))

@@ -202,6 +202,16 @@ def test_a_trial_is_pruned(optuna, tmp_path, text):
     assert not any(each["event"] == "finished" for each in records(options.folder, "trial-00000"))
 
 
+def test_a_run_that_diverges_is_a_bad_trial_and_no_failure(optuna, tmp_path, text):
+    given = [str(tmp_path / "sweep"), str(text), *TRAIN, "--train", "warmup=0", "--space", "lr=900.0:1000.0"]
+    worker = sweep.Worker(optuna.create_study(), text, sweep.read_options(given))
+    worker.one(worker.study.ask())
+    assert [each.state.name for each in worker.study.trials] == ["PRUNED"]
+    assert worker.failures == 0
+    rollbacks = [each for each in records(tmp_path / "sweep", "trial-00000") if each["event"] == "rolled_back"]
+    assert len(rollbacks) == 2  # the third one ends the run
+
+
 def test_a_run_that_had_ended_is_not_made_again(optuna, tmp_path, text):
     given = [str(tmp_path / "sweep"), str(text), *TRAIN, "--space", "lr=0.01:0.02", "--keep"]
     worker = sweep.Worker(optuna.create_study(), text, sweep.read_options(given))
