@@ -21,14 +21,15 @@ With --program pattern, ``check`` and ``cut`` run hosts_pattern.py instead of th
 network or of the MPI from a fault of charrnn.
 
 Options: --hosts, how many; --per-host, the ranks of each; --delay, of every frame, such as 2ms; --loss, the share of
-frames that get lost, such as 0.1%; --steps, of a run; --times, how many runs are cut; --how, link (the link goes down) or
-silent (frames get lost); --within, seconds; --seed, of the moments, the hosts and the lost frames; --mpi-options, more
-options for the launcher.
+frames that get lost, such as 0.1%; --steps, of a run; --times, how many runs are cut; --how, link (the link goes down)
+or silent (frames get lost); --within, seconds; --seed, of the moments, the hosts and the lost frames; --mpi-options,
+more options for the launcher.
 """
 
 import argparse
 import os
 import random
+import re
 import shlex
 import shutil
 import subprocess
@@ -47,6 +48,7 @@ TRAIN = (
 )
 LATEST = 3.0  # seconds between the first checkpoint and the latest moment of a cut
 LAUNCHER = 5.0  # seconds that the launcher may live longer than all ranks
+VERSION = re.compile(r"\d+(\.\d+)+")
 TIMEOUT = 600.0  # seconds; a run that takes longer hangs
 
 
@@ -113,8 +115,7 @@ class Bench:
         if not self.is_open_mpi and "HYDRA" not in said:
             sys.exit(f"error: {self.mpiexec} is neither MPICH's nor Open MPI's")
         if options.action != "run":
-            print(f"{'Open MPI' if self.is_open_mpi else 'MPICH'}: {said.split('(Open MPI)')[-1].split()[0]}"
-                  if self.is_open_mpi else f"MPICH {said.split('Version:')[1].split()[0]}", flush=True)  # fmt: skip
+            print("Open MPI" if self.is_open_mpi else "MPICH", VERSION.search(said)[0], flush=True)
 
     def network(self, delay, loss):
         folder = Path(tempfile.mkdtemp(prefix="network-", dir=self.folder))
@@ -135,6 +136,9 @@ class Bench:
             [self.mpiexec, *how, *self.options.mpi_options, "-n", ranks, *command], env=environment, **popen
         )
 
+    def launch_program(self, network, name, log):
+        return self.launch(network, self.program.command(name), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
     def alone(self, name):
         """Run the program in one process; returns its outcome."""
         begun = time.monotonic()
@@ -152,8 +156,11 @@ class Bench:
         """Run the program on the hosts; returns its outcome."""
         begun = time.monotonic()
         with self.network(delay, loss) as network, self.log(name).open("w") as log:
-            process = self.launch(network, self.program.command(name), stdout=log, stderr=log)
-            status = process.wait(TIMEOUT)
+            process = self.launch_program(network, name, log)
+            try:
+                status = process.wait(TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self.fail(name, f"the run has not ended after {TIMEOUT:g} s")
             switch = network.switch
         if status:
             self.fail(name, f"the launcher ended with the exit status {status}")
@@ -188,7 +195,7 @@ class Bench:
     def cut_once(self, name, host, moment):
         """Start a run, cut a host off, and see that all ranks end."""
         with self.network(self.options.delay, self.options.loss) as network, self.log(name).open("w") as log:
-            process = self.launch(network, self.program.command(name), stdout=log, stderr=log)
+            process = self.launch_program(network, name, log)
             begun = time.monotonic()
             while not self.program.path(name).exists():
                 if process.poll() is not None or time.monotonic() - begun > TIMEOUT:

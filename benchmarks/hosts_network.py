@@ -44,7 +44,7 @@ def missing():
     for tool, package in ("ip", "iproute2"), ("unshare", "util-linux"), ("nsenter", "util-linux"), ("mount", "mount"):
         if shutil.which(tool) is None:
             lacks.append(f"the command {tool} (of the package {package})")
-    if not os.path.exists("/dev/net/tun"):
+    if not Path("/dev/net/tun").exists():
         lacks.append("/dev/net/tun (the kernel's TUN/TAP driver)")
     return ", ".join(lacks)
 
@@ -71,7 +71,9 @@ def outside(script, arguments):
         try:
             return process.wait()
         except KeyboardInterrupt:
-            print("\nThe program inside was interrupted. Press Ctrl-C again to end everything at once.", file=sys.stderr)
+            print(
+                "\nThe program inside was interrupted. Press Ctrl-C again to end everything at once.", file=sys.stderr
+            )
             return process.wait()
     except KeyboardInterrupt:
         return 130
@@ -212,7 +214,7 @@ class Network:
 
     def ranks(self, number=None):
         """The process numbers of all ranks that are running, or of those on one host."""
-        wanted = None if number is None else os.readlink(f"/proc/{self.processes[number].pid}/ns/net")
+        wanted = None if number is None else Path(f"/proc/{self.processes[number].pid}/ns/net").readlink()
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -220,7 +222,7 @@ class Network:
             try:
                 is_rank = any(value.startswith(RANKS) for value in (entry / "environ").read_bytes().split(b"\0"))
                 ended = (entry / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-                if is_rank and not ended and wanted in (None, os.readlink(entry / "ns" / "net")):
+                if is_rank and not ended and wanted in (None, (entry / "ns" / "net").readlink()):
                     found.append(int(entry.name))
             except OSError:  # it has ended meanwhile
                 continue
@@ -232,14 +234,15 @@ def address(number):
 
 
 # What starts a program on a host, as ssh would: without the caller's variables, in another folder, with a shell that
-# reads the words once more.  With --here as the first word, variables, folder and words are kept.
+# reads the words once more.  With --here as the first word, variables, folder and words are kept.  Temporary files are
+# each host's own: Open MPI names them by process numbers, which other hosts' processes have as well.
 AGENT = """\
 #!/bin/sh
 while [ "${{1#-}}" != "$1" ]; do shift; done
 host=$1; shift
 enter="nsenter --target $(cat '{folder}'/"$host".pid) --net --uts --ipc --mount --"
 if [ "$1" = --here ]; then
-    shift; exec $enter sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"
+    shift; exec $enter env TMPDIR=/dev/shm sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"
 fi
 exec $enter env -i HOME="$HOME" USER="$USER" PATH='{path}' TMPDIR=/dev/shm sh -c "cd /; $*"
 """

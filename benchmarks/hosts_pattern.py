@@ -5,8 +5,8 @@
 Every rank has the same N float32 parameters.  In a step each of G groups has a gradient, made from the parameters, the
 step and the number of the group; a rank has G / ranks neighbouring groups.  The gradients are added in a tree: over the
 rank's own groups, and then, for one slice of the parameters, over the ranks, after an Alltoall of the slices.  An
-Allgather gives the updated slices to all.  So the parameters have the same bits for 1, 2, 4, 8 ranks.  The first rank saves
-them to FILE every few steps; a run whose FILE exists goes on from there.
+Allgather gives the updated slices to all.  So the parameters have the same bits for 1, 2, 4, 8 ranks.  The first rank
+saves them to FILE every few steps; a run whose FILE exists goes on from there.
 
 A rank that waits longer than --patience seconds for the others ends the run.
 """
@@ -87,7 +87,7 @@ def save(path, step, parameters):
     """Replace the file as a whole."""
     half = path.with_suffix(".half")
     half.write_bytes(step.to_bytes(8, "little") + parameters.tobytes())
-    os.replace(half, path)
+    half.replace(path)
 
 
 if __name__ == "__main__":
