@@ -108,9 +108,18 @@ class Switch(threading.Thread):
         self.delay, self.loss, self.chance = delay, loss, random.Random(seed)
         self.taps, self.unplugged = [], set()
         self.frames = self.lost = 0
+        self.ended, self.end = os.pipe()
+
+    def close(self):
+        """Forward nothing from here on; frames that are delayed get lost."""
+        os.write(self.end, b".")
+        self.join()
+        os.close(self.end)
+        os.close(self.ended)
 
     def run(self):
         waiting, poll = deque(), select.poll()
+        poll.register(self.ended, select.POLLIN)
         for tap in self.taps:
             os.set_blocking(tap, False)
             poll.register(tap, select.POLLIN)
@@ -120,6 +129,8 @@ class Switch(threading.Thread):
             if waiting:
                 timeout = max(0.0, waiting[0][0] - time.monotonic()) * 1e3
             for tap, _ in poll.poll(timeout):
+                if tap == self.ended:
+                    return
                 for _ in range(64):
                     try:
                         frame = os.read(tap, MTU + 64)
@@ -196,6 +207,7 @@ class Network:
             os.kill(getattr(process, "pid", process), signal.SIGKILL)
         for process in self.processes:
             process.wait()
+        self.switch.close()
 
     def start(self, command, **options):
         """A process on the first host; ``options`` as of :class:`subprocess.Popen`."""
