@@ -7,7 +7,6 @@ import sys
 
 import charrnn
 from charrnn.inference.loss import evaluate
-from charrnn.text import windows
 from charrnn.text.corpus import open_corpus
 
 
@@ -17,7 +16,7 @@ def main():
     exact = evaluate(model.network, ids, batch=1).loss
     print(f"one pass: {exact:.9f}")
     for characters in (0, 64, 256):
-        windows.WARM_UP = characters
+        type(model.network).warm_up = max(characters, 1)
         loss = evaluate(model.network, ids, batch=32).loss
         print(f"32 batch rows, {characters} characters of warm-up: {loss:.9f} ({loss - exact:+.1e})")
 

@@ -78,6 +78,11 @@ def quickest(runs: dict, contestant: str, budgets: list[str], seeds: list[int], 
     return min(means, default=None)
 
 
+def diverged(said: str) -> bool:
+    """Whether a run of train that failed said that its loss exploded again and again."""
+    return "times in a row although the learning rate was halved" in said
+
+
 def table(head: list[str], rows: list[list[str]]) -> None:
     """Print a table in Markdown."""
     for cells in (head, ["---"] * len(head), *rows):

@@ -164,6 +164,7 @@ class TrainConfig(_Config):
     - ``eval_every``, ``save_every``, ``sample_every``: in steps. None lets the run decide; ``sample_every`` 0 means
       never. ``snapshots`` keeps the weights of some of the steps with samples. ``ngrams``: whether
       the best weights are mixed with n-grams at the end.
+    - ``accumulate``: a step reads so many times ``batch_size`` batch rows, in as many parts one after the other.
     - ``groups``: the batch rows are divided into so many groups, whose sums are added in a tree, so that several
       processes can share them; None is a number that costs little.  See :mod:`charrnn.training.ranks`.
     - ``no_carry``: every window begins with an empty state, in training and in the scoring of the validation part.
@@ -191,6 +192,7 @@ class TrainConfig(_Config):
     seq_len: int = _whole(64, 1, 1_000_000)
     no_carry: bool = _flag()
     batch_size: int = _whole(32, 1, 1_000_000)
+    accumulate: int = _whole(1, 1, 65_536)
     groups: int | None = _whole(None, 1, 65_536)
     init: str = _choice(INITS, "unit")
     forget_bias: float = _number(1.0, -100, 100)
@@ -250,6 +252,11 @@ class TrainConfig(_Config):
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """As for all settings; of those that an earlier version had no word for, the values that it worked with."""
         return super().from_dict({"ngram_targets": 0.0, "groups": 1} | values)
+
+    @property
+    def rows(self) -> int:
+        """The batch rows of a step."""
+        return self.batch_size * self.accumulate
 
     @property
     def learning_rate(self) -> float:

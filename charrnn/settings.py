@@ -64,6 +64,7 @@ class Settings(TypedDict, total=False):
     seq_len: int
     no_carry: bool
     batch_size: int
+    accumulate: int
     groups: int | None
     init: str
     forget_bias: float

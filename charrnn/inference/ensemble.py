@@ -31,6 +31,11 @@ class Ensemble:
             raise ConfigError(f"an ensemble is one or more networks of one vocabulary, not of {sizes or 'none'}")
         self.networks = tuple(networks)
 
+    @property
+    def warm_up(self) -> int:
+        """The longest warm-up of a network."""
+        return max(network.warm_up for network in self.networks)
+
     def initial_state(self, batch: int) -> list[State]:
         """States of zeros for ``batch`` batch rows, one state for each network."""
         return [network.initial_state(batch) for network in self.networks]

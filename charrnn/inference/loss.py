@@ -1,5 +1,6 @@
 """The loss of a text: each character is scored once, and the state is carried from window to window."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from charrnn.text.windows import Places, ReadingWindows
 
 class Scorer(Protocol):
     """What scores characters: a network, an ensemble, a mixture."""
+
+    @property
+    def warm_up(self) -> int:
+        """After how many characters what was read before has practically no influence on the state."""
 
     def initial_state(self, batch: int) -> Any:
         """What it remembers at the beginning of ``batch`` texts."""
@@ -73,24 +78,26 @@ def evaluate(
     progress: ProgressCallback = no_progress,
     carry: bool = True,
     ranks: Ranks | None = None,
+    parts: int = 1,
 ) -> Evaluation:
     """The mean loss of ids (N,), read from a state of zeros in windows of at most ``steps`` steps and ``batch`` rows.
 
     Scores N characters if ``before``, the id before the first one, is given, else N - 1. ``progress`` is called with
     the number of steps done and the number of all.  Without ``carry`` every window begins with a state of zeros.
-    ``ranks`` share the batch rows, and all get the same result, which is that of a single process.
+    ``ranks`` share the batch rows, and each of them reads its own in ``parts``, one after the other.  All get the same
+    result, which is that of a single process that reads all rows at once.
 
     Raises:
         ConfigError: no character can be scored.
     """
     text = scorable(ids, before)
     loss = 0.0
-    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
+    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress, warm_up=network.warm_up)
     of_windows: Iterator[np.ndarray]
     if ranks is None:
         of_windows = (found for _, found in _losses(network, text, windows, carry))
     else:
-        of_windows = _shared_losses(network, text, windows, carry, ranks)
+        of_windows = _shared_losses(network, text, windows, carry, ranks, parts)
     for found in of_windows:
         loss += float(found.sum(dtype=np.float64))
     return Evaluation(loss / (len(text) - 1), len(text) - 1)
@@ -114,7 +121,7 @@ def losses(
     """
     text = scorable(ids, before)
     result = np.empty(len(text) - 1, np.float32)
-    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress)
+    windows = ReadingWindows(len(text) - 1, batch, steps, progress=progress, warm_up=network.warm_up)
     for places, found in _losses(network, text, windows, carry):
         result[places.at[places.counted]] = found[places.counted]
     return result
@@ -139,15 +146,18 @@ def _losses(
 
 
 def _shared_losses(
-    network: Scorer, text: np.ndarray, windows: ReadingWindows, carry: bool, ranks: Ranks
+    network: Scorer, text: np.ndarray, windows: ReadingWindows, carry: bool, ranks: Ranks, parts: int
 ) -> Iterator[np.ndarray]:
     """The losses of each window, of which every rank computes those of its own batch rows."""
     first, last = ranks.own(windows.batch)
-    part, done = np.zeros((windows.length, last - first), np.float32), 0
-    if first < last:
-        for places, found in _losses(network, text, windows, carry, (first, last)):
-            part[done : done + len(places.at)] = found
-            done += len(places.at)
-    whole = ranks.all_columns(part, windows.batch)
+    own = np.zeros((windows.length, last - first), np.float32)
+    bounds = [first + (last - first) * part // parts for part in range(parts + 1)]
+    for begin, end in itertools.pairwise(bounds):
+        done = 0
+        if begin < end:
+            for places, found in _losses(network, text, windows, carry, (begin, end)):
+                own[done : done + len(places.at), begin - first : end - first] = found
+                done += len(places.at)
+    whole = ranks.all_columns(own, windows.batch)
     for begin in range(0, windows.length, windows.steps):
         yield whole[begin : begin + windows.steps]

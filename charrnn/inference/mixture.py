@@ -42,6 +42,11 @@ class Mixture:
     def __init__(self, network: Network | Ensemble, ngrams: Ngrams, weights: Weights):
         self.network, self.ngrams, self.weights = network, ngrams, weights
 
+    @property
+    def warm_up(self) -> int:
+        """The network's."""
+        return self.network.warm_up
+
     def initial_state(self, batch: int) -> tuple:
         """The network's state, and the n-grams' readers, at the beginning of ``batch`` texts."""
         return self.network.initial_state(batch), new_readers(batch)
@@ -113,7 +118,8 @@ def fit_weights(
     characters make the mixture look better on them than it is by less than 0.0001 nats.
     """
     text = scorable(ids, before)
-    windows = ReadingWindows(len(text) - 1, most=max(_FITTED // ngrams.vocabulary, 1000), progress=progress)
+    most = max(_FITTED // ngrams.vocabulary, 1000)
+    windows = ReadingWindows(len(text) - 1, most=most, progress=progress, warm_up=network.warm_up)
     state, found = (network.initial_state(windows.batch), new_readers(windows.batch)), []
     for places in windows:
         both = both_log_probabilities(network, ngrams, text[places.at].astype(np.int32), state)

@@ -248,7 +248,7 @@ def _measure(
     scored = len(ids) - 1
     most, few = min(scored, limits[0]), min(scored, *limits)
     if mask is not None and few < most:
-        counted = ReadingWindows(scored, most=few)
+        counted = ReadingWindows(scored, most=few, warm_up=network.warm_up)
         inside = sum(int(np.count_nonzero(mask[places[own]])) for places, own in counted)
         if min(inside, few - inside) < few * ENOUGH:
             few = most
@@ -355,7 +355,8 @@ def sum_losses(
         The sums, and the means of the signal that clamping holds, (len(cells), 2), of ``cells`` outside and inside.
     """
     scored = len(ids) - 1
-    windows, symbols, blocks = ReadingWindows(scored, most=most), network.config.vocabulary, -(-scored // block)
+    windows = ReadingWindows(scored, most=most, warm_up=network.warm_up)
+    symbols, blocks = network.config.vocabulary, -(-scored // block)
     state = network.initial_state(windows.batch)
     sums = LossSums(*np.zeros((2, blocks, 2)), *np.zeros((2, symbols, 2)))
     means = np.zeros((len(cells), 2))

@@ -132,7 +132,7 @@ def _windows(
     """Windows over a text, of which the weights of all heads have room in memory."""
     steps = _steps(network)
     batch = _AT_ONCE // (math.prod(require_attention(network)) * steps)
-    return ReadingWindows(characters, max(1, min(_BATCH, batch)), steps, most, progress)
+    return ReadingWindows(characters, max(1, min(_BATCH, batch)), steps, most, progress, warm_up=network.warm_up)
 
 
 def _steps(network: Network) -> int:

@@ -241,7 +241,8 @@ def _windows(
 
     A window gives places (n,) of ``part``, each signal (n, L, H) and the log-probabilities (n, V) float64 there.
     """
-    windows, network = ReadingWindows(len(part), progress=progress), model.network
+    network = model.network
+    windows = ReadingWindows(len(part), progress=progress, warm_up=network.warm_up)
     state = network.initial_state(windows.batch)
     for at, own in windows:
         logits = network.forward(np.ascontiguousarray(part[at]), state)[own].astype(np.float64)

@@ -18,7 +18,7 @@ from charrnn.inspection.clamping import Cell
 from charrnn.model.reading import shown_values
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
-from charrnn.text.windows import WARM_UP, ReadingWindows
+from charrnn.text.windows import ReadingWindows
 
 SLACK = 1
 LONGEST = 2000  # characters of a span
@@ -109,7 +109,7 @@ def similar(
 
 def _count_on(network: Network, ids: np.ndarray, wanted: OnSet, progress: ProgressCallback) -> np.ndarray:
     """How many cells of the on-set are on after each character (N,) uint16."""
-    windows = ReadingWindows(len(ids), progress=progress)
+    windows = ReadingWindows(len(ids), progress=progress, warm_up=network.warm_up)
     state, count = network.initial_state(windows.batch), np.zeros(len(ids), np.uint16)
     columns = [layer * network.config.hidden + unit for layer, unit in wanted.cells]
     direction = np.where(wanted.above, np.float32(1), np.float32(-1))
@@ -154,14 +154,15 @@ def _signs_and_means(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield for each span (start, stop) the cells that are on, 1 above zero and -1 below, else 0 (C,); and means (C,).
 
-    Each span is read in its own batch row, after ``WARM_UP`` characters before it.
+    Each span is read in its own batch row, after the characters of the warm-up before it.
     """
-    steps = WARM_UP + 2 + max((stop - start for start, stop in spans), default=0)
+    warm_up = network.warm_up
+    steps = warm_up + 2 + max((stop - start for start, stop in spans), default=0)
     cells = network.config.layers * network.config.hidden
     at_once = max(1, min(32, LARGEST // (steps * cells)))
     for first in range(0, len(spans), at_once):
         group = spans[first : first + at_once]
-        begins = np.array([max(start - 1 - WARM_UP, 0) for start, _ in group])
+        begins = np.array([max(start - 1 - warm_up, 0) for start, _ in group])
         x = np.minimum(begins + np.arange(steps)[:, None], len(ids) - 1)
         network.read(np.ascontiguousarray(ids[x], np.int32), network.initial_state(len(group)))
         values = _values(network, signal)

@@ -17,7 +17,7 @@ from charrnn.kernels.histograms import BINS, GRID, CellRange, Grid, count_column
 from charrnn.kernels.simd import WIDTH
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
-from charrnn.text.windows import WARM_UP, ReadingWindows
+from charrnn.text.windows import ReadingWindows
 
 KEPT_BYTES, MOST_KEPT = 1 << 26, 1 << 18  # kept bins, one byte each, and places where they are kept
 STATES_BYTES = 1 << 26  # kept states, two bytes a number
@@ -91,7 +91,7 @@ class _Counter:
         ids, network = self._text.ids, self._network
         batch, steps, every = _PILOT_BATCH, _PILOT_STEPS, 2
         if len(ids) <= batch * steps:
-            batch = ReadingWindows(len(ids)).batch
+            batch = ReadingWindows(len(ids), warm_up=network.warm_up).batch
             steps, every = min(-(-len(ids) // batch) + _PILOT_WARM_UP, len(ids)), 1
         starts = np.linspace(0, len(ids) - steps, batch).astype(np.int64)
         state, seen = network.initial_state(batch), []
@@ -115,8 +115,8 @@ class _Counter:
     def read(self, start: int, stop: int, labels: np.ndarray, progress: ProgressCallback) -> None:
         """Count characters ``start`` to ``stop`` - 1, whose labels are (stop - start, K)."""
         network, ids = self._network, self._text.ids
-        begin = max(start - WARM_UP, 0)
-        windows = ReadingWindows(stop - begin, _BATCH, _STEPS)
+        begin = max(start - network.warm_up, 0)
+        windows = ReadingWindows(stop - begin, _BATCH, _STEPS, warm_up=network.warm_up)
         state, done = network.initial_state(windows.batch), start
         for at, own in windows:
             at = at + begin

@@ -66,6 +66,9 @@ class Cell(ABC):
     state: tuple[str, ...]
     clamped: str
     unused: tuple[str, ...] = ("heads", "context")
+    WARM_UP = (
+        256  # characters, whose influence on a loss is then well below its fourth decimal (benchmarks/batch_rows.py)
+    )
     torch_module: str
     torch_parameters: Mapping[str, tuple[str, ...]] = {
         "w_ih": ("weight_ih",),
@@ -107,15 +110,20 @@ class Cell(ABC):
         return f"the {self.title} has no attention: only a Transformer has heads"
 
     def check(self, config: ModelConfig | TrainConfig) -> None:
-        """Refuse settings that the cell has no use for, unless they say nothing: None, 0, or the default.
+        """Refuse settings that the cell has no use for, unless they say nothing: None, the default, or a dropout of 0.
 
         Raises:
             ConfigError: there are some.
         """
         for field in fields(config):
             value = getattr(config, field.name)
-            if field.name in self.unused and value and value != field.default:
+            says_nothing = value is None or value == field.default or (not value and field.default is None)
+            if field.name in self.unused and not says_nothing:
                 raise ContradictionError(f"{{{field.name}}} has no effect with {{cell}} {self.name}: leave it out")
+
+    def warm_up(self, config: ModelConfig) -> int:
+        """After how many characters what was read before has practically no influence on the state."""
+        return self.WARM_UP
 
     def completed(self, config: ModelConfig, steps: int | None = None) -> ModelConfig:
         """The same settings, with the cell's values for those that are left to it, for windows of ``steps`` steps."""

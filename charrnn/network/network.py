@@ -112,6 +112,7 @@ class Network:
         self.workspace: Workspace | None = None
         self.layout: Layout | None = None
         self.gradient: Parameters | None = None
+        self._can_train = False
         self._packed_for: str | None = None
         self._pass: _WindowPass | None = None
         self.stopwatch: Stopwatch | None = None
@@ -171,8 +172,10 @@ class Network:
 
         The first training step does this too.  Call it before a step is timed: the first compilation takes seconds.
         """
-        if self.gradient is None:
+        if not self._can_train:
             compiler.prepare(*self.kernels(self.config)[1])
+            self._can_train = True
+        if self.gradient is None:
             self.gradient = Parameters(self.config)
 
     def refresh(self, training: bool) -> None:
@@ -185,6 +188,11 @@ class Network:
             for layer in self.layers:
                 layer.finish_packing()
             self._packed_for = "training" if training else "forward"
+
+    @property
+    def warm_up(self) -> int:
+        """After how many characters what was read before has practically no influence on the state."""
+        return self.cell.warm_up(self.config)
 
     @property
     def packed_bytes(self) -> int:

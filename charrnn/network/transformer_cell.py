@@ -53,6 +53,10 @@ class TransformerCell(Cell):
             return config.heads
         return next(heads for heads in range(self.HEADS, 0, -1) if config.hidden % heads == 0)
 
+    def warm_up(self, config: ModelConfig) -> int:
+        """What every layer can see, one behind the other: exactly so many characters."""
+        return max(self.WARM_UP, config.layers * self.context(config))
+
     def context(self, config: ModelConfig) -> int:
         """How many characters a head looks at."""
         return self.CONTEXT if config.context is None else config.context

@@ -20,8 +20,7 @@ import numpy as np
 
 from charrnn.records import ProgressCallback, in_steps, no_progress
 
-WARM_UP = 256  # characters; their influence on the state is then gone, to well below the fourth decimal of a loss
-ROW_LENGTH = 1024  # characters; in a shorter row the warm-up would take too large a share of the time
+ROW_LENGTH = 4  # warm-ups; in a shorter row the warm-up would take too large a share of the time
 
 
 class TrainingWindows:
@@ -107,8 +106,8 @@ class Places(NamedTuple):
 class ReadingWindows:
     """Windows that read a text once, in several batch rows at once, with the result of one row from start to end.
 
-    A row begins ``WARM_UP`` characters before the first one that it counts, so that its state there is practically the
-    state of a network that has read the text from the beginning.
+    A row begins ``warm_up`` characters before the first one that it counts, so that its state there is practically the
+    state of a network that has read the text from the beginning.  A network knows its ``warm_up``.
 
     Args:
         characters: length of the text, 1 or more.
@@ -117,6 +116,7 @@ class ReadingWindows:
         most: the largest number of characters to count, if not all.  Each row counts its first ones, so that they are
             spread over the whole text.
         progress: called after each window with the steps done and the steps of all windows.
+        warm_up: in characters.
 
     Attributes:
         batch: B, the number of rows.
@@ -131,14 +131,16 @@ class ReadingWindows:
         steps: int = 64,
         most: int | None = None,
         progress: ProgressCallback = no_progress,
+        *,
+        warm_up: int,
     ):
-        self.batch = max(1, min(batch, characters // ROW_LENGTH))
+        self.batch = max(1, min(batch, characters // (ROW_LENGTH * warm_up)))
         self.steps, self._characters, self._progress = steps, characters, progress
         bounds = _row_bounds(characters, self.batch)
         self._firsts, self._ends = bounds[:-1], bounds[1:]
         if most is not None and most < characters:
             self._ends = np.minimum(self._ends, self._firsts + max(1, most // self.batch))
-        self._starts = np.maximum(self._firsts - WARM_UP, 0)
+        self._starts = np.maximum(self._firsts - warm_up, 0)
         self.length = int((self._ends - self._starts).max())
 
     def __iter__(self) -> Iterator[Places]:

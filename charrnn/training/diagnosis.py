@@ -166,7 +166,7 @@ def saturation(
     """
     if not len(ids):
         raise ConfigError("there is nothing to read in an empty text")
-    windows = ReadingWindows(len(ids), batch, steps, progress=progress)
+    windows = ReadingWindows(len(ids), batch, steps, progress=progress, warm_up=network.warm_up)
     state = network.initial_state(windows.batch)
     shape, gates = (network.config.layers, network.config.hidden), network.cell.gates
     low, high = ({gate.name: np.zeros(shape) for gate in gates} for _ in range(2))

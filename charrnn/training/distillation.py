@@ -74,7 +74,7 @@ def targets_of_networks(
         ConfigError: this machine has not enough memory for them.
     """
     vocabulary = teachers.networks[0].config.vocabulary
-    windows = ReadingWindows(len(ids) - 1, progress=progress)
+    windows = ReadingWindows(len(ids) - 1, progress=progress, warm_up=teachers.warm_up)
     reading = 64 * windows.batch * vocabulary * 32  # bytes: four float64 arrays of a window's probabilities
     targets = SoftTargets(len(ids), vocabulary, (weight, weight), reading)
     state = teachers.initial_state(windows.batch)

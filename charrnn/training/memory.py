@@ -11,8 +11,8 @@ from charrnn.text.windows import fitting_window
 from charrnn.training.optimizer import SLOTS
 
 
-def needed(model: ModelConfig, training: TrainConfig) -> int:
-    """Bytes that training needs, nearly, at the moment of a save.
+def needed(model: ModelConfig, training: TrainConfig, ranks: int = 1) -> int:
+    """Bytes that training needs on one of the ``ranks``, nearly, at the moment of a save.
 
     What the run keeps is parameters, moments, the average of the parameters if there is one, and the copy that a
     rollback goes back to.  The file that is being written holds all of them once more, with the parameters transposed.
@@ -21,12 +21,15 @@ def needed(model: ModelConfig, training: TrainConfig) -> int:
     """
     layers = [cell_of(model).layer(model, index) for index in range(model.layers)]
     kept = 1 + len(SLOTS[training.optimizer]) + bool(training.ema)
-    workspace = training.batch_size * (training.seq_len + 1) * floats_of_a_place(model, layers)
-    size = training.seq_len, training.batch_size
+    batch = -(-training.batch_size // ranks)
+    workspace = batch * (training.seq_len + 1) * floats_of_a_place(model, layers)
+    size = training.seq_len, batch
     shapes = {name: shape for layer in layers for name, shape in layer.scratch_shapes(*size).items()}
     shared = sum(map(math.prod, shapes.values()))
     caches = sum(math.prod(shape) for layer in layers for shape in layer.cache_shapes(*size).values())
-    states = model.layers * sum(map(math.prod, cell_of(model).state_shapes(model, training.batch_size).values()))
+    states = model.layers * sum(
+        map(math.prod, cell_of(model).state_shapes(model, batch * training.accumulate).values())
+    )
     return 4 * ((4 * kept + 4) * parameter_count(model) + workspace + 2 * shared + caches + 3 * states)
 
 
@@ -39,11 +42,10 @@ def check(model: ModelConfig, training: TrainConfig, length: int | None = None, 
         ConfigError: with what it would need and what there is.
     """
     if length is not None:
-        batch, steps = fitting_window(length, training.batch_size, training.seq_len)
-        training = replace(training, batch_size=batch, seq_len=steps)
-    training = replace(training, batch_size=-(-training.batch_size // ranks))
+        batch, steps = fitting_window(length, training.rows, training.seq_len)
+        training = replace(training, batch_size=-(-batch // training.accumulate), seq_len=steps)
     require(
-        needed(model, training),
+        needed(model, training, ranks),
         f"{model.layers} x {model.hidden} with windows of {training.batch_size} x {training.seq_len} needs",
         "choose a smaller hidden size, batch size, sequence length or context",
     )

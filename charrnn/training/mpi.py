@@ -12,13 +12,15 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, ConfigError
+from charrnn.network.parameters import ALIGNMENT, Parameters
 from charrnn.network.sum_tree import tree_sum
 from charrnn.system.threads import available_threads
 from charrnn.training.plan import Readings
@@ -27,6 +29,7 @@ from charrnn.training.watch import Watch
 
 SPINS = 200  # tests of a request before a rank that waits sleeps between tests
 NAP = 1e-4  # seconds
+PAGE = 4096  # bytes
 UNWATCHED_S = 600.0  # the longest wait if nothing tells whether the other ranks are alive
 
 
@@ -62,7 +65,9 @@ class MPIRanks(Ranks):
         self.host = socket.gethostname()
         self._hosts = communicator.allgather(self.host)
         self.waited_s = 0.0
-        self._exchange: _SharedMemory | _Messages | None = None
+        self._on_one_host = self._node.Get_size() == self.size
+        self._of_gradient: _SharedMemory | _Messages | None = None
+        self._of_others: _SharedMemory | _Messages | None = None
         self._watch: Watch | None = None
         self._watch = Watch(self.number, self.size, self.host, self.from_first, self._abort)
 
@@ -136,11 +141,19 @@ class MPIRanks(Ranks):
 
     def add_up(self, arrays: Sequence[np.ndarray], loss: float, readings: Readings) -> tuple[float, Readings]:
         """Add the arrays of all ranks, in place; returns the sum of all losses, and the first rank's readings."""
-        if self._exchange is None:
-            kind = _SharedMemory if self._node.Get_size() == self.size else _Messages
-            self._exchange = kind(self._mpi, self._all, self._wait, sum(array.size for array in arrays))
+        gradient, *others = arrays
+        if self._of_gradient is None:
+            self._of_gradient = self._exchange(gradient.size)
         asks = float(self.signal or -1) if self.is_asked_to_stop else 0.0
-        told = self._exchange.add_up([array.reshape(-1) for array in arrays], Told(asks, loss, *readings))
+        told = self._of_gradient.add_up(gradient, Told(asks, loss, *readings))
+        if others:
+            together = np.concatenate([array.reshape(-1) for array in others])
+            if self._of_others is None:
+                self._of_others = self._exchange(together.size)
+            self._of_others.add_up(together, Told(*[0.0] * len(Told._fields)))
+            bounds = np.cumsum([array.size for array in others])[:-1]
+            for array, found in zip(others, np.split(together, bounds), strict=True):
+                array.reshape(-1)[:] = found
         signals = [int(each.signal) for each in told if each.signal]
         if signals:
             self.stops = self.is_asked_to_stop = True
@@ -152,6 +165,18 @@ class MPIRanks(Ranks):
         found = np.empty(self.size, np.uint8)
         self._wait(self._all.Iallgather(np.array([is_so], np.uint8), found))
         return bool(found.any())
+
+    def _exchange(self, elements: int) -> "_SharedMemory | _Messages":
+        kind = _SharedMemory if self._on_one_host else _Messages
+        return kind(self._mpi, self._all, self._wait, elements)
+
+    def gradient(self, config: ModelConfig) -> Parameters:
+        """A buffer for the gradient; ranks on one computer have it in memory that they share."""
+        found = Parameters(config)
+        self._of_gradient = self._exchange(found.flat.size)
+        if isinstance(self._of_gradient, _SharedMemory):
+            return Parameters(config, self._of_gradient.own)
+        return found
 
     def gathered(self, array: np.ndarray, rows: int) -> np.ndarray:
         """The array (L, rows, …) of all batch rows from the ranks' parts (L, own rows, …), on the first rank."""
@@ -199,32 +224,43 @@ class MPIRanks(Ranks):
 
 
 class _SharedMemory:
-    """Adds arrays of ranks on one computer: each rank adds a slice of all of them, in memory that they share."""
+    """Adds an array of ranks on one computer: each rank adds a slice of all of them, in memory that they share.
+
+    Attributes:
+        own: the array of this rank (elements,) float32, which need not be copied if it is the one that is added.
+    """
 
     def __init__(self, mpi, communicator, wait, elements: int):
         self._all, self._wait = communicator, wait
-        self._size, self._number = communicator.Get_size(), communicator.Get_rank()
-        told, floats = 8 * len(Told._fields), -(-elements // 16) * 16
-        # Of each rank what it tells, then its sums; the first rank's part also has room for the result.
-        window = mpi.Win.Allocate_shared(64 + 4 * floats * (1 + (self._number == 0)), 1, comm=communicator)
+        size, number = communicator.Get_size(), communicator.Get_rank()
+        told, header = 8 * len(Told._fields), 4 * ALIGNMENT
+        # Of each rank first what it tells, then its array.  The ranks' parts begin on pages of their own.
+        needed = -(-(header + 4 * elements) // PAGE) * PAGE
+        self._window = window = mpi.Win.Allocate_shared(needed, 1, comm=communicator)
         window.Lock_all()
-        self._window = window
-        memory = [np.frombuffer(window.Shared_query(rank)[0], np.uint8) for rank in range(self._size)]
+        memory = [np.frombuffer(window.Shared_query(rank)[0], np.uint8) for rank in range(size)]
         self._told = [part[:told].view(np.float64) for part in memory]
-        self._sums = [part[64 : 64 + 4 * elements].view(np.float32) for part in memory]
-        self._result = memory[0][64 + 4 * floats :][: 4 * elements].view(np.float32)
-        first, last = (elements * rank // self._size for rank in (self._number, self._number + 1))
-        self._slice = slice(first, last)
-        self._spare = [np.empty(last - first, np.float32) for _ in range(self._size.bit_length() + 1)]
+        self._arrays = [part[header:][: 4 * elements].view(np.float32) for part in memory]
+        self.own = self._arrays[number]
+        self._number = number
+        first, last = (elements * rank // size for rank in (number, number + 1))
+        self._slices = [array[first:last] for array in self._arrays]
+        self._spare = [np.empty(last - first, np.float32) for _ in range(size.bit_length() + 1)]
 
-    def add_up(self, arrays: Sequence[np.ndarray], told: Told) -> list[Told]:
-        _copy_together(arrays, self._sums[self._number])
+    def add_up(self, array: np.ndarray, told: Told) -> list[Told]:
+        """Make ``array`` (elements,) the sum of all ranks' arrays; returns what each rank has told."""
+        is_copied = array.ctypes.data != self.own.ctypes.data
+        if is_copied:
+            self.own[:] = array
         self._told[self._number][:] = told
         self._meet()
         heard = [Told(*each.tolist()) for each in self._told]
-        self._result[self._slice] = _add([part[self._slice] for part in self._sums], self._spare)
+        total = _add(self._slices, self._spare)
+        for part in self._slices:
+            part[:] = total
         self._meet()
-        _copy_apart(self._result, arrays)
+        if is_copied:
+            array[:] = self.own
         return heard
 
     def _meet(self) -> None:
@@ -235,39 +271,29 @@ class _SharedMemory:
 
 
 class _Messages:
-    """Adds arrays of ranks on several computers: each rank gets its slice of all, adds it, and sends the sum to all."""
+    """Adds an array of ranks on several computers: each gets its slice of all, adds it, and sends the sum to all."""
 
     def __init__(self, mpi, communicator, wait, elements: int):
         self._all, self._wait, self._elements = communicator, wait, elements
-        self._size, self._number = communicator.Get_size(), communicator.Get_rank()
+        self._size = communicator.Get_size()
         self._length = -(-elements // self._size)
         told = 2 * len(Told._fields)  # float64 as two float32
         self._out, self._in = np.zeros((2, self._size, self._length + told), np.float32)
         self._whole = np.zeros(self._size * self._length, np.float32)
         self._spare = [np.empty(self._length, np.float32) for _ in range(self._size.bit_length() + 1)]
 
-    def add_up(self, arrays: Sequence[np.ndarray], told: Told) -> list[Told]:
+    def add_up(self, array: np.ndarray, told: Told) -> list[Told]:
+        """Make ``array`` (elements,) the sum of all ranks' arrays; returns what each rank has told."""
         length = self._length
-        _copy_together(arrays, self._whole[: self._elements])
+        self._whole[: self._elements] = array
         self._out[:, :length] = self._whole.reshape(self._size, length)
         self._out[:, length:] = np.array(told).view(np.float32)
         self._wait(self._all.Ialltoall(self._out, self._in))
         heard = [Told(*row.copy().view(np.float64).tolist()) for row in self._in[:, length:]]
         own = np.ascontiguousarray(_add(list(self._in[:, :length]), self._spare))
         self._wait(self._all.Iallgather(own, self._whole))
-        _copy_apart(self._whole, arrays)
+        array[:] = self._whole[: self._elements]
         return heard
-
-
-def _copy_together(arrays: Sequence[np.ndarray], target: np.ndarray) -> None:
-    np.concatenate(arrays, out=target)
-
-
-def _copy_apart(source: np.ndarray, arrays: Iterable[np.ndarray]) -> None:
-    start = 0
-    for array in arrays:
-        array[:] = source[start : start + array.size]
-        start += array.size
 
 
 def _add(parts: list[np.ndarray], spare: list[np.ndarray]) -> np.ndarray:

@@ -10,7 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from charrnn.config import ModelConfig
 from charrnn.errors import ContradictionError
+from charrnn.network.parameters import Parameters
 from charrnn.training.plan import Readings
 
 Value = TypeVar("Value")
@@ -45,13 +47,13 @@ class Ranks:
         """Have all ranks end after the same step. A signal handler may call it."""
         self.stops = self.is_asked_to_stop = True
 
-    def rows(self, batch: int, groups: int) -> tuple[int, int]:
+    def rows(self, batch: int, groups: int, accumulate: int = 1) -> tuple[int, int]:
         """The first of the batch rows of this rank, and the one behind the last.
 
         Raises:
             ContradictionError: the groups cannot be shared out.
         """
-        require_divisible(batch, groups, self.size)
+        require_divisible(batch, groups, self.size, accumulate)
         return self.own(batch)
 
     def own(self, count: int) -> tuple[int, int]:
@@ -76,6 +78,10 @@ class Ranks:
     def any(self, is_so: bool) -> bool:
         """Whether something is so on at least one rank."""
         return is_so
+
+    def gradient(self, config: ModelConfig) -> Parameters:
+        """A buffer for the gradient of a network."""
+        return Parameters(config)
 
     def gathered(self, array: np.ndarray, rows: int) -> np.ndarray:
         """The array (L, rows, …) of all batch rows from the ranks' parts (L, own rows, …), on the first rank."""
@@ -109,7 +115,7 @@ class Ranks:
 
 def default_groups(batch: int, accumulate: int = 1) -> int:
     """G for ``batch`` batch rows, read in ``accumulate`` parts, if the user does not say it: it divides them."""
-    groups = accumulate
+    groups = accumulate if batch % accumulate == 0 else 1
     while 2 * groups <= MOST_GROUPS and batch % (2 * groups) == 0 and batch // (2 * groups) >= LEAST_ROWS:
         groups *= 2
     return groups
@@ -128,10 +134,20 @@ def require_divisible(batch: int, groups: int, ranks: int, accumulate: int = 1) 
         )
     whole, rest = divmod(groups, ranks * accumulate)
     if rest or whole & (whole - 1):
-        fitting = [n for n in range(1, groups + 1) if groups % n == 0 and (groups // n).bit_count() == 1]
-        fitting = [str(n // accumulate) for n in fitting if n % accumulate == 0]
-        parts = f" in {accumulate} parts each" if accumulate > 1 else ""
+        who = f"{ranks:,} rank{'s' * (ranks > 1)}{f', each in {accumulate} parts,' * (accumulate > 1)}"
         raise ContradictionError(
-            f"{ranks:,} rank{'s' * (ranks > 1)}{parts} cannot share {groups:,} group{'s' * (groups > 1)} of "
-            f"{batch:,} batch rows: start {' or '.join(fitting) or 'fewer'}, or choose other {{groups}}"
+            f"{who} cannot share {groups:,} group{'s' * (groups > 1)} of {batch:,} batch rows: "
+            f"{_what_fits(groups, ranks, accumulate)}, or choose other {{groups}}"
         )
+
+
+def _what_fits(groups: int, ranks: int, accumulate: int) -> str:
+    """What to change, so that each part of each rank has a power of two of the groups."""
+    products = [n for n in range(1, groups + 1) if groups % n == 0 and (groups // n).bit_count() == 1]
+    for divisor, words in ((accumulate, "start {} ranks"), (ranks, "choose {{accumulate}} {}")):
+        fitting = [f"{n // divisor:,}" for n in products if n % divisor == 0]
+        if fitting == ["1"] and divisor == accumulate:
+            return "start one rank"
+        if fitting:
+            return words.format(" or ".join([", ".join(fitting[:-1]), fitting[-1]] if fitting[1:] else fitting))
+    return "start one rank"

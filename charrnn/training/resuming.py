@@ -10,7 +10,7 @@ from charrnn.network.cells import cell_of
 from charrnn.text.windows import fitting_window
 from charrnn.training.optimizer import SLOTS
 
-_WINDOWS = ("seq_len", "batch_size", "split", "seed")  # settings that decide which characters a batch row reads
+_WINDOWS = ("seq_len", "rows", "split", "seed")  # settings that decide which characters a batch row reads
 
 
 def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_other_text: bool) -> Checkpoint:
@@ -26,7 +26,7 @@ def adapted(checkpoint: Checkpoint, config: TrainConfig, characters: int, is_oth
     before, counters, history = checkpoint.training, dict(checkpoint.counters), checkpoint.history
     slots, state = checkpoint.optimizer, checkpoint.state
     if is_other_text or any(getattr(before, name) != getattr(config, name) for name in _WINDOWS):
-        batch, _ = fitting_window(characters, config.batch_size, config.seq_len)
+        batch, _ = fitting_window(characters, config.rows, config.seq_len)
         model = checkpoint.model
         shapes = cell_of(model).state_shapes(model, batch)
         state = {name: np.zeros((model.layers, *shapes[name]), np.float32) for name in state}

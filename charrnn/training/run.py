@@ -79,15 +79,19 @@ class Run:
         self.validation = parts.validation[:VALIDATION_LIMIT]
         # Before the first step is timed: a run under a time budget would take compilation for slow training.
         prepare_kernels(network.config, config)
+        network.gradient = self.ranks.gradient(network.config)
         network.prepare_training()
         config = _with_groups(config, len(parts.train))
         self.windows = windows_of(parts.train, config, self.ranks)
-        network.sum_groups = None if config.groups == 1 else config.groups // self.ranks.size
+        if config.groups > 1:
+            network.sum_groups = config.groups // (self.ranks.size * config.accumulate)
         if not config.teachers and not _can_be_taught_by_ngrams(len(parts.train), len(vocabulary), config.time_budget):
             config = replace(config, ngram_targets=0.0)
         self.plan = Plan(config, len(parts.train), self.windows.count)
         if config.dropout is None:
-            rate = None if config.time_budget is None else training_rate(network, self.windows, self.ranks)
+            rate = None
+            if config.time_budget is not None:
+                rate = training_rate(network, self.windows, self.ranks, config.accumulate)
             dropout, recurrent = self.plan.dropouts(network.parameters.size, rate)
             if config.recurrent_dropout is not None or "recurrent_dropout" in network.cell.unused:
                 recurrent = config.recurrent_dropout or 0.0
@@ -210,8 +214,10 @@ def prepare_kernels(model: ModelConfig, config: TrainConfig) -> None:
 
 def _with_groups(config: TrainConfig, length: int) -> TrainConfig:
     """The settings with ``groups`` filled in if they were left open, for a training part of ``length`` characters."""
-    batch, _ = fitting_window(length, config.batch_size, config.seq_len)
-    return config if config.groups is not None else replace(config, groups=default_groups(batch))
+    if config.groups is not None:
+        return config
+    batch, _ = fitting_window(length, config.rows, config.seq_len)
+    return replace(config, groups=default_groups(batch, config.accumulate))
 
 
 def windows_of(ids: np.ndarray, config: TrainConfig, ranks: Ranks) -> TrainingWindows:
@@ -221,8 +227,8 @@ def windows_of(ids: np.ndarray, config: TrainConfig, ranks: Ranks) -> TrainingWi
         ContradictionError: the ranks cannot share the groups of batch rows.
     """
     config = _with_groups(config, len(ids))
-    batch, steps = fitting_window(len(ids), config.batch_size, config.seq_len)
-    return TrainingWindows(ids, batch, steps, config.seed, ranks.rows(batch, config.groups))
+    batch, steps = fitting_window(len(ids), config.rows, config.seq_len)
+    return TrainingWindows(ids, batch, steps, config.seed, ranks.rows(batch, config.groups, config.accumulate))
 
 
 def _can_be_taught_by_ngrams(length: int, vocabulary: int, budget: float | None) -> bool:
@@ -233,16 +239,20 @@ def _can_be_taught_by_ngrams(length: int, vocabulary: int, budget: float | None)
     return budget is None or 2 * length * SECONDS_A_SYMBOL <= TEACHING_SHARE * budget
 
 
-def training_rate(network: Network, windows: TrainingWindows, ranks: Ranks) -> float:
-    """Characters that the ranks train on per second, measured on some windows of the first; no weight changes."""
-    return ranks.size * ranks.from_first(lambda: _training_rate(network, windows))
+def training_rate(network: Network, windows: TrainingWindows, ranks: Ranks, parts: int = 1) -> float:
+    """Characters that the ranks train on per second, measured on some windows of the first; no weight changes.
+
+    A rank reads its batch rows in ``parts``.
+    """
+    return ranks.size * ranks.from_first(lambda: _training_rate(network, windows, parts))
 
 
-def _training_rate(network: Network, windows: TrainingWindows, seconds: float = 0.3) -> float:
+def _training_rate(network: Network, windows: TrainingWindows, parts: int, seconds: float = 0.3) -> float:
     first, last = windows.rows
-    state, characters, begun = network.initial_state(last - first), 0, None
+    rows = (last - first) // parts
+    state, characters, begun = network.initial_state(rows), 0, None
     for number in itertools.cycle(range(windows.count)):
-        x, y = windows.window(0, number)
+        x, y = (np.ascontiguousarray(ids[:, :rows]) for ids in windows.window(0, number))
         network.loss_and_gradient(x, y, state)
         now = time.perf_counter()
         if begun is None:  # the first window makes the arrays

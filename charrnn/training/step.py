@@ -11,6 +11,7 @@ from charrnn.kernels.cross_entropy import NO_SOFT
 from charrnn.network.network import Elsewhere
 from charrnn.network.regularisation import Regularisation
 from charrnn.records import RolledBack, Step, bits
+from charrnn.training import accumulation
 from charrnn.training.plan import Clock
 from charrnn.training.rollback import KEEP_STEPS, MOST_IN_A_ROW, TOO_LARGE
 from charrnn.training.run import Run
@@ -34,7 +35,11 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
     if run.config.no_carry:
         run.state.clear()
     characters = run.windows.targets(counters.epoch, counters.window)
-    loss = network.loss_and_gradient(x, y, run.state, _regularisation(run, done), _elsewhere(run, clock, characters))
+    elsewhere, regular, parts = _elsewhere(run, clock, characters), _regularisation(run, done), run.config.accumulate
+    if parts == 1:
+        loss = network.loss_and_gradient(x, y, run.state, regular, elsewhere)
+    else:
+        loss = accumulation.loss_and_gradient(network, x, y, run.state, regular, elsewhere, parts)
     lr = _rate(run, done)
     problem = run.rollback.problem(loss, characters, counters.loss)
     norm = math.nan
@@ -74,15 +79,15 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
     return record, problem
 
 
-def _elsewhere(run: Run, clock: Clock, characters: int) -> Elsewhere | None:
-    """The other ranks' parts of a window with ``characters`` targets, if there are other ranks.
+def _elsewhere(run: Run, clock: Clock, characters: int) -> Elsewhere:
+    """The other ranks' parts of a window with ``characters`` targets.
 
     With the sums, all ranks get the readings of the first rank's clock, and so decide alike after the step.
     """
-    if run.ranks.size == 1:
-        return None
 
     def add_up(arrays: Sequence[np.ndarray], loss: float) -> float:
+        if run.ranks.size == 1:
+            return loss
         total, readings = run.ranks.add_up(arrays, loss, clock.readings())
         clock.agree(readings)
         return total

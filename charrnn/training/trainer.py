@@ -294,10 +294,10 @@ def _text_notes(run: Run) -> list[str]:
     notes, config, batch, steps = [], run.config, run.windows.batch, run.windows.steps
     if (of_ranks := run.ranks.note(run.network.team.threads)) is not None:
         notes.append(of_ranks)
-    if (batch, steps) != (config.batch_size, config.seq_len):
+    if (batch, steps) != (config.rows, config.seq_len):
         notes.append(
             f"the training part has only {len(run.parts.train):,} characters: {batch} batch row{'s' * (batch > 1)} of "
-            f"{steps} steps instead of {config.batch_size} of {config.seq_len}"
+            f"{steps} steps instead of {config.rows} of {config.seq_len}"
         )
     if len(run.parts.validation) < 2:
         notes.append("no validation part: the best model is the last one")

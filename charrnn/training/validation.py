@@ -67,9 +67,9 @@ def _loss(run: Run) -> float:
     """The mean loss on the validation part, which the ranks share."""
     batch, steps = run.windows.batch, run.windows.steps
     before, carry = int(run.parts.train[-1]), not run.config.no_carry
-    return evaluate(
-        run.network, run.validation, before, batch, steps, carry=carry, ranks=run.ranks if run.ranks.size > 1 else None
-    ).loss
+    ranks, parts = run.ranks, run.config.accumulate
+    shared = {} if ranks.size * parts == 1 else {"ranks": ranks, "parts": parts}
+    return evaluate(run.network, run.validation, before, batch, steps, carry=carry, **shared).loss
 
 
 def _best_checkpoint(run: Run, average_is_better: bool) -> Checkpoint:

@@ -143,7 +143,7 @@ def test_ranks_that_cannot_share_the_groups_are_refused_once(tmp_path, text):
     status, said = run_all(3, "train", text, "--out", tmp_path, *OPTIONS, "--groups", 8)
     assert status == 2
     assert len(errors(said)) == 1, said
-    assert "3 ranks cannot share 8 groups of 8 batch rows: start 1 or 2 or 4 or 8" in said
+    assert "3 ranks cannot share 8 groups of 8 batch rows: start 1, 2, 4 or 8 ranks" in said
     assert "--groups" in said
     assert not list(tmp_path.glob("*/*.safetensors"))
 

@@ -1,6 +1,7 @@
 """Groups of batch rows, and whole runs on ranks that are threads of this process: the bytes of one process."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -43,10 +44,14 @@ def test_default_groups(batch, groups):
     ("arguments", "message"),
     [
         ((30, 8, 1), "8 groups do not divide the 30 batch rows: choose a power of two that does, or another number"),
-        ((32, 8, 3), "3 ranks cannot share 8 groups of 32 batch rows: start 1 or 2 or 4 or 8, or choose other"),
-        ((32, 1, 2), "2 ranks cannot share 1 group of 32 batch rows: start 1, or choose other groups"),
-        ((48, 12, 2), "2 ranks cannot share 12 groups of 48 batch rows: start 3 or 6 or 12, or"),
+        ((32, 8, 3), "3 ranks cannot share 8 groups of 32 batch rows: start 1, 2, 4 or 8 ranks, or choose other"),
+        ((32, 1, 2), "2 ranks cannot share 1 group of 32 batch rows: start one rank, or choose other groups"),
+        ((48, 12, 2), "2 ranks cannot share 12 groups of 48 batch rows: start 3, 6 or 12 ranks, or"),
         ((32, 4, 8), "8 ranks cannot share 4 groups"),
+        (
+            (32, 8, 1, 3),
+            "1 rank, each in 3 parts, cannot share 8 groups of 32 batch rows: choose accumulate 1, 2, 4 or",
+        ),
     ],
 )
 def test_ranks_that_cannot_share_the_groups_are_refused_with_numbers_that_fit(arguments, message):
@@ -55,19 +60,26 @@ def test_ranks_that_cannot_share_the_groups_are_refused_with_numbers_that_fit(ar
     assert message in str(refused.value)
 
 
-@given(groups=st.integers(1, 70), ranks=st.integers(1, 70))
-def test_what_is_advised_is_accepted_and_what_is_accepted_is_a_power_of_two(groups, ranks):
+@given(groups=st.integers(1, 70), ranks=st.integers(1, 70), parts=st.integers(1, 4))
+def test_what_is_advised_is_accepted_and_what_is_accepted_is_a_power_of_two(groups, ranks, parts):
     batch = groups * 3
     try:
-        require_divisible(batch, groups, ranks)
+        require_divisible(batch, groups, ranks, parts)
     except ContradictionError as error:
-        advised = str(error).split("start ")[1].split(",")[0].split(" or ")
-        assert str(ranks) not in advised
-        for number in advised:
-            require_divisible(batch, groups, int(number))
+        advised = str(error).split("batch rows: ")[1].split(", or choose other")[0].replace("one", "1")
+        numbers = [int(number) for number in re.findall(r"\d+", advised)]
+        assert numbers
+        if "accumulate" in advised:
+            assert parts not in numbers
+            for number in numbers:
+                require_divisible(batch, groups, ranks, number)
+        elif advised != "start 1 rank" or parts == 1:
+            assert ranks not in numbers
+            for number in numbers:
+                require_divisible(batch, groups, number, parts)
     else:
-        assert groups % ranks == 0
-        assert (groups // ranks).bit_count() == 1
+        assert groups % (ranks * parts) == 0
+        assert (groups // (ranks * parts)).bit_count() == 1
 
 
 @given(count=st.integers(0, 100), size=st.integers(1, 9))

@@ -56,6 +56,8 @@ def attention(work: Inspection) -> None:
         raise click.UsageError("--at says what is read: leave --offset and --length out.")
     if options["output"] is not None and options["at"] is None and len(options["head"]) != 1:
         raise click.UsageError("-o draws one head or one character: give --head or --at.")
+    if options["dark"] and options["output"] is None:
+        raise click.UsageError("--dark is for a picture: give its file with -o.")
     work.open()
     work.require_heads()
     if options["at"] is not None:

@@ -88,6 +88,8 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
         "no_carry": "Begin every window with an empty state, in training and in validation. --seq-len is then "
         "--context by default.",
         "batch_size": "Stretches of the text that are read side by side; 16 by default for a short text.",
+        "accumulate": "Read N times --batch-size stretches in a step, in N parts one after the other: less memory, the "
+        "same bits as N times the stretches at once with as many --groups.",
         "groups": "Groups of these stretches that are summed apart, so that as many ranks of MPI can share them.  "
         "[default: as many as cost little]",
         "init": "The first weights: unit, made for one-hot characters; uniform, PyTorch's; xavier; orthogonal, with "
