@@ -7,7 +7,7 @@
 
 - ``processes``: two ranks of one thread beside one rank of two threads, on the same windows.  The two sides take turns;
   the one that has no turn sleeps.  Shown are medians of the times of a step, and the ratio of each pair of turns.
-- ``groups``: what a step with --groups 2, 4, 8 costs more than one with 1, on one rank, in turns.  Shown are
+- ``groups``: what processor time a step with --groups 2, 4, 8 costs more than one with 1, on one rank, in turns.  Shown are
   differences of medians, and in brackets of the least times.
 - ``rows``: the time of a step of one thread for several numbers of batch rows, and the part of it that is the same for
   every number: packing and the update.
@@ -58,10 +58,13 @@ GROUPED = (  # of ``groups``: model, batch rows, steps
     ("lstm 2x256", 128, 16),
     ("lstm 2x256", 32, 200),
     ("lstm 2x128", 32, 64),
+    ("lstm 2x128", 64, 64),
     ("lstm 2x512", 32, 64),
     ("gru 2x256", 32, 64),
+    ("gru 2x256", 64, 64),
     ("gru 2x256", 128, 64),
     ("rnn 2x256", 32, 64),
+    ("rnn 2x256", 64, 64),
     ("rnn 2x256", 128, 64),
     ("transformer 4x128", 32, 64),
     ("transformer 4x128", 128, 64),
@@ -193,7 +196,8 @@ def measure_groups(options):
     """Steps with each number of groups in turns.
 
     Groups change nothing but the gradients of the weights.  So the cost is the difference of the medians of this part,
-    over the time of a whole step with one group.
+    over the time of a whole step with one group.  Both are processor time, which other work on the machine disturbs
+    less.
     """
     from charrnn.system.stopwatch import Stopwatch
 
@@ -205,7 +209,7 @@ def measure_groups(options):
         end = time.perf_counter() + options.rounds * options.seconds
         while len(whole) < 3 or time.perf_counter() < end:
             for groups in GROUPS if len(whole) % 2 else GROUPS[::-1]:
-                works[groups].network.stopwatch = watch = Stopwatch()
+                works[groups].network.stopwatch = watch = Stopwatch(time.process_time)
                 works[groups].step(len(whole))
                 parts[groups].append(watch.seconds["gradients"])
                 if groups == 1:
