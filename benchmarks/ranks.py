@@ -1,9 +1,9 @@
 """What it costs to train with several ranks: processes instead of threads, groups of sums, and adding up gradients.
 
-    python benchmarks/ranks.py processes --results docs/ranks.json
-    python benchmarks/ranks.py groups --threads 1 --results docs/ranks.json
-    python benchmarks/ranks.py rows --results docs/ranks.json
-    python benchmarks/ranks.py reductions --results docs/ranks.json
+    python benchmarks/ranks.py processes --results benchmarks/ranks.json
+    python benchmarks/ranks.py groups --threads 1 --results benchmarks/ranks.json
+    python benchmarks/ranks.py rows --results benchmarks/ranks.json
+    python benchmarks/ranks.py reductions --results benchmarks/ranks.json
 
 - ``processes``: two ranks of one thread beside one rank of two threads, on the same windows.  The two sides take turns;
   the one that has no turn sleeps.  Shown are medians of the times of a step, and the ratio of each pair of turns.
@@ -32,6 +32,7 @@ from pathlib import Path
 from statistics import median
 
 from charrnn.config import ModelConfig
+from charrnn.training.mpi import NAP
 
 VOCABULARY = 65
 MODELS = {
@@ -60,6 +61,7 @@ GROUPED = (  # of ``groups``: model, batch rows, steps
     ("lstm 2x128", 32, 64),
     ("lstm 2x128", 64, 64),
     ("lstm 2x512", 32, 64),
+    ("lstm 2x512", 64, 64),
     ("gru 2x256", 32, 64),
     ("gru 2x256", 64, 64),
     ("gru 2x256", 128, 64),
@@ -333,6 +335,15 @@ def chosen(cases, options):
     return [case for case, name in named.items() if not options.only or any(word in name for word in options.only)]
 
 
+def _written(results):
+    """JSON with a line for each case."""
+    parts = []
+    for name, value in results.items():
+        lines = ",\n".join(f"  {json.dumps(case)}" for case in value) if isinstance(value, list) else ""
+        parts.append(f" {json.dumps(name)}: " + (f"[\n{lines}\n ]" if lines else json.dumps(value)))
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=[*MEASUREMENTS, "side", "reducer"])
@@ -360,8 +371,9 @@ def main():
     found = MEASUREMENTS[options.action](options)
     if options.results:
         name = f"groups of {options.threads} threads" if options.action == "groups" else options.action
+        naps = turn(lambda number: time.sleep(NAP), 0.2)
         earlier = json.loads(options.results.read_text()) if options.results.exists() else {}
-        options.results.write_text(json.dumps(earlier | {name: found}, indent=1) + "\n")
+        options.results.write_text(_written(earlier | {"nap_s": median(naps), name: found}))
 
 
 if __name__ == "__main__":

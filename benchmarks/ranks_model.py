@@ -1,9 +1,9 @@
 """How many ranks still pay, by a model: what was measured on one machine, and what a network adds to it.
 
-    python benchmarks/ranks_model.py docs/ranks.json docs/ranks.svg
+    python benchmarks/ranks_model.py benchmarks/ranks.json docs/ranks.svg
 
 Prints tables and draws the share of the time of a step that computes (the efficiency), against the number of ranks, for
-three networks.  docs/ranks.json is what benchmarks/ranks.py has measured.
+three networks.  benchmarks/ranks.json is what benchmarks/ranks.py has measured.
 
 The model.  Every rank is a host; with it grows the batch, so that a core always has the same number of rows.  A step
 takes the time of its computation, which was measured, and the time of a reduction of n bytes among p ranks:
@@ -42,13 +42,14 @@ MODEL = "lstm 2x256"
 ROWS = 16  # of a core
 LATENESS = 0.5  # of a nap: how much later than at its arrival a message is seen, on average
 PARTS = 8  # of --accumulate
+FIXED, CORES = 1024, 16  # rows of a batch that does not grow, and cores of a host
 
 
 class Model:
     """The model, with what was measured.
 
     Args:
-        measured: as in docs/ranks.json.
+        measured: as in benchmarks/ranks.json.
         nap: seconds that a sleep of charrnn.training.mpi.NAP really takes.
     """
 
@@ -98,6 +99,21 @@ def table(model, network):
         print(f"| {ranks:,} | " + " | ".join(row) + " |")
 
 
+def speed_up(model, hosts, network):
+    """How many times as fast as one host ``hosts`` are that share a batch of FIXED rows."""
+    rows = FIXED // CORES
+    found = model.step(rows // hosts) + (model.reduction(hosts, network) if hosts > 1 else 0.0)
+    return model.step(rows) / found
+
+
+def table_of_fixed_batch(model):
+    print(f"\nA batch of {FIXED:,} rows on hosts of {CORES} cores, times as fast as one host:\n")
+    print("| hosts | rows a core | " + " | ".join(NETWORKS) + " |\n|---|---" + "|---" * len(NETWORKS) + "|")
+    for hosts in (2, 4, 8, 16, 32, 64):
+        row = [f"{speed_up(model, hosts, network):.1f}" for network in NETWORKS]
+        print(f"| {hosts} | {FIXED // CORES // hosts} | " + " | ".join(row) + " |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measured", type=Path)
@@ -110,6 +126,7 @@ def main():
           f"{1e9 * model.per_byte:.2f} ms a MB; a nap of {1e3 * model.nap:.2f} ms")  # fmt: skip
     for network in NETWORKS:
         table(model, network)
+    table_of_fixed_batch(model)
     curves = {}
     for network in NETWORKS:
         curves[network] = [(ranks, model.efficiency(ranks, network)) for ranks in RANKS]
