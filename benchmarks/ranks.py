@@ -7,8 +7,8 @@
 
 - ``processes``: two ranks of one thread beside one rank of two threads, on the same windows.  The two sides take turns;
   the one that has no turn sleeps.  Shown are medians of the times of a step, and the ratio of each pair of turns.
-- ``groups``: what processor time a step with --groups 2, 4, 8 costs more than one with 1, on one rank, in turns.  Shown are
-  differences of medians, and in brackets of the least times.
+- ``groups``: what processor time a step with --groups 2, 4, 8 costs more than one with 1, on one rank, in turns.
+  Shown are differences of medians, and in brackets of the least times.
 - ``rows``: the time of a step of one thread for several numbers of batch rows, and the part of it that is the same for
   every number: packing and the update.
 - ``reductions``: the time in which 2, 4 and 8 ranks add up a gradient, in shared memory and with messages.
