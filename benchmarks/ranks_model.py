@@ -131,7 +131,7 @@ def main():
     for network in NETWORKS:
         curves[network] = [(ranks, model.efficiency(ranks, network)) for ranks in RANKS]
         curves[f"{network}*"] = [(ranks, model.efficiency(ranks, network, parts=PARTS)) for ranks in RANKS]
-    title = f"Predicted efficiency, LSTM 2 x 256, {ROWS} rows a core; broken: --accumulate {PARTS}"
+    title = f"Predicted efficiency, {ROWS} rows a core; broken: --accumulate {PARTS}"
     draw(options.figure, title, curves, "ranks, one a host", "computation / step", log_across=True)
 
 
