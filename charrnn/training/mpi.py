@@ -312,12 +312,17 @@ def _add(parts: list[np.ndarray], spare: list[np.ndarray]) -> np.ndarray:
 # ---- the start ------------------------------------------------------------------------------------------
 
 
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")  # variables of a rank, by launcher
+
+
+def is_launched() -> bool:
+    """Whether a launcher of MPI has started this program."""
+    return any(os.environ.get(name, "").isdecimal() for name in _SIZES)
+
+
 def launched() -> int:
     """As how many ranks a launcher of MPI has started this program; 1 if there is none."""
-    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
-        if os.environ.get(name, "").isdecimal():
-            return int(os.environ[name])
-    return 1
+    return next((int(os.environ[name]) for name in _SIZES if os.environ.get(name, "").isdecimal()), 1)
 
 
 def start(wanted: str) -> Ranks:

@@ -5,6 +5,7 @@ by the settings, and a rank has a number of neighbouring groups that is a power 
 the same order, and the same bits, whatever the number of ranks (:mod:`charrnn.network.sum_tree`).
 """
 
+import socket
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -27,6 +28,8 @@ class Ranks:
     Attributes:
         size: how many ranks there are.
         number: the number of this one, from 0.
+        host: the name of this computer.
+        waited_s: seconds that this rank has waited for others.
         signal: the signal that asked to stop; 0 for none.
         stops: whether all ranks end after the current step.
         is_asked_to_stop: whether this rank or, after a step, another one was asked to stop.
@@ -35,7 +38,7 @@ class Ranks:
     size, number = 1, 0
 
     def __init__(self) -> None:
-        self.signal = 0
+        self.signal, self.waited_s, self.host = 0, 0.0, socket.gethostname()
         self.stops = self.is_asked_to_stop = False
 
     @property

@@ -1,20 +1,28 @@
 """``charrnn bench``: figures that hang together."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import succeed
+from command_line import invoke, succeed
 from teams import every_thread_works
 
 from charrnn.config import ModelConfig
+from charrnn.errors import ContradictionError
 from charrnn.kernels import fma_peak
 from charrnn.network.cells import cell_of
 from charrnn.network.packed_weights import padded, panels
+from charrnn.network.parameters import Parameters
 from charrnn.network.workspace import Workspace
 from charrnn.system import stopwatch
 from charrnn.system.threads import Team
-from charrnn.training import speed
+from charrnn.training import mpi, speed
+from charrnn.training.ranks import Ranks
 from charrnn.training.speed import training_flops
 
 TINY = ["--hidden", 20, "--batch-size", 4, "--seq-len", 8, "--seconds", 0.01, "--threads", 1]
@@ -79,5 +87,89 @@ def test_the_workspace_is_as_large_as_the_documentation_says(dropout):
     rows = (steps + 1) * batch
     floats = layers * rows * (5 * h + wide + dropout * wide) + rows * (wide + v)
     floats += 2 * steps * batch + batch * h  # losses, ids and dc
-    fixed = vocabulary * 4 * h + space.scratch[0].size
+    fixed = vocabulary * 4 * h + space.scratch[0].size + 2 * (vocabulary + 1)  # the last are the int64 of ``starts``
     assert space.nbytes == 4 * (floats + fixed)
+
+
+def test_training_by_ranks_is_that_of_one_rank_where_there_is_one():
+    config = ModelConfig(20, 20, 2)
+    (timing,) = speed.measure_together(config, 8, 4, 1, Ranks(), 4, seconds=0.01)
+    assert (timing.rank, timing.threads, timing.rows, timing.waits) == (0, 1, 8, 0.0)
+    assert timing.training > 0
+    assert timing.host
+
+
+def test_a_rank_measures_its_rows_and_all_end_by_the_first_clock(monkeypatch):
+    class Second(Ranks):
+        size, number = 2, 1
+
+        def __init__(self):
+            super().__init__()
+            self.clock = 0.0
+
+        def add_up(self, arrays, loss, readings):
+            self.clock += 1.0
+            self.waited_s += 1e-6
+            return loss, readings._replace(elapsed_s=self.clock)
+
+        def gathered(self, array, rows):
+            assert rows == 2
+            return np.concatenate([array, array], axis=1)
+
+    ranks = Second()
+    timings = speed.measure_together(ModelConfig(20, 20, 2), 8, 4, 1, ranks, 4, seconds=9.5)
+    assert ranks.clock == 11  # a step before the measurement, and as many as the first rank's clock needs
+    assert [(each.rank, each.rows) for each in timings] == [(0, 4), (1, 4)]
+    assert all(0 < each.waits < 1 for each in timings)
+
+
+def test_groups_give_the_same_gradient_up_to_rounding():
+    alone, grouped = (speed.Training(ModelConfig(20, 20, 2), 8, 4, 1, groups) for groups in (1, 4))
+    for training in (alone, grouped):
+        training.step(0)
+    assert grouped.network.sum_groups == 4
+    np.testing.assert_allclose(alone.network.gradient.flat, grouped.network.gradient.flat, atol=1e-6)
+    with pytest.raises(ContradictionError, match="3 groups do not divide"):
+        speed.Training(ModelConfig(20, 20, 2), 8, 4, 1, 3)
+
+
+def test_distributed_without_a_launcher_says_how_to_start(monkeypatch):
+    for name in mpi._SIZES:
+        monkeypatch.delenv(name, raising=False)
+    done = invoke("bench", "--distributed")
+    assert done.exit_code == 2
+    assert "mpirun -n 4 charrnn bench --distributed" in done.stderr
+    monkeypatch.setenv("PMI_SIZE", "2")
+    done = invoke("bench", "--distributed", "--sweep")
+    assert done.exit_code == 2
+    assert "--sweep measures one process" in done.stderr
+
+
+MPIRUN = shutil.which("mpirun", path=Path(sys.executable).parent) or shutil.which("mpirun")
+
+
+@pytest.mark.skipif(MPIRUN is None, reason="needs mpirun")
+def test_ranks_measured_together():
+    pytest.importorskip("mpi4py")
+    root = Path(__file__).parents[2]
+    command = [MPIRUN, "-n", "2", sys.executable, "-m", "charrnn", "bench", "--distributed", *map(str, TINY)]
+
+    def start(*more):
+        environment = os.environ | {"PYTHONPATH": str(root)}
+        return subprocess.run([*command, *more], env=environment, capture_output=True, timeout=120, text=True)
+
+    done = start("--groups", "4", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)  # one object: the other rank is silent
+    assert [(each["rank"], each["rows"], each["threads"]) for each in record["ranks"]] == [(0, 2, 1), (1, 2, 1)]
+    assert record["training_chars_per_s"] == pytest.approx(
+        sum(each["training_chars_per_s"] for each in record["ranks"])
+    )
+    assert record["waiting_share"] == pytest.approx(sum(each["waiting_share"] for each in record["ranks"]) / 2)
+    assert record["gradient_bytes"] == Parameters(ModelConfig(65, 20, 2)).flat.nbytes
+    lines = start("--groups", "2").stdout
+    assert "all ranks together" in lines
+    assert lines.count("LSTM, 2 x 20") == 1
+    done = start("--groups", "1")
+    assert done.returncode == 1
+    assert "2 ranks cannot share 1 group of 4 batch rows" in done.stderr

@@ -39,6 +39,25 @@ def sweep_lines(records: Sequence[Mapping[str, Any]], cell: str, width: int) -> 
     return [*about, "", *table(columns, rows, width), "", *advice]
 
 
+def together_lines(record: Mapping[str, Any], cell: str, width: int) -> list[Text | str]:
+    """One measurement of several ranks that train together."""
+    ranks = record["ranks"]
+    rows = [
+        (str(each["rank"]), each["host"], each["threads"], each["rows"], round(each["training_chars_per_s"]),
+         f"{each['waiting_share']:.1%}")
+        for each in ranks
+    ]  # fmt: skip
+    groups = f"{record['groups']} group{'s' * (record['groups'] > 1)}"
+    pairs = [
+        ("model", f"{_model(record, cell)}, batch of {record['batch_size']} in {groups}"),
+        ("gradient", f"{numbers.memory(record['gradient_bytes'])}, added up once a step"),
+        ("training", f"{record['training_chars_per_s']:,.0f} characters a second, all ranks together"),
+        ("waiting", f"{record['waiting_share']:.1%} of a step, the mean of the ranks"),
+    ]
+    columns = ("rank", "host", "threads", "rows", "training chars/s", "waits")
+    return [*key_values(pairs, width), "", *table(columns, rows, width)]
+
+
 def _model(record: Mapping[str, Any], cell: str) -> str:
     sizes = record["config"]
     network = f"{cell}, {sizes['layers']} x {sizes['hidden']}"
