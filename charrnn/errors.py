@@ -50,6 +50,10 @@ class CheckpointError(CharRNNError):
     """A checkpoint is missing, damaged or of another kind."""
 
 
+class CompressedError(CharRNNError):
+    """A compressed file is damaged, or of another kind, or its model is missing."""
+
+
 @contextlib.contextmanager
 def os_errors_as(kind: type[CharRNNError], what: str) -> Iterator[None]:
     """Turn an OSError of the block into an error of ``kind`` with the message ``what (reason)``.

@@ -1,8 +1,6 @@
 """Drawing text from a model, a chunk of characters at a time.  Knows ids only."""
 
-import itertools
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,10 +12,9 @@ from charrnn.errors import ConfigError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.mixture import Mixture, networks_of
 from charrnn.inference.ngrams import new_readers, no_trie
+from charrnn.inference.stream_team import StreamTeam
 from charrnn.kernels import compiler
-from charrnn.kernels.barrier import ABANDONED, FLAGS
 from charrnn.kernels.compiler import address_of
-from charrnn.kernels.packing import Group
 from charrnn.kernels.sampling import Draws, Filters, Scratch, Steps, write
 from charrnn.kernels.sampling import Mixture as MixtureArrays
 from charrnn.kernels.step import Share
@@ -25,7 +22,6 @@ from charrnn.network.network import Network
 from charrnn.network.parameters import aligned_zeros
 from charrnn.network.workspace import padded
 
-SEVERALLY, TOGETHER = 0, 1  # strategies: every thread writes texts of its own, or all threads write one text
 COLDEST, HOTTEST = 1e-6, 1e9  # below and above, a temperature is as good as 0 and as infinite
 
 
@@ -87,7 +83,7 @@ def kernels(config: ModelConfig) -> list:
     return [write, *Network.kernels(config)[2]]
 
 
-class Sampler:
+class Sampler(StreamTeam):
     """``streams`` texts drawn side by side, each from random numbers of its own.
 
     Stream s with seed n writes the same text whatever the number of streams, threads or chunks.
@@ -114,12 +110,13 @@ class Sampler:
     ):
         networks = networks_of(model)
         compiler.prepare(*(kernel for network in networks for kernel in kernels(network.config)))
-        self._vocabulary, self._team = networks[0].config.vocabulary, networks[0].team
+        self._vocabulary = networks[0].config.vocabulary
         prime = np.asarray(prime, np.int32)
         if not (prime.ndim == 1 and prime.size and 0 <= prime.min() <= prime.max() < self._vocabulary):
             raise ConfigError(f"a prime is at least one id, each from 0 to {self._vocabulary - 1}")
         if streams < 1:
             raise ConfigError(f"there must be at least 1 text, not {streams}")
+        super().__init__(networks[0].team, streams)
         self.choice = choice or Choice()
         self._generators = [np.random.default_rng([seed, stream]) for stream in range(streams)]
         self._ids = np.full(streams, prime[-1], np.int32)
@@ -130,10 +127,6 @@ class Sampler:
         self._streams = [Streams(network, prime, streams, logits) for network, logits in pairs]
         self._mixture = _mixture(model, prime, streams)
         self._weights, self._order = aligned_zeros(streams, width), np.zeros((streams, width), np.int32)
-        # One text is written by one thread, or by all threads with several barriers a character. All threads are far
-        # faster where weights come from a shared cache, and far slower where another process uses a core.
-        self._strategies = FastestStrategy(2 if streams == 1 < self._team.threads else 1)
-        self._flags = np.zeros(FLAGS, np.int64)
 
     def draw(self, characters: int) -> npt.NDArray[np.int32]:
         """The next ids of every stream: (characters, streams) int32."""
@@ -146,25 +139,9 @@ class Sampler:
             share = Share(first, last, part, parts)
             write(steps, self._ids, self._turn, draws, filters, share, self._mixture, scratch)
 
-        strategy, begun = self._strategies.next(), time.perf_counter()
-        if strategy == TOGETHER:
-            self._flags[:] = 0
-            parts = self._team.threads
-            self._team.run(work, [(0, 1, part, parts) for part in range(parts)], self._abandon)
-        else:
-            self._team.run(work, self._groups())
-        self._strategies.took(strategy, time.perf_counter() - begun, characters)
+        self._share_out(work, characters)
         self._turn = (self._turn + characters) % 2
         return draws.ids
-
-    def _abandon(self) -> None:
-        self._flags[ABANDONED] = 1
-
-    def _groups(self) -> list[Group]:
-        """The streams in groups, one a thread."""
-        streams = len(self._ids)
-        groups = min(self._team.threads, streams)
-        return [Group(*pair) for pair in itertools.pairwise([streams * group // groups for group in range(groups + 1)])]
 
     def _filters(self) -> Filters:
         """The choice as the kernels take it."""
@@ -193,28 +170,3 @@ def _mixture(model: Network | Ensemble | Mixture, prime: np.ndarray, streams: in
         stop = min(start + 256, len(prime) - 1)
         model.ngrams.read(np.ascontiguousarray(prime[start:stop, None]), reader, networks_of(model)[0].team)
     return MixtureArrays(model.ngrams.trie(np.repeat(reader, streams, axis=0)), np.array(model.weights))
-
-
-class FastestStrategy:
-    """Finds the fastest of several strategies for the same work by trying each of them again and again.
-
-    A slower strategy is tried again once 20 times its last duration has passed, so that measuring costs at most about
-    5 %.
-    """
-
-    def __init__(self, strategies: int):
-        self._pace = [math.nan] * strategies  # seconds for one piece of work
-        self._last = [0.0] * strategies  # seconds that the last try took
-        self._since = [0.0] * strategies  # seconds since the last try
-
-    def next(self) -> int:
-        """The strategy to use now."""
-        for strategy, pace in enumerate(self._pace):
-            if math.isnan(pace) or self._since[strategy] > 20 * self._last[strategy]:
-                return strategy
-        return self._pace.index(min(self._pace))
-
-    def took(self, strategy: int, seconds: float, count: int) -> None:
-        """Say that ``strategy`` took ``seconds`` for ``count`` pieces of work."""
-        self._since = [since + seconds for since in self._since]
-        self._pace[strategy], self._last[strategy], self._since[strategy] = seconds / max(count, 1), seconds, 0.0

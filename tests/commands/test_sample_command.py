@@ -12,7 +12,7 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.commands import lines
 from charrnn.commands.sampling import unescaped
 from charrnn.commands.work import Work
-from charrnn.inference.sampler import TOGETHER, FastestStrategy
+from charrnn.inference.stream_team import TOGETHER, FastestStrategy
 
 
 def test_exactly_the_length_on_stdout_and_the_same_for_a_seed(model, monkeypatch):

@@ -1,6 +1,6 @@
 """Finding the quickest way."""
 
-from charrnn.inference.sampler import FastestStrategy
+from charrnn.inference.stream_team import FastestStrategy
 
 
 def go(pace, seconds, turns):

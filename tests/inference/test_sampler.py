@@ -8,7 +8,8 @@ from teams import every_thread_works
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
-from charrnn.inference.sampler import TOGETHER, Choice, Sampler
+from charrnn.inference.sampler import Choice, Sampler
+from charrnn.inference.stream_team import TOGETHER
 from charrnn.kernels.barrier import ARRIVED
 from charrnn.kernels.sampling import write
 from charrnn.network.network import Network

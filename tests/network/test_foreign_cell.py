@@ -14,7 +14,8 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.inference.sampler import TOGETHER, Choice, Sampler
+from charrnn.inference.sampler import Choice, Sampler
+from charrnn.inference.stream_team import TOGETHER
 from charrnn.inspection.ablation import ablate
 from charrnn.inspection.clamping import clamp
 from charrnn.inspection.gallery import gallery

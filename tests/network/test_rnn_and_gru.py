@@ -11,7 +11,8 @@ import charrnn
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
-from charrnn.inference.sampler import TOGETHER, Choice, Sampler
+from charrnn.inference.sampler import Choice, Sampler
+from charrnn.inference.stream_team import TOGETHER
 from charrnn.inspection.clamping import clamp
 from charrnn.network.network import Network
 

@@ -16,7 +16,8 @@ from teams import every_thread_works, nothing_is_too_small
 
 from charrnn.checkpoints.pytorch import from_torch
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.inference.sampler import TOGETHER, Choice, Sampler
+from charrnn.inference.sampler import Choice, Sampler
+from charrnn.inference.stream_team import TOGETHER
 from charrnn.kernels.attention_window import LAST_POSITION
 from charrnn.network.network import Network, State
 from charrnn.network.regularisation import ATTENTION, EMBEDDING, MLP, RESIDUAL, Regularisation
