@@ -56,9 +56,7 @@ class BlockCoder:
         self._go(lengths, lambda start, stop, left: self._coder.encode(laid_out[start:stop], left), report, laid_out)
         return self._coder.end_encoding()
 
-    def decode(
-        self, count: int, codes: Sequence[bytes], report: Callable[[int], None]
-    ) -> npt.NDArray[np.int32]:
+    def decode(self, count: int, codes: Sequence[bytes], report: Callable[[int], None]) -> npt.NDArray[np.int32]:
         """The ``count`` symbols of a block from the codes of its rows.
 
         Raises:

@@ -1,5 +1,6 @@
 """A model: a trained network with its vocabulary. Text goes in; text, losses and arrays come out."""
 
+import io
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -10,8 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.identity import identity
 from charrnn.checkpoints.run_folder import load_checkpoint
-from charrnn.errors import ConfigError, VocabularyError
+from charrnn.compression.compressor import Method, compress, decompress
+from charrnn.compression.container import Header
+from charrnn.config import DynamicEvaluationConfig
+from charrnn.errors import CompressedError, ConfigError, VocabularyError
 from charrnn.inference.ensemble import Ensemble, require_one_vocabulary
 from charrnn.inference.loss import Evaluation, evaluate
 from charrnn.inference.mixture import Mixture, networks_of
@@ -299,6 +304,61 @@ class Model:
         characters = self.vocabulary.characters(ids)
         return Reading(characters, ids, shown.name, values, log_probabilities, None, signals, described=cell.signals)
 
+    def method(self, name: str = "", online: DynamicEvaluationConfig | None = None, with_model: bool = False) -> Method:
+        """How this model compresses; see :mod:`charrnn.compression`.
+
+        Args:
+            name: of its checkpoint, for the message that says which one is missing.
+            online: how the network goes on learning while it reads, or None.
+            with_model: whether compressed files hold the model.
+
+        Raises:
+            ConfigError: the model is an ensemble, or a mixture.
+        """
+        if not isinstance(self.network, Network):
+            raise ConfigError("only a single network compresses: an ensemble and n-grams have other bits elsewhere")
+        network, vocabulary, packed = self.network, self.vocabulary, b""
+        parameters = dict(network.parameters.items())
+        if with_model:
+            packed = self._shared(with_ngrams=False).to_bytes()
+        return Method(network, vocabulary, identity(network.config, vocabulary, parameters), name, online, packed)
+
+    def compress(
+        self, data: bytes, *, streams: int | None = None, online: bool = False, with_model: bool = False
+    ) -> bytes:
+        """Any bytes as the bytes of a compressed file, without loss: see docs/COMPRESSED.md.
+
+        Args:
+            data: any bytes; a model of characters escapes what is no text that it knows.
+            streams: how many parts are coded side by side. More are faster and a little larger. None: as suits the
+                size; 1 with ``online``.
+            online: whether the network goes on learning while it reads: smaller, and much slower.
+            with_model: whether the file holds the model.
+
+        Raises:
+            ConfigError: the model is an ensemble or a mixture, or ``streams`` is out of range.
+        """
+        sink = io.BytesIO()
+        method = self.method(online=DynamicEvaluationConfig() if online else None, with_model=with_model)
+        compress(io.BytesIO(data), sink, method, streams, len(data))
+        return sink.getvalue()
+
+    def decompress(self, data: bytes) -> bytes:
+        """The bytes that :meth:`compress`, or ``charrnn compress`` with this model, has compressed.
+
+        Raises:
+            CompressedError: they are damaged, or compressed with another model or from scratch.
+        """
+        sink = io.BytesIO()
+        decompress(io.BytesIO(data), sink, self._method_of)
+        return sink.getvalue()
+
+    def _method_of(self, header: Header, packed: bytes) -> Method:
+        method = self.method(online=header.online)
+        if header.identity != method.identity:
+            raise CompressedError(f"it is compressed {header.description()}, not with this model")
+        return method
+
     def _trace(self, ids: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.floating]]:
         """Every signal by name, and ``log_probabilities``, for ids (N,)."""
         if not len(ids):
@@ -329,9 +389,14 @@ class Model:
         networks = networks_of(self.network)
         if len(networks) > 1:
             raise ConfigError("an ensemble is no single model: save its networks one by one")
-        parameters = dict(networks[0].parameters.items())
-        checkpoint = self.checkpoint or Checkpoint(networks[0].config, self.vocabulary, parameters=parameters)
-        replace(checkpoint.shared(with_ngrams=True), parameters=parameters).save(Path(path))
+        self._shared(with_ngrams=True).save(Path(path))
+
+    def _shared(self, with_ngrams: bool) -> Checkpoint:
+        """A checkpoint of the only network, to give away."""
+        network = networks_of(self.network)[0]
+        parameters = dict(network.parameters.items())
+        checkpoint = self.checkpoint or Checkpoint(network.config, self.vocabulary, parameters=parameters)
+        return replace(checkpoint.shared(with_ngrams), parameters=parameters)
 
 
 class _Tracer(Protocol):

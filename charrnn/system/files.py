@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -80,6 +80,33 @@ def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None
         _verify(temporary, data)
         if previous is not None and path.exists():
             _keep(path, previous)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    flush_folder(path.parent)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to be written piece by piece; it gets the name ``path`` at the end of the block, when it is complete.
+
+    A crash, or an exception in the block, leaves what was there before. The data is flushed to the disk, and is not
+    read back.
+
+    Raises:
+        OSError: it cannot be written, or ``path`` is a device, a pipe or a folder; ``path`` is unchanged.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists():
+        _require_regular(path.stat())
+    temporary = _beside(path)
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

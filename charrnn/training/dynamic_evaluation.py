@@ -42,6 +42,42 @@ def kernels(config: ModelConfig) -> list:
     return [*Network.kernels(config)[1], mean_squares, adapt]
 
 
+class DynamicLearner:
+    """Makes the updates of dynamic evaluation.
+
+    Args:
+        network: what learns; its weights change.
+        original: its weights before the first update, flat (P,).
+        config: how it learns.
+    """
+
+    def __init__(self, network: Network, original: np.ndarray, config: DynamicEvaluationConfig):
+        compiler.prepare(*kernels(network.config))
+        self.network, self._original, self._config = network, original, config
+        self._squares, self._updates = aligned_zeros(network.parameters.flat.size), 0
+        self._ranges = list(itertools.pairwise([*range(0, self._squares.size, RANGE), self._squares.size]))
+        self._sums = np.zeros(len(self._ranges))
+
+    def update(self) -> None:
+        """Make one update from the network's gradient."""
+        network, config = self.network, self._config
+        self._updates += 1
+        buffers = Adapted(network.parameters.flat, network.gradient.flat, self._squares, self._original)
+        weight = np.float32(1 / self._updates)  # of the gradient's square in the mean of all so far
+        network.team.share_out(
+            [
+                (mean_squares, (buffers, start, stop, weight, number, self._sums))
+                for number, (start, stop) in enumerate(self._ranges)
+            ]
+        )
+        mean = self._sums.sum() / network.parameters.size
+        if not mean:
+            return  # every gradient so far is 0
+        settings = Adaptation(*map(np.float32, (config.lr, config.decay, mean, _EPSILON * mean)))
+        network.team.share_out([(adapt, (buffers, start, stop, settings)) for start, stop in self._ranges])
+        network.parameters_changed()
+
+
 def evaluate_dynamically(
     model: Network | Mixture,
     ids: np.ndarray,
@@ -64,17 +100,17 @@ def evaluate_dynamically(
     config = config or DynamicEvaluationConfig()
     mixture = model if isinstance(model, Mixture) else None
     network = model if mixture is None else model.network
-    compiler.prepare(*kernels(network.config))
-    squares, state, loss, mixture_loss = aligned_zeros(network.parameters.flat.size), network.initial_state(1), 0.0, 0.0
+    state, loss, mixture_loss = network.initial_state(1), 0.0, 0.0
     readers, weights = new_readers(1), None if mixture is None else OnlineWeights(mixture.weights)
     with restored_weights(network) as original:
-        for number, (start, stop) in enumerate(in_steps(scored, config.steps, progress), 1):
+        learner = DynamicLearner(network, original, config)
+        for start, stop in in_steps(scored, config.steps, progress):
             window = text[start : stop + 1, None].astype(np.int32)
             if mixture is not None:
                 both = both_log_probabilities(network, mixture.ngrams, window[:-1], (state.copy(), readers))
                 mixture_loss += _scored(np.stack(both)[:, :, 0], window[1:, 0], weights)
             loss += network.loss_and_gradient(window[:-1], window[1:], state) * (len(window) - 1)
-            _learn(network, squares, original, 1 / number, config)
+            learner.update()
             if mixture is not None:
                 mixture.ngrams.learn(window[:-1, 0], settle=False)  # the next window begins with the last one
                 mixture.ngrams.begin_at_end(readers)
@@ -90,22 +126,3 @@ def _scored(both: np.ndarray, target: np.ndarray, weights: OnlineWeights) -> flo
     loss = -mixed(*both, weights.weights)[np.arange(len(target)), target].sum()
     weights.learn(both, target)
     return float(loss)
-
-
-def _learn(network: Network, squares, original, weight: float, config: DynamicEvaluationConfig) -> None:
-    """Make one update from the network's gradient; ``weight`` is the weight of its square in the mean ``squares``."""
-    buffers = Adapted(network.parameters.flat, network.gradient.flat, squares, original)
-    ranges = list(itertools.pairwise([*range(0, squares.size, RANGE), squares.size]))
-    sums = np.zeros(len(ranges))
-    network.team.share_out(
-        [
-            (mean_squares, (buffers, start, stop, np.float32(weight), number, sums))
-            for number, (start, stop) in enumerate(ranges)
-        ]
-    )
-    mean = sums.sum() / network.parameters.size
-    if not mean:
-        return  # every gradient so far is 0
-    settings = Adaptation(*map(np.float32, (config.lr, config.decay, mean, _EPSILON * mean)))
-    network.team.share_out([(adapt, (buffers, start, stop, settings)) for start, stop in ranges])
-    network.parameters_changed()
