@@ -30,6 +30,11 @@ def identity(model: ModelConfig, vocabulary: Vocabulary, parameters: Mapping[str
     return digest.digest()[:16]
 
 
+def identity_of(checkpoint: Checkpoint) -> bytes:
+    """The identity of a checkpoint's model."""
+    return identity(checkpoint.model, checkpoint.vocabulary, checkpoint.parameters)
+
+
 def find_model(wanted: bytes, name: str = "", folder: Path = RUNS) -> Checkpoint | None:
     """The checkpoint with the identity ``wanted`` among the runs and models of a folder and the model of charrnn.
 
@@ -40,7 +45,7 @@ def find_model(wanted: bytes, name: str = "", folder: Path = RUNS) -> Checkpoint
             found = Checkpoint.load(path)
         except CheckpointError:
             continue
-        if identity(found.model, found.vocabulary, found.parameters) == wanted:
+        if identity_of(found) == wanted:
             return found
     return None
 

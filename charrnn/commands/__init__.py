@@ -26,6 +26,8 @@ COMMANDS = {
     "evaluate": "Score a text with a model.",
     "baselines": "Compare a model with n-grams and compressors.",
     "novelty": "Tell how much of what a model writes it has copied.",
+    "compress": "Compress files with what a model expects.",
+    "decompress": "Write the originals of compressed files.",
     "runs": "List the runs.",
     "compare": "Show several runs side by side: losses, curves, texts.",
     "info": "Show what is in a checkpoint.",

@@ -17,6 +17,13 @@ def writing(options: Mapping[str, Any], checkpoint) -> list:
     return kernels(checkpoint.model)
 
 
+def coding(options: Mapping[str, Any], checkpoint) -> list:
+    """To compress and to decompress."""
+    from charrnn.inference.row_coder import kernels
+
+    return kernels(checkpoint.model)
+
+
 def writing_samples(options: Mapping[str, Any], checkpoint) -> list:
     """To write as many samples as ``--samples`` says."""
     return writing(options, checkpoint) if options["samples"] else []

@@ -41,10 +41,6 @@ class BlockCoder:
         self._coder = RowCoder(network, rows, alphabet.first, alphabet.replacement, alphabet.has_escapes)
         self._steps = _FIRST_STEPS if learner is None else learner.steps
 
-    def reset(self) -> None:
-        """Have the network forget what it has read, but not what it has learnt."""
-        self._coder.reset()
-
     def encode(self, symbols: npt.NDArray[np.int32], report: Callable[[int], None]) -> list[bytes]:
         """The code of each row; ``report`` is called with the number of symbols coded now and then."""
         bounds = self._bounds(len(symbols))

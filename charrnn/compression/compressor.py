@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from charrnn.compression.blocks import BlockCoder, Learner
+from charrnn.compression.blocks import BlockCoder
 from charrnn.compression.container import (
     CODED,
     DIGEST,
@@ -189,8 +189,7 @@ def compress(
             report = _reporter(progress, done, len(block), len(symbols), whole)
             made = Block(CODED, len(block), checksum, len(symbols), escaped, tuple(coder.encode(symbols, report)))
             data = made.to_bytes()
-            if len(data) > len(block) and not method.learns:
-                coder.reset()
+            if len(data) > len(block):
                 data = Block(STORED, len(block), checksum, data=block).to_bytes()
             written.write(data)
             done += len(block)
@@ -231,12 +230,12 @@ def decompress(
             block = Block.read(file, header.rows, number)
             if block.kind == END:
                 break
-            if block.kind == STORED:
-                coder.reset()
-                data = block.data
-            else:
-                report = _reporter(progress, begun, file.position - begun, block.symbols, size or 0)
+            report = _reporter(progress, begun, file.position - begun, max(block.symbols, block.size), size or 0)
+            if block.kind == CODED:
                 data = _decoded(block, coder, header, report)
+            else:  # the network reads it, as it did in the encoder
+                data = block.data
+                coder.encode(method.alphabet.encode(data)[0], report)
             checksum = zlib.crc32(data, checksum)
             if len(data) != block.size or checksum != block.checksum:
                 raise _mismatch(header, f"block {number:,}")

@@ -90,7 +90,7 @@ class Header:
         if start[-1] != VERSION:
             raise CompressedError(f"its format has the version {start[-1]}, and this charrnn knows {VERSION}")
         _, _, flags, rows, arithmetic = _START.unpack(start + file.read(_START.size - len(start)))
-        if flags & ~(_PACKED | _ONLINE | _SCRATCH) or flags & _SCRATCH and flags & (_PACKED | _ONLINE):
+        if flags & ~(_PACKED | _ONLINE | _SCRATCH) or (flags & _SCRATCH and flags & (_PACKED | _ONLINE)):
             raise CompressedError("damaged (its flags are impossible)")
         found = cls(rows, arithmetic)
         try:

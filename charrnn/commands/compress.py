@@ -1,0 +1,115 @@
+"""``charrnn compress``: any files, with what a model expects."""
+
+from pathlib import Path
+
+import click
+
+from charrnn.commands import compiled
+from charrnn.commands.compressed_files import (
+    Files,
+    files_argument,
+    force_option,
+    output_option,
+    threads_and_json,
+)
+from charrnn.commands.help import option, section
+from charrnn.commands.options import settings
+from charrnn.commands.types import GIVEN, CheckpointPath, Whole
+from charrnn.commands.work import command
+from charrnn.config import DynamicEvaluationConfig
+
+ENDING = ".crnn"
+
+
+class Compressing(Files):
+    """Files to compress."""
+
+    ending, message = ENDING, "Compressing"
+
+    def output_of(self, name: str) -> str:
+        """The name of the compressed file."""
+        return f"{name}{ENDING}"
+
+    def open(self) -> None:
+        """Load the model, or make the network that begins from scratch."""
+        options, online = self.options, None
+        given = {name: options[f"online_{name}"] for name in ("lr", "steps", "decay")}
+        given = {name: value for name, value in given.items() if value is not None}
+        if given or options["online"]:
+            online = DynamicEvaluationConfig(**given)
+        if options["checkpoint"] is None:
+            from charrnn.compression.scratch import ScratchMethod
+
+            self.announce_compilation()
+            self.method = ScratchMethod(threads=options["threads"])
+            return
+        self.load(compiled.coding, *([compiled.learning_on] if online else []))
+        name = click.get_current_context().meta[f"{GIVEN}checkpoint"]
+        self.method = self.model.method(Path(name).stem, online, options["with_model"])
+
+    def run(self, source, sink, size, progress):
+        """Compress one file."""
+        from charrnn.compression.compressor import compress
+
+        return compress(source, sink, self.method, self.options["streams"], size, progress)
+
+
+@command(
+    Compressing,
+    files_argument,
+    section(
+        "The model",
+        option(
+            "--model", "checkpoint", type=CheckpointPath(), metavar="CHECKPOINT",
+            help="Compress with this model, which must be there to decompress.",
+        ),
+        option("--with-model", is_flag=True, help="--model: put the model into the compressed file."),
+        option(
+            "--from-scratch", is_flag=True,
+            help="Compress with a network that learns from nothing while it reads. So it is without --model.",
+        ),
+        option("--online", is_flag=True, help="--model: have it go on learning while it reads. Smaller, and slower."),
+        *settings(DynamicEvaluationConfig, {
+            "lr": "--online: the learning rate.",
+            "steps": "--online: characters that are coded with the same weights.",
+            "decay": "--online: share of the way back to the original weights after so many characters.",
+        }, prefix="online-"),
+    ),
+    section(
+        "Output",
+        output_option("FILE.crnn"),
+        force_option,
+        option(
+            "--streams", type=Whole(1, 256),
+            help="Parts that are coded side by side. More are faster, and a little larger.  "
+            "[default: one for 32 KiB, at most 64; 1 with --online]",
+        ),
+    ),
+    threads_and_json,
+)  # fmt: skip
+def compress(work: Compressing) -> None:
+    """Compress each FILE to FILE.crnn, which is smaller the better a model predicts the file. FILE stays.
+
+    Any bytes can be compressed, without loss. A model of the same kind of text, --model, gives by far the smallest
+    files, in which only its hash is kept: keep the model, or put it in with --with-model. Without FILE, standard input
+    is compressed to standard output.
+
+    \b
+    charrnn compress novel.txt --model fables
+    charrnn decompress novel.txt.crnn
+    cat *.log | charrnn compress > logs.crnn
+
+    \f
+
+    --json writes an object for each file: file, output, original and compressed (bytes), seconds.
+    """
+    options = work.options
+    learning = [name for name in ("lr", "steps", "decay") if options[f"online_{name}"] is not None]
+    if options["checkpoint"] is None:
+        if options["with_model"]:
+            raise click.UsageError("--with-model needs --model.")
+        if options["online"] or learning:
+            raise click.UsageError("--online needs --model; from scratch a network learns in any case.")
+    elif options["from_scratch"]:
+        raise click.UsageError("--from-scratch and --model exclude each other.")
+    work.all()
