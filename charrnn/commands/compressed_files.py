@@ -1,6 +1,7 @@
 """What ``compress`` and ``decompress`` share: files and pipes in, files and pipes out, and a line on each."""
 
 import contextlib
+import stat
 import sys
 import time
 from abc import abstractmethod
@@ -13,7 +14,7 @@ import click
 from charrnn.commands.help import option, section
 from charrnn.commands.options import json_option, quiet_option, threads_option
 from charrnn.commands.work import Work
-from charrnn.errors import CharRNNError, CompressedError
+from charrnn.errors import CharRNNError, CompressedError, os_errors_as
 
 STREAM = "-"  # standard input, or standard output
 
@@ -101,15 +102,17 @@ class Files(Work):
 
     def _one(self, name: str, target: str) -> None:
         begun = time.perf_counter()
-        with naming(name), opened(name) as (source, size), self._sink(target) as sink:
-            with self.bar(f"{self.message} {shown(name)}") as progress:
-                totals = self.run(source, sink, size, progress)
+        bar = self.bar(f"{self.message} {shown(name)}")
+        with naming(name), opened(name) as (source, size), self._sink(target) as sink, bar as progress:
+            totals = self.run(source, sink, size, progress)
         seconds = time.perf_counter() - begun
         if self.terminal.wants_json:
             about = {"file": name, "output": target, "original": totals.original, "compressed": totals.compressed}
             self.terminal.json(about | {"seconds": seconds})
         else:
-            self.terminal.note(f"{shown(name)}: {self.described(totals, seconds)}{'' if target == STREAM else f': {target}'}")
+            self.terminal.note(
+                f"{shown(name)}: {self.described(totals, seconds)}{'' if target == STREAM else f': {target}'}"
+            )
 
     def described(self, totals, seconds: float) -> str:
         """What was done with a file."""
@@ -127,11 +130,8 @@ class Files(Work):
         if target == STREAM:
             yield _Output(self.terminal)
             return
-        try:
-            with replacing(Path(target)) as file:
-                yield file
-        except OSError as error:
-            raise _WritingError(f"{target}: cannot be written ({error.strerror or error})") from None
+        with os_errors_as(_WritingError, f"{target}: cannot be written"), replacing(Path(target)) as file:
+            yield file
 
 
 class _WritingError(CharRNNError):
@@ -172,8 +172,6 @@ def opened(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
     Raises:
         CompressedError: it cannot be read.
     """
-    import stat
-
     if name == STREAM:
         stream = getattr(sys.stdin, "buffer", None)
         if stream is None:
@@ -182,16 +180,14 @@ def opened(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
             raise click.UsageError("Standard input is a terminal: name a file, or pipe something in.")
         yield _Readable(stream), None
         return
-    try:
-        status = Path(name).stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise CompressedError("this is a folder: name its files, or pack it with tar first")
-        if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
-            raise CompressedError("this is a device: name a file, or pipe its content in")
-        file = Path(name).open("rb")
-    except OSError as error:
-        raise CompressedError(f"cannot be read ({error.strerror or error})") from None
-    with file:
+    with contextlib.ExitStack() as stack:
+        with os_errors_as(CompressedError, "cannot be read"):
+            status = Path(name).stat()
+            if stat.S_ISDIR(status.st_mode):
+                raise CompressedError("this is a folder: name its files, or pack it with tar first")
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+                raise CompressedError("this is a device: name a file, or pipe its content in")
+            file = stack.enter_context(Path(name).open("rb"))
         yield _Readable(file), status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
@@ -203,7 +199,5 @@ class _Readable:
 
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes; fewer at the end."""
-        try:
+        with os_errors_as(CompressedError, "cannot be read"):
             return self._file.read(size)
-        except OSError as error:
-            raise CompressedError(f"cannot be read ({error.strerror or error})") from None

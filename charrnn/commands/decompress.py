@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from charrnn.commands.compress import ENDING
 from charrnn.commands.compressed_files import (
     STREAM,
     Files,
@@ -15,8 +16,7 @@ from charrnn.commands.compressed_files import (
     shown,
     threads_and_json,
 )
-from charrnn.commands.compress import ENDING
-from charrnn.commands.help import option, section
+from charrnn.commands.help import option
 from charrnn.commands.types import CheckpointPath
 from charrnn.commands.work import command
 

@@ -1,4 +1,4 @@
-"""Lossless compression with what a network expects: the compressed file, its blocks, and networks that learn on the way.
+"""Lossless compression with what a network expects: a file format, its blocks, and networks that learn as they read.
 
 It imports ``errors``, ``config``, ``records``, ``version``, ``text``, ``network``, ``inference`` and ``training``.
 Begin with ``compressor.py``, then ``blocks.py`` and ``container.py``; the coder itself is in

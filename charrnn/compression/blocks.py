@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from charrnn.compression.symbols import Alphabet
 from charrnn.errors import CompressedError
+from charrnn.inference.online_ngrams import OnlineNgrams
 from charrnn.inference.row_coder import RowCoder
 from charrnn.network.network import Network
 
@@ -33,12 +34,19 @@ class BlockCoder:
     """Codes blocks of symbols in ``rows`` rows, and has a network learn from them if there is a ``learner``.
 
     A block of M symbols is cut into rows of ⌊M / B⌋ or ⌈M / B⌉ symbols; row b of a block goes on with what the network
-    has read in row b of the block before.
+    has read in row b of the block before.  With ``ngrams``, which the learner teaches, there is one row.
     """
 
-    def __init__(self, network: Network, alphabet: Alphabet, rows: int, learner: Learner | None = None):
+    def __init__(
+        self,
+        network: Network,
+        alphabet: Alphabet,
+        rows: int,
+        learner: Learner | None = None,
+        ngrams: OnlineNgrams | None = None,
+    ):
         self.alphabet, self.rows, self._learner = alphabet, rows, learner
-        self._coder = RowCoder(network, rows, alphabet.first, alphabet.replacement, alphabet.has_escapes)
+        self._coder = RowCoder(network, rows, alphabet.first, alphabet.replacement, alphabet.has_escapes, ngrams)
         self._steps = _FIRST_STEPS if learner is None else learner.steps
 
     def encode(self, symbols: npt.NDArray[np.int32], report: Callable[[int], None]) -> list[bytes]:

@@ -27,7 +27,7 @@ _PACKED, _ONLINE, _SCRATCH = 1, 2, 4  # flags
 _START = struct.Struct("<5sBBHI")  # magic, version, flags, rows, arithmetic
 _MODEL = struct.Struct("<16sB")  # identity, bytes of the name
 _LEARNING = struct.Struct("<dId")  # rate, steps, decay
-_RECIPE = struct.Struct("<HBHHdB")  # hidden, layers, steps, warm-up, rate, passes
+_RECIPE = struct.Struct("<HBHHd")  # hidden, layers, steps, warm-up, rate
 _CHECKSUM = struct.Struct("<I")
 DIGEST = 8  # bytes of the SHA-256 of the whole
 _LONGEST_NUMBER = 9  # bytes
@@ -113,6 +113,8 @@ class Header:
         file.check("its header")
         if found.recipe is not None:
             found.recipe.require_valid()
+            if rows != 1:
+                raise CompressedError("damaged (a network that begins from scratch has one row)")
         if not 1 <= rows <= MOST_ROWS:
             raise CompressedError(f"damaged ({rows:,} rows, and at most {MOST_ROWS} are allowed)")
         if bool(flags & _PACKED) != bool(found.packed) or found.packed > LARGEST_MODEL:

@@ -11,18 +11,16 @@ class Recipe(NamedTuple):
     Attributes:
         hidden: H.
         layers: L.
-        steps: bytes of each row that are coded with the same weights, and then learnt from.
+        steps: bytes that are coded with the same weights, and then learnt from.
         warmup: updates until the learning rate has risen to its peak.
         rate: the peak of the learning rate.
-        passes: updates after each window: one from the window itself, the others from earlier ones.
     """
 
     hidden: int = 128
     layers: int = 1
-    steps: int = 16
-    warmup: int = 100
+    steps: int = 32
+    warmup: int = 50
     rate: float = 2e-3
-    passes: int = 1
 
     def require_valid(self) -> None:
         """Refuse numbers that are not a network of a usual size.
@@ -31,5 +29,5 @@ class Recipe(NamedTuple):
             CompressedError: one is out of range.
         """
         sizes = 1 <= self.hidden <= 1024 and 1 <= self.layers <= 8 and 1 <= self.steps <= 1024
-        if not (sizes and 1 <= self.passes <= 16 and 0 < self.rate <= 1):
+        if not (sizes and self.warmup >= 1 and 0 < self.rate <= 1):
             raise CompressedError("damaged (the recipe of its network is impossible)")

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import ModelConfig
+from charrnn.inference.online_ngrams import OnlineNgrams, no_blend
 from charrnn.inference.sampler import Streams
 from charrnn.inference.stream_team import StreamTeam
 from charrnn.kernels import compiler
@@ -45,19 +46,28 @@ class RowCoder(StreamTeam):
         first: the id that it reads before the first symbol of a row.
         replacement: the id that it reads in place of an escape.
         escapes: whether there are escapes.
+        ngrams: are mixed with the network, if they are given. Then there is one row, and there are no escapes.
 
     Raises:
         ConfigError: this machine has not enough memory for so many rows.
     """
 
-    def __init__(self, network: Network, rows: int, first: int, replacement: int, escapes: bool):
+    def __init__(
+        self,
+        network: Network,
+        rows: int,
+        first: int,
+        replacement: int,
+        escapes: bool,
+        ngrams: OnlineNgrams | None = None,
+    ):
         compiler.prepare(*kernels(network.config))
         super().__init__(network.team, rows)
-        self.network, self.rows = network, rows
+        self.network, self.rows, self._ngrams = network, rows, ngrams
         self._first, self._replacement, self._escapes = first, replacement, int(escapes)
         width = padded(network.config.vocabulary)
-        logits, weights = aligned_zeros(2, rows, width)
-        self._scratch = Scratch(logits, weights, np.zeros((rows, width), np.int32), self._flags)
+        logits, mixed, weights = aligned_zeros(3, rows, width)
+        self._scratch = Scratch(logits, mixed, weights, np.zeros((rows, width), np.int32), self._flags)
         self.reset()
 
     def reset(self) -> None:
@@ -122,10 +132,11 @@ class RowCoder(StreamTeam):
     def _code(self, symbols: np.ndarray, lengths: np.ndarray, decoding: int) -> None:
         characters = self.network.config.vocabulary
         task = Task(symbols, lengths, decoding, characters, self._replacement, self._escapes)
-        steps = self._streams.steps()
+        steps, blend = self._streams.steps(), no_blend() if self._ngrams is None else self._ngrams.blend()
 
         def work(_, first: int, last: int, part: int = 0, parts: int = 1) -> None:
-            code(steps, self.ids, self._turn, task, Share(first, last, part, parts), self._codes, self._scratch)
+            share = Share(first, last, part, parts)
+            code(steps, self.ids, self._turn, task, share, self._codes, self._scratch, blend)
 
         self._share_out(work, len(symbols))
         self._turn = (self._turn + len(symbols)) % 2

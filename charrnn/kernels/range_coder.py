@@ -18,12 +18,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, types
 
-from charrnn.kernels.activations import exp
+from charrnn.kernels.activations import exp, log
 from charrnn.kernels.barrier import wait_at_barrier
-from charrnn.kernels.compiler import Array2, Ids1, Ids2, Longs1, Longs2, intp, kernel, uint64, void
+from charrnn.kernels.compiler import Array2, Doubles2, Ids1, Ids2, Longs1, Longs2, float64, intp, kernel, uint64, void
 from charrnn.kernels.cross_entropy import row_maximum
+from charrnn.kernels.ngrams import TRIE, Trie, expect, read_symbol
 from charrnn.kernels.sampling import STEPS, read_character
-from charrnn.kernels.simd import WIDTH, load, store
+from charrnn.kernels.simd import WIDTH, at_least, load, splat, store
 from charrnn.kernels.step import SHARE
 
 f32, i64, u64, u8 = np.float32, np.int64, np.uint64, np.uint8
@@ -31,6 +32,8 @@ f32, i64, u64, u8 = np.float32, np.int64, np.uint64, np.uint8
 FINE, COARSE = f32(2.0**24), f32(2.0**20)  # shares of the likeliest symbol
 MOST_FINE = 4096  # with more symbols than this the likeliest one has COARSE shares, so that the total stays below 2⁴¹
 LOWEST_RANGE = u64(1 << 56)
+LEAST, TINIEST = f32(-40.0), 1e-30  # a logit below the largest one, and a probability, that are mixed
+MOST_WEIGHT = 4.0
 
 # Columns of ``intervals``.  CODE is the decoder's: the code's next eight bytes minus ``low``.
 LOW = CODE = 0
@@ -70,19 +73,43 @@ class Codes(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Arrays of :func:`code`: ``logits``, ``weights`` (B, Vp) float32, ``shares`` (B, Vp) int32, barrier flags."""
+    """Arrays of :func:`code`.
+
+    ``logits``, ``mixed``, ``weights`` (B, Vp) float32, ``shares`` (B, Vp) int32, barrier flags.
+    """
 
     logits: np.ndarray
+    mixed: np.ndarray
     weights: np.ndarray
     shares: np.ndarray
     flags: np.ndarray
+
+
+class Blend(NamedTuple):
+    """N-grams that are mixed with the network, with weights that follow the text.
+
+    The probabilities of both are multiplied, each with a weight as exponent, and normalised (log-linear interpolation;
+    Klakow 1998).  After each symbol the weights make a step of gradient descent on its loss.
+
+    Attributes:
+        trie: has a reader for every row.
+        weights: (B, 2) float64, those of the network and of the n-grams; (0, 2) without n-grams.
+        logs: (B, Vp) float32, scratch.
+        rate: of the descent.
+    """
+
+    trie: Trie
+    weights: np.ndarray
+    logs: np.ndarray
+    rate: float
 
 
 Words2 = types.Array(uint64, 2, "C")
 Bytes2 = types.Array(types.uint8, 2, "C")
 TASK = types.NamedTuple((Ids2, Longs1, intp, intp, intp, intp), Task)
 CODES = types.NamedTuple((Words2, Longs2, Bytes2), Codes)
-SCRATCH = types.NamedTuple((Array2, Array2, Ids2, Longs1), Scratch)
+BLEND = types.NamedTuple((TRIE, Doubles2, Array2, float64), Blend)
+SCRATCH = types.NamedTuple((Array2, Array2, Array2, Ids2, Longs1), Scratch)
 
 
 @njit
@@ -104,6 +131,56 @@ def set_shares(logits_at, weights, shares, count):
         shares[k] = share
         total += share
     return total
+
+
+@njit
+def blend_in(blend, row, character, logits_at, count):
+    """A row's reader reads a character, and its row of ``logs`` becomes the log of what the n-grams then expect.
+
+    The logits (Vp,) are shifted, so that the largest is 0 and none is below LEAST.  Returns the weights of both.
+    """
+    trie, weights, logs = blend.trie, blend.weights[row], blend.logs[row]
+    read_symbol(trie, row, character)
+    expect(trie, row)
+    for k in range(count):
+        logs[k] = f32(max(trie.chances[row, k], TINIEST))
+    for k in range(count, logs.size):
+        logs[k] = f32(1.0)
+    top, of_network, of_ngrams = row_maximum(logits_at, logs.size), f32(weights[0]), f32(weights[1])
+    logs_at = logs.ctypes.data
+    for j in range(0, logs.size, WIDTH):
+        shifted = at_least(load(logits_at, j) - top, splat(LEAST))
+        expected = log(load(logs_at, j))
+        store(logits_at, j, shifted)  # what the weights learn from
+        store(logs_at, j, expected)
+    return of_network, of_ngrams
+
+
+@njit
+def weigh(blend, row, logits_at, weights_of_both, mixed, count):
+    """mixed (Vp,) = the sum of logits and logs, each times its weight; -inf from V on."""
+    of_network, of_ngrams = weights_of_both
+    logs_at = blend.logs[row].ctypes.data
+    for j in range(0, mixed.size, WIDTH):
+        store(mixed.ctypes.data, j, load(logits_at, j) * of_network + load(logs_at, j) * of_ngrams)
+    for k in range(count, mixed.size):
+        mixed[k] = f32(-np.inf)
+
+
+@njit
+def learn_weights(blend, row, logits, shares, total, symbol):
+    """A step of gradient descent on a symbol's loss: each weight moves by what was seen minus what was expected."""
+    weights, logs = blend.weights[row], blend.logs[row]
+    network, ngrams = 0.0, 0.0
+    for k in range(shares.size):
+        network += shares[k] * float64(logits[k])
+        ngrams += shares[k] * float64(logs[k])
+    weights[0] += blend.rate * (logits[symbol] - network / total)
+    weights[1] += blend.rate * (logs[symbol] - ngrams / total)
+    for k in range(2):
+        weights[k] = min(max(weights[k], 0.0), MOST_WEIGHT)
+        if not weights[k] >= 0.0:
+            weights[k] = float64(k)  # not a number: n-grams alone
 
 
 @njit
@@ -211,23 +288,31 @@ def code_symbol(row, number, task, codes, shares, total):
     return symbol
 
 
-@kernel(void(STEPS, Ids1, intp, TASK, SHARE, CODES, SCRATCH))
-def code(steps, ids, turn, task, share, codes, scratch):
+@kernel(void(STEPS, Ids1, intp, TASK, SHARE, CODES, SCRATCH, BLEND))
+def code(steps, ids, turn, task, share, codes, scratch, blend):
     """Read a character of each row, code the next one, read that, and so on.
 
     ``ids`` (B,) are the characters to read first, and at the end those to read next.  ``turn`` is the half of the rows
     that holds the state, as in :func:`charrnn.kernels.sampling.read_character`.  A row that has ended stays as it is,
     but for its state.  An encoder's ``data`` has room for 8 N bytes more than are written.
     """
-    flags_at, barriers, logits = scratch.flags.ctypes.data, 0, scratch.logits
+    flags_at, barriers, logits, count = scratch.flags.ctypes.data, 0, scratch.logits, task.characters
     for number in range(task.symbols.shape[0]):
         barriers = read_character(steps, ids, (turn + number) % 2, share, flags_at, barriers)
         if share.worker == 0:
             for row in range(share.first, share.last):
                 if number < task.lengths[row]:
                     row_at = logits.ctypes.data + 4 * row * logits.shape[1]
-                    total = set_shares(row_at, scratch.weights[row], scratch.shares[row], task.characters)
-                    ids[row] = code_symbol(row, number, task, codes, scratch.shares[row], total)
+                    shares = scratch.shares[row]
+                    if blend.weights.size:
+                        mixed = scratch.mixed[row]
+                        both = blend_in(blend, row, ids[row], row_at, count)
+                        weigh(blend, row, row_at, both, mixed, count)
+                        row_at = mixed.ctypes.data
+                    total = set_shares(row_at, scratch.weights[row], shares, count)
+                    ids[row] = code_symbol(row, number, task, codes, shares, total)
+                    if blend.weights.size:
+                        learn_weights(blend, row, logits[row], shares[:count], total, ids[row])
         if share.workers > 1:
             barriers += 1
             wait_at_barrier(flags_at, share.workers * barriers)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processors import narrower_processors
 
 from charrnn.network.cells import CELLS
 
@@ -121,18 +122,6 @@ def test_a_kernel_that_was_not_prepared_is_refused():
 def test_thirty_steps_are_the_same_bits_for_any_number_of_threads(threads, cell):
     cache = os.environ["CHARRNN_CACHE"]
     assert train(cache, threads, 30, cell)[1] == train(cache, 1, 30, cell)[1]
-
-
-def narrower_processors():
-    """Names and features of processors that this one can stand in for, with narrower vectors."""
-    import llvmlite.binding as llvm
-
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        yield "avx2", {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+sse4.2"}
-    if features.get("fma"):
-        four = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+avx,+fma,-avx2,-avx512f"
-        yield "128 bits", {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": f"{four},+prefer-128-bit"}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,13 @@
+"""Processors that this one can stand in for, with narrower vectors."""
+
+
+def narrower_processors():
+    """Names and features of processors that this one can stand in for, with narrower vectors."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        yield "avx2", {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+sse4.2"}
+    if features.get("fma"):
+        four = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+avx,+fma,-avx2,-avx512f"
+        yield "128 bits", {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": f"{four},+prefer-128-bit"}
