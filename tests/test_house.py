@@ -23,12 +23,13 @@ HOUSE = {
     "checkpoints": "version errors records config system text network",
     "inference": "errors config records system text kernels network",
     "training": "errors records config settings system text kernels network checkpoints inference",
-    "model": "errors records sanitise settings text network checkpoints inference training",
+    "compression": "version errors config records text kernels network checkpoints inference training",
+    "model": "errors config records sanitise settings text network checkpoints inference training compression",
     "analysis": "errors records system text kernels inference model",
     "inspection": "version errors records system text kernels network checkpoints inference model",
     "display": "errors records sanitise config system inspection",
     "commands": "version errors records sanitise config settings system text kernels network checkpoints inference "
-    "training model analysis inspection display",
+    "training compression model analysis inspection display",
     "__main__": "commands",
     "__init__": "version errors records text inference model",
 }
