@@ -29,6 +29,9 @@ def test_mutations_of_what_is_well_formed(name):
 def test_healthy_seeds_are_accepted():
     for name in ("checkpoint", "header", "description", "vocabulary", "decoder", "fractions", "options", "settings"):
         assert TARGETS[name](TARGETS[name].seeds()[0]), name
+    assert [TARGETS["compressed"](seed) for seed in TARGETS["compressed"].seeds()] == [True] * 4 + [False]
+    assert TARGETS["compressed_header"](TARGETS["compressed_header"].seeds()[0])
+    assert TARGETS["compressed_block"](TARGETS["compressed_block"].seeds()[0])
     for name in ("torch7", "foreign"):
         assert all(map(TARGETS[name], TARGETS[name].seeds())), name
     assert [TARGETS["pickled"](seed) for seed in TARGETS["pickled"].seeds()] == [True] * 4 + [False] * 3

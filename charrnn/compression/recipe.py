@@ -28,6 +28,6 @@ class Recipe(NamedTuple):
         Raises:
             CompressedError: one is out of range.
         """
-        sizes = 1 <= self.hidden <= 1024 and 1 <= self.layers <= 8 and 1 <= self.steps <= 1024
+        sizes = 1 <= self.hidden <= 512 and 1 <= self.layers <= 4 and 1 <= self.steps <= 1024
         if not (sizes and self.warmup >= 1 and 0 < self.rate <= 1):
             raise CompressedError("damaged (the recipe of its network is impossible)")

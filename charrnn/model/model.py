@@ -82,6 +82,9 @@ class Model:
     >>> signals = model.activations("The fox")
     >>> signals["c"].shape == (7, model.network.config.layers, model.network.config.hidden)
     True
+    >>> packed = model.compress(b"The fox and the heron. The fox and the crane.")
+    >>> model.decompress(packed)
+    b'The fox and the heron. The fox and the crane.'
     """
 
     def __init__(

@@ -6,6 +6,7 @@ tests/test_fuzz.py gives each a few hundred inputs, benchmarks/fuzz.py millions.
 import contextlib
 import io
 import json
+import zlib
 from functools import cache
 from pathlib import Path
 from pickle import dumps as dumps_of_python
@@ -39,6 +40,9 @@ from charrnn.checkpoints.foreign.trees import containers
 from charrnn.checkpoints.foreign.vocabularies import listed
 from charrnn.commands import charrnn as command
 from charrnn.commands.info import _record
+from charrnn.compression.compressor import Totals, decompress, listing
+from charrnn.compression.packed import unpacked
+from charrnn.config import ModelConfig
 from charrnn.display.reports.checkpoint import checkpoint_lines
 from charrnn.display.reports.names import tracks
 from charrnn.display.terminal.console import Terminal
@@ -48,6 +52,7 @@ from charrnn.inspection.naming_cache import NamingCache
 from charrnn.inspection.passage import Passage
 from charrnn.model import Model
 from charrnn.network.cells import cell_of, parameter_shapes
+from charrnn.network.network import Network
 from charrnn.sanitise import escaped, visible
 from charrnn.system import strict_json
 from charrnn.text.catalog import load_catalog
@@ -219,6 +224,64 @@ def foreign(data: bytes) -> None:
 def symbols(data: bytes) -> None:
     """A file of JSON as the vocabulary of a model of three symbols."""
     assert len(vocabularies.read(in_file(data), 3)) == 3
+
+
+# Compressed files
+
+
+@cache
+def compressing() -> Model:
+    """A small model of characters."""
+    return Model(Network(ModelConfig(6, 8, 1), seed=1, threads=1), Vocabulary("\nabcé🦊"))
+
+
+def unpack(data: bytes) -> None:
+    """Decompress, with no model but the small one; what comes out says what is compressed again."""
+    sink = io.BytesIO()
+
+    def method_of(header, packed):
+        if header.recipe is not None:
+            raise CharRNNError("networks of any size would take long")
+        return (
+            Model.from_checkpoint(unpacked(packed, header), 1).method()
+            if packed
+            else compressing()._method_of(header, b"")
+        )
+
+    try:
+        decompress(io.BytesIO(data), sink, method_of)
+    finally:
+        listed = None
+        with contextlib.suppress(CharRNNError):
+            listed = listing(io.BytesIO(data))
+    assert listed is not None and listed.totals == Totals(len(sink.getvalue()), len(data))
+    assert compressing().decompress(compressing().compress(sink.getvalue())) == sink.getvalue()
+
+
+FOX = "a cab 🦊\r\n".encode() * 5 + b"\xff"
+COMPRESSED_HEADER = 13 + 17 + 4
+
+
+@target(
+    lambda: compressing().compress(FOX, streams=3), lambda: compressing().compress(FOX, online=True),
+    lambda: compressing().compress(FOX, with_model=True), lambda: compressing().compress(bytes(range(256))), b"",
+)  # fmt: skip
+def compressed(data: bytes) -> None:
+    """Any bytes as a compressed file."""
+    unpack(data)
+
+
+@target(lambda: compressing().compress(FOX)[:COMPRESSED_HEADER][:-4], b"\x8fCRNN\1\4\1\0" + bytes(19))
+def compressed_header(data: bytes) -> None:
+    """Any header, with the right checksum, before valid blocks."""
+    unpack(data + zlib.crc32(data).to_bytes(4, "little") + compressing().compress(FOX)[COMPRESSED_HEADER:])
+
+
+@target(lambda: compressing().compress(FOX)[COMPRESSED_HEADER:-21], b"\2\3\0\0\0\0abc", b"\1\x80\x80\x80\2" + bytes(9))
+def compressed_block(data: bytes) -> None:
+    """Any block, with the right checksum, after a valid header."""
+    packed = compressing().compress(FOX)
+    unpack(packed[:COMPRESSED_HEADER] + data + zlib.crc32(data).to_bytes(4, "little") + packed[-17:])
 
 
 # Texts

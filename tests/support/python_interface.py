@@ -49,6 +49,11 @@ def score(model: charrnn.Model, text: str) -> list[float]:
     return [found.loss, found.bpc, found.perplexity, float(found.characters), model.loss(text), *also]
 
 
+def compress(model: charrnn.Model, data: bytes) -> bytes:
+    packed: bytes = model.compress(data, streams=4)
+    return model.decompress(packed) + model.compress(data, online=True, with_model=True)
+
+
 def look_inside(model: charrnn.Model, text: str) -> tuple[Floats, ...]:
     reading: charrnn.Reading = model.read(text, signal="h", unknown="replace")
     coloured: ColouredText = reading[:10].coloured(*reading.most_structured())
