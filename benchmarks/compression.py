@@ -26,6 +26,7 @@ import charrnn
 from charrnn.compression.compressor import compress, decompress
 from charrnn.compression.scratch import ScratchMethod
 from charrnn.config import DynamicEvaluationConfig
+from charrnn.model.compressing import method_of
 
 
 def by_pipe(command):
@@ -131,10 +132,10 @@ def main():
         if checkpoint:
             model = charrnn.load(checkpoint, threads=options.threads)
             size = len(model.checkpoint.shared().to_bytes())
-            method = model.method()
+            method = method_of(model)
             row("charrnn --model", ours(lambda method=method: method), data, f" (with the model {size:,} more)")
             if options.online:
-                online = model.method(online=DynamicEvaluationConfig())
+                online = method_of(model, online=DynamicEvaluationConfig())
                 row("charrnn --model --online", ours(lambda online=online: online), data)
 
 

@@ -32,6 +32,8 @@ class Compressing(Files):
 
     def open(self) -> None:
         """Load the model, or make the network that begins from scratch."""
+        from charrnn.model.compressing import method_of
+
         options, online = self.options, None
         given = {name: options[f"online_{name}"] for name in ("lr", "steps", "decay")}
         given = {name: value for name, value in given.items() if value is not None}
@@ -45,7 +47,7 @@ class Compressing(Files):
             return
         self.load(compiled.coding, *([compiled.learning_on] if online else []))
         name = click.get_current_context().meta[f"{GIVEN}checkpoint"]
-        self.method = self.model.method(Path(name).stem, online, options["with_model"])
+        self.method = method_of(self.model, Path(name).stem, online, options["with_model"])
 
     def run(self, source, sink, size, progress):
         """Compress one file."""

@@ -86,6 +86,7 @@ class Decompressing(Files):
         from charrnn.compression.packed import unpacked
         from charrnn.errors import CompressedError
         from charrnn.model import Model
+        from charrnn.model.compressing import method_for
         from charrnn.network.network import Network
 
         threads, given = self.options["threads"], self.options["checkpoint"]
@@ -106,7 +107,7 @@ class Decompressing(Files):
                     f"it is compressed {header.description()}, which is not among the runs here: give it with --model"
                 )
         Network.prepare(checkpoint.model, *compressor.kernels(checkpoint.model, header.online is not None))
-        return Model.from_checkpoint(checkpoint, threads).method(online=header.online)
+        return method_for(Model.from_checkpoint(checkpoint, threads), header)
 
 
 class _Nowhere:

@@ -11,17 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.identity import identity
 from charrnn.checkpoints.run_folder import load_checkpoint
-from charrnn.compression.compressor import Method, compress, decompress
-from charrnn.compression.container import Header
+from charrnn.compression.compressor import compress, decompress
 from charrnn.config import DynamicEvaluationConfig
-from charrnn.errors import CompressedError, ConfigError, VocabularyError
+from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inference.ensemble import Ensemble, require_one_vocabulary
 from charrnn.inference.loss import Evaluation, evaluate
 from charrnn.inference.mixture import Mixture, networks_of
 from charrnn.inference.ngrams import Ngrams
 from charrnn.inference.sampler import Choice, Sampler
+from charrnn.model.compressing import method_for, method_of
 from charrnn.model.reading import Reading, shown_values
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
@@ -307,25 +306,6 @@ class Model:
         characters = self.vocabulary.characters(ids)
         return Reading(characters, ids, shown.name, values, log_probabilities, None, signals, described=cell.signals)
 
-    def method(self, name: str = "", online: DynamicEvaluationConfig | None = None, with_model: bool = False) -> Method:
-        """How this model compresses; see :mod:`charrnn.compression`.
-
-        Args:
-            name: of its checkpoint, for the message that says which one is missing.
-            online: how the network goes on learning while it reads, or None.
-            with_model: whether compressed files hold the model.
-
-        Raises:
-            ConfigError: the model is an ensemble, or a mixture.
-        """
-        if not isinstance(self.network, Network):
-            raise ConfigError("only a single network compresses: an ensemble and n-grams have other bits elsewhere")
-        network, vocabulary, packed = self.network, self.vocabulary, b""
-        parameters = dict(network.parameters.items())
-        if with_model:
-            packed = self._shared(with_ngrams=False).to_bytes()
-        return Method(network, vocabulary, identity(network.config, vocabulary, parameters), name, online, packed)
-
     def compress(
         self, data: bytes, *, streams: int | None = None, online: bool = False, with_model: bool = False
     ) -> bytes:
@@ -342,7 +322,7 @@ class Model:
             ConfigError: the model is an ensemble or a mixture, or ``streams`` is out of range.
         """
         sink = io.BytesIO()
-        method = self.method(online=DynamicEvaluationConfig() if online else None, with_model=with_model)
+        method = method_of(self, online=DynamicEvaluationConfig() if online else None, with_model=with_model)
         compress(io.BytesIO(data), sink, method, streams, len(data))
         return sink.getvalue()
 
@@ -353,14 +333,8 @@ class Model:
             CompressedError: they are damaged, or compressed with another model or from scratch.
         """
         sink = io.BytesIO()
-        decompress(io.BytesIO(data), sink, self._method_of)
+        decompress(io.BytesIO(data), sink, lambda header, packed: method_for(self, header))
         return sink.getvalue()
-
-    def _method_of(self, header: Header, packed: bytes) -> Method:
-        method = self.method(online=header.online)
-        if header.identity != method.identity:
-            raise CompressedError(f"it is compressed {header.description()}, not with this model")
-        return method
 
     def _trace(self, ids: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.floating]]:
         """Every signal by name, and ``log_probabilities``, for ids (N,)."""

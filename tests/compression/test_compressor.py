@@ -22,6 +22,7 @@ from charrnn.compression.symbols import Alphabet
 from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.errors import CompressedError, ConfigError, VocabularyError
 from charrnn.model import Model
+from charrnn.model.compressing import method_of
 from charrnn.network.network import Network
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.dynamic_evaluation import evaluate_dynamically
@@ -86,9 +87,9 @@ def test_any_bytes_come_back(data):
 def test_many_blocks_cut_between_characters(monkeypatch):
     monkeypatch.setattr(Method, "block", 50)
     data = ("é漢🦊ab\n" * 200).encode() + b"\xff" * 300 + b"\xe6\xbc" * 100
-    packed = streamed(data, LETTERS.method(), 4)
+    packed = streamed(data, method_of(LETTERS), 4)
     assert listing(io.BytesIO(packed)).blocks > len(data) // 50
-    assert back(packed, LETTERS.method()) == data
+    assert back(packed, method_of(LETTERS)) == data
 
 
 def test_what_cannot_be_compressed_is_stored_and_hardly_grows(fox):
@@ -214,7 +215,7 @@ def test_ensembles_and_wrong_settings_are_refused(fox, model):
     for streams in (0, 257):
         with pytest.raises(ConfigError, match="from 1 to 256"):
             fox.compress(b"x", streams=streams)
-    method = fox.method(online=DynamicEvaluationConfig(steps=100_000))
+    method = method_of(fox, online=DynamicEvaluationConfig(steps=100_000))
     with pytest.raises(ConfigError, match="at once"):
         streamed(b"x", method)
 
@@ -233,17 +234,17 @@ def load_with_other_weights(fox):
     changed = Model.from_checkpoint(fox.checkpoint, threads=1)
     changed.network.parameters["b_out"][:] += 0.1 * (1 + (changed.network.parameters["b_out"] > 0))
     changed.network.parameters_changed()
-    return changed.method()
+    return method_of(changed)
 
 
 def test_progress_reaches_the_end(fox, text):
     data, seen = text.read_bytes()[:5000], []
-    packed = streamed(data, fox.method(), size=len(data), progress=lambda done, total: seen.append((done, total)))
+    packed = streamed(data, method_of(fox), size=len(data), progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (5000, 5000)
     assert seen == sorted(seen)
     seen.clear()
     decompress(
-        io.BytesIO(packed), io.BytesIO(), lambda header, inside: fox.method(),
+        io.BytesIO(packed), io.BytesIO(), lambda header, inside: method_of(fox),
         lambda done, total: seen.append((done, total)), len(packed),
     )  # fmt: skip
     assert seen == sorted(seen) and seen[-1][0] <= len(packed)

@@ -15,17 +15,24 @@ from charrnn.compression.recipe import Recipe
 from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.errors import CharRNNError, CompressedError
 from charrnn.model import Model
+from charrnn.model.compressing import method_for, method_of
 from charrnn.network.network import Network
 from charrnn.text.vocabulary import Vocabulary
 
 MODEL = Model(Network(ModelConfig(9, 8, 1), seed=1, threads=1), Vocabulary("\n abcdef漢"))
+
+
+def method_of_file(header, packed):
+    return method_for(MODEL, header)
+
+
 DATA = "abc def\n漢 fed\nunknown: é\n".encode() * 6
 
 
 @pytest.fixture(scope="module")
 def packed():
     """A file of several coded blocks in three rows."""
-    method, sink = MODEL.method("name"), io.BytesIO()
+    method, sink = method_of(MODEL, "name"), io.BytesIO()
     method.block = 60
     compress(io.BytesIO(DATA), sink, method, 3)
     return sink.getvalue()
@@ -33,7 +40,7 @@ def packed():
 
 def unpack(data):
     sink = io.BytesIO()
-    decompress(io.BytesIO(data), sink, MODEL._method_of)
+    decompress(io.BytesIO(data), sink, method_of_file)
     return sink.getvalue()
 
 
@@ -41,7 +48,7 @@ def refusal(data):
     """The message about ``data``, one short line; what was written before is the beginning of the original."""
     sink = io.BytesIO()
     with pytest.raises(CharRNNError) as caught:
-        decompress(io.BytesIO(data), sink, MODEL._method_of)
+        decompress(io.BytesIO(data), sink, method_of_file)
     assert DATA.startswith(sink.getvalue())
     message = str(caught.value)
     assert message.isprintable() and len(message) < 300, message
@@ -58,7 +65,7 @@ def with_checksum(data):
 
 
 def header(**changes):
-    return Header(**{"rows": 3, "arithmetic": 1, "identity": MODEL.method().identity} | changes).to_bytes()
+    return Header(**{"rows": 3, "arithmetic": 1, "identity": method_of(MODEL).identity} | changes).to_bytes()
 
 
 def test_it_is_healthy(packed):
@@ -158,15 +165,15 @@ def test_a_block_of_nothing_but_claims_ends_soon():
 def test_wrong_escapes_are_noticed(escaped):
     data = "aé".encode()
     sink = io.BytesIO()
-    compress(io.BytesIO(data), sink, MODEL.method(), 1)
+    compress(io.BytesIO(data), sink, method_of(MODEL), 1)
     file = Input(io.BytesIO(sink.getvalue()))
     Header.read(file)
     begin = file.position
     block = Block.read(file, 1, 1)
     end = sink.getvalue()[file.position :]
     if block.kind == STORED:
-        symbols, _ = MODEL.method().alphabet.encode(data)
-        with MODEL.method().coder(1) as coder:
+        symbols, _ = method_of(MODEL).alphabet.encode(data)
+        with method_of(MODEL).coder(1) as coder:
             codes = tuple(coder.encode(symbols, lambda done: None))
         block = Block(CODED, len(data), zlib.crc32(data), len(symbols), b"", codes)
     forged = Block(CODED, block.size, block.checksum, block.symbols, escaped, block.codes).to_bytes()
@@ -180,7 +187,7 @@ def test_mutations_are_refused_or_give_the_original(packed):
         data = mutated(packed, rng, [packed])
         sink = io.BytesIO()
         try:
-            decompress(io.BytesIO(data), sink, MODEL._method_of)
+            decompress(io.BytesIO(data), sink, method_of_file)
         except CharRNNError as error:
             assert str(error).isprintable() and len(str(error)) < 300
         else:
