@@ -49,6 +49,11 @@ class Compressing(Files):
         name = click.get_current_context().meta[f"{GIVEN}checkpoint"]
         self.method = method_of(self.model, Path(name).stem, online, options["with_model"])
 
+    def require_output(self) -> None:
+        """Refuse to write to a terminal, unless that is forced."""
+        if self.terminal.stdout_is_terminal and not self.options["force"]:
+            raise click.UsageError("Compressed data are not written to a terminal: name a file with -o, or pipe them.")
+
     def run(self, source, sink, size, progress):
         """Compress one file."""
         from charrnn.compression.compressor import compress

@@ -151,6 +151,11 @@ def test_what_cannot_be_read_or_written(folder, model):
     assert not Path("x").exists()
 
 
+def test_a_terminal_gets_no_compressed_data(folder, model, monkeypatch):
+    monkeypatch.setattr("charrnn.display.terminal.console._is_terminal", lambda stream: True)
+    assert "not written to a terminal" in refusal("compress", "a.txt", "--model", model, "-o", "-", status=2)
+
+
 INTERRUPTED = """
 import os, signal, sys
 from charrnn.compression import container
