@@ -134,6 +134,8 @@ def main():
             size = len(model.checkpoint.shared().to_bytes())
             method = method_of(model)
             row("charrnn --model", ours(lambda method=method: method), data, f" (with the model {size:,} more)")
+            beside = method_of(model, ngrams=True)
+            row("charrnn --model --ngrams", ours(lambda beside=beside: beside), data)
             if options.online:
                 online = method_of(model, online=DynamicEvaluationConfig())
                 row("charrnn --model --online", ours(lambda online=online: online), data)

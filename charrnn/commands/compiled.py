@@ -24,6 +24,13 @@ def coding(options: Mapping[str, Any], checkpoint) -> list:
     return kernels(checkpoint.model)
 
 
+def coding_with_ngrams(options: Mapping[str, Any], checkpoint) -> list:
+    """For n-grams that learn a file while it is compressed."""
+    from charrnn.inference.online_ngrams import kernels
+
+    return kernels
+
+
 def writing_samples(options: Mapping[str, Any], checkpoint) -> list:
     """To write as many samples as ``--samples`` says."""
     return writing(options, checkpoint) if options["samples"] else []

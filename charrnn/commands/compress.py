@@ -45,9 +45,10 @@ class Compressing(Files):
             self.announce_compilation()
             self.method = ScratchMethod(threads=options["threads"])
             return
-        self.load(compiled.coding, *([compiled.learning_on] if online else []))
+        beside = [compiled.coding_with_ngrams] if options["ngrams"] else []
+        self.load(compiled.coding, *beside, *([compiled.learning_on] if online else []))
         name = click.get_current_context().meta[f"{GIVEN}checkpoint"]
-        self.method = method_of(self.model, Path(name).stem, online, options["with_model"])
+        self.method = method_of(self.model, Path(name).stem, online, options["with_model"], options["ngrams"])
 
     def require_output(self) -> None:
         """Refuse to write to a terminal, unless that is forced."""
@@ -76,6 +77,10 @@ class Compressing(Files):
             help="Compress with a network that learns from nothing while it reads. So it is without --model.",
         ),
         option("--online", is_flag=True, help="--model: have it go on learning while it reads. Smaller, and slower."),
+        option(
+            "--ngrams", is_flag=True,
+            help="--model: mix it with n-grams that learn the file while it is read. Smaller; one stream.",
+        ),
         *settings(DynamicEvaluationConfig, {
             "lr": "--online: the learning rate.",
             "steps": "--online: characters that are coded with the same weights.",
@@ -89,7 +94,7 @@ class Compressing(Files):
         option(
             "--streams", type=Whole(1, 256),
             help="Parts that are coded side by side. More are faster, and a little larger.  "
-            "[default: one for 32 KiB, at most 64; 1 with --online]",
+            "[default: one for 32 KiB, at most 64; 1 where something learns]",
         ),
     ),
     threads_and_json,
@@ -115,6 +120,8 @@ def compress(work: Compressing) -> None:
     if options["checkpoint"] is None:
         if options["with_model"]:
             raise click.UsageError("--with-model needs --model.")
+        if options["ngrams"]:
+            raise click.UsageError("--ngrams needs --model; from scratch there are n-grams in any case.")
         if options["online"] or learning:
             raise click.UsageError("--online needs --model; from scratch a network learns in any case.")
     elif options["from_scratch"]:

@@ -106,7 +106,9 @@ class Decompressing(Files):
                 raise CompressedError(
                     f"it is compressed {header.description()}, which is not among the runs here: give it with --model"
                 )
-        Network.prepare(checkpoint.model, *compressor.kernels(checkpoint.model, header.online is not None))
+        Network.prepare(
+            checkpoint.model, *compressor.kernels(checkpoint.model, header.online is not None, header.ngrams)
+        )
         return method_for(Model.from_checkpoint(checkpoint, threads), header)
 
 
@@ -144,8 +146,8 @@ def decompress(work: Decompressing) -> None:
     \f
 
     --json writes an object for each file: file, output, original and compressed (bytes), seconds; with -t file, ok,
-    original, compressed; with -l file, original, compressed, blocks, streams, method (model, online, scratch), model,
-    identity, packed (bytes of the model inside).
+    original, compressed; with -l file, original, compressed, blocks, streams, method (model, online, scratch), ngrams,
+    model, identity, packed (bytes of the model inside).
     """
     options = work.options
     if options["test"] and options["lists"]:
@@ -172,6 +174,7 @@ def _record(name: str, found) -> dict[str, Any]:
         "blocks": found.blocks,
         "streams": header.rows,
         "method": method,
+        "ngrams": header.ngrams or header.recipe is not None,
         "model": header.name or None,
         "identity": header.identity.hex() or None,
         "packed": header.packed,

@@ -27,7 +27,8 @@ from charrnn.compression.container import (
 from charrnn.compression.symbols import Alphabet
 from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.errors import CompressedError, ConfigError
-from charrnn.inference import row_coder
+from charrnn.inference import online_ngrams, row_coder
+from charrnn.inference.online_ngrams import BESIDE_A_MODEL, OnlineNgrams
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.vocabulary import Vocabulary
@@ -37,6 +38,7 @@ from charrnn.training.rollback import restored_weights
 from charrnn.version import hash_sources
 
 ROW_BYTES, MOST_DEFAULT_ROWS = 2**15, 64  # a row costs about six bytes: 0.1 % where it has so many bytes
+NGRAM_STEPS = 32  # symbols after which n-grams learn, where the network does not
 LEARNING_BLOCK = 2**18  # bytes in a block where a network learns, which is slow, so that blocks come now and then
 
 
@@ -73,6 +75,7 @@ class Method:
         online: how it goes on learning, or None.
         identity, name: of its checkpoint.
         packed: a checkpoint to put into compressed files, or nothing.
+        ngrams: whether n-grams that learn the file are mixed with the network. Then there is one row.
     """
 
     block = LARGEST_BLOCK
@@ -85,21 +88,24 @@ class Method:
         name: str = "",
         online: DynamicEvaluationConfig | None = None,
         packed: bytes = b"",
+        ngrams: bool = False,
     ):
         self.network, self.alphabet, self.packed = network, Alphabet(vocabulary), packed
-        self.identity, self._name, self._online = identity, name, online
-        if online is not None:
+        self.identity, self._name, self._online, self._ngrams = identity, name, online, ngrams
+        if self.learns:
             self.block = LEARNING_BLOCK
 
     @property
     def learns(self) -> bool:
-        """Whether the network learns while it reads."""
-        return self._online is not None
+        """Whether the network, or n-grams beside it, learn while they read."""
+        return self._online is not None or self._ngrams
 
     @property
     def steps(self) -> int:
-        """How many symbols of each row the network learns from at once; 0 if it does not learn."""
-        return 0 if self._online is None else self._online.steps
+        """How many symbols of each row are learnt from at once; 0 if nothing learns."""
+        if self._online is not None:
+            return self._online.steps
+        return NGRAM_STEPS if self._ngrams else 0
 
     def rows(self, size: int | None) -> int:
         """How many rows suit ``size`` bytes; None: more than a block.
@@ -111,18 +117,28 @@ class Method:
         return MOST_DEFAULT_ROWS if size is None else max(1, min(size // ROW_BYTES, MOST_DEFAULT_ROWS))
 
     def header(self, rows: int) -> Header:
-        """The header of a file that is made in this way."""
-        return Header(rows, arithmetic(), self.identity, self._name, len(self.packed), self._online)
+        """The header of a file that is made in this way.
+
+        Raises:
+            ConfigError: there are several rows, and n-grams learn one text.
+        """
+        if self._ngrams and rows != 1:
+            raise ConfigError(f"n-grams learn one stream, not {rows}: leave the streams out")
+        about = self.identity, self._name, len(self.packed), self._online
+        return Header(rows, arithmetic(), *about, ngrams=self._ngrams)
 
     @contextmanager
     def coder(self, rows: int) -> Iterator[BlockCoder]:
         """A coder of blocks of ``rows`` rows. At the end the network's weights are as before."""
         weights: AbstractContextManager = restored_weights(self.network) if self.learns else nullcontext()
         with weights as original:
-            learner = None
+            network, learner, ngrams = self.network, None, None
             if self._online is not None:
-                learner = _Online(self.network, original, self._online, rows)
-            yield BlockCoder(self.network, self.alphabet, rows, learner)
+                learner = _Online(network, original, self._online, rows)
+            if self._ngrams:
+                ngrams = OnlineNgrams(network.config.vocabulary, BESIDE_A_MODEL)
+                learner = _Beside(ngrams, self.steps, learner)
+            yield BlockCoder(network, self.alphabet, rows, learner, ngrams)
 
 
 class _Online:
@@ -140,9 +156,23 @@ class _Online:
         self._learner.network.refresh(training=True)
 
 
-def kernels(config: ModelConfig, learns: bool) -> list:
+class _Beside:
+    """N-grams that learn beside a network, which may learn, too; a :class:`charrnn.compression.blocks.Learner`."""
+
+    def __init__(self, ngrams: OnlineNgrams, steps: int, network: _Online | None):
+        self.steps, self._ngrams, self._network = steps, ngrams, network
+
+    def learn(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Learn from one row."""
+        self._ngrams.learn(x[:, 0])
+        if self._network is not None:
+            self._network.learn(x, y)
+
+
+def kernels(config: ModelConfig, online: bool, ngrams: bool) -> list:
     """The kernels of a method beside those that read."""
-    return [*row_coder.kernels(config), *(dynamic_evaluation.kernels(config) if learns else [])]
+    also = [*(dynamic_evaluation.kernels(config) if online else []), *(online_ngrams.kernels if ngrams else [])]
+    return [*row_coder.kernels(config), *also]
 
 
 def compress(

@@ -22,7 +22,7 @@ LARGEST_WINDOW = 2**14  # symbols that a network learns from at once
 _PIECE = 2**20  # bytes read at a time
 
 END, CODED, STORED = 0, 1, 2  # kinds of blocks
-_PACKED, _ONLINE, _SCRATCH = 1, 2, 4  # flags
+_PACKED, _ONLINE, _SCRATCH, _NGRAMS = 1, 2, 4, 8  # flags
 
 _START = struct.Struct("<5sBBHI")  # magic, version, flags, rows, arithmetic
 _MODEL = struct.Struct("<16sB")  # identity, bytes of the name
@@ -45,6 +45,7 @@ class Header:
         packed: bytes of the checkpoint that follows the header; 0 if there is none.
         online: how the network goes on learning while it reads, or None.
         recipe: the network that begins from scratch, or None.
+        ngrams: whether n-grams that learn the file are mixed with the model; from scratch they always are.
     """
 
     rows: int
@@ -54,6 +55,7 @@ class Header:
     packed: int = 0
     online: DynamicEvaluationConfig | None = None
     recipe: Recipe | None = None
+    ngrams: bool = False
 
     def description(self) -> str:
         """With what the file is compressed, for a message: the model's name may come from anybody."""
@@ -65,6 +67,7 @@ class Header:
     def to_bytes(self) -> bytes:
         """The header as it stands in the file."""
         flags = _PACKED * bool(self.packed) | _ONLINE * (self.online is not None) | _SCRATCH * (self.recipe is not None)
+        flags |= _NGRAMS * self.ngrams
         data = _START.pack(MAGIC, VERSION, flags, self.rows, self.arithmetic)
         if self.recipe is not None:
             data += _RECIPE.pack(*self.recipe)
@@ -90,9 +93,10 @@ class Header:
         if start[-1] != VERSION:
             raise CompressedError(f"its format has the version {start[-1]}, and this charrnn knows {VERSION}")
         _, _, flags, rows, arithmetic = _START.unpack(start + file.read(_START.size - len(start)))
-        if flags & ~(_PACKED | _ONLINE | _SCRATCH) or (flags & _SCRATCH and flags & (_PACKED | _ONLINE)):
+        known, others = _PACKED | _ONLINE | _SCRATCH | _NGRAMS, _PACKED | _ONLINE | _NGRAMS
+        if flags & ~known or (flags & _SCRATCH and flags & others):
             raise CompressedError("damaged (its flags are impossible)")
-        found = cls(rows, arithmetic)
+        found = cls(rows, arithmetic, ngrams=bool(flags & _NGRAMS))
         try:
             if flags & _SCRATCH:
                 found = replace(found, recipe=Recipe(*_RECIPE.unpack(file.read(_RECIPE.size))))
@@ -113,8 +117,8 @@ class Header:
         file.check("its header")
         if found.recipe is not None:
             found.recipe.require_valid()
-            if rows != 1:
-                raise CompressedError("damaged (a network that begins from scratch has one row)")
+        if (found.recipe is not None or found.ngrams) and rows != 1:
+            raise CompressedError("damaged (with n-grams there is one row)")
         if not 1 <= rows <= MOST_ROWS:
             raise CompressedError(f"damaged ({rows:,} rows, and at most {MOST_ROWS} are allowed)")
         if bool(flags & _PACKED) != bool(found.packed) or found.packed > LARGEST_MODEL:

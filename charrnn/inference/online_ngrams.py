@@ -10,7 +10,8 @@ from charrnn.network.workspace import padded
 
 ORDER = 8  # symbols of the longest gram
 MOST_LEARNT = 2**22  # symbols, about 400 MB; those after them are read but not learnt
-_FIRST_WEIGHTS, _RATE = (0.3, 0.7), 0.002
+FROM_SCRATCH, BESIDE_A_MODEL = (0.3, 0.7), (0.8, 0.2)  # first weights of the network and of the n-grams
+_RATE = 0.002
 _SOON = 64  # symbols until the discounts are found for the first time
 
 kernels = list(KERNELS)
@@ -22,9 +23,9 @@ class OnlineNgrams:
     They learn from the same symbols in the encoder and in the decoder, with the same bits on any processor.
     """
 
-    def __init__(self, vocabulary: int):
+    def __init__(self, vocabulary: int, weights: tuple[float, float] = FROM_SCRATCH):
         self._ngrams, self._readers = Ngrams(vocabulary, ORDER), new_readers(1)
-        self._weights, self._logs = np.array([_FIRST_WEIGHTS]), aligned_zeros(1, padded(vocabulary))
+        self._weights, self._logs = np.array([weights]), aligned_zeros(1, padded(vocabulary))
         self._logs[:] = 1.0  # also where no symbol is
         self._settle_at = _SOON
 

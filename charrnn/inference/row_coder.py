@@ -46,7 +46,7 @@ class RowCoder(StreamTeam):
         first: the id that it reads before the first symbol of a row.
         replacement: the id that it reads in place of an escape.
         escapes: whether there are escapes.
-        ngrams: are mixed with the network, if they are given. Then there is one row, and there are no escapes.
+        ngrams: are mixed with the network, if they are given. Then there is one row.
 
     Raises:
         ConfigError: this machine has not enough memory for so many rows.

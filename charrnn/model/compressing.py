@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def method_of(
-    model: Model, name: str = "", online: DynamicEvaluationConfig | None = None, with_model: bool = False
+    model: Model,
+    name: str = "",
+    online: DynamicEvaluationConfig | None = None,
+    with_model: bool = False,
+    ngrams: bool = False,
 ) -> Method:
     """The method of compression with a model.
 
@@ -25,6 +29,7 @@ def method_of(
         name: of its checkpoint, for the message that says which one is missing.
         online: how the network goes on learning while it reads, or None.
         with_model: whether compressed files hold the model.
+        ngrams: whether n-grams that learn the file are mixed with the network.
 
     Raises:
         ConfigError: the model is an ensemble, or a mixture.
@@ -34,7 +39,7 @@ def method_of(
         raise ConfigError("only a single network compresses: an ensemble and n-grams have other bits elsewhere")
     packed = model._shared(with_ngrams=False).to_bytes() if with_model else b""
     wanted = identity(network.config, vocabulary, dict(network.parameters.items()))
-    return Method(network, vocabulary, wanted, name, online, packed)
+    return Method(network, vocabulary, wanted, name, online, packed, ngrams)
 
 
 def method_for(model: Model, header: Header) -> Method:
@@ -44,7 +49,7 @@ def method_for(model: Model, header: Header) -> Method:
         CompressedError: it is compressed with another model, or from scratch.
         ConfigError: the model is an ensemble, or a mixture.
     """
-    method = method_of(model, online=header.online)
+    method = method_of(model, online=header.online, ngrams=header.ngrams)
     if header.identity != method.identity:
         raise CompressedError(f"it is compressed {header.description()}, not with this model")
     return method

@@ -307,22 +307,30 @@ class Model:
         return Reading(characters, ids, shown.name, values, log_probabilities, None, signals, described=cell.signals)
 
     def compress(
-        self, data: bytes, *, streams: int | None = None, online: bool = False, with_model: bool = False
+        self,
+        data: bytes,
+        *,
+        streams: int | None = None,
+        online: bool = False,
+        ngrams: bool = False,
+        with_model: bool = False,
     ) -> bytes:
         """Any bytes as the bytes of a compressed file, without loss: see docs/COMPRESSED.md.
 
         Args:
             data: any bytes; a model of characters escapes what is no text that it knows.
             streams: how many parts are coded side by side. More are faster and a little larger. None: as suits the
-                size; 1 with ``online``.
+                size; 1 with ``online`` or ``ngrams``.
             online: whether the network goes on learning while it reads: smaller, and much slower.
+            ngrams: whether n-grams that learn the data are mixed with the network: smaller, in one stream.
             with_model: whether the file holds the model.
 
         Raises:
             ConfigError: the model is an ensemble or a mixture, or ``streams`` is out of range.
         """
         sink = io.BytesIO()
-        method = method_of(self, online=DynamicEvaluationConfig() if online else None, with_model=with_model)
+        learning = DynamicEvaluationConfig() if online else None
+        method = method_of(self, online=learning, with_model=with_model, ngrams=ngrams)
         compress(io.BytesIO(data), sink, method, streams, len(data))
         return sink.getvalue()
 

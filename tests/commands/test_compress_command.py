@@ -111,9 +111,9 @@ def test_pipes_and_from_scratch(folder, text):
 
 
 def test_online(folder, model):
-    succeed("compress", "a.txt", "--model", model, "--online", "--online-lr", "1e-3", "-q")
+    succeed("compress", "a.txt", "--model", model, "--online", "--ngrams", "--online-lr", "1e-3", "-q")
     listed = succeed("decompress", "-l", "a.txt.crnn").stdout
-    assert "learning on" in listed
+    assert "learning on, n-grams" in listed
     succeed("decompress", "a.txt.crnn", "--model", model, "-o", "b", "-q")
     assert Path("b").read_bytes() == Path("a.txt").read_bytes()
 
@@ -122,6 +122,7 @@ def test_online(folder, model):
     ("arguments", "message"),
     [
         (["compress", "a.txt", "--with-model"], "--with-model needs --model"),
+        (["compress", "a.txt", "--ngrams"], "--ngrams needs --model"),
         (["compress", "a.txt", "--online"], "--online needs --model"),
         (["compress", "a.txt", "--online-lr", "1"], "--online needs --model"),
         (["compress", "a.txt", "--model", "MODEL", "--from-scratch"], "exclude each other"),

@@ -118,6 +118,18 @@ def test_the_size_online_is_what_evaluate_online_says(fox, text):
     assert fox.decompress(packed) == data
 
 
+def test_n_grams_that_learn_the_file(fox, model, text):
+    data = text.read_bytes()[:4000] * 2 + "é\r\n".encode() * 30
+    packed = fox.compress(data, ngrams=True)
+    assert fox.decompress(packed) == data
+    assert load(model, threads=2).compress(data, ngrams=True) == packed
+    assert len(packed) < 0.8 * len(fox.compress(data))  # the second half is the first again
+    both = fox.compress(data[:1500], ngrams=True, online=True)
+    assert fox.decompress(both) == data[:1500]
+    with pytest.raises(ConfigError, match="one stream"):
+        fox.compress(data, ngrams=True, streams=2)
+
+
 def test_learning_leaves_the_model_as_it_was(fox, text):
     before = fox.network.parameters.flat.copy()
     packed = fox.compress(text.read_bytes()[:500], online=True)
@@ -164,6 +176,7 @@ scratch = io.BytesIO()
 compress(io.BytesIO(data[:1000]), scratch, ScratchMethod(threads=1))
 for packed in (model.compress(data, streams=5), model.compress(data[:1000], online=True), scratch.getvalue()):
     print(packed.hex())
+print(model.compress(data[:1000], ngrams=True).hex())
 """
 
 

@@ -122,6 +122,7 @@ FORGED = {
     "absent": (header(packed=2**32), "cut short"),
     "segments": (header(online=DynamicEvaluationConfig(steps=1_000_000)), "windows"),
     "scratch rows": (header(recipe=Recipe(), rows=2), "one row"),
+    "n-gram rows": (header(ngrams=True), "one row"),
     "scratch size": (header(recipe=Recipe(hidden=60_000), rows=1), "recipe"),
     "scratch rate": (header(recipe=Recipe(rate=float("nan")), rows=1), "recipe"),
     "scratch window": (header(recipe=Recipe(steps=60_000), rows=1), "recipe"),

@@ -25,4 +25,6 @@ def _method(record: Mapping[str, Any]) -> str:
     if record["method"] == "scratch":
         return "from scratch"
     name = " ".join(part for part in (record["model"], record["identity"][:16]) if part)
-    return f"{name}{', learning on' if record['method'] == 'online' else ''}{', inside' if record['packed'] else ''}"
+    learning = ", learning on" if record["method"] == "online" else ""
+    ngrams = ", n-grams" if record["ngrams"] else ""
+    return f"{name}{learning}{ngrams}{', inside' if record['packed'] else ''}"
