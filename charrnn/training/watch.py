@@ -41,6 +41,7 @@ class Watch:
         self._number, self._size, self._host, self._abort = number, size, host, abort
         self.sees_all = self._is_over = False
         self._listener: socket.socket | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._peers: dict[socket.socket, int] = {}
         port, token, addresses = from_first(self._listen)
         self._token = token.encode()
@@ -50,7 +51,7 @@ class Watch:
             threading.Thread(target=self._accept, daemon=True).start()
         else:
             self._connect(addresses, port)
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread.start()
 
     def _listen(self) -> tuple[int, str, list[list[str]]]:
         """Open the first rank's port; returns it with a token that only the ranks know, and the rank's addresses.

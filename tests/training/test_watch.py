@@ -143,6 +143,7 @@ def first_rank():
 
 def close_sockets(watching):
     """A process does this when it ends."""
+    watching._thread.join(AT_MOST)  # it still looks at the sockets
     for peer in watching._peers:
         peer.close()
 
