@@ -11,9 +11,9 @@ It needs PyTorch, where such a head takes a few lines.  Three contestants read t
 - ``longer``: the plain LSTM, with as many more updates as the head's operations would take time for.
 
 A head that is worth its time ends below ``longer``.  The LSTM has charrnn's first weights: with PyTorch's it learns so
-slowly at first that a head, as a short cut, wins by that alone.  Operations are the multiplications and additions for a character;
-the time of an update in PyTorch is printed, too.  Each of the two models has the rate that is best for it after a
-quarter of the updates, if ``--rates`` has several.
+slowly at first that a head, as a short cut, wins by that alone.  Operations are the multiplications and additions for
+a character; the time of an update in PyTorch is printed, too.  Each of the two models has the rate that is best for it
+after a quarter of the updates, if ``--rates`` has several.
 """
 
 import argparse
