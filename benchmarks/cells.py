@@ -64,11 +64,11 @@ SHAPES = {
 }
 WINDOW = {"batch-size": 32, "seq-len": 64}  # of a cell that is not tuned; a Transformer's context is --seq-len
 WINDOWS = ((16, 64), (32, 64), (64, 64))  # batch rows and steps whose rates are measured
-WINDOWS_OF_TRANSFORMER = ((8, 128), (16, 64), (32, 64))
+WINDOWS_OF_TRANSFORMER = ((8, 64), (8, 128), (16, 64), (32, 64))
 VOCABULARY = 65  # characters of the text that the widths are chosen for and the rates are measured with
 TUNED_ON = "tinyshakespeare"  # whose settings a text has that has none of its own
-CHANGES = ("lr*0.5", "batch-size=16", "batch-size=64", "beta2=0.95")
-CHANGES_OF_TRANSFORMER = ("lr*0.5", "batch-size=16", "batch-size=8,seq-len=128", "beta2=0.95")
+CHANGES = ("lr*0.5", "batch-size=16", "batch-size=64", "beta2=0.95", "lr*2", "lr*0.7")
+CHANGES_OF_TRANSFORMER = ("lr*0.5", "batch-size=16", "batch-size=8,seq-len=128", "beta2=0.95", "lr*2", "batch-size=8")
 TOLERANCE = 0.06  # of the number of parameters
 FIXED = ("--ngrams", "off", "--ngram-targets", "0", "--sample-every", "0", "--threads", "1")
 EVALUATIONS, SHORT, EVALUATIONS_OF_SHORT = 2, 300_000, 12  # of a run; on a text of so many bytes or fewer
