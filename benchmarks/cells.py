@@ -153,11 +153,11 @@ class Results:
     def run(self, text: str, settings: list[str], keep: Path | None = None) -> dict:
         """What a run with these settings reached, from the file or by training now.
 
-        The best checkpoint of a run that is made now is copied to ``keep``.
+        The best checkpoint is copied to ``keep``; a run without it is made again.
         """
         key = shlex.join([text, *settings])
         found = self.read()["runs"].get(key)
-        if found is None:
+        if found is None or (keep is not None and not keep.exists()):
             found = train(Path(find_text(text)).absolute(), settings, keep)
             self.keep("runs", key, found)
             print(f"{key}: {found['best_val_loss']:.4f}", file=sys.stderr, flush=True)
@@ -200,6 +200,7 @@ def train(text: Path, settings: list[str], keep: Path | None = None) -> dict:
         command = [sys.executable, "-m", "charrnn", "train", str(text), *place, *settings]
         done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
         if keep is not None and done.returncode == 0:
+            keep.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(Path(folder) / "run" / "best.safetensors", keep)
     records = [json.loads(line) for line in done.stdout.splitlines()]
     if done.returncode or records[-1]["event"] != "finished":
@@ -421,7 +422,9 @@ def main() -> None:
             command.add_argument("--budgets", nargs="+", default=["1m", "3m", "10m"], help="as in --time-budget")
             command.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
         if work is equal_minutes:
-            command.add_argument("--keep", type=Path, help="a folder that gets the checkpoints of the runs made now")
+            command.add_argument(
+                "--keep", type=Path, help="a folder for the best checkpoints; makes runs again that lack one"
+            )
         if work is show:
             command.add_argument("-o", dest="output", type=Path, help="NAME.svg: draw NAME-TEXT-SIZE.svg for each")
         else:

@@ -42,6 +42,17 @@ def test_a_run_that_is_done_is_not_made_again(tmp_path, monkeypatch):
     assert trained == [["--lr", "1"], ["--lr", "2"]]
 
 
+def test_a_run_whose_checkpoint_is_wanted_is_made_again_unless_it_is_there(tmp_path):
+    results, keep = cells.Results(tmp_path / "cells.json"), tmp_path / "kept" / "a.safetensors"
+    settings = ["--hidden", "8", "--layers", "1", "--steps", "2", "--eval-every", "1", "--seed", "1", *cells.FIXED]
+    first = results.run(str(FABLES), settings)
+    assert results.run(str(FABLES), settings, keep) == first
+    made = keep.stat().st_mtime_ns
+    assert bracket_distance.load(keep).network.config.hidden == 8
+    results.run(str(FABLES), settings, keep)
+    assert keep.stat().st_mtime_ns == made
+
+
 def test_processes_that_use_one_file_keep_each_others_results(tmp_path):
     one, two = (cells.Results(tmp_path / "cells.json") for _ in range(2))
     one.keep("runs", "a", {"best_val_loss": 1.0})
