@@ -51,6 +51,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = (sys.executable, "-m", "charrnn")
 STATUSES = {0, 1, 2, 130, 141, 143}
 LONGEST_MESSAGE = 2000  # characters
+EACH_FILE = ("compress", "decompress")  # commands that go on with the next file when one has failed
 GRACE = 15  # seconds from SIGTERM to the end
 MOST_WRITTEN = 500 * 2**20  # bytes of a file
 ADDRESSES = 16 * 2**30  # bytes: what no process may take from this machine
@@ -252,7 +253,7 @@ def _on_terminal(line, outcome):
         shown = harmless(outcome.stdout, OWN_OF_LIVE_DISPLAYS)
     except (AssertionError, UnicodeDecodeError) as error:
         return [f"acts on the terminal: {str(error)[:200]}"]
-    return _messages(shown, outcome.status)
+    return _messages(line, shown, outcome.status)
 
 
 def _on_pipes(line, outcome):
@@ -262,7 +263,7 @@ def _on_pipes(line, outcome):
         return ["stderr is no UTF-8"]
     if "FORCE_COLOR" in line.environment:  # it asks for styles
         shown = OWN_OF_LIVE_DISPLAYS.sub("", shown)
-    found = _messages(shown, outcome.status)
+    found = _messages(line, shown, outcome.status)
     if visible(shown) != shown:
         found.append("stderr has control characters")
     if len(longest := max(shown.splitlines(), key=len, default="")) > LONGEST_MESSAGE:
@@ -274,12 +275,16 @@ def _on_pipes(line, outcome):
     return found
 
 
-def _messages(shown, status):
-    """What is wrong with the messages that a process of this exit status wrote."""
+def _messages(line, shown, status):
+    """What is wrong with the messages that a process of this exit status wrote.
+
+    A command that goes through files, one after the other, may have an error for each.
+    """
     lines = [each for each in shown.splitlines() if each.strip()]
     errors = [each for each in lines if each.startswith("Error: ")]
     found = []
-    if status == 1 and (len(errors) != 1 or lines[-1] != errors[0]):
+    several = len(errors) if line.command in EACH_FILE else 1
+    if status == 1 and (not errors or lines[-several:] != errors):
         found.append("exit status 1 without one line of an error at the end")
     if status == 2 and not errors and "Usage: " not in shown:  # a group without a command shows its help
         found.append("exit status 2 without an error")
@@ -314,8 +319,12 @@ def _in_files(line, outcome):
     given = [os.path.normpath(os.path.join("here", word)) for word in (*given, "checkpoints")]  # noqa: PTH118, Path would keep "here/../x"
     given += [os.path.normpath(f"here/{name}") for name in re.findall(r'out = "(.+)"', os.fsdecode(line.settings))]
     given += [str(Path(path).with_suffix(".py")) for path in given if path.endswith(".pt")]  # export writes a module
+    if line.command == "compress":
+        given += [f"{path}.crnn" for path in given]
+    elif line.command == "decompress":
+        given += [path.removesuffix(".crnn") for path in given]
     runs = {str(Path(path).parent) for path in outcome.changes if path.endswith((".lock", "metrics.jsonl"))}
-    found = []
+    found, may_be_new = [], (*EACH_FILE, "train")
     for path, is_new in sorted(outcome.changes.items()):
         above = {path, *map(str, Path(path).parents)}
         if path.endswith(".tmp"):
@@ -326,7 +335,7 @@ def _in_files(line, outcome):
             continue  # its run
         elif not line.writes or above.isdisjoint(given):
             found.append(f"changed: {path!r}")
-        elif outcome.status in (1, 2) and above.isdisjoint(runs) and not (is_new and line.words[0] == "train"):
+        elif outcome.status in (1, 2) and above.isdisjoint(runs) and not (is_new and line.command in may_be_new):
             found.append(f"changed by a command that failed: {path!r}")
     return found
 

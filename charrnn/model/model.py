@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import load_checkpoint
-from charrnn.compression.compressor import compress, decompress
 from charrnn.config import DynamicEvaluationConfig
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inference.ensemble import Ensemble, require_one_vocabulary
@@ -20,7 +19,6 @@ from charrnn.inference.loss import Evaluation, evaluate
 from charrnn.inference.mixture import Mixture, networks_of
 from charrnn.inference.ngrams import Ngrams
 from charrnn.inference.sampler import Choice, Sampler
-from charrnn.model.compressing import method_for, method_of
 from charrnn.model.reading import Reading, shown_values
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
@@ -328,6 +326,9 @@ class Model:
         Raises:
             ConfigError: the model is an ensemble or a mixture, or ``streams`` is out of range.
         """
+        from charrnn.compression.compressor import compress  # here, because training would slow the import of a model
+        from charrnn.model.compressing import method_of
+
         sink = io.BytesIO()
         learning = DynamicEvaluationConfig() if online else None
         method = method_of(self, online=learning, with_model=with_model, ngrams=ngrams)
@@ -340,6 +341,9 @@ class Model:
         Raises:
             CompressedError: they are damaged, or compressed with another model or from scratch.
         """
+        from charrnn.compression.compressor import decompress
+        from charrnn.model.compressing import method_for
+
         sink = io.BytesIO()
         decompress(io.BytesIO(data), sink, lambda header, packed: method_for(self, header))
         return sink.getvalue()

@@ -29,6 +29,7 @@ from charrnn.training.watch import Watch
 
 SPINS = 200  # tests of a request before a rank that waits sleeps between tests
 NAP = 1e-4  # seconds
+LAST_WORDS_S = 0.3  # that the launcher has to pass on what a rank has written before it ends all
 PAGE = 4096  # bytes
 UNWATCHED_S = 600.0  # the longest wait if nothing tells whether the other ranks are alive
 
@@ -108,7 +109,13 @@ class MPIRanks(Ranks):
         if not self.is_first:
             time.sleep(2)
         status = getattr(error, "exit_code", 1)
-        atexit.register(self._abort, status if isinstance(status, int) else 1)
+
+        def abort() -> None:
+            sys.stderr.flush()
+            time.sleep(LAST_WORDS_S)
+            self._abort(status if isinstance(status, int) else 1)
+
+        atexit.register(abort)
 
     def finish(self) -> None:
         """Wait until every rank is done."""

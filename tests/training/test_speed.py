@@ -171,5 +171,5 @@ def test_ranks_measured_together():
     assert "all ranks together" in lines
     assert lines.count("LSTM, 2 x 20") == 1
     done = start("--groups", "1")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "2 ranks cannot share 1 group of 4 batch rows" in done.stderr
