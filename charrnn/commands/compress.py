@@ -102,9 +102,9 @@ class Compressing(Files):
 def compress(work: Compressing) -> None:
     """Compress each FILE to FILE.crnn, which is smaller the better a model predicts the file. FILE stays.
 
-    Any bytes can be compressed, without loss. A model of the same kind of text, --model, gives by far the smallest
-    files, in which only its hash is kept: keep the model, or put it in with --with-model. Without FILE, standard input
-    is compressed to standard output.
+    Any bytes can be compressed, without loss. A good model of the same kind of text, --model with --ngrams, gives the
+    smallest files, in which only its hash is kept: keep the model, or put it in with --with-model. --model alone is
+    the fastest. Without FILE, standard input is compressed to standard output.
 
     \b
     charrnn compress novel.txt --model fables
