@@ -105,9 +105,9 @@ class MPIRanks(Ranks):
         import atexit
 
         if self._watch is not None:
-            self._watch.close()
+            self._watch.fail()
         if not self.is_first:
-            time.sleep(2)
+            time.sleep(1)
         status = getattr(error, "exit_code", 1)
 
         def abort() -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 BEAT_S = 2.0  # between two bytes
 SILENCE_S = 20.0  # after which a rank is lost
 CONNECT_S = 5.0  # for each address of the first rank
-_BEAT, _BYE = b".", b"!"
+_BEAT, _BYE, _ERROR = b".", b"!", b"?"  # the last two: a rank ends in order; it ends with an error, which it shows
 _HELLO = struct.Struct("<32sI")  # a token, and the number of the rank
 
 
@@ -43,6 +43,7 @@ class Watch:
         self._listener: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._peers: dict[socket.socket, int] = {}
+        self._failing: set[int] = set()  # ranks that show an error of their own
         port, token, addresses = from_first(self._listen)
         self._token = token.encode()
         if not port:
@@ -122,6 +123,8 @@ class Watch:
                         received = peer.recv(4096)
                     except OSError:
                         received = b""
+                    if _ERROR in received:
+                        self._failing.add(number)
                     if _BYE in received:
                         self._peers.pop(peer)
                         peer.close()
@@ -135,7 +138,7 @@ class Watch:
         if self._is_over:
             return
         self._is_over = True
-        if self._number <= 1:
+        if self._number <= 1 and number not in self._failing:
             self._say(f"rank {number} {how}: all ranks end; the last checkpoint is kept, and --resume goes on from it")
         threading.Timer(3.0, os._exit, (1,)).start()  # if the library of MPI cannot end them
         self._abort(1)
@@ -147,10 +150,17 @@ class Watch:
 
     def close(self) -> None:
         """Watch no more: this rank ends in order."""
+        self._end(_BYE)
+
+    def fail(self) -> None:
+        """Watch no more: this rank ends with an error, and those that watch it end with it, without a word."""
+        self._end(_ERROR)
+
+    def _end(self, how: bytes) -> None:
         self._is_over = True
         for peer in list(self._peers):
             with contextlib.suppress(OSError):
-                peer.send(_BYE)
+                peer.send(how)
         if self._listener is not None:
             self._listener.close()
 

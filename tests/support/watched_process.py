@@ -1,7 +1,7 @@
 """A process that watches another one: ``python watched_process.py NUMBER SIZE PORT TOKEN``.
 
 Number 0 writes its port and its token to stdout.  ``abort`` writes "abort" and ends the process with status 9.  A line
-on stdin closes the watch.
+on stdin closes the watch; the line "fail" has it end with an error.
 """
 
 import importlib.util
@@ -39,7 +39,9 @@ def main(number, size, *told):
 
     watching = watch.Watch(number, size, "here", from_first, abort)
     say("watches" if number == 0 or watching.sees_all else "sees nothing")
-    sys.stdin.readline()
+    if sys.stdin.readline() == "fail\n":
+        watching.fail()
+        os._exit(1)
     watching.close()
     say("closed")
 

@@ -91,6 +91,16 @@ def test_a_killed_process_ends_those_that_watch_it(started, lost, speaks):
         assert (status, out.split()) == (9, ["abort", "1"])
 
 
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_rank_that_shows_an_error_ends_the_others_without_a_word(started, failing):
+    """Also where it is killed before it can have MPI end them."""
+    ranks = started(2)
+    ranks[failing].process.stdin.write("fail\n")
+    ranks[failing].process.stdin.flush()
+    assert ranks[failing].end()[0] == 1
+    assert ranks[1 - failing].end() == (9, "abort 1\n", "")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_silent_process_is_lost(started):
     first, second = started(2, silence=1.0)
