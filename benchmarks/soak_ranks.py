@@ -155,7 +155,7 @@ class RanksLife:
         return [each for each in found if not (only_ranks and b"hydra" in _name(each))]
 
     def signal_at_random(self, number):
-        """Wait until it trains, then some more, and send a signal; what got it: "rank", "mpirun", or None."""
+        """Let the run train for a random time, and send a signal; returns who got it: "rank", "mpirun" or None."""
         while not self.stdout.stat().st_size and self.process.poll() is None:
             time.sleep(0.005)
         deadline = time.monotonic() + self.soak.moments.uniform(0, self.soak.options.longest)

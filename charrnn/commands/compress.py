@@ -74,7 +74,7 @@ class Compressing(Files):
         option("--with-model", is_flag=True, help="--model: put the model into the compressed file."),
         option(
             "--from-scratch", is_flag=True,
-            help="Compress with a network that learns from nothing while it reads. So it is without --model.",
+            help="Compress with a network that learns from nothing while it reads. The default without --model.",
         ),
         option("--online", is_flag=True, help="--model: have it go on learning while it reads. Smaller, and slower."),
         option(

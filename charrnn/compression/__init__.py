@@ -1,4 +1,4 @@
-"""Lossless compression with what a network expects: a file format, its blocks, and networks that learn as they read.
+"""Lossless compression with the probabilities of a network: a file format, its blocks, networks that learn on the way.
 
 It imports ``version``, ``errors``, ``config``, ``records``, ``text``, ``kernels``, ``network``, ``checkpoints``,
 ``inference`` and ``training``.  Begin with ``compressor.py``, then ``blocks.py`` and ``container.py``; the coder itself

@@ -1,4 +1,4 @@
-"""Rows of symbols, coded side by side with what a network expects.  Knows ids only."""
+"""Codes rows of symbols side by side, with the probabilities that a network gives them.  Symbols are ids here."""
 
 import numpy as np
 import numpy.typing as npt
