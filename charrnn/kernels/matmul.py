@@ -12,11 +12,10 @@ places: A and B are both activations, and A is used transposed.
 
 from typing import NamedTuple
 
-import numpy as np
 from numba import njit
 
 from charrnn.kernels.simd import WIDTH
-from charrnn.kernels.tile_kernels import multiply_tile, multiply_tile_of_ranges
+from charrnn.kernels.tile_kernels import AHEAD_BY_X, AHEAD_BY_Y, multiply_tile, multiply_tile_of_ranges
 from charrnn.kernels.tiles import LINE, PANEL, TILE_ROWS, TILE_VECTORS
 
 
@@ -35,13 +34,22 @@ class RowRanges(NamedTuple):
     end: int
 
 
-class Prefetch(NamedTuple):
-    """Two pieces of memory to prefetch: four cache lines at ``rows`` (4,) bytes behind ``at``, then the same again."""
+class Sums(NamedTuple):
+    """Sums at an address: they start ``anew`` from zeros, or go on; the result is added to sums ``below`` bytes before.
+
+    If ``below`` is 0, the result is stored.
+    """
 
     at: int
-    rows: np.ndarray
-    further_at: int
-    further_rows: np.ndarray
+    anew: int
+    below: int
+
+
+class Prefetch(NamedTuple):
+    """Addresses of two panels to prefetch while row ranges are multiplied: the same rows of y's, then of x's."""
+
+    y: int
+    x: int
 
 
 @njit
@@ -99,23 +107,25 @@ def multiply_panel(a, a_row, panel_step, b, c, c_row, size, following):
 
 
 @njit
-def multiply_ranges(x, y, c, ranges, columns, vectors, prefetch):
+def multiply_ranges(x, y, sums, ranges, columns, vectors, prefetch):
     """C[columns, 16 vectors] += Σ xᵀ y over row ranges of two panels, at most 64 columns of x.
 
-    ``x``, ``y`` and ``c`` are addresses, ``ranges`` are :class:`RowRanges`.  The first four tiles prefetch one piece
-    each of the first part of ``prefetch``, the next four tiles of its second part.
+    ``x`` and ``y`` are addresses, ``sums`` are :class:`Sums`, ``ranges`` are :class:`RowRanges`.  A row of a panel is
+    four cache lines.  So the first four tiles prefetch y's rows, a line each of every row, and the next four tiles
+    prefetch x's.
     """
     tiles, least, larger = even_tiles(columns)
     for first_vector in range(0, vectors, TILE_VECTORS):
         width, shift = min(TILE_VECTORS, vectors - first_vector), 4 * WIDTH * first_vector
-        tile_x, tile_c = x, c + shift
+        tile_x, tile_c = x, sums.at + shift
         for tile in range(tiles):
             count = least + (tile < larger)
-            coming = tile_c  # once all is prefetched
+            ahead, ahead_by = y, AHEAD_BY_Y  # already in the cache: nothing is left to prefetch
             if first_vector == 0 and tile < 4:
-                coming = prefetch.at + prefetch.rows[tile]
+                ahead = prefetch.y + 4 * LINE * tile
             elif first_vector == 0 and tile < 8:
-                coming = prefetch.further_at + prefetch.further_rows[tile - 4]
-            multiply_tile_of_ranges(count, width, 1, tile_x, y + shift, tile_c, ranges.begin, ranges.end, coming)
+                ahead, ahead_by = prefetch.x + 4 * LINE * (tile - 4), AHEAD_BY_X
+            rows = ranges.begin, ranges.end, ahead, ahead_by
+            multiply_tile_of_ranges(count, width, 1, tile_x, y + shift, tile_c, sums.anew, sums.below, *rows)
             tile_x += 4 * count
             tile_c += 4 * count * PANEL

@@ -41,17 +41,21 @@ class Gradient(NamedTuple):
     x: int
     y: int
     c: int
+    anew: int
+    below: int
     ranges: int
     ranges_end: int
     ahead: int
+    ahead_by: int
 
 
 _SIZE = (intp, intp, intp)
 _PRODUCT = (_ADDRESS, intp, _ADDRESS, _ADDRESS, intp, intp, _ADDRESS)
-_GRADIENT = (_ADDRESS,) * len(Gradient._fields)
+_GRADIENT = (_ADDRESS, _ADDRESS, _ADDRESS, intp, intp, _ADDRESS, _ADDRESS, _ADDRESS, intp)
 TILE_SIZE = types.NamedUniTuple(intp, len(_SIZE), TileSize)
 PRODUCT = types.NamedTuple(_PRODUCT, Product)
-GRADIENT = types.NamedUniTuple(_ADDRESS, len(_GRADIENT), Gradient)
+GRADIENT = types.NamedTuple(_GRADIENT, Gradient)
+AHEAD_BY_X, AHEAD_BY_Y = 0, 8  # bytes behind the beginning of a range's description where X and Y are
 
 
 @kernel(void(TILE_SIZE, PRODUCT), symbol="charrnn_product_tile")
@@ -64,8 +68,8 @@ def product_tile(size, product):
 @kernel(void(TILE_SIZE, GRADIENT), symbol="charrnn_gradient_tile")
 def gradient_tile(size, gradient):
     """See :func:`multiply_tile_of_ranges`."""
-    x, y, c, ranges, ranges_end, ahead = gradient
-    emit_gradient_tile(size.rows, size.vectors, x, y, c, ranges, ranges_end, ahead)
+    x, y, c, anew, below, ranges, ranges_end, ahead, ahead_by = gradient
+    emit_gradient_tile(size.rows, size.vectors, x, y, c, anew, below, ranges, ranges_end, ahead, ahead_by)
 
 
 @intrinsic
@@ -80,11 +84,15 @@ def multiply_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth, ah
 
 
 @intrinsic
-def multiply_tile_of_ranges(typing, rows, vectors, lines, x, y, c, ranges, ranges_end, ahead):
+def multiply_tile_of_ranges(typing, rows, vectors, lines, x, y, c, anew, below, ranges, ranges_end, ahead, ahead_by):
     """C += Σ xᵀ y over row ranges, for one tile of C: ``rows`` columns of x by 16 ``vectors`` columns of y.
 
-    ``x``, ``y`` and ``c`` are addresses in panels.  Between the addresses ``ranges`` and ``ranges_end`` each row range
-    has RANGE int64 numbers X, Y, N and D: its N rows begin X bytes after x and Y bytes after y, and the ranges before
-    it have D rows.  The tile also prefetches one cache line a row, from the address ``ahead`` on; ``lines`` is 1.
+    ``x``, ``y`` and ``c`` are addresses in panels.  If ``anew`` is not 0, C starts from zeros.  If ``below`` is not 0,
+    the result is added to the sums that many bytes before C, and C is not written.
+
+    Between the addresses ``ranges`` and ``ranges_end`` each row range has RANGE int64 numbers X, Y and N: its N rows
+    begin X bytes after x and Y bytes after y.  The tile also prefetches one cache line of each row of the same ranges
+    at another address ``ahead``: X bytes after it if ``ahead_by`` is AHEAD_BY_X, Y bytes after it if that is
+    AHEAD_BY_Y.  ``lines`` is 1.
     """
     return types.void(*_SIZE, *_GRADIENT), call_by_symbol(gradient_tile, _SIZE + _GRADIENT)

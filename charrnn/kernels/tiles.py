@@ -14,11 +14,12 @@ from charrnn.kernels.simd import WIDTH, llvm_call, llvm_pointer, llvm_prefetch, 
 
 PANEL = 4 * WIDTH
 LINE = 16  # floats of a cache line
-RANGE = 4  # int64 numbers that describe a range of rows
+RANGE = 3  # int64 numbers that describe a range of rows
 
 _F32, _I64 = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_F32, WIDTH)
 _NO = ir.Constant(ir.IntType(1), 0)
+_ZEROS = ir.Constant(_VECTOR, [0.0] * WIDTH)
 
 
 def has_wide_registers():
@@ -32,9 +33,11 @@ TILE_ROWS = 6
 TILE_VECTORS = 4 if has_wide_registers() else 1
 
 
-def _emit_tile(function, rows, vectors, c, c_row, row_range, begin, more):
+def _emit_tile(function, rows, vectors, c, c_row, row_range, begin, more, anew=None, below=None):
     """Emit C[rows, 16 vectors] += Σ a_k b_k over the k of every row range, with all of C in registers.
 
+    If the value ``anew`` is not 0, C starts from zeros and is not read.  If the value ``below`` is not 0, the result is
+    added to the elements that many bytes before C, and C is not written.
     The rows of a range are neighbours in memory; ``row_range`` is the address of the first range's description.
     ``begin(builder, row_range)`` emits what happens once a range, and returns the number of its k and a function
     ``operands(k)``.  ``operands(k)`` emits the prefetches of step k, and returns pointers to the elements of a_k and
@@ -43,13 +46,21 @@ def _emit_tile(function, rows, vectors, c, c_row, row_range, begin, more):
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     tiles = [(row, column) for row in range(rows) for column in range(vectors)]
 
-    def c_pointer(row, column):
+    def pointer(base, row, column):
         offset = builder.add(builder.mul(c_row, _I64(row)), _I64(column * WIDTH))
-        return llvm_pointer(builder, c, offset)
+        return llvm_pointer(builder, base, offset)
 
-    before = {tile: builder.load(c_pointer(*tile), align=4, typ=_VECTOR) for tile in tiles}
-    entry, outer = builder.block, function.append_basic_block("range")
+    def load(base):
+        return {tile: builder.load(pointer(base, *tile), align=4, typ=_VECTOR) for tile in tiles}
+
+    entry, first, outer = builder.block, *(function.append_basic_block(name) for name in ("first", "range"))
     loop, end, done = (function.append_basic_block(name) for name in ("depth", "end", "done"))
+    if anew is None:
+        builder.branch(first)
+    else:
+        builder.cbranch(builder.icmp_signed("!=", anew, _I64(0)), outer, first)
+    builder.position_at_end(first)
+    before = load(c)
     builder.branch(outer)
 
     builder.position_at_end(outer)
@@ -79,19 +90,26 @@ def _emit_tile(function, rows, vectors, c, c_row, row_range, begin, more):
     next_range, goes_on = more(builder, this_range)
     builder.cbranch(goes_on, outer, done)
 
-    for phi, first, others in [
-        (this_range, row_range, next_range),
-        *((until_range[tile], before[tile], after[tile]) for tile in tiles),
-    ]:
-        phi.add_incoming(first, entry)
+    begins = [first] if anew is None else [first, entry]
+    for block in begins:
+        this_range.add_incoming(row_range, block)
+        for tile in tiles:
+            until_range[tile].add_incoming(before[tile] if block is first else _ZEROS, block)
+    for phi, others in [(this_range, next_range), *((until_range[tile], after[tile]) for tile in tiles)]:
         phi.add_incoming(others, end)
-    for phi, first, others in [(k, _I64(0), next_k), *((sums[tile], until_range[tile], after[tile]) for tile in tiles)]:
-        phi.add_incoming(first, outer)
+    for phi, one, others in [(k, _I64(0), next_k), *((sums[tile], until_range[tile], after[tile]) for tile in tiles)]:
+        phi.add_incoming(one, outer)
         phi.add_incoming(others, loop)
 
     builder.position_at_end(done)
+    if below is not None:
+        with builder.if_then(builder.icmp_signed("!=", below, _I64(0))):
+            base = builder.sub(c, below)
+            for tile, others in load(base).items():
+                builder.store(builder.fadd(others, after[tile]), pointer(base, *tile), align=4)
+            builder.ret_void()
     for tile in tiles:
-        builder.store(after[tile], c_pointer(*tile), align=4)
+        builder.store(after[tile], pointer(c, *tile), align=4)
     builder.ret_void()
 
 
@@ -115,18 +133,18 @@ def _emit_product(function, rows, vectors, lines):
 
 def _emit_gradient(function, rows, vectors, _):
     """Emit a product with the transpose of A, whose rows and B's are given as ranges; each k prefetches one line."""
-    a, b, c, ranges, ranges_end, ahead = function.args
+    a, b, c, anew, below, ranges, ranges_end, ahead, ahead_by = function.args
 
     def begin(builder, row_range):
-        x, y, depth, done = (
-            builder.load(builder.inttoptr(builder.add(row_range, _I64(8 * number)), ir.PointerType()), typ=_I64)
-            for number in range(RANGE)
+        x, y, depth, shift_ahead = (
+            builder.load(builder.inttoptr(builder.add(row_range, shift), ir.PointerType()), typ=_I64)
+            for shift in (*(_I64(8 * number) for number in range(RANGE)), ahead_by)
         )
-        x, y = builder.add(a, x), builder.add(b, y)
+        x, y, rows_ahead = builder.add(a, x), builder.add(b, y), builder.add(ahead, shift_ahead)
 
         def operands(k):
             offset = builder.mul(k, _I64(4 * PANEL))
-            llvm_prefetch(builder, ahead, builder.mul(builder.add(done, k), _I64(LINE)))
+            llvm_prefetch(builder, rows_ahead, builder.mul(k, _I64(PANEL)))
             x_row = builder.add(x, offset)
             return [llvm_pointer(builder, x_row, _I64(column)) for column in range(rows)], builder.add(y, offset)
 
@@ -136,7 +154,7 @@ def _emit_gradient(function, rows, vectors, _):
         following = builder.add(row_range, _I64(8 * RANGE))
         return following, builder.icmp_unsigned("<", following, ranges_end)
 
-    _emit_tile(function, rows, vectors, c, _I64(PANEL), ranges, begin, more)
+    _emit_tile(function, rows, vectors, c, _I64(PANEL), ranges, begin, more, anew, below)
 
 
 def _tile_function(module, emit, rows, vectors, lines, arguments):
@@ -182,10 +200,11 @@ def emit_product_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth
 
 
 @intrinsic
-def emit_gradient_tile(typing, rows, vectors, x, y, c, ranges, ranges_end, ahead):
+def emit_gradient_tile(typing, rows, vectors, x, y, c, anew, below, ranges, ranges_end, ahead, ahead_by):
     """The code of :func:`charrnn.kernels.tile_kernels.multiply_tile_of_ranges`."""
 
     def codegen(context, builder, signature, args):
         return _call_tile(context, builder, _emit_gradient, _ONE_LINE, *args[:2], _I64(1), args[2:])
 
-    return types.void(_INDEX, _INDEX, *[_ADDRESS] * 6), codegen
+    addresses = _ADDRESS, _ADDRESS, _ADDRESS
+    return types.void(_INDEX, _INDEX, *addresses, _INDEX, _INDEX, *addresses, _INDEX), codegen

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs1, Longs2, Panels, intp, kernel, void
-from charrnn.kernels.matmul import Prefetch, RowRanges, multiply_ranges
+from charrnn.kernels.matmul import Prefetch, RowRanges, Sums, multiply_ranges
 from charrnn.kernels.packing import BIAS_ORDER, unpack, used_blocks
 from charrnn.kernels.simd import WIDTH, load, splat, store
 from charrnn.kernels.tiles import PANEL
@@ -29,11 +29,10 @@ BLOCK_PLACES = 64
 class Portions(NamedTuple):
     """Which rows of x and dy are multiplied with each other, and in what order.
 
-    ``ranges`` (n, 4) int64 lists row ranges.  Columns: byte offset in a panel of x, byte offset in a panel of
-    dy, number of rows, rows already done in this block.  ``blocks`` (m + 1, 10) int64 lists blocks of at most
-    BLOCK_PLACES rows.  Columns: the block's first range, then the byte offsets of its four quarters in x and in dy, for
-    prefetching, then -1 or, behind the last block of a group, how often the two sums on top of the stack are added.
-    The last block is only an end.
+    ``ranges`` (n, 3) int64 lists row ranges.  Columns: byte offset in a panel of x, byte offset in a panel of
+    dy, number of rows.  ``blocks`` (m + 1, 4) int64 lists blocks of at most BLOCK_PLACES rows.  Columns: the block's
+    first range; how many bytes later the next block begins in x, and in dy, for prefetching; -1 or, behind the last
+    block of a group, how often the two sums on top of the stack are added.  The last block is only an end.
     """
 
     ranges: np.ndarray
@@ -148,15 +147,17 @@ def weight_gradient(x, dy, portions, panels, scratch, order, gradient, bias):
     panel_size = PANEL * depth
     size = count * (panel_size + PANEL)
     sums_at = intp(scratch.ctypes.data)  # the sum on top of the stack
-    clear(sums_at, size)
+    biases, begins_group = count * PANEL, True
     for number in range(len(blocks) - 1):
         bias_at = sums_at + 4 * count * panel_size
+        if begins_group:
+            clear(bias_at, biases)
+        merges = blocks[number, 3]
+        below = 4 * size if merges > 0 else 0
         begin, end = blocks[number, 0], blocks[number + 1, 0]
         of_block = RowRanges(
             ranges.ctypes.data + begin * ranges.strides[0], ranges.ctypes.data + end * ranges.strides[0]
         )
-        # Prefetch this panel's next block, and while the first panel is made x's next blocks.
-        next_x, next_dy, nowhere = blocks[number + 1, 1:5], blocks[number + 1, 5:9], blocks[-1, 1:5]
         for panel in range(count):
             dy_at = dy.ctypes.data + (first + panel) * dy.strides[0]
             if bias.shape[0]:
@@ -167,17 +168,21 @@ def weight_gradient(x, dy, portions, panels, scratch, order, gradient, bias):
             for k in range(0, depth, PANEL):
                 x_at = x.ctypes.data + k // PANEL * x.strides[0]
                 sums = sums_at + 4 * (panel * panel_size + k * PANEL)
-                x_ahead = (x_at, next_x) if panel == 0 else (sums, nowhere)
-                ahead = (dy_at, next_dy) if k == 0 else x_ahead
-                prefetch = Prefetch(ahead[0], ahead[1], x_ahead[0], x_ahead[1])
-                multiply_ranges(x_at, dy_at + shift, sums + shift, of_block, min(PANEL, depth - k), vectors, prefetch)
-        merges = blocks[number, 9]
-        for _ in range(merges):
+                # Prefetch this panel's next block once, and while the first panel is made x's next blocks.
+                prefetch = Prefetch(
+                    dy_at + (blocks[number, 2] if k == 0 else 0), x_at + (blocks[number, 1] if panel == 0 else 0)
+                )
+                added_to = Sums(sums + shift, begins_group, below)
+                multiply_ranges(x_at, dy_at + shift, added_to, of_block, min(PANEL, depth - k), vectors, prefetch)
+        begins_group = merges >= 0
+        if merges > 0:  # the tiles have added the two sums on top of the stack, but for the biases
+            sums_at -= 4 * size
+            add(bias_at - 4 * size, bias_at, biases)
+        for _ in range(merges - 1):
             sums_at -= 4 * size
             add(sums_at, sums_at + 4 * size, size)
-        if merges >= 0 and number + 2 < len(blocks):
+        if begins_group and number + 2 < len(blocks):
             sums_at += 4 * size
-            clear(sums_at, size)
     unpack(sums_at, panels, order, gradient)
     unpack(sums_at + 4 * count * panel_size, panels, BIAS_ORDER[order], bias)
 

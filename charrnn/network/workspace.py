@@ -189,24 +189,21 @@ def portions(x: list[np.ndarray], y: list[np.ndarray], merges: list[int]) -> Por
     """Row ranges and blocks for a sum over pairs of rows, at least one pair.
 
     ``x`` and ``y`` are sequences of row numbers; row x[s][n] is multiplied with row y[s][n].  Each sequence begins a
-    new block.  ``merges`` has what :class:`Portions` says of the last block of each sequence.  The quarters of a block
-    are for prefetching: where a block is in several row ranges, a part of the memory behind a quarter's begin belongs
-    to other rows.
+    new block.  ``merges`` has what :class:`Portions` says of the last block of each sequence.
     """
     number = np.concatenate([np.arange(len(rows)) % BLOCK_PLACES for rows in y])
     x_rows, y_rows = np.concatenate(x), np.concatenate(y)
     follows = (number[1:] > 0) & (np.diff(x_rows) == 1) & (np.diff(y_rows) == 1)
     starts = np.flatnonzero(np.append(True, ~follows))
     at = ROW_BYTES * np.stack([x_rows, y_rows])
-    ranges = np.stack([*at[:, starts], np.diff(starts, append=len(number)), number[starts]], axis=1)
+    ranges = np.stack([*at[:, starts], np.diff(starts, append=len(number))], axis=1)
     begins = np.flatnonzero(number == 0)
-    ends = np.append(begins[1:], len(number))
-    quarters = np.minimum(begins[:, None] + np.arange(4) * BLOCK_PLACES // 4, ends[:, None] - 1)
+    to_next = np.diff(at[:, begins], append=at[:, begins[-1:]])
     behind = np.full((len(begins), 1), -1)
     last = np.cumsum([-(-len(rows) // BLOCK_PLACES) for rows in y]) - 1  # the last block of each sequence
     behind[last[last >= 0], 0] = np.array(merges)[last >= 0]
-    blocks = np.concatenate([np.searchsorted(starts, begins)[:, None], *at[:, quarters], behind], axis=1)
-    return Portions(ranges, np.append(blocks, [[len(ranges), *[0] * 9]], axis=0))
+    blocks = np.concatenate([np.searchsorted(starts, begins)[:, None], to_next.T, behind], axis=1)
+    return Portions(ranges, np.append(blocks, [[len(ranges), 0, 0, 0]], axis=0))
 
 
 def in_order(rows: int) -> Portions:

@@ -119,7 +119,7 @@ def test_the_places_of_a_group_come_step_by_step(groups):
     bounds = [(0, 5), (5, 11)] if groups is None else layout.sum_bounds.tolist()
     place = {layout.rows[t, b]: (t, b) for t in range(steps) for b in range(batch)}
     ranges, blocks = layout.portions
-    order = [place[y // (4 * PANEL) + k] for _, y, length, _ in ranges.tolist() for k in range(length)]
+    order = [place[y // (4 * PANEL) + k] for _, y, length in ranges.tolist() for k in range(length)]
     assert order == [(t, b) for first, last in bounds for t in range(steps) for b in range(first, last)]
-    merges = [count for count in blocks[:-1, 9].tolist() if count >= 0]
+    merges = [count for count in blocks[:-1, 3].tolist() if count >= 0]
     assert merges == ([0] if groups is None else sum_tree.merges(groups))
