@@ -55,7 +55,7 @@ def page() -> str:
 ROOMS = (
     *("version", "errors", "records", "sanitise", "config", "settings", "system", "kernels", "text", "network"),
     *("checkpoints", "inference", "training", "compression", "model", "analysis"),
-    *("inspection", "display", "commands"),
+    *("inspection", "explanation", "display", "commands"),
 )
 
 

@@ -27,15 +27,17 @@ HOUSE = {
     "model": "errors config records sanitise settings text network checkpoints inference training compression",
     "analysis": "errors records system text kernels inference model",
     "inspection": "version errors records system text kernels network checkpoints inference model",
-    "display": "errors records sanitise config system inspection",
+    "explanation": "errors config",
+    "display": "errors records sanitise config system inspection explanation",
     "commands": "version errors records sanitise config settings system text kernels network checkpoints inference "
-    "training compression model analysis inspection display",
+    "training compression model analysis inspection explanation display",
     "__main__": "commands",
     "__init__": "version errors records text inference model",
 }
 
-# The rooms that know what a cell is made of; checkpoints/pytorch.py asks the cell for PyTorch's names.
-ROOMS_OF_CELLS = ("network", "kernels")
+# The rooms that know what a cell is made of; explanation/ has the equations once more, in float64.
+# checkpoints/pytorch.py asks the cell for PyTorch's names.
+ROOMS_OF_CELLS = ("network", "kernels", "explanation")
 
 # Libraries that only one place imports: the room, or the file.
 LIBRARIES = {

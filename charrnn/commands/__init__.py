@@ -36,6 +36,7 @@ COMMANDS = {
     "import": "Read a model of PyTorch, char-rnn or torch-rnn.",
     "bench": "Measure how fast a model trains, scores and writes here.",
     "corpus": "Find, fetch and look at texts.",
+    "explain": "Explain one step of a small network, with every number.",
     "completion": "Have a shell complete commands and names.",
 }
 

@@ -1,0 +1,157 @@
+"""The equations of the RNN, the GRU and the LSTM, forward and back, for one step of one layer.
+
+Legend: a layer has H units.  x is what it reads, h′ and c′ are its state before the step.  Every function computes one
+named value after the other, and hands each to ``say``, which keeps it and returns it.  (A ``say`` that returns a value
+a little changed gives the finite differences.)  The gradients are of a loss L: d["z"] is dL/dz.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Values = dict[str, np.ndarray]
+Say = Callable[[str, np.ndarray], np.ndarray]
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """σ(z) = 1 / (1 + exp(-z)), without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * z))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """exp(logits) divided by its sum."""
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of a layer by gate: ``w_ih[gate]`` (D, H), ``w_hh[gate]`` (H, H), ``b[gate]`` (H,), float64."""
+
+    w_ih: Values
+    w_hh: Values
+    b: Values
+
+
+class Equations:
+    """What a cell computes.
+
+    Attributes:
+        gates: the names of the gates, in the order of the weights.
+        biases: the names of the parts of the bias.
+        activations: the name and the derivative, in words, of each gate's activation.
+        state: the names of what a step leaves to the next one.
+    """
+
+    gates: str
+    biases: tuple[str, ...]
+    tanh_gates: str
+    state: tuple[str, ...]
+
+    def weights(self, w_ih: np.ndarray, w_hh: np.ndarray, b: np.ndarray) -> Weights:
+        """The weights by gate, of arrays (D, GH), (H, GH) and (GH,), or (4H,) of a GRU's b."""
+        count = len(self.gates)
+        return Weights(
+            dict(zip(self.gates, np.split(w_ih, count, axis=1), strict=True)),
+            dict(zip(self.gates, np.split(w_hh, count, axis=1), strict=True)),
+            dict(zip(self.biases, np.split(b, len(self.biases)), strict=True)),
+        )
+
+    def forward(self, weights: Weights, x: np.ndarray, before: Values, say: Say) -> Values:
+        """One step: the new state, of the input x (D,) and the state ``before``."""
+        raise NotImplementedError
+
+    def back(self, weights: Weights, v: Values, before: Values, d: Values) -> Values:
+        """The gradients d of all values v of a step; at first d has only those of the new state.
+
+        Returns the gradients of the state before the step.
+        """
+        raise NotImplementedError
+
+    def inputs(self, weights: Weights, gate: str, x: np.ndarray, say: Say) -> np.ndarray:
+        """x W_ih; for a one-hot x it is a row of W_ih."""
+        return say(f"x_{gate}", x @ weights.w_ih[gate])
+
+    def summed(self, weights: Weights, gate: str, x: np.ndarray, h: np.ndarray, say: Say) -> np.ndarray:
+        """z = x W_ih + h′ W_hh + b."""
+        w_hh, b = say(f"w_hh_{gate}", weights.w_hh[gate]), say(f"b_{gate}", weights.b[gate])
+        return say(f"z_{gate}", self.inputs(weights, gate, x, say) + h @ w_hh + b)
+
+    def back_summed(self, weights: Weights, gate: str, v: Values, h: np.ndarray, d: Values) -> np.ndarray:
+        """The gradients of a gate's input and weights from that of the gate; returns its part of dh′."""
+        slope = 1.0 - v[gate] ** 2 if gate in self.tanh_gates else v[gate] * (1.0 - v[gate])
+        dz = d[f"z_{gate}"] = d[gate] * slope
+        d[f"x_{gate}"] = d[f"b_{gate}"] = dz
+        d[f"w_hh_{gate}"] = np.outer(h, dz)
+        return weights.w_hh[gate] @ dz
+
+
+class RNN(Equations):
+    """h = tanh(x W_ih + h′ W_hh + b) (Elman 1990)."""
+
+    gates, biases, tanh_gates, state = "h", ("h",), "h", ("h",)
+
+    def forward(self, weights, x, before, say) -> Values:
+        """The new h."""
+        return {"h": say("h", np.tanh(self.summed(weights, "h", x, before["h"], say)))}
+
+    def back(self, weights, v, before, d) -> Values:
+        """dh′ from dh."""
+        return {"h": self.back_summed(weights, "h", v, before["h"], d)}
+
+
+class LSTM(Equations):
+    """c = f ⊙ c′ + i ⊙ g and h = o ⊙ tanh(c) (Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000)."""
+
+    gates, biases, tanh_gates, state = "ifgo", tuple("ifgo"), "g", ("h", "c")
+
+    def forward(self, weights, x, before, say) -> Values:
+        """The new h and c."""
+        a = {}
+        for gate in self.gates:
+            z = self.summed(weights, gate, x, before["h"], say)
+            a[gate] = say(gate, np.tanh(z) if gate in self.tanh_gates else sigmoid(z))
+        c = say("c", a["f"] * before["c"] + a["i"] * a["g"])
+        tanh_c = say("tanh_c", np.tanh(c))
+        return {"h": say("h", a["o"] * tanh_c), "c": c}
+
+    def back(self, weights, v, before, d) -> Values:
+        """dh′ and dc′ from dh, and from the part of dc that comes from the next step."""
+        d["o"] = d["h"] * v["tanh_c"]
+        d["tanh_c"] = d["h"] * v["o"]
+        d["c"] = d["c"] + d["tanh_c"] * (1.0 - v["tanh_c"] ** 2)
+        d["f"], d["i"], d["g"] = d["c"] * before["c"], d["c"] * v["g"], d["c"] * v["i"]
+        parts = [self.back_summed(weights, gate, v, before["h"], d) for gate in self.gates]
+        return {"h": sum(parts), "c": d["c"] * v["f"]}
+
+
+class GRU(Equations):
+    """h = (1 - z) ⊙ n + z ⊙ h′ (Cho et al. 2014, in PyTorch's form: the reset gate scales the product with W_hh)."""
+
+    gates, biases, tanh_gates, state = "rzn", ("r", "z", "n", "s"), "n", ("h",)
+
+    def forward(self, weights, x, before, say) -> Values:
+        """The new h."""
+        h = before["h"]
+        r = say("r", sigmoid(self.summed(weights, "r", x, h, say)))
+        z = say("z", sigmoid(self.summed(weights, "z", x, h, say)))
+        w_hh, b_s, b = say("w_hh_n", weights.w_hh["n"]), say("b_s", weights.b["s"]), say("b_n", weights.b["n"])
+        s = say("s", h @ w_hh + b_s)
+        n = say("n", np.tanh(say("z_n", self.inputs(weights, "n", x, say) + b + r * s)))
+        return {"h": say("h", (1.0 - z) * n + z * h)}
+
+    def back(self, weights, v, before, d) -> Values:
+        """dh′ from dh."""
+        h = before["h"]
+        d["n"], d["z"] = d["h"] * (1.0 - v["z"]), d["h"] * (h - v["n"])
+        dz = d["z_n"] = d["n"] * (1.0 - v["n"] ** 2)
+        d["x_n"] = d["b_n"] = dz
+        d["r"], ds = dz * v["s"], dz * v["r"]
+        d["s"] = d["b_s"] = ds
+        d["w_hh_n"] = np.outer(h, ds)
+        parts = [self.back_summed(weights, gate, v, h, d) for gate in "rz"]
+        return {"h": d["h"] * v["z"] + weights.w_hh["n"] @ ds + parts[0] + parts[1]}
+
+
+EQUATIONS: dict[str, Equations] = {"lstm": LSTM(), "gru": GRU(), "rnn": RNN()}
