@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from charrnn.commands.help import option, section
-from charrnn.commands.options import given, json_option, seed_option
+from charrnn.commands.options import given, json_option, quiet_option, seed_option
 from charrnn.commands.types import CheckpointPath, OutputFile, Whole
 from charrnn.commands.work import Work, command
 
@@ -62,8 +62,8 @@ class UnitNumbers(click.ParamType):
         ),
         option("--html", type=OutputFile(".html"), help="Write all steps as a page for the browser."),
         option("--pager/--no-pager", default=False, help="Show it in $PAGER."),
-        json_option,
     ),
+    section("General", quiet_option, json_option),
 )
 def explain(work: Work) -> None:
     """Explain how a small network reads TEXT: every number of a step, from the row of a table to the loss, then every
