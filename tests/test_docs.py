@@ -87,7 +87,7 @@ def test_the_tour_is_made_of_what_its_commands_write(monkeypatch):
 
     def output(command):
         asked.append(command)
-        return [f"{number} of {command} " for number in range(1, 60)]
+        return [f"{number} of {command} " for number in range(1, 200)]
 
     monkeypatch.setattr(made, "output", output)
     page = "".join(path.read_text("utf-8") for path in made.PAGES)
