@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [
     *ROOT.glob("*.md"),
     *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/course/*.md"),
     ROOT / "corpora" / "README.md",
     ROOT / "checkpoints" / "README.md",
 ]

@@ -102,7 +102,8 @@ def _random(options):
     parameters, seed = Parameters(config), _SEED if options["seed"] is None else options["seed"]
     defaults = TrainConfig()
     initialise(parameters, config, seed, defaults.init, defaults.forget_bias)
-    title = f"A small {cell_of(config).title}: {config.hidden} units, {len(vocabulary)} characters, random weights"
+    units = "1 unit" if config.hidden == 1 else f"{config.hidden} units"
+    title = f"A small {cell_of(config).title}: {units}, {len(vocabulary)} characters, random weights"
     return title, config, parameters, vocabulary
 
 
