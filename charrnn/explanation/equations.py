@@ -2,7 +2,8 @@
 
 Legend: a layer has H units.  x is what it reads, h′ and c′ are its state before the step.  Every function computes one
 named value after the other, and hands each to ``say``, which keeps it and returns it.  (A ``say`` that returns a value
-a little changed gives the finite differences.)  The gradients are of a loss L: d["z"] is dL/dz.
+a little changed gives the finite differences.)  The gradients are of a number L: d["z"] is dL/dz.  All values are
+(…, H): any number of texts, or of numbers L, are computed side by side.
 """
 
 from collections.abc import Callable
@@ -63,7 +64,7 @@ class Equations:
         raise NotImplementedError
 
     def back(self, weights: Weights, v: Values, before: Values, d: Values) -> Values:
-        """The gradients d of all values v of a step; at first d has only those of the new state.
+        """The gradients d of all values v of a step but the weights; at first d has only those of the new state.
 
         Returns the gradients of the state before the step.
         """
@@ -73,18 +74,25 @@ class Equations:
         """x W_ih; for a one-hot x it is a row of W_ih."""
         return say(f"x_{gate}", x @ weights.w_ih[gate])
 
+    def back_input(self, weights: Weights, d: Values) -> np.ndarray:
+        """The gradient of x (…, D) from those of a step's values."""
+        return sum(d[f"x_{gate}"] @ weights.w_ih[gate].T for gate in self.gates)
+
+    def product(self, gate: str) -> str:
+        """The name of the value that h′ W_hh of a gate is a part of."""
+        return f"z_{gate}"
+
     def summed(self, weights: Weights, gate: str, x: np.ndarray, h: np.ndarray, say: Say) -> np.ndarray:
         """z = x W_ih + h′ W_hh + b."""
         w_hh, b = say(f"w_hh_{gate}", weights.w_hh[gate]), say(f"b_{gate}", weights.b[gate])
         return say(f"z_{gate}", self.inputs(weights, gate, x, say) + h @ w_hh + b)
 
-    def back_summed(self, weights: Weights, gate: str, v: Values, h: np.ndarray, d: Values) -> np.ndarray:
-        """The gradients of a gate's input and weights from that of the gate; returns its part of dh′."""
+    def back_summed(self, weights: Weights, gate: str, v: Values, d: Values) -> np.ndarray:
+        """The gradients of a gate's sum, input and bias from that of the gate; returns its part of dh′."""
         slope = 1.0 - v[gate] ** 2 if gate in self.tanh_gates else v[gate] * (1.0 - v[gate])
         dz = d[f"z_{gate}"] = d[gate] * slope
         d[f"x_{gate}"] = d[f"b_{gate}"] = dz
-        d[f"w_hh_{gate}"] = np.outer(h, dz)
-        return weights.w_hh[gate] @ dz
+        return dz @ weights.w_hh[gate].T
 
 
 class RNN(Equations):
@@ -98,7 +106,7 @@ class RNN(Equations):
 
     def back(self, weights, v, before, d) -> Values:
         """dh′ from dh."""
-        return {"h": self.back_summed(weights, "h", v, before["h"], d)}
+        return {"h": self.back_summed(weights, "h", v, d)}
 
 
 class LSTM(Equations):
@@ -122,7 +130,7 @@ class LSTM(Equations):
         d["tanh_c"] = d["h"] * v["o"]
         d["c"] = d["c"] + d["tanh_c"] * (1.0 - v["tanh_c"] ** 2)
         d["f"], d["i"], d["g"] = d["c"] * before["c"], d["c"] * v["g"], d["c"] * v["i"]
-        parts = [self.back_summed(weights, gate, v, before["h"], d) for gate in self.gates]
+        parts = [self.back_summed(weights, gate, v, d) for gate in self.gates]
         return {"h": sum(parts), "c": d["c"] * v["f"]}
 
 
@@ -130,6 +138,10 @@ class GRU(Equations):
     """h = (1 - z) ⊙ n + z ⊙ h′ (Cho et al. 2014, in PyTorch's form: the reset gate scales the product with W_hh)."""
 
     gates, biases, tanh_gates, state = "rzn", ("r", "z", "n", "s"), "n", ("h",)
+
+    def product(self, gate: str) -> str:
+        """s for the candidate: the reset gate scales it before it is added."""
+        return "s" if gate == "n" else super().product(gate)
 
     def forward(self, weights, x, before, say) -> Values:
         """The new h."""
@@ -149,9 +161,8 @@ class GRU(Equations):
         d["x_n"] = d["b_n"] = dz
         d["r"], ds = dz * v["s"], dz * v["r"]
         d["s"] = d["b_s"] = ds
-        d["w_hh_n"] = np.outer(h, ds)
-        parts = [self.back_summed(weights, gate, v, h, d) for gate in "rz"]
-        return {"h": d["h"] * v["z"] + weights.w_hh["n"] @ ds + parts[0] + parts[1]}
+        parts = [self.back_summed(weights, gate, v, d) for gate in "rz"]
+        return {"h": d["h"] * v["z"] + ds @ weights.w_hh["n"].T + parts[0] + parts[1]}
 
 
 EQUATIONS: dict[str, Equations] = {"lstm": LSTM(), "gru": GRU(), "rnn": RNN()}

@@ -109,8 +109,10 @@ class Explanation:
                 d = {name: value.copy() for name, value in self.arriving[t][layer].items()}
                 d["h"] = d["h"] + dh
                 later[layer] = self.equations.back(weights, values, self.before[t][layer], d)
+                for gate in self.equations.gates:
+                    d[f"w_hh_{gate}"] = np.outer(self.before[t][layer]["h"], d[self.equations.product(gate)])
                 self.gradients[t][layer] = d
-                dh = sum(weights.w_ih[gate] @ d[f"x_{gate}"] for gate in self.equations.gates)
+                dh = self.equations.back_input(weights, d)
 
     def loss_with(self, t: int, layer: int, name: str, index: tuple[int, ...], change: float) -> float:
         """The sum of the losses from step t on, if an element of a value is changed at step t; h′ is h before it."""

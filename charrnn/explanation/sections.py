@@ -152,7 +152,7 @@ class Steps:
 
     def _is_plain(self, gate: str) -> bool:
         """Whether a gate's sum has the product with W_hh as it is; a GRU's reset gate scales that of its candidate."""
-        return (self.explanation.config.cell, gate) != ("gru", "n")
+        return self.explanation.equations.product(gate) == f"z_{gate}"
 
     def _parts(self, v, gate: str, h: np.ndarray, t: int) -> Iterator[Line]:
         """The parts of a gate's sum."""
