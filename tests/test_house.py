@@ -27,7 +27,7 @@ HOUSE = {
     "model": "errors config records sanitise settings text network checkpoints inference training compression",
     "analysis": "errors records system text kernels inference model",
     "inspection": "version errors records system text kernels network checkpoints inference model",
-    "explanation": "errors config",
+    "explanation": "errors config records",
     "display": "errors records sanitise config system inspection explanation",
     "commands": "version errors records sanitise config settings system text kernels network checkpoints inference "
     "training compression model analysis inspection explanation display",

@@ -1,5 +1,5 @@
 """One step of a recurrent network with every number: forward, back, and each gradient beside its finite difference.
 
-The room imports errors and config. It computes in float64 with NumPy, from the equations, apart from the kernels.
-Begin with ``equations.py``, then ``explain.py``.
+The room imports errors, config and records. It computes in float64 with NumPy, from the equations, apart from the
+kernels. Begin with ``equations.py``, then ``explain.py``; ``attribution.py`` says which characters made a prediction.
 """

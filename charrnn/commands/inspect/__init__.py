@@ -6,10 +6,11 @@ from charrnn.commands import offers
 from charrnn.commands.help import LazyGroup
 
 COMMANDS = {
-    "show": "Show cells, predictions or surprise over a text: what `inspect CHECKPOINT` does.",
+    "show": "Show cells, predictions or surprise over a text (the default).",
     "find": "Find the cells that keep track of something, or heads that look at it.",
-    "ablate": "Hold cells at a value, or silence heads: what is lost, and written then.",
+    "ablate": "Hold cells at a value, or silence heads: what is then lost.",
     "attention": "Show where the heads of a Transformer look.",
+    "because": "Explain a prediction: which characters made it.",
     "similar": "Find the cells that are on in a passage, and places like it.",
     "follow": "Watch cells while the model writes.",
     "history": "Show how a run and its cells learnt.",

@@ -20,7 +20,7 @@ _GUESSES = 5
 @inspecting(
     section(
         "What is shown",
-        cell_option("The cell to colour by, or several as in 1:37,0:4, in rows.  [default: a gallery]"),
+        cell_option("The cell to colour by, or several as in 1:37,0:4.  [default: a gallery]"),
         signals_option,
         option("--predictions", is_flag=True, help="Show the five likeliest characters for the next place."),
         option(
