@@ -57,7 +57,7 @@ class Constraint:
     def __post_init__(self) -> None:
         shortest = int(self.automaton.distance[self._first])
         if shortest > self.length:
-            raise ConfigError(f"the shortest text that matches has {shortest:,} symbols, more than the {self.length:,}")
+            raise ConfigError(f"the shortest text that matches has {shortest:,} characters, more than {self.length:,}: allow more")
 
     @property
     def _first(self) -> int:
@@ -103,7 +103,7 @@ def constraint_of_line(
         automaton, end = matching(match, vocabulary, without + "\n"), _newline(vocabulary)
     start = automaton.read(prime.tolist())
     if start < 0:
-        raise ConfigError("no line that obeys begins with the prime: change one of them")
+        raise ConfigError("no line that obeys --match and --without begins with the prime: change one of them")
     return Constraint(automaton, length, end, start)
 
 

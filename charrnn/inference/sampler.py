@@ -150,6 +150,11 @@ class Sampler(StreamTeam):
         return draws.ids
 
     @property
+    def streams(self) -> int:
+        """How many texts there are."""
+        return len(self._ids)
+
+    @property
     def ended(self) -> bool:
         """Whether the texts of all streams have ended, which only a constraint makes them do."""
         return self._constraint.states.size > 0 and bool((self._constraint.states == ENDED).all())

@@ -96,8 +96,6 @@ def avoiding(characters: str, vocabulary: Vocabulary) -> Automaton:
             if longer not in forbidden and longer not in states:
                 longer = (point,)
             following[state, symbol] = -1 if longer in forbidden else states.get(longer, 0)
-    while (ends := np.isin(following, np.flatnonzero((following < 0).all(axis=1)))).any():
-        following[ends] = -1  # no text goes on from there
     if (following[0] < 0).all():
         raise ConfigError("nothing is left to write without these characters: the model knows no others")
     return _with_kinds(following, np.arange(len(vocabulary)), np.zeros(len(following), np.int32))
@@ -279,7 +277,7 @@ def _merged(following: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.
     found: dict[bytes, int] = {}
     numbers = {each: found.setdefault(following[:, each].tobytes(), len(found)) for each in np.unique(columns).tolist()}
     table = np.frombuffer(b"".join(found), np.int32).reshape(len(found), -1).T
-    return np.ascontiguousarray(table), np.array([numbers[each] for each in columns.tolist()], np.int32)
+    return np.array(table, order="C"), np.array([numbers[each] for each in columns.tolist()], np.int32)
 
 
 def _with_kinds(following: np.ndarray, columns: np.ndarray, distance: np.ndarray) -> Automaton:
@@ -298,7 +296,7 @@ def _no_text(sets: list[Ranges], vocabulary: Vocabulary, without: str) -> str:
         if len(ranges) <= _MOST_NAMED and len(points) <= _MOST_NAMED and not any(_knows(vocabulary, each) for each in points):
             missing += points
     if missing:
-        named = ", ".join(f"{chr(point)!r} (U+{point:04X})" for point in missing[:_MOST_NAMED])
+        named = ", ".join(f"{chr(point)!r} (U+{point:04X})" for point in sorted(missing)[:_MOST_NAMED])
         message += f": the model does not know {named}{' and others' * (len(missing) > _MOST_NAMED)}"
     return message
 

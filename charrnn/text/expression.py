@@ -15,6 +15,7 @@ from charrnn.errors import ConfigError
 from charrnn.text.code_ranges import Ranges, category, complement, united
 
 DEEPEST = 100  # groups inside one another
+MOST_PARTS = 20_000  # characters, classes and groups
 _LARGEST_COUNT = 10**9  # as good as any larger one: no automaton holds so many
 _COUNT = re.compile(r"\{(?:(\d+)|(\d*),(\d*))\}", re.ASCII)
 _OCTAL = re.compile(r"0[0-7]{0,2}|[0-3][0-7]{2}")
@@ -93,6 +94,7 @@ class _Parser:
     def __init__(self, expression: str):
         self._text, self._at = expression, 0
         self._groups, self._names = [_Group(0)], set()
+        self._parts = 0
         self._repeatable = False  # whether a count may follow
         self._ended = False  # whether a $ was the last thing, which only the end of the expression or a | may follow
 
@@ -130,6 +132,9 @@ class _Parser:
             self._add(Characters(_ANY if sign == "." else _one(ord(sign))))
 
     def _add(self, node: Node) -> None:
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise self._error(self._at - 1, f"an expression of more than {MOST_PARTS:,} parts is too long")
         self._groups[-1].parts.append(node)
         self._repeatable = True
 
