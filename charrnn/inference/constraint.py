@@ -57,7 +57,9 @@ class Constraint:
     def __post_init__(self) -> None:
         shortest = int(self.automaton.distance[self._first])
         if shortest > self.length:
-            raise ConfigError(f"the shortest text that matches has {shortest:,} characters, more than {self.length:,}: allow more")
+            raise ConfigError(
+                f"the shortest text that matches has {shortest:,} characters, more than the length {self.length:,}"
+            )
 
     @property
     def _first(self) -> int:
@@ -90,7 +92,9 @@ def constraint_of(vocabulary: Vocabulary, length: int, match: str | None = None,
 def constraint_of_line(
     vocabulary: Vocabulary, length: int, prime: npt.NDArray[np.int32], match: str | None = None, without: str = ""
 ) -> Constraint:
-    """The constraint of what follows ``prime`` (N,) in a line that as a whole matches and has no character of ``without``.
+    """The constraint of what follows ``prime`` (N,) in a line.
+
+    As a whole the line matches an expression, and has no character of ``without``.
 
     Raises:
         ConfigError: as for :func:`constraint_of`, or no line that obeys begins with the prime.

@@ -57,10 +57,8 @@ def leave_out(constraint, stream, logits_at, logits):
     before = log_sum_exp(logits_at, logits.size)
     for k in range(kinds.size):
         target = following[state, kinds[k]]
-        if target < 0:
-            is_permitted = k == end and distance[state] == 0
-        else:
-            is_permitted = distance[target] <= room
+        can_end = k == end and distance[state] == 0
+        is_permitted = distance[target] <= room if target >= 0 else can_end
         if not is_permitted:
             logits[k] = f32(-np.inf)
     lost = max(float(before) - float(log_sum_exp(logits_at, logits.size)), 0.0)
@@ -97,7 +95,7 @@ def all_ended(states, first, last):
     """Whether the texts of the streams ``first`` to ``last`` have ended; False if there are no states."""
     if not states.size:
         return False
+    running = 0
     for stream in range(first, last):
-        if states[stream] != ENDED:
-            return False
-    return True
+        running += states[stream] != ENDED
+    return running == 0

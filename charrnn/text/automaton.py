@@ -23,8 +23,8 @@ _MOST_ENTRIES = 1_000_000  # numbers of a table
 _MOST_WORK = 2_000_000  # steps of the loops here: seconds
 _MOST_NAMED = 5  # characters that a message names
 _TOO_LARGE = (
-    f"the expression needs more than {MOST_STATES:,} states, or too long to find them: make its counts smaller, or have "
-    "fewer parts that could go on at the same place, as in (a|b)*a(a|b){20}"
+    f"the expression needs more than {MOST_STATES:,} states, or too long to find them: make its counts smaller, or "
+    "have fewer parts that could go on at the same place, as in (a|b)*a(a|b){20}"
 )
 
 
@@ -237,7 +237,7 @@ def _subsets(nodes: _Nodes, classes: _Classes) -> tuple[np.ndarray, np.ndarray]:
 def _trimmed(following: np.ndarray, accepting: np.ndarray, columns: np.ndarray) -> Automaton | None:
     """The part of an automaton in which every state leads from the first state to one where a text may end.
 
-    ``columns`` (V,) are the columns of (S, K) ``following`` for the symbols.  None if the first state is in no such part.
+    ``columns`` (V,) are the columns of (S, K) ``following`` for the symbols.  None if there is no such part.
     """
     following, kinds = _merged(following, columns)
     distance = _distances(following, accepting)
@@ -293,7 +293,11 @@ def _no_text(sets: list[Ranges], vocabulary: Vocabulary, without: str) -> str:
     missing = []
     for ranges in sets:
         points = [point for first, last in ranges[:_MOST_NAMED] for point in range(first, min(last, first + 5) + 1)]
-        if len(ranges) <= _MOST_NAMED and len(points) <= _MOST_NAMED and not any(_knows(vocabulary, each) for each in points):
+        if (
+            len(ranges) <= _MOST_NAMED
+            and len(points) <= _MOST_NAMED
+            and not any(_knows(vocabulary, each) for each in points)
+        ):
             missing += points
     if missing:
         named = ", ".join(f"{chr(point)!r} (U+{point:04X})" for point in sorted(missing)[:_MOST_NAMED])

@@ -42,7 +42,7 @@ def of_characters(characters: Iterable[str]) -> Ranges:
 
 @functools.cache
 def category(letter: str) -> Ranges:
-    """The set of ``\\d``, ``\\D``, ``\\s``, ``\\S``, ``\\w`` or ``\\W``, by its letter: what Python's ``re`` takes for it."""
+    """The set that Python's ``re`` takes for ``\\d``, ``\\D``, ``\\s``, ``\\S``, ``\\w`` or ``\\W``, by its letter."""
     if letter.isupper():
         return complement(category(letter.lower()))
     first, last = SURROGATES

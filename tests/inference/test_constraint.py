@@ -195,9 +195,7 @@ def test_threads_that_write_one_text_together_write_the_same_and_end(threads):
 
 def test_characters_that_are_left_out_do_not_end_a_text():
     for vocabulary in (LARGE, BYTES):
-        sampler = Sampler(
-            network(vocabulary), [1], 4, seed=1, constraint=constraint_of(vocabulary, 5, without="a漢é")
-        )
+        sampler = Sampler(network(vocabulary), [1], 4, seed=1, constraint=constraint_of(vocabulary, 5, without="a漢é"))
         ids = sampler.draw(3000)
         assert (ids >= 0).all()
         assert not sampler.ended

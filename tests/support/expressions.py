@@ -9,7 +9,20 @@ ALPHABET = "abcé漢🦊1 \n.-]٣_"
 _ATOMS = (
     *("a", "b", "c", "é", "漢", "🦊", "1", " ", "-", "]", "{", "}", ".", r"\.", r"\n", r"\x61", r"\u00e9", r"\101"),
     *(r"\N{LATIN SMALL LETTER A}", r"\U0001f98a", r"\-", r"\_", r"\é", r"\d", r"\D", r"\s", r"\S", r"\w", r"\W"),
-    *("[ab]", "[^a]", "[a-c1]", r"[\w-]", r"[^\s\d]", "[]a]", "[^]]", r"[\]a-]", r"[\n-a]", "[🦊-🦋é]", r"[\Wa]", r"[^\W]"),
+    *(
+        "[ab]",
+        "[^a]",
+        "[a-c1]",
+        r"[\w-]",
+        r"[^\s\d]",
+        "[]a]",
+        "[^]]",
+        r"[\]a-]",
+        r"[\n-a]",
+        "[🦊-🦋é]",
+        r"[\Wa]",
+        r"[^\W]",
+    ),
 )
 _COUNTS = ("*", "+", "?", "*?", "+?", "??", "{2}", "{0,2}", "{,2}", "{1,}", "{1,2}?", "{0}", "{,}")
 
@@ -33,7 +46,18 @@ def expressions(longest=12):
 
 def fragments():
     """Any sequences of pieces of expressions, most of which are none."""
-    signs = (*"()[]{}|*+?^$\\.-,:<>=!#PNxuU019abB é", "(?:", "(?P<a>", "{1,2}", "(?=", "(?i)", r"\d", "[^", r"\1", "(?#")
+    signs = (
+        *"()[]{}|*+?^$\\.-,:<>=!#PNxuU019abB é",
+        "(?:",
+        "(?P<a>",
+        "{1,2}",
+        "(?=",
+        "(?i)",
+        r"\d",
+        "[^",
+        r"\1",
+        "(?#",
+    )
     return st.lists(st.sampled_from((*signs, *_ATOMS, *_COUNTS)), max_size=9).map("".join)
 
 

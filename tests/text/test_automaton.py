@@ -176,7 +176,7 @@ def test_automata_that_explode_are_refused_in_time_and_memory(expression, vocabu
     begun = time.process_time()
     tracemalloc.start()
     try:
-        with pytest.raises(ConfigError, match="needs more than 10,000 states|20,000 parts"):
+        with pytest.raises(ConfigError, match=r"needs more than 10,000 states|20,000 parts"):
             matching(expression, vocabulary)
         assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
     finally:
