@@ -91,11 +91,9 @@ def can_go_on(following, distance, state, left):
 
 
 @njit
-def all_ended(states, first, last):
-    """Whether the texts of the streams ``first`` to ``last`` have ended; False if there are no states."""
-    if not states.size:
-        return False
+def all_ended(constraint, first, last):
+    """Whether the texts of the streams ``first`` to ``last`` have ended."""
     running = 0
     for stream in range(first, last):
-        running += states[stream] != ENDED
+        running += constraint.states[stream] != ENDED
     return running == 0

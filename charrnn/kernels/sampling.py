@@ -236,14 +236,14 @@ def write(steps, ids, turn, draws, filters, share, mixture, scratch):
     from.  ``ids`` (B,) are the characters to read first, and at the end those to read next.
     """
     flags_at, barriers, logits = scratch.flags.ctypes.data, 0, scratch.logits
-    states, is_bound = draws.constraint.states, draws.constraint.states.size > 0
+    is_bound = draws.constraint.states.size > 0
     for number in range(draws.ids.shape[0]):
-        if all_ended(states, share.first, share.last):
+        if is_bound and all_ended(draws.constraint, share.first, share.last):
             break
         barriers = read_character(steps, ids, (turn + number) % 2, share, flags_at, barriers)
         if share.worker == 0:
             for stream in range(share.first, share.last):
-                if is_bound and states[stream] == ENDED:
+                if is_bound and draws.constraint.states[stream] == ENDED:
                     continue
                 if logits.shape[0] > 1:
                     average(logits, stream, filters.characters)

@@ -16,7 +16,7 @@ from charrnn.text.code_ranges import Ranges, category, complement, united
 
 DEEPEST = 100  # groups inside one another
 MOST_PARTS = 20_000  # characters, classes and groups
-_LARGEST_COUNT = 10**9  # as good as any larger one: no automaton holds so many
+_MOST_DIGITS = 12  # of a count
 _COUNT = re.compile(r"\{(?:(\d+)|(\d*),(\d*))\}", re.ASCII)
 _OCTAL = re.compile(r"0[0-7]{0,2}|[0-3][0-7]{2}")
 _NAME = re.compile(r"\{([^}]+)\}")
@@ -313,5 +313,6 @@ def _one(point: int) -> Ranges:
 
 
 def _number(digits: str) -> int:
-    """A count, bounded: int() refuses numbers of thousands of digits."""
-    return int(digits) if len(digits) < 10 else _LARGEST_COUNT
+    """A count, at most one that no automaton holds: int() refuses numbers of thousands of digits."""
+    digits = digits.lstrip("0") or "0"
+    return int(digits) if len(digits) < _MOST_DIGITS else 10**_MOST_DIGITS

@@ -124,6 +124,7 @@ def test_categories_are_those_of_python(letter):
         ("[b-a]", 2, "in order"),
         (r"[a-\d]", 2, "in order"),
         ("a{3,2}", 2, "larger number"),
+        ("a{4000000000,3999999999}", 2, "larger number"),
         (r"\bword\b", 1, "not supported"),
         (r"\q", 1, "means nothing"),
         ("a\\", 2, "backslash at the end"),
@@ -191,6 +192,11 @@ def test_large_automata_that_fit():
     assert matching(".{1,9000}", CHARACTERS).distance[-1] == 0
     assert matching("(a*){3000}", CHARACTERS).following.shape[0] == 1
     assert accepts(matching(f"{'(' * 99}a{')' * 99}", CHARACTERS), CHARACTERS.encode("a"))
+
+
+def test_counts_with_many_zeros():
+    automaton = matching(f"a{{{'0' * 9000}2}}", CHARACTERS)
+    assert [accepts(automaton, CHARACTERS.encode("a" * size)) for size in range(4)] == [False, False, True, False]
 
 
 def test_states_that_lead_nowhere_are_not_there():
