@@ -296,6 +296,8 @@ class _Parser:
         """One member of a class."""
         place, sign = self._at, self._text[self._at]
         self._at += 1
+        if self._text.startswith("[:", place):
+            raise self._error(place, "names of classes such as [:alpha:] are not supported: write [A-Za-z]")
         if sign != "\\":
             return ord(sign)
         if self._text.startswith("b", self._at):

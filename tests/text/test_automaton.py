@@ -123,6 +123,7 @@ def test_categories_are_those_of_python(letter):
         ("[a", 1, "without its ]"),
         ("[b-a]", 2, "in order"),
         (r"[a-\d]", 2, "in order"),
+        ("[[:alpha:]]+", 2, "[A-Za-z]"),
         ("a{3,2}", 2, "larger number"),
         ("a{4000000000,3999999999}", 2, "larger number"),
         (r"\bword\b", 1, "not supported"),
