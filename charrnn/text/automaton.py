@@ -20,7 +20,8 @@ from charrnn.text.vocabulary import Vocabulary
 
 MOST_STATES, MOST_BYTE_STATES = 10_000, 20_000
 _MOST_ENTRIES = 1_000_000  # numbers of a table
-_MOST_WORK = 2_000_000  # steps of the loops here: seconds
+_MOST_PLACES = 10_000_000  # of sets, each with all ranges
+_MOST_WORK = 1_000_000  # steps of the loops here: seconds
 _MOST_NAMED = 5  # characters that a message names
 _TOO_LARGE = (
     f"the expression needs more than {MOST_STATES:,} states, or too long to find them: make its counts smaller, or "
@@ -60,6 +61,7 @@ def matching(expression: str, vocabulary: Vocabulary, without: str = "") -> Auto
         ConfigError: the expression is none, or is not supported (:mod:`charrnn.text.expression`), its automaton would
             be too large, or the vocabulary has not the characters for any text that matches.
     """
+    _require_whole(without)
     nodes = _Nodes(parse(expression))
     classes = _Classes(nodes.sets, of_characters(without), vocabulary)
     following, accepting = _subsets(nodes, classes)
@@ -81,8 +83,9 @@ def avoiding(characters: str, vocabulary: Vocabulary) -> Automaton:
     """The automaton of all texts that have none of these characters, in UTF-8 for a model of bytes.
 
     Raises:
-        ConfigError: the vocabulary has no others.
+        ConfigError: the vocabulary has no others, or one is half a character.
     """
+    _require_whole(characters)
     symbols = [tuple(each.encode()) if vocabulary.is_bytes else (ord(each),) for each in characters]
     forbidden = set(symbols)
     # A state is the beginning of a forbidden character that the text ends with.  In UTF-8 no such beginning has another
@@ -99,6 +102,12 @@ def avoiding(characters: str, vocabulary: Vocabulary) -> Automaton:
     if (following[0] < 0).all():
         raise ConfigError("nothing is left to write without these characters: the model knows no others")
     return _with_kinds(following, np.arange(len(vocabulary)), np.zeros(len(following), np.int32))
+
+
+def _require_whole(characters: str) -> None:
+    half = next((each for each in characters if SURROGATES[0] <= ord(each) <= SURROGATES[1]), None)
+    if half is not None:
+        raise ConfigError(f"half a character, U+{ord(half):04X}, cannot be left out: write whole ones, in UTF-8")
 
 
 class _Nodes:
@@ -164,9 +173,13 @@ class _Classes:
 
     def __init__(self, sets: list[Ranges], excluded: Ranges, vocabulary: Vocabulary):
         pairs = (pair for ranges in (*sets, excluded, (SURROGATES,)) for pair in ranges)
+        if sum(map(len, sets)) > _MOST_WORK:
+            raise ConfigError(_TOO_LARGE)
         bounds = {0} | {end for first, last in pairs for end in (first, last + 1)}
         self.starts = np.array(sorted(bounds), np.int64)
         points = self.starts if vocabulary.is_bytes else vocabulary.points.astype(np.int64)
+        if len(sets) * len(points) > _MOST_PLACES:
+            raise ConfigError(_TOO_LARGE)
         allowed = ~contains(excluded, points) & ~contains((SURROGATES,), points)
         kinds = np.zeros(len(points), np.int64)
         inside = [contains(ranges, points) & allowed for ranges in sets]

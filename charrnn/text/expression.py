@@ -19,6 +19,7 @@ MOST_PARTS = 20_000  # characters, classes and groups
 _MOST_DIGITS = 12  # of a count
 _COUNT = re.compile(r"\{(?:(\d+)|(\d*),(\d*))\}", re.ASCII)
 _OCTAL = re.compile(r"0[0-7]{0,2}|[0-3][0-7]{2}")
+_COMMENT = re.compile(r"\(\?#(?:[^\\)]|\\[\s\S])*+\)")  # an escaped bracket does not end it
 _NAME = re.compile(r"\{([^}]+)\}")
 _SHOWN = 60  # characters of an expression that a message shows
 _CONTROL = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -152,10 +153,10 @@ class _Parser:
             raise self._error(place, f"groups are more than {DEEPEST} deep: take some apart")
         if self._text.startswith("?", self._at):
             if self._text.startswith("#", self._at + 1):
-                end = self._text.find(")", self._at)
-                if end < 0:
+                comment = _COMMENT.match(self._text, place)
+                if not comment:
                     raise self._error(place, "a comment without its )")
-                self._at = end + 1
+                self._at = comment.end()
                 return  # a count after it belongs to what stands before it
             self._extension(place)
         self._groups.append(_Group(place))

@@ -44,18 +44,13 @@ class Utf8Steps:
         Its first S states are those of the automaton with (S, K) ``following`` over kinds of characters.  None if there
         would be more than ``most``.
         """
-        between: list[npt.NDArray[np.int32]] = []  # by the number of a state behind the first S: those after a byte
-        numbers: dict[bytes, int] = {}
+        between: dict[bytes, int] = {}  # the states behind the first S, by the states after each of 64 bytes
 
         def enter(rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
             """The states that go on as the rows (N, 64) say, -1 for one that does not."""
             found = np.full(len(rows), -1, np.int32)
             for k in np.flatnonzero((rows >= 0).any(axis=1)):
-                key = rows[k].tobytes()
-                if key not in numbers:
-                    numbers[key] = len(following) + len(between)
-                    between.append(rows[k])
-                found[k] = numbers[key]
+                found[k] = between.setdefault(rows[k].tobytes(), len(following) + len(between))
             return found
 
         made = np.full((len(following), 256), -1, np.int32)
@@ -72,8 +67,7 @@ class Utf8Steps:
             if len(following) + len(between) > most:
                 return None
         tails = np.full((len(between), 256), -1, np.int32)
-        if between:
-            tails[:, 0x80:0xC0] = between
+        tails[:, 0x80:0xC0] = np.frombuffer(b"".join(between), np.int32).reshape(-1, _TAIL)
         return np.concatenate([made, tails]), np.append(accepting, np.zeros(len(between), bool))
 
 

@@ -37,7 +37,7 @@ def expressions(longest=12):
             several.map(lambda parts: f"({'|'.join(parts)})"),
             several.map(lambda parts: f"(?:{'|'.join(parts)})"),
             st.tuples(inner, st.sampled_from(_COUNTS)).map(lambda pair: f"(?:{pair[0]}){pair[1]}"),
-            inner.map(lambda part: f"{part}(?#a comment)"),
+            inner.map(lambda part: rf"{part}(?#a comm\)ent)"),
         )
 
     body = st.recursive(st.sampled_from(_ATOMS), longer, max_leaves=longest)

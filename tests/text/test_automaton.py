@@ -1,5 +1,6 @@
 """Automata: the texts that they accept are those that Python's re matches."""
 
+import contextlib
 import itertools
 import re
 import time
@@ -140,6 +141,7 @@ def test_categories_are_those_of_python(letter):
         ("\udc80", 1, "UTF-8"),
         ("(" * 200, 101, "more than 100 deep"),
         ("(?#a", 1, "comment"),
+        (r"(?#\)", 1, "comment"),
     ],
 )
 def test_what_is_refused_is_told_with_its_place(expression, place, what):
@@ -184,6 +186,31 @@ def test_automata_that_explode_are_refused_in_time_and_memory(expression, vocabu
     finally:
         tracemalloc.stop()
     assert time.process_time() - begun < 20
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r"[^é\W]" + "9" * 5000,
+        "|".join(map(chr, range(0x4E00, 0x4E00 + 9000))),
+        "".join(f"[{chr(point)}{chr(point + 5000)}]" for point in range(0x4E00, 0x4E00 + 2900)),
+        "|".join(rf"[\w{chr(0x2500 + k)}]" for k in range(400)),
+        r"[\w]{2,25}",
+        "".join(rf"\w{chr(0x4E00 + k)}\W" for k in range(60)),
+    ],
+    ids=lambda each: each[:20],
+)
+def test_large_expressions_for_bytes_take_little_memory(expression):
+    category("w")
+    begun = time.process_time()
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(ConfigError):
+            matching(expression, BYTES)
+        assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - begun < 30
 
 
 def test_large_automata_that_fit():
@@ -231,6 +258,13 @@ def test_characters_that_are_avoided(characters, text):
     for vocabulary in (CHARACTERS, BYTES):
         automaton = avoiding(characters, vocabulary)
         assert accepts(automaton, vocabulary.encode(text).tolist()) == (not set(characters) & set(text))
+
+
+@pytest.mark.parametrize("vocabulary", [CHARACTERS, BYTES], ids=["characters", "bytes"])
+def test_half_a_character_cannot_be_avoided(vocabulary):
+    for call in (lambda: avoiding("a\udcff", vocabulary), lambda: matching("a", vocabulary, "\ud800")):
+        with pytest.raises(ConfigError, match="half a character"):
+            call()
 
 
 def test_avoiding_leaves_other_bytes_alone():
