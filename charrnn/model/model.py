@@ -19,7 +19,7 @@ from charrnn.inference.ensemble import Ensemble, require_one_vocabulary
 from charrnn.inference.loss import Evaluation, evaluate
 from charrnn.inference.mixture import Mixture, networks_of
 from charrnn.inference.ngrams import Ngrams
-from charrnn.inference.sampler import ENDED, Choice, Sampler
+from charrnn.inference.sampler import Choice, Sampler
 from charrnn.model.reading import Reading, shown_values
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
@@ -211,8 +211,8 @@ class Model:
             yield self.written(sampler.draw(min(chunk, length - start))[:, 0])
 
     def written(self, ids: npt.NDArray[np.int32]) -> Text:
-        """The text of ids (N,) of one stream of a sampler, up to its end."""
-        return self.vocabulary.decode(ids[ids != ENDED])
+        """The text of ids (N,) that a stream of a sampler has drawn, up to its end."""
+        return self.vocabulary.decode(ids[ids >= 0])
 
     def sample(
         self,
