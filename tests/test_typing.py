@@ -15,7 +15,7 @@ JUDGED = (
     *("__init__", "config", "errors", "records", "sanitise", "settings"),
     *("model/__init__", "model/coloured_text", "model/from_text", "model/model", "model/reading"),
     *("checkpoints/run_store", "checkpoints/run_in_memory"),
-    *("inference/loss", "training/stages", "training/stopping"),
+    *("inference/constraint", "inference/loss", "training/stages", "training/stopping"),
 )
 # What users call, or get from a call.
 PUBLIC = (

@@ -3,53 +3,63 @@
 from collections.abc import Iterator, Set
 from typing import Any
 
+from charrnn.commands.masking import Tally
 from charrnn.commands.work import Work
 from charrnn.errors import ConfigError, CorpusError
 
-_ROUNDS = 20  # batches of as many lines as are asked for, before a model that writes no others is given up
+_ROUNDS = 20  # batches in a row without a new line, or batches of all lines, before the model is given up
 _LEAST, _MOST = 16, 256  # lines of a batch
 
 
 class Lines:
-    """Lines that a model writes.
+    """Different lines that a model writes.
 
     Args:
         model: a :class:`charrnn.model.Model`.
         choice: how characters are chosen.
         how: ``prime``, which every line begins with; ``seed``; ``unknown``; and ``length``, the most characters that
             the model writes for a line.
-        known: lines to leave out, str or bytes as the model writes them; then no line comes twice, either. None allows
-            every line.
+        known: lines to leave out, str or bytes as the model writes them.
+        constraint: what a line must be like, from the end of the prime on; None if every line will do.
+
+    Attributes:
+        tally: how much the constraint has forced the lines that were written.
 
     Raises:
         ConfigError: the model has no character that ends a line.
     """
 
-    def __init__(self, model, choice, how: dict[str, Any], known: Set | None = None):
+    def __init__(self, model, choice, how: dict[str, Any], known: Set = frozenset(), constraint=None):
         self._model, self._choice, self._how, self._known = model, choice, how, known
+        self._constraint, self.tally = constraint, Tally()
         self._end = _end(model)
         if not model.vocabulary.is_bytes and "\n" not in model.vocabulary.to_list():
             raise ConfigError("--lines: the model knows no line end")
 
-    def write(self, count: int) -> Iterator:
-        """Up to ``count`` lines without their prime and end.
+    def write(self, count: int) -> Iterator[tuple[str | bytes, dict[str, float]]]:
+        """Up to ``count`` lines without their prime and end, each with what :meth:`Tally.add` says of it.
 
-        Lines that are empty, known, or do not end within the length are left out.
+        Lines that are empty, known, written already, or do not end within the length are left out.
         """
-        prime, length, seed = (self._how[name] for name in ("prime", "length", "seed"))
-        written, left_out, batch = 0, set(self._known or ()), batch_of(count)
+        prime, length, seed, unknown = (self._how[name] for name in ("prime", "length", "seed", "unknown"))
+        # A text that matches an expression is whole when its length is used up.
+        ends = self._constraint is not None and self._constraint.length == length
+        written, left_out, batch, since = 0, set(self._known), batch_of(count), 0
         for number in range(_ROUNDS * -(-count // batch)):
-            texts = self._model.sample_many(
-                batch, self._end + prime, length, self._choice, (seed + number) % 2**63, stop=self._end,
-                unknown=self._how["unknown"],
-            )  # fmt: skip
-            for text in texts:
+            if since == _ROUNDS:
+                return
+            since += 1
+            seed_of_batch = (seed + number) % 2**63
+            sampler = self._model.sampler(
+                self._end + prime, batch, self._choice, seed_of_batch, unknown, self._constraint
+            )
+            for stream, text in enumerate(self._model.texts(sampler, length, self._end)):
                 line = prime + text
-                if not line.strip() or len(text) == length or line in left_out:
+                if not line.strip() or (len(text) == length and not ends) or line in left_out:
                     continue
-                if self._known is not None:
-                    left_out.add(line)
-                yield text
+                left_out.add(line)
+                since = 0
+                yield text, self.tally.add(sampler.masked, stream)
                 written += 1
                 if written == count:
                     return
@@ -72,8 +82,8 @@ def lines_of(work: Work) -> frozenset:
         training = Texts(work.model, work.terminal).training
     except CorpusError:
         raise ConfigError(
-            "--novel: the text that the model was trained on is not there any more, or has changed: put it back, or "
-            "leave --novel out"
+            "--unlike: the text that the model was trained on is not there any more, or has changed: put it back, or "
+            "leave --unlike out"
         ) from None
     return frozenset(work.model.vocabulary.decode(training).split(_end(work.model)))
 

@@ -31,6 +31,7 @@ _ROWS = (
     ("analyse", None, "inspect saturation, inspect errors, inspect distance"),
     ("evaluate", "--baselines", "baselines CHECKPOINT [TEXT]"),
     ("evaluate", "--novelty", "novelty CHECKPOINT"),
+    ("sample", "--novel", "sample CHECKPOINT --lines N --unlike"),
 )
 _PYTORCH = "`charrnn bench --compare-pytorch` is now: python benchmarks/against_pytorch.py"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from charrnn.commands import compiled, lines, sampling
+from charrnn.commands import compiled, lines, masking, sampling
 from charrnn.commands.help import option, section
 from charrnn.commands.options import (
     checkpoint_argument,
@@ -43,9 +43,17 @@ def _temperatures(ctx: click.Context, param: click.Parameter, value: str | None)
         option("--count", type=Whole(1, 100_000), default=1, help="Texts to write, in one batch."),
         option(
             "--lines", type=Whole(1, 100_000), metavar="N",
-            help="Write N lines and nothing else, for a list such as names; each one begins with the prime.",
+            help="Write N different lines and nothing else, for a list such as names; each begins with the prime.",
         ),
-        option("--novel", is_flag=True, help="--lines: leave out lines of the training text, and what comes twice."),
+        option("--unlike", is_flag=True, help="--lines: leave out lines of the training text."),
+        option(
+            "--match", metavar="REGEX",
+            help="Write only what matches this regular expression as a whole, within LENGTH characters.",
+        ),
+        option(
+            "--without", metavar="CHARACTERS", default="", show_default=False,
+            help=r"Leave these characters out; \n, \t as in --prime.",
+        ),
         option("--stop", metavar="TEXT", help=r"End a text where TEXT would begin; \n, \t as in --prime."),
         option(
             "--compare", callback=_temperatures, metavar="T,T,…",
@@ -74,12 +82,18 @@ def sample(work: Work) -> None:
     \b
     charrnn sample fables --temperature 0.7 --length 500
     charrnn sample fables --prime "The fox" --compare 0.3,0.7,1.0
-    charrnn sample names --lines 20 --novel
+    charrnn sample names --lines 20 --unlike --match "[A-Z][a-z]{3,7}"
     charrnn sample one --with two --with three
 
     \f
 
-    --json writes an object for each text: number, seed, temperature, prime, text.
+    --match takes the syntax of Python's regular expressions, without references, look-ahead and flags. The text ends
+    where nothing may follow; where it may end, but a newline must not follow, the model's probability of a newline is
+    that of the end. A line on stderr says how much of the model's probability was masked.
+
+    --json writes an object for each text: number, seed, temperature, prime, text; with --match or --without also
+    masked, the mean share of a choice's probability that was left out, and masked_bits, -log2 of what was permitted,
+    summed over the choices.
     """
     from charrnn.system import memory
 
@@ -90,8 +104,9 @@ def sample(work: Work) -> None:
         raise click.UsageError("--compare and --count exclude each other.")
     if options["lines"] is not None and (options["compare"] or options["count"] > 1 or options["stop"]):
         raise click.UsageError("--lines is the number of texts and ends them: leave --compare, --count and --stop out.")
-    if options["novel"] and options["lines"] is None:
-        raise click.UsageError("--novel needs --lines.")
+    if options["unlike"] and options["lines"] is None:
+        raise click.UsageError("--unlike needs --lines.")
+    masking.require_sense(options)
     if options["stop"] == "":
         raise click.UsageError("--stop needs a text that is not empty.")
     if options["lines"] is not None:
@@ -107,6 +122,7 @@ def sample(work: Work) -> None:
         "stop": work.typed(sampling.unescaped(options["stop"] or "")) or None,
         "unknown": options["unknown"],
     }
+    how["constraint"] = masking.constraint(work, how["prime"])
     if options["lines"] is not None:
         _list(work, how)
     elif options["count"] == 1 and not options["as_json"] and not options["compare"]:
@@ -119,37 +135,45 @@ def sample(work: Work) -> None:
 
 def _several(work: Work, how: dict[str, Any]) -> None:
     """Write several texts, or one for each temperature; with --json also a single one."""
-    options, model = work.options, work.model
-    choices = [sampling.choice(options, each) for each in options["compare"] or [options["temperature"]]]
-    drawn = [(each, text) for each in choices for text in model.sample_many(options["count"], choice=each, **how)]
+    options, model, tally, drawn = work.options, work.model, masking.Tally(), []
+    for choice in [sampling.choice(options, each) for each in options["compare"] or [options["temperature"]]]:
+        about = (how["seed"], how["unknown"], how["constraint"])
+        sampler = model.sampler(how["prime"], options["count"], choice, *about)
+        texts = model.texts(sampler, how["length"], how["stop"])
+        drawn += [(choice, text, tally.add(sampler.masked, stream)) for stream, text in enumerate(texts)]
     if options["as_json"]:
-        records = (_record(number, *pair, how["seed"], how["prime"]) for number, pair in enumerate(drawn))
+        records = (_record(number, *each, how["seed"], how["prime"]) for number, each in enumerate(drawn))
         work.show(records, ())
     elif options["compare"]:
         _side_by_side(work, drawn, how["prime"])
     else:
         work.write(drawn[0][1])
-        for _, text in drawn[1:]:
+        for _, text, _ in drawn[1:]:
             work.write("\n---\n")
             work.write(text)
         if work.terminal.stdout_is_terminal:
             work.write("\n")
+    tally.tell(work)
 
 
 def _list(work: Work, how: dict[str, Any]) -> None:
     """Write the lines of a list, each one when it is there."""
     options, prime, choice = work.options, how["prime"], sampling.choice(work.options)
-    known = lines.lines_of(work) if options["novel"] else None
-    found = lines.Lines(work.model, choice, how, known).write(options["lines"])
+    known = lines.lines_of(work) if options["unlike"] else frozenset()
+    found = lines.Lines(work.model, choice, how, known, how["constraint"])
     end, written = b"\n" if work.model.vocabulary.is_bytes else "\n", 0
-    for written, line in enumerate(found, 1):
+    for written, (line, masked) in enumerate(found.write(options["lines"]), 1):
         if options["as_json"]:
-            work.terminal.json(_record(written - 1, choice, line, how["seed"], prime))
+            work.terminal.json(_record(written - 1, choice, line, masked, how["seed"], prime))
         else:
             work.write(prime + line + end)
     if written < options["lines"]:
-        why = "empty, longer than --length, or not new" if options["novel"] else "empty or longer than --length"
+        others = ["empty", "there already"]
+        others += ["longer than --length"] if options["match"] is None else []
+        others += ["of the training text"] if options["unlike"] else []
+        why = f"{', '.join(others[:-1])} or {others[-1]}"
         work.terminal.warn(f"{written:,} of {options['lines']:,} lines: nearly all others were {why}")
+    found.tally.tell(work)
 
 
 def _prime(work: Work) -> str | bytes:
@@ -178,26 +202,29 @@ def _prime(work: Work) -> str | bytes:
         ) from None
 
 
-def _stream(work: Work, prime: str | bytes, length: int, seed: int, stop: str | bytes | None, unknown) -> None:
+def _stream(work: Work, prime, length: int, seed: int, stop: str | bytes | None, unknown, constraint) -> None:
     """Write one text while it is drawn."""
     import time
 
     model, shown = work.model, work.terminal.stdout_is_terminal
-    sampler = model.sampler(prime, 1, sampling.choice(work.options), seed, unknown)
+    sampler = model.sampler(prime, 1, sampling.choice(work.options), seed, unknown, constraint)
     if shown and prime:
         work.write(prime[-_LONGEST_ECHO:], style="bold")
     until, written = _Until(stop), 0
     chunk = 1 if shown else _CHUNK
-    while written < length and not until.reached:
+    while written < length and not until.reached and not sampler.ended:
         begun = time.perf_counter()
         drawn = sampler.draw(min(chunk, length - written))[:, 0]
         written += len(drawn)
-        work.write(until.feed(model.vocabulary.decode(drawn)))
+        work.write(until.feed(model.written(drawn)))
         if shown and time.perf_counter() - begun < _SECONDS_A_CHUNK / 2:
             chunk = min(chunk * 2, 64)
     work.write(until.rest())
     if shown:
         work.write("\n")
+    tally = masking.Tally()
+    tally.add(sampler.masked, 0)
+    tally.tell(work)
 
 
 class _Until:
@@ -227,16 +254,16 @@ class _Until:
         return self._held
 
 
-def _record(number: int, choice, text: str | bytes, seed: int, prime: str | bytes) -> dict[str, Any]:
+def _record(number: int, choice, text: str | bytes, masked: dict, seed: int, prime: str | bytes) -> dict[str, Any]:
     """A text as a JSON object."""
     about = {"number": number, "seed": seed, "temperature": choice.temperature}
-    return {**about, "prime": readable(prime), "text": readable(text)}
+    return {**about, "prime": readable(prime), "text": readable(text), **masked}
 
 
 def _side_by_side(work: Work, drawn: list[tuple], prime: str | bytes) -> None:
     """Show the same prime and seed at several temperatures."""
     from charrnn.display.terminal.columns import side_by_side
 
-    titles = [f"temperature {choice.temperature:g}" for choice, _ in drawn]
-    shown = [readable(prime) + readable(text) for _, text in drawn]
+    titles = [f"temperature {choice.temperature:g}" for choice, _, _ in drawn]
+    shown = [readable(prime) + readable(text) for _, text, _ in drawn]
     work.terminal.show(*side_by_side(titles, shown, work.terminal.width))

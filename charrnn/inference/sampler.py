@@ -9,12 +9,14 @@ import numpy.typing as npt
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
+from charrnn.inference.constraint import Constraint, Masked, masked, no_constraint
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.mixture import Mixture, networks_of
 from charrnn.inference.ngrams import new_readers, no_trie
 from charrnn.inference.stream_team import StreamTeam
 from charrnn.kernels import compiler
 from charrnn.kernels.compiler import address_of
+from charrnn.kernels.constraint import ENDED
 from charrnn.kernels.sampling import Draws, Filters, Scratch, Steps, write
 from charrnn.kernels.sampling import Mixture as MixtureArrays
 from charrnn.kernels.step import Share
@@ -95,6 +97,7 @@ class Sampler(StreamTeam):
         streams: how many texts.
         choice: how characters are drawn.
         seed: of the random numbers.
+        constraint: what the texts must be like; characters are chosen among those that it permits.
 
     Raises:
         ConfigError: the prime or the number of texts is out of range.
@@ -107,6 +110,7 @@ class Sampler(StreamTeam):
         streams: int = 1,
         choice: Choice | None = None,
         seed: int = 0,
+        constraint: Constraint | None = None,
     ):
         networks = networks_of(model)
         compiler.prepare(*(kernel for network in networks for kernel in kernels(network.config)))
@@ -126,12 +130,14 @@ class Sampler(StreamTeam):
         pairs = zip(networks, self._logits, strict=True)
         self._streams = [Streams(network, prime, streams, logits) for network, logits in pairs]
         self._mixture = _mixture(model, prime, streams)
+        self._constraint = constraint.arrays(streams) if constraint else no_constraint()
         self._weights, self._order = aligned_zeros(streams, width), np.zeros((streams, width), np.int32)
 
     def draw(self, characters: int) -> npt.NDArray[np.int32]:
-        """The next ids of every stream: (characters, streams) int32."""
+        """The next ids of every stream: (characters, streams) int32; -1 behind the end of a text."""
         uniforms = np.stack([generator.random(characters) for generator in self._generators], axis=1)
-        draws = Draws(np.ascontiguousarray(uniforms), np.zeros(uniforms.shape, np.int32))
+        ids = np.full(uniforms.shape, ENDED, np.int32)
+        draws = Draws(np.ascontiguousarray(uniforms), ids, self._constraint)
         steps, filters = _joined([streams.steps() for streams in self._streams]), self._filters()
         scratch = Scratch(self._logits, self._weights, self._order, self._flags)
 
@@ -142,6 +148,21 @@ class Sampler(StreamTeam):
         self._share_out(work, characters)
         self._turn = (self._turn + characters) % 2
         return draws.ids
+
+    @property
+    def streams(self) -> int:
+        """How many texts there are."""
+        return len(self._ids)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the texts of all streams have ended, which only a constraint makes them do."""
+        return self._constraint.states.size > 0 and bool((self._constraint.states == ENDED).all())
+
+    @property
+    def masked(self) -> Masked:
+        """How much the constraint has forced the texts of the B streams so far; (0,) without one."""
+        return masked(self._constraint)
 
     def _filters(self) -> Filters:
         """The choice as the kernels take it."""

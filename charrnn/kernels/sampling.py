@@ -28,6 +28,7 @@ from charrnn.kernels.compiler import (
     kernel,
     void,
 )
+from charrnn.kernels.constraint import CONSTRAINT, ENDED, Constraint, advance, all_ended, leave_out
 from charrnn.kernels.cross_entropy import log_sum_exp, row_maximum
 from charrnn.kernels.ngrams import TRIE, Trie, expect, read_symbol
 from charrnn.kernels.simd import WIDTH, load, store
@@ -57,10 +58,14 @@ class Filters(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """N characters to draw for each stream: ``uniforms`` (N, B) float64 in [0, 1), and ``ids`` (N, B) int32."""
+    """N characters to draw for each stream: ``uniforms`` (N, B) float64 in [0, 1), and ``ids`` (N, B) int32.
+
+    ``constraint`` says which characters may come; from the end of a text on, ``ids`` stay as they are.
+    """
 
     uniforms: np.ndarray
     ids: np.ndarray
+    constraint: Constraint
 
 
 class Mixture(NamedTuple):
@@ -84,7 +89,7 @@ class Scratch(NamedTuple):
 
 STEPS = types.NamedTuple((Longs1, Longs2), Steps)
 FILTERS = types.NamedTuple((float32, intp, float32, float32, intp), Filters)
-DRAWS = types.NamedTuple((Doubles2, Ids2), Draws)
+DRAWS = types.NamedTuple((Doubles2, Ids2, CONSTRAINT), Draws)
 MIXTURE = types.NamedTuple((TRIE, Doubles1), Mixture)
 SCRATCH = types.NamedTuple((Array3, Array2, Ids2, Longs1), Scratch)
 
@@ -231,18 +236,28 @@ def write(steps, ids, turn, draws, filters, share, mixture, scratch):
     from.  ``ids`` (B,) are the characters to read first, and at the end those to read next.
     """
     flags_at, barriers, logits = scratch.flags.ctypes.data, 0, scratch.logits
+    is_bound = draws.constraint.states.size > 0
     for number in range(draws.ids.shape[0]):
+        if is_bound and all_ended(draws.constraint, share.first, share.last):
+            break
         barriers = read_character(steps, ids, (turn + number) % 2, share, flags_at, barriers)
         if share.worker == 0:
             for stream in range(share.first, share.last):
+                if is_bound and draws.constraint.states[stream] == ENDED:
+                    continue
                 if logits.shape[0] > 1:
                     average(logits, stream, filters.characters)
                 if mixture.weights.size:
                     mix(mixture, stream, ids[stream], logits[0, stream])
                 row_at = logits.ctypes.data + 4 * stream * logits.shape[2]
+                if is_bound:
+                    leave_out(draws.constraint, stream, row_at, logits[0, stream])
                 uniform = draws.uniforms[number, stream]
-                ids[stream] = choose(row_at, scratch.weights[stream], scratch.order[stream], uniform, filters)
-                draws.ids[number, stream] = ids[stream]
+                chosen = choose(row_at, scratch.weights[stream], scratch.order[stream], uniform, filters)
+                if is_bound and not advance(draws.constraint, stream, chosen):
+                    continue
+                ids[stream] = chosen
+                draws.ids[number, stream] = chosen
         if share.workers > 1:
             barriers += 1
             wait_at_barrier(flags_at, share.workers * barriers)

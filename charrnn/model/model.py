@@ -14,6 +14,7 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import load_checkpoint
 from charrnn.config import DynamicEvaluationConfig
 from charrnn.errors import ConfigError, VocabularyError
+from charrnn.inference.constraint import Constraint, constraint_of
 from charrnn.inference.ensemble import Ensemble, require_one_vocabulary
 from charrnn.inference.loss import Evaluation, evaluate
 from charrnn.inference.mixture import Mixture, networks_of
@@ -167,6 +168,7 @@ class Model:
         choice: Choice | None = None,
         seed: int = 0,
         unknown: Unknown | None = None,
+        constraint: Constraint | None = None,
     ) -> Sampler:
         """A sampler of ids that has read ``prime``; see :class:`charrnn.inference.sampler.Sampler`.
 
@@ -174,7 +176,22 @@ class Model:
             VocabularyError: ``prime`` has a character that the model does not know.
         """
         ids = self.prime(prime, unknown)
-        return Sampler(self.network, ids, streams, choice, seed)
+        return Sampler(self.network, ids, streams, choice, seed, constraint)
+
+    def constraint(self, match: str | None = None, without: str = "", length: int = 500) -> Constraint:
+        """What :meth:`sampler`, :meth:`stream` and :meth:`sample_many` take for ``match`` and ``without``.
+
+        Args:
+            match: a regular expression in the syntax of ``re`` that a whole text matches. A text has at most ``length``
+                characters. It ends where nothing may follow; and where it may end, but a newline must not follow, with
+                the probability of a newline.
+            without: characters that a text does not have.
+            length: the most characters of a text that matches.
+
+        Raises:
+            ConfigError: the expression is not supported or needs too many states, or no text obeys.
+        """
+        return constraint_of(self.vocabulary, length, match, without)
 
     def stream(
         self,
@@ -184,11 +201,18 @@ class Model:
         seed: int = 0,
         unknown: Unknown | None = None,
         chunk: int = CHUNK,
+        constraint: Constraint | None = None,
     ) -> Iterator[Text]:
-        """Write ``length`` characters after ``prime``, and yield them ``chunk`` at a time."""
-        sampler = self.sampler(prime, 1, choice, seed, unknown)
+        """Write ``length`` characters after ``prime``, fewer if a ``constraint`` ends the text, ``chunk`` at a time."""
+        sampler = self.sampler(prime, 1, choice, seed, unknown, constraint)
         for start in range(0, length, chunk):
-            yield self.vocabulary.decode(sampler.draw(min(chunk, length - start))[:, 0])
+            if sampler.ended:
+                return
+            yield self.written(sampler.draw(min(chunk, length - start))[:, 0])
+
+    def written(self, ids: npt.NDArray[np.int32]) -> Text:
+        """The text of ids (N,) that a stream of a sampler has drawn, up to its end."""
+        return self.vocabulary.decode(ids[ids >= 0])
 
     def sample(
         self,
@@ -201,6 +225,8 @@ class Model:
         min_p: float = 0.0,
         seed: int = 0,
         unknown: Unknown | None = None,
+        match: str | None = None,
+        without: str = "",
     ) -> Text:
         """A text of ``length`` characters that continues ``prime``; it does not include ``prime``.
 
@@ -211,15 +237,19 @@ class Model:
             top_k, top_p, min_p: see :class:`charrnn.inference.sampler.Choice`.
             seed: the same seed gives the same text.
             unknown: what to do with characters of ``prime`` that the model does not know, as in :meth:`encode`.
+            match: a regular expression that the whole text matches, which then has at most ``length`` characters; see
+                :meth:`constraint`.
+            without: characters that the text does not have.
 
         Raises:
             VocabularyError: ``prime`` has a character the model does not know.
-            ConfigError: an option is out of range.
+            ConfigError: an option is out of range, or no text obeys ``match`` and ``without``.
         """
         if length < 0:
             raise ConfigError(f"the length must be 0 or more, not {length}")
         choice = Choice(temperature, top_k, top_p, min_p)
-        return self._joined(self.stream(prime, length, choice, seed, unknown))
+        constraint = self.constraint(match, without, length) if match is not None or without else None
+        return self._joined(self.stream(prime, length, choice, seed, unknown, constraint=constraint))
 
     def sample_many(
         self,
@@ -231,21 +261,25 @@ class Model:
         *,
         stop: Text | None = None,
         unknown: Unknown | None = None,
+        constraint: Constraint | None = None,
     ) -> list[Text]:
-        """``count`` texts, drawn as one batch, each cut before the first ``stop``.
+        """``count`` texts, drawn as one batch, each cut before the first ``stop``, or ended by a ``constraint``.
 
         Text k is the same for every count above k.
 
         Raises:
             VocabularyError: ``prime`` has a character that the model does not know.
         """
-        sampler = self.sampler(prime, count, choice, seed, unknown)
-        texts: list[Text] = [b"" if self.vocabulary.is_bytes else ""] * count
+        return self.texts(self.sampler(prime, count, choice, seed, unknown, constraint), length, stop)
+
+    def texts(self, sampler: Sampler, length: int, stop: Text | None = None) -> list[Text]:
+        """The next ``length`` characters of every stream of a sampler, each cut before the first ``stop``."""
+        texts: list[Text] = [b"" if self.vocabulary.is_bytes else ""] * sampler.streams
         for start in range(0, length, BATCH_CHUNK):
-            if stop and all(_before(text, stop) != text for text in texts):
+            if sampler.ended or (stop and all(_before(text, stop) != text for text in texts)):
                 break
             drawn = sampler.draw(min(BATCH_CHUNK, length - start)).T.copy()
-            texts = [self._joined((text, self.vocabulary.decode(ids))) for text, ids in zip(texts, drawn, strict=True)]
+            texts = [self._joined((text, self.written(ids))) for text, ids in zip(texts, drawn, strict=True)]
         return [_before(text, stop) for text in texts] if stop else texts
 
     def _joined(self, parts: Iterable[Text]) -> Text:

@@ -152,12 +152,20 @@ def test_lines(model):
     assert "of 5 lines" in few.stderr
 
 
-def test_novel_lines_are_not_of_the_training_text(model, monkeypatch):
+def test_unlike_lines_are_not_of_the_training_text(model, monkeypatch):
     plain = succeed("sample", model, "--lines", 6, "--seed", 3).stdout.splitlines()
     monkeypatch.setattr(lines, "lines_of", lambda work: frozenset(plain[:2]))
-    novel = succeed("sample", model, "--lines", 6, "--seed", 3, "--novel").stdout.splitlines()
-    assert novel[:4] == plain[2:]
-    assert len(set(novel)) == 6
+    unlike = succeed("sample", model, "--lines", 6, "--seed", 3, "--unlike").stdout.splitlines()
+    assert unlike[:4] == plain[2:]
+    assert len(set(unlike)) == 6
+
+
+def test_lines_differ(model):
+    found = succeed("sample", model, "--lines", 3, "--seed", 3, "-t", 0, "--match", "[a-z]{5}")  # greedy: one line
+    assert len(found.stdout.splitlines()) == 1
+    assert "1 of 3 lines: nearly all others were empty or there already" in found.stderr
+    few = succeed("sample", model, "--lines", 5, "--seed", 3, "--length", 1)
+    assert "nearly all others were empty, there already or longer than --length" in few.stderr
 
 
 def test_the_lines_of_the_training_text(model, text):
@@ -167,16 +175,16 @@ def test_the_lines_of_the_training_text(model, text):
     assert text.read_text().split("\n")[3] in found
 
 
-def test_novel_without_the_training_text(model, tmp_path):
+def test_unlike_without_the_training_text(model, tmp_path):
     shutil.copytree(model, tmp_path / "run")
     for file in ("last", "best"):
         path = tmp_path / "run" / f"{file}.safetensors"
         found = Checkpoint.load(path)
         found.corpus["sha256"] = "0" * 64
         found.save(path)
-    result = invoke("sample", tmp_path / "run", "--lines", 3, "--novel")
+    result = invoke("sample", tmp_path / "run", "--lines", 3, "--unlike")
     assert result.exit_code == 1
-    assert "leave --novel out" in result.stderr
+    assert "leave --unlike out" in result.stderr
 
 
 def test_lines_beyond_the_memory_are_refused(model):
@@ -189,6 +197,6 @@ def test_the_highest_seed_has_a_next_one(model):
     assert succeed("sample", model, "--lines", 40, "--length", 60, "--seed", 2**63 - 1).stdout
 
 
-@pytest.mark.parametrize("arguments", [("--lines", 3, "--count", 2), ("--lines", 3, "--stop", "x"), ("--novel",)])
+@pytest.mark.parametrize("arguments", [("--lines", 3, "--count", 2), ("--lines", 3, "--stop", "x"), ("--unlike",)])
 def test_lines_exclude_other_ends(model, arguments):
     assert invoke("sample", model, *arguments).exit_code == 2

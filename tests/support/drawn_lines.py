@@ -57,6 +57,11 @@ LIKELY = {
     "track": ("quotes", "word", "line", "column", "all"),
     "where": (*("the|fox", "[aeiou]", "\\w+", "said") * 5, *PATTERNS),
     "span": (*("the|fox", "[aeiou]", "and .", "10:50") * 5, *PATTERNS),
+    "match": (
+        *("[0-9]{4}-[0-9]{2}", "[A-Z][a-z ]+\\.", ".*", "\\w{3,9}", "(a|b)*a(a|b){20}", "é|[a-z]{2}") * 5,
+        *PATTERNS,
+    ),
+    "without": ("e", "eE", "\\n", "é漢", "abcdefghijklmnopqrstuvwxyz ", *TEXTS),
     "signals": ("c", "h", "i", "f", "g", "o", "i,f,o", "c,c", "i,"),
     "encoding": ("utf-8", "latin-1", "utf-16", "utf-32", "utf-7", "idna", "zlib", "rot13", "unicode_escape"),
     "time_budget": ("1s", "2s", "1.5", "0.5s"),

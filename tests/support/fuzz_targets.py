@@ -15,6 +15,7 @@ import click
 import numpy as np
 import safetensors.numpy
 from command_line import FABLES
+from expressions import compiled
 from forgeries import description_of, forged, header_size, load, make
 from fuzzing import TARGETS, healthy, in_file, target
 from pytorch_files import (
@@ -56,9 +57,12 @@ from charrnn.network.cells import cell_of, parameter_shapes
 from charrnn.network.network import Network
 from charrnn.sanitise import escaped, visible
 from charrnn.system import strict_json
+from charrnn.text.automaton import MOST_BYTE_STATES, matching
 from charrnn.text.catalog import load_catalog
+from charrnn.text.code_ranges import LARGEST
 from charrnn.text.corpus import split
 from charrnn.text.decoding import Pass, check_encoding
+from charrnn.text.expression import parse
 from charrnn.text.id_cache import Entry
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Vocabulary
@@ -256,8 +260,37 @@ def unpack(data: bytes) -> None:
     assert compressing().decompress(compressing().compress(sink.getvalue())) == sink.getvalue()
 
 
+FOXES, BYTES = Vocabulary("\n -.019Aabcdxyzé漢🦊"), Vocabulary(range(256))
 FOX = "a cab 🦊\r\n".encode() * 5 + b"\xff"
 COMPRESSED_HEADER = 13 + 17 + 4
+
+
+@target(
+    rb"\d{4}-(0[1-9]|1[0-2])", b"a{1,99999999999}", "[^é\\W](?:🦊+|漢{2,})??".encode(), b"(" * 90 + b"a*" + b")*" * 90,
+    b"^(?P<x>[]a-c\\]]|\\x41)$", b"(?=a)(?i)\\1\\b", b"\\N{EM DASH}\\u00e9(?#x)\\101", b"a{,3}?b{2}c*?|", b"",
+)  # fmt: skip
+def expression(data: bytes) -> None:
+    """Any text as an expression: what is accepted is one for Python, too."""
+    text = data.decode("utf-8", "surrogateescape")
+    parse(text)
+    # Python refuses counts of more than 32 bits, and of thousands of digits, in its own ways.
+    with contextlib.suppress(OverflowError, ValueError):
+        compiled(text)
+
+
+@target(
+    rb"\d{4}-(0[1-9]|1[0-2])", b"(a|b)*a(a|b){20}", b"((a{100}){100}){100}", "[^é\\W](?:🦊+|漢{2,})??".encode(),
+    b"(" * 90 + b"a*" + b")*" * 90, b"[a-c]|(.*a){30}", b"a{1,9999}", b"(a?){9000}", b"",
+)  # fmt: skip
+def automaton(data: bytes) -> None:
+    """Any text as an expression, for models of characters and of bytes: in every state a text can be finished."""
+    text = data.decode("utf-8", "surrogateescape")
+    for vocabulary in (FOXES, BYTES):
+        found = matching(text, vocabulary, text[:1] if len(text) % 3 == 0 else "")
+        assert 0 <= found.distance.min() <= found.distance.max() < len(found.distance)
+        assert found.following.max() < len(found.distance) <= MOST_BYTE_STATES
+        behind = np.where(found.following < 0, LARGEST, found.distance[found.following]).min(axis=1)
+        assert ((found.distance == 0) | (found.distance == behind + 1)).all()
 
 
 @target(

@@ -39,6 +39,13 @@ def write(model: charrnn.Model) -> list[str | bytes]:
     texts += model.stream("The fox", 100, choice, seed=1, unknown="skip", chunk=10)
     texts += model.sample_many(3, "The fox", 100, choice, stop="\n")
     drawn: npt.NDArray[np.int32] = model.sampler("The fox", streams=2).draw(10)
+    texts.append(model.sample(match="[a-z]+", without="e", length=9))
+    constraint = model.constraint(match="[a-z]{3}", without="e", length=9)
+    texts += model.stream("The fox", 9, constraint=constraint)
+    sampler = model.sampler(streams=2, constraint=constraint)
+    texts += [model.written(sampler.draw(2)[:, 0]), *model.texts(sampler, 9)]
+    shares: npt.NDArray[np.float64] = sampler.masked.share
+    print(sampler.ended, shares)
     return [*texts, model.vocabulary.decode(drawn[:, 0])]
 
 
