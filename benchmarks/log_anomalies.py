@@ -9,7 +9,7 @@ the models, in several ways to read, and with counts of words and of templates, 
 training lines and go on counting.  The measure is the area under the ROC curve (AUC): the probability that an anomaly
 has a higher score than a line that was left alone, ties counting half.
 
-The frequencies are tuned on the very lines that they are judged on: of all variants (whole lines, words, pairs of words;
+The frequencies are tuned on the very lines that they are judged on: of all variants (whole lines, words, word pairs;
 numbers masked or not; the sum, the mean and the largest of a line; going on counting or not) the best one counts.
 
 The log itself is not part of the repository: give a log of your own.

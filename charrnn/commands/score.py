@@ -257,17 +257,25 @@ class LineScoring(Work):
         """Numbers and the line as it is. Several lines at a time, unless they come one by one."""
         from charrnn.display.reports.line_scores import columns
 
-        size, written = 1 if self.options["follow"] else _AT_ONCE, iter(records)
-        while batch := list(itertools.islice(written, size)):
-            lines = []
-            for record, score in batch:
+        size, lines = 1 if self.options["follow"] else _AT_ONCE, []
+        try:
+            for record, score in records:
                 numbers = f"{columns(_finite(record), self._place(record))}  "
                 is_bytes = isinstance(score.text, bytes)
                 lines.append(numbers.encode() + score.text + b"\n" if is_bytes else f"{numbers}{score.text}\n")
-            if isinstance(lines[0], bytes):
-                self.terminal.write_bytes(b"".join(lines))
-            else:
-                self.terminal.write("".join(lines))
+                if len(lines) == size:
+                    self._write_lines(lines)
+                    lines = []
+        except CharRNNError:  # of another file
+            self._write_lines(lines)
+            raise
+        self._write_lines(lines)
+
+    def _write_lines(self, lines: list) -> None:
+        if lines and isinstance(lines[0], bytes):
+            self.terminal.write_bytes(b"".join(lines))
+        elif lines:
+            self.terminal.write("".join(lines))
 
     def _place(self, record: dict[str, Any]) -> str:
         """Where a line is: its number, behind the name of its file if there are several."""
