@@ -398,7 +398,7 @@ def _require_reader(stream) -> None:
         ),
         option("--guesses", is_flag=True, help="Tell how many lines are likelier, as for passwords; reads --alone."),
         option(
-            "--samples", type=Whole(100, 10_000_000), rare=True,
+            "--samples", type=Whole(1, 10_000_000), rare=True,
             help="--guesses: lines that are drawn from the model.  [default: 10000]",
         ),
         option(
