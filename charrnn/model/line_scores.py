@@ -6,18 +6,19 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import DynamicEvaluationConfig
 from charrnn.errors import ConfigError, VocabularyError
+from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.guess_numbers import SAMPLES, Guesses, GuessNumbers, guess_numbers
 from charrnn.inference.line_losses import line_losses
 from charrnn.inference.loss import Scorer, losses
 from charrnn.inference.mixture import Mixture, OnlineWeights, both_log_probabilities, mixed
-from charrnn.inference.ngrams import Ngrams, most_symbols, new_readers
+from charrnn.inference.ngrams import most_symbols, new_readers
 from charrnn.inference.robust_z import COUNT, RobustZ
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
@@ -35,6 +36,7 @@ _STEPS = 256  # of a window that one row reads
 
 Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
+_Number = TypeVar("_Number", np.float64, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,11 +141,12 @@ class _Learning:
     them, learn each line too, and their weight follows the text.
     """
 
-    def __init__(self, network: Network, ngrams: Ngrams | None, weights, newline: int, learner: DynamicLearner, steps):
-        self._network, self._ngrams, self._learner, self._steps = network, ngrams, learner, steps
-        self._weights = OnlineWeights(weights) if ngrams is not None else None
+    def __init__(self, model: Network | Mixture, newline: int, learner: DynamicLearner, steps: int):
+        self._network, self._learner, self._steps = learner.network, learner, steps
+        self._ngrams = model.ngrams if isinstance(model, Mixture) else None
+        self._weights = OnlineWeights(model.weights) if isinstance(model, Mixture) else None
         self._readers, self._most_learnt = new_readers(1), most_symbols(None)
-        self._state, self._last = network.initial_state(1), newline
+        self._state, self._last = self._network.initial_state(1), newline
         self._learnt = self._state.copy()  # the state before what is to be learnt next
         self._waiting: list[tuple[Ids, Ids]] = []
 
@@ -175,7 +178,7 @@ class _Learning:
             return cast("Floats", found[:, 0].copy())
         own = (self._state, self._readers)
         both = np.stack(both_log_probabilities(self._network, self._ngrams, x[:, None], own))[:, :, 0]
-        nats = -mixed(*both, self._weights.weights)[np.arange(len(y)), y]
+        nats = -mixed(both[0], both[1], (self._weights.weights[0], self._weights.weights[1]))[np.arange(len(y)), y]
         if known.any():
             self._weights.learn(both[:, known], y[known].astype(np.int64))
         return nats.astype(np.float32)
@@ -213,17 +216,23 @@ class LineScorer:
         self._newline = self._vocabulary.line_start
         self._ends_lines = _has_newline(self._vocabulary)
         self._z = RobustZ(count)
-        self._learner: tuple | None = None
+        self._learning: tuple[Network | Mixture, DynamicLearner, int] | None = None
         self.guesses: GuessNumbers | None = None
         self.begin()
 
     def begin(self) -> None:
         """Begin a new text: what was read before does not count, but for z."""
-        ways = {"in order": _InOrder, "alone": _EachAlone, "as they come": _OneRow}
-        if self._learner is not None:
-            self._reader: _Reader = _Learning(*self._learner)
-        else:
-            self._reader = ways[self._how](self._network, self._newline)
+        self._reader = self._new_reader()
+
+    def _new_reader(self) -> _Reader:
+        if self._learning is not None:
+            model, learner, steps = self._learning
+            return _Learning(model, self._newline, learner, steps)
+        if self._how == "alone":
+            return _EachAlone(self._network, self._newline)
+        if self._how == "as they come":
+            return _OneRow(self._network, self._newline)
+        return _InOrder(self._network, self._newline)
 
     @contextlib.contextmanager
     def learning(self, config: DynamicEvaluationConfig | None = None) -> Iterator[None]:
@@ -236,21 +245,18 @@ class LineScorer:
         """
         config = config or DynamicEvaluationConfig()
         model = self._network
-        mixture = model if isinstance(model, Mixture) else None
-        network = model if mixture is None else mixture.network
-        if not isinstance(network, Network):
+        network = model.network if isinstance(model, Mixture) else model
+        if not isinstance(network, Network) or isinstance(model, Ensemble):
             raise ConfigError("only a single network learns on, not an ensemble")
         if self._how == "alone":
             raise ConfigError("a model learns from lines in their order, not from each line alone")
-        ngrams, weights = (None, None) if mixture is None else (mixture.ngrams, mixture.weights)
         with restored_weights(network) as original:
-            learner = DynamicLearner(network, original, config)
-            self._learner = (network, ngrams, weights, self._newline, learner, config.steps)
+            self._learning = model, DynamicLearner(network, original, config), config.steps
             self.begin()
             try:
                 yield
             finally:
-                self._learner = None
+                self._learning = None
 
     def draw_guesses(self, count: int = SAMPLES, seed: int = 0, progress: ProgressCallback = no_progress) -> None:
         """Have guess numbers from now on, from ``count`` lines drawn from the model.
@@ -305,19 +311,21 @@ class LineScorer:
         self, lines: Sequence[Text], ended: Sequence[bool] | None
     ) -> tuple[npt.NDArray[np.unsignedinteger], list[int]]:
         """The code points or bytes of the lines with their ends, and how many of them each line has."""
+        has_end = [self._ends_lines] * len(lines)
+        if ended is not None:
+            has_end = [self._ends_lines and each for each in ended]
         if self._vocabulary.is_bytes:
-            end = b"\n" if self._ends_lines else b""
             data = [utf8(line, VocabularyError) if isinstance(line, str) else line for line in lines]
-            data = [line + end for line in data] if ended is None else _with_ends(data, ended, end)
+            data = [line + b"\n" if has else line for line, has in zip(data, has_end, strict=True)]
             return np.frombuffer(b"".join(data), np.uint8), [len(line) for line in data]
-        end = "\n" if self._ends_lines else ""
-        texts = [line + end for line in lines] if ended is None else _with_ends(lines, ended, end)
+        texts = [_required_str(line) + ("\n" if has else "") for line, has in zip(lines, has_end, strict=True)]
         return code_points("".join(texts)), [len(line) for line in texts]
 
 
-def _with_ends(lines, ended, end):
-    """The lines, those that are ``ended`` with their ends."""
-    return [line + end if has else line for line, has in zip(lines, ended, strict=True)]
+def _required_str(line: Text) -> str:
+    if isinstance(line, bytes):
+        raise TypeError("a model of characters scores str, not bytes")
+    return line
 
 
 def _has_newline(vocabulary: Vocabulary) -> bool:
@@ -325,7 +333,7 @@ def _has_newline(vocabulary: Vocabulary) -> bool:
     return (10 if vocabulary.is_bytes else "\n") in vocabulary
 
 
-def _sums(numbers: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+def _sums(numbers: npt.NDArray[_Number], lengths: Sequence[int]) -> npt.NDArray[_Number]:
     """The sums of so many numbers each; 0 of none."""
     sizes = np.asarray(lengths)
     starts = np.cumsum(sizes) - sizes

@@ -81,6 +81,9 @@ class Model:
     True
     >>> 0 < model.loss("The fox and the heron.") < 10
     True
+    >>> common, odd = model.score(["The fox and the hen.", "Zqx#"])
+    >>> common.bits_per_character < odd.bits_per_character
+    True
     >>> signals = model.activations("The fox")
     >>> signals["c"].shape == (7, model.network.config.layers, model.network.config.hidden)
     True

@@ -127,6 +127,8 @@ def test_lines_of_bytes():
         assert [(score.characters, score.unknown) for score in found] == [(5, 0), (1, 0), (3, 2)]
     with pytest.raises(VocabularyError, match="half a character"):
         model.score(["\ud800"])
+    with pytest.raises(TypeError, match="str, not bytes"):
+        new_model().score([b"ab"])
 
 
 def test_a_model_without_line_ends():
