@@ -42,6 +42,11 @@ class LineScoring(Work):
         """The files to read."""
         return self.options["files"] or (STREAM,)
 
+    @property
+    def has_guesses(self) -> bool:
+        """Whether lines get guess numbers."""
+        return self.options["guesses"] or self.options["drawn"] is not None
+
     def check(self) -> DynamicEvaluationConfig | None:
         """How the model learns, if it does.
 
@@ -55,7 +60,7 @@ class LineScoring(Work):
             online = DynamicEvaluationConfig(**given)
             if options["others"]:
                 raise click.UsageError("--learn teaches one model: leave --with out.")
-        if options["alone"] or options["guesses"]:
+        if options["alone"] or self.has_guesses:
             alone = "--alone" if options["alone"] else "--guesses"
             if online is not None:
                 raise click.UsageError(f"--learn reads lines in their order: leave {alone} out.")
@@ -67,10 +72,8 @@ class LineScoring(Work):
                 raise click.UsageError(f"{name} needs the end of the text, which -f never sees: leave one of them out.")
         if options["top"] and options["sort"]:
             raise click.UsageError("--top sorts its lines in any case: leave --sort out.")
-        if not options["guesses"]:
-            for name in ("samples", "seed"):
-                if options[name] is not None:
-                    raise click.UsageError(f"--{name} needs --guesses.")
+        if options["seed"] is not None and not self.has_guesses:
+            raise click.UsageError("--seed needs --guesses.")
         if options["characters"] and not options["as_json"]:
             raise click.UsageError("--characters needs --json; on a terminal each character has a colour.")
         if self.names.count(STREAM) > 1:
@@ -84,7 +87,7 @@ class LineScoring(Work):
 
         options = self.options
         needs = [compiled.mixing, *([compiled.learning_on] if online else [])]
-        if options["guesses"]:
+        if self.has_guesses:
             needs.append(compiled.writing)
         self.load(*needs, others=options["others"])
         vocabulary = self.model.vocabulary
@@ -92,7 +95,7 @@ class LineScoring(Work):
         self.codec = codec_of(encoding, vocabulary.is_bytes)
         self.drops_cr = (13 if vocabulary.is_bytes else "\r") not in vocabulary
         self.model = self.mixed(wanted=not self._is_learnt()) or self.model
-        alone = options["alone"] or options["guesses"]
+        alone = options["alone"] or self.has_guesses
         how = "alone" if alone else "as they come" if options["follow"] else "in order"
         self.scorer = LineScorer(self.model, how, options["window"])
 
@@ -127,11 +130,11 @@ class LineScoring(Work):
     def _file(self, name: str) -> Iterator[tuple[dict[str, Any], Any]]:
         """The lines of a file, scored block by block."""
         from charrnn.model.line_scores import BLOCK
-        from charrnn.text.lines import LineCutter, blocks, opened
+        from charrnn.text.lines import blocks, opened
 
         with opened(name) as (file, size), self._progress(name, size) as report:
             _require_no_terminal(file)
-            cutter, lines, held, done = LineCutter(self.codec, self.drops_cr), [], 0, 0
+            cutter, lines, held, done = self._cutter(name), [], 0, 0
             for data in itertools.chain(blocks(file, shown(name)), [b""]):
                 for line in cutter.feed(data, final=not data):
                     lines.append(line)
@@ -146,17 +149,17 @@ class LineScoring(Work):
     def _follow(self, name: str) -> Iterator[tuple[dict[str, Any], Any]]:
         """The lines of a file as it grows."""
         from charrnn.inference.robust_z import COUNT
-        from charrnn.text.lines import Change, Following, LineCutter, blocks, opened
+        from charrnn.text.lines import Change, Following, blocks, opened
 
         if name == STREAM:
             with opened(name) as (file, _):
                 _require_no_terminal(file)
-                cutter = LineCutter(self.codec, self.drops_cr)
+                cutter = self._cutter(name)
                 for data in itertools.chain(blocks(file, shown(name)), [b""]):
                     yield from self._scored(name, cutter.feed(data, final=not data))
             return
         with contextlib.closing(Following(name, self.codec, COUNT)) as file:
-            cutter, before = LineCutter(self.codec, self.drops_cr, file.first), []
+            cutter, before = self._cutter(name, file.first), []
             caught_up = not file.grows
             for found in itertools.chain(file.blocks(), [b""]):
                 if not isinstance(found, Change):
@@ -176,7 +179,12 @@ class LineScoring(Work):
                 yield from self._scored(name, cutter.feed(b"", final=True))
                 self.terminal.note(f"{name} {found.value}")
                 self.scorer.begin()
-                cutter = LineCutter(self.codec, self.drops_cr)
+                cutter = self._cutter(name)
+
+    def _cutter(self, name: str, first: int = 1):
+        from charrnn.text.lines import LineCutter
+
+        return LineCutter(self.codec, self.drops_cr, first, shown(name))
 
     def _scored(self, name: str, lines: list) -> Iterator[tuple[dict[str, Any], Any]]:
         ended = [line.is_ended for line in lines]
@@ -398,7 +406,7 @@ def _require_reader(stream) -> None:
         ),
         option("--guesses", is_flag=True, help="Tell how many lines are likelier, as for passwords; reads --alone."),
         option(
-            "--samples", type=Whole(1, 10_000_000), rare=True,
+            "--samples", "drawn", type=Whole(1, 10_000_000), rare=True,
             help="--guesses: lines that are drawn from the model.  [default: 10000]",
         ),
         option(
@@ -436,7 +444,7 @@ def score(work: LineScoring) -> None:
 
     online = work.check()
     work.open(online)
-    if work.options["guesses"]:
+    if work.has_guesses:
         with work.bar("Drawing lines") as progress:
-            work.scorer.draw_guesses(work.options["samples"] or SAMPLES, work.options["seed"] or 0, progress)
+            work.scorer.draw_guesses(work.options["drawn"] or SAMPLES, work.options["seed"] or 0, progress)
     work.write_all(work.chosen(work.records(online)))

@@ -48,16 +48,24 @@ class LineCutter:
         codec: the canonical name of the encoding, or None for lines of bytes.
         drop_cr: whether the carriage return before a line feed belongs to the line end.
         first: the number of the first line.
+        name: what messages call the text.
     """
 
-    def __init__(self, codec: str | None, drop_cr: bool = False, first: int = 1):
-        self._codec, self._drop_cr, self._number = codec, drop_cr, first
+    def __init__(self, codec: str | None, drop_cr: bool = False, first: int = 1, name: str = "the text"):
+        self._codec, self._drop_cr, self._number, self._name = codec, drop_cr, first, name
         self._start, self._decoder = b"", None
         self._rest: str | bytes = b"" if codec is None else ""
 
     def feed(self, data: bytes, final: bool = False) -> list[Line]:
-        """The lines that end in the next block; with ``final`` also what stands behind the last line end."""
-        text = self._decoded(data, final)
+        """The lines that end in the next block; with ``final`` also what stands behind the last line end.
+
+        Raises:
+            CorpusError: the text cannot be in the encoding: it has no byte-order mark, and must have one.
+        """
+        try:
+            text = self._decoded(data, final)
+        except UnicodeError as error:
+            raise CorpusError(f"{self._name}: this is not {self._codec} ({error}): pass another --encoding") from None
         pieces = (self._rest + text).split(b"\n" if self._codec is None else "\n")
         lines: list[Line] = []
         for piece in pieces[:-1]:

@@ -91,6 +91,11 @@ def test_bytes_that_an_encoding_lacks_become_replacement_characters():
     assert texts(cut(b"\x00\xd8a\x00", codec="utf-16-le"))[0].startswith("\ufffd")
 
 
+def test_a_text_that_must_have_a_byte_order_mark_and_has_none():
+    with pytest.raises(CorpusError, match="a.txt: this is not utf-32 .*: pass another --encoding"):
+        LineCutter("utf-32", name="a.txt").feed(b"The fox\n")
+
+
 def test_files_and_what_is_none(tmp_path):
     file = tmp_path / "a"
     file.write_bytes(b"one\ntwo")
