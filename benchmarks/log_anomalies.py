@@ -21,7 +21,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -293,31 +293,38 @@ def train(log, runs, seeds, budget):
 
 
 def find(log, runs, seeds, plantings, ways):
-    """Print the areas of all ways to find anomalies, the mean over the plantings; returns them."""
+    """Print the areas of all ways to find anomalies, each the mean over the plantings."""
     training, others = parts_of(log)
     made = [planted(others, number) for number in range(plantings)]
     counts = Counter(name for _, names in made for name in names if name)
     print(f"{len(training):,} lines to train on, {len(others):,} others, {plantings} plantings:", dict(counts))
-    found = defaultdict(lambda: defaultdict(list))
-    for lines, names in made:
-        for variant in VARIANTS:
-            frequencies = Frequencies(training, *variant)
-            for kind, area in areas([frequencies.score(line) for line in lines], names).items():
-                found["frequencies", *variant][kind].append(area)
+    frequencies = {}
+    for variant in VARIANTS:
+        counters = [Frequencies(training, *variant) for _ in made]
+        scores = [[counter.score(line) for line in lines] for counter, (lines, _) in zip(counters, made, strict=True)]
+        frequencies[variant] = mean_areas(scores, made)
+    best = max(VARIANTS, key=lambda variant: frequencies[variant][CONTENT])
+    show(("frequencies", *best), frequencies[best])
     for seed in seeds:
         for way in ways:
             options, has_ngrams = WAYS[way]
-            for lines, names in made:
+            scores = []
+            for lines, _ in made:
                 model = charrnn.load(runs / f"log{seed}")  # anew, because n-grams keep what they have learnt
-                scores = (model.mixed() if has_ngrams else model).score(lines, **options)
-                for measure, numbers in measures_of(scores).items():
-                    for kind, area in areas(numbers, names).items():
-                        found[f"seed {seed}", way, measure][kind].append(area)
-    result = {key: {kind: float(np.mean(each)) for kind, each in kinds.items()} for key, kinds in found.items()}
-    frequencies = [key for key in result if key[0] == "frequencies"]
-    for key in [max(frequencies, key=lambda key: result[key][CONTENT]), *(set(result) - set(frequencies))]:
-        print(" | ".join(map(str, key)), {kind: round(area, 3) for kind, area in result[key].items()})
-    return result
+                scores.append(measures_of((model.mixed() if has_ngrams else model).score(lines, **options)))
+            for measure in scores[0]:
+                show((f"seed {seed}", way, measure), mean_areas([each[measure] for each in scores], made))
+
+
+def mean_areas(scores, made):
+    """The areas of :func:`areas`, the mean over all plantings; ``scores`` has a list of numbers for each planting."""
+    each = [areas(numbers, names) for numbers, (_, names) in zip(scores, made, strict=True)]
+    return {kind: float(np.mean([found[kind] for found in each])) for kind in each[0]}
+
+
+def show(key, found):
+    """Print a row."""
+    print(" | ".join(map(str, key)), {kind: round(area, 3) for kind, area in found.items()}, flush=True)
 
 
 def main():

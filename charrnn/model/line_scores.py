@@ -46,6 +46,7 @@ class LineScore:
     Attributes:
         text: the line, without its end.
         bits: -log2 of the probability of the line with its end, and 20 for each character that the model does not know.
+        peak: the bits of the least expected character; 0 where none counts.
         z: the robust z of ``bits_per_character`` among the lines before; None for the first 20
             (:class:`charrnn.inference.robust_z.RobustZ`).
         unknown: the number of characters that the model does not know.
@@ -56,6 +57,7 @@ class LineScore:
 
     text: Text
     bits: float
+    peak: float
     z: float | None
     unknown: int
     character_bits: Floats = field(repr=False)
@@ -70,11 +72,6 @@ class LineScore:
     def bits_per_character(self) -> float:
         """The bits divided by the characters; 0 where none counts."""
         return self.bits / max(self.characters, 1)
-
-    @property
-    def peak(self) -> float:
-        """The bits of the least expected character; 0 where none counts."""
-        return float(self.character_bits.max(initial=0.0))
 
     def kept(self) -> LineScore:
         """The same, without a hold on the memory of the lines around it."""
@@ -288,15 +285,16 @@ class LineScorer:
             nats = self._reader.losses(ids, known, lengths)
         bits = nats.astype(np.float64) / math.log(2)
         bits[~known] = UNKNOWN_BITS
-        sums, unknown = _sums(bits, lengths), _sums((~known).astype(np.int64), lengths)
+        sums, peaks = _reduced(np.add, bits, lengths), _reduced(np.maximum, bits, lengths)
+        unknown = _reduced(np.add, (~known).astype(np.int64), lengths)
         # An empty line of a model without a line end has no characters.
         rates = sums / np.maximum(lengths, 1)
         found, start, shown = [], 0, bits.astype(np.float32)
-        for line, length, total, rate, foreign in zip(
-            lines, lengths, sums.tolist(), rates.tolist(), unknown.tolist(), strict=True
+        for line, length, total, peak, rate, foreign in zip(
+            lines, lengths, sums.tolist(), peaks.tolist(), rates.tolist(), unknown.tolist(), strict=True
         ):
             each = shown[start : start + length]
-            found.append(LineScore(line, total, self._z.add(rate), foreign, each, self._guesses(total, foreign)))
+            found.append(LineScore(line, total, peak, self._z.add(rate), foreign, each, self._guesses(total, foreign)))
             start += length
         return found
 
@@ -333,12 +331,12 @@ def _has_newline(vocabulary: Vocabulary) -> bool:
     return (10 if vocabulary.is_bytes else "\n") in vocabulary
 
 
-def _sums(numbers: npt.NDArray[_Number], lengths: Sequence[int]) -> npt.NDArray[_Number]:
-    """The sums of so many numbers each; 0 of none."""
+def _reduced(function: np.ufunc, numbers: npt.NDArray[_Number], lengths: Sequence[int]) -> npt.NDArray[_Number]:
+    """What ``function`` makes of so many numbers each; 0 of none."""
     sizes = np.asarray(lengths)
     starts = np.cumsum(sizes) - sizes
     found = np.zeros(len(sizes), numbers.dtype)
     filled = sizes > 0
     if filled.any():
-        found[filled] = np.add.reduceat(numbers, starts[filled])
+        found[filled] = function.reduceat(numbers, starts[filled])
     return found

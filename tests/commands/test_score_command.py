@@ -87,7 +87,8 @@ def test_columns_take_large_numbers():
         (16.61, "1.0e5"),
         (2000, "1.1e602"),
     ):
-        assert columns(record | {"guesses_log2": log2}, "7").split()[4] == shown
+        assert columns(record | {"guesses_log2": log2, "guesses_error": 0.1}, "7").split()[4] == shown
+    assert columns(record | {"guesses_log2": 3.0, "guesses_error": 0.9}, "7").split()[4] == ">8"
 
 
 def test_the_most_unusual_lines(folder, model):
@@ -493,6 +494,6 @@ def test_a_character_of_several_bytes_has_the_bits_of_all():
     from charrnn.model.line_scores import LineScore
     from charrnn.text.vocabulary import Vocabulary
 
-    score = LineScore("aé\n".encode()[:3] + b"\xff", 15.0, None, 0, np.array([1, 2, 3, 4, 5], np.float32))
+    score = LineScore("aé\n".encode()[:3] + b"\xff", 15.0, 5.0, None, 0, np.array([1, 2, 3, 4, 5], np.float32))
     text, bits = module.characters_of(score, Vocabulary([10, 97]))
     assert text == "aé\udcff\n" and bits.tolist() == [1, 5, 4, 5]

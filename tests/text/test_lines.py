@@ -92,7 +92,7 @@ def test_bytes_that_an_encoding_lacks_become_replacement_characters():
 
 
 def test_a_text_that_must_have_a_byte_order_mark_and_has_none():
-    with pytest.raises(CorpusError, match="a.txt: this is not utf-32 .*: pass another --encoding"):
+    with pytest.raises(CorpusError, match=r"a.txt: this is not utf-32 .*: pass another --encoding"):
         LineCutter("utf-32", name="a.txt").feed(b"The fox\n")
 
 

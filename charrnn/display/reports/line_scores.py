@@ -15,6 +15,7 @@ from charrnn.sanitise import visible
 MOST_BITS = 8.0  # of surprise: the strongest colour
 LONGEST = 2000  # characters of a line that a terminal shows: those around the least expected one
 _DASH = "–"
+_VAGUE = 0.5  # the standard error, as a share, from which on an estimate of guesses is shown as a lower bound
 
 
 def heading(has_guesses: bool, names: bool) -> Text:
@@ -27,11 +28,15 @@ def heading(has_guesses: bool, names: bool) -> Text:
 def columns(record: Mapping[str, Any], place: str) -> str:
     """The numbers of a line, aligned: its bits, bits per character, largest surprise, z, guesses if any, and place.
 
+    An estimate of guesses with a large standard error is shown as ``>1.0e30``: hardly any drawn line was less likely.
     ``record`` is the object that ``score --json`` writes.
     """
     z = record["z"]
     shown = _DASH if z is None else f"{z:+.1f}" if abs(z) < 99_999.95 else f"{z:+.0e}"
-    guesses = f"{_guesses(record['guesses_log2']):>9} " if "guesses_log2" in record else ""
+    guesses = ""
+    if "guesses_log2" in record:
+        is_bound = (record["guesses_error"] or 0.0) > _VAGUE
+        guesses = f"{'>' * is_bound + _guesses(record['guesses_log2']):>9} "
     bits = f"{record['bits']:>8.1f} {record['bits_per_character']:>7.3f} {record['peak']:>5.1f}"
     return f"{bits} {shown:>7} {guesses}{place:>6}"
 
