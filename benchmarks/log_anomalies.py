@@ -16,6 +16,7 @@ The log itself is not part of the repository: give a log of your own.
 """
 
 import argparse
+import contextlib
 import math
 import re
 import subprocess
@@ -29,7 +30,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 import charrnn
+from charrnn.config import DynamicEvaluationConfig
 from charrnn.inference.robust_z import RobustZ
+from charrnn.model.line_scores import LineScorer
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINED = 0.8  # share of the lines
@@ -252,11 +255,12 @@ def areas(scores, names):
     return found
 
 
-WAYS = {  # how lines are read: arguments of model.score, and whether n-grams take part
-    "alone": ({"alone": True}, True),
-    "in order": ({}, True),
-    "learning, no n-grams": ({"learn": True}, False),
-    "learning": ({"learn": True}, True),
+WAYS = {  # how lines are read: the way, the learning rate if the model learns, and whether n-grams take part
+    "alone": ("alone", None, True),
+    "in order": ("in order", None, True),
+    "learning, no n-grams": ("in order", DynamicEvaluationConfig().lr, False),
+    "learning": ("in order", DynamicEvaluationConfig().lr, True),
+    "learning fast": ("in order", 0.004, True),
 }
 
 
@@ -307,13 +311,17 @@ def find(log, runs, seeds, plantings, ways):
     show(("frequencies", *best), frequencies[best])
     for seed in seeds:
         for way in ways:
-            options, has_ngrams = WAYS[way]
-            scores = []
-            for lines, _ in made:
-                model = charrnn.load(runs / f"log{seed}")  # anew, because n-grams keep what they have learnt
-                scores.append(measures_of((model.mixed() if has_ngrams else model).score(lines, **options)))
+            scores = [measures_of(scored(runs / f"log{seed}", lines, *WAYS[way])) for lines, _ in made]
             for measure in scores[0]:
                 show((f"seed {seed}", way, measure), mean_areas([each[measure] for each in scores], made))
+
+
+def scored(checkpoint, lines, how, rate, has_ngrams):
+    """The scores of lines. The model is loaded anew, because n-grams keep what they have learnt."""
+    model = charrnn.load(checkpoint)
+    scorer = LineScorer(model.mixed() if has_ngrams else model, how)
+    with scorer.learning(DynamicEvaluationConfig(lr=rate)) if rate else contextlib.nullcontext():
+        return scorer.score(lines)
 
 
 def mean_areas(scores, made):
