@@ -83,7 +83,7 @@ class LineScoring(Work):
     def open(self, online: DynamicEvaluationConfig | None) -> None:
         """Load the model, and get ready to score."""
         from charrnn.model.line_scores import LineScorer
-        from charrnn.text.lines import codec_of
+        from charrnn.text.line_cutter import codec_of
 
         options = self.options
         needs = [compiled.mixing, *([compiled.learning_on] if online else [])]
@@ -130,7 +130,7 @@ class LineScoring(Work):
     def _file(self, name: str) -> Iterator[tuple[dict[str, Any], Any]]:
         """The lines of a file, scored block by block."""
         from charrnn.model.line_scores import BLOCK
-        from charrnn.text.lines import blocks, opened
+        from charrnn.text.line_cutter import blocks, opened
 
         with opened(name) as (file, size), self._progress(name, size) as report:
             _require_no_terminal(file)
@@ -149,7 +149,7 @@ class LineScoring(Work):
     def _follow(self, name: str) -> Iterator[tuple[dict[str, Any], Any]]:
         """The lines of a file as it grows."""
         from charrnn.inference.robust_z import COUNT
-        from charrnn.text.lines import Change, Following, blocks, opened
+        from charrnn.text.line_cutter import Change, Following, blocks, opened
 
         if name == STREAM:
             with opened(name) as (file, _):
@@ -182,7 +182,7 @@ class LineScoring(Work):
                 cutter = self._cutter(name)
 
     def _cutter(self, name: str, first: int = 1):
-        from charrnn.text.lines import LineCutter
+        from charrnn.text.line_cutter import LineCutter
 
         return LineCutter(self.codec, self.drops_cr, first, shown(name))
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from charrnn.errors import CorpusError
-from charrnn.text.lines import LONGEST, Change, Following, Line, LineCutter, blocks, opened
+from charrnn.text.line_cutter import LONGEST, Change, Following, Line, LineCutter, blocks, opened
 
 
 def cut(data, sizes=(1 << 30,), codec="utf-8", **how):
@@ -128,7 +128,7 @@ class Reader:
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    monkeypatch.setattr("charrnn.text.lines._POLL", 0.001)
+    monkeypatch.setattr("charrnn.text.line_cutter._POLL", 0.001)
     return tmp_path / "log"
 
 
@@ -205,7 +205,7 @@ def test_it_begins_with_the_last_lines(path, last, end, read):
 
 
 def test_far_back_it_begins_with_a_whole_line(path, monkeypatch, read):
-    monkeypatch.setattr("charrnn.text.lines._BACK", 50)
+    monkeypatch.setattr("charrnn.text.line_cutter._BACK", 50)
     path.write_bytes(b"".join(b"line %02d\n" % number for number in range(1, 21)))
     reader = read(path)
     assert b"".join(reader.now()) == b"".join(b"line %02d\n" % number for number in range(15, 21))
