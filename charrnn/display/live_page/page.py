@@ -1,0 +1,135 @@
+"""The live page: the weights of a network, an engine that runs it, and the style, in one file.
+
+No text of a model becomes markup: symbols are JSON in ASCII, the scripts put them into text nodes only, and a content
+security policy allows the page's own script and style, by their hashes, and WebAssembly, which cannot touch the page.
+"""
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import Template
+
+from charrnn.display.live_page.wasm import module
+from charrnn.display.live_page.weights import Quantised
+from charrnn.display.page.parts import content_hash, data_block, file_text, json_text, value_colours
+from charrnn.errors import ConfigError
+from charrnn.sanitise import visible
+
+CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn")
+"""The kinds of cell that engine.js computes."""
+
+ENGINE = ("arena.js", "engine.js", "sampler.js", "tape.js", "decode.js", "trainer.js")
+"""Scripts that need no page: they also run in Node.js."""
+
+SCRIPTS = (*ENGINE, "words.js", "writing.js", "cells.js", "machine.js", "learning.js", "controls.js")
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A number that every cell has after a character: its name, a phrase, whether it is from 0 to 1 instead of -1 to 1,
+    and whether it is unbounded and shown through tanh.
+    """
+
+    name: str
+    meaning: str
+    unit: bool
+    unbounded: bool
+
+
+@dataclass(frozen=True)
+class LivePage:
+    """The contents of a page.
+
+    ``title`` and ``subtitle`` stand at its top, ``facts`` at its end, a sentence or two each. ``cell`` is one of
+    :data:`CELLS`; a network of ``layers`` layers of ``hidden`` units reads ``embedding`` columns (0: none). ``arrays``
+    are its parameters by name, ``signals`` what a cell shows, the most telling first. ``symbols`` are the model's
+    symbols by id, characters or bytes; ``line_start`` is the id that is read before a text without a beginning.
+    ``prime`` is the text that the page opens with, and ``lstm_signals`` are those of the LSTM that the page can train.
+
+    Raises:
+        ConfigError: the page has no engine for the cell.
+    """
+
+    title: str
+    subtitle: str
+    cell: str
+    layers: int
+    hidden: int
+    embedding: int
+    symbols: Sequence[str | int]
+    line_start: int
+    arrays: Mapping[str, Quantised]
+    signals: Sequence[Signal]
+    lstm_signals: Sequence[Signal]
+    prime: str = ""
+    facts: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise ConfigError(f"a page has no engine for the cell {self.cell}: export it as .safetensors")
+
+    def html(self) -> str:
+        """The text of the file, in ASCII."""
+        style = _file("page.css") + value_colours()
+        script = "".join(map(_file, SCRIPTS))
+        policy = (
+            f"default-src 'none'; script-src '{content_hash(script)}' 'wasm-unsafe-eval'; "
+            f"style-src '{content_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
+        )
+        page = Template(_file("page.html")).substitute(
+            policy=policy,
+            title=html.escape(visible(self.title, "")),
+            subtitle=html.escape(visible(self.subtitle, "")),
+            facts="".join(f"<p>{html.escape(visible(fact, ''))}</p>" for fact in self.facts),
+            style=style,
+            script=script,
+            data=self.data(),
+        )
+        return page.encode("ascii", "xmlcharrefreplace").decode()
+
+    def data(self) -> str:
+        """The data, in script elements of types that browsers do not run."""
+        is_bytes = isinstance(self.symbols[0], int)
+        characters = [chr(symbol) if isinstance(symbol, int) else symbol for symbol in self.symbols]
+        about = {
+            "title": visible(self.title, ""),
+            "model": {
+                "cell": self.cell,
+                "layers": self.layers,
+                "hidden": self.hidden,
+                "embedding": self.embedding,
+                "vocabulary": len(characters),
+                "signals": list(map(vars, self.signals)),
+            },
+            "parameters": [
+                {"name": name, "shape": array.numbers.shape, "axis": array.axis, "type": array.numbers.dtype.str[1:]}
+                for name, array in self.arrays.items()
+            ],
+            "symbols": [visible(character) for character in characters],
+            "points": list(map(ord, characters)),
+            "isBytes": is_bytes,
+            "lineStart": self.line_start,
+            "prime": self.prime,
+        }
+        blocks = [
+            ("about", "application/json", json_text(about)),
+            ("lstm", "application/json", json_text(list(map(vars, self.lstm_signals)))),
+            ("fable", "application/json", json_text(_file("fable.txt"))),
+            ("code", "application/base64", _base64(module())),
+            ("weights", "application/base64", _base64(b"".join(array.to_bytes() for array in self.arrays.values()))),
+        ]
+        return "\n".join(data_block(*block) for block in blocks)
+
+
+def engine_source() -> str:
+    """The scripts that need no page, one after the other."""
+    return "".join(map(_file, ENGINE))
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _file(name: str) -> str:
+    return file_text(__package__, name)
