@@ -1,23 +1,14 @@
 """The page in a browser, used by mouse, touch and keys. Skipped where Chromium is not installed."""
 
-import shutil
-
 import numpy as np
 import pytest
+from browser import complaints_of, launched, needs_browser
 
 from charrnn.display.page.page import Looks, Page
 from charrnn.inspection.reading import CellReading
 from charrnn.network.cells import CELLS
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-    pytest.mark.xdist_group("browser"),
-    # The driver closes its event loop after the test that used it has ended.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = needs_browser
 
 TEXT = 'The fox said, "Come in."\n\tAnd then\n' * 200
 EVIL = [
@@ -49,10 +40,7 @@ def page_of(text, symbols, cells=3, others=(), looks=None):
 
 @pytest.fixture(scope="module")
 def chromium():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    yield from launched()
 
 
 @pytest.fixture
@@ -65,10 +53,7 @@ def opened(chromium, tmp_path):
         path.write_text(html, "ascii")
         context = chromium.new_context(**({"viewport": {"width": 1200, "height": 800}} | options))
         contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url))
+        page = complaints_of(context.new_page(), complaints)
         page.goto(path.as_uri())
         page.wait_for_selector(".here")
         return page

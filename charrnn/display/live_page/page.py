@@ -115,7 +115,7 @@ class LivePage:
         blocks = [
             ("about", "application/json", json_text(about)),
             ("lstm", "application/json", json_text(list(map(vars, self.lstm_signals)))),
-            ("fable", "application/json", json_text(_file("fable.txt"))),
+            ("fable", "application/json", json_text(fable())),
             ("code", "application/base64", _base64(module())),
             ("weights", "application/base64", _base64(b"".join(array.to_bytes() for array in self.arrays.values()))),
         ]
@@ -125,6 +125,11 @@ class LivePage:
 def engine_source() -> str:
     """The scripts that need no page, one after the other."""
     return "".join(map(_file, ENGINE))
+
+
+def fable() -> str:
+    """The text that the page offers for training: a fable of corpora/fables.txt."""
+    return _file("fable.txt")
 
 
 def _base64(data: bytes) -> str:
