@@ -58,10 +58,7 @@ def export(work: Work) -> None:
     found = load_checkpoint(options["checkpoint"], warn=work.terminal.warn)
     if with_ngrams and found.ngrams is None:
         raise ConfigError(f"{options['checkpoint']}: it has no n-grams")
-    if ending == PAGE:
-        files = {target.name: _page(work, found)}
-    else:
-        files = _files(target, found, with_ngrams)
+    files = {target.name: _page(work, found)} if ending == PAGE else _files(target, found, with_ngrams)
     with os_errors_as(CheckpointError, f"{target}: cannot be written"):
         write_folder_durably(target.parent if ending in ENDINGS else target, files)
     size = sum(map(len, files.values())) / 1e6

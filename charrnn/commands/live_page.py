@@ -55,8 +55,8 @@ def _made(checkpoint, name: str, bits: int) -> MadePage:
     count = sum(array.numbers.size for array in arrays.values())
     words = f"{count:,} weights of {bits} bits"
     compared = (
-        f"On {_COMPARED} characters that the model wrote, its probabilities differ from those of the model's own weights "
-        f"by at most {difference:.2g}."
+        f"On {_COMPARED} characters that the model wrote, its probabilities differ from those of the model's own "
+        f"weights by at most {difference:.2g}."
     )
     page = LivePage(
         title=name,

@@ -76,7 +76,7 @@ def page(opened):
 
 
 def until(page, expression, seconds=30):
-    """Wait until an expression is true. (Playwright's own function evaluates strings, which the page's policy forbids.)"""
+    """Wait until an expression is true. Playwright's own function evaluates strings, which the page's policy forbids."""
     stop = time.monotonic() + seconds
     while not page.evaluate(expression):
         assert time.monotonic() < stop, expression
@@ -88,9 +88,16 @@ def written(page):
 
 
 def test_the_page_opens_with_a_text(opened):
-    text = written(opened(page_of()))
+    page = opened(page_of())
+    text = written(page)
     assert text.startswith("The ")
     assert len(text) == 400
+    values = np.array(
+        page.evaluate("app.tape.ids.map((_, place) => Array.from({ length: 16 }, (_, k) => app.tape.value(place, k)))")
+    )
+    centred = values - values.mean(axis=0)
+    scores = (centred[5:] * centred[:-5]).sum(axis=0) / (centred**2).sum(axis=0)
+    assert page.evaluate("app.cell") == np.where((centred**2).mean(axis=0) > 0.01, scores, -9).argmax()
 
 
 def test_it_writes_and_pauses(page):
@@ -280,7 +287,10 @@ def test_a_step_is_shown_with_its_numbers(opened, cell, layers):
     last = layers - 1
     page.fill("#cell", f"{last}:5")
     page.locator("#machine").scroll_into_view_if_needed()
-    rows = drawn(page).evaluate("[...document.querySelectorAll('#equations tr')].map((row) => [...row.children].map((each) => each.textContent))")
+    rows = drawn(page).evaluate(
+        "[...document.querySelectorAll('#equations tr')]"
+        ".map((row) => [...row.children].map((each) => each.textContent))"
+    )
     shown = {name: float(value.strip("= ").replace("\u2212", "-")) for name, *_, value in rows}
     for name, value in shown.items():  # what the equations give is what the engine computed
         if name.startswith("z"):
@@ -320,7 +330,9 @@ def test_a_network_is_trained_and_writes(page):
     page.click("#learn")
     assert page.inner_text("#learn") == "Go on"
     numbers = page.inner_text("#learning-numbers")
-    assert re.search(r"[\d,]+ updates, [\d,]+ characters, [\d.]+ s .* loss [\d.]+ nats .* norm of the gradient [\d.]+", numbers)
+    assert re.search(
+        r"[\d,]+ updates, [\d,]+ characters, [\d.]+ s .* loss [\d.]+ nats .* norm of the gradient [\d.]+", numbers
+    )
     count = page.evaluate("learning.losses.length")
     page.wait_for_timeout(150)
     assert page.evaluate("learning.losses.length") == count
@@ -416,7 +428,9 @@ def test_less_motion(opened):
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_phone_has_room_for_it(opened, layers):
-    page = opened(page_of(layers=layers, hidden=64), viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
+    page = opened(
+        page_of(layers=layers, hidden=64), viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True
+    )
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.tap("#step")
     assert len(written(page)) == 401
@@ -443,7 +457,7 @@ def test_everything_that_can_be_used_has_a_name(page):
 
 def test_hostile_text_stays_text_in_a_browser(opened):
     evil = "</title></script><script>document.title='ran'</script><img src=x onerror=alert(1)>\u202e"
-    page = opened(page_of(EVIL + [chr(10)], title=evil, prime="<<&\x1b\u202e", facts=[evil]))
+    page = opened(page_of([*EVIL, chr(10)], title=evil, prime="<<&\x1b\u202e", facts=[evil]))
     assert page.locator("img").count() == 0
     assert "ran" not in page.title().split("<")[0]
     text = written(page)

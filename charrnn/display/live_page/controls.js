@@ -9,12 +9,17 @@ const KEYS = {
   "[": () => stepCell(-1),
   "]": () => stepCell(1),
   r: writeAgain,
-  h: () => { element("hold").click(); },
+  h: () => holdCell(app.cell, app.holds.has(app.cell) ? null : Number(element("held").value)),
   s: () => { app.bySurprise = !app.bySurprise; element("signal").value = app.bySurprise ? "" : app.tape.signal.name; refresh(); },
   t: () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
   "?": () => element("help").showModal(),
 };
-for (let k = 0; k < GUESSES; k++) KEYS[`${(k + 1) % 10}`] = () => { if (!rows[k].item.hidden) rows[k].button.click(); };
+for (let k = 0; k < GUESSES; k++) {
+  KEYS[`${(k + 1) % 10}`] = () => {
+    showGuesses(); // what is on the screen may be a frame old
+    if (!rows[k].item.hidden) rows[k].button.click();
+  };
+}
 
 document.addEventListener("keydown", (event) => {
   const { target } = event, act = KEYS[event.key];

@@ -126,7 +126,7 @@ function drawMachine() {
   const step = stepOfCell(place, cell);
   drawDiagram(step);
   element("equations").replaceChildren(...equations(step).map(([name, letters, numbers, value]) =>
-    make("tr", {}, make("th", { textContent: name, scope: "row" }), make("td", { textContent: `= ${letters}` }),
+    make("tr", {}, make("th", { textContent: name, scope: "row" }), make("td", { className: "letters", textContent: `= ${letters}` }),
       make("td", { className: "numbers", textContent: numbers ? `= ${numbers}` : "" }), make("td", { className: "value", textContent: `= ${signed(value, 3)}` }))));
   if (!network.kind.gates.includes(machine.gate)) machine.gate = network.kind.gates[0];
   const { terms } = step.sums.find(({ gate }) => gate === machine.gate);

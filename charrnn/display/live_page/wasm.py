@@ -25,8 +25,8 @@ def module() -> bytes:
     """The bytes of the module.
 
     It imports the memory ``page.memory`` and exports ``multiply(x, count, w, blocks, out)``. ``x`` (count,), ``w``
-    (blocks, count, 32) and ``out`` (blocks, 32) are addresses in bytes of float32; ``count`` and ``blocks`` are at least
-    1. It adds x w to out, in the order of x.
+    (blocks, count, 32) and ``out`` (blocks, 32) are addresses in bytes of float32; ``count`` and ``blocks`` are at
+    least 1. It adds x w to out, in the order of x.
     """
     kind = bytes([_FUNC]) + _vector([bytes([_I32])] * 5) + _vector([])
     memory = _name("page") + _name("memory") + bytes([2, 0]) + _unsigned(1)  # a memory of at least one page

@@ -57,7 +57,24 @@ function beginText(text) {
 function writeBeginning() {
   const stop = performance.now() + 150;
   while (app.tape.length < BEGINNING && performance.now() < stop) writeOne();
+  app.cell = mostStructured();
   refresh();
+}
+
+// The cell whose values are most alike five characters apart: what it holds lasts longer than a letter.
+function mostStructured() {
+  const { tape } = app, count = tape.length, lag = 5;
+  let best = 0, most = -Infinity;
+  for (let cell = 0; cell < tape.cells; cell++) {
+    const values = Array.from({ length: count }, (_, place) => tape.value(place, cell)), mean = values.reduce((sum, value) => sum + value, 0) / count;
+    let own = 0, shifted = 0;
+    values.forEach((value, k) => {
+      own += (value - mean) ** 2;
+      if (k >= lag) shifted += (value - mean) * (values[k - lag] - mean);
+    });
+    if (own / count > 0.01 && shifted / own > most) { best = cell; most = shifted / own; }
+  }
+  return best;
 }
 
 const chosenId = (place) => choose(app.network.logits, app.network.vocabulary, app.temperature, app.topK, uniform(app.seed, place));

@@ -62,8 +62,8 @@ class Page:
         style = _file("page.css") + value_colours() + _strips(1 + len(self.tracks.others))
         script = "".join(map(_file, SCRIPTS))
         policy = (
-            f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; img-src data:; "
-            "base-uri 'none'; form-action 'none'"
+            f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; "
+            "img-src data:; base-uri 'none'; form-action 'none'"
         )
         page = Template(_file("page.html")).substitute(
             policy=policy,
