@@ -29,53 +29,63 @@ def live_page(checkpoint, name: str, bits: int | None) -> MadePage:
     Raises:
         ConfigError: the page has no engine for the network, or the network is too large.
     """
-    from charrnn.display.live_page.page import CELLS
-    from charrnn.errors import ConfigError
-    from charrnn.network.cells import parameter_count
-
-    config = checkpoint.model
-    if config.cell not in CELLS:
-        raise ConfigError(f"a page has no engine for the cell {config.cell}: export it as .safetensors")
-    if (weights := parameter_count(config)) > _LARGEST:
-        raise ConfigError(f"a page holds at most {_LARGEST:,} weights, and this model has {weights:,}")
     if bits is not None:
         return _made(checkpoint, name, bits)
     made = _made(checkpoint, name, 16)
     return made if len(made.content) <= SMALL else _made(checkpoint, name, 8)
 
 
+def live_model(config, parameters, bits: int):
+    """A network for a page, a :class:`charrnn.display.live_page.page.LiveModel`, with ``bits`` a weight.
+
+    Raises:
+        ConfigError: the page has no engine for the network, or the network is too large.
+    """
+    from charrnn.display.live_page.page import LiveModel
+    from charrnn.display.live_page.weights import all_quantised
+    from charrnn.errors import ConfigError
+    from charrnn.network.cells import cell_of, parameter_count
+
+    if (weights := parameter_count(config)) > _LARGEST:
+        raise ConfigError(f"a page holds at most {_LARGEST:,} weights, and this model has {weights:,}")
+    return LiveModel(
+        config.cell,
+        config.layers,
+        config.hidden,
+        config.embedding or 0,
+        config.vocabulary,
+        all_quantised(dict(parameters.items()), bits),
+        _signals(cell_of(config)),
+    )
+
+
 def _made(checkpoint, name: str, bits: int) -> MadePage:
     from charrnn.display.live_page.page import LivePage
-    from charrnn.display.live_page.weights import all_quantised
     from charrnn.network.cells import CELLS, cell_of
 
-    config, cell, vocabulary = checkpoint.model, cell_of(checkpoint.model), checkpoint.vocabulary
-    arrays = all_quantised(dict(checkpoint.parameters), bits)
-    difference = _difference(checkpoint, {name: array.values() for name, array in arrays.items()}) if bits < 32 else 0.0
-    count = sum(array.numbers.size for array in arrays.values())
-    words = f"{count:,} weights of {bits} bits"
-    compared = (
-        f"On {_COMPARED} characters that the model wrote, its probabilities differ from those of the model's own "
-        f"weights by at most {difference:.2g}."
-    )
+    config, vocabulary = checkpoint.model, checkpoint.vocabulary
+    model = live_model(config, checkpoint.parameters, bits)
+    count = sum(array.numbers.size for array in model.arrays.values())
+    words, compared, within = f"{count:,} weights of {bits} bits", "", ""
+    if bits < 32:
+        difference = _difference(checkpoint, {name: array.values() for name, array in model.arrays.items()})
+        within = f": probabilities within {difference:.2g} of the model's"
+        compared = (
+            f" On {_COMPARED} characters that the model wrote, its probabilities differ from those of the model's own "
+            f"weights by at most {difference:.2g}."
+        )
+    symbols = f"{len(vocabulary)} {'bytes' if vocabulary.is_bytes else 'characters'}"
     page = LivePage(
         title=name,
-        subtitle=f"{cell.title} {config.layers} × {config.hidden}, {len(vocabulary)} "
-        f"{'bytes' if vocabulary.is_bytes else 'characters'}",
-        cell=config.cell,
-        layers=config.layers,
-        hidden=config.hidden,
-        embedding=config.embedding or 0,
+        subtitle=f"{cell_of(config).title} {config.layers} × {config.hidden}, {symbols}",
+        model=model,
         symbols=vocabulary.symbols,
         line_start=vocabulary.line_start,
-        arrays=arrays,
-        signals=_signals(cell),
         lstm_signals=_signals(CELLS["lstm"]),
         prime=_PRIME if all((ord(each) if vocabulary.is_bytes else each) in vocabulary for each in _PRIME) else "",
-        facts=[f"The page has {words}. {compared if bits < 32 else ''}".strip()],
+        facts=[f"The page has {words}.{compared}"],
     )
-    note = f"{words}: probabilities within {difference:.2g} of the model's" if bits < 32 else f"{words}"
-    return MadePage(page.html().encode("ascii"), note)
+    return MadePage(page.html().encode("ascii"), words + within)
 
 
 def _signals(cell):

@@ -9,10 +9,11 @@ from browser import run_script
 from command_line import FABLES, ROOT
 
 import charrnn
+from charrnn.commands.live_page import live_model
 from charrnn.config import ModelConfig
 from charrnn.display.live_page.page import engine_source, fable
 from charrnn.display.live_page.wasm import module
-from charrnn.display.live_page.weights import all_quantised, quantised
+from charrnn.display.live_page.weights import quantised
 from charrnn.inspection.clamping import clamp
 from charrnn.inspection.reading import Reader
 from charrnn.model.model import Model
@@ -36,23 +37,9 @@ READ = """
 
 def described(model, bits):
     """A model as the page has it."""
-    config, arrays = model.network.config, all_quantised(dict(model.network.parameters.items()), bits)
-    return {
-        "code": CODE,
-        "model": {
-            **{name: getattr(config, name) for name in ("cell", "layers", "hidden", "vocabulary")},
-            "embedding": config.embedding or 0,
-            "signals": [
-                {"name": each.name, "meaning": each.meaning, "unit": each.low == 0, "unbounded": each.unbounded}
-                for each in cell_of(config).signals
-            ],
-        },
-        "parameters": [
-            {"name": name, "shape": array.numbers.shape, "axis": array.axis, "type": array.numbers.dtype.str[1:]}
-            for name, array in arrays.items()
-        ],
-        "weights": base64.b64encode(b"".join(array.to_bytes() for array in arrays.values())).decode(),
-    }
+    config = model.network.config
+    about = live_model(config, model.network.parameters, bits)
+    return about.about() | {"code": CODE, "weights": about.blocks()[1].partition(">")[2].partition("<")[0]}
 
 
 def random_model(cell, vocabulary, layers, hidden, embedding=None, seed=5):

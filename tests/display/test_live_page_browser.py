@@ -8,7 +8,7 @@ import pytest
 from browser import complaints_of, launched, needs_browser
 
 from charrnn.config import ModelConfig
-from charrnn.display.live_page.page import LivePage, Signal
+from charrnn.display.live_page.page import LiveModel, LivePage, Signal
 from charrnn.display.live_page.weights import all_quantised
 from charrnn.network.cells import CELLS, cell_of
 from charrnn.network.network import Network
@@ -28,11 +28,13 @@ def page_of(symbols=SYMBOLS, cell="lstm", layers=1, hidden=16, embedding=None, t
     config = ModelConfig(len(symbols), hidden, layers, embedding, cell)
     network = Network(config, seed=3, threads=1)
     arrays = {name: value * np.float32(1.2) for name, value in network.parameters.items()}
-    return LivePage(
-        title=title, subtitle="of a test", cell=cell, layers=layers, hidden=hidden, embedding=embedding or 0,
-        symbols=symbols, line_start=0, arrays=all_quantised(arrays, 16), signals=signals(cell_of(config)),
-        lstm_signals=signals(CELLS["lstm"]), **{"prime": "The ", "facts": ["A fact."]} | more,
-    ).html()  # fmt: skip
+    model = LiveModel(
+        cell, layers, hidden, embedding or 0, len(symbols), all_quantised(arrays, 16), signals(cell_of(config))
+    )
+    page = LivePage(
+        title, "of a test", model, symbols, 0, signals(CELLS["lstm"]), **{"prime": "The ", "facts": ["A fact."]} | more
+    )
+    return page.html()
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,7 @@ def page(opened):
 
 
 def until(page, expression, seconds=30):
-    """Wait until an expression is true. Playwright's own function evaluates strings, which the page's policy forbids."""
+    """Wait until an expression is true. Playwright's function evaluates strings, which the page's policy forbids."""
     stop = time.monotonic() + seconds
     while not page.evaluate(expression):
         assert time.monotonic() < stop, expression

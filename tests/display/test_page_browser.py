@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from browser import complaints_of, launched, needs_browser
 
+from charrnn.commands.live_page import live_model
+from charrnn.config import ModelConfig
 from charrnn.display.page.page import Looks, Page
 from charrnn.inspection.reading import CellReading
 from charrnn.network.cells import CELLS
+from charrnn.network.network import Network
 
 pytestmark = needs_browser
 
@@ -21,7 +24,7 @@ EVIL = [
 ]
 
 
-def page_of(text, symbols, cells=3, others=(), looks=None):
+def page_of(text, symbols, cells=3, others=(), looks=None, live=None):
     ids = np.array([symbols.index(symbol) for symbol in text], np.int32)
     values = np.stack([np.sin(np.arange(len(ids)) / (3 + k)) for k in range(cells)], axis=1).astype(np.float32)
     guesses = np.stack([np.roll(ids, -1), *[(ids + k) % len(symbols) for k in range(4)]], axis=1)
@@ -34,7 +37,15 @@ def page_of(text, symbols, cells=3, others=(), looks=None):
     )  # fmt: skip
     notes = ["first", "second", "third n.s."][:cells]
     return Page(
-        "A model", "reads a text", symbols, tracks, notes, names=["column, ρ +0.90"], explanation="ρ", looks=looks
+        "A model",
+        "reads a text",
+        symbols,
+        tracks,
+        notes,
+        names=["column, ρ +0.90"],
+        explanation="ρ",
+        looks=looks,
+        live=live,
     ).html()
 
 
@@ -403,3 +414,46 @@ def test_a_hundred_thousand_characters_do_not_stall(opened):
         page.evaluate("(() => { const start = performance.now(); stepCell(1); return performance.now() - start })()")
         < 500
     )
+
+
+def test_a_page_with_a_model_writes_on_from_a_place(opened):
+    symbols = sorted(set(TEXT))
+    network = Network(ModelConfig(len(symbols), 8, 2), seed=4, threads=1)
+    for _, value in network.parameters.items():
+        value *= 3  # what comes next depends much on what was read
+    page = opened(page_of(TEXT, symbols, live=live_model(network.config, network.parameters, 16)))
+    page.click(".chunk span:nth-child(9)")
+    page.click("#write-on")
+    text = "element('live-text').textContent"
+    first = page.evaluate(text)
+    assert len(first) == 300
+    assert set(first) <= set(symbols)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("w")
+    second = page.evaluate(text)
+    assert second != first
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("w")
+    assert page.evaluate(text) == first
+    page.check("#live-hold")
+    page.fill("#live-held", "0.95")
+    assert page.inner_text("#live-cell") == "1:0"
+    held = page.evaluate(text)
+    assert held != first
+    page.fill("#live-held", "-0.95")
+    assert page.evaluate(text) != held
+    page.uncheck("#live-hold")
+    assert page.evaluate(text) == first
+    page.fill("#live-temperature", "0")
+    assert page.inner_text("#live-temperature-value") == "0.00"
+    page.keyboard.press("ArrowRight")  # the slider's own key
+    assert page.evaluate("place") == 8
+    page.click("#help-button")
+    assert page.is_visible("dialog .live-keys >> nth=0")
+
+
+def test_without_a_model_nothing_is_said_of_it(page):
+    assert not page.is_visible("#live")
+    page.keyboard.press("w")
+    page.keyboard.press("?")
+    assert not page.is_visible("dialog .live-keys >> nth=0")

@@ -9,6 +9,7 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
+from typing import Any
 
 from charrnn.display.live_page.wasm import module
 from charrnn.display.live_page.weights import Quantised
@@ -22,6 +23,7 @@ CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn")
 ENGINE = ("arena.js", "engine.js", "sampler.js", "tape.js", "decode.js", "trainer.js")
 """Scripts that need no page: they also run in Node.js."""
 
+JSON, BASE64 = "application/json", "application/base64"
 SCRIPTS = (*ENGINE, "words.js", "writing.js", "cells.js", "machine.js", "learning.js", "controls.js")
 
 
@@ -38,36 +40,64 @@ class Signal:
 
 
 @dataclass(frozen=True)
-class LivePage:
-    """The contents of a page.
+class LiveModel:
+    """A network as the engine reads it.
 
-    ``title`` and ``subtitle`` stand at its top, ``facts`` at its end, a sentence or two each. ``cell`` is one of
-    :data:`CELLS`; a network of ``layers`` layers of ``hidden`` units reads ``embedding`` columns (0: none). ``arrays``
-    are its parameters by name, ``signals`` what a cell shows, the most telling first. ``symbols`` are the model's
-    symbols by id, characters or bytes; ``line_start`` is the id that is read before a text without a beginning.
-    ``prime`` is the text that the page opens with, and ``lstm_signals`` are those of the LSTM that the page can train.
+    ``cell`` is one of :data:`CELLS`; ``layers`` layers of ``hidden`` units read ``embedding`` columns (0: none), of a
+    vocabulary of ``vocabulary`` symbols. ``arrays`` are the parameters by name, ``signals`` what a cell shows, the most
+    telling first.
 
     Raises:
-        ConfigError: the page has no engine for the cell.
+        ConfigError: the engine does not compute the cell.
     """
 
-    title: str
-    subtitle: str
     cell: str
     layers: int
     hidden: int
     embedding: int
-    symbols: Sequence[str | int]
-    line_start: int
+    vocabulary: int
     arrays: Mapping[str, Quantised]
     signals: Sequence[Signal]
-    lstm_signals: Sequence[Signal]
-    prime: str = ""
-    facts: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
             raise ConfigError(f"a page has no engine for the cell {self.cell}: export it as .safetensors")
+
+    def about(self) -> dict[str, Any]:
+        """What the page says of the network in JSON: its ``model`` and its ``parameters``."""
+        names = ("cell", "layers", "hidden", "embedding", "vocabulary")
+        return {
+            "model": {name: getattr(self, name) for name in names} | {"signals": list(map(vars, self.signals))},
+            "parameters": [
+                {"name": name, "shape": array.numbers.shape, "axis": array.axis, "type": array.numbers.dtype.str[1:]}
+                for name, array in self.arrays.items()
+            ],
+        }
+
+    def blocks(self) -> list[str]:
+        """The elements ``data-code``, for WebAssembly, and ``data-weights``."""
+        weights = b"".join(array.to_bytes() for array in self.arrays.values())
+        return [data_block(name, BASE64, _base64(data)) for name, data in (("code", module()), ("weights", weights))]
+
+
+@dataclass(frozen=True)
+class LivePage:
+    """The contents of a page.
+
+    ``title`` and ``subtitle`` stand at its top, ``facts`` at its end, a sentence or two each. ``model`` is the network,
+    ``symbols`` are its symbols by id, characters or bytes; ``line_start`` is the id that is read before a text without
+    a beginning. ``prime`` is the text that the page opens with, and ``lstm_signals`` are those of the LSTM that it can
+    train.
+    """
+
+    title: str
+    subtitle: str
+    model: LiveModel
+    symbols: Sequence[str | int]
+    line_start: int
+    lstm_signals: Sequence[Signal]
+    prime: str = ""
+    facts: Sequence[str] = ()
 
     def html(self) -> str:
         """The text of the file, in ASCII."""
@@ -92,20 +122,8 @@ class LivePage:
         """The data, in script elements of types that browsers do not run."""
         is_bytes = isinstance(self.symbols[0], int)
         characters = [chr(symbol) if isinstance(symbol, int) else symbol for symbol in self.symbols]
-        about = {
+        about = self.model.about() | {
             "title": visible(self.title, ""),
-            "model": {
-                "cell": self.cell,
-                "layers": self.layers,
-                "hidden": self.hidden,
-                "embedding": self.embedding,
-                "vocabulary": len(characters),
-                "signals": list(map(vars, self.signals)),
-            },
-            "parameters": [
-                {"name": name, "shape": array.numbers.shape, "axis": array.axis, "type": array.numbers.dtype.str[1:]}
-                for name, array in self.arrays.items()
-            ],
             "symbols": [visible(character) for character in characters],
             "points": list(map(ord, characters)),
             "isBytes": is_bytes,
@@ -113,13 +131,12 @@ class LivePage:
             "prime": self.prime,
         }
         blocks = [
-            ("about", "application/json", json_text(about)),
-            ("lstm", "application/json", json_text(list(map(vars, self.lstm_signals)))),
-            ("fable", "application/json", json_text(fable())),
-            ("code", "application/base64", _base64(module())),
-            ("weights", "application/base64", _base64(b"".join(array.to_bytes() for array in self.arrays.values()))),
+            data_block("about", JSON, json_text(about)),
+            data_block("lstm", JSON, json_text(list(map(vars, self.lstm_signals)))),
+            data_block("fable", JSON, json_text(fable())),
+            *self.model.blocks(),
         ]
-        return "\n".join(data_block(*block) for block in blocks)
+        return "\n".join(blocks)
 
 
 def engine_source() -> str:

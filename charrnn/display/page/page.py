@@ -12,6 +12,7 @@ from string import Template
 
 import numpy as np
 
+from charrnn.display.live_page.page import LiveModel, engine_source
 from charrnn.display.page.parts import content_hash, data_block, file_text, json_text, value_colours
 from charrnn.display.reports.names import NOT_SIGNIFICANT
 from charrnn.inspection.reading import CellReading, symbol_text
@@ -19,6 +20,7 @@ from charrnn.sanitise import visible
 
 SCRIPTS = ("data.js", "text.js", "heads.js", "panel.js", "signals.js", "controls.js")
 BITS = 16  # steps for each bit of surprise
+_ENGINE = "return { compile, bytesOf, decodeArrays, Network, choose, uniform };"
 UNKNOWN = 255  # the surprise is not known
 
 
@@ -43,7 +45,8 @@ class Page:
     ``title`` and ``subtitle`` stand at its top. ``symbols`` are the model's symbols by id. ``tracks`` are the values of
     K cells, of one signal or several; ``notes`` (K,) has a short text for each cell, or "", and ``names`` (K,) what it
     tracks, or "". ``explanation`` says what these texts mean. ``offset`` is the position of the first character in the
-    whole text. With ``by_surprise`` the page opens coloured by surprise. ``looks`` is for a Transformer.
+    whole text. With ``by_surprise`` the page opens coloured by surprise. ``looks`` is for a Transformer. With a
+    ``live`` model the page can write on from a place.
     """
 
     title: str
@@ -56,13 +59,19 @@ class Page:
     names: Sequence[str] = ()
     explanation: str = ""
     looks: Looks | None = None
+    live: LiveModel | None = None
 
     def html(self) -> str:
         """The text of the file, in ASCII."""
         style = _file("page.css") + value_colours() + _strips(1 + len(self.tracks.others))
-        script = "".join(map(_file, SCRIPTS))
+        scripts = [*map(_file, SCRIPTS)]
+        if self.live is not None:
+            # The engine has names of its own.
+            scripts[-1:-1] = [f"const engine = (() => {{\n{engine_source()}\n{_ENGINE}\n}})();\n", _file("live.js")]
+        script = "".join(scripts)
+        wasm = "" if self.live is None else " 'wasm-unsafe-eval'"
         policy = (
-            f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; "
+            f"default-src 'none'; script-src '{content_hash(script)}'{wasm}; style-src '{content_hash(style)}'; "
             "img-src data:; base-uri 'none'; form-action 'none'"
         )
         page = Template(_file("page.html")).substitute(
@@ -111,6 +120,7 @@ class Page:
                 backs, weights = self.looks.backs[:, k], self.looks.weights[:, k]
                 looks.append((f"backs-{k}", backs.astype("<u4" if far else "u1")))
                 looks.append((f"weights-{k}", eight_bits(weights, unit=True)))
+        about["live"] = self.live.about() if self.live is not None else None
         blocks = [("about", "application/json", json_text(about))]
         blocks += [
             (name, "application/base64", base64.b64encode(values.tobytes()).decode())
@@ -127,7 +137,9 @@ class Page:
                 *looks,
             )
         ]
-        return "\n".join(data_block(*block) for block in blocks)
+        return "\n".join(
+            [*(data_block(*block) for block in blocks), *(self.live.blocks() if self.live is not None else ())]
+        )
 
 
 def eight_bits(values: np.ndarray, unit: bool) -> np.ndarray:
