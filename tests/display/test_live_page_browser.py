@@ -177,6 +177,19 @@ def test_unknown_characters_are_named_and_left_out(page):
     assert "Left out, since the network does not know them: \u00e9 \ufffd" in page.inner_text("#said")
 
 
+def test_a_model_of_bytes_reads_utf_8(opened):
+    page = opened(page_of(list(range(256)), prime="a\u00e9"))
+    assert written(page).startswith("a\u00c3\u00a9")
+    assert page.evaluate("app.tape.ids.slice(0, 3)") == [97, 0xC3, 0xA9]
+
+
+def test_what_the_controls_show_is_what_they_do(page):
+    assert page.inner_text("#rate-value") == page.evaluate("`${perSecond()}/s`")
+    assert page.input_value("#rate") == str(page.evaluate("app.rate"))
+    assert float(page.input_value("#temperature")) == page.evaluate("app.temperature")
+    assert int(page.input_value("#seed")) == page.evaluate("app.seed")
+
+
 def test_a_guess_is_chosen(page):
     for _ in range(4):
         page.click("#step")
