@@ -2,7 +2,8 @@
 
     python docs/make_live_page_picture.py
 
-It needs playwright and Chromium.  The page shows a text that was written with the cell of the quotations held at -0.9.
+It needs playwright and Chromium.  The page shows a text that begins with a quotation, coloured by the cell of the
+quotations.
 """
 
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parent.parent
-MODEL, CELL, HELD = "checkpoints/fables.safetensors", "1:113", "-0.9"
+MODEL, CELL = "checkpoints/fables.safetensors", "1:113"
 PRIME = '"Ladies," said Marrow, "I have'
 SIZE = {"width": 1180, "height": 1080}
 
@@ -34,12 +35,6 @@ def main() -> None:
             page.click("#begin button")
             page.evaluate("while (app.tape.length < 480) writeOne(); refresh()")
             page.fill("#cell", CELL)
-            page.fill("#held", HELD)
-            page.check("#hold")
-            print(page.inner_text("#proof-words"))
-            for name, text in (("held", "element('text').textContent"), ("free", "element('free-text').textContent")):
-                print(f"--- {name}\n{page.evaluate(text)}")
-            page.uncheck("#hold")
             page.focus("#text")
             page.evaluate("element('text').scrollTop = 0")
             page.wait_for_timeout(500)
