@@ -282,14 +282,14 @@ def test_a_held_cell_changes_the_text(page):
     assert f"The texts part at character {part + 1}." in words
     without, with_held, more = map(float, re.findall(r"\d+\.\d+", words))
     assert abs(with_held - without) == pytest.approx(more, abs=0.011)
-    assert page.inner_text("#held-cells") == "Held: 0:7 at 0.90"
+    assert drawn(page).inner_text("#held-cells") == "Held: 0:7 at 0.90"
     page.fill("#held", "-0.9")
     until(page, "app.holds.get(7) === -0.9")
     assert written(page) != held
     page.focus("#text")
     page.keyboard.press("]")
     page.keyboard.press("h")
-    assert page.inner_text("#held-cells") == "Held: 0:7 at \u22120.90, 0:8 at \u22120.90"
+    assert drawn(page).inner_text("#held-cells") == "Held: 0:7 at \u22120.90, 0:8 at \u22120.90"
     page.click("#let-go")
     assert written(page) == text
     assert not page.is_visible("#proof")
