@@ -1,4 +1,7 @@
-"""Chromium and Node.js for tests of pages. A machine that must have a browser says so by CHARRNN_BROWSER=required."""
+"""Chromium and Node.js for tests of pages. A machine that must have a browser says so by CHARRNN_BROWSER=required.
+
+python tests/support/browser.py     # whether a page can be opened here: an error and exit status 1 if not
+"""
 
 import json
 import os
@@ -66,3 +69,13 @@ def run_script(source, given, folder):
         page = browser.new_page()
         return json.loads(page.evaluate(f"JSON.stringify((() => {{{body}}})())"))
     return None
+
+
+if __name__ == "__main__":
+    if MISSING:
+        raise SystemExit(MISSING)
+    for chromium in launched():
+        tab = chromium.new_page()
+        tab.set_content("<p>one</p>")
+        if tab.inner_text("p") != "one":
+            raise SystemExit("a page does not show its text")

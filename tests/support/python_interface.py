@@ -45,7 +45,7 @@ def write(model: charrnn.Model) -> list[str | bytes]:
     sampler = model.sampler(streams=2, constraint=constraint)
     texts += [model.written(sampler.draw(2)[:, 0]), *model.texts(sampler, 9)]
     shares: npt.NDArray[np.float64] = sampler.masked.share
-    print(sampler.ended, shares)
+    assert sampler.ended or shares.any()
     return [*texts, model.vocabulary.decode(drawn[:, 0])]
 
 
