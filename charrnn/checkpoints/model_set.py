@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.checkpoints import tensor_file
+from charrnn.checkpoints.checkpoint import SET_KEY as KEY
 from charrnn.checkpoints.checkpoint import checksum
 from charrnn.errors import CharRNNError, CheckpointError, brief, os_errors_as
 from charrnn.system import strict_json
 from charrnn.system.files import open_regular, write_durably
 from charrnn.version import __version__
 
-KEY = "charrnn.models"  # of the metadata
 FORMAT = 1
 MOST_MODELS, LONGEST_NAME, HIGHEST_ORDER = 1000, 100, 16
 LARGEST_TEXT = 1_000_000  # bytes

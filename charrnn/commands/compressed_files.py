@@ -201,3 +201,8 @@ class _Readable:
         """Up to ``size`` bytes; fewer at the end."""
         with os_errors_as(CompressedError, "cannot be read"):
             return self._file.read(size)
+
+    def read1(self, size: int) -> bytes:
+        """Up to ``size`` bytes: what is there already; nothing at the end."""
+        with os_errors_as(CompressedError, "cannot be read"):
+            return getattr(self._file, "read1", self._file.read)(size)
