@@ -6,9 +6,9 @@ import numpy.typing as npt
 from charrnn.inference.ngrams import KERNELS as _LEARNING
 from charrnn.inference.ngrams import Ngrams, new_readers
 from charrnn.kernels import compiler
-from charrnn.kernels.ngram_scores import score_lines, sum_followers
+from charrnn.kernels.ngram_scores import evaluate_nodes, score_lines
 
-KERNELS = (*_LEARNING, sum_followers, score_lines)
+KERNELS = (*_LEARNING, evaluate_nodes, score_lines)
 ORDER = 6  # bytes of the longest gram; docs/LOG.md has what other orders gave
 BYTES_A_BYTE = 100  # of memory, at most, for a byte that is learnt
 _BYTES, _NEWLINE = 256, 10
@@ -27,8 +27,8 @@ class ByteNgrams:
         self._ngrams = Ngrams(_BYTES, order)
         self._ngrams.learn(text.astype(np.int32))
         trie = self._ngrams.trie(new_readers(1))
-        self._sums = np.zeros((len(trie.nodes), 2))
-        sum_followers(trie, self._sums)
+        self._values = np.zeros((len(trie.nodes), 2))
+        evaluate_nodes(trie, self._values)
 
     def losses(self, data: npt.NDArray[np.uint8], bounds: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """The loss of every byte of data (N,) in nats: (N,).
@@ -37,5 +37,5 @@ class ByteNgrams:
         at the same time.
         """
         losses = np.empty(len(data), np.float32)
-        score_lines(self._ngrams.trie(new_readers(1)), self._sums, data.astype(np.int32), bounds, _NEWLINE, losses)
+        score_lines(self._ngrams.trie(new_readers(1)), self._values, data.astype(np.int32), bounds, _NEWLINE, losses)
         return losses
