@@ -153,7 +153,8 @@ def accuracy(folder, part, size, options, sides, languages):
     texts = [text for each in languages for text in asked[each]]
     truth = [each for each in languages for _ in asked[each]]
     counts = {each: len(asked[each]) for each in languages}
-    print(f"\n{part}, {size} characters: {len(texts):,} pieces, {min(counts.values())} to {max(counts.values())} a language")
+    few, many = min(counts.values()), max(counts.values())
+    print(f"\n{part}, {size} characters: {len(texts):,} pieces, {few} to {many} a language")
     answers, results = {}, {}
     for name, side in sides.items():
         answers[name], _ = side.answer(texts)
@@ -189,6 +190,7 @@ def calibration(answers, truth):
 def left_out(folder, size, options, languages):
     """Print how often pieces of a language that no model has learnt are none of them: each language in turn."""
     import numpy as np
+
     import charrnn
     from charrnn.checkpoints.model_set import ModelSet
 
@@ -239,7 +241,12 @@ def main():
             answers, _ = side.answer(texts)
             top = collections.Counter(name for name, _ in answers if name).most_common(1)
             shares[kind] = statistics.mean(name is None for name, _ in answers), top[0][0] if top else ""
-        print("  " + ", ".join(f"{kind} {100 * share:.0f}{f' ({top})' if top else ''}" for kind, (share, top) in shares.items()))
+        print(
+            "  "
+            + ", ".join(
+                f"{kind} {100 * share:.0f}{f' ({top})' if top else ''}" for kind, (share, top) in shares.items()
+            )
+        )
         results.append({"unexplained": length, "none": {kind: share for kind, (share, _) in shares.items()}})
         results.append({"left_out": length, "none": left_out(options.folder, length, options, languages)})
     print(f"\nspeed: {len(timed):,} pieces of 100 characters, {TURNS} turns, median")

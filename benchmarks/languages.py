@@ -8,9 +8,9 @@ with messages in languages that have no training text, and facts.json with count
 texts are not ours, and none is committed.
 
 Prose is taken from the pages: a small reader of roff keeps running text and drops headings, synopses, examples, tables,
-and the tags of lists.  Names of files, options, numbers and code are cut out of a line.  In other languages than English, a sentence whose words
-are mostly common in English pages is dropped.  A paragraph that is mostly not letters, or not in the script of its
-language, is dropped; and a paragraph that came before, in any language, is dropped, too.
+and the tags of lists.  Names of files, options, numbers and code are cut out of a line.  In other languages than
+English, a sentence whose words are mostly common in English pages is dropped.  A paragraph that is mostly not letters,
+or not in the script of its language, is dropped; and a paragraph that came before, in any language, is dropped, too.
 
 A page belongs to the training or the test part by a hash of its name, in all languages alike, so that no test piece
 shares a page with training, and hardly one shares a translation of it: only where a language has few pages, more are
@@ -95,10 +95,31 @@ _SPECIAL = {
 }  # fmt: skip
 _ESCAPE = re.compile(
     r"""\\(?: f(?:\[[^\]]*\]|\(..|.) | s[+-]?(?:\d\d?|\[[^\]]*\]) | m\[[^\]]*\] | [&%:/,|^)!] | [ ~0]
-      | \((?P<two>..) | \[(?P<long>[^\]]*)\] | \*(?:\(..|\[[^\]]*\]|.) | -(?P<minus>) | e(?P<slash>) | c | ["#].* | . )""",
+      | \((?P<two>..) | \[(?P<long>[^\]]*)\] | \*(?:\(..|\[[^\]]*\]|.)
+      | -(?P<minus>) | e(?P<slash>) | c | ["#].* | . )""",
     re.VERBOSE,
 )
-_ENDS = {"PP", "P", "LP", "TP", "IP", "HP", "TQ", "SH", "SS", "RS", "RE", "sp", "br", "Sh", "Ss", "Pp", "It", "El", "Bl"}
+_ENDS = {
+    "PP",
+    "P",
+    "LP",
+    "TP",
+    "IP",
+    "HP",
+    "TQ",
+    "SH",
+    "SS",
+    "RS",
+    "RE",
+    "sp",
+    "br",
+    "Sh",
+    "Ss",
+    "Pp",
+    "It",
+    "El",
+    "Bl",
+}
 _FONTS = {"B", "I", "SM", "SB"}
 _ALTERNATING = {"BI", "BR", "IB", "IR", "RB", "RI"}
 _SKIPPED = {"nf": "fi", "EX": "EE", "TS": "TE", "de": ".", "ig": ".", "SY": "YS", "Bd": "Ed", "EQ": "EN"}
@@ -356,9 +377,13 @@ def main() -> None:
         roots = [options.fetch, *roots]
     facts = make(roots, options.out, options.seed)
     for language, parts in facts.items():
-        shown = (f"{part} {about['sources']:4} sources {about['characters']:9,} characters" for part, about in parts.items())
+        shown = (
+            f"{part} {about['sources']:4} sources {about['characters']:9,} characters" for part, about in parts.items()
+        )
         print(f"{language:4}", "   ".join(shown))
-    poor = [language for language, parts in facts.items() if parts.get("train", {"characters": 1e9})["characters"] < 30_000]
+    poor = [
+        language for language, parts in facts.items() if parts.get("train", {"characters": 1e9})["characters"] < 30_000
+    ]
     if poor:
         packages = " ".join(name for each in poor for name in LANGUAGES[each][2])
         print(f"little text in {' '.join(poor)}: give --fetch FOLDER, or install {packages}", file=sys.stderr)

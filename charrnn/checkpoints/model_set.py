@@ -60,7 +60,8 @@ class ModelSet:
             CheckpointError: it could not be read again.
         """
         about = json.dumps(
-            {"format": FORMAT, "version": __version__, "order": self.order, "names": list(self.texts)}, ensure_ascii=True
+            {"format": FORMAT, "version": __version__, "order": self.order, "names": list(self.texts)},
+            ensure_ascii=True,
         )
         tensors = {f"text.{number}": np.ascontiguousarray(text) for number, text in enumerate(self.texts.values())}
         data = tensor_file.serialise(tensors, {KEY: about, "sha256": checksum(about, tensors)})

@@ -44,15 +44,12 @@ class Identifying(Work):
         with os_errors_as(CheckpointError, f"{target.parent}: cannot be made"):
             target.parent.mkdir(parents=True, exist_ok=True)
         found.save(target)
-        models = [
-            {"name": name, "bytes": len(text), **checked[name]._asdict()} for name, text in found.texts.items()
-        ]
+        models = [{"name": name, "bytes": len(text), **checked[name]._asdict()} for name, text in found.texts.items()]
         about = {"file": str(target), "size": target.stat().st_size, "models": models}
         self.show([about], learnt_lines(about, self.terminal.width))
         name = target.stem if target.parent == RUNS else target
         self.terminal.note(
-            f"Saved to {target}, which holds the learnt part of each text. "
-            f"Next: charrnn identify --model {name} FILE"
+            f"Saved to {target}, which holds the learnt part of each text. Next: charrnn identify --model {name} FILE"
         )
 
     def _target(self) -> Path:
@@ -113,24 +110,23 @@ class Identifying(Work):
     def all(self) -> None:
         """Identify every file. One that fails does not keep the others from it; at the end the exit status is 1."""
         self._width = max(map(len, (*self.identifier.names, "none")))
-        names, last, whole = self.options["files"] or (STREAM,), None, []
+        names, errors, whole = self.options["files"] or (STREAM,), [], []
         self._several = len(names) > 1
         for name in names:
-            if last is not None:
-                self.terminal.error(str(last))
-                last = None
             try:
                 with naming(name), opened(name) as (source, size), self.bar(f"Reading {shown(name)}") as progress:
                     report = self._whole if self.options["whole"] else self._lines
                     whole += [report(name, source, lambda done, size=size, tell=progress: tell(done, size or 0))]
             except CharRNNError as error:
-                last = error
+                errors.append(error)
         if self.options["whole"] and whole:
             from charrnn.display.reports.identification import whole_lines
 
             self.show(whole, whole_lines(whole, self.terminal.width))
-        if last is not None:
-            raise last
+        for error in errors[:-1]:
+            self.terminal.error(str(error))
+        if errors:
+            raise errors[-1]
 
     def _lines(self, name: str, source: BinaryIO, progress) -> None:
         """Write an answer for each line of a file, and a summary."""
@@ -146,7 +142,9 @@ class Identifying(Work):
             parts = [f"{each} {count:,}" for each, count in counts.most_common(8)]
             more = [f"{len(counts) - 8} others"] if len(counts) > 8 else []
             lines = f"{total:,} lines" if total > 1 else "1 line"
-            self.terminal.note(f"{shown(name)}: {lines}: {', '.join([*parts, *more, *([f'{empty:,} empty'] * bool(empty))])}")
+            self.terminal.note(
+                f"{shown(name)}: {lines}: {', '.join([*parts, *more, *([f'{empty:,} empty'] * bool(empty))])}"
+            )
 
     def _whole(self, name: str, source: BinaryIO, progress) -> dict[str, Any]:
         """The answer for a file as a JSON object."""
@@ -190,7 +188,9 @@ class Identifying(Work):
             self.terminal.show(answer_line(about, text, self._width, self.terminal.width))
             return
         fields = [name] * self._several + answer_fields(about)
-        self.terminal.write_bytes("\t".join(fields).encode("utf-8", "surrogateescape") + b"\t" + data[:_LONGEST_SHOWN] + b"\n")
+        self.terminal.write_bytes(
+            "\t".join(fields).encode("utf-8", "surrogateescape") + b"\t" + data[:_LONGEST_SHOWN] + b"\n"
+        )
 
 
 def _as_dict(answer: str | None, found) -> dict[str, Any]:
@@ -256,8 +256,8 @@ def identify(work: Identifying) -> None:
     """Tell which of several models explains each line of FILE best, how probable that is, and what comes second. "none"
     stands for none of them. Without FILE, standard input is read.
 
-    A model can be any checkpoint. For languages, authors or kinds of files, --learn makes small models of the texts in a
-    folder, in a moment, and saves them in one file.
+    A model can be any checkpoint. For languages, authors or kinds of files, --learn makes small models of the texts in
+    a folder, in a moment, and saves them in one file.
 
     \b
     charrnn identify --learn languages/

@@ -27,8 +27,8 @@ def runs(work: Work) -> None:
     \f
 
     --json writes an object for each run: name, path, state (complete, unfinished, unreadable, a file, a set: models of
-    identify), problem, changed_at (seconds since 1970), and unless it is unreadable or a set: text, characters, cell, layers, hidden, heads,
-    context, parameters, step, elapsed_s, best_val_loss, mixed_val_loss and resumable.
+    identify), problem, changed_at (seconds since 1970), and unless it is unreadable or a set: text, characters, cell,
+    layers, hidden, heads, context, parameters, step, elapsed_s, best_val_loss, mixed_val_loss and resumable.
     """
     from charrnn.checkpoints.runs import list_runs
     from charrnn.display.reports.runs import run_lines

@@ -180,7 +180,10 @@ class CheckpointPath(click.Path):
 
 
 class NamedCheckpoint(CheckpointPath):
-    """``NAME=CHECKPOINT``, or a checkpoint or a set of models without a name: a pair of the name or None, and a path."""
+    """``NAME=CHECKPOINT``, or a checkpoint or a set of models without a name.
+
+    The value is a pair: the name or None, and a path.
+    """
 
     def convert(self, value, param, ctx):
         """The pair, or a usage error."""
@@ -197,7 +200,9 @@ class NamedCheckpoint(CheckpointPath):
             require_name(name)
         except CheckpointError as error:
             self.fail(f"{error}.", param, ctx)
-        return name, super().convert(Path(path), param, ctx) if path else self.fail("no checkpoint after =.", param, ctx)
+        return name, super().convert(Path(path), param, ctx) if path else self.fail(
+            "no checkpoint after =.", param, ctx
+        )
 
     def shell_complete(self, ctx, param, incomplete):
         """Names of runs and models, and files, before and after the name."""

@@ -7,7 +7,8 @@ of n symbols is p_n(x) = (c(x) - D(c(x)) + p_{n-1}(x) Σ D(c)) / Σ c, two numbe
     weight of a context    Σ D(c) / Σ c
 
 The chance of x after a context that x has not followed is the context's weight times the chance of x after the context
-without its first symbol.  So few nodes are looked up, those of the longest contexts (this is the form of a model that backs off; Katz 1987).
+without its first symbol.  So few nodes are looked up, those of the longest contexts.  (This is the form of a model that
+backs off; Katz 1987.)
 """
 
 import math
@@ -60,9 +61,7 @@ def evaluate_nodes(trie, values):
         node = order[k]
         context, count = nodes[node, CONTEXT], nodes[node, COUNT]
         kept = count - discounts[lengths[node] - 1, min(count, 3)]
-        values[node, CHANCE] = (
-            kept / totals[context] + values[context, WEIGHT] * values[nodes[node, SUFFIX], CHANCE]
-        )
+        values[node, CHANCE] = kept / totals[context] + values[context, WEIGHT] * values[nodes[node, SUFFIX], CHANCE]
 
 
 @njit

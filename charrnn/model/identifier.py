@@ -1,7 +1,7 @@
 """Which of several models explains a text best: :class:`Identifier`, and :func:`identify` for a single question."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, overload
@@ -160,9 +160,7 @@ class Identifier:
         return cls.from_set(ModelSet.load(located(Path(path))), threads=threads)
 
     @classmethod
-    def from_set(
-        cls, found: ModelSet, *, threads: int | None = None, progress: ProgressCallback = no_progress
-    ) -> Self:
+    def from_set(cls, found: ModelSet, *, threads: int | None = None, progress: ProgressCallback = no_progress) -> Self:
         """The models of a set; ``progress`` is called with how many have learnt their text, and how many there are."""
         result = cls(learnt(found, threads, progress), threads=threads)
         result._set = found

@@ -13,7 +13,8 @@ from charrnn.text.excerpts import excerpt
 def read_folder(
     folder: Path, size: int, progress: ProgressCallback = no_progress
 ) -> tuple[dict[str, list[bytes]], list[str]]:
-    """At most ``size`` bytes of each file of a folder, in stretches from all over it, by the file's name without ending.
+    """At most ``size`` bytes of each file of a folder, in stretches from all over it.
+    They are in a dictionary by the names of the files without their endings.
 
     Hidden files are left out, and so are folders, pipes, devices and empty files, which the second result counts in
     sentences.  ``progress`` is called with how many files are read, and how many there are.

@@ -22,7 +22,7 @@ def languages():
 def test_it_finds_the_language_and_says_how_probable_it_is(languages):
     found = languages.identify("sie sagte: die Krähe sah die Trauben")
     assert found.name == "german" and 0.9 < found.probability <= 1
-    assert list(found.probabilities)[0] == "german" and set(found.probabilities) == {*TEXTS, "none"}
+    assert next(iter(found.probabilities)) == "german" and set(found.probabilities) == {*TEXTS, "none"}
     assert sum(found.probabilities.values()) == pytest.approx(1)
     assert found.characters == 36 and 0 < found.bits < 4
     assert charrnn.identify("they are sour", languages).name == "english"
@@ -57,7 +57,8 @@ def test_a_text_is_the_sum_of_its_lines_and_company_changes_nothing(languages):
     many = languages.totals(lines * 500)
     np.testing.assert_allclose(many[:5], each, rtol=1e-12)
     np.testing.assert_array_equal(
-        charrnn.Identifier.learn(TEXTS, threads=1).totals(lines), charrnn.Identifier.learn(TEXTS, threads=3).totals(lines)
+        charrnn.Identifier.learn(TEXTS, threads=1).totals(lines),
+        charrnn.Identifier.learn(TEXTS, threads=3).totals(lines),
     )
     said = []
     languages.identify_all(lines, lambda done, total: said.append((done, total)))

@@ -68,9 +68,7 @@ def test_ends_of_lines(data, lines):
 @pytest.mark.parametrize("size", [LONGEST_PIECE, LONGEST_PIECE + 1, LONGEST_PIECE + 2, 3 * BLOCK])
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
 def test_a_long_line_comes_whole_in_pieces(size, end):
-    assert joined(io.BytesIO(b"x" * size + end + b"y" + end)) == (
-        [b"x" * size, b"y"] if end else [b"x" * size + b"y"]
-    )
+    assert joined(io.BytesIO(b"x" * size + end + b"y" + end)) == ([b"x" * size, b"y"] if end else [b"x" * size + b"y"])
 
 
 def test_no_character_is_cut():

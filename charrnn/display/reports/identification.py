@@ -53,9 +53,7 @@ def _row(record: Mapping[str, Any]) -> list:
 
 def learnt_lines(about: Mapping[str, Any], width: int) -> list[Text]:
     """A table with a line for each model that was learnt."""
-    rows = [
-        [model["name"], model["bytes"], _share(model), model["taken_for"] or ""] for model in about["models"]
-    ]
+    rows = [[model["name"], model["bytes"], _share(model), model["taken_for"] or ""] for model in about["models"]]
     return table(("model", "bytes learnt", "held out, right", "else mostly"), rows, width)
 
 
