@@ -228,6 +228,7 @@ class Identifier:
 
 
 Models = Identifier | str | Path | Mapping[str, Model | str | Path]
+Texts = list[str] | list[bytes] | list[Text] | tuple[Text, ...]
 
 
 @overload
@@ -235,10 +236,10 @@ def identify(texts: Text, models: Models) -> Identification: ...
 
 
 @overload
-def identify(texts: Sequence[Text], models: Models) -> list[Identification]: ...
+def identify(texts: Texts, models: Models) -> list[Identification]: ...
 
 
-def identify(texts: Text | Sequence[Text], models: Models) -> Identification | list[Identification]:
+def identify(texts: Text | Texts, models: Models) -> Identification | list[Identification]:
     """Which model explains a text best, or each of several texts.
 
     Args:
