@@ -48,9 +48,8 @@ class Identifying(Work):
         about = {"file": str(target), "size": target.stat().st_size, "models": models}
         self.show([about], learnt_lines(about, self.terminal.width))
         name = target.stem if target.parent == RUNS else target
-        self.terminal.note(
-            f"Saved to {target}, which holds the learnt part of each text. Next: charrnn identify --model {name} FILE"
-        )
+        self.terminal.note(f"Saved to {target}, which holds the learnt part of each text. Next:")
+        self.terminal.note(f"  charrnn identify --model {name} FILE")
 
     def _target(self) -> Path:
         """The file to write.

@@ -40,7 +40,7 @@ from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, code_points
 
 TEMPERATURE = 3.0
 MOST_CHARACTERS = 2**16  # that are scored at once
-_SHARE = 0.01  # ε
+_SHARE = 0.03  # ε
 _UNICODE = 150_000  # characters, about, that Unicode has given a meaning
 _PRIOR = 32.0  # characters that the first guess of the line's own model counts for
 _ASCII, _OTHERS = 0.5 / 96, 0.5 / _UNICODE  # that first guess

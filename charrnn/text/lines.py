@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-BLOCK = 1 << 18  # bytes read at a time
+BLOCK = 1 << 16  # bytes read at a time
 LONGEST_PIECE = 2000  # bytes
 _LONGEST_CHARACTER = 4  # bytes of UTF-8
 

@@ -76,7 +76,7 @@ def test_totals_follow_the_equations():
     u = np.exp(-own_losses(lines))
     p = np.array([[0.5, 0.5, 0.5, 0.5, 0.0], [0.2] * 5, u])
     q = p.mean(axis=0)
-    logs = -np.log(np.array([0.99 * p[0] + 0.01 * q, 0.99 * p[1] + 0.01 * q, q]))
+    logs = -np.log(np.array([0.97 * p[0] + 0.03 * q, 0.97 * p[1] + 0.03 * q, q]))
     expected = np.array([logs[:, :2].sum(axis=1), np.zeros(3), logs[:, 2:].sum(axis=1)])
     np.testing.assert_allclose(totals([one, two], lines), expected)
     assert totals([one, two], Lines.of([])).shape == (0, 3)
