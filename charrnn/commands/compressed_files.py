@@ -64,17 +64,8 @@ class Files(Work):
         self.each([*zip(self.names, targets, strict=True)], self._one)
 
     def each(self, tasks: list[tuple], work) -> None:
-        """Call work(name, …) for every task. An error of one is said, and the last one raised, after all are done."""
-        last: CharRNNError | None = None
-        for task in tasks:
-            if last is not None:
-                self.terminal.error(str(last))
-            try:
-                last = work(*task) or last
-            except CharRNNError as error:
-                last = error
-        if last is not None:
-            raise last
+        """Call work(name, …) for every task, as :func:`for_each` does."""
+        for_each(self.terminal, tasks, work)
 
     def _targets(self) -> list[str]:
         """Where the output of every file goes.
@@ -147,6 +138,24 @@ class _Output:
     def write(self, data: bytes) -> None:
         """Write bytes: exact in a pipe, harmless on a terminal."""
         self._terminal.write_bytes(data)
+
+
+def for_each(terminal, tasks: list[tuple], work) -> None:
+    """Call work(…) for every task. An error that one raises or returns does not keep the others from being done.
+
+    At the end the errors are said, each once, and the last one is raised.
+    """
+    errors: list[CharRNNError] = []
+    for task in tasks:
+        try:
+            error = work(*task)
+        except CharRNNError as raised:
+            error = raised
+        errors += [error] if error is not None else []
+    for error in errors[:-1]:
+        terminal.error(str(error))
+    if errors:
+        raise errors[-1]
 
 
 def shown(name: str) -> str:

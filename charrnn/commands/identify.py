@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,12 +10,19 @@ import click
 
 from charrnn.checkpoints.run_names import RUNS, SUFFIX
 from charrnn.commands import compiled
-from charrnn.commands.compressed_files import STREAM, files_argument, force_option, naming, opened, shown
+from charrnn.commands.compressed_files import (
+    STREAM,
+    files_argument,
+    for_each,
+    force_option,
+    naming,
+    opened,
+    shown,
+)
 from charrnn.commands.help import option, section
 from charrnn.commands.options import general_options, ngrams_option
 from charrnn.commands.types import NamedCheckpoint, Number, OutputFile, Weight, Whole
 from charrnn.commands.work import Work, command
-from charrnn.errors import CharRNNError
 
 _LONGEST_SHOWN = 10_000  # bytes of a line that is written beside its answer
 
@@ -109,23 +117,29 @@ class Identifying(Work):
     def all(self) -> None:
         """Identify every file. One that fails does not keep the others from it; at the end the exit status is 1."""
         self._width = max(map(len, (*self.identifier.names, "none")))
-        names, errors, whole = self.options["files"] or (STREAM,), [], []
+        names, whole = self.options["files"] or (STREAM,), []
         self._several = len(names) > 1
-        for name in names:
-            try:
-                with naming(name), opened(name) as (source, size), self.bar(f"Reading {shown(name)}") as progress:
-                    report = self._whole if self.options["whole"] else self._lines
-                    whole += [report(name, source, lambda done, size=size, tell=progress: tell(done, size or 0))]
-            except CharRNNError as error:
-                errors.append(error)
-        if self.options["whole"] and whole:
-            from charrnn.display.reports.identification import whole_lines
 
-            self.show(whole, whole_lines(whole, self.terminal.width))
-        for error in errors[:-1]:
-            self.terminal.error(str(error))
-        if errors:
-            raise errors[-1]
+        def read(name: str) -> None:
+            with naming(name), opened(name) as (source, size), self._bar(name) as progress:
+                report = self._whole if self.options["whole"] else self._lines
+                whole.append(report(name, source, lambda done: progress(done, size or 0)))
+
+        try:
+            for_each(self.terminal, [(name,) for name in names], read)
+        finally:
+            if self.options["whole"] and whole:
+                from charrnn.display.reports.identification import whole_lines
+
+                self.show(whole, whole_lines(whole, self.terminal.width))
+
+    def _bar(self, name: str):
+        """A progress bar, unless answers are written to the same terminal, and show the progress themselves."""
+        from charrnn.records import no_progress
+
+        if self.terminal.stdout_is_terminal and not self.options["whole"]:
+            return nullcontext(no_progress)
+        return self.bar(f"Reading {shown(name)}")
 
     def _lines(self, name: str, source: BinaryIO, progress) -> None:
         """Write an answer for each line of a file, and a summary."""
