@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "Score a text with a model.",
     "baselines": "Compare a model with n-grams and compressors.",
     "novelty": "Tell how much of what a model writes it has copied.",
+    "identify": "Tell which of several models explains each line best.",
     "compress": "Compress files with what a model expects.",
     "decompress": "Write the originals of compressed files.",
     "runs": "List the runs.",

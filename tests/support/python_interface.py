@@ -61,6 +61,21 @@ def compress(model: charrnn.Model, data: bytes) -> bytes:
     return model.decompress(packed) + model.compress(data, online=True, with_model=True)
 
 
+def identify(model: charrnn.Model, texts: dict[str, str], path: Path) -> list[str | None]:
+    languages: charrnn.Identifier = charrnn.Identifier.learn(texts, size=10_000, threads=2)
+    languages.save(path)
+    languages.set_prior({"english": 2.0}, none=0.1, temperature=2.0)
+    found: charrnn.Identification = charrnn.identify("The fox", languages)
+    sure = max(found.probabilities.values()) + found.probability + found.bits + found.characters
+    several: list[charrnn.Identification] = charrnn.identify(["The fox", "Der Fuchs"], path)
+    more = charrnn.identify("The fox", {"mine": model, "other": path})
+    again = charrnn.Identifier({"mine": model}, prior={"mine": 1.0}, none=0.0)
+    losses: npt.NDArray[np.float64] = again.totals(["The fox"])
+    last = charrnn.Identifier.load(path).identify("The fox")
+    assert len(losses) == 1 < sure
+    return [each.name for each in (found, more, last, *several, *again.identify_all(["The fox"]))]
+
+
 def look_inside(model: charrnn.Model, text: str) -> tuple[Floats, ...]:
     reading: charrnn.Reading = model.read(text, signal="h", unknown="replace")
     coloured: ColouredText = reading[:10].coloured(*reading.most_structured())
