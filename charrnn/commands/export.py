@@ -34,7 +34,7 @@ def export(work: Work) -> None:
     .safetensors  charrnn: sample, inspect and evaluate
     .pt           PyTorch: a state dict; FILE.py computes it
     .onnx         ONNX: the state is input and output
-    .html         a browser: a page that writes and shows cells
+    .html         a browser: a page with writing and cells
     no ending     Hugging Face: a folder, with a card
 
     Left out are data that only a resume needs, the training text, which n-grams learn, and your folders: only the names
