@@ -51,7 +51,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = (sys.executable, "-m", "charrnn")
 STATUSES = {0, 1, 2, 130, 141, 143}
 LONGEST_MESSAGE = 2000  # characters
-EACH_FILE = ("compress", "decompress", "score")  # commands that go on with the next file when one has failed
+EACH_FILE = ("compress", "decompress", "identify", "score")  # they go on with the next file when one has failed
 GRACE = 15  # seconds from SIGTERM to the end
 MOST_WRITTEN = 500 * 2**20  # bytes of a file
 ADDRESSES = 16 * 2**30  # bytes: what no process may take from this machine
@@ -132,6 +132,8 @@ class World:
             subprocess.run([*PROGRAM, *arguments], cwd=place, env=self._environment(place.parent), check=True)
         data = (place / "runs" / "good" / "best.safetensors").read_bytes()
         (place / "good.safetensors").write_bytes(data)
+        words = ("identify", "--learn", "texts", "-o", "set.safetensors", "-q")
+        subprocess.run([*PROGRAM, *words], cwd=place, env=self._environment(place.parent), check=True)
         (place / "cut.safetensors").write_bytes(data[: len(data) // 2])
         (place / "flipped.safetensors").write_bytes(data[:3000] + bytes([data[3000] ^ 4]) + data[3001:])
         return self

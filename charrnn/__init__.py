@@ -19,11 +19,14 @@ __all__ = [
     "CharRNNError",
     "Choice",
     "Evaluation",
+    "Identification",
+    "Identifier",
     "Model",
     "Reading",
     "Record",
     "Vocabulary",
     "__version__",
+    "identify",
     "load",
     "train",
 ]
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from charrnn.inference.sampler import Choice
     from charrnn.model import Model, load
     from charrnn.model.from_text import train
+    from charrnn.model.identifier import Identification, Identifier, identify
     from charrnn.model.reading import Reading
     from charrnn.records import Record
     from charrnn.text.vocabulary import Vocabulary
@@ -42,10 +46,13 @@ else:
         "CharRNNError": "charrnn.errors",
         "Choice": "charrnn.inference.sampler",
         "Evaluation": "charrnn.inference.loss",
+        "Identification": "charrnn.model.identifier",
+        "Identifier": "charrnn.model.identifier",
         "Model": "charrnn.model",
         "Reading": "charrnn.model.reading",
         "Record": "charrnn.records",
         "Vocabulary": "charrnn.text.vocabulary",
+        "identify": "charrnn.model.identifier",
         "load": "charrnn.model",
         "train": "charrnn.model.from_text",
     }

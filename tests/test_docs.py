@@ -145,6 +145,7 @@ def test_the_interface_s_examples_run(tmp_path):
     """The docstrings of the Python interface and docs/PYTHON.md, on a small model trained here."""
     from click.testing import CliRunner
 
+    import charrnn.model.identifier
     import charrnn.model.model
     from charrnn.commands import charrnn as command
 
@@ -153,6 +154,9 @@ def test_the_interface_s_examples_run(tmp_path):
     assert CliRunner().invoke(command, ["train", str(fables), *options]).exit_code == 0
     names = {"checkpoint": str(tmp_path / "fables"), "fables": str(fables)}
     result = doctest.testmod(charrnn.model.model, extraglobs=names)
+    assert result.attempted > 4
+    assert result.failed == 0
+    result = doctest.testmod(charrnn.model.identifier, extraglobs=names)
     assert result.attempted > 4
     assert result.failed == 0
     page = doctest.testfile(str(ROOT / "docs" / "PYTHON.md"), module_relative=False, globs=names, encoding="utf-8")

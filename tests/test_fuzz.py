@@ -32,6 +32,8 @@ def test_healthy_seeds_are_accepted():
     assert [TARGETS["compressed"](seed) for seed in TARGETS["compressed"].seeds()] == [True] * 4 + [False]
     assert TARGETS["compressed_header"](TARGETS["compressed_header"].seeds()[0])
     assert TARGETS["compressed_block"](TARGETS["compressed_block"].seeds()[0])
+    assert [TARGETS["several_models"](seed) for seed in TARGETS["several_models"].seeds()] == [True, True, False]
+    assert [TARGETS["set_description"](seed) for seed in TARGETS["set_description"].seeds()] == [True, False, False]
     for name in ("torch7", "foreign"):
         assert all(map(TARGETS[name], TARGETS[name].seeds())), name
     assert [TARGETS["pickled"](seed) for seed in TARGETS["pickled"].seeds()] == [True] * 4 + [False] * 3

@@ -24,7 +24,7 @@ HOUSE = {
     "inference": "errors config records system text kernels network",
     "training": "errors records config settings system text kernels network checkpoints inference",
     "compression": "version errors config records text kernels network checkpoints inference training",
-    "model": "errors config records sanitise settings text network checkpoints inference training compression",
+    "model": "errors config records sanitise settings system text network checkpoints inference training compression",
     "analysis": "errors records system text kernels inference model",
     "inspection": "version errors records system text kernels network checkpoints inference model",
     "explanation": "errors config records",

@@ -13,7 +13,15 @@ pytest.importorskip("mypy", reason="make test installs it")
 USE = "tests/support/python_interface.py"
 JUDGED = (
     *("__init__", "config", "errors", "records", "sanitise", "settings"),
-    *("model/__init__", "model/coloured_text", "model/from_text", "model/line_scores", "model/model", "model/reading"),
+    *(
+        "model/__init__",
+        "model/coloured_text",
+        "model/from_text",
+        "model/identifier",
+        "model/line_scores",
+        "model/model",
+    ),
+    *("model/reading", "model/text_folder"),
     *("checkpoints/run_store", "checkpoints/run_in_memory"),
     *(
         "inference/constraint",
@@ -27,7 +35,14 @@ JUDGED = (
 # What users call, or get from a call.
 PUBLIC = (
     *("__init__", "errors", "records", "text/vocabulary"),
-    *("model/coloured_text", "model/from_text", "model/line_scores", "model/model", "model/reading"),
+    *(
+        "model/coloured_text",
+        "model/from_text",
+        "model/identifier",
+        "model/line_scores",
+        "model/model",
+        "model/reading",
+    ),
 )
 # Each line is a mistake that mypy must find.
 MISTAKES = """import charrnn
@@ -43,6 +58,8 @@ value: int = charrnn.load("a").loss("text")
 value = charrnn.load("a").score("a")[0].bits
 value = charrnn.load("a").read("a").signals["c"]
 value = charrnn.load("a").mixed().loss("text")
+value = charrnn.identify("text", "set").name
+charrnn.identify(3, "set")
 """
 
 
@@ -90,14 +107,14 @@ def test_public_signatures_say_what_they_hold(name):
 
 
 def test_the_use_uses_everything():
-    from charrnn import Model, Reading, __all__
+    from charrnn import Identifier, Model, Reading, __all__
 
     written = (ROOT / USE).read_text("utf-8")
     for name in __all__:
         assert f"charrnn.{name}" in written
-    for kind in (Model, Reading):
+    for kind in (Identifier, Model, Reading):
         for name in vars(kind):
-            if not name.startswith("_") and name != "from_checkpoint" and callable(getattr(kind, name)):
+            if not name.startswith(("_", "from_")) and name != "result" and callable(getattr(kind, name)):
                 assert f".{name}(" in written, name
 
 

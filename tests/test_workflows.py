@@ -35,7 +35,7 @@ def test_the_commands_are_those_of_make_test():
     assert len(commands) == 4
     for command in commands[1:]:
         assert f"\t{command}\n" in made, command
-    assert commands[0] == 'pip install --editable ".[test]"'
+    assert commands[0] == 'pip install --editable ".[test,browser]"'  # Ubuntu's machines come with Chrome
     assert "--editable '.[test]'" in made
 
 

@@ -21,6 +21,7 @@ from charrnn.errors import CharRNNError, CheckpointError, brief, os_errors_as
 from charrnn.network.cells import cell_of, parameter_count, parameter_shapes
 from charrnn.system.files import open_regular, write_durably
 
+SET_KEY = "charrnn.models"  # of the metadata of a set of models, see model_set.py
 LARGEST = 1e18  # largest weight that is accepted: sums of products of larger ones could overflow float32
 _NGRAM_TEXT = "ngrams.text"
 LARGEST_MOMENT = float(np.finfo(np.float32).max)  # moments are squares of gradients
@@ -159,6 +160,8 @@ def _understand(
         CharRNNError: the header is damaged, or not of a checkpoint of this program.
     """
     about = header.metadata.get("charrnn")
+    if about is None and SET_KEY in header.metadata:
+        raise CheckpointError("a set of models, which only charrnn identify reads")
     if about is None:
         raise CheckpointError("a safetensors file, but not one that charrnn wrote: charrnn import may make one of it")
     description, shapes = Description.from_json(about), header.shapes()

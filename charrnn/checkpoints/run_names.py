@@ -63,13 +63,27 @@ def place_of(name: str) -> Path | None:
 
 
 def located(path: Path) -> Path:
-    """The path; or, if nothing is there, the file that it names without its ending, or the run or model of its name."""
-    if os.path.lexists(path) or not path.name:
+    """The path; or, if nothing is there, the file that it names without its ending, or the run or model of its name.
+
+    A folder here that holds no checkpoint, such as one of texts, does not hide a run or model of its name.
+    """
+    if not path.name:
         return path
+    if os.path.lexists(path):
+        return (_hidden_by(path) if len(path.parts) == 1 else None) or path
     if len(path.parts) == 1:
         return place_of(path.name) or path
     file = path.with_name(f"{path.name}{SUFFIX}")
     return file if file.is_file() else path
+
+
+def _hidden_by(folder: Path) -> Path | None:
+    """The run or model that has the name of a folder here, if that is a folder without a checkpoint."""
+    try:
+        holds = not folder.is_dir() or any((folder / name).exists() for name in (LAST, PREVIOUS, BEST, SHARED))
+    except OSError:
+        return None
+    return None if holds else place_of(folder.name)
 
 
 def _is_model(path: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.description import Description
+from charrnn.checkpoints.model_set import is_model_set
 from charrnn.checkpoints.run_folder import candidates
 from charrnn.checkpoints.run_log import last_record
 from charrnn.checkpoints.run_names import BEST, LAST, SUFFIX, places
@@ -25,6 +26,7 @@ class Run:
         description: what its last checkpoint says, or its best one if there is no last one; None if neither can be
             read.
         problem: why it cannot be read, or "".
+        is_set: whether it is a set of several models in a file, which only ``charrnn identify`` reads.
         ending: the reason for which the run ended, as in :class:`charrnn.records.Finished`; "" if it has not ended, or
             was killed.
         mixed_val_loss: the validation loss with n-grams, if the run has mixed them in.
@@ -36,6 +38,7 @@ class Run:
     problem: str = ""
     ending: str = ""
     mixed_val_loss: float | None = None
+    is_set: bool = False
 
     @property
     def name(self) -> str:
@@ -80,7 +83,7 @@ def _read(path: Path) -> Run:
         changed_at = file.stat().st_mtime
         description = Checkpoint.describe(file)
     except (CheckpointError, OSError) as error:
-        return Run(path, changed_at, problem=str(error))
+        return Run(path, changed_at, problem=str(error), is_set=is_model_set(file))
     return Run(path, changed_at, description, "", *_ending(path))
 
 

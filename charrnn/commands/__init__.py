@@ -27,6 +27,7 @@ COMMANDS = {
     "score": "Tell how unusual each line of a text, or of a growing log, is.",
     "baselines": "Compare a model with n-grams and compressors.",
     "novelty": "Tell how much of what a model writes it has copied.",
+    "identify": "Tell which of several models explains each line best.",
     "compress": "Compress files with what a model expects.",
     "decompress": "Write the originals of compressed files.",
     "runs": "List the runs.",

@@ -64,17 +64,8 @@ class Files(Work):
         self.each([*zip(self.names, targets, strict=True)], self._one)
 
     def each(self, tasks: list[tuple], work) -> None:
-        """Call work(name, …) for every task. An error of one is said, and the last one raised, after all are done."""
-        last: CharRNNError | None = None
-        for task in tasks:
-            if last is not None:
-                self.terminal.error(str(last))
-            try:
-                last = work(*task) or last
-            except CharRNNError as error:
-                last = error
-        if last is not None:
-            raise last
+        """Call work(name, …) for every task, as :func:`for_each` does."""
+        for_each(self.terminal, tasks, work)
 
     def _targets(self) -> list[str]:
         """Where the output of every file goes.
@@ -149,6 +140,24 @@ class _Output:
         self._terminal.write_bytes(data)
 
 
+def for_each(terminal, tasks: list[tuple], work) -> None:
+    """Call work(…) for every task. An error that one raises or returns does not keep the others from being done.
+
+    At the end the errors are said, each once, and the last one is raised.
+    """
+    errors: list[CharRNNError] = []
+    for task in tasks:
+        try:
+            error = work(*task)
+        except CharRNNError as raised:
+            error = raised
+        errors += [error] if error is not None else []
+    for error in errors[:-1]:
+        terminal.error(str(error))
+    if errors:
+        raise errors[-1]
+
+
 def shown(name: str) -> str:
     """The name of a file for a message."""
     return "standard input" if name == STREAM else name
@@ -201,3 +210,8 @@ class _Readable:
         """Up to ``size`` bytes; fewer at the end."""
         with os_errors_as(CompressedError, "cannot be read"):
             return self._file.read(size)
+
+    def read1(self, size: int) -> bytes:
+        """Up to ``size`` bytes: what is there already; nothing at the end."""
+        with os_errors_as(CompressedError, "cannot be read"):
+            return getattr(self._file, "read1", self._file.read)(size)

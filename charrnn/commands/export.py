@@ -10,7 +10,7 @@ from charrnn.commands.options import checkpoint_argument, ngrams_option, quiet_o
 from charrnn.commands.types import OutputFileOrFolder
 from charrnn.commands.work import Work, command
 
-ENDINGS = OWN, PYTORCH, ONNX = ".safetensors", ".pt", ".onnx"
+ENDINGS = OWN, PYTORCH, ONNX, PAGE = ".safetensors", ".pt", ".onnx", ".html"
 _IMPORTED = ("torch", "safetensors", "numpy")  # by the module beside a .pt file
 
 
@@ -18,10 +18,15 @@ _IMPORTED = ("torch", "safetensors", "numpy")  # by the module beside a .pt file
     Work,
     checkpoint_argument,
     click.argument("file", type=OutputFileOrFolder(*ENDINGS), metavar="FILE|FOLDER"),
+    option("--page", is_flag=True, help="FILE is a page, .html: the ending says it, too."),
+    option(
+        "--bits", type=click.Choice(["8", "16", "32"]),
+        help="Bits of a weight in a page.  [default: 16; 8 if the page would be larger than 1 MB]",
+    ),
     option("--force", is_flag=True, help="Replace files that are there."),
     ngrams_option("Keep the n-grams, which hold the training text. Only .safetensors has a place for them.", "off"),
     quiet_option,
-)
+)  # fmt: skip
 def export(work: Work) -> None:
     """Write the best weights of CHECKPOINT to FILE or FOLDER. The ending says for whom:
 
@@ -29,6 +34,7 @@ def export(work: Work) -> None:
     .safetensors  charrnn: sample, inspect and evaluate
     .pt           PyTorch: a state dict; FILE.py computes it
     .onnx         ONNX: the state is input and output
+    .html         a browser: a page with writing and cells
     no ending     Hugging Face: a folder, with a card
 
     Left out are data that only a resume needs, the training text, which n-grams learn, and your folders: only the names
@@ -36,6 +42,7 @@ def export(work: Work) -> None:
 
     \b
     charrnn export fables fables.safetensors
+    charrnn export fables --page fables.html
     charrnn export fables fables.pt  &&  python fables.py fables.pt "The fox" 300 0.8
     """
     from charrnn.checkpoints.run_folder import load_checkpoint
@@ -46,11 +53,12 @@ def export(work: Work) -> None:
     ending, with_ngrams = target.suffix.lower(), options["ngrams"] == "on"
     if with_ngrams and ending != OWN:
         raise ConfigError(f"{target}: only a {OWN} file has a place for n-grams: leave --ngrams out")
+    _check_page(target, options)
     _check(target, options["force"])
     found = load_checkpoint(options["checkpoint"], warn=work.terminal.warn)
     if with_ngrams and found.ngrams is None:
         raise ConfigError(f"{options['checkpoint']}: it has no n-grams")
-    files = _files(target, found, with_ngrams)
+    files = {target.name: _page(work, found)} if ending == PAGE else _files(target, found, with_ngrams)
     with os_errors_as(CheckpointError, f"{target}: cannot be written"):
         write_folder_durably(target.parent if ending in ENDINGS else target, files)
     size = sum(map(len, files.values())) / 1e6
@@ -58,6 +66,29 @@ def export(work: Work) -> None:
     work.terminal.note(f"wrote {target}{also} ({size:,.1f} MB)")
     if found.ngrams is not None and ending != OWN:
         work.terminal.note("The network is exported alone: the n-grams that its run mixed with it are left out.")
+
+
+def _check_page(target: Path, options) -> None:
+    """Refuse what contradicts the ending.
+
+    Raises:
+        UsageError: --page or --bits is given for another kind of file.
+    """
+    if target.suffix.lower() != PAGE:
+        if options["page"]:
+            raise click.UsageError(f"{target}: the name of a page ends in {PAGE}.")
+        if options["bits"] is not None:
+            raise click.UsageError(f"--bits is for a page: give FILE a name that ends in {PAGE}, or leave it out.")
+
+
+def _page(work: Work, found) -> bytes:
+    """The page, and a note about its weights."""
+    from charrnn.commands.live_page import live_page, name_of
+
+    bits = work.options["bits"]
+    made = live_page(found, name_of(work.options["checkpoint"]), bits and int(bits))
+    work.terminal.note(made.note)
+    return made.content
 
 
 def _check(target: Path, force: bool) -> None:

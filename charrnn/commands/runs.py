@@ -26,9 +26,9 @@ def runs(work: Work) -> None:
 
     \f
 
-    --json writes an object for each run: name, path, state (complete, unfinished, unreadable, a file), problem,
-    changed_at (seconds since 1970), and unless it is unreadable text, characters, cell, layers, hidden, heads,
-    context, parameters, step, elapsed_s, best_val_loss, mixed_val_loss and resumable.
+    --json writes an object for each run: name, path, state (complete, unfinished, unreadable, a file, a set: models of
+    identify), problem, changed_at (seconds since 1970), and unless it is unreadable or a set: text, characters, cell,
+    layers, hidden, heads, context, parameters, step, elapsed_s, best_val_loss, mixed_val_loss and resumable.
     """
     from charrnn.checkpoints.runs import list_runs
     from charrnn.display.reports.runs import run_lines
@@ -51,7 +51,7 @@ def run_record(run) -> dict[str, Any]:
     about = {"name": run.name, "path": str(run.path), "problem": run.problem, "changed_at": run.changed_at}
     found = run.description
     if found is None:
-        return about | {"state": "unreadable"}
+        return about | ({"state": "a set", "problem": ""} if run.is_set else {"state": "unreadable"})
     return about | {
         "state": "a file" if run.is_file else "unfinished" if run.is_resumable else "complete",
         "text": ", ".join(Path(source).name for source in found.corpus.get("sources", ())),

@@ -177,3 +177,55 @@ class CheckpointPath(click.Path):
         from charrnn.commands import offers
 
         return offers.checkpoints(ctx, param, incomplete)
+
+
+class NamedCheckpoint(CheckpointPath):
+    """``NAME=CHECKPOINT``, or a checkpoint or a set of models without a name.
+
+    The value is a pair: the name or None, and a path.
+    """
+
+    def convert(self, value, param, ctx):
+        """The pair, or a usage error."""
+        if isinstance(value, tuple):
+            return value
+        whole = super().convert(value, param, ctx)
+        name, equals, path = str(value).partition("=")
+        if not equals or os.path.lexists(whole):
+            return None, whole
+        from charrnn.checkpoints.model_set import require_name
+        from charrnn.errors import CheckpointError
+
+        try:
+            require_name(name)
+        except CheckpointError as error:
+            self.fail(f"{error}.", param, ctx)
+        return name, super().convert(Path(path), param, ctx) if path else self.fail(
+            "no checkpoint after =.", param, ctx
+        )
+
+    def shell_complete(self, ctx, param, incomplete):
+        """Names of runs and models, and files, before and after the name."""
+        from charrnn.commands import offers
+
+        name, equals, path = incomplete.rpartition("=")
+        found = offers.checkpoints(ctx, param, path)
+        for each in found:
+            if each.type == "plain":
+                each.value = f"{name}{equals}{each.value}"
+        return found
+
+
+class Weight(click.ParamType):
+    """``NAME=X``: a pair of a name and a number from 0."""
+
+    name = "weight"
+
+    def convert(self, value, param, ctx):
+        """The pair, or a usage error."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, number = str(value).rpartition("=")
+        if not equals:
+            self.fail(f"{value!r} is not NAME=X.", param, ctx)
+        return name, Number(0, 1e12).convert(number, param, ctx)

@@ -1,7 +1,8 @@
 """The Python interface: a trained network with its vocabulary; text goes in, text and NumPy arrays come out.
 
-The room may import errors, records, sanitise, settings, text, network, checkpoints, inference and training.
-Begin with ``model.py``; ``from_text.py`` trains a model, and ``reading.py`` is what a model shows of its cells.
+The room may import errors, config, records, sanitise, settings, system, text, network, checkpoints, inference, training
+and compression.  Begin with ``model.py``; ``from_text.py`` trains a model, ``reading.py`` is what a model shows of its
+cells, and ``identifier.py`` finds which of several models explains a text best.
 """
 
 from charrnn.model.model import Model, load

@@ -45,6 +45,15 @@ def test_there_and_back(folder, model):
     assert Path("b").read_bytes() == original
 
 
+def test_each_error_is_said_once_and_keeps_no_other_file_from_it(folder, model):
+    Path("b").write_bytes(b"x")
+    result = invoke("compress", "missing", "a.txt", "gone", "b", "--model", model)
+    assert result.exit_code == 1
+    errors = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert [error.split(":")[1] for error in errors] == [" missing", " gone"]
+    assert Path("a.txt.crnn").exists() and Path("b.crnn").exists()
+
+
 def test_several_files_and_json(folder, model):
     Path("b").write_bytes(b"")
     found = succeed("compress", "a.txt", "b", "--model", model, "--json").stdout.splitlines()

@@ -126,3 +126,47 @@ def test_a_folder_that_cannot_be_written(model, tmp_path, monkeypatch):
         result = invoke("export", model, tmp_path / name)
         assert result.exit_code == 2
         assert "is read-only" in result.stderr
+
+
+def test_a_page_is_one_file_that_says_how_near_it_is(model, tmp_path):
+    page = tmp_path / "fox.html"
+    result = succeed("export", model, "--page", page)
+    assert "weights of 16 bits: probabilities within" in result.stderr
+    within = float(result.stderr.partition("within ")[2].split()[0])
+    assert 0 < within < 1e-3
+    assert listed(tmp_path) == ["fox.html"]
+    assert f"by at most {within:.2g}." in page.read_text("ascii")
+    assert "fables.txt" not in page.read_text("ascii")
+    assert "give --force" in invoke("export", model, page).stderr
+    sixteen = page.stat().st_size
+    assert "8 bits" in succeed("export", model, page, "--force", "--bits", 8).stderr
+    eight = page.stat().st_size
+    assert eight < sixteen
+    assert succeed("export", model, page, "--force", "--bits", 32).stderr.count("within") == 0
+    assert page.stat().st_size > sixteen
+
+
+def test_a_page_of_a_usual_network_has_at_most_a_megabyte(tmp_path):
+    from charrnn.config import ModelConfig
+    from charrnn.network.network import Network
+    from charrnn.text.vocabulary import Vocabulary
+
+    for layers, hidden, bits in ((1, 128, 16), (2, 128, 16), (2, 192, 8)):
+        network = Network(ModelConfig(96, hidden, layers), seed=1, threads=1)
+        parameters = dict(network.parameters.items())
+        checkpoint = Checkpoint(network.config, Vocabulary(map(chr, range(32, 128))), parameters=parameters)
+        checkpoint.save(tmp_path / "model.safetensors")
+        stderr = succeed("export", tmp_path / "model.safetensors", tmp_path / "page.html", "--force").stderr
+        assert f"weights of {bits} bits" in stderr
+        assert (tmp_path / "page.html").stat().st_size <= 1_000_000
+
+
+def test_options_of_a_page_are_refused_elsewhere(model, tmp_path):
+    result = invoke("export", model, "--page", tmp_path / "fox")
+    assert result.exit_code == 2
+    assert "the name of a page ends in .html" in result.stderr
+    result = invoke("export", model, tmp_path / "fox.safetensors", "--bits", 8)
+    assert result.exit_code == 2
+    assert "--bits is for a page" in result.stderr
+    assert listed(tmp_path) == []
+    assert "only a .safetensors file" in invoke("export", model, tmp_path / "a.html", "--ngrams", "on").stderr

@@ -130,6 +130,23 @@ def test_a_page_without_heads_says_so():
     assert "data-backs-0" not in elements.texts
 
 
+def test_a_page_holds_a_model_only_if_it_is_given():
+    from charrnn.commands.live_page import live_model
+    from charrnn.config import ModelConfig
+    from charrnn.network.network import Network
+
+    network = Network(ModelConfig(5, 4, 1), seed=1, threads=1)
+    live = live_model(network.config, network.parameters, 16)
+    pages = [Page("fables", "a text", list("abcde"), tracks(), live=each).html() for each in (live, None)]
+    with_model, without = map(Elements, pages)
+    assert json.loads(with_model.texts["data-about"])["live"]["model"]["hidden"] == 4
+    assert json.loads(without.texts["data-about"])["live"] is None
+    assert "data-weights" in with_model.texts
+    assert "data-weights" not in without.texts
+    policies = [re.search(r'Security-Policy" content="([^"]*)"', page)[1] for page in pages]
+    assert ["wasm-unsafe-eval" in policy for policy in policies] == [True, False]
+
+
 def test_eight_bits_keep_the_ends_of_a_scale():
     assert eight_bits(np.array([-1, 0, 1.0]), unit=False).tolist() == [-127, 0, 127]
     assert eight_bits(np.array([0, 1.0]), unit=True).tolist() == [0, 255]

@@ -1,23 +1,17 @@
 """The page in a browser, used by mouse, touch and keys. Skipped where Chromium is not installed."""
 
-import shutil
-
 import numpy as np
 import pytest
+from browser import complaints_of, launched, needs_browser
 
+from charrnn.commands.live_page import live_model
+from charrnn.config import ModelConfig
 from charrnn.display.page.page import Looks, Page
 from charrnn.inspection.reading import CellReading
 from charrnn.network.cells import CELLS
+from charrnn.network.network import Network
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-    pytest.mark.xdist_group("browser"),
-    # The driver closes its event loop after the test that used it has ended.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = needs_browser
 
 TEXT = 'The fox said, "Come in."\n\tAnd then\n' * 200
 EVIL = [
@@ -30,7 +24,7 @@ EVIL = [
 ]
 
 
-def page_of(text, symbols, cells=3, others=(), looks=None):
+def page_of(text, symbols, cells=3, others=(), looks=None, live=None):
     ids = np.array([symbols.index(symbol) for symbol in text], np.int32)
     values = np.stack([np.sin(np.arange(len(ids)) / (3 + k)) for k in range(cells)], axis=1).astype(np.float32)
     guesses = np.stack([np.roll(ids, -1), *[(ids + k) % len(symbols) for k in range(4)]], axis=1)
@@ -43,16 +37,21 @@ def page_of(text, symbols, cells=3, others=(), looks=None):
     )  # fmt: skip
     notes = ["first", "second", "third n.s."][:cells]
     return Page(
-        "A model", "reads a text", symbols, tracks, notes, names=["column, ρ +0.90"], explanation="ρ", looks=looks
+        "A model",
+        "reads a text",
+        symbols,
+        tracks,
+        notes,
+        names=["column, ρ +0.90"],
+        explanation="ρ",
+        looks=looks,
+        live=live,
     ).html()
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    yield from launched()
 
 
 @pytest.fixture
@@ -65,10 +64,7 @@ def opened(chromium, tmp_path):
         path.write_text(html, "ascii")
         context = chromium.new_context(**({"viewport": {"width": 1200, "height": 800}} | options))
         contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url))
+        page = complaints_of(context.new_page(), complaints)
         page.goto(path.as_uri())
         page.wait_for_selector(".here")
         return page
@@ -418,3 +414,46 @@ def test_a_hundred_thousand_characters_do_not_stall(opened):
         page.evaluate("(() => { const start = performance.now(); stepCell(1); return performance.now() - start })()")
         < 500
     )
+
+
+def test_a_page_with_a_model_writes_on_from_a_place(opened):
+    symbols = sorted(set(TEXT))
+    network = Network(ModelConfig(len(symbols), 8, 2), seed=4, threads=1)
+    for _, value in network.parameters.items():
+        value *= 3  # what comes next depends much on what was read
+    page = opened(page_of(TEXT, symbols, live=live_model(network.config, network.parameters, 16)))
+    page.click(".chunk span:nth-child(9)")
+    page.click("#write-on")
+    text = "element('live-text').textContent"
+    first = page.evaluate(text)
+    assert len(first) == 300
+    assert set(first) <= set(symbols)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("w")
+    second = page.evaluate(text)
+    assert second != first
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("w")
+    assert page.evaluate(text) == first
+    page.check("#live-hold")
+    page.fill("#live-held", "0.95")
+    assert page.inner_text("#live-cell") == "1:0"
+    held = page.evaluate(text)
+    assert held != first
+    page.fill("#live-held", "-0.95")
+    assert page.evaluate(text) != held
+    page.uncheck("#live-hold")
+    assert page.evaluate(text) == first
+    page.fill("#live-temperature", "0")
+    assert page.inner_text("#live-temperature-value") == "0.00"
+    page.keyboard.press("ArrowRight")  # the slider's own key
+    assert page.evaluate("place") == 8
+    page.click("#help-button")
+    assert page.is_visible("dialog .live-keys >> nth=0")
+
+
+def test_without_a_model_nothing_is_said_of_it(page):
+    assert not page.is_visible("#live")
+    page.keyboard.press("w")
+    page.keyboard.press("?")
+    assert not page.is_visible("dialog .live-keys >> nth=0")

@@ -46,6 +46,10 @@ LIKELY = {
     "config": ("settings.toml", "drawn.toml"),
     "mask": ("mask.txt", "mask.npy"),
     "out": ("runs", "new"),
+    "files": GOOD_TEXTS,
+    "models": (*("set.safetensors", "set.safetensors", "a=runs/good", "b=runs/bytes", "[red]=good.safetensors"), "set"),
+    "prior": ("one=2", "one=0", "a=3", "two=1e9", "none=1", "x"),
+    "learn": ("texts", "texts", "texts", "empty", ".", "runs"),
     "output": ("new.txt", "-", "good.txt"),
     "html": ("new.html", "good.txt"),
     "step": ("1", "2", "all"),
@@ -67,6 +71,9 @@ LIKELY = {
     "encoding": ("utf-8", "latin-1", "utf-16", "utf-32", "utf-7", "idna", "zlib", "rot13", "unicode_escape"),
     "time_budget": ("1s", "2s", "1.5", "0.5s"),
 }
+# What a command can do, by the options that say so: most lines have the first option of one of these, and none of the
+# others'.
+WAYS = {"identify": (("models", "whole", "ngrams"), ("models",), ("models",), ("learn", "output", "force", "size"))}
 # Small work, unless the draw says otherwise.
 SMALL = {
     **{
@@ -145,18 +152,25 @@ def draw(seed, number, every=None):
     words, wants_json = [], False
     options = [each for each in command.params if isinstance(each, click.Option)]
     few = 2.5 / len(options) if options and rng.random() < 0.8 else 0.3
+    way, ways = None, WAYS.get(title, ())
+    if ways and rng.random() < 0.9:
+        way = rng.choice(ways)
+    others = {name for each in ways for name in each} - set(way or ()) if way else set()
     for option in options:
+        if option.name in others:
+            continue
+        wanted = option.required or (way is not None and option.name == way[0])
         is_number = isinstance(option.type, click.IntRange | click.FloatRange)
         small = is_number and option.name in SMALL and rng.random() < 0.95
         for _ in range(rng.choice((1, 1, 2, 3)) if option.multiple else 1):
-            if rng.random() < (0.97 if option.required else few):
+            if rng.random() < (0.97 if wanted else few):
                 words += _given(rng, option, absurd)
                 small = small and rng.random() < 0.03
                 wants_json |= option.name == "as_json"
         if small:
             words += [option.opts[-1], str(SMALL[option.name])]
     for argument in command.params:
-        if isinstance(argument, click.Argument):
+        if isinstance(argument, click.Argument) and not (way and way[0] == "learn"):
             most = rng.choice((1, 1, 1, 2)) if argument.nargs < 0 else 1
             words += [
                 _value(rng, argument, absurd)

@@ -34,11 +34,13 @@ from pytorch_files import (
 from torch7_files import Function, char_rnn, dumps, torch_rnn
 
 from charrnn.checkpoints import run_folder
+from charrnn.checkpoints.checkpoint import SET_KEY, checksum
 from charrnn.checkpoints.foreign import pickled_values, t7_file, vocabularies
 from charrnn.checkpoints.foreign.importing import import_model
 from charrnn.checkpoints.foreign.tensors import KINDS, Tensor
 from charrnn.checkpoints.foreign.trees import containers
 from charrnn.checkpoints.foreign.vocabularies import listed
+from charrnn.checkpoints.model_set import ModelSet
 from charrnn.commands import charrnn as command
 from charrnn.commands.info import _record
 from charrnn.compression.compressor import Totals, decompress, listing
@@ -53,6 +55,7 @@ from charrnn.inspection.naming_cache import NamingCache
 from charrnn.inspection.passage import Passage
 from charrnn.model import Model
 from charrnn.model.compressing import method_for
+from charrnn.model.identifier import Identifier
 from charrnn.network.cells import cell_of, parameter_shapes
 from charrnn.network.network import Network
 from charrnn.sanitise import escaped, visible
@@ -313,6 +316,31 @@ def compressed_block(data: bytes) -> None:
     """Any block, with the right checksum, after a valid header."""
     packed = compressing().compress(FOX)
     unpack(packed[:COMPRESSED_HEADER] + data + zlib.crc32(data).to_bytes(4, "little") + packed[-14:])
+
+
+# Sets of models
+
+
+@cache
+def model_set() -> ModelSet:
+    """A small set of models."""
+    texts = {"fox": b"a cab", "\u6f22": bytes(range(256))}
+    return ModelSet(3, {name: np.frombuffer(text, np.uint8) for name, text in texts.items()})
+
+
+@target(lambda: model_set().to_bytes(), lambda: ModelSet(1, dict(list(model_set().texts.items())[:1])).to_bytes(), b"")
+def several_models(data: bytes) -> None:
+    """Any bytes as a set of models, which then identifies some of them."""
+    found = Identifier.from_set(ModelSet.read(io.BytesIO(data)), threads=1)
+    assert found.identify(data[:500]).probabilities.keys() == {*found.names, "none"}
+
+
+@target(lambda: json.dumps({"format": 1, "order": 3, "names": ["a", "b"]}).encode(), b"[" * 5000, b'{"format": 1}')
+def set_description(data: bytes) -> None:
+    """Any text as the description of a set, with the right checksum."""
+    tensors = {f"text.{number}": text for number, text in enumerate(model_set().texts.values())}
+    about = data.decode("utf-8", "replace")
+    ModelSet.read(io.BytesIO(safetensors.numpy.save(tensors, {SET_KEY: about, "sha256": checksum(about, tensors)})))
 
 
 # Texts

@@ -45,7 +45,7 @@ def write(model: charrnn.Model) -> list[str | bytes]:
     sampler = model.sampler(streams=2, constraint=constraint)
     texts += [model.written(sampler.draw(2)[:, 0]), *model.texts(sampler, 9)]
     shares: npt.NDArray[np.float64] = sampler.masked.share
-    print(sampler.ended, shares)
+    assert sampler.ended or shares.any()
     return [*texts, model.vocabulary.decode(drawn[:, 0])]
 
 
@@ -69,6 +69,21 @@ def score_lines(model: charrnn.Model, lines: list[str]) -> float:
 def compress(model: charrnn.Model, data: bytes) -> bytes:
     packed: bytes = model.compress(data, streams=4)
     return model.decompress(packed) + model.compress(data, online=True, with_model=True)
+
+
+def identify(model: charrnn.Model, texts: dict[str, str], path: Path) -> list[str | None]:
+    languages: charrnn.Identifier = charrnn.Identifier.learn(texts, size=10_000, threads=2)
+    languages.save(path)
+    languages.set_prior({"english": 2.0}, none=0.1, temperature=2.0)
+    found: charrnn.Identification = charrnn.identify("The fox", languages)
+    sure = max(found.probabilities.values()) + found.probability + found.bits + found.characters
+    several: list[charrnn.Identification] = charrnn.identify(["The fox", "Der Fuchs"], path)
+    more = charrnn.identify("The fox", {"mine": model, "other": path})
+    again = charrnn.Identifier({"mine": model}, prior={"mine": 1.0}, none=0.0)
+    losses: npt.NDArray[np.float64] = again.totals(["The fox"])
+    last = charrnn.Identifier.load(path).identify("The fox")
+    assert len(losses) == 1 < sure
+    return [each.name for each in (found, more, last, *several, *again.identify_all(["The fox"]))]
 
 
 def look_inside(model: charrnn.Model, text: str) -> tuple[Floats, ...]:

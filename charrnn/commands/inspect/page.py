@@ -29,6 +29,10 @@ _PERMUTATIONS = 199  # for the p that stands beside a cell
             help="Heads of a Transformer to add: those that follow a pattern of attention most.",
         ),
         option("--surprise", is_flag=True, help="Colour by -log2 of each character's probability when the page opens."),
+        option(
+            "--live", is_flag=True,
+            help="Put the model's weights into the page: it writes on from any place, also with a cell held.",
+        ),
         names_option,
     ),
     hypothesis_options("Cells that keep track of something", "Add the cells that track this best:"),
@@ -42,6 +46,7 @@ def page(work: Inspection) -> None:
     \b
     charrnn inspect page fables -o cells.html
     charrnn inspect page fables --track quotes -o quotes.html
+    charrnn inspect page fables --live -o alive.html
 
     \f
 
@@ -55,6 +60,7 @@ def page(work: Inspection) -> None:
 
     model, ids = work.open()
     cells, config = work.chosen_with_scores(work.options["cells"], _PERMUTATIONS), model.network.config
+    live = _live(model) if work.options["live"] else None
     heads = _heads(work)
     _require_room(min(work.options["length"], len(ids)), len(cells), len(work.signals), len(heads))
     with work.bar("Reading") as progress:
@@ -76,8 +82,16 @@ def page(work: Inspection) -> None:
         offset=work.options["offset"],
         by_surprise=work.options["surprise"],
         looks=_looks(work, heads) if heads else None,
+        live=live,
     )
     work.write_file(made.html().encode("ascii"))
+
+
+def _live(model):
+    """The network with 16 bits a weight."""
+    from charrnn.commands.live_page import live_model
+
+    return live_model(model.network.config, model.network.parameters, 16)
 
 
 def _heads(work: Inspection) -> dict[Cell, str]:

@@ -45,6 +45,7 @@ function refresh() {
   drawLegend();
   drawOverview(true);
   show(place);
+  liveKeys.refresh?.();
 }
 
 function drawStrips() {
@@ -103,6 +104,7 @@ const KEYS = {
   End: (event) => go(event.ctrlKey ? ids.length - 1 : edge(1)),
   ...signalKeys,
   ...headKeys,
+  w: () => liveKeys.w?.(),
   s: toggleSurprise,
   t: otherTheme,
   "/": () => element("filter").focus(),
@@ -116,6 +118,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Enter") { if (element("none").hidden) stepCell(0); text.focus({ preventScroll: true }); }
     if (!["ArrowUp", "ArrowDown"].includes(event.key)) return;
   }
+  if (event.target.closest("#live input")) return;
   if (event.target === element("head")) {
     if (event.key === "Escape") text.focus({ preventScroll: true });
     return;

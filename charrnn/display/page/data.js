@@ -16,6 +16,7 @@ function bytes(id) {
 }
 
 const numbers = (id) => (about.wide ? new Uint16Array(bytes(id).buffer) : bytes(id));
+const liveKeys = {}; // what live.js adds, if the page has a model that writes
 const lazily = (make) => { let made; return () => (made ??= make()); };
 
 const ids = numbers("ids");

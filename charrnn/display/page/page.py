@@ -5,25 +5,22 @@ only, and a content security policy allows nothing but the page's own script and
 """
 
 import base64
-import hashlib
 import html
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from string import Template
 
 import numpy as np
 
-from charrnn.display.figures.svg import colour
-from charrnn.display.palette import diverging, foreground, sequential
+from charrnn.display.live_page.page import LiveModel, engine_source
+from charrnn.display.page.parts import content_hash, data_block, file_text, json_text, value_colours
 from charrnn.display.reports.names import NOT_SIGNIFICANT
 from charrnn.inspection.reading import CellReading, symbol_text
 from charrnn.sanitise import visible
 
 SCRIPTS = ("data.js", "text.js", "heads.js", "panel.js", "signals.js", "controls.js")
-STEPS = 33  # colours of each scale
 BITS = 16  # steps for each bit of surprise
+_ENGINE = "return { compile, bytesOf, decodeArrays, Network, choose, uniform };"
 UNKNOWN = 255  # the surprise is not known
 
 
@@ -48,7 +45,8 @@ class Page:
     ``title`` and ``subtitle`` stand at its top. ``symbols`` are the model's symbols by id. ``tracks`` are the values of
     K cells, of one signal or several; ``notes`` (K,) has a short text for each cell, or "", and ``names`` (K,) what it
     tracks, or "". ``explanation`` says what these texts mean. ``offset`` is the position of the first character in the
-    whole text. With ``by_surprise`` the page opens coloured by surprise. ``looks`` is for a Transformer.
+    whole text. With ``by_surprise`` the page opens coloured by surprise. ``looks`` is for a Transformer. With a
+    ``live`` model the page can write on from a place.
     """
 
     title: str
@@ -61,14 +59,20 @@ class Page:
     names: Sequence[str] = ()
     explanation: str = ""
     looks: Looks | None = None
+    live: LiveModel | None = None
 
     def html(self) -> str:
         """The text of the file, in ASCII."""
-        style = _file("page.css") + _colours() + _strips(1 + len(self.tracks.others))
-        script = "".join(map(_file, SCRIPTS))
+        style = _file("page.css") + value_colours() + _strips(1 + len(self.tracks.others))
+        scripts = [*map(_file, SCRIPTS)]
+        if self.live is not None:
+            # The engine has names of its own.
+            scripts[-1:-1] = [f"const engine = (() => {{\n{engine_source()}\n{_ENGINE}\n}})();\n", _file("live.js")]
+        script = "".join(scripts)
+        wasm = "" if self.live is None else " 'wasm-unsafe-eval'"
         policy = (
-            f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
-            "base-uri 'none'; form-action 'none'"
+            f"default-src 'none'; script-src '{content_hash(script)}'{wasm}; style-src '{content_hash(style)}'; "
+            "img-src data:; base-uri 'none'; form-action 'none'"
         )
         page = Template(_file("page.html")).substitute(
             policy=policy,
@@ -116,7 +120,8 @@ class Page:
                 backs, weights = self.looks.backs[:, k], self.looks.weights[:, k]
                 looks.append((f"backs-{k}", backs.astype("<u4" if far else "u1")))
                 looks.append((f"weights-{k}", eight_bits(weights, unit=True)))
-        blocks = [("about", "application/json", _json(about))]
+        about["live"] = self.live.about() if self.live is not None else None
+        blocks = [("about", "application/json", json_text(about))]
         blocks += [
             (name, "application/base64", base64.b64encode(values.tobytes()).decode())
             for name, values in (
@@ -132,7 +137,9 @@ class Page:
                 *looks,
             )
         ]
-        return "\n".join(f'<script type="{kind}" id="data-{name}">{text}</script>' for name, kind, text in blocks)
+        return "\n".join(
+            [*(data_block(*block) for block in blocks), *(self.live.blocks() if self.live is not None else ())]
+        )
 
 
 def eight_bits(values: np.ndarray, unit: bool) -> np.ndarray:
@@ -146,29 +153,8 @@ def eight_bits_of_surprise(bits: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(bits), UNKNOWN, steps).astype(np.uint8)
 
 
-def _json(value: object) -> str:
-    """JSON without the characters that begin markup."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
 def _file(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _colours() -> str:
-    """A CSS class and a variable for every step of the diverging (d) and the sequential scale (s), in both themes."""
-    return "".join(
-        f'[data-theme="{theme}"]{{--{letter}{step}:{colour(rgb)}}}\n'
-        f'[data-theme="{theme}"] .{letter}{step}{{background:{colour(rgb)};color:{colour(foreground(rgb))}}}\n'
-        for theme in ("light", "dark")
-        for letter, scale, steps in (("d", diverging, STEPS // 2 + 1), ("s", sequential, STEPS))
-        for step, rgb in enumerate(scale(steps, theme == "dark"))
-    )
+    return file_text(__package__, name)
 
 
 def _strips(count: int) -> str:

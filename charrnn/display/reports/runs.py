@@ -37,6 +37,8 @@ def _row(record: Mapping[str, Any]) -> list:
     if record["state"] == "unreadable":
         return [record["name"], None, None, None, None, None, state, record["problem"]]
     ago = f"{numbers.clock(time.time() - record['changed_at'])} ago"
+    if record["state"] == "a set":
+        return [record["name"], None, None, None, None, ago, state, "models for charrnn identify"]
     model = f"{record['cell']} {record['layers']}x{record['hidden']}"
     if record["heads"]:
         model += f", {numbers.attention(record['heads'], record['context'])}"

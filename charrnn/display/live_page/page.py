@@ -1,0 +1,157 @@
+"""The live page: the weights of a network, an engine that runs it, and the style, in one file.
+
+No text of a model becomes markup: symbols are JSON in ASCII, the scripts put them into text nodes only, and a content
+security policy allows the page's own script and style, by their hashes, and WebAssembly, which cannot touch the page.
+"""
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import Template
+from typing import Any
+
+from charrnn.display.live_page.wasm import module
+from charrnn.display.live_page.weights import Quantised
+from charrnn.display.page.parts import content_hash, data_block, file_text, json_text, value_colours
+from charrnn.errors import ConfigError
+from charrnn.sanitise import visible
+
+CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn")
+"""The kinds of cell that engine.js computes."""
+
+ENGINE = ("arena.js", "engine.js", "sampler.js", "tape.js", "decode.js", "trainer.js")
+"""Scripts that need no page: they also run in Node.js."""
+
+JSON, BASE64 = "application/json", "application/base64"
+SCRIPTS = (*ENGINE, "words.js", "writing.js", "cells.js", "machine.js", "learning.js", "controls.js")
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A number that every cell has after a character: its name, a phrase, whether it is from 0 to 1 instead of -1 to 1,
+    and whether it is unbounded and shown through tanh.
+    """
+
+    name: str
+    meaning: str
+    unit: bool
+    unbounded: bool
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """A network as the engine reads it.
+
+    ``cell`` is one of :data:`CELLS`; ``layers`` layers of ``hidden`` units read ``embedding`` columns (0: none), of a
+    vocabulary of ``vocabulary`` symbols. ``arrays`` are the parameters by name, ``signals`` what a cell shows, the most
+    telling first.
+
+    Raises:
+        ConfigError: the engine does not compute the cell.
+    """
+
+    cell: str
+    layers: int
+    hidden: int
+    embedding: int
+    vocabulary: int
+    arrays: Mapping[str, Quantised]
+    signals: Sequence[Signal]
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise ConfigError(f"a page has no engine for the cell {self.cell}: export it as .safetensors")
+
+    def about(self) -> dict[str, Any]:
+        """What the page says of the network in JSON: its ``model`` and its ``parameters``."""
+        names = ("cell", "layers", "hidden", "embedding", "vocabulary")
+        return {
+            "model": {name: getattr(self, name) for name in names} | {"signals": list(map(vars, self.signals))},
+            "parameters": [
+                {"name": name, "shape": array.numbers.shape, "axis": array.axis, "type": array.numbers.dtype.str[1:]}
+                for name, array in self.arrays.items()
+            ],
+        }
+
+    def blocks(self) -> list[str]:
+        """The elements ``data-code``, for WebAssembly, and ``data-weights``."""
+        weights = b"".join(array.to_bytes() for array in self.arrays.values())
+        return [data_block(name, BASE64, _base64(data)) for name, data in (("code", module()), ("weights", weights))]
+
+
+@dataclass(frozen=True)
+class LivePage:
+    """The contents of a page.
+
+    ``title`` and ``subtitle`` stand at its top, ``facts`` at its end, a sentence or two each. ``model`` is the network,
+    ``symbols`` are its symbols by id, characters or bytes; ``line_start`` is the id that is read before a text without
+    a beginning. ``prime`` is the text that the page opens with, and ``lstm_signals`` are those of the LSTM that it can
+    train.
+    """
+
+    title: str
+    subtitle: str
+    model: LiveModel
+    symbols: Sequence[str | int]
+    line_start: int
+    lstm_signals: Sequence[Signal]
+    prime: str = ""
+    facts: Sequence[str] = ()
+
+    def html(self) -> str:
+        """The text of the file, in ASCII."""
+        style = _file("page.css") + value_colours()
+        script = "".join(map(_file, SCRIPTS))
+        policy = (
+            f"default-src 'none'; script-src '{content_hash(script)}' 'wasm-unsafe-eval'; "
+            f"style-src '{content_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
+        )
+        page = Template(_file("page.html")).substitute(
+            policy=policy,
+            title=html.escape(visible(self.title, "")),
+            subtitle=html.escape(visible(self.subtitle, "")),
+            facts="".join(f"<p>{html.escape(visible(fact, ''))}</p>" for fact in self.facts),
+            style=style,
+            script=script,
+            data=self.data(),
+        )
+        return page.encode("ascii", "xmlcharrefreplace").decode()
+
+    def data(self) -> str:
+        """The data, in script elements of types that browsers do not run."""
+        is_bytes = isinstance(self.symbols[0], int)
+        characters = [chr(symbol) if isinstance(symbol, int) else symbol for symbol in self.symbols]
+        about = self.model.about() | {
+            "title": visible(self.title, ""),
+            "symbols": [visible(character) for character in characters],
+            "points": list(map(ord, characters)),
+            "isBytes": is_bytes,
+            "lineStart": self.line_start,
+            "prime": self.prime,
+        }
+        blocks = [
+            data_block("about", JSON, json_text(about)),
+            data_block("lstm", JSON, json_text(list(map(vars, self.lstm_signals)))),
+            data_block("fable", JSON, json_text(fable())),
+            *self.model.blocks(),
+        ]
+        return "\n".join(blocks)
+
+
+def engine_source() -> str:
+    """The scripts that need no page, one after the other."""
+    return "".join(map(_file, ENGINE))
+
+
+def fable() -> str:
+    """The text that the page offers for training: a fable of corpora/fables.txt."""
+    return _file("fable.txt")
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _file(name: str) -> str:
+    return file_text(__package__, name)
