@@ -39,7 +39,6 @@ PATHS = (
 LIKELY = {
     "text": GOOD_TEXTS,
     "fit": GOOD_TEXTS,
-    "files": (*GOOD_TEXTS, *GOOD_TEXTS, "binary", "empty.txt", "/dev/zero", "missing", "/dev/null"),
     "file": (*GOOD_TEXTS, "theirs.pt", "theirs.t7"),
     "vocabulary_of": GOOD_TEXTS,
     "prime_file": GOOD_TEXTS,
