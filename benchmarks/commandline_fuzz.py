@@ -51,7 +51,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = (sys.executable, "-m", "charrnn")
 STATUSES = {0, 1, 2, 130, 141, 143}
 LONGEST_MESSAGE = 2000  # characters
-EACH_FILE = ("compress", "decompress", "identify")  # commands that go on with the next file when one has failed
+EACH_FILE = ("compress", "decompress", "identify", "score")  # they go on with the next file when one has failed
 GRACE = 15  # seconds from SIGTERM to the end
 MOST_WRITTEN = 500 * 2**20  # bytes of a file
 ADDRESSES = 16 * 2**30  # bytes: what no process may take from this machine
@@ -247,6 +247,8 @@ def faults(line, outcome, memory=2048):
 
 
 def _may_be_silent(line):
+    if line.command == "score" and {"-f", "--follow"} & set(line.words):
+        return True  # it waits for lines
     return any(word in ("-q", "--quiet", "--json") or "pipe" in word for word in line.words)
 
 

@@ -13,15 +13,36 @@ pytest.importorskip("mypy", reason="make test installs it")
 USE = "tests/support/python_interface.py"
 JUDGED = (
     *("__init__", "config", "errors", "records", "sanitise", "settings"),
-    *("model/__init__", "model/coloured_text", "model/from_text", "model/identifier", "model/model"),
+    *(
+        "model/__init__",
+        "model/coloured_text",
+        "model/from_text",
+        "model/identifier",
+        "model/line_scores",
+        "model/model",
+    ),
     *("model/reading", "model/text_folder"),
     *("checkpoints/run_store", "checkpoints/run_in_memory"),
-    *("inference/constraint", "inference/loss", "training/stages", "training/stopping"),
+    *(
+        "inference/constraint",
+        "inference/guess_numbers",
+        "inference/line_losses",
+        "inference/loss",
+        "inference/robust_z",
+    ),
+    *("training/stages", "training/stopping"),
 )
 # What users call, or get from a call.
 PUBLIC = (
     *("__init__", "errors", "records", "text/vocabulary"),
-    *("model/coloured_text", "model/from_text", "model/identifier", "model/model", "model/reading"),
+    *(
+        "model/coloured_text",
+        "model/from_text",
+        "model/identifier",
+        "model/line_scores",
+        "model/model",
+        "model/reading",
+    ),
 )
 # Each line is a mistake that mypy must find.
 MISTAKES = """import charrnn
@@ -34,6 +55,7 @@ model = charrnn.load(3)
 model = charrnn.load("a").read(3)
 model = charrnn.load("a").read("a", unknown="drop")
 value: int = charrnn.load("a").loss("text")
+value = charrnn.load("a").score("a")[0].bits
 value = charrnn.load("a").read("a").signals["c"]
 value = charrnn.load("a").mixed().loss("text")
 value = charrnn.identify("text", "set").name

@@ -24,6 +24,7 @@ COMMANDS = {
     "sample": "Write text with a model.",
     "inspect": "Show what cells do, find those that track something, prove it.",
     "evaluate": "Score a text with a model.",
+    "score": "Tell how unusual each line of a text, or of a growing log, is.",
     "baselines": "Compare a model with n-grams and compressors.",
     "novelty": "Tell how much of what a model writes it has copied.",
     "identify": "Tell which of several models explains each line best.",

@@ -65,7 +65,7 @@ def line_losses(
             found = model.losses(np.ascontiguousarray(text[at]), y, state)
             places = (ends - lengths)[rows] + step
             result[places[counted]] = found[counted]
-            done += np.count_nonzero(counted)
+            done += int(np.count_nonzero(counted))
             progress(done, len(result))
     return np.split(result, ends[:-1]) if len(lines) else []
 

@@ -1,11 +1,12 @@
 """A model: a trained network with its vocabulary. Text goes in; text, losses and arrays come out."""
 
+import contextlib
 import io
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,9 @@ from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.sanitise import visible
 from charrnn.text.vocabulary import REPLACEMENT, Unknown, Vocabulary
+
+if TYPE_CHECKING:
+    from charrnn.model.line_scores import LineScore
 
 Text = str | bytes
 
@@ -76,6 +80,9 @@ class Model:
     >>> model.sample("The ", length=20, seed=1) == model.sample("The ", length=20, seed=1)
     True
     >>> 0 < model.loss("The fox and the heron.") < 10
+    True
+    >>> common, odd = model.score(["The fox and the hen.", "Zqx#"])
+    >>> common.bits_per_character < odd.bits_per_character
     True
     >>> signals = model.activations("The fox")
     >>> signals["c"].shape == (7, model.network.config.layers, model.network.config.hidden)
@@ -301,6 +308,51 @@ class Model:
     def loss(self, text: Text) -> float:
         """The mean loss of ``text`` in nats per character."""
         return self.evaluate(text).loss
+
+    def score(
+        self,
+        lines: Iterable[Text],
+        *,
+        alone: bool = False,
+        learn: bool = False,
+        guesses: int = 0,
+        seed: int = 0,
+    ) -> "list[LineScore]":
+        """How unusual each of some lines is: bits, robust z, and the bits of each character.
+
+        The lines are read as one text in their order, each with its line end.  A character that the model does not
+        know counts 20 bits.  With n-grams: ``model.mixed().score(lines)``.
+
+        Args:
+            lines: without their line ends.
+            alone: read each line for itself, for names, passwords and shuffled lists.
+            learn: learn from each line after it is scored. Then the network has its old weights again; the n-grams of a
+                mixture keep what they have learnt.
+            guesses: tell for each line how many lines are likelier, by so many lines drawn from the model with
+                ``seed``; lines are then read ``alone``. 0 tells nothing.
+
+        Raises:
+            ConfigError: an ensemble shall learn, or a model learn from lines alone; the model does not know line ends
+                and shall tell guesses.
+            VocabularyError: a str for a model of bytes has half a character.
+        """
+        from charrnn.model.line_scores import BLOCK, LineScorer  # here, because training would slow the import
+
+        how = "alone" if alone or guesses else "as they come" if learn else "in order"
+        scorer = LineScorer(self, how)
+        if guesses:
+            scorer.draw_guesses(guesses, seed)
+        found: list[LineScore] = []
+        with scorer.learning() if learn else contextlib.nullcontext():
+            block: list[Text] = []
+            size = 0
+            for line in lines:
+                block.append(line)
+                size += len(line) + 1
+                if size >= BLOCK:
+                    found += scorer.score(block)
+                    block, size = [], 0
+            return found + scorer.score(block)
 
     def activations(self, text: Text, unknown: Unknown | None = None) -> dict[str, npt.NDArray[np.floating]]:
         """The signals of every cell while the model reads ``text`` of N characters from a state of zeros.

@@ -5,6 +5,7 @@ A pipe or a device may never end, nor may a file that the system generates while
 folder may be a whole disk; and a checkpoint may claim any number of characters.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,18 @@ def may_match(sources: Sequence[str], corpus: Mapping[str, Any]) -> bool:
     try:
         return _may_match([_path(source) for source in sources], corpus)
     except (OSError, CorpusError):
+        return False
+
+
+def is_text(source: str, corpus: Mapping[str, Any]) -> bool:
+    """Whether a file is the text of a checkpoint, all of it; it is read only if it can be, by its size."""
+    path = Path(source)
+    try:
+        if not (path.is_file() and may_match([source], corpus)):
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == corpus.get("sha256")
+    except (OSError, ValueError):
         return False
 
 

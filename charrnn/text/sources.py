@@ -48,7 +48,7 @@ class Source:
         name = name or str(path)
         with _reading(name):
             status = path.stat()
-            _require_text(path, status, name)
+            require_text(path, status, name)
             if not stat.S_ISREG(status.st_mode):
                 with path.open("rb") as file:
                     return cls.from_data(_everything(file, name), name)
@@ -78,8 +78,8 @@ class Source:
         Raises:
             CorpusError: the stream is closed or cannot be read.
         """
-        stream = stream or _standard_input()
-        _require_no_device(stream)
+        stream = stream or standard_input()
+        require_no_device(stream)
         with _reading("standard input"):
             return cls.from_data(_everything(stream, "standard input"), "standard input")
 
@@ -93,11 +93,11 @@ class Source:
             CorpusError: it is a folder or a device, or cannot be read.
         """
         if name == "-":
-            stream = _standard_input()
-            _require_no_device(stream)
+            stream = standard_input()
+            require_no_device(stream)
             return cls._end_of(stream, "standard input", most)
         with _reading(name):
-            _require_text(Path(name), Path(name).stat())
+            require_text(Path(name), Path(name).stat())
             with Path(name).open("rb") as file:
                 return cls._end_of(file, name, most)
 
@@ -278,7 +278,7 @@ def _texts_below(folder: Path, wide: bool) -> tuple[list[Path], list[str]]:
     return texts, [*skipped[:-1], f"{skipped[-1]} ({unreadable[0]})"] if unreadable else skipped
 
 
-def _require_text(path: Path, status: os.stat_result, name: str | None = None) -> None:
+def require_text(path: Path, status: os.stat_result, name: str | None = None) -> None:
     """Refuse a folder, and a device, which may have no end."""
     name = name or str(path)
     if stat.S_ISDIR(status.st_mode):
@@ -287,14 +287,19 @@ def _require_text(path: Path, status: os.stat_result, name: str | None = None) -
         raise CorpusError(f"{name}: this is a device: name a file, or pipe its content in and name it with -")
 
 
-def _standard_input() -> BinaryIO:
+def standard_input() -> BinaryIO:
+    """The bytes of standard input.
+
+    Raises:
+        CorpusError: it is closed.
+    """
     stream = getattr(sys.stdin, "buffer", None)
     if stream is None:
         raise CorpusError("standard input is closed: give a file, or pipe a text in")
     return stream
 
 
-def _require_no_device(stream: BinaryIO) -> None:
+def require_no_device(stream: BinaryIO) -> None:
     """Refuse a stream that a device was redirected into, such as /dev/zero, which has no end. A terminal has one."""
     try:
         status = os.fstat(stream.fileno())

@@ -30,7 +30,19 @@ SCREENS = [
 ]
 # What a model writes has the width that it has.
 WRITTEN = ["sample MODEL --count 3 --length 50", "inspect follow MODEL --length 50 --pace 0"]
-HELPS = ["", "train", "sample", "inspect", "inspect find", "inspect page", "corpus", "completion", "runs", "compare"]
+HELPS = [
+    "",
+    "train",
+    "sample",
+    "score",
+    "inspect",
+    "inspect find",
+    "inspect page",
+    "corpus",
+    "completion",
+    "runs",
+    "compare",
+]
 
 _INFO = 17  # columns of the names in `info`
 COMMAND = re.compile(r" *(charrnn |eval |_CHARRNN|--[a-z-]+ \[)")  # to copy, and choices: they are not broken

@@ -56,6 +56,16 @@ def score(model: charrnn.Model, text: str) -> list[float]:
     return [found.loss, found.bpc, found.perplexity, float(found.characters), model.loss(text), *also]
 
 
+def score_lines(model: charrnn.Model, lines: list[str]) -> float:
+    scores = model.score(lines, learn=True) + model.score(["a", b"b"], guesses=100, seed=3, alone=True)
+    first = scores[0].kept()
+    text: str | bytes = first.text
+    guesses = first.guesses
+    z = first.z or 0.0
+    most: float = max(score.bits_per_character + score.peak + z for score in scores)
+    return most + len(text) + first.unknown + first.characters + (0.0 if guesses is None else guesses.count)
+
+
 def compress(model: charrnn.Model, data: bytes) -> bytes:
     packed: bytes = model.compress(data, streams=4)
     return model.decompress(packed) + model.compress(data, online=True, with_model=True)
