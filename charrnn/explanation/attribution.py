@@ -20,9 +20,10 @@ from charrnn.errors import ConfigError
 from charrnn.explanation.equations import EQUATIONS, Values, Weights
 from charrnn.records import ProgressCallback, no_progress
 
-POINTS, MOST_POINTS = 16, 1024  # of the integral, at the nodes of Gauss and Legendre: doubled until TOLERANCE is met
-TOLERANCE = 1e-5  # between the sum of the contributions and the difference of the scores
-_AT_ONCE = 16  # points
+NODES = 8  # of Gauss and Legendre, in each part of the way
+PARTS = 4  # of the way, at first: a part is halved until the contributions on it add up
+TOLERANCE = 1e-5  # between the sum of all contributions and the difference of the scores
+LEAST = 2.0**-16  # the length of a part that is not halved again; the whole way has 1
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Attributor:
         """What each of the ids (T,), read from a state of zeros, contributes to the score of ``target`` behind them.
 
         ``cells`` says how many cells are listed, those with the largest contributions.  ``progress`` is called with the
-        number of points done and of all.
+        part of the way that is done, in thousandths, and 1000.
 
         Raises:
             ConfigError: there is nothing to read.
@@ -91,13 +92,7 @@ class Attributor:
         column = self._w_out[:, target]
         by_cell = (h - h_of_nothing) * column
         chosen = np.argsort(-np.abs(by_cell), kind="stable")[:cells]
-        points = POINTS
-        while True:
-            found = self._integrated(ids, column, points, chosen, progress)
-            error = abs(found[0].sum() - by_cell.sum())
-            if error <= TOLERANCE or points == MOST_POINTS:
-                break
-            points *= 2
+        found = self._integrated(ids, column, chosen, progress)
         powers = np.exp(scores - scores.max())
         return Attribution(
             float(scores[target]),
@@ -109,23 +104,40 @@ class Attributor:
             powers / powers.sum(),
         )
 
-    def _integrated(self, ids, column: np.ndarray, points: int, cells: np.ndarray, progress) -> np.ndarray:
-        """(1 + K, T): the contributions, and their parts through each of K cells."""
-        nodes, weights = np.polynomial.legendre.leggauss(points)
-        nodes, weights = (nodes + 1) / 2, weights / 2
+    def _integrated(self, ids, column: np.ndarray, cells: np.ndarray, progress: ProgressCallback) -> np.ndarray:
+        """(1 + K, T): the contributions, and their parts through each of K cells.
+
+        On each part of the way the contributions have to add up to the change of the score, which is known without an
+        integral.  So the error is known, too, and a part where the score changes fast is halved.
+        """
+        nodes, weights = np.polynomial.legendre.leggauss(NODES)
         change = np.stack([self._rows[each] - self._nothing for each in ids])
         starts = np.zeros((1 + len(cells), 1, self._hidden))
         starts[0, 0] = column
         for number, cell in enumerate(cells, 1):
             starts[number, 0, cell] = column[cell]
-        found = np.zeros((1 + len(cells), len(ids)))
-        for first in range(0, points, _AT_ONCE):
-            part = slice(first, first + _AT_ONCE)
-            inputs = [self._nothing + nodes[part, None] * each for each in change]
-            gradients = self._back(self._read(inputs)[1], starts)
-            for t, gradient in enumerate(gradients):
-                found[:, t] += np.einsum("kpe,p,e->k", gradient, weights[part], change[t])
-            progress(min(first + _AT_ONCE, points), points)
+        found, done = np.zeros((1 + len(cells), len(ids))), 0.0
+        parts = [(part / PARTS, (part + 1) / PARTS) for part in reversed(range(PARTS))]
+        while parts:
+            begin, end = parts.pop()
+            length = end - begin
+            points = np.concatenate([[begin, end], begin + length * (nodes + 1) / 2])
+            h, steps = self._read([self._nothing + points[:, None] * each for each in change])
+            scores = h @ column
+            gradients = self._back(_at(steps, slice(2, None)), starts)
+            own = np.stack(
+                [
+                    np.einsum("kpe,p,e->k", gradient, weights * length / 2, change[t])
+                    for t, gradient in enumerate(gradients)
+                ],
+                axis=1,
+            )
+            if abs(own[0].sum() - (scores[1] - scores[0])) > TOLERANCE * length and length > LEAST:
+                middle = (begin + end) / 2
+                parts += [(middle, end), (begin, middle)]
+                continue
+            found, done = found + own, end
+            progress(round(1000 * done), 1000)
         return found
 
     def _read(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, list]:
@@ -164,3 +176,11 @@ class Attributor:
                 above = self._equations.back_input(self._layers[layer], d)
             found.append(above)
         return found[::-1]
+
+
+def _at(steps: list, points: slice) -> list:
+    """The values of steps at some of the points."""
+    return [
+        [tuple({name: value[points] for name, value in values.items()} for values in layer) for layer in step]
+        for step in steps
+    ]
