@@ -18,7 +18,9 @@ from charrnn.training.plan import Readings
 
 Value = TypeVar("Value")
 
-LEAST_ROWS = 16  # of a group: with fewer the groups' sums cost more than 2 % of a step (docs/LOG.md)
+GROUPS = 8  # the default from LEAST_BATCH batch rows on: as many ranks as a computer has cores
+LEAST_BATCH = 32  # with fewer rows, groups cost more than 2 % of a step (docs/LOG.md)
+LEAST_ROWS = 16  # of a group, if there are more groups than GROUPS
 MOST_GROUPS = 64  # of the default
 
 
@@ -119,7 +121,8 @@ class Ranks:
 def default_groups(batch: int, accumulate: int = 1) -> int:
     """G for ``batch`` batch rows, read in ``accumulate`` parts, if the user does not say it: it divides them."""
     groups = accumulate if batch % accumulate == 0 else 1
-    while 2 * groups <= MOST_GROUPS and batch % (2 * groups) == 0 and batch // (2 * groups) >= LEAST_ROWS:
+    cheap = min(max(GROUPS if batch >= LEAST_BATCH else 1, batch // LEAST_ROWS), MOST_GROUPS)
+    while 2 * groups <= cheap and batch % (2 * groups) == 0:
         groups *= 2
     return groups
 

@@ -17,7 +17,15 @@ from charrnn.network.network import Network
 from charrnn.text.corpus import Parts
 from charrnn.training import Run, Trainer
 from charrnn.training.plan import Clock, Plan, Readings
-from charrnn.training.ranks import LEAST_ROWS, MOST_GROUPS, Ranks, default_groups, require_divisible
+from charrnn.training.ranks import (
+    GROUPS,
+    LEAST_BATCH,
+    LEAST_ROWS,
+    MOST_GROUPS,
+    Ranks,
+    default_groups,
+    require_divisible,
+)
 
 
 @given(batch=st.integers(1, 5000))
@@ -26,15 +34,16 @@ def test_the_default_groups_are_a_power_of_two_that_divides_the_batch_rows(batch
     assert groups.bit_count() == 1
     assert groups <= MOST_GROUPS
     assert batch % groups == 0
-    assert groups == 1 or batch // groups >= LEAST_ROWS
+    few = GROUPS if batch >= LEAST_BATCH else 1
+    assert groups <= few or batch // groups >= LEAST_ROWS
     more = 2 * groups
-    assert more > MOST_GROUPS or batch % more or batch // more < LEAST_ROWS
+    assert more > MOST_GROUPS or batch % more or (more > few and batch // more < LEAST_ROWS)
     require_divisible(batch, groups, 1)
     require_divisible(batch, groups, groups)
 
 
 @pytest.mark.parametrize(
-    ("batch", "groups"), [(1, 1), (16, 1), (32, 2), (33, 1), (64, 4), (96, 4), (80, 4), (4096, 64)]
+    ("batch", "groups"), [(1, 1), (16, 1), (31, 1), (32, 8), (33, 1), (50, 2), (64, 8), (96, 8), (256, 16), (4096, 64)]
 )
 def test_default_groups(batch, groups):
     assert default_groups(batch) == groups
