@@ -243,7 +243,7 @@ def test_one_endless_line_needs_little_memory_and_can_be_stopped(learnt):
             endless.stdout.close()
             sizes = []
             for _ in range(2):
-                time.sleep(8)
+                time.sleep(3)
                 status = Path(f"/proc/{process.pid}/status")
                 if status.exists():
                     sizes.append(

@@ -255,14 +255,14 @@ def test_the_memory_for_a_line_without_end_is_bounded(folder, model):
         "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
     )
     peaks = []
-    for size in (10**6, 2 * 10**7):
+    for size in (3 * 10**5, 3 * 10**6):
         command = [sys.executable, "-c", script, "score", str(model), "-q", "--top", "3"]
         with Path("long").open("wb") as file:
             file.truncate(size)
         with Path("long").open("rb") as file:
             process = subprocess.run(command, stdin=file, capture_output=True, check=True)
         peaks.append(int(process.stderr) / 1024)
-    assert peaks[1] < peaks[0] + 40, peaks  # MB
+    assert peaks[1] < peaks[0] + 20, peaks  # MB; ids and losses of all characters would be 24
 
 
 def test_bytes_go_through_a_pipe_as_they_are(folder, tmp_path):
