@@ -69,6 +69,14 @@ def drawn(page):
     return page
 
 
+def settled(page, expression):
+    """A number of the page's layout, when it no longer changes: a scroll bar may come with the text."""
+    value = None
+    while value != (value := page.evaluate(expression)):
+        page.wait_for_timeout(200)
+    return value
+
+
 @pytest.fixture
 def page(opened):
     """A page whose text is the prime alone."""
@@ -234,7 +242,7 @@ def test_the_text_is_painted_by_any_cell(page):
     names = "app.spans.map(({ node }) => node.className.split(' ')[0])"
     first = drawn(page).evaluate(names)
     assert len(set(first)) > 8
-    page.click("#strip", position={"x": page.evaluate("strip.size * 7 + 3"), "y": 20})
+    page.click("#strip", position={"x": settled(page, "strip.size") * 7 + 3, "y": 20})
     assert page.input_value("#cell") == "0:7"
     second = drawn(page).evaluate(names)
     assert second != first
