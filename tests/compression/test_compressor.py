@@ -9,7 +9,7 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from processors import narrower_processors
+from processors import cache_of, grouped, narrower_processors
 from teams import every_thread_works
 
 from charrnn import load
@@ -180,7 +180,7 @@ print(model.compress(data[:1000], ngrams=True).hex())
 """
 
 
-@pytest.mark.parametrize("processor", list(narrower_processors()), ids=lambda case: case[0])
+@pytest.mark.parametrize("processor", grouped(narrower_processors()), ids=lambda case: case[0])
 def test_narrower_vectors_do_not_change_a_byte(model, text, tmp_path_factory, processor, monkeypatch):
     name, variables = processor
     found = []
@@ -189,7 +189,7 @@ def test_narrower_vectors_do_not_change_a_byte(model, text, tmp_path_factory, pr
             for key, value in environment.items():
                 patch.setenv(key, value)
             if place != "own":
-                patch.setenv("CHARRNN_CACHE", str(tmp_path_factory.mktemp("cache")))
+                patch.setenv("CHARRNN_CACHE", str(cache_of(tmp_path_factory, name)))
             command = [sys.executable, "-c", SCRIPT, str(model), str(text)]
             found.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert found[0] == found[1]

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processors import narrower_processors
+from processors import cache_of, grouped, narrower_processors
 
 from charrnn.network.cells import CELLS
 
@@ -124,15 +124,9 @@ def test_thirty_steps_are_the_same_bits_for_any_number_of_threads(threads, cell)
     assert train(cache, threads, 30, cell)[1] == train(cache, 1, 30, cell)[1]
 
 
-@pytest.fixture(scope="module")
-def narrower_cache(tmp_path_factory):
-    """One cache for all cells, which share kernels."""
-    return tmp_path_factory.mktemp("narrower")
-
-
 @pytest.mark.parametrize("cell", ["lstm", "rnn", "gru", "transformer"])  # capped-lstm has the kernels of lstm
-@pytest.mark.parametrize("processor", list(narrower_processors()), ids=lambda case: case[0])
-def test_thirty_steps_are_the_same_bits_for_narrower_vectors(narrower_cache, processor, cell):
+@pytest.mark.parametrize("processor", grouped(narrower_processors()), ids=lambda case: case[0])
+def test_thirty_steps_are_the_same_bits_for_narrower_vectors(tmp_path_factory, processor, cell):
     name, variables = processor
     expected = train(os.environ["CHARRNN_CACHE"], 1, 30, cell)[1]
-    assert train(narrower_cache / name, 1, 30, cell, **variables)[1] == expected
+    assert train(cache_of(tmp_path_factory, name), 1, 30, cell, **variables)[1] == expected
