@@ -1,8 +1,8 @@
 """Identify languages with small models, and in turns with other language identifiers on the same pieces.
 
-    python benchmarks/languages.py --out /tmp/languages --fetch /tmp/pages
-    python -m venv /tmp/identifiers && /tmp/identifiers/bin/pip install lingua-language-detector py3langid
-    python benchmarks/identification.py /tmp/languages --others /tmp/identifiers/bin/python
+    python benchmarks/languages.py --out languages --fetch pages
+    python -m venv identifiers && identifiers/bin/pip install lingua-language-detector py3langid
+    python benchmarks/identification.py languages --others identifiers/bin/python
 
 charrnn learns the training pages with its defaults.  Pieces of 100 and of 30 characters are cut at random, without
 overlap, from pages that it has not learnt, and from messages of programs, which are by other authors and of another

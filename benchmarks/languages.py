@@ -1,7 +1,7 @@
 """Make texts in 24 languages of the translated manual pages and messages that Debian's packages carry.
 
-    python benchmarks/languages.py --out /tmp/languages                    # from what is installed here
-    python benchmarks/languages.py --out /tmp/languages --fetch /tmp/pages # from packages that apt-get downloads first
+    python benchmarks/languages.py --out languages                    # from what is installed here
+    python benchmarks/languages.py --out languages --fetch pages # from packages that apt-get downloads first
 
 ``--out`` gets train/LANGUAGE.txt, test/LANGUAGE.txt and messages/LANGUAGE.txt, one paragraph or message a line, others/
 with messages in languages that have no training text, and facts.json with counts of pages, characters and bytes.  The

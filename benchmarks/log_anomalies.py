@@ -1,7 +1,7 @@
 """Plant anomalies in a log's held-out lines, and measure how well ``charrnn score`` and frequencies find them.
 
-    python benchmarks/log_anomalies.py train /var/log/dpkg.log --runs /tmp/runs --seeds 1 2 --time-budget 3m
-    python benchmarks/log_anomalies.py find /var/log/dpkg.log --runs /tmp/runs --seeds 1 2 --plantings 10
+    python benchmarks/log_anomalies.py train /var/log/dpkg.log --runs runs --seeds 1 2 --time-budget 3m
+    python benchmarks/log_anomalies.py find /var/log/dpkg.log --runs runs --seeds 1 2 --plantings 10
 
 ``train`` trains a model for each seed on the first 80 % of the log's lines.  ``find`` plants anomalies in the other
 20 %: one line in 20, as many of each kind as there are lines that can have it, seeded.  It scores all these lines with

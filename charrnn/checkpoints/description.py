@@ -89,14 +89,7 @@ class Description:
         Raises:
             CharRNNError: the text is malformed, of another format, or contradicts itself.
         """
-        try:
-            about = strict_json.parse(text)
-        except ValueError as error:
-            raise CheckpointError(f"damaged (its description cannot be read: {error})") from None
-        if not isinstance(about, dict) or type(about.get("format")) is not int:
-            raise CheckpointError("damaged (its description has no format)")
-        if about["format"] != FORMAT:
-            raise CheckpointError(f"format {about['format']}, but this version of charrnn reads format {FORMAT}")
+        about = parsed(text, FORMAT)
         missing = {"config", "vocabulary", "training", "progress", "history", "corpus"} - about.keys()
         if missing:
             raise CheckpointError(f"malformed: its description has no {', '.join(sorted(missing))}")
@@ -219,3 +212,20 @@ def _corpus(what: Any, vocabulary: Vocabulary) -> dict[str, Any]:
     if what["as_bytes"] != vocabulary.is_bytes:
         raise CheckpointError(f"malformed: corpus has 'as_bytes' = {what['as_bytes']}, its vocabulary the opposite")
     return what
+
+
+def parsed(text: str, version: int) -> dict[str, Any]:
+    """The description in a file's header, an object in JSON.
+
+    Raises:
+        CheckpointError: it is damaged, or of another ``version`` of its format.
+    """
+    try:
+        about = strict_json.parse(text)
+    except ValueError as error:
+        raise CheckpointError(f"damaged (its description cannot be read: {error})") from None
+    if not isinstance(about, dict) or type(about.get("format")) is not int:
+        raise CheckpointError("damaged (its description has no format)")
+    if about["format"] != version:
+        raise CheckpointError(f"format {about['format']}, but this version of charrnn reads format {version}")
+    return about

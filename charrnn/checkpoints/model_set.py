@@ -17,8 +17,8 @@ import numpy.typing as npt
 from charrnn.checkpoints import tensor_file
 from charrnn.checkpoints.checkpoint import SET_KEY as KEY
 from charrnn.checkpoints.checkpoint import checksum
+from charrnn.checkpoints.description import parsed
 from charrnn.errors import CharRNNError, CheckpointError, brief, os_errors_as
-from charrnn.system import strict_json
 from charrnn.system.files import open_regular, write_durably
 from charrnn.version import __version__
 
@@ -128,14 +128,7 @@ def _understand(header: tensor_file.Header) -> tuple[int, list[str], dict[str, t
     about = header.metadata.get(KEY)
     if about is None:
         raise CheckpointError("not a set of models: charrnn identify --learn makes one")
-    try:
-        found = strict_json.parse(about)
-    except ValueError as error:
-        raise CheckpointError(f"damaged (its description cannot be read: {error})") from None
-    if not isinstance(found, dict) or type(found.get("format")) is not int:
-        raise CheckpointError("damaged (its description has no format)")
-    if found["format"] != FORMAT:
-        raise CheckpointError(f"format {found['format']}, but this version of charrnn reads format {FORMAT}")
+    found = parsed(about, FORMAT)
     order, names = found.get("order"), found.get("names")
     if type(order) is not int or not 1 <= order <= HIGHEST_ORDER:
         raise CheckpointError(f"malformed: n-grams of order {brief(order)}")

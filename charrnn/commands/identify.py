@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -110,7 +111,7 @@ class Identifying(Work):
         from charrnn.model import load
 
         self.options["checkpoint"] = path
-        needs = lambda checkpoint: compiled.mixing_if_asked(self.options, checkpoint)  # noqa: E731
+        needs = partial(compiled.mixing_if_asked, self.options)
         self.model = load(path, threads=self.options["threads"], warn=self.terminal.warn, needs=needs)
         return self.mixed(wanted=False) or self.model
 

@@ -6,6 +6,7 @@ a little changed gives the finite differences.)  The gradients are of a number L
 (…, H): any number of texts, or of numbers L, are computed side by side.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,13 +36,13 @@ class Weights:
     b: Values
 
 
-class Equations:
+class Equations(ABC):
     """What a cell computes.
 
     Attributes:
         gates: the names of the gates, in the order of the weights.
         biases: the names of the parts of the bias.
-        activations: the name and the derivative, in words, of each gate's activation.
+        tanh_gates: the gates whose activation is tanh; that of the others is the sigmoid.
         state: the names of what a step leaves to the next one.
     """
 
@@ -59,16 +60,16 @@ class Equations:
             dict(zip(self.biases, np.split(b, len(self.biases)), strict=True)),
         )
 
+    @abstractmethod
     def forward(self, weights: Weights, x: np.ndarray, before: Values, say: Say) -> Values:
-        """One step: the new state, of the input x (D,) and the state ``before``."""
-        raise NotImplementedError
+        """One step: the new state, of the input x (…, D) and the state ``before``."""
 
+    @abstractmethod
     def back(self, weights: Weights, v: Values, before: Values, d: Values) -> Values:
         """The gradients d of all values v of a step but the weights; at first d has only those of the new state.
 
         Returns the gradients of the state before the step.
         """
-        raise NotImplementedError
 
     def inputs(self, weights: Weights, gate: str, x: np.ndarray, say: Say) -> np.ndarray:
         """x W_ih; for a one-hot x it is a row of W_ih."""

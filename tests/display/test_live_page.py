@@ -5,10 +5,10 @@ import hashlib
 import html
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from page_elements import Elements
 
 from charrnn.commands.live_page import live_model
 from charrnn.config import ModelConfig
@@ -17,23 +17,6 @@ from charrnn.errors import ConfigError
 from charrnn.network.network import Network
 
 HOSTILE = ["<", "/", "&", "\u2028", "\x00", "\u202e", "\x1b", "\ufeff", "\U0001f600"]
-
-
-class Elements(HTMLParser):
-    """The elements of a page with their attributes, and the texts of elements by id."""
-
-    def __init__(self, page):
-        super().__init__(convert_charrefs=True)
-        self.found, self.texts, self._open = [], {}, None
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
-        self._open = dict(attributes).get("id", tag)
-
-    def handle_data(self, data):
-        self.texts[self._open] = self.texts.get(self._open, "") + data
 
 
 def page_of(symbols, title="fox", bits=16, **texts):

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from browser import complaints_of, launched, needs_browser
+from browser import launched, needs_browser, opener
 
 from charrnn.config import ModelConfig
 from charrnn.display.live_page.page import LiveModel, LivePage, Signal
@@ -45,22 +45,7 @@ def chromium():
 @pytest.fixture
 def opened(chromium, tmp_path):
     """A function that opens a page. In the whole test, it may report no error and request no file."""
-    complaints, contexts = [], []
-
-    def open_page(html, **options):
-        path = tmp_path / "page.html"
-        path.write_text(html, "ascii")
-        context = chromium.new_context(**({"viewport": {"width": 1200, "height": 900}} | options))
-        contexts.append(context)
-        page = complaints_of(context.new_page(), complaints)
-        page.goto(path.as_uri())
-        page.wait_for_selector("[data-ready]")
-        return drawn(page)
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not complaints
+    yield from opener(chromium, tmp_path, "[data-ready]", 900, drawn)
 
 
 def drawn(page):

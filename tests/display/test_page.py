@@ -5,10 +5,10 @@ import hashlib
 import html
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from page_elements import Elements
 
 from charrnn.display.page.page import Looks, Page, eight_bits, eight_bits_of_surprise
 from charrnn.inspection.reading import CellReading
@@ -29,23 +29,6 @@ HOSTILE = [
     "\u202e",
     "\x1b",
 ]
-
-
-class Elements(HTMLParser):
-    """The elements of a page with their attributes, and the texts of elements by id."""
-
-    def __init__(self, page):
-        super().__init__(convert_charrefs=True)
-        self.found, self.texts, self._open = [], {}, None
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
-        self._open = dict(attributes).get("id", tag)
-
-    def handle_data(self, data):
-        self.texts[self._open] = self.texts.get(self._open, "") + data
 
 
 def tracks(symbols=5, characters=50, cells=((0, 1), (1, 2)), signal="c", others=()):

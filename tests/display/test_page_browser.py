@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from browser import complaints_of, launched, needs_browser
+from browser import launched, needs_browser, opener
 
 from charrnn.commands.live_page import live_model
 from charrnn.config import ModelConfig
@@ -57,22 +57,7 @@ def chromium():
 @pytest.fixture
 def opened(chromium, tmp_path):
     """A function that opens a page. In the whole test, it may report no error and request no file."""
-    complaints, contexts = [], []
-
-    def open_page(html, **options):
-        path = tmp_path / "page.html"
-        path.write_text(html, "ascii")
-        context = chromium.new_context(**({"viewport": {"width": 1200, "height": 800}} | options))
-        contexts.append(context)
-        page = complaints_of(context.new_page(), complaints)
-        page.goto(path.as_uri())
-        page.wait_for_selector(".here")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not complaints
+    yield from opener(chromium, tmp_path, ".here", 800)
 
 
 @pytest.fixture

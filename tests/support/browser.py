@@ -54,6 +54,29 @@ def complaints_of(page, complaints):
     return page
 
 
+def opener(chromium, folder, ready, height, prepared=lambda page: page):
+    """A function that opens a page in HTML, as a generator for a fixture; at its end no page may have complained.
+
+    A page is there when it has an element ``ready``; then ``prepared(page)`` is returned.
+    """
+    complaints, contexts = [], []
+
+    def open_page(page_text, **options):
+        path = folder / "page.html"
+        path.write_text(page_text, "ascii")
+        context = chromium.new_context(**({"viewport": {"width": 1200, "height": height}} | options))
+        contexts.append(context)
+        page = complaints_of(context.new_page(), complaints)
+        page.goto(path.as_uri())
+        page.wait_for_selector(ready)
+        return prepared(page)
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
 def run_script(source, given, folder):
     """What a script returns, which finds ``given`` under this name: in Node.js, or in Chromium if there is none."""
     body = f"const given = {json.dumps(given)};\n{source}"
