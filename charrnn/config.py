@@ -162,7 +162,8 @@ class TrainConfig(_Config):
     - The end: ``steps``, or ``epochs``, or ``time_budget`` seconds, whichever one is given; with none, ``effort`` times
       as many epochs as suit the text. ``patience`` ends the run after so many evaluations without a better one.
     - ``eval_every``, ``save_every``, ``sample_every``: in steps. None lets the run decide; ``sample_every`` 0 means
-      never. ``snapshots`` keeps the weights of some of the steps with samples. ``ngrams``: whether
+      never. ``snapshots`` keeps the weights of some of the steps with samples. ``keep_checkpoints``
+      keeps so many whole checkpoints, evenly spread over the run. ``ngrams``: whether
       the best weights are mixed with n-grams at the end.
     - ``accumulate``: a step reads so many times ``batch_size`` batch rows, in as many parts one after the other.
     - ``groups``: the batch rows are divided into so many groups, whose sums are added in a tree, so that several
@@ -234,6 +235,7 @@ class TrainConfig(_Config):
     sample_every: int | None = _whole(None, 0)
     sample_length: int = _whole(240, 1, 1_000_000)
     snapshots: bool = _flag()
+    keep_checkpoints: int = _whole(0, 0, 10_000)
     ngrams: str = _choice(("on", "off"), "on")
 
     def __post_init__(self) -> None:

@@ -66,6 +66,7 @@ class Started(Record):
     """The run is about to make its first step.
 
     ``step`` is 0, or the step that a resumed run goes on from; ``total_steps`` is None under a time budget.
+    ``progress`` is the fraction of the run that is done.
     ``notes`` are sentences that the user should read, for example about fewer batch rows than asked for.
     ``cell`` is the kind of cell as people call it; ``heads`` and ``context`` are those of a Transformer.
     """
@@ -92,6 +93,7 @@ class Started(Record):
     cell: str
     heads: int | None = None
     context: int | None = None
+    progress: float = 0.0
 
 
 @dataclass(frozen=True)

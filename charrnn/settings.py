@@ -26,7 +26,7 @@ TEXT = tuple(name for name in _TEXT if name != "unknown")
 # How the model is trained.
 TRAINING = tuple(_TRAINING)
 # What a resumed run may change.
-RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every", "snapshots", "ngrams")
+RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every", "snapshots", "keep_checkpoints", "ngrams")
 # How the model learns: all other settings of a run. No option has the length of its samples.
 LEARNING = tuple(name for name in TRAINING if name not in (*RUN, "sample_length"))
 
@@ -106,6 +106,7 @@ class Settings(TypedDict, total=False):
     sample_every: int | None
     sample_length: int
     snapshots: bool
+    keep_checkpoints: int
     ngrams: str
     preset: str | None
     init_from: str | Path | None

@@ -45,10 +45,10 @@ class Checkpoint(Description):
         size, step = parameter_count(self.model), self.counters.get("step")
         return f"<Checkpoint: {cell_of(self.model).title}, {size:,} parameters" + (f", step {step:,}>" if step else ">")
 
-    def save(self, path: Path, previous: Path | None = None) -> None:
+    def save(self, path: Path, previous: Path | None = None) -> str:
         """Write to ``path`` durably; what was there is kept as ``previous`` if that is given.
 
-        What would be written first passes the checks of :meth:`read`.
+        What would be written first passes the checks of :meth:`read`. Returns the SHA-256 of the file in hexadecimal.
 
         Raises:
             CheckpointError: it could not be read again, or the disk refuses; a file that was there is as it was.
@@ -59,13 +59,10 @@ class Checkpoint(Description):
             raise CheckpointError(f"{path}: cannot be written ({error})") from None
         with os_errors_as(CheckpointError, f"{path}: cannot be written"):
             write_durably(path, data, previous)
+        return hashlib.sha256(data).hexdigest()
 
-    def to_bytes(self, **metadata: str) -> bytes:
-        """The bytes of the file, which has ``metadata`` beside its own.
-
-        Raises:
-            CharRNNError: it could not be read again.
-        """
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All arrays by the names that they have in the file."""
         tensors = state_dict(self.parameters, cell_of(self.model))
         for slot, moments in self.optimizer.items():
             tensors.update({f"optimizer.{slot}.{name}": value for name, value in moments.items()})
@@ -74,8 +71,15 @@ class Checkpoint(Description):
         if self.ngrams is not None:
             tensors[_NGRAM_TEXT] = _to_bytes(self.ngram_text, self.model.vocabulary)
         # safetensors 0.8 writes wrong bytes for arrays that are not contiguous.
-        tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-        about = self.to_json()
+        return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+
+    def to_bytes(self, **metadata: str) -> bytes:
+        """The bytes of the file, which has ``metadata`` beside its own.
+
+        Raises:
+            CharRNNError: it could not be read again.
+        """
+        tensors, about = self.tensors(), self.to_json()
         data = tensor_file.serialise(tensors, {"charrnn": about, "sha256": checksum(about, tensors)} | metadata)
         _understand(tensor_file.read_header(io.BytesIO(data)))
         _check_values(tensors, self.model.vocabulary)

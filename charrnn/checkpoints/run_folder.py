@@ -1,8 +1,10 @@
-"""The folder of a run: ``last``, ``previous`` and ``best.safetensors``, ``metrics.jsonl`` and snapshots.
+"""The folder of a run: ``last``, ``previous`` and ``best.safetensors``, ``metrics.jsonl``, snapshots, kept checkpoints.
 
 The order of writing makes a kill harmless at any moment.  The log is on the disk before a checkpoint that counts its
 steps; the best checkpoint is on the disk before a last checkpoint that knows of it.  Records that a killed run wrote
 after its last checkpoint are removed when the run resumes from there, and written again.
+
+The log has the digests of the files: see :mod:`charrnn.checkpoints.seals`.
 """
 
 import contextlib
@@ -12,13 +14,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.run_names import BEST, LAST, PREVIOUS, SHARED, known_runs, located
-from charrnn.checkpoints.snapshots import Snapshots
+from charrnn.checkpoints.description import Description
+from charrnn.checkpoints.run_names import BEST, LAST, METRICS, PREVIOUS, SHARED, known_runs, located
+from charrnn.checkpoints.seals import Sealing, digest_of, names_in
+from charrnn.checkpoints.snapshots import KEPT, Snapshots
 from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.records import Record
 from charrnn.system.files import flush_file, lock_file, open_regular, read_regular, remove_temporaries, write_durably
 
-METRICS, LOCK = "metrics.jsonl", ".lock"
+LOCK = ".lock"
 LONGEST_LOG = 2**31  # bytes: some million steps
 _OF_OTHERS = (".pt", ".pth", ".t7")  # endings of files of PyTorch and Torch 7
 
@@ -36,13 +40,15 @@ class RunFolder:
         best: the weights with the best validation loss.
         log: every record of the run, one JSON object a line.
         snapshots: weights along the run.
+        kept: whole checkpoints along the run.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self.last, self.previous, self.best = path / LAST, path / PREVIOUS, path / BEST
         self.log = path / METRICS
-        self.snapshots = Snapshots(path)
+        self.snapshots, self.kept = Snapshots(path), Snapshots(path, KEPT)
+        self._sealing = Sealing()
         self._last_is_good = False  # this run has read or written it, so it may become the previous one
 
     def exists(self) -> bool:
@@ -67,7 +73,7 @@ class RunFolder:
             except OSError:
                 raise CheckpointError(f"{self.path}: another run is writing there; choose another --name") from None
             with self._writing(self.path):
-                for folder in (self.path, self.snapshots.folder):
+                for folder in (self.path, self.snapshots.folder, self.kept.folder):
                     if folder.is_dir():
                         remove_temporaries(folder)
             try:
@@ -130,12 +136,13 @@ class RunFolder:
         Raises:
             CheckpointError: it names the first of them.
         """
-        for path in (self.last, self.previous, self.best, self.log, *map(self.snapshots.path, self.snapshots.steps())):
+        along = [each.path(step) for each in (self.snapshots, self.kept) for step in each.steps()]
+        for path in (self.last, self.previous, self.best, self.log, *along):
             if path.exists() and not path.is_file():
                 raise CheckpointError(f"{path}: it is not a regular file: move it away")
-        folder = self.snapshots.folder
-        if folder.exists() and not folder.is_dir():
-            raise CheckpointError(f"{folder}: it is not a folder: move it away")
+        for folder in (self.snapshots.folder, self.kept.folder):
+            if folder.exists() and not folder.is_dir():
+                raise CheckpointError(f"{folder}: it is not a folder: move it away")
 
     def rewind(self, checkpoint: Checkpoint) -> None:
         """Remove everything from after ``checkpoint``, so that a run that resumes from it records every step once.
@@ -147,10 +154,28 @@ class RunFolder:
             self._remove(self.best)
         step = checkpoint.counters["step"]
         self.snapshots.rewind(step)
+        self.kept.rewind(step)
         with self._writing(self.log):
             lines = read_regular(self.log, LONGEST_LOG).splitlines() if step and self.log.exists() else []
             kept = [line for line in lines if _recorded_step(line) <= step]
-            write_durably(self.log, b"".join(line + b"\n" for line in kept))
+            data = b"".join(line + b"\n" for line in kept)
+            write_durably(self.log, data)
+        self._sealing.begin(data)
+        if step:
+            self._seal_unsealed(names_in(iter(kept)))
+
+    def _seal_unsealed(self, sealed: dict[str, str]) -> None:
+        """Have the log name the files that a killed run has written without a digest in the log.
+
+        Raises:
+            CheckpointError: one cannot be read.
+        """
+        for kept in map(self.kept.path, self.kept.steps()):
+            name = f"{KEPT}/{kept.name}"
+            if name not in sealed:
+                self._sealing.add(name, digest_of(kept))
+        if self._last_is_good and (digest := digest_of(self.last)) != sealed.get(LAST):
+            self._sealing.add(LAST, digest)
 
     def save_last(self, checkpoint: Checkpoint) -> None:
         """Replace the last checkpoint, which becomes the previous one.
@@ -160,8 +185,25 @@ class RunFolder:
         """
         with self._writing(self.log):
             flush_file(self.log)
-        checkpoint.save(self.last, self.previous if self._last_is_good else None)
+        self._sealing.add(LAST, checkpoint.save(self.last, self.previous if self._last_is_good else None))
         self._last_is_good = True
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint along the run.
+
+        Raises:
+            CheckpointError: the disk refuses.
+        """
+        step = checkpoint.counters["step"]
+        self._sealing.add(f"{KEPT}/{self.kept.path(step).name}", self.kept.save(step, checkpoint))
+
+    def last_kept(self) -> Description | None:
+        """What the latest kept checkpoint says, or None if none is kept or the latest is damaged."""
+        steps = self.kept.steps()
+        try:
+            return Checkpoint.describe(self.kept.path(steps[-1])) if steps else None
+        except CheckpointError:
+            return None
 
     def save_best(self, checkpoint: Checkpoint) -> None:
         """Replace the best checkpoint.
@@ -169,7 +211,7 @@ class RunFolder:
         Raises:
             CheckpointError: the disk refuses; the file is unchanged.
         """
-        checkpoint.save(self.best)
+        self._sealing.add(BEST, checkpoint.save(self.best))
 
     def load(self, warn: Warn) -> Checkpoint:
         """The best checkpoint, or else the last one: see :func:`load_checkpoint`."""
@@ -187,6 +229,16 @@ class RunFolder:
         """The folder of a teacher, counted from 1."""
         return RunFolder(self.path / f"teacher-{number}")
 
+    def bind_teacher(self, number: int) -> None:
+        """Have the log name the digest of the model of a teacher, which the run learns from.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+        folder = self.teacher(number).path
+        name = BEST if (folder / BEST).is_file() else LAST
+        self._sealing.add(f"{folder.name}/{name}", digest_of(folder / name))
+
     def remove_teachers(self) -> None:
         """Remove the models of all teachers.
 
@@ -197,14 +249,18 @@ class RunFolder:
             self._remove(file)
 
     def record(self, record: Record) -> None:
-        """Append one record to the log.
+        """Append one record to the log, and behind it the digests of the files that were written before it.
 
         Raises:
             CheckpointError: the log cannot be written.
         """
-        line = json.dumps(record.to_dict(), ensure_ascii=True, allow_nan=False)
-        with self._writing(self.log), open_regular(self.log, "ab") as log:
-            log.write(f"{line}\n".encode())
+        about = record.to_dict()
+        line = json.dumps(about, ensure_ascii=True, allow_nan=False)
+        with self._writing(self.log):
+            if not self._sealing.has_begun:
+                self._sealing.begin(read_regular(self.log, LONGEST_LOG) if self.log.exists() else b"")
+            with open_regular(self.log, "ab") as log:
+                log.write(self._sealing.sealed(f"{line}\n".encode(), about["step"]))
 
     def _remove(self, path: Path) -> None:
         with os_errors_as(CheckpointError, f"{path}: cannot be removed"):
@@ -237,6 +293,12 @@ class ReadOnlyRun(RunFolder):
 
     def save_best(self, checkpoint: Checkpoint) -> None:
         """As of a folder, where it is kept."""
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """As of a folder, where it is kept."""
+
+    def bind_teacher(self, number: int) -> None:
+        """As of a folder, which has a log."""
 
     def record(self, record: Record) -> None:
         """As of a folder, where it is kept."""

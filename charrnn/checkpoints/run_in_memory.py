@@ -45,6 +45,15 @@ class RunInMemory:
     def to_resume(self, warn: Warn) -> None:
         """None: what only a resume needs is not kept."""
 
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Keep nothing along the run."""
+
+    def last_kept(self) -> None:
+        """None: nothing is kept along the run."""
+
+    def bind_teacher(self, number: int) -> None:
+        """Do nothing: there is no log."""
+
     def rewind(self, checkpoint: Checkpoint) -> None:
         """Refuse to resume a run: its best weights are not here.
 

@@ -4,9 +4,9 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-from charrnn.checkpoints.run_folder import METRICS
+from charrnn.checkpoints.run_names import METRICS
 from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.system import strict_json
 from charrnn.system.files import open_regular
@@ -42,12 +42,46 @@ def read_log(run: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with os_errors_as(CheckpointError, f"{log}: no log of a run"), open_regular(log) as file:
         for number, (line, is_last) in enumerate(_lines(file), 1):
             try:
-                found = _parsed(line)
+                found = parsed(line)
             except (ValueError, KeyError, TypeError) as error:
                 if is_last:
                     return
                 raise CheckpointError(f"{log}: line {number:,} is no record ({error})") from None
             yield found
+
+
+class Position(NamedTuple):
+    """A line of a log: its number from 1, its event, its step, and its bytes from ``start`` to ``stop``."""
+
+    number: int
+    event: str
+    step: int
+    start: int
+    stop: int
+
+
+def positions(log: Path) -> Iterator[tuple[Position, bytes, dict[str, Any]]]:
+    """Yield the place, the bytes and the record of every line of a log, checked as by :func:`read_log`.
+
+    A last line without an end, which a run still writes or which a crash has cut short, is left out.
+
+    Raises:
+        CheckpointError: there is no log, or a line is damaged.
+    """
+    end = 0
+    with os_errors_as(CheckpointError, f"{log}: no log of a run"), open_regular(log) as file:
+        for number, (line, _) in enumerate(_lines(file), 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                event, record = parsed(line)
+                step = record["step"]
+                if not isinstance(event, str) or type(step) is not int or not 0 <= step < _MOST_STEPS:
+                    raise ValueError("it has no step")
+            except (ValueError, KeyError, TypeError) as error:
+                raise CheckpointError(f"{log}: line {number:,} is no record ({error})") from None
+            start, end = end, end + len(line)
+            yield Position(number, event, step, start, end), line, record
 
 
 def last_record(run: Path) -> tuple[str, dict[str, Any]] | None:
@@ -58,7 +92,7 @@ def last_record(run: Path) -> tuple[str, dict[str, Any]] | None:
     try:
         with open_regular(run / METRICS) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_END))
-            return _parsed(file.read(_LOG_END).splitlines()[-1])
+            return parsed(file.read(_LOG_END).splitlines()[-1])
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -85,8 +119,8 @@ def _line(file: IO[bytes]) -> bytes:
     return line
 
 
-def _parsed(line: bytes) -> tuple[str, dict[str, Any]]:
-    """The event and the record of a line.
+def parsed(line: bytes) -> tuple[str, dict[str, Any]]:
+    """The event and the record of a line, checked as by :func:`read_log`.
 
     Raises:
         ValueError, KeyError, TypeError: it is no record.

@@ -9,6 +9,7 @@ from charrnn.errors import CheckpointError, ConfigError
 from charrnn.system.folders import bundled_file
 
 LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
+METRICS = "metrics.jsonl"  # the log of a run
 SHARED = "model.safetensors"  # in a folder for Hugging Face
 RUNS = Path("checkpoints")  # the folder that holds the runs, unless the user names another
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.description import Description
 from charrnn.checkpoints.run_folder import Warn
 from charrnn.checkpoints.snapshots import Snapshots
 from charrnn.records import Record
@@ -55,6 +56,12 @@ class RunStore(Protocol):
     def save_best(self, checkpoint: Checkpoint) -> None:
         """Replace the best checkpoint."""
 
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Keep a whole checkpoint along the run, from which a part of it can be trained again."""
+
+    def last_kept(self) -> Description | None:
+        """What the latest kept checkpoint says, or None if there is none."""
+
     def load(self, warn: Warn) -> Checkpoint:
         """The best checkpoint, or else the last one."""
 
@@ -66,6 +73,9 @@ class RunStore(Protocol):
 
     def teacher(self, number: int) -> "RunStore":
         """Where the run of a teacher, counted from 1, is kept."""
+
+    def bind_teacher(self, number: int) -> None:
+        """Note in the log which model the teacher is, if there is a log."""
 
     def remove_teachers(self) -> None:
         """Remove the models of all teachers."""

@@ -1,6 +1,9 @@
-"""Snapshots: the weights along a run, in ``steps/00000100.safetensors`` in its folder.
+"""Checkpoints along a run: snapshots in ``steps/00000100.safetensors`` in its folder, kept checkpoints in ``kept/``.
 
-They are taken where samples are drawn, at most two for every doubling of the steps, because a network changes most in
+Snapshots are weights, for people who want to see how a network learnt.  Kept checkpoints are whole ones, from which any
+part of the run can be trained again; the run's plan says where they are due.
+
+Snapshots are taken where samples are drawn, at most two for every doubling of the steps, because a network changes most in
 its first steps.  Whether a step is kept depends on the steps before it alone, so a resumed run has the same snapshots.
 """
 
@@ -10,15 +13,15 @@ from pathlib import Path
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError, os_errors_as
 
-FOLDER = "steps"
+FOLDER, KEPT = "steps", "kept"
 PER_DOUBLING = 2  # snapshots for every doubling of the steps
 
 
 class Snapshots:
-    """The snapshots of the run in the folder ``run``."""
+    """The snapshots of the run in the folder ``run``, or, in the folder :data:`KEPT`, its kept checkpoints."""
 
-    def __init__(self, run: Path):
-        self.folder = run / FOLDER
+    def __init__(self, run: Path, name: str = FOLDER):
+        self.folder = run / name
 
     def steps(self) -> list[int]:
         """The steps that have a snapshot, in order.
@@ -38,15 +41,15 @@ class Snapshots:
         """Whether ``step`` is the first one in its half of a doubling."""
         return all(_half_doubling(step) != _half_doubling(other) for other in self.steps())
 
-    def save(self, step: int, checkpoint: Checkpoint) -> None:
-        """Save the snapshot of a step.
+    def save(self, step: int, checkpoint: Checkpoint) -> str:
+        """Save the snapshot of a step; returns the SHA-256 of the file.
 
         Raises:
             CheckpointError: the disk refuses.
         """
         with os_errors_as(CheckpointError, f"{self.folder}: cannot be made"):
             self.folder.mkdir(exist_ok=True)
-        checkpoint.save(self.path(step))
+        return checkpoint.save(self.path(step))
 
     def load(self, step: int) -> Checkpoint:
         """Load the snapshot of a step.

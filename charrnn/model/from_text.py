@@ -76,6 +76,8 @@ def train(
         folder = RunFolder(Path(RUNS if out is None else out) / require_run_name(own_name if name is None else name))
     elif options.values["snapshots"]:
         raise ConfigError("snapshots are kept in the folder of the run: give out, or leave them out")
+    elif options.values["keep_checkpoints"]:
+        raise ConfigError("checkpoints are kept in the folder of the run: give out, or leave keep_checkpoints out")
     with folder.locked():
         trainer = new_run.begin(options, read, folder, warnings.warn, force=force, threads=threads)
         stages, record = Stages(trainer, warnings.warn), None

@@ -185,6 +185,11 @@ class Plan:
             return step % self.config.save_every == 0
         return self._is_at_spread_point(before, after, evaluation_s) or since_save_s > SAVE_SECONDS
 
+    def keep_is_due(self, step: int, before: float, after: float) -> bool:
+        """Whether to keep a checkpoint: at ``keep_checkpoints`` evenly spread points of the run, but not at its end."""
+        count = self.config.keep_checkpoints
+        return after < 1 and int(after * count) > int(before * count)
+
     def _is_at_spread_point(self, before: float, after: float, evaluation_s: float) -> bool:
         count = self.evaluations(evaluation_s)
         return after >= 1 or int(after * count) > int(before * count)

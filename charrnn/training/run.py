@@ -143,9 +143,14 @@ class Run:
 
     # ---- to a checkpoint and back ---------------------------------------------------------------------
 
-    def full_checkpoint(self) -> Checkpoint:
-        """Everything that a resume needs: model, optimiser slots, last good weights and state."""
-        checkpoint = self.checkpoint(slots=self.optimizer.slots | self.rollback.to_checkpoint())
+    def full_checkpoint(self, with_kept: bool = True) -> Checkpoint:
+        """Everything that a resume needs: model, optimiser slots, last good weights and state.
+
+        Without the last good weights (``with_kept``) it takes half the space, and is exact until a rollback returns to
+        weights from before it.
+        """
+        kept = self.rollback.to_checkpoint() if with_kept else {}
+        checkpoint = self.checkpoint(slots=self.optimizer.slots | kept)
         batch = self.windows.batch
         checkpoint.state = {name: self.ranks.gathered(array, batch) for name, array in self.state.arrays.items()}
         return checkpoint

@@ -66,6 +66,7 @@ class Teachers:
             if not folder.exists():
                 raise CheckpointError(f"{folder.path}: the run's teacher is not there any more: put it back")
             checkpoint = folder.load(self._warn)
+            self._folder.bind_teacher(number)
             networks.append(Network(checkpoint.model, None, self._run.network.team.threads))
             networks[-1].set_parameters(checkpoint.parameters)
         config = self._run.config

@@ -6,7 +6,7 @@ the same bits as a run in one go. A run under a time budget is the exception: it
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class Trainer:
     def __init__(self, run: Run, folder: RunStore, notes: tuple[str, ...] = (), diagnose: bool = False):
         self.subject, self.folder = run, folder
         self.network, self.parts, self.optimizer, self.counters = run.network, run.parts, run.optimizer, run.counters
-        self.notes = (*notes, *_text_notes(run), *_snapshot_notes(run))
+        self.notes = (*notes, *_text_notes(run), *_snapshot_notes(run), *_kept_notes(run))
         self._clock = Clock(
             run.plan,
             run.counters.elapsed_s,
@@ -126,16 +126,20 @@ class Trainer:
             self.folder.begin(self.subject.full_checkpoint())
         else:
             self.folder.rewind(self.subject.resumed_from)
-        yield self._started()
-        self.learn_from_ngrams()
+        if self._ranks.from_first(self._begins_otherwise):
+            self.folder.keep(self.subject.full_checkpoint())
         self._clock.start()
         if self._ranks.size > 1:
             self._clock.agree(Readings(*self._ranks.from_first(self._clock.readings)))
+        # What the log says of the progress is what the run goes by, so that a part can be trained again from the log,
+        # under a time budget, too.
         done = self._clock.done(self.counters.step)
+        yield self._started(done)
+        self.learn_from_ngrams()
+        self._clock.start()
         while done < 1 and not self._ranks.stops and not self.is_out_of_patience:
             before = done
-            yield from self._step(before)
-            done = self._clock.done(self.counters.step)
+            done = yield from self._step(before)
             yield from self._after_step(before, done)
         if self.subject.resumed_from is None or self.counters.step > self.subject.resumed_from.counters["step"]:
             yield from self._save("interrupted" if self._ranks.stops else "finished")
@@ -148,14 +152,29 @@ class Trainer:
         self._ranks.finish()
         yield self._finished(mixed)
 
-    def _step(self, done: float) -> Iterator[Record]:
-        """Make one step; roll back if something went wrong."""
+    def _begins_otherwise(self) -> bool:
+        """Whether to keep a checkpoint where the run begins or is resumed: the latest one is not enough to go on from.
+
+        It is not if settings, text or program have changed since, or if a clock tells how far the run is.
+        """
+        run = self.subject
+        if not run.config.keep_checkpoints:
+            return False
+        last = None if run.resumed_from is None else self.folder.last_kept()
+        if last is None or run.config.time_budget is not None:
+            return True
+        was, now = (last.training, last.program, last.corpus), (run.config, fingerprint(), run.corpus)
+        return was != now
+
+    def _step(self, done: float) -> Generator[Record, None, float]:
+        """Make one step; roll back if something went wrong. Returns the fraction of the run that is done."""
         if self._before_update is not None:
             self._before_update[:] = self.network.parameters.flat
         record, self._problem = train_step(self.subject, self._clock, done)
         yield record
         if self._problem:
             yield self._roll_back(self._problem)
+        return record.progress
 
     def _roll_back(self, problem: str) -> RolledBack:
         """Return to the last good weights.
@@ -187,6 +206,9 @@ class Trainer:
             if self._ranks.is_first:
                 yield Sampled(run.counters.step, SAMPLE_TEMPERATURE, validation.sample(run))
         ends = after >= 1 or self.is_out_of_patience  # then the run saves anyway
+        if not ends and run.plan.keep_is_due(*now):
+            yield from self._check()
+            self.folder.keep(run.full_checkpoint(with_kept=False))
         if not ends and run.plan.save_is_due(*now, clock.evaluation_s, clock.since_save_s):
             yield from self._save("periodic")
 
@@ -231,7 +253,7 @@ class Trainer:
         self._clock.saved(time.monotonic() - begun)
         return Saved(self.counters.step, _written(self.folder.last), reason)
 
-    def _started(self) -> Started:
+    def _started(self, done: float) -> Started:
         run, model = self.subject, self.network.cell.completed(self.network.config)
         return Started(
             path=_written(self.folder.path),
@@ -255,6 +277,7 @@ class Trainer:
             cell=self.network.cell.title,
             heads=model.heads,
             context=model.context,
+            progress=done,
         )
 
     def _verdict(self, mixed: Mixed | None) -> str | None:
@@ -317,3 +340,16 @@ def _snapshot_notes(run: Run) -> list[str]:
         return [f"keeps up to {PER_DOUBLING} snapshots for each doubling of the steps, of {each:,.1f} MB each"]
     count = most_snapshots(run.config.sample_every or EARLY_SAMPLES[0], total)
     return [f"keeps up to {count} snapshots of {each:,.1f} MB, {count * each:,.0f} MB in all"]
+
+
+def _kept_notes(run: Run) -> list[str]:
+    """A note about the disk space that kept checkpoints will take."""
+    count = run.config.keep_checkpoints
+    if not count:
+        return []
+    floats = run.network.parameters.size * (1 + len(run.optimizer.slots))
+    floats += sum(array.size for array in run.state.arrays.values()) * run.ranks.size
+    each, total = 4 * floats / 1e6, run.plan.total_steps  # MB
+    if total is not None:
+        count = min(count, total)
+    return [f"keeps {count:,} checkpoints of {each:,.1f} MB, {count * each:,.0f} MB in all, for charrnn verify"]

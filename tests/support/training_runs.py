@@ -62,7 +62,7 @@ def contents(path):
 
 def metrics(path):
     """The records of a log without times, and without the records of starts, saves and ends."""
-    times, left_out = ("elapsed_s", "eta_s", "chars_per_s"), ("started", "saved", "mixed", "finished")
+    times, left_out = ("elapsed_s", "eta_s", "chars_per_s"), ("started", "saved", "mixed", "finished", "sealed")
     records = [json.loads(line) for line in (path / METRICS).read_text().splitlines()]
     return [
         {name: value for name, value in record.items() if name not in times}

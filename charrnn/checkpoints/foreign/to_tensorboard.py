@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from charrnn.checkpoints.run_folder import METRICS
+from charrnn.checkpoints.run_names import METRICS
 from charrnn.checkpoints.run_log import read_log
 from charrnn.errors import CheckpointError, os_errors_as
 

@@ -181,6 +181,10 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
     *settings(
         TrainConfig, {"snapshots": "Keep weights along the way, for `charrnn inspect history`."}, shown=("snapshots",)
     ),
+    *settings(TrainConfig, {
+        "keep_checkpoints": "Keep N whole checkpoints along the way, so that `charrnn verify` can train any part of "
+        "the run again; with 64 a part takes less than 2 % of its time. Adam: each takes 12 bytes a weight.",
+    }, shown=("keep_checkpoints",)),
     option(
         "--diagnose", is_flag=True, rare=True,
         help="With every evaluation, show how far gradients reach back, how large updates are, how open the gates.",

@@ -12,7 +12,7 @@ from charrnn.errors import CheckpointError, ConfigError, VocabularyError
 from charrnn.settings import LEARNING, MODEL, RUN, TEXT, flag
 
 SETTLED = (*MODEL, *TEXT, "init", "forget_bias")  # by the weights, for good
-HARMLESS = ("save_every", "sample_every")  # change no bit
+HARMLESS = ("save_every", "sample_every", "keep_checkpoints")  # change no bit
 
 
 def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal, ranks):
