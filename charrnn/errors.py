@@ -50,6 +50,10 @@ class CheckpointError(CharRNNError):
     """A checkpoint is missing, damaged or of another kind."""
 
 
+class VerificationError(CharRNNError):
+    """A run is not what it claims to be."""
+
+
 class CompressedError(CharRNNError):
     """A compressed file is damaged, or of another kind, or its model is missing."""
 

@@ -26,7 +26,17 @@ TEXT = tuple(name for name in _TEXT if name != "unknown")
 # How the model is trained.
 TRAINING = tuple(_TRAINING)
 # What a resumed run may change.
-RUN = ("patience", "effort", *ENDS, "eval_every", "save_every", "sample_every", "snapshots", "keep_checkpoints", "ngrams")
+RUN = (
+    "patience",
+    "effort",
+    *ENDS,
+    "eval_every",
+    "save_every",
+    "sample_every",
+    "snapshots",
+    "keep_checkpoints",
+    "ngrams",
+)
 # How the model learns: all other settings of a run. No option has the length of its samples.
 LEARNING = tuple(name for name in TRAINING if name not in (*RUN, "sample_length"))
 

@@ -6,8 +6,8 @@ A line with the event ``sealed`` stands in ``metrics.jsonl`` behind every line b
 
 ``log`` is the SHA-256 of all bytes of the log before this line, earlier digests included; ``files`` has the SHA-256 of
 each file that was written since the line before.  So the SHA-256 of the whole log, which ``sha256sum`` computes, stands
-for the whole run.  Anybody who edits something can compute all digests anew: they show an edit to whom knows the SHA-256
-of the log from before it.
+for the whole run.  Anybody who edits something can compute all digests anew.  They show an edit to a person who knows
+the SHA-256 of the log from before it.
 """
 
 import hashlib

@@ -3,8 +3,9 @@
 Snapshots are weights, for people who want to see how a network learnt.  Kept checkpoints are whole ones, from which any
 part of the run can be trained again; the run's plan says where they are due.
 
-Snapshots are taken where samples are drawn, at most two for every doubling of the steps, because a network changes most in
-its first steps.  Whether a step is kept depends on the steps before it alone, so a resumed run has the same snapshots.
+Snapshots are taken where samples are drawn, at most two for every doubling of the steps, because a network changes most
+in its first steps.  Whether a step is kept depends on the steps before it alone, so a resumed run has the same
+snapshots.
 """
 
 import re

@@ -30,6 +30,7 @@ COMMANDS = {
     "identify": "Tell which of several models explains each line best.",
     "compress": "Compress files with what a model expects.",
     "decompress": "Write the originals of compressed files.",
+    "verify": "Train parts of a run again, and compare every byte.",
     "runs": "List the runs.",
     "compare": "Show several runs side by side: losses, curves, texts.",
     "info": "Show what is in a checkpoint.",

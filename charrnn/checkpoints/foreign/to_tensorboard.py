@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from charrnn.checkpoints.run_names import METRICS
 from charrnn.checkpoints.run_log import read_log
+from charrnn.checkpoints.run_names import METRICS
 from charrnn.errors import CheckpointError, os_errors_as
 
 FILE = "events.out.tfevents.charrnn"  # TensorBoard reads files with "tfevents" in their names

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from charrnn.commands.options import given
+from charrnn.commands.run_text import other_text, read_run_text
 from charrnn.config import ENDS, TrainConfig
-from charrnn.errors import CheckpointError, ConfigError, VocabularyError
+from charrnn.errors import CheckpointError, ConfigError
 from charrnn.settings import LEARNING, MODEL, RUN, TEXT, flag
 
 SETTLED = (*MODEL, *TEXT, "init", "forget_bias")  # by the weights, for good
@@ -30,10 +31,10 @@ def resume(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], f
     different, longer = _different_options(ctx, options, checkpoint)
     config = _settings(ctx, options, checkpoint)
     cell_of(checkpoint.model).check(config)
-    corpus, sources = ranks.first_then_others(lambda: _read(text, options, checkpoint, terminal), on="all")
+    corpus, sources = ranks.first_then_others(lambda: read_run_text(text, checkpoint, terminal, options), on="all")
     is_other_text = corpus.sha256 != checkpoint.corpus["sha256"]
     if is_other_text:
-        different.append(_other_text(corpus, sources, checkpoint.corpus))
+        different.append(other_text(corpus, sources, checkpoint.corpus))
     different += _different_program(checkpoint)
     if different and not options["allow_different"]:
         raise ConfigError(
@@ -107,14 +108,6 @@ def _has_used_its_time(folder, checkpoint, config: TrainConfig) -> bool:
     event, record = last_record(folder.path) or ("", {})
     return (event, record.get("reason")) == ("finished", "budget") and (
         config.time_budget == checkpoint.training.time_budget
-    )
-
-
-def _other_text(corpus, sources, facts: dict[str, Any]) -> str:
-    """In words, how the text differs from the run's."""
-    return (
-        f"the text: {facts['characters']:,} characters, SHA-256 {facts['sha256'][:12]}… in the checkpoint, "
-        f"{len(corpus):,}, {corpus.sha256[:12]}… in {', '.join(sources)}"
     )
 
 
@@ -193,50 +186,3 @@ def _short(split: str) -> str:
     """A split without its third part, the test part, if that is 0."""
     parts = split.split("/")
     return "/".join(parts[:2] if parts[2:] == ["0"] else parts)
-
-
-def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:
-    """Where the run's text is: as TEXT names it, as it was named when the run began, or at its path then.
-
-    Raises:
-        ConfigError: the text is not there any more.
-    """
-    from charrnn.text.provenance import may_match
-
-    sources, paths = text or tuple(facts["sources"]), tuple(facts["paths"])
-    if not text and "-" in sources:
-        raise ConfigError(
-            "the run's text came from standard input or from Python: pipe it in again, and name it with -"
-        )
-    if text or may_match(sources, facts):
-        return sources
-    if may_match(paths, facts):
-        return paths
-    missing = [path for path in paths if not Path(path).exists()]
-    name = Path(sources[0])
-    if len(missing) == len(paths) == 1 and not name.suffix and not name.exists():
-        return sources  # a name of the catalog, which knows what to do
-    if missing:
-        raise ConfigError(f"the run's text {missing[0]} is not there any more: name it as TEXT where it is now")
-    named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1:,} more"
-    raise ConfigError(f"the run's text {named} cannot be what is there now, by the size: name it as TEXT")
-
-
-def _read(text: tuple[str, ...], options: dict[str, Any], checkpoint, terminal):
-    """The run's text, and its sources.
-
-    Raises:
-        ConfigError: the text is not there, or has characters that the model does not know.
-    """
-    from charrnn.commands.texts import read_text
-
-    facts = checkpoint.corpus
-    reading = {name: facts[name] for name in TEXT} | {"unknown": facts.get("unknown")}
-    sources = _sources(text, facts)
-    try:
-        return read_text(sources, options | reading, checkpoint.vocabulary, terminal), sources
-    except VocabularyError as error:
-        raise ConfigError(
-            f"not the text that the run was started with: {error}; a new run can go on from its weights on another "
-            "text, with --init-from and --grow-vocabulary"
-        ) from None

@@ -1,0 +1,278 @@
+"""Trains segments of a run again, and says which of them are what the run claims."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.description import Description
+from charrnn.checkpoints.fingerprint import fingerprint
+from charrnn.checkpoints.run_folder import Warn, load_checkpoint
+from charrnn.checkpoints.run_names import LAST
+from charrnn.checkpoints.snapshots import KEPT
+from charrnn.checkpoints.vocabulary_growth import grow
+from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.network.network import Network
+from charrnn.text.corpus import Parts
+from charrnn.training import memory
+from charrnn.training.run import Run, prepare_kernels
+from charrnn.training.teachers import Teachers
+from charrnn.training.trainer import Trainer
+from charrnn.verification.comparing import as_resumed, differing_checkpoint
+from charrnn.verification.history import Entry, History, Segment
+from charrnn.verification.replay import DifferenceError, Part, ReplayStore, UnverifiableError, progress_of
+
+_KEPT_SLOT = "kept"
+
+
+class StoppedError(Exception):
+    """The user has asked to stop."""
+
+
+class Text(NamedTuple):
+    """The text of a run: all its ids (N,), and its SHA-256."""
+
+    ids: np.ndarray
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training a segment again has shown.
+
+    ``difference`` says how it differs, ``reason`` why it cannot be trained again here; both are None if it is equal.
+    ``best`` is whether the best checkpoint was compared, ``ngrams`` whether its n-grams were.
+    """
+
+    segment: Segment
+    difference: str | None = None
+    reason: str | None = None
+    seconds: float = 0.0
+    best: bool = False
+    ngrams: bool = False
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the segment is what the run claims."""
+        return self.difference is None and self.reason is None
+
+
+class Verifier:
+    """Trains segments of a run again.
+
+    Args:
+        history: of the run.
+        text: of the run.
+        threads: how many to use; None for all that this process may use.
+        any_program: whether to try segments that another version of the program, NumPy or Numba has trained.
+        warn: called with a line about a damaged file.
+
+    Attributes:
+        is_stopped: set it to end the training after its step.
+        progress: called after every step that was trained.
+    """
+
+    def __init__(self, history: History, text: Text, threads: int | None, any_program: bool, warn: Warn):
+        self._history, self._text, self._threads, self._warn = history, text, threads, warn
+        self._any_program = any_program
+        self._soft_targets: dict[tuple, Any] = {}  # what n-grams or teachers expect, which takes long to find
+        self._best: Checkpoint | None = None
+        self.is_stopped = False
+        self.progress: Callable[[], None] = lambda: None
+
+    def reason_against(self, segment: Segment) -> str | None:
+        """Why a segment cannot be trained again here, or None: another program or text."""
+        start = self._history.start(segment)
+        if start.training is None or not start.corpus:
+            return "its checkpoint has only weights"
+        if not self._any_program and (problem := other_program(start)) is not None:
+            return problem
+        if start.corpus["sha256"] != self._text.sha256:
+            return f"trained on another text, of the SHA-256 {start.corpus['sha256'][:12]}…"
+        return None
+
+    # ---- the first weights ------------------------------------------------------------------------------
+
+    def check_start(self) -> Outcome:
+        """Compare the checkpoint of step 0 with the first weights that the seed or the model before it gives."""
+        segment = Segment(0, 0)
+        if (reason := self.reason_against(segment)) is not None:
+            return Outcome(segment, reason=reason)
+        kept = Checkpoint.load(self._history.folder.kept.path(0))
+        try:
+            found = self._begun(kept).full_checkpoint()
+        except UnverifiableError as error:
+            return Outcome(segment, reason=str(error))
+        return Outcome(
+            segment, differing_checkpoint(f"{KEPT}/00000000.safetensors", kept, found, True, not self._any_program)
+        )
+
+    def _begun(self, about: Description) -> Run:
+        """The run before its first step, made from the seed or from the model that it was begun with.
+
+        Raises:
+            UnverifiableError: that model is not there any more.
+        """
+        config, source = about.training, about.corpus.get("init_from")
+        self._prepare(about)
+        network = Network(about.model, config.seed, self._threads, config.init, config.forget_bias)
+        if source:
+            network.set_parameters(self._source(Path(source), about).parameters)
+        return Run(network, config, self._parts(config), about.vocabulary, about.corpus)
+
+    def _source(self, path: Path, about: Description) -> Checkpoint:
+        try:
+            source = load_checkpoint(path, warn=self._warn)
+            if len(source.vocabulary) != len(about.vocabulary):
+                source = grow(source, about.vocabulary, about.training.seed)
+        except CharRNNError as error:
+            raise UnverifiableError(f"the run was begun with the weights of a model: {error}") from None
+        if source.model != about.model:
+            raise UnverifiableError(f"{path}: not the model that the run was begun with")
+        return source
+
+    # ---- a segment --------------------------------------------------------------------------------------
+
+    def check(self, segment: Segment) -> Outcome:
+        """Train a segment again, and compare it.
+
+        Raises:
+            StoppedError: ``is_stopped`` was set.
+            CharRNNError: a file cannot be read, or there is not enough memory.
+        """
+        begun = time.monotonic()
+        try:
+            store = self._check(segment)
+        except DifferenceError as error:
+            return Outcome(segment, difference=str(error), seconds=time.monotonic() - begun)
+        except UnverifiableError as error:
+            return Outcome(segment, reason=str(error), seconds=time.monotonic() - begun)
+        was_best = False in store.compared
+        return Outcome(segment, seconds=time.monotonic() - begun, best=was_best, ngrams=True in store.compared)
+
+    def _check(self, segment: Segment) -> ReplayStore:
+        history = self._history
+        end = self._end(segment)
+        is_full = segment.to_last or any(slot.startswith(_KEPT_SLOT) for slot in end.optimizer)
+        origin = self._origin(segment, end.counters["kept_step"] if is_full else segment.last)
+        run = self._begun(history.start(segment)) if origin is None else self._resumed(origin)
+        first = origin or 0
+        entries = history.entries(first, segment.last)
+        store = ReplayStore(history.folder, self._best_checkpoint(segment), not self._any_program)
+        self._teach(run, store)
+        part = Part(run, store, entries, segment.last, self._ends(segment), self._done(first), self._step)
+        found = part.train()
+        start = history.start(segment)
+        has_changed = not segment.to_last and (start.training, start.program, start.corpus) != (
+            end.training,
+            end.program,
+            end.corpus,
+        )
+        name = LAST if segment.to_last else f"{KEPT}/{history.folder.kept.path(segment.last).name}"
+        candidates = as_resumed(found, end) if has_changed else [found]
+        problems = [differing_checkpoint(name, end, each, is_full, not self._any_program) for each in candidates]
+        if None not in problems:
+            raise DifferenceError(problems[0] or "")
+        return store
+
+    def _end(self, segment: Segment) -> Checkpoint:
+        folder = self._history.folder
+        return Checkpoint.load(folder.last if segment.to_last else folder.kept.path(segment.last))
+
+    def _origin(self, segment: Segment, needed: int) -> int | None:
+        """The kept step to train from, None for the first weights: the segment's, or one before it.
+
+        A kept checkpoint may lack the weights that a rollback returns to. If the segment returns to weights from before
+        it, or ends with them, it is trained again from where they were the current ones; ``needed`` is their step.
+        """
+        history = self._history
+        if segment.first not in history.kept:
+            return None
+        for at in history.log.positions:
+            if at.event == "rolled_back" and segment.first < at.step <= segment.last:
+                needed = min(needed, *(entry.record["to_step"] for entry in history.read([at])))
+        for step in sorted(history.kept, reverse=True):
+            if step > segment.first:
+                continue
+            is_exact = step <= needed or history.has_last_good(step)
+            if is_exact:
+                return step
+        return segment.first
+
+    def _resumed(self, step: int) -> Run:
+        """The run after ``step`` steps, from its kept checkpoint."""
+        path = self._history.folder.kept.path(step)
+        start = Checkpoint.load(path)
+        if start.state is None or start.training is None:
+            raise UnverifiableError(f"{path.name} has only weights")
+        self._prepare(start)
+        network = Network(start.model, None, self._threads)
+        try:
+            return Run(network, start.training, self._parts(start.training), start.vocabulary, start.corpus, start)
+        except CheckpointError as error:
+            raise DifferenceError(f"{KEPT}/{path.name}: {error}") from None
+        except CharRNNError as error:  # groups that a single process cannot have
+            raise UnverifiableError(str(error)) from None
+
+    def _prepare(self, about: Description) -> None:
+        memory.check(about.model, about.training, len(self._parts(about.training).train))
+        prepare_kernels(about.model, about.training)
+
+    def _parts(self, config) -> Parts:
+        return Parts.of(self._text.ids, config.split)
+
+    def _teach(self, run: Run, store: ReplayStore) -> None:
+        """Give the run its soft targets, from n-grams or its teachers; they are found once for all segments."""
+        config = run.config
+        key = (config.teachers, config.teacher_weight, config.ngram_targets, config.dropout, config.split)
+        if key not in self._soft_targets:
+            if config.teachers:
+                Teachers(run, store, self._warn).teach(lambda done, total: self._go_on())
+            else:
+                trainer = Trainer(run, store)
+                trainer.learn_from_ngrams(lambda done, total: self._go_on())
+            self._soft_targets[key] = run.soft_targets
+        run.soft_targets = self._soft_targets[key]
+
+    def _best_checkpoint(self, segment: Segment) -> Checkpoint | None:
+        """The best checkpoint, if the segment or what is mixed at its end has to do with it."""
+        history = self._history
+        if history.best is None or not (history.has_best(segment) or segment.to_last):
+            return None
+        if self._best is None:
+            self._best = Checkpoint.load(history.folder.best)
+        return self._best
+
+    def _ends(self, segment: Segment) -> bool:
+        """Whether the run ended by itself at the end of a segment."""
+        return segment.to_last and self._history.is_finished and not self._history.is_interrupted
+
+    def _done(self, step: int) -> float:
+        """The fraction of the run that was done at ``step``, as the log says of the latest start there, or of it."""
+        starts = self._history.starts(step)
+        if starts:
+            return progress_of(starts[-1].record) if "progress" in starts[-1].record else 0.0
+        steps: list[Entry] = self._history.read(
+            at for at in self._history.log.positions if at.event == "step" and at.step == step
+        )
+        return progress_of(steps[-1].record) if steps else 0.0
+
+    def _step(self, step: int) -> None:
+        self.progress()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.is_stopped:
+            raise StoppedError
+
+
+def other_program(about: Description) -> str | None:
+    """In words, how the program that wrote a checkpoint differs from this one; None if it does not."""
+    here = fingerprint()
+    different = [f"{name} {about.program.get(name, 'unknown')} (here {here[name]})" for name in here]
+    different = [words for words, name in zip(different, here, strict=True) if about.program.get(name) != here[name]]
+    return f"trained with {', '.join(different)}" if different else None
