@@ -16,7 +16,7 @@ from pathlib import Path
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.description import Description
 from charrnn.checkpoints.run_names import BEST, LAST, METRICS, PREVIOUS, SHARED, known_runs, located
-from charrnn.checkpoints.seals import Sealing, digest_of, names_in
+from charrnn.checkpoints.seals import Sealing, digest_of, is_seal, names_in
 from charrnn.checkpoints.snapshots import KEPT, Snapshots
 from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.records import Record
@@ -157,7 +157,7 @@ class RunFolder:
         self.kept.rewind(step)
         with self._writing(self.log):
             lines = read_regular(self.log, LONGEST_LOG).splitlines() if step and self.log.exists() else []
-            kept = [line for line in lines if _recorded_step(line) <= step]
+            kept = _up_to(step, lines)
             data = b"".join(line + b"\n" for line in kept)
             write_durably(self.log, data)
         self._sealing.begin(data)
@@ -302,6 +302,15 @@ class ReadOnlyRun(RunFolder):
 
     def record(self, record: Record) -> None:
         """As of a folder, where it is kept."""
+
+
+def _up_to(step: int, lines: list[bytes]) -> list[bytes]:
+    """The lines of a log up to ``step``. Behind a line that is left out, digests are too: they would be false."""
+    kept: list[bytes] = []
+    for number, line in enumerate(lines):
+        if _recorded_step(line) <= step and not (is_seal(line) and len(kept) < number):
+            kept.append(line)
+    return kept
 
 
 def _recorded_step(line: bytes) -> float:

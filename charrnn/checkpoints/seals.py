@@ -135,11 +135,16 @@ def _seal(path: Path, at: Position, record: dict[str, Any], found: str) -> Seal:
     return Seal(at, log, files, found)
 
 
+def is_seal(line: bytes) -> bool:
+    """Whether a line of a log has digests."""
+    return line.startswith(b'{"event": "sealed"')
+
+
 def names_in(lines: Iterator[bytes]) -> dict[str, str]:
     """The latest digest of each file in the lines of a log; what is no line with digests says nothing."""
     found: dict[str, str] = {}
     for line in lines:
-        if not line.startswith(b'{"event": "sealed"'):
+        if not is_seal(line):
             continue
         try:
             files = json.loads(line)["files"]

@@ -27,9 +27,8 @@ def read_run_text(text: tuple[str, ...], checkpoint, terminal, options: Mapping[
     reading = {name: facts[name] for name in TEXT} | {"unknown": facts.get("unknown")}
     sources = _sources(text, facts)
     try:
-        return read_text(
-            sources, {"grow_vocabulary": False, **options, **reading}, checkpoint.vocabulary, terminal
-        ), sources
+        how = {"grow_vocabulary": False, **options, **reading}
+        return read_text(sources, how, checkpoint.vocabulary, terminal), sources
     except VocabularyError as error:
         raise ConfigError(
             f"not the text that the run was started with: {error}; a new run can go on from its weights on another "

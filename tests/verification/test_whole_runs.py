@@ -1,0 +1,179 @@
+"""Runs of every kind are trained again, all of their segments, and come out the same."""
+
+import dataclasses
+import shutil
+
+import pytest
+from command_line import invoke, succeed
+from forging import SHORT, compute_digests_anew, edit_log, records
+from simulated_ranks import on_ranks
+from teams import every_thread_works
+from training_runs import CONFIG, CORPUS, TEXT, VOCABULARY, resume, run, trainer
+
+from charrnn.checkpoints.run_folder import ReadOnlyRun, RunFolder
+from charrnn.config import ModelConfig
+from charrnn.network.network import Network
+from charrnn.text.corpus import Parts
+from charrnn.training import Run, Trainer, schedule
+from charrnn.training import step as step_module
+from charrnn.verification import Verifier
+from charrnn.verification.history import History, Segment
+from charrnn.verification.verifier import Text
+
+CASES = {
+    "gru": ["--cell", "gru", "--optimizer", "rmsprop", "--schedule", "step", "--variational", "--dropout", 0.3],
+    "rnn": ["--cell", "rnn", "--optimizer", "sgd", "--lr", 0.3, "--nesterov", "--ngram-targets", 0, "--diagnose"],
+    "transformer": ["--cell", "transformer", "--heads", 2, "--optimizer", "adam", "--dropout", 0.1, "--ema", 0.7],
+    "adagrad, patience": ["--optimizer", "adagrad", "--eval-every", 2, "--patience", 1, "--lr", 2, "--ngrams", "off"],
+    "no validation": ["--split", "100/0/0", "--no-carry", "--accumulate", 2],
+}
+
+
+def verify(path, *options):
+    return invoke("verify", path, "--anew", "--threads", 1, *options)
+
+
+def assert_verified(path, *options):
+    result = verify(path, "--all", *options)
+    assert result.exit_code == 0, result.stderr
+    assert "verified: all" in result.stdout
+    return result
+
+
+def test_every_byte_of_an_lstm_is_verified_on_one_thread_and_on_two(verified_run):
+    before = {path: path.read_bytes() for path in verified_run.rglob("*") if path.is_file()}
+    result = assert_verified(verified_run)
+    assert result.stdout.count("equal in every byte and digit") == 8
+    assert "first weights: those of seed 1" in result.stdout
+    assert "best checkpoint: of step 24; verified" in result.stdout
+    with every_thread_works() as watch:
+        assert_verified(verified_run, "--threads", 2)
+    assert {1, 2} & watch.workers("network")
+    assert {path: path.read_bytes() for path in verified_run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cells_and_optimisers(tmp_path, short_text, case):
+    succeed("train", short_text, "--out", tmp_path, *SHORT, *CASES[case])
+    assert_verified(tmp_path / "short")
+
+
+def test_a_run_that_was_interrupted_and_resumed_is_the_run_in_one_go(tmp_path):
+    config = dataclasses.replace(CONFIG, steps=24, keep_checkpoints=8, ngrams="off")
+    run(trainer(tmp_path / "run", config), stop_after=10)
+    run(resume(tmp_path / "run", config))
+    run(trainer(tmp_path / "whole", config))
+    kept = [RunFolder(tmp_path / name).kept.steps() for name in ("run", "whole")]
+    assert kept[0] == kept[1] == [0, 3, 6, 9, 12, 15, 18, 21]
+    for segment, outcome in outcomes(tmp_path / "run").items():
+        assert outcome.is_equal, (segment, outcome)
+
+
+def outcomes(path):
+    """What training all segments of a run of training_runs.py again shows."""
+    history = History(path)
+    ids = VOCABULARY.encode(TEXT).astype(VOCABULARY.dtype)
+    verifier = Verifier(history, Text(ids, "x"), 1, False, print)
+    found = {segment: verifier.check(segment) for segment in history.segments()}
+    return {Segment(0, 0): verifier.check_start(), **found} if history.begins_at_zero else found
+
+
+def test_a_run_whose_settings_changed_on_the_way(tmp_path, short_text):
+    train = ["train", short_text, "--out", tmp_path, *SHORT]
+    succeed(*train, "--steps", 10)
+    succeed(*train, "--steps", 20, "--resume", "--lr", 0.01, "--allow-different", "--optimizer", "adam")
+    succeed(*train, "--steps", 26, "--resume", "--ema", 0.9, "--allow-different")
+    assert {10, 20} < set(RunFolder(tmp_path / "short").kept.steps())
+    assert_verified(tmp_path / "short")
+
+
+def test_a_run_that_only_later_keeps_checkpoints(tmp_path, short_text):
+    train = ["train", short_text, "--out", tmp_path, *SHORT]
+    succeed(*train, "--steps", 10, "--keep-checkpoints", 0)
+    succeed(*train, "--steps", 20, "--keep-checkpoints", 4, "--resume")
+    result = verify(tmp_path / "short", "--all")
+    assert result.exit_code == 0, result.stderr
+    assert "verified: steps 10-20 of 20 (50 %)" in result.stdout
+    assert "steps 0-10: no checkpoints were kept there" in result.stderr
+
+
+def test_a_run_under_a_time_budget_is_trained_again_by_the_times_in_its_log(tmp_path, short_text):
+    arguments = [each for each in SHORT if each not in ("--steps", 24)]
+    succeed("train", short_text, "--out", tmp_path, *arguments, "--time-budget", "1.5s", "--dropout", 0.1)
+    path = tmp_path / "short"
+    assert len(RunFolder(path).kept.steps()) == 8
+    assert_verified(path)
+    shutil.copytree(path, tmp_path / "edited")
+
+    def hurry(found):
+        for record in found:
+            if record["event"] == "step" and record["step"] == 20:
+                record["progress"] = 0.999
+
+    edit_log(tmp_path / "edited", hurry)
+    compute_digests_anew(tmp_path / "edited")
+    result = verify(tmp_path / "edited", "--all")
+    assert result.exit_code == 1
+    assert "progress of 0.999" in result.stderr
+
+
+@pytest.mark.parametrize("every", [100, 4])
+def test_a_run_with_rollbacks(tmp_path, monkeypatch, every):
+    """A rate that is absurd at a step spoils the weights; the run returns to weights from before a kept checkpoint."""
+    usual = schedule.learning_rate
+
+    def sometimes_absurd(config, step, *rest):
+        return 1e9 if step in (9, 18) else usual(config, step, *rest)
+
+    monkeypatch.setattr(step_module, "learning_rate", sometimes_absurd)
+    monkeypatch.setattr(step_module, "KEEP_STEPS", every)
+    config = dataclasses.replace(CONFIG, steps=24, keep_checkpoints=12, ngrams="off", optimizer="sgd", lr=0.1)
+    run(trainer(tmp_path, config))
+    back = [(record["step"], record["to_step"]) for record in records(tmp_path) if record["event"] == "rolled_back"]
+    assert len(back) == 2
+    assert all(to == (0 if every == 100 else (step - 1) // 4 * 4) for step, to in back)
+    for segment, outcome in outcomes(tmp_path).items():
+        assert outcome.is_equal, (segment, outcome)
+
+
+def test_a_run_on_several_ranks_is_verified_by_one(tmp_path):
+    config = dataclasses.replace(CONFIG, steps=12, keep_checkpoints=4, ngrams="off", batch_size=8, groups=4)
+
+    def work(ranks):
+        kind = RunFolder if ranks.is_first else ReadOnlyRun
+        ids = VOCABULARY.encode(TEXT).astype(VOCABULARY.dtype)
+        cut = len(ids) * 9 // 10
+        network = Network(ModelConfig(len(VOCABULARY), 20, 2), seed=config.seed, threads=1)
+        parts = Parts(ids[:cut], ids[cut:], ids[:0])
+        run(Trainer(Run(network, config, parts, VOCABULARY, CORPUS, ranks=ranks), kind(tmp_path)))
+
+    on_ranks(2, work)
+    assert RunFolder(tmp_path).kept.steps() == [0, 3, 6, 9]
+    for segment, outcome in outcomes(tmp_path).items():
+        assert outcome.is_equal, (segment, outcome)
+
+
+def test_a_run_with_teachers_and_each_teacher(tmp_path, short_text):
+    succeed("train", short_text, "--out", tmp_path, *SHORT, "--teachers", 1)
+    path = tmp_path / "short"
+    assert_verified(path)
+    assert_verified(path / "teacher-1")
+    best = path / "teacher-1" / "best.safetensors"
+    best.write_bytes((path / "best.safetensors").read_bytes())
+    result = invoke("verify", path, "--quick")
+    assert result.exit_code == 1
+    assert "teacher-1/best.safetensors: not the model that the run learnt from" in result.stderr
+
+
+def test_a_run_that_began_with_a_model(tmp_path, short_text, verified_run):
+    other = tmp_path / "other.txt"
+    other.write_text(short_text.read_text() + "ß§ß§ß\n")
+    source = shutil.copytree(verified_run, tmp_path / "source")
+    begun = ["--init-from", source, "--grow-vocabulary"]
+    arguments = [each for each in SHORT if each not in ("--hidden", 12, "--layers", 2)]
+    succeed("train", other, "--out", tmp_path, *arguments, "--batch-size", 4, *begun)
+    result = assert_verified(tmp_path / "other")
+    assert "first weights: those of the model that the run began with" in result.stdout
+    shutil.rmtree(source)
+    result = assert_verified(tmp_path / "other")
+    assert "first weights: not compared; the run was begun with the weights of a model" in result.stderr
