@@ -23,6 +23,7 @@ HOUSE = {
     "checkpoints": "version errors records config system text network",
     "inference": "errors config records system text kernels network",
     "training": "errors records config settings system text kernels network checkpoints inference",
+    "verification": "errors records config system text network checkpoints training",
     "compression": "version errors config records text kernels network checkpoints inference training",
     "model": "errors config records sanitise settings system text network checkpoints inference training compression",
     "analysis": "errors records system text kernels inference model",
@@ -30,7 +31,7 @@ HOUSE = {
     "explanation": "errors config records",
     "display": "errors records sanitise config system inspection explanation",
     "commands": "version errors records sanitise config settings system text kernels network checkpoints inference "
-    "training compression model analysis inspection explanation display",
+    "training verification compression model analysis inspection explanation display",
     "__main__": "commands",
     "__init__": "version errors records text inference model",
 }

@@ -303,11 +303,13 @@ class Verifying(Work):
         """
         from charrnn.errors import VerificationError
 
-        path = self.history.folder.path
-        for problem in self.problems[:-1]:
-            self.terminal.error(f"{path}: {problem}")
-        if self.problems:
-            raise VerificationError(f"{path}: {self.problems[-1]}")
+        path, problems = self.history.folder.path, self.problems
+        if problems[1:]:
+            for problem in problems:
+                self._say(f"differs: {problem}")
+        if problems:
+            more = f"; and {len(problems) - 1:,} more" if problems[1:] else ""
+            raise VerificationError(f"{path}: {problems[0]}{more}")
 
 
 def _listed(segments) -> str:

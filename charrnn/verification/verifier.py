@@ -104,9 +104,11 @@ class Verifier:
             return Outcome(segment, reason=reason)
         kept = Checkpoint.load(self._history.folder.kept.path(0))
         try:
-            found = self._begun(kept).full_checkpoint()
+            run = self._begun(kept)
         except UnverifiableError as error:
             return Outcome(segment, reason=str(error))
+        found = run.full_checkpoint()
+        run.network.team.close()
         return Outcome(
             segment, differing_checkpoint(f"{KEPT}/00000000.safetensors", kept, found, True, not self._any_program)
         )
@@ -166,6 +168,7 @@ class Verifier:
         self._teach(run, store)
         part = Part(run, store, entries, segment.last, self._ends(segment), self._done(first), self._step)
         found = part.train()
+        run.network.team.close()
         start = history.start(segment)
         has_changed = not segment.to_last and (start.training, start.program, start.corpus) != (
             end.training,

@@ -68,6 +68,7 @@ LIKELY = {
     "without": ("e", "eE", "\\n", "é漢", "abcdefghijklmnopqrstuvwxyz ", *TEXTS),
     "signals": ("c", "h", "i", "f", "g", "o", "i,f,o", "c,c", "i,"),
     "encoding": ("utf-8", "latin-1", "utf-16", "utf-32", "utf-7", "idna", "zlib", "rot13", "unicode_escape"),
+    "expect": ("0" * 64, "f" * 64, "F" * 64, "0" * 63, *TEXTS),
     "time_budget": ("1s", "2s", "1.5", "0.5s"),
 }
 # What a command can do, by the options that say so: most lines have the first option of one of these, and none of the
@@ -85,7 +86,7 @@ SMALL = {
         "length": 60,
         "threads": 1,
     },
-    **{"samples": 2, "others": 2, "permutations": 19, "pace": 0, "limit": 50_000, "vocabulary": 20},
+    **{"samples": 2, "others": 2, "permutations": 19, "pace": 0, "limit": 50_000, "vocabulary": 20, "segments": 1},
 }
 SURPRISES = ("--find=quotes", "--html", "--moments", "analyse", "--json", "-q", "--no-such", "-x", "--", "-h", "-V")
 VALUES = ("3", "-1", "0.5", "nan", "-inf", "true", "1e400", "9" * 400, "[" * 2000, "{}", "1979-05-27", "''", "", "'")

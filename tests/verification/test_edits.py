@@ -149,7 +149,8 @@ def test_an_edit_is_found(copied, problem):
     assert result.exit_code == (1 if EDITS[problem] in NOT_TRAINED or problem == "has the validation loss" else 0)
     result = invoke("verify", run, "--all", "--anew", "--threads", 1)
     assert result.exit_code == 1
-    assert problem in result.stderr
+    assert problem in result.stderr + result.stdout
+    assert result.stderr.count("Error: ") == 1
     assert "Traceback" not in result.stderr
 
 
