@@ -126,11 +126,8 @@ class World:
         (place / "unreadable").write_text("x")
         (place / "unreadable").chmod(0)
         small = ("--out", "runs", "--hidden", "6", "--batch-size", "4", "--seq-len", "16", "--threads", "1", "-q")
-        models = {
-            "good": ("good.txt", "--snapshots", "--keep-checkpoints", "3"),
-            "bytes": ("binary", "--bytes"),
-            "hostile": ("evil.txt",),
-        }
+        good = ("good.txt", "--snapshots", "--keep-checkpoints", "3")
+        models = {"good": good, "bytes": ("binary", "--bytes"), "hostile": ("evil.txt",)}
         for name, options in models.items():
             arguments = ("train", *options, "--name", name, *small, "--steps", "12", "--sample-every", "4")
             subprocess.run([*PROGRAM, *arguments], cwd=place, env=self._environment(place.parent), check=True)
