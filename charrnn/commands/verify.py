@@ -92,6 +92,7 @@ class Verifying(Work):
         if not segments and (whole := self._whole()) is not None:
             segments = [whole]
         if not segments:
+            self._summarise([])
             return
         corpus = self._corpus()
         verifier = Verifier(
@@ -249,9 +250,9 @@ class Verifying(Work):
         verified, steps = list(self._verified), self.history.end
         count, failed = len(segments), bool(self.problems)
         drawn = len(set(verified) - self._foreseen)  # a forger would leave the others as they are
-        odds = {} if failed else {each: missed(count, drawn, each) for each in examples(count)}
+        odds = {} if failed or not count else {each: missed(count, drawn, each) for each in examples(count)}
         parts = [(each.first, each.last) for each in verified]
-        best = self._best()
+        best = self._best() if segments else None
         self._tell({
             "part": "summary",
             "verified": parts,

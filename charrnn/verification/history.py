@@ -108,7 +108,7 @@ class History:
         """The parts of the run that can be trained again, each from a kept checkpoint to the next one."""
         steps = sorted(self.kept)
         found = [Segment(first, last) for first, last in itertools.pairwise(steps)]
-        if steps and self.last is not None and self.last.counters["step"] > steps[-1]:
+        if steps and self.last is not None and self.last.counters.get("step", 0) > steps[-1]:
             found.append(Segment(steps[-1], self.last.counters["step"], True))
         return found
 

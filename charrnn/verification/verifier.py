@@ -197,7 +197,8 @@ class Verifier:
             return None
         for at in history.log.positions:
             if at.event == "rolled_back" and segment.first < at.step <= segment.last:
-                needed = min(needed, *(entry.record["to_step"] for entry in history.read([at])))
+                returned_to = history.read([at])[0].record.get("to_step")
+                needed = min(needed, returned_to if isinstance(returned_to, int) else 0)
         for step in sorted(history.kept, reverse=True):
             if step > segment.first:
                 continue

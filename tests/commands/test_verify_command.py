@@ -106,6 +106,7 @@ def test_a_run_without_kept_checkpoints(tmp_path, text, run):
     result = succeed("verify", path)
     assert "metrics.jsonl has no digests" in result.stderr
     assert "only the whole run can be trained again, with --all" in result.stderr
+    assert "verified by training again: none of 24 steps" in result.stdout
     assert "Next time: charrnn train … --keep-checkpoints 64" in result.stderr
     assert "verified: all 24 steps" in succeed("verify", path, "--all").stdout
     edit_log(path, lambda found: [record | {"loss": 1.0} if record["event"] == "step" else record for record in found])
