@@ -153,7 +153,9 @@ class Verifying(Work):
         return corpus
 
     def _chosen(self, verifier, segments) -> list:
-        """The segments to train again: at random, of those that are not yet verified.
+        """The segments to train again: at random, of those that are not yet verified, and in a random order.
+
+        So what was verified until a Ctrl-C is random, too.
 
         Raises:
             CheckpointError: none can be trained again here.
@@ -172,10 +174,9 @@ class Verifying(Work):
         if not history.begins_at_zero and history.kept:
             self.terminal.note(f"steps 0-{min(history.kept):,}: no checkpoints were kept there; not trained again")
         left = [each for each in possible if each not in self._verified]
-        if options["all"]:
-            return left
         if options["seed"] is None:
-            drawn = secrets.SystemRandom().sample(left, min(options["segments"], len(left)))
+            count = len(left) if options["all"] else min(options["segments"], len(left))
+            drawn = secrets.SystemRandom().sample(left, count)
         else:  # the same ones whatever was verified before
             drawn = random.Random(options["seed"]).sample(possible, min(options["segments"], len(possible)))
         if options["best"]:
@@ -183,8 +184,8 @@ class Verifying(Work):
             if history.best is not None and history.best.ngrams is not None:
                 wanted += [each for each in left if each.to_last]
             self._foreseen = set(wanted) - set(drawn)
-            drawn += wanted
-        return sorted(set(drawn))
+            drawn += sorted(self._foreseen)
+        return drawn
 
     def _check_all(self, verifier, chosen, identities) -> None:
         from charrnn.verification.verifier import Outcome, StoppedError

@@ -234,7 +234,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
     With 64 kept checkpoints a part takes less than 2 % of the run's time. Each takes 12 bytes a weight with Adam, 8
     with the other optimizers; the run says how much in all.
 
-    --json writes the run's records, one a line, as they stand in metrics.jsonl.
+    --json writes the run's records, one a line, as they stand in metrics.jsonl, without the digests.
     """
     from charrnn.training.mpi import start
 
