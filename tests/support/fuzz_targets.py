@@ -41,6 +41,7 @@ from charrnn.checkpoints.foreign.tensors import KINDS, Tensor
 from charrnn.checkpoints.foreign.trees import containers
 from charrnn.checkpoints.foreign.vocabularies import listed
 from charrnn.checkpoints.model_set import ModelSet
+from charrnn.checkpoints.seals import SealedLog
 from charrnn.commands import charrnn as command
 from charrnn.commands.info import _record
 from charrnn.compression.compressor import Totals, decompress, listing
@@ -69,6 +70,7 @@ from charrnn.text.expression import parse
 from charrnn.text.id_cache import Entry
 from charrnn.text.sources import Source
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.verification.verified import VerifiedSegments
 
 __all__ = ["TARGETS"]  # every target below registers itself there
 
@@ -462,6 +464,27 @@ def names_of_cells(data: bytes) -> None:
 def log_line(data: bytes) -> None:
     """A line of metrics.jsonl."""
     assert isinstance(run_folder._recorded_step(data), float)
+
+
+SEAL = json.dumps({"event": "sealed", "step": 1, "log": "0" * 64, "files": {"kept/00000001.safetensors": "a" * 64}})
+
+
+@target(f'{{"event": "step", "step": 1, "epoch": 0, "loss": 1}}\n{SEAL}\n'.encode(), f"{SEAL}\n".encode() * 3)
+def sealed_log(data: bytes) -> None:
+    """A log with digests, for `verify`."""
+    found = SealedLog.read(in_file(data))
+    assert len(found.digest) == 64
+    assert all(at.stop > at.start for at in found.positions)
+    assert all(not Path(name).is_absolute() and ".." not in name for name in found.digests())
+
+
+@target(json.dumps({"format": 1, "verified": ["0" * 64]}).encode(), b'{"format": 1, "verified": 3}', b"[" * 5000)
+def verified_segments(data: bytes) -> None:
+    """The file that keeps which segments of a run are verified."""
+    cache, said = VerifiedSegments("x"), []
+    cache.path = in_file(data)
+    assert all(len(each) == 64 for each in cache.load(said.append))
+    assert all(len(line) < 500 for line in said)
 
 
 # What is shown
