@@ -90,7 +90,7 @@ class Verifying(Work):
         history = self.history
         segments = history.segments()
         if not segments and (whole := self._whole()) is not None:
-            segments = [whole]
+            segments = [whole, *history.end_of_run()]
         if not segments:
             self._summarise([])
             return
@@ -174,15 +174,18 @@ class Verifying(Work):
         if not history.begins_at_zero and history.kept:
             self.terminal.note(f"steps 0-{min(history.kept):,}: no checkpoints were kept there; not trained again")
         left = [each for each in possible if each not in self._verified]
+        if options["all"]:
+            return secrets.SystemRandom().sample(left, len(left))
+        possible = [each for each in possible if not each.is_end]
         if options["seed"] is None:
-            count = len(left) if options["all"] else min(options["segments"], len(left))
-            drawn = secrets.SystemRandom().sample(left, count)
+            wanted = [each for each in left if not each.is_end]
+            drawn = secrets.SystemRandom().sample(wanted, min(options["segments"], len(wanted)))
         else:  # the same ones whatever was verified before
             drawn = random.Random(options["seed"]).sample(possible, min(options["segments"], len(possible)))
         if options["best"]:
             wanted = [each for each in left if history.has_best(each)]
             if history.best is not None and history.best.ngrams is not None:
-                wanted += [each for each in left if each.to_last]
+                wanted += [each for each in left if each.is_end]
             self._foreseen = set(wanted) - set(drawn)
             drawn += sorted(self._foreseen)
         return drawn
@@ -242,14 +245,14 @@ class Verifying(Work):
             self.terminal.note(f"{segment}: not verified; {outcome.reason}")
         else:
             self._verified[segment] = identity
-            self._say(segment_line(segment.first, segment.last, outcome.seconds))
+            self._say(segment_line(str(segment), outcome.seconds))
 
     def _summarise(self, segments) -> None:
         from charrnn.display.reports.verification import missed_line, verified_line
         from charrnn.verification.odds import examples, missed
 
-        verified, steps = list(self._verified), self.history.end
-        count, failed = len(segments), bool(self.problems)
+        verified, steps = [each for each in self._verified if not each.is_end], self.history.end
+        count, failed = sum(not each.is_end for each in segments), bool(self.problems)
         drawn = len(set(verified) - self._foreseen)  # a forger would leave the others as they are
         odds = {} if failed or not count else {each: missed(count, drawn, each) for each in examples(count)}
         parts = [(each.first, each.last) for each in verified]
@@ -280,7 +283,7 @@ class Verifying(Work):
         checked = [each for each in self._verified if history.has_best(each)]
         if not checked:
             return f"of step {step:,}; not verified, as {from_} was not trained again (--best does)"
-        if history.best.ngrams is not None and not any(each.to_last for each in self._verified):
+        if history.best.ngrams is not None and not any(each.is_end for each in self._verified):
             return f"of step {step:,}; its weights are verified, its n-grams are not (--best does)"
         return f"of step {step:,}; verified"
 

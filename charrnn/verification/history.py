@@ -18,10 +18,14 @@ from charrnn.errors import CheckpointError, os_errors_as
 from charrnn.system.files import lock_file, open_regular
 
 STARTED, FINISHED = "started", "finished"
+ENDING = ("mixed", FINISHED)  # events after the last step
 
 
 class Segment(NamedTuple):
-    """The steps after ``first`` up to ``last``; ``to_last`` if they end at the run's last checkpoint."""
+    """The steps after ``first`` up to ``last``; ``to_last`` if they end at the run's last checkpoint.
+
+    A segment without steps is the end of the run, behind its last checkpoint: the mixing with n-grams.
+    """
 
     first: int
     last: int
@@ -32,8 +36,13 @@ class Segment(NamedTuple):
         """How many steps it has."""
         return self.last - self.first
 
+    @property
+    def is_end(self) -> bool:
+        """Whether it is the end of the run."""
+        return self.to_last and not self.steps
+
     def __str__(self) -> str:
-        return f"steps {self.first:,}-{self.last:,}"
+        return "the end" if self.is_end else f"steps {self.first:,}-{self.last:,}"
 
 
 class Entry(NamedTuple):
@@ -105,12 +114,18 @@ class History:
         return 0 in self.kept
 
     def segments(self) -> list[Segment]:
-        """The parts of the run that can be trained again, each from a kept checkpoint to the next one."""
+        """The parts of the run that can be trained again, each from a kept checkpoint to the next one; and its end."""
         steps = sorted(self.kept)
         found = [Segment(first, last) for first, last in itertools.pairwise(steps)]
         if steps and self.last is not None and self.last.counters.get("step", 0) > steps[-1]:
             found.append(Segment(steps[-1], self.last.counters["step"], True))
-        return found
+        return [*found, *self.end_of_run()] if found else []
+
+    def end_of_run(self) -> list[Segment]:
+        """The end of the run as a segment, if the run has come to its end."""
+        if self.last is None or not self.is_finished or self.is_interrupted:
+            return []
+        return [Segment(self.end, self.end, True)]
 
     def whole(self) -> Segment | None:
         """The run as one segment, from its first weights; None if that cannot be trained again."""
@@ -132,9 +147,14 @@ class History:
     # ---- the log ------------------------------------------------------------------------------------
 
     def entries(self, first: int, last: int) -> list[Entry]:
-        """The lines of the log of the steps after ``first`` up to ``last``; from the beginning if ``first`` is 0."""
+        """The lines of the log of the steps after ``first`` up to ``last``; from the beginning if ``first`` is 0.
+
+        If both are the same, those of the end, which else are left out.
+        """
+        if first == last:
+            return self.read(at for at in self.log.positions if at.event in ENDING)
         wanted = [at for at in self.log.positions if (first < at.step or not first) and at.step <= last]
-        return self.read(wanted)
+        return self.read(at for at in wanted if at.event not in ENDING)
 
     def read(self, positions: Iterable[Position]) -> list[Entry]:
         """The lines at these places of the log."""
@@ -166,12 +186,14 @@ class History:
         hashes = [hashlib.sha256("\n".join(more).encode()) for _ in segments]
         for segment, digest in zip(segments, hashes, strict=True):
             names = [self._name(segment.first), LAST if segment.to_last else self._name(segment.last)]
-            names += [BEST] * (self.has_best(segment) or segment.to_last)
+            names += [BEST] * (self.has_best(segment) or segment.is_end)
             digest.update("\n".join(["", *(self.digests.get(name, "") for name in names)]).encode())
         path = self.folder.log
         with os_errors_as(CheckpointError, f"{path}: cannot be read"), open_regular(path) as file:
             for at in self.log.positions:
                 number = bisect.bisect_left(bounds, at.step)
+                if at.event in ENDING and segments[-1].is_end:
+                    number = len(segments) - 1
                 line = file.read(at.stop - at.start)
                 if number < len(hashes):
                     hashes[number].update(line)

@@ -213,8 +213,7 @@ class Part:
         run: at the beginning of the part.
         store: of what it saves.
         entries: the lines of the log of the part.
-        last: its last step.
-        to_end: whether the run ended by itself there.
+        last: its last step; the step that it begins with, if it is the end of the run.
         done: the fraction of the run that was done where the part begins, as the log has it.
         progress: called after every step with its number.
     """
@@ -223,12 +222,11 @@ class Part:
     store: ReplayStore
     entries: list[Entry]
     last: int
-    to_end: bool
     done: float
     progress: Callable[[int], None]
 
-    def train(self) -> Checkpoint:
-        """Train the part again; returns the checkpoint at its end.
+    def train(self) -> Checkpoint | None:
+        """Train the part again; returns the checkpoint at its end, None at the end of the run.
 
         Raises:
             DifferenceError: a record or the best checkpoint differs from the run's.
@@ -250,7 +248,7 @@ class Part:
                 at += 1
                 if record.event == "step":
                     self.progress(about["step"])
-                    if about["step"] == self.last and not self.to_end:
+                    if about["step"] == self.last:
                         trainer.stop()
         except DivergedError:
             if self.run.counters.step < self.last:
@@ -262,6 +260,8 @@ class Part:
         if self.store.problem is not None:
             raise DifferenceError(self.store.problem)
         reached = self.store.reached
+        if reached is None and step == self.last:
+            return None
         if reached is None or reached.counters["step"] != self.last:
             raise DifferenceError(f"training again ends at step {self.run.counters.step:,}, not at {self.last:,}")
         return reached

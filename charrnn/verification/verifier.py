@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,28 +159,41 @@ class Verifier:
     def _check(self, segment: Segment) -> ReplayStore:
         history = self._history
         end = self._end(segment)
-        is_full = segment.to_last or any(slot.startswith(_KEPT_SLOT) for slot in end.optimizer)
-        origin = self._origin(segment, end.counters["kept_step"] if is_full else segment.last)
-        run = self._begun(history.start(segment)) if origin is None else self._resumed(origin)
+        if segment.is_end:
+            origin, run = segment.last, self._resumed(history.folder.last)
+            run.config = replace(run.config, ngram_targets=0.0)  # there are no steps that they could teach
+        else:
+            is_full = segment.to_last or any(slot.startswith(_KEPT_SLOT) for slot in end.optimizer)
+            origin = self._origin(segment, end.counters["kept_step"] if is_full else segment.last)
+            path = None if origin is None else history.folder.kept.path(origin)
+            run = self._begun(history.start(segment)) if path is None else self._resumed(path)
         first = origin or 0
-        entries = history.entries(first, segment.last)
         store = ReplayStore(history.folder, self._best_checkpoint(segment), not self._any_program)
-        self._teach(run, store)
-        part = Part(run, store, entries, segment.last, self._ends(segment), self._done(first), self._step)
-        found = part.train()
+        if not segment.is_end:
+            self._teach(run, store)
+        entries = history.entries(first, segment.last)
+        found = Part(run, store, entries, segment.last, self._done(first), self._step).train()
         run.network.team.close()
-        start = history.start(segment)
-        has_changed = not segment.to_last and (start.training, start.program, start.corpus) != (
-            end.training,
-            end.program,
-            end.corpus,
-        )
-        name = LAST if segment.to_last else f"{KEPT}/{history.folder.kept.path(segment.last).name}"
-        candidates = as_resumed(found, end) if has_changed else [found]
-        problems = [differing_checkpoint(name, end, each, is_full, not self._any_program) for each in candidates]
+        if found is not None:
+            self._compare(segment, end, found, is_full)
+        return store
+
+    def _compare(self, segment: Segment, end: Checkpoint, found: Checkpoint, is_full: bool) -> None:
+        """Compare the checkpoint at the end of a segment with the one that training again has given.
+
+        Raises:
+            DifferenceError: they differ.
+        """
+        folder, start = self._history.folder, self._history.start(segment)
+        before, after = ((each.training, each.program, each.corpus) for each in (start, end))
+        is_resumed = not segment.to_last and before != after
+        name = LAST if segment.to_last else f"{KEPT}/{folder.kept.path(segment.last).name}"
+        problems = [
+            differing_checkpoint(name, end, each, is_full, not self._any_program)
+            for each in (as_resumed(found, end) if is_resumed else [found])
+        ]
         if None not in problems:
             raise DifferenceError(problems[0] or "")
-        return store
 
     def _end(self, segment: Segment) -> Checkpoint:
         folder = self._history.folder
@@ -207,9 +220,8 @@ class Verifier:
                 return step
         return segment.first
 
-    def _resumed(self, step: int) -> Run:
-        """The run after ``step`` steps, from its kept checkpoint."""
-        path = self._history.folder.kept.path(step)
+    def _resumed(self, path: Path) -> Run:
+        """The run after the steps that a checkpoint counts."""
         start = Checkpoint.load(path)
         if start.state is None or start.training is None:
             raise UnverifiableError(f"{path.name} has only weights")
@@ -218,7 +230,7 @@ class Verifier:
         try:
             return Run(network, start.training, self._parts(start.training), start.vocabulary, start.corpus, start)
         except CheckpointError as error:
-            raise DifferenceError(f"{KEPT}/{path.name}: {error}") from None
+            raise DifferenceError(f"{path.name}: {error}") from None
         except CharRNNError as error:  # groups that a single process cannot have
             raise UnverifiableError(str(error)) from None
 
@@ -245,15 +257,11 @@ class Verifier:
     def _best_checkpoint(self, segment: Segment) -> Checkpoint | None:
         """The best checkpoint, if the segment or what is mixed at its end has to do with it."""
         history = self._history
-        if history.best is None or not (history.has_best(segment) or segment.to_last):
+        if history.best is None or not (history.has_best(segment) or segment.is_end):
             return None
         if self._best is None:
             self._best = Checkpoint.load(history.folder.best)
         return self._best
-
-    def _ends(self, segment: Segment) -> bool:
-        """Whether the run ended by itself at the end of a segment."""
-        return segment.to_last and self._history.is_finished and not self._history.is_interrupted
 
     def _done(self, step: int) -> float:
         """The fraction of the run that was done at ``step``, as the log says of the latest start there, or of it."""

@@ -207,7 +207,8 @@ def test_what_a_reader_would_refuse_is_not_written(tmp_path, change):
 
 
 def test_a_run_ends_with_them_and_commands_use_them(model):
-    last = [json.loads(line) for line in (model / "metrics.jsonl").read_text().splitlines()][-2:]
+    records = [json.loads(line) for line in (model / "metrics.jsonl").read_text().splitlines()]
+    last = [record for record in records if record["event"] != "sealed"][-2:]
     assert [record["event"] for record in last] == ["mixed", "finished"]
     assert last[0]["mixed_val_loss"] == last[1]["mixed_val_loss"] < last[0]["val_loss"]
     report = json.loads(succeed("evaluate", model, "--part", "validation", "--json").stdout)

@@ -43,7 +43,7 @@ def assert_verified(path, *options):
 def test_every_byte_of_an_lstm_is_verified_on_one_thread_and_on_two(verified_run):
     before = {path: path.read_bytes() for path in verified_run.rglob("*") if path.is_file()}
     result = assert_verified(verified_run)
-    assert result.stdout.count("equal in every byte and digit") == 8
+    assert result.stdout.count("equal in every byte and digit") == 9
     assert "first weights: those of seed 1" in result.stdout
     assert "best checkpoint: of step 24; verified" in result.stdout
     with every_thread_works() as watch:
@@ -101,7 +101,7 @@ def test_a_run_under_a_time_budget_is_trained_again_by_the_times_in_its_log(tmp_
     arguments = [each for each in SHORT if each not in ("--steps", 24)]
     succeed("train", short_text, "--out", tmp_path, *arguments, "--time-budget", "1.5s", "--dropout", 0.1)
     path = tmp_path / "short"
-    assert len(RunFolder(path).kept.steps()) == 8
+    assert 7 <= len(RunFolder(path).kept.steps()) <= 10  # what is left is reckoned anew after an evaluation
     assert_verified(path)
     shutil.copytree(path, tmp_path / "edited")
 

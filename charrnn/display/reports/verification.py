@@ -8,7 +8,7 @@ from charrnn.display.terminal import numbers
 def spans(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Stretches of steps (first, last), with those that touch joined."""
     found: list[tuple[int, int]] = []
-    for first, last in sorted(parts):
+    for first, last in sorted((first, last) for first, last in parts if first < last):
         if found and first <= found[-1][1]:
             found[-1] = found[-1][0], max(last, found[-1][1])
         else:
@@ -45,6 +45,6 @@ def _percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def segment_line(first: int, last: int, seconds: float) -> str:
+def segment_line(name: str, seconds: float) -> str:
     """A segment that was found to be equal."""
-    return f"steps {first:,}-{last:,}: trained again in {numbers.duration(seconds)}, equal in every byte and digit"
+    return f"{name}: trained again in {numbers.duration(seconds)}, equal in every byte and digit"
