@@ -6,7 +6,7 @@
 
 Each shape is trained with kept checkpoints, and in --rounds turns without them. Then every segment is trained again.
 All times are seconds of the processor, on one thread, so that other work beside does not count; the time of a run is
-without that of a run of one step, which starts and compiles as much.  The share of a segment is its time over the time
+without that of a run of one step, which starts as much.  The share of a segment is its time over the time
 of the run.  With ``--log-against`` only the digests in the log are measured: a small network, whose steps are short, is
 trained without kept checkpoints here and in another checkout, in turns.
 """
@@ -35,10 +35,11 @@ def charrnn(*arguments, checkout=HERE, folder):
 
 
 def train(text, folder, name, *options, checkout=HERE):
-    """Seconds of the processor for a run, without those of its start and its end."""
+    """Seconds of the processor for a run, without those that Python and the compiler take to start."""
     how = ("--name", name, "--force", "-q", "--threads", 1)
     charrnn("train", text, *how, *options, "--steps", 1, checkout=checkout, folder=folder)  # compiles
-    start = charrnn("train", text, *how, *options, "--steps", 1, checkout=checkout, folder=folder)
+    least = ("--steps", 1, "--ngrams", "off", "--ngram-targets", 0)
+    start = charrnn("train", text, *how, *options, *least, checkout=checkout, folder=folder)
     return charrnn("train", text, *how, *options, checkout=checkout, folder=folder) - start
 
 
@@ -77,13 +78,14 @@ def measure(text, shape, keep, rounds, folder):
     sizes = [path.stat().st_size for path in (run / "kept").iterdir()]
     quick = charrnn("verify", run, "--quick", folder=folder)
     found = segments_of(run, text)
+    (_, end_s), found = found[-1], found[:-1]
     shares = [100 * seconds / run_s for _, seconds in found]
     over = sum(share > 2 for share in shares)
     ratio = f"{statistics.median(ratios):.3f}" if ratios else "-"
     print(
         f"| {shape} | {found[-1][0].last:,} | {run_s:.1f} s | {ratio} | {max(sizes) / 1e6:.1f} MB | "
         f"{sum(sizes) / 1e6:,.0f} MB | {quick:.1f} s | {statistics.median(shares):.2f} % | "
-        f"{max(shares[:-1]):.2f} % | {shares[-1]:.2f} % | {over} of {len(shares)} |",
+        f"{max(shares):.2f} % | {over} of {len(shares)} | {100 * end_s / run_s:.2f} % |",
         flush=True,
     )
 
@@ -117,7 +119,7 @@ def main():
             return
         print(
             "| model | steps | run | over a run without | a checkpoint | all | quick check | a segment, median | "
-            f"longest but the last | last | above 2 % |\n|{'---|' * 11}",
+            f"longest | above 2 % | the end (n-grams) |\n|{'---|' * 11}",
             flush=True,
         )
         for shape in options.shapes.split(","):

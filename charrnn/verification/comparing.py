@@ -55,7 +55,8 @@ def differing_record(entry: Entry | None, record: Record | None) -> str | None:
 
 
 def _named(record: Mapping[str, Any]) -> str:
-    return f"{brief(record['event']).strip(chr(39))} of step {record['step']:,}"
+    event = brief(record["event"]).strip("'")
+    return f"step {record['step']:,}" if event == "step" else f"{event} of step {record['step']:,}"
 
 
 def differing_checkpoint(
