@@ -145,7 +145,8 @@ class Trainer:
             yield from self._save("interrupted" if self._ranks.stops else "finished")
         mixed = None
         is_done = done >= 1 or self.is_out_of_patience
-        if is_done and self._ranks.is_first and lacks_ngrams(self.subject, self.folder):
+        may_mix = self._ranks.is_first and not self._ranks.is_asked_to_stop
+        if is_done and may_mix and lacks_ngrams(self.subject, self.folder):
             mixed = mix(self.subject, self.folder, lambda: self._ranks.is_asked_to_stop)
             if mixed is not None:
                 yield mixed

@@ -10,7 +10,8 @@ from simulated_ranks import on_ranks
 from teams import every_thread_works
 from training_runs import CONFIG, CORPUS, TEXT, VOCABULARY, resume, run, trainer
 
-from charrnn.checkpoints.run_folder import ReadOnlyRun, RunFolder
+from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_folder import BEST, LAST, ReadOnlyRun, RunFolder
 from charrnn.config import ModelConfig
 from charrnn.network.network import Network
 from charrnn.text.corpus import Parts
@@ -24,7 +25,7 @@ CASES = {
     "gru": ["--cell", "gru", "--optimizer", "rmsprop", "--schedule", "step", "--variational", "--dropout", 0.3],
     "rnn": ["--cell", "rnn", "--optimizer", "sgd", "--lr", 0.3, "--nesterov", "--ngram-targets", 0, "--diagnose"],
     "transformer": ["--cell", "transformer", "--heads", 2, "--optimizer", "adam", "--dropout", 0.1, "--ema", 0.7],
-    "adagrad, patience": ["--optimizer", "adagrad", "--eval-every", 2, "--patience", 1, "--lr", 2, "--ngrams", "off"],
+    "adagrad, patience": ["--optimizer", "adagrad", "--eval-every", 2, "--patience", 3, "--lr", 2],
     "no validation": ["--split", "100/0/0", "--no-carry", "--accumulate", 2],
 }
 
@@ -56,6 +57,9 @@ def test_every_byte_of_an_lstm_is_verified_on_one_thread_and_on_two(verified_run
 def test_cells_and_optimisers(tmp_path, short_text, case):
     succeed("train", short_text, "--out", tmp_path, *SHORT, *CASES[case])
     assert_verified(tmp_path / "short")
+    if case == "adagrad, patience":
+        best, last = (Checkpoint.describe(tmp_path / "short" / name).counters["step"] for name in (BEST, LAST))
+        assert last - best == 6, "the best checkpoint is not of the last segment"
 
 
 def test_a_run_that_was_interrupted_and_resumed_is_the_run_in_one_go(tmp_path):
@@ -84,6 +88,14 @@ def test_a_run_whose_settings_changed_on_the_way(tmp_path, short_text):
     succeed(*train, "--steps", 20, "--resume", "--lr", 0.01, "--allow-different", "--optimizer", "adam")
     succeed(*train, "--steps", 26, "--resume", "--ema", 0.9, "--allow-different")
     assert {10, 20} < set(RunFolder(tmp_path / "short").kept.steps())
+    assert_verified(tmp_path / "short")
+
+
+def test_a_run_that_was_made_longer_after_its_end(tmp_path, short_text):
+    """The best checkpoint of its first end is not there any more."""
+    train = ["train", short_text, "--out", tmp_path, *SHORT]
+    succeed(*train, "--steps", 12, "--eval-every", 4)
+    succeed(*train, "--steps", 24, "--eval-every", 4, "--resume")
     assert_verified(tmp_path / "short")
 
 
