@@ -12,7 +12,7 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.description import Description
 from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.checkpoints.run_folder import Warn, load_checkpoint
-from charrnn.checkpoints.run_names import LAST
+from charrnn.checkpoints.run_names import BEST, LAST
 from charrnn.checkpoints.snapshots import KEPT
 from charrnn.checkpoints.vocabulary_growth import grow
 from charrnn.errors import CharRNNError, CheckpointError
@@ -45,15 +45,12 @@ class Outcome:
     """What training a segment again has shown.
 
     ``difference`` says how it differs, ``reason`` why it cannot be trained again here; both are None if it is equal.
-    ``best`` is whether the best checkpoint was compared, ``ngrams`` whether its n-grams were.
     """
 
     segment: Segment
     difference: str | None = None
     reason: str | None = None
     seconds: float = 0.0
-    best: bool = False
-    ngrams: bool = False
 
     @property
     def is_equal(self) -> bool:
@@ -147,16 +144,16 @@ class Verifier:
             CharRNNError: a file cannot be read, or there is not enough memory.
         """
         begun = time.monotonic()
+        difference = reason = None
         try:
-            store = self._check(segment)
+            self._check(segment)
         except DifferenceError as error:
-            return Outcome(segment, difference=str(error), seconds=time.monotonic() - begun)
+            difference = str(error)
         except UnverifiableError as error:
-            return Outcome(segment, reason=str(error), seconds=time.monotonic() - begun)
-        was_best = False in store.compared
-        return Outcome(segment, seconds=time.monotonic() - begun, best=was_best, ngrams=True in store.compared)
+            reason = str(error)
+        return Outcome(segment, difference, reason, time.monotonic() - begun)
 
-    def _check(self, segment: Segment) -> ReplayStore:
+    def _check(self, segment: Segment) -> None:
         history = self._history
         end = self._end(segment)
         if segment.is_end:
@@ -176,7 +173,22 @@ class Verifier:
         run.network.team.close()
         if found is not None:
             self._compare(segment, end, found, is_full)
-        return store
+        self._require_best(segment, store)
+
+    def _require_best(self, segment: Segment, store: ReplayStore) -> None:
+        """Refuse a best checkpoint of a step of the segment at which training again saved none, or n-grams of none.
+
+        Raises:
+            DifferenceError: it is such a checkpoint.
+        """
+        best = self._history.best
+        if best is None:
+            return
+        step = best.counters.get("step", 0)
+        if self._history.has_best(segment) and False not in store.compared:
+            raise DifferenceError(f"{BEST}: it is of step {step:,}, at which training again gives no best checkpoint")
+        if segment.is_end and best.ngrams is not None and True not in store.compared:
+            raise DifferenceError(f"{BEST}: it has n-grams, and training again gives none")
 
     def _compare(self, segment: Segment, end: Checkpoint, found: Checkpoint, is_full: bool) -> None:
         """Compare the checkpoint at the end of a segment with the one that training again has given.
