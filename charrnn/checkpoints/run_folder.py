@@ -174,7 +174,7 @@ class RunFolder:
             name = f"{KEPT}/{kept.name}"
             if name not in sealed:
                 self._sealing.add(name, digest_of(kept))
-        if self._last_is_good and (digest := digest_of(self.last)) != sealed.get(LAST):
+        if self.last.is_file() and (digest := digest_of(self.last)) != sealed.get(LAST):
             self._sealing.add(LAST, digest)
 
     def save_last(self, checkpoint: Checkpoint) -> None:

@@ -97,6 +97,14 @@ def differing_checkpoint(
     return None
 
 
+def differing_tensors(kept: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> str | None:
+    """The first of some arrays by name that differs in a bit, and where, in words; None if none does."""
+    for name, array in kept.items():
+        if (problem := _differing_tensor(array, found[name])) is not None:
+            return f"{name} {problem}"
+    return None
+
+
 def _without_times(checkpoint: Checkpoint) -> list[dict[str, Any]]:
     return [{name: entry[name] for name in entry if name not in TIMES} for entry in checkpoint.history]
 
@@ -115,6 +123,7 @@ def _differing_tensor(kept: np.ndarray, found: np.ndarray) -> str | None:
     """In words, where two arrays differ in a bit; None if they do not."""
     if (kept.shape, kept.dtype) != (found.shape, found.dtype):
         return f"has the shape {kept.shape}, and training again gives {found.shape}"
+    kept, found = np.ascontiguousarray(kept), np.ascontiguousarray(found)
     # Compare bits: 0 and -0 are equal as floats.
     differs = (kept.view(np.uint8) != found.view(np.uint8)).reshape(-1, kept.itemsize).any(axis=1)
     count = int(differs.sum())

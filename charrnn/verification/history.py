@@ -101,6 +101,18 @@ class History:
         last = self.read(self.log.positions[-1:])
         return bool(last) and last[0].record.get("reason") == "interrupted"
 
+    def has_last_good_after(self, segment: Segment) -> bool:
+        """Whether training the last segment again gives the weights that a rollback returns to at its end."""
+        if self.last is None or segment.first not in self.kept:
+            return True
+        return self.last.counters["kept_step"] >= segment.first or self.has_last_good(segment.first)
+
+    def has_last_good_of_last(self, segment: Segment) -> bool:
+        """Whether the last checkpoint has weights to return to that come from a segment before the last one."""
+        if self.last is None or segment.to_last or not self.last.counters:
+            return False
+        return segment.first <= self.last.counters["kept_step"] < segment.last
+
     def has_last_good(self, step: int) -> bool:
         """Whether a kept checkpoint has the weights that a rollback returns to, if they are not its own."""
         if step not in self._with_last_good:
@@ -187,6 +199,7 @@ class History:
         for segment, digest in zip(segments, hashes, strict=True):
             names = [self._name(segment.first), LAST if segment.to_last else self._name(segment.last)]
             names += [BEST] * (self.has_best(segment) or segment.is_end)
+            names += [LAST] * self.has_last_good_of_last(segment)
             digest.update("\n".join(["", *(self.digests.get(name, "") for name in names)]).encode())
         path = self.folder.log
         with os_errors_as(CheckpointError, f"{path}: cannot be read"), open_regular(path) as file:

@@ -22,7 +22,7 @@ from charrnn.training import memory
 from charrnn.training.run import Run, prepare_kernels
 from charrnn.training.teachers import Teachers
 from charrnn.training.trainer import Trainer
-from charrnn.verification.comparing import as_resumed, differing_checkpoint
+from charrnn.verification.comparing import as_resumed, differing_checkpoint, differing_tensors
 from charrnn.verification.history import Entry, History, Segment
 from charrnn.verification.replay import DifferenceError, Part, ReplayStore, UnverifiableError, progress_of
 
@@ -160,7 +160,11 @@ class Verifier:
             origin, run = segment.last, self._resumed(history.folder.last)
             run.config = replace(run.config, ngram_targets=0.0)  # there are no steps that they could teach
         else:
-            is_full = segment.to_last or any(slot.startswith(_KEPT_SLOT) for slot in end.optimizer)
+            is_full = segment.to_last or any(map(_is_kept, end.optimizer))
+            if segment.to_last and not history.has_last_good_after(segment):
+                # Weights from before the segment: the segment that they come from is compared with them.
+                is_full, own = False, {slot: end.optimizer[slot] for slot in end.optimizer if not _is_kept(slot)}
+                end = replace(end, optimizer=own)
             origin = self._origin(segment, end.counters["kept_step"] if is_full else segment.last)
             path = None if origin is None else history.folder.kept.path(origin)
             run = self._begun(history.start(segment)) if path is None else self._resumed(path)
@@ -173,7 +177,25 @@ class Verifier:
         run.network.team.close()
         if found is not None:
             self._compare(segment, end, found, is_full)
+            if history.has_last_good_of_last(segment):
+                self._compare_last_good(found)
         self._require_best(segment, store)
+
+    def _compare_last_good(self, found: Checkpoint) -> None:
+        """Compare the weights that a rollback would return to at the end of the run, which come from this segment.
+
+        Raises:
+            DifferenceError: they are others in the last checkpoint.
+        """
+        last = Checkpoint.load(self._history.folder.last)
+        if found.counters["kept_step"] != last.counters["kept_step"]:
+            raise DifferenceError(f"{LAST}: its last good weights are of step {last.counters['kept_step']:,}")
+        for slot in filter(_is_kept, last.optimizer):
+            # Without a copy of their own they are the current ones.
+            now = found.parameters if slot == _KEPT_SLOT else found.optimizer[slot.removeprefix(f"{_KEPT_SLOT}_")]
+            problem = differing_tensors(last.optimizer[slot], found.optimizer.get(slot, now))
+            if problem is not None:
+                raise DifferenceError(f"{LAST}: the tensor optimizer.{slot}.{problem}")
 
     def _require_best(self, segment: Segment, store: ReplayStore) -> None:
         """Refuse a best checkpoint of a step of the segment at which training again saved none, or n-grams of none.
@@ -292,6 +314,11 @@ class Verifier:
     def _go_on(self) -> None:
         if self.is_stopped:
             raise StoppedError
+
+
+def _is_kept(slot: str) -> bool:
+    """Whether a slot of the optimiser belongs to what a rollback returns to."""
+    return slot.startswith(_KEPT_SLOT)
 
 
 def other_program(about: Description) -> str | None:

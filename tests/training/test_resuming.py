@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from teams import every_thread_works
-from training_runs import CONFIG, metrics, outcome, resume, run, trainer
+from training_runs import CONFIG, contents, metrics, outcome, resume, run, trainer
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import RunFolder
@@ -16,6 +16,8 @@ from charrnn.errors import CheckpointError
 from charrnn.system import files
 from charrnn.training import step as step_module
 from charrnn.training.schedule import plateaus
+from charrnn.verification.digests import DigestCheck
+from charrnn.verification.history import History
 
 SHORT = "the fox said to the heron, (and the heron listened): 12 pies!\n" * 5  # an epoch is 9 windows
 STEPS, EVERY = 24, 5
@@ -181,6 +183,36 @@ def test_a_run_that_is_killed_at_any_moment_ends_like_one_in_one_go(tmp_path):
                 run(made)
         assert outcome(path) == outcome(tmp_path / "whole"), moment
         moment += 1
+    assert moment > 54
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_kill_is_not_taken_for_an_edit_and_kept_checkpoints_are_the_same_after_it(tmp_path, first):
+    config, moment, killed = dataclasses.replace(KILLED, keep_checkpoints=3), first, True
+    run(begin(tmp_path / "whole", config))
+    kept = RunFolder(tmp_path / "whole").kept
+    expected = {step: contents(kept.path(step)) for step in kept.steps()}
+    assert expected.keys() == {0, 3, 6}
+    while killed:
+        path, killed = tmp_path / f"{moment}", False
+        folder = RunFolder(path)
+        with pytest.MonkeyPatch.context() as patch:
+            die_at(patch, moment)
+            try:
+                with folder.locked():
+                    run(begin(path, config))
+            except Killed:
+                killed = True
+        if folder.log.exists():
+            assert DigestCheck(History(path)).differences == [], moment
+        with folder.locked():
+            made = go_on(path, config) if folder.exists() else begin(path, config)
+            if not made.is_complete:
+                run(made)
+        assert {step: contents(folder.kept.path(step)) for step in folder.kept.steps()} == expected
+        if History(path).is_finished:
+            assert DigestCheck(History(path)).differences == [], moment
+        moment += 6
     assert moment > 54
 
 

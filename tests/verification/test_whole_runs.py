@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from command_line import invoke, succeed
-from forging import SHORT, compute_digests_anew, edit_log, records
+from forging import SHORT, compute_digests_anew, edit_checkpoint, edit_log, flip_a_bit, records
 from simulated_ranks import on_ranks
 from teams import every_thread_works
 from training_runs import CONFIG, CORPUS, TEXT, VOCABULARY, resume, run, trainer
@@ -146,6 +146,18 @@ def test_a_run_with_rollbacks(tmp_path, monkeypatch, every):
     assert all(to == (0 if every == 100 else (step - 1) // 4 * 4) for step, to in back)
     for segment, outcome in outcomes(tmp_path).items():
         assert outcome.is_equal, (segment, outcome)
+
+
+def test_the_last_good_weights_of_a_segment_before_the_last_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(step_module, "KEEP_STEPS", 10)
+    run(trainer(tmp_path, dataclasses.replace(CONFIG, steps=24, keep_checkpoints=12, ngrams="off")))
+    history = History(tmp_path)
+    assert [str(each) for each in history.segments() if history.has_last_good_of_last(each)] == ["steps 20-22"]
+    assert all(outcome.is_equal for outcome in outcomes(tmp_path).values())
+    edit_checkpoint(tmp_path / "last.safetensors", lambda made: flip_a_bit(made.optimizer["kept_m"]["w_out"]))
+    (found,) = [outcome for outcome in outcomes(tmp_path).values() if not outcome.is_equal]
+    assert found.segment == Segment(20, 22)
+    assert "last.safetensors: the tensor optimizer.kept_m.w_out differs in 1 of" in found.difference
 
 
 def test_a_run_on_several_ranks_is_verified_by_one(tmp_path):
