@@ -68,24 +68,12 @@ def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None
         OSError: the data could not be written, or reads back differently, or ``path`` is a device, a pipe or a folder;
             ``path`` is unchanged.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists():
-        _require_regular(path.stat())
-    temporary = _beside(path)
-    try:
-        with temporary.open("xb") as file:
+    with _renamed_at_end(path) as (path, temporary):
+        with _flushed(temporary) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         _verify(temporary, data)
         if previous is not None and path.exists():
             _keep(path, previous)
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    flush_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -98,21 +86,34 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: it cannot be written, or ``path`` is a device, a pipe or a folder; ``path`` is unchanged.
     """
+    with _renamed_at_end(path) as (_, temporary), _flushed(temporary) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _renamed_at_end(path: Path) -> Iterator[tuple[Path, Path]]:
+    """What ``path`` leads to, and the name of a temporary file beside it, which takes its place at the end."""
     path = Path(os.path.realpath(path))
     if path.exists():
         _require_regular(path.stat())
     temporary = _beside(path)
     try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield path, temporary
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
     flush_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _flushed(path: Path) -> Iterator[IO[bytes]]:
+    """A new file, which is on the disk at the end of the block."""
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_folder_durably(folder: Path, files: Mapping[str, bytes]) -> None:
