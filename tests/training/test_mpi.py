@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, succeed
-from mpi_runs import MPIRUN, OPEN_MPI, Launched, needs_mpi, needs_open_mpi
+from mpi_runs import MPIRUN, OPEN_MPI, SOON, Launched, needs_mpi, needs_open_mpi
 from mpi_training import RUNS, train
 from training_runs import outcome
 
@@ -134,6 +134,23 @@ def test_a_killed_rank_ends_all_and_the_last_checkpoint_is_whole(tmp_path, text,
     if rank == 0:
         succeed("train", "--resume", "--name", "fables", "--out", tmp_path, "-q")
         assert outcome(folder) == outcome(alone)
+
+
+LOST_AT_THE_END = """
+import os, signal
+from mpi4py import MPI
+from charrnn.training import mpi
+mpi.LEAVE_S = 0.5
+ranks = mpi.MPIRanks(MPI.COMM_WORLD)
+ranks.finish()
+if ranks.number == 1:
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_rank_that_is_lost_when_all_are_done_does_not_hold_the_others():
+    with Launched(2, "-c", LOST_AT_THE_END) as it:
+        assert it.process.wait(SOON) != 0
 
 
 def errors(said):
