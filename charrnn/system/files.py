@@ -57,12 +57,12 @@ def read_regular(path: Path, most: int) -> bytes:
     return data
 
 
-def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None:
+def write_durably(path: Path, data: bytes, previous: Path | None = None, keep_mode: bool = False) -> None:
     """Replace the content of ``path`` by ``data``, so that a crash at any moment leaves the old file or the new one.
 
     The data is written to a temporary file in the same folder, flushed to the disk and read back.  Then the file is
     renamed to ``path``, or to what ``path`` is a symbolic link to.  If ``previous`` is given, the old file keeps
-    existing under this name.
+    existing under this name.  With ``keep_mode`` the new file has the permissions of the old one.
 
     Raises:
         OSError: the data could not be written, or reads back differently, or ``path`` is a device, a pipe or a folder;
@@ -70,6 +70,8 @@ def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None
     """
     with _renamed_at_end(path) as (path, temporary):
         with _flushed(temporary) as file:
+            if keep_mode and path.exists() and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             file.write(data)
         _verify(temporary, data)
         if previous is not None and path.exists():
