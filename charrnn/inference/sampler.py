@@ -55,7 +55,9 @@ class Choice:
 class Streams:
     """A network's state for each of ``streams`` texts, after it has read all of ``prime`` but the last id.
 
-    It begins with ``state``, which stays as it is, or with zeros.  ``steps`` are the network's layers and head for the kernels, ``logits`` (B, Vp) what the head writes.
+    It begins with ``state``, which stays as it is, or with zeros.
+
+    ``steps`` are the network's layers and head for the kernels, ``logits`` (B, Vp) what the head writes.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ class Answers:
             operation = request.take("op", (str,))
             if operation not in self._operations:
                 raise ConfigError(f"op must be one of {', '.join(self._operations)}, not {brief(operation)}")
-            with _unchanged_by_errors(self._session):
+            with _Kept(self._session):
                 found = self._operations[operation](request)
                 request.require_empty()
             return {"id": identity, **found}
@@ -131,7 +131,9 @@ class Answers:
         if not 1 <= len(named) <= MOST_CELLS:
             raise ConfigError(f"cells must be a list of 1 to {MOST_CELLS:,} cells as in 1:37")
         if (last - first) * len(named) > MOST_VALUES:
-            raise ConfigError(f"{last - first:,} characters of {len(named):,} cells are more than {MOST_VALUES:,} values")
+            raise ConfigError(
+                f"{last - first:,} characters of {len(named):,} cells are more than {MOST_VALUES:,} values"
+            )
         values = {}
         for name in named:
             session.show(cell_of(name), signal)
@@ -163,7 +165,7 @@ class Answers:
         return replace(choice, top_k=top_k, **numbers)
 
 
-class _unchanged_by_errors:  # noqa: N801, used like a function
+class _Kept:
     """A block that leaves the settings of a session as they were, and after an error its text and cursor, too."""
 
     def __init__(self, session: Session):

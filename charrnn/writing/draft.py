@@ -57,7 +57,8 @@ class Draft:
         last = self._done[-1] if self._grows and self._done else None
         self.insert(character)
         if last is not None and not last.removed and last.at + len(last.inserted) == self._done[-1].at:
-            if not (last.inserted[-1:].isspace() and not character.isspace()):
+            begins_word = last.inserted[-1:].isspace() and not character.isspace()
+            if not begins_word:
                 self._join(last._replace(inserted=last.inserted + character))
         self._grows = True
 

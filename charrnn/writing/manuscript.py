@@ -1,6 +1,7 @@
 """The file that a text is written to: read strictly, saved durably, never over what another program has saved."""
 
 import os
+import secrets
 import stat
 import threading
 from pathlib import Path
@@ -121,3 +122,54 @@ def _reason(where: Path, folder: Path) -> str:
     if where.exists() and stat.S_ISREG(where.stat().st_mode) and not os.access(where, os.W_OK):
         return "it is read-only"
     return "its folder is read-only"
+
+
+class Recovery:
+    """Where a text without a file is kept while it is written, so that a killed process loses little.
+
+    Args:
+        folder: for such texts; it is made, for the user alone, when a text is saved.
+
+    Attributes:
+        path: of this process' file.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder, self.path = folder, folder / f"{os.getpid()}-{secrets.token_hex(4)}.txt"
+
+    def leftovers(self) -> list[Path]:
+        """Texts of processes that have ended without writing them out, the oldest first."""
+        found = []
+        for path in self.folder.glob("*.txt"):
+            process = path.stem.partition("-")[0]
+            if process.isdecimal() and not _is_running(int(process)):
+                found.append(path)
+        return sorted(found)
+
+    def save(self, text: str) -> None:
+        """Save the text durably.
+
+        Raises:
+            CorpusError: it cannot be written.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_durably(self.path, text.encode("utf-8", "replace"))
+        except OSError as error:
+            raise CorpusError(f"{self.path}: the text cannot be kept there ({error.strerror or error})") from None
+
+    def discard(self) -> None:
+        """Remove the file: the text is where it belongs."""
+        self.path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # there a signal 0 would end the process; so nothing is known of it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is another user's
+        return True
+    return True

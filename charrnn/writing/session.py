@@ -21,7 +21,6 @@ from charrnn.writing.states import States, copied, has_cells
 LEAST, MOST = 1000, 3000  # characters before the cursor that the model reads, at least and at most
 GUESSES = 5
 _HASHED = 8  # characters before a place that decide whether the model begins to read there
-_PIECE = 1000  # characters whose values are computed along one reading
 _AHEAD, _STRIDE, _AROUND = 64, 512, 16  # characters; characters; strides to either side that are read ahead
 _LOOKS = 8  # places that one call of prepare() looks at
 _WORD = re.compile(r"\n|[^\S\n]*\S+|[^\S\n]+")
@@ -246,7 +245,7 @@ class Session:
         self.shown = Shown(cell, network.cell.signal(signal))
 
     def values(self, first: int, last: int, most: int) -> tuple[np.ndarray, bool]:
-        """The shown cell's value after each of the characters from ``first`` to below ``last``: (last - first,) float32.
+        """The shown cell's value after each character from ``first`` to below ``last``: (last - first,) float32.
 
         At most about ``most`` characters are read.  A value is NaN where more is left to read, and where the model does
         not read a character.  The second result says whether something is left to read.
@@ -255,8 +254,8 @@ class Session:
         if self.shown is None:
             return found, False
         left = False
-        for stop in range(last, first, -_PIECE):
-            start = max(first, stop - _PIECE)
+        for stop in range(last, first, -self.least):
+            start = max(first, stop - self.least)  # so far the reading of any place reaches back
             origin = self.origin(stop)
             text = self.draft.text[origin:stop]
             ids = self.model.encode(text, self.unknown)
@@ -274,7 +273,7 @@ class Session:
         return found, left
 
     def _counts(self, text: str, replaced: bool) -> np.ndarray:
-        """How many ids the model reads for each character of a text, (N,); without those for unknown ones, if wanted."""
+        """How many ids the model reads for each character of a text, (N,); ``replaced`` counts also replacements."""
         vocabulary, points = self.model.vocabulary, code_points(text)
         keeps_all = replaced and self.unknown == "replace"
         if not vocabulary.is_bytes:

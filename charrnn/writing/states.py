@@ -70,7 +70,7 @@ class States:
         return self.spacing * (len(keys) - self._known(keys))
 
     def read(self, ids: np.ndarray, most: int) -> int:
-        """Read at most ``most`` of ids (N,), at least one block of them, on from the last kept state; what is unread."""
+        """Read at most ``most`` of ids (N,), at least one block, on from the last kept state; how many are unread."""
         keys = self._keys(ids)
         known, left = self._known(keys), max(most // self.spacing, 1)
         if known == len(keys):
@@ -172,7 +172,7 @@ class States:
             self._states.popitem(last=False)
 
     def _read(self, ids: np.ndarray, state: Any, signal: str | None = None) -> np.ndarray | None:
-        """Read ids (N,); ``state`` moves on. The values (N, L, H) of a signal of the only network, if it is asked for."""
+        """Read ids (N,); ``state`` moves on. Returns the values (N, L, H) of a ``signal`` of the only network."""
         x = np.ascontiguousarray(ids[:, None])
         for network, own in zip(networks_of(self._network), states_of(self._network, state), strict=True):
             network.read(x, own)

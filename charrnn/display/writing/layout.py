@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from charrnn.display.terminal.text_width import clusters, text_width
@@ -34,7 +35,9 @@ class Rows(NamedTuple):
     column: int
 
 
-def rows_around(text: str, cursor: int, ghost: str, columns: int, height: int, marks: tuple[str, str] = ("", "")) -> Rows:
+def rows_around(
+    text: str, cursor: int, ghost: str, columns: int, height: int, marks: tuple[str, str] = ("", "")
+) -> Rows:
     """The rows of a text from ``height`` rows above the cursor to ``height`` below it, if the text has so many.
 
     ``ghost`` stands behind the cursor and is no part of the text; ``marks`` are put around it.
@@ -43,8 +46,7 @@ def rows_around(text: str, cursor: int, ghost: str, columns: int, height: int, m
     items = _items(text[first:cursor], first)
     before = len(items)
     items += _ghost(ghost, marks) + _items(text[cursor:last], cursor)
-    # Where the ghost would keep the cursor's row from being found, it counts as the place of the cursor.
-    own, row, column = _wrapped(items, columns, first, last, before, cursor)
+    own, row, column = _wrapped(items, columns, first, last, before)
     above: list[Row] = []
     start = first
     while start > 0 and row + len(above) < height:
@@ -85,7 +87,7 @@ def _piece_before(text: str, start: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=1024)
 def _relative(paragraph: str, columns: int) -> tuple[Row, ...]:
-    return tuple(_wrapped(_items(paragraph, 0), columns, 0, len(paragraph), -1, -1)[0])
+    return tuple(_wrapped(_items(paragraph, 0), columns, 0, len(paragraph), -1)[0])
 
 
 def _plain_rows(paragraph: str, start: int, columns: int) -> list[Row]:
@@ -115,9 +117,7 @@ def _ghost(text: str, marks: tuple[str, str]) -> list[Item]:
     ] * bool(marks[1])
 
 
-def _wrapped(
-    items: Sequence[Item], columns: int, start: int, stop: int, before: int, cursor: int
-) -> tuple[list[Row], int, int]:
+def _wrapped(items: Sequence[Item], columns: int, start: int, stop: int, before: int) -> tuple[list[Row], int, int]:
     """Rows of items; and the row and column of the cursor, which stands before item number ``before``.
 
     The last column is left free for a cursor behind the row; a space may stand there.
@@ -125,10 +125,8 @@ def _wrapped(
     width = max(columns - 1, 2)
     groups: list[list[Item]] = [[]]
     used = since = 0  # columns of the row, and items of it up to the last space
-    at: list[int] = []  # of each row the number of its first item
-    count = 0
-    at.append(0)
-    for item in items:
+    at = [0]  # of each row the number of its first item
+    for count, item in enumerate(items):
         if item.width < 0:
             wide = TAB - used % TAB
             item = Item("→" + " " * (wide - 1), wide, item.place)
@@ -143,8 +141,7 @@ def _wrapped(
             used, since = sum(each.width for each in moved), 0
         groups[-1].append(item)
         used += item.width
-        count += 1
-        if item.shown[0] in " →":
+        if item.shown[:1] in (" ", "→"):
             since = len(groups[-1])
     rows, place = [], start
     for group in groups:
@@ -154,19 +151,9 @@ def _wrapped(
             place = max(place, places[-1] + 1)
         rows.append(Row(tuple(group), begin, place))
     # The marks behind the last character of a row belong to it.
-    rows = [row._replace(stop=after.start) for row, after in zip(rows, rows[1:], strict=False)] + [
-        rows[-1]._replace(stop=stop)
-    ]
+    rows = [row._replace(stop=after.start) for row, after in pairwise(rows)] + [rows[-1]._replace(stop=stop)]
     if before < 0:
         return rows, 0, 0
     number = max(k for k, first in enumerate(at) if first <= before)
     column = sum(item.width for item in rows[number].items[: before - at[number]])
-    rows = [_with_cursor(row, number, k, cursor) for k, row in enumerate(rows)]
     return rows, number, min(column, columns - 1)
-
-
-def _with_cursor(row: Row, number: int, k: int, cursor: int) -> Row:
-    """Rows above the cursor's end at the cursor at the latest, rows below it begin there at the earliest."""
-    if k < number:
-        return row._replace(stop=min(row.stop, cursor))
-    return row if k == number else row._replace(start=max(row.start, cursor), stop=max(row.stop, cursor))

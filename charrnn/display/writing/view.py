@@ -6,13 +6,13 @@ value of the cell.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.display.terminal.colours import Depth, Scale, scale_from
 from charrnn.display.terminal.text_width import clip, glyph, pad, text_width
-from charrnn.display.writing.layout import Row, Rows, rows_around
+from charrnn.display.writing.layout import Row, rows_around
 
 Line = list[tuple[str, str]]
 Values = Callable[[int, int], np.ndarray]
@@ -40,26 +40,29 @@ _ORDER = ("Tab", "→", "↑↓", "^R", "^T", "^L", "^Z", "^S", "^Q", "F1")
 
 KEYS = """\
 Tab             take a word of the continuation
-Right           at the end of the text: take a character
+Right           at the end of the text, take a character
 Shift-Right     take a character, anywhere
-Up, Down        the other continuations: 0 is the most probable
-Ctrl-R          draw others (the next seed)
-Ctrl-T          set the temperature of those that are drawn
-Ctrl-L          choose the cell that colours the text, or none
-F2              continuations on and off; off, Up and Down move
+Up, Down        other continuations; the first is the
+                most probable one, the others are drawn
+Ctrl-R          draw others: the next seed
+Ctrl-T          the temperature of those that are drawn
+Ctrl-L          the cell that colours the text, or none
+F2              without continuations: Up, Down move
 Ctrl-Z, Ctrl-_  undo
 Ctrl-Y          redo
 Left, Right     move by a character
-Ctrl-Left/Right move by a word (also Alt-B, Alt-F)
-Ctrl-P, Ctrl-N  up and down a row (also Ctrl-Up, Ctrl-Down)
-Home, End       begin and end of the line (also Ctrl-A, Ctrl-E)
-PageUp/PageDown move by a screen
-Ctrl-Home/End   begin and end of the text
+Ctrl-Left       move by a word; also Ctrl-Right,
+                Alt-B, Alt-F
+Ctrl-P, Ctrl-N  move by a row; also Ctrl-Up, Ctrl-Down
+Home, End       move in the line; also Ctrl-A, Ctrl-E
+PageUp, PageDn  move by a screen
+Ctrl-Home       begin of the text; Ctrl-End its end
 Backspace, Del  remove a character; Ctrl-W a word
-Ctrl-U, Ctrl-K  remove to the begin, to the end of the line
+Ctrl-U, Ctrl-K  remove to the begin, to the end of the
+                line
 Ctrl-S          save now
 Ctrl-Q, Ctrl-X  save and quit
-Ctrl-C          save and end with exit status 130"""
+Ctrl-C          save and end, with exit status 130"""
 
 
 @dataclass
@@ -71,7 +74,8 @@ class Scene:
         ghost: the continuation, a part of which is shown.
         guesses: pairs of a character and its probability, the most probable first; None while the model reads.
         state: parts of the status line, the most important first, each with its place from the left.
-        cell: the name of the shown cell and its meaning, or None; ``low`` is its least value.
+        cell: the number and the signal of the shown cell, or None; ``low`` is its least value.
+        tracks: what the cell tracks, in words, or "".
         here: the cell's value at the cursor.
         message: stands in the last line instead of the keys; an error if ``is_error``.
         prompt: a question with the answer so far, instead of the message.
@@ -84,6 +88,7 @@ class Scene:
     guesses: Sequence[tuple[str, float]] | None = None
     state: Sequence[tuple[int, str]] = ()
     cell: str | None = None
+    tracks: str = ""
     low: float = -1
     here: float = float("nan")
     message: str = ""
@@ -98,17 +103,19 @@ class View:
 
     Attributes:
         top: the place in the text where the first row of the screen begins; it stays as long as the cursor is seen.
-        rows: those around the cursor, as laid out last.
+        room: how many rows of the text the screen had last.
         seen: the part of the text that is seen: its first place, and the one behind its last.
     """
 
     depth: Depth
     ascii: bool = False
     top: int = 0
-    rows: Rows = field(default_factory=lambda: Rows([Row((), 0, 0)], 0, 0))
+    room: int = 1
     seen: tuple[int, int] = (0, 0)
 
-    def lines(self, scene: Scene, columns: int, height: int, values: Values | None = None) -> tuple[list[Line], int, int]:
+    def lines(
+        self, scene: Scene, columns: int, height: int, values: Values | None = None
+    ) -> tuple[list[Line], int, int]:
         """The ``height`` lines of a screen, and the row and the column of the cursor.
 
         ``values(first, last)`` are the values of the cell at these characters of the text, NaN where there is none.
@@ -136,7 +143,8 @@ class View:
         has_signs = values is not None and self.depth == Depth.NONE
         room = max(height // 2, 1) if has_signs else height
         marks = ("‹", "›") if self.depth == Depth.NONE else ("", "")
-        self.rows = found = rows_around(scene.text, scene.cursor, shown_part(scene.ghost), columns, room, marks)
+        self.room = room
+        found = rows_around(scene.text, scene.cursor, shown_part(scene.ghost), columns, room, marks)
         first = max((k for k, row in enumerate(found.rows) if row.start <= self.top), default=0)
         first = min(max(first, found.row - room + 1), found.row)
         visible = found.rows[first : first + room]
@@ -161,7 +169,9 @@ class View:
             styles = [
                 GHOST
                 if item.place < 0
-                else "" if np.isnan(values[item.place - row.start]) else coloured[item.place - row.start]
+                else ""
+                if np.isnan(values[item.place - row.start])
+                else coloured[item.place - row.start]
                 for item in row.items
             ]
         line: Line = []
@@ -196,7 +206,7 @@ class View:
             name = character if len(character) > 1 else glyph(character, "␣")
             length = max(each - sign - 6, 0)
             bar = self._bar(probability, length)
-            line += [("", pad(name, sign)), ("class:bar", bar), (DIM, f"{100 * probability:4.0f}%" + " ")]
+            line += [("", pad(name, sign)), ("class:bar", bar), (DIM, f"{_percent(probability):>5} ")]
         return line
 
     def _bar(self, share: float, length: int) -> str:
@@ -208,10 +218,11 @@ class View:
     def _legend(self, scene: Scene, columns: int) -> Line:
         scale = scale_from(scene.low)
         number = "" if np.isnan(scene.here) else f", here {scene.here:+.2f}"
+        tracks = f"; {scene.tracks}" if scene.tracks else ""
         if self.depth == Depth.NONE:
-            ramp = f"{scene.low:g} {scale.symbols} +1"
-            return [("", clip(f"cell {scene.cell}{number}  {ramp}", columns))]
-        name = clip(f"cell {scene.cell}{number}  ", columns - 16)
+            ramp = f"  {scene.low:g} {scale.symbols} +1"
+            return [("", clip(f"cell {scene.cell}{number}{tracks}", max(columns - len(ramp), 20))), ("", ramp)]
+        name = clip(f"cell {scene.cell}{number}{tracks}", columns - 18) + "  "
         colours = [(_written(style), " ") for style in scale.styles(scale.ramp(10), self.depth)]
         return [("", name), (DIM, f"{scene.low:g} "), *colours, (DIM, " +1")]
 
@@ -283,3 +294,7 @@ def _written(style) -> str:
             red, green, blue = colour.get_truecolor()
             parts.append(f"{name}:#{red:02x}{green:02x}{blue:02x}")
     return " ".join(parts)
+
+
+def _percent(probability: float) -> str:
+    return "<1%" if probability < 0.005 else f"{100 * probability:.0f}%"
