@@ -152,7 +152,9 @@ def _on_screen(work: Work) -> int:
             status = screen.run(gently.writing)
     finally:
         _keep(work, session.draft.text, manuscript, recovery)
-    return 128 + gently.stopped if gently.stopped else status
+    if gently.stopped or screen.is_lost:  # then nothing more can be written to the terminal
+        signals.received = gently.stopped or signals.SIGHUP
+    return status
 
 
 def _names(work: Work) -> dict[tuple[int, int], str]:

@@ -14,9 +14,11 @@ TEXT = "the fox and the heron met at the river, and the fox said: good morning, 
 SYMBOLS = sorted({*TEXT, "é", "漢"})
 
 
-def network(cell="lstm", symbols=len(SYMBOLS), seed=1):
+def network(cell="lstm", symbols=None, seed=1):
     """A network with weights that make its guesses differ from place to place."""
-    made = Network(ModelConfig(vocabulary=symbols, hidden=24, layers=2, cell=cell), seed=seed, threads=1)
+    made = Network(
+        ModelConfig(vocabulary=symbols or len(SYMBOLS), hidden=24, layers=2, cell=cell), seed=seed, threads=1
+    )
     made.parameters.flat[:] *= 2
     made.parameters_changed()
     return made

@@ -35,7 +35,7 @@ from charrnn.writing.session import Session
 
 SLICE, PROMPTLY = 0.008, 0.012  # seconds
 AUTOSAVE = 10.0  # seconds between two autosaves
-INTERRUPTED, LOST = 130, 129  # exit statuses: by Ctrl-C; as by SIGHUP, because the terminal is gone
+INTERRUPTED = 130  # the exit status of a program that Ctrl-C ends
 _DEPTHS = {
     Depth.NONE: ColorDepth.DEPTH_1_BIT,
     Depth.ANSI16: ColorDepth.DEPTH_4_BIT,
@@ -73,6 +73,10 @@ class Screen:
         depth: the terminal's colours.
         names: what cells track, by (layer, unit), in words.
         notes: sentences to show at the beginning.
+
+    Attributes:
+        app: prompt_toolkit's application.
+        is_lost: after :meth:`run`, whether the terminal went away.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class Screen:
         self._asked_to_quit = False
         self._saved_version = session.draft.version
         self._failure: BaseException | None = None
+        self.is_lost = False
         self._awake = asyncio.Event()
         self.app: Application[int] = Application(
             layout=Layout(Window(FormattedTextControl(self._shown, focusable=True), always_hide_cursor=False)),
@@ -138,20 +143,22 @@ class Screen:
         try:
             status = await self.app.run_async(handle_sigint=False, set_exception_handler=False)
         except (EOFError, OSError):  # the terminal is gone
-            status = LOST
+            self.is_lost, status = True, 1
         finally:
             for task in tasks:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-        if self._failure is not None and not isinstance(self._failure, EOFError | OSError):
+        if isinstance(self._failure, EOFError | OSError):
+            self.is_lost = True
+        elif self._failure is not None:
             raise self._failure
-        return LOST if self._failure is not None else status
+        return status
 
     def _fail(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """End, because a callback of the loop has raised an exception."""
         self._failure = self._failure or context.get("exception") or RuntimeError(context["message"])
-        self._exit(LOST)
+        self._exit(1)
 
     def _exit(self, status: int) -> None:
         if self.app.is_running and not self.app.is_done:

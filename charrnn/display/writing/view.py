@@ -146,7 +146,7 @@ class View:
         self.room = room
         found = rows_around(scene.text, scene.cursor, shown_part(scene.ghost), columns, room, marks)
         first = max((k for k, row in enumerate(found.rows) if row.start <= self.top), default=0)
-        first = min(max(first, found.row - room + 1), found.row)
+        first = min(max(first, found.row - room + 1), found.row, max(len(found.rows) - room, 0))
         visible = found.rows[first : first + room]
         self.top = visible[0].start
         self.seen = visible[0].start, visible[-1].stop
@@ -221,7 +221,8 @@ class View:
         tracks = f"; {scene.tracks}" if scene.tracks else ""
         if self.depth == Depth.NONE:
             ramp = f"  {scene.low:g} {scale.symbols} +1"
-            return [("", clip(f"cell {scene.cell}{number}{tracks}", max(columns - len(ramp), 20))), ("", ramp)]
+            name = clip(f"cell {scene.cell}{number}{tracks}", max(columns - len(ramp), 20))
+            return [("", clip(name + ramp, columns))]
         name = clip(f"cell {scene.cell}{number}{tracks}", columns - 18) + "  "
         colours = [(_written(style), " ") for style in scale.styles(scale.ramp(10), self.depth)]
         return [("", name), (DIM, f"{scene.low:g} "), *colours, (DIM, " +1")]
