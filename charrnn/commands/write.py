@@ -151,9 +151,9 @@ def _on_screen(work: Work) -> int:
         with gently:
             status = screen.run(gently.writing)
     finally:
+        if gently.stopped or screen.is_lost:  # then the exit status is settled, whatever can still be written
+            signals.received = gently.stopped or signals.SIGHUP
         _keep(work, session.draft.text, manuscript, recovery)
-    if gently.stopped or screen.is_lost:  # then nothing more can be written to the terminal
-        signals.received = gently.stopped or signals.SIGHUP
     return status
 
 

@@ -21,10 +21,10 @@ from charrnn.writing.states import States, copied, has_cells
 LEAST, MOST = 1000, 3000  # characters before the cursor that the model reads, at least and at most
 GUESSES = 5
 _HASHED = 8  # characters before a place that decide whether the model begins to read there
-_AHEAD, _STRIDE, _AROUND = 64, 512, 16  # characters; characters; strides to either side that are read ahead
+_AHEAD = 8, 24, 64, 120, 200  # characters: that the cursor may soon have gone on
+_STRIDE, _AROUND = 512, 16  # characters; strides to either side that are read ahead
 _LOOKS = 8  # places that one call of prepare() looks at
 _WORD = re.compile(r"\n|[^\S\n]*\S+|[^\S\n]+")
-_MORE = 100  # characters of a continuation that are drawn to find the end of a long word
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Session:
         self._plan_for: tuple[int, int] | None = None
         self._goal: np.ndarray | None = None
         self._guessed: tuple[bytes, np.ndarray] = (b"", np.zeros(0))
+        self._drawn: tuple[tuple, str] = ((), "")
 
     # ---- what the model reads
 
@@ -152,8 +153,9 @@ class Session:
         """What to read ahead, the most urgent first."""
         cursor, size = self.draft.cursor, len(self.draft.text)
         yield self.ids()
-        if cursor + _AHEAD > self.most:
-            yield self.ids(cursor, _AHEAD)
+        for ahead in _AHEAD:
+            if cursor + ahead > self.most:
+                yield self.ids(cursor, ahead)
         strides = min(_AROUND, self.states.room // (8 * self.most))
         for k in range(1, strides + 1):
             for place in (cursor - k * _STRIDE, cursor + k * _STRIDE):
@@ -187,22 +189,25 @@ class Session:
         belongs to its place in the text: whoever takes the first character finds the rest unchanged.  Of a model of
         bytes, the text ends before bytes that are not UTF-8.
         """
-        number = self.number if number is None else number
+        number, length = self.number if number is None else number, self.length if length is None else length
+        key = (self.draft.version, self.draft.cursor, number, self.seed, self.choice, length)
+        if self._drawn[0] != key:
+            self._drawn = key, self._draw(number, length)
+        return self._drawn[1]
+
+    def _draw(self, number: int, length: int) -> str:
         ids = self.ids()
         choice = replace(self.choice, temperature=0.0) if number == 0 else self.choice
         generator = np.random.default_rng([self.seed, number])
         generator.bit_generator.advance(self._place())  # type: ignore[attr-defined]
         state = self.states.before_last(ids)
         sampler = Sampler(self.model.network, ids[-1:], choice=choice, state=state, generators=[generator])
-        drawn = self.model.vocabulary.decode(sampler.draw(self.length if length is None else length)[:, 0])
+        drawn = self.model.vocabulary.decode(sampler.draw(length)[:, 0])
         return drawn if isinstance(drawn, str) else _begin_in_utf8(drawn)
 
     def word(self, number: int | None = None) -> str:
         """The first word of the continuation with the space before it; or a line break, or spaces."""
-        text = self.continuation(number)
-        found = _WORD.match(text)
-        if found and found.end() == len(text):
-            found = _WORD.match(self.continuation(number, self.length + _MORE))
+        found = _WORD.match(self.continuation(number))
         return found[0] if found else ""
 
     def take_word(self) -> str:

@@ -30,7 +30,7 @@ def test_rows_are_a_part_of_the_text_without_gaps_and_fit(text, cursor, ghost, c
         line = shown(row)
         assert sum(item.width for item in row.items) <= columns
         assert line == visible(line, "")
-        places = [item.place for item in row.items if item.place >= 0]
+        places = [item.place + row.base for item in row.items if item.place >= 0]
         assert all(row.start <= place < row.stop for place in places)
         assert places == sorted(set(places))
     for above, below in zip(found.rows, found.rows[1:], strict=False):

@@ -147,14 +147,15 @@ def test_filters_apply_to_what_is_drawn():
     assert greedy.continuation(1) == greedy.continuation(0)
 
 
-def test_a_word_is_whole_even_if_the_continuation_ends_within_it(monkeypatch):
-    session = Session(of("lstm"), TEXT, length=4)
-    monkeypatch.setattr(session, "continuation", lambda number=None, length=None: " morning, fox"[: length or 4])
-    assert session.word() == " morning,"
-    monkeypatch.setattr(session, "continuation", lambda number=None, length=None: "\n\nfox"[: length or 4])
-    assert session.word() == "\n"
-    monkeypatch.setattr(session, "continuation", lambda number=None, length=None: "")
-    assert session.take_word() == session.take_character() == ""
+@pytest.mark.parametrize(
+    ("continuation", "word"),
+    [(" morning, fox", " morning,"), ("ing fox", "ing"), ("\n\nfox", "\n"), ("  \nfox", "  "), ("", "")],
+)
+def test_a_word_of_a_continuation(monkeypatch, continuation, word):
+    session = Session(of("lstm"), TEXT)
+    monkeypatch.setattr(session, "continuation", lambda number=None, length=None: continuation)
+    assert (session.take_word(), session.take_character()) == (word, continuation[:1])
+    assert session.draft.text == TEXT + word + continuation[:1]
 
 
 def test_guesses_are_sorted_and_probable():

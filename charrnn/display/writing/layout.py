@@ -12,7 +12,7 @@ LONGEST = 2000  # characters of a line that are wrapped together; a longer line 
 
 
 class Item(NamedTuple):
-    """What is shown for a character and the marks on it: ``width`` columns; ``place`` in the text, -1 in a ghost."""
+    """What is shown for a character and the marks on it, in ``width`` columns; ``place`` as in :class:`Row`."""
 
     shown: str
     width: int
@@ -20,11 +20,15 @@ class Item(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row of the screen: characters ``start`` to ``stop`` of the text; a line break behind them is not among them."""
+    """A row of the screen: characters ``start`` to ``stop`` of the text; a line break behind them is not among them.
+
+    The place of an item in the text is its ``place`` and ``base``; an item of a ghost has the place -1.
+    """
 
     items: tuple[Item, ...]
     start: int
     stop: int
+    base: int = 0
 
 
 class Rows(NamedTuple):
@@ -66,10 +70,10 @@ def place_in(row: Row, column: int) -> int:
     used, place = 0, row.start
     for item in row.items:
         if used + item.width > column and item.place >= 0:
-            return item.place
+            return item.place + row.base
         used += item.width
         if item.place >= 0:
-            place = item.place + 1
+            place = item.place + row.base + 1
     return min(max(place, row.start), row.stop)
 
 
@@ -92,10 +96,8 @@ def _relative(paragraph: str, columns: int) -> tuple[Row, ...]:
 
 def _plain_rows(paragraph: str, start: int, columns: int) -> list[Row]:
     """The rows of a line without the cursor."""
-    return [
-        Row(tuple(item._replace(place=item.place + start) for item in row.items), row.start + start, row.stop + start)
-        for row in _relative(paragraph, columns)
-    ]
+    rows = _relative(paragraph, columns)
+    return [Row(row.items, row.start + start, row.stop + start, start) for row in rows]
 
 
 def _items(text: str, start: int) -> list[Item]:

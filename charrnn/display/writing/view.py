@@ -7,6 +7,7 @@ value of the cell.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -166,12 +167,9 @@ class View:
             styles = [GHOST if item.place < 0 else "" for item in row.items]
         else:
             coloured = [_written(style) for style in scale.styles(values, self.depth)]
+            shift, known = row.base - row.start, ~np.isnan(values)
             styles = [
-                GHOST
-                if item.place < 0
-                else ""
-                if np.isnan(values[item.place - row.start])
-                else coloured[item.place - row.start]
+                GHOST if item.place < 0 else coloured[item.place + shift] if known[item.place + shift] else ""
                 for item in row.items
             ]
         line: Line = []
@@ -269,7 +267,7 @@ def _signs(row: Row, values: np.ndarray, scale: Scale) -> str:
     known = ~np.isnan(values)
     shown = []
     for item in row.items:
-        place = item.place - row.start
+        place = item.place + row.base - row.start
         shown.append((symbols[place] if item.place >= 0 and known[place] else " ") * item.width)
     return "".join(shown)
 
@@ -283,6 +281,7 @@ def _fitting(parts: Sequence[tuple[int, str]], columns: int) -> str:
     return clip(" · ".join(text for _, text in sorted(chosen)), columns)
 
 
+@lru_cache(maxsize=1024)
 def _written(style) -> str:
     """A rich style as prompt_toolkit writes it."""
     parts = []
