@@ -204,6 +204,19 @@ def test_the_page_of_keys(start):
 
 
 @on_terminal
+def test_keys_without_a_meaning_do_nothing(start, file):
+    program = start()
+    program.type("\x1b[15~\x1b[2~\x00\x1b[1;3P\x1b[57;9u\x1bOz\x1b\r\x1bq")
+    program.settle()
+    assert program.screen.lines[-2].startswith("story.txt saved")
+    program.type(ctrl("L") + "\x1b[15~" + "\x1b[C" + ENTER + ESCAPE)
+    program.settle()
+    assert program.screen.lines[0] == "The fox met the heron."
+    assert quit_with(program)[0] == 0
+    assert file.read_text() == TEXT
+
+
+@on_terminal
 def test_saving_now(start, file):
     program = start()
     program.type("!" + ctrl("S"))

@@ -94,15 +94,17 @@ class Screen:
         self._view = View(depth, ascii=not encoding.startswith("utf"))
         self._is_dumb = os.environ.get("TERM") == "dumb"
         self._suggests, self._prompt, self._help = True, None, -1
+        self._begun = ""  # "[" or "O" after ESC, while the rest of a key is awaited
         self._column: int | None = None  # that the cursor keeps while it moves up and down
         self._ghost, self._guesses = "", None
+        self._ghost_of: tuple[str, tuple] = ("", ())  # the text before the cursor, and the settings
         self._computed: tuple | None = None  # what the ghost and the guesses belong to
         self._is_slow = False
         self._slice = 64
         self._tail = (0, np.zeros(0, np.float32))  # the length of the text, and values as shown last
-        self._first_seen = 0
+        self._tail_of, self._first_seen = session.shown, 0
         self._values_left = False
-        self._asked_to_quit = False
+        self._warned = False
         self._saved_version = session.draft.version
         self._failure: BaseException | None = None
         self.is_lost = False
@@ -203,6 +205,7 @@ class Screen:
             try:
                 await asyncio.to_thread((self._manuscript or self._recovery).save, text)
             except ChangedError:
+                self._warned = True
                 self._say(f"not saved: {self._changed}", is_error=True)
             except CharRNNError as error:
                 self._say(str(error), is_error=True)
@@ -223,12 +226,22 @@ class Screen:
         """Before a rendering: have the continuation at hand, if that is quick."""
         if self._computed != self._wanted:
             begun = time.perf_counter()
-            if not self._is_slow and self._session.ready(self._slice):
+            is_ready = self._session.ready(self._slice)
+            if is_ready and not self._is_slow:
                 self._suggest()
                 self._is_slow = time.perf_counter() - begun > PROMPTLY
             else:
-                self._ghost = ""
+                self._ghost = self._rest_of_ghost()
+                self._guesses = self._guesses if is_ready else None
         self._awake.set()
+
+    def _rest_of_ghost(self) -> str:
+        """What is left of the continuation, if what was written since is its beginning."""
+        before, (old, settings), ghost = self._session.draft.before, self._ghost_of, self._ghost
+        written = before[len(old) :]
+        is_same = settings == self._wanted[2:] and before.startswith(old) and ghost.startswith(written)
+        self._ghost_of = before, settings
+        return ghost[len(written) :] if is_same else ""
 
     def _suggest(self) -> None:
         begun = time.perf_counter()
@@ -236,6 +249,7 @@ class Screen:
         self._guesses = [(guess.character, guess.probability) for guess in session.guesses()]
         self._ghost = session.continuation() if self._suggests else ""
         self._computed = self._wanted
+        self._ghost_of = session.draft.before, self._wanted[2:]
         self._is_slow = time.perf_counter() - begun > PROMPTLY
 
     def _shown(self) -> list[tuple[str, str]]:
@@ -313,12 +327,12 @@ class Screen:
         found, self._values_left = self._session.values(first, last, _LEAST_SLICE)
         size = len(self._session.draft.text)
         if self._values_left:
-            length, before = self._tail
+            length, before = self._tail if self._tail_of == self._session.shown else (0, found[:0])
             # Behind the cursor, a place has moved by as much as the text has grown.
             moved = np.arange(first, last) - self._first_seen - (size - length)
             usable = np.isnan(found) & (moved >= 0) & (moved < len(before))
             found[usable] = before[moved[usable]]
-        self._tail, self._first_seen = (size, found.copy()), first
+        self._tail, self._tail_of, self._first_seen = (size, found.copy()), self._session.shown, first
         return found
 
     def _here(self) -> float:
@@ -337,7 +351,7 @@ class Screen:
         keys = KeyBindings()
         asked = Condition(lambda: self._prompt is not None)
         helped = Condition(lambda: self._help >= 0)
-        usual = ~asked & ~helped
+        usual = ~asked & ~helped & Condition(lambda: not self._begun)
         draft = self._session.draft
 
         def on(*names: str, when: Any = usual, keeps_column: bool = False) -> Callable:
@@ -346,19 +360,23 @@ class Screen:
                     self._say("")
                     if not keeps_column:
                         self._column = None
-                    quits = self._asked_to_quit
+                    quits = self._warned
                     act(event)
-                    if quits and self._asked_to_quit:
-                        self._asked_to_quit = False
+                    if quits and self._warned:
+                        self._warned = False
 
                 for name in names:
-                    keys.add(*name.split(" "), filter=when, eager=name == "escape")(handle)
+                    keys.add(*name.split(" "), filter=when)(handle)
                 return act
 
             return add
 
         # Typing
-        on(Keys.Any)(lambda event: self._type(event.data))
+        on(Keys.Any)(lambda event: self._type(_character(event)))
+        on("escape <any>")(lambda event: None)  # Alt with a key that has no meaning
+        on("escape [", "escape O", when=Condition(lambda: True))(lambda event: self._swallow(event.data))
+        swallows = Condition(lambda: bool(self._begun))
+        on(Keys.Any, when=swallows)(lambda event: self._swallow(event.data))
         on(Keys.BracketedPaste)(lambda event: draft.insert(_pasted(event.data)))
         on("enter", "c-j")(lambda event: draft.type("\n"))
         on("c-h", "backspace")(lambda event: draft.erase(1))
@@ -405,10 +423,10 @@ class Screen:
         on(Keys.Any, "enter", "escape", "tab", "f1", "c-q", "c-x", when=helped)(lambda event: self._show_help(-1))
 
         # An answer to a question
-        on(Keys.Any, when=asked)(lambda event: self._answer(event.data))
+        on(Keys.Any, when=asked)(lambda event: self._answer(_character(event)))
         on(Keys.BracketedPaste, when=asked)(lambda event: self._answer(event.data.strip()))
-        on("c-h", "backspace", when=asked)(lambda event: self._answer(None))
-        on("c-u", when=asked)(lambda event: self._answer(""))
+        on("c-h", "backspace", when=asked)(lambda event: self._shorten(1))
+        on("c-u", when=asked)(lambda event: self._shorten(None))
         on("up", when=asked)(lambda event: self._step(1))
         on("down", when=asked)(lambda event: self._step(-1))
         on("enter", when=asked)(lambda event: self._finish())
@@ -421,6 +439,13 @@ class Screen:
                 self._session.draft.type("\ufffd")
             elif character.isprintable() or character.isspace():
                 self._session.draft.type(character)
+
+    def _swallow(self, data: str) -> None:
+        """Drop the rest of a sequence for a key that prompt_toolkit does not know: ESC [ 1 ; 3 P, or ESC O P."""
+        if not self._begun:
+            self._begun = data
+        elif self._begun == "O" or "@" <= data <= "~":
+            self._begun = ""
 
     def _take_word(self) -> None:
         if not self._suggests:
@@ -504,14 +529,14 @@ class Screen:
 
     # ---- answers
 
-    def _answer(self, data: str | None) -> None:
-        """Add to the answer; None removes a character, "" all."""
-        prompt = self._prompt
-        assert prompt is not None, "keys of answers need a question"
-        if data is None:
-            prompt.answer = prompt.answer[:-1]
-        else:
-            prompt.answer = prompt.answer + visible(data, "") if data else ""
+    def _answer(self, data: str) -> None:
+        assert self._prompt is not None, "keys of answers need a question"
+        self._prompt.answer += visible(data, "")
+
+    def _shorten(self, count: int | None) -> None:
+        """Remove a number of characters at the end of the answer, or all."""
+        assert self._prompt is not None, "keys of answers need a question"
+        self._prompt.answer = self._prompt.answer[:-count] if count else ""
 
     def _step(self, sign: int) -> None:
         assert self._prompt is not None, "keys of answers need a question"
@@ -578,9 +603,9 @@ class Screen:
             return
         text = self._session.draft.text
         try:
-            self._manuscript.save(text, over=self._asked_to_quit)
+            self._manuscript.save(text, over=self._warned)
         except ChangedError:
-            self._asked_to_quit = True
+            self._warned = True
             self._say(f"not saved: {self._changed}", is_error=True)
         except CharRNNError as error:
             self._say(str(error), is_error=True)
@@ -591,13 +616,13 @@ class Screen:
     def _quit(self) -> None:
         """Quit, unless the file cannot be saved: then say so first."""
         manuscript, text = self._manuscript, self._session.draft.text
-        if manuscript is None or text == manuscript.text or self._asked_to_quit:
+        if manuscript is None or text == manuscript.text or self._warned:
             self._exit(0)
             return
         try:
             manuscript.save(text)
         except CharRNNError as error:
-            self._asked_to_quit = True
+            self._warned = True
             message = (
                 f"not saved: {self._changed}" if isinstance(error, ChangedError) else f"{error}; Ctrl-Q again quits"
             )
@@ -619,6 +644,11 @@ def _with_cursor(line: list[tuple[str, str]], column: int) -> list[tuple[str, st
             left -= get_cwidth(character)
         found.append((style, text))
     return [*found, ("", " " * max(left, 0)), ("[SetCursorPosition]", "")]
+
+
+def _character(event: KeyPressEvent) -> str:
+    """The character of a key; "" for a key that has none, such as F5."""
+    return "" if isinstance(event.key_sequence[-1].key, Keys) else event.data
 
 
 def _pasted(text: str) -> str:
