@@ -76,6 +76,7 @@ def in_session(path, text, keys, pause, cell):
     session, rng = Session(charrnn.load(path), text), np.random.default_rng(1)
     if cell:
         session.show(cell)
+    session.continuation()  # loads the kernels, as the command does before the screen appears
     while session.prepare(1024):
         pass
     found = {}

@@ -33,7 +33,7 @@ from charrnn.writing.answers import cell_of
 from charrnn.writing.manuscript import ChangedError, Manuscript, Recovery
 from charrnn.writing.session import Session
 
-SLICE, PROMPTLY = 0.008, 0.012  # seconds
+SLICE, PROMPTLY = 0.005, 0.012  # seconds
 AUTOSAVE = 10.0  # seconds between two autosaves
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ends
 _DEPTHS = {
