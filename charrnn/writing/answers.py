@@ -210,7 +210,7 @@ class _Request:
 
     def whole(self, name: str, least: int, most: int, default: int) -> int:
         """A whole number from ``least`` to ``most``."""
-        value = self.take(name, (int,), default)
+        value: int = self.take(name, (int,), default)
         if not least <= value <= most:
             raise ConfigError(f"{name} must be from {least:,} to {most:,}, not {brief(value)}")
         return value

@@ -75,17 +75,18 @@ class Session:
     ):
         self.model, self.draft = model, Draft(text, cursor)
         self.choice, self.seed, self.length, self.unknown = choice or Choice(), seed, length, unknown
-        self.number, self.shown = 0, None
+        self.number = 0
+        self.shown: Shown | None = None
         self.least = max(LEAST, model.network.warm_up)
         self.most = self.least + MOST - LEAST
         bytes_each = 4 if model.vocabulary.is_bytes else 1
         self.states = States(model, bytes_each * self.most)
-        self._read: tuple[tuple, np.ndarray] = ((), np.zeros(0, np.int32))
+        self._read: tuple[tuple[int, int, int], np.ndarray] = ((-1, 0, 0), np.zeros(0, np.int32))
         self._plan: Iterator[np.ndarray] = iter(())
         self._plan_for: tuple[int, int] | None = None
         self._goal: np.ndarray | None = None
         self._guessed: tuple[bytes, np.ndarray] = (b"", np.zeros(0))
-        self._drawn: tuple[tuple, str] = ((), "")
+        self._drawn: tuple[tuple[object, ...], str] = ((), "")
 
     # ---- what the model reads
 

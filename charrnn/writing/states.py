@@ -53,7 +53,7 @@ class States:
         while self.spacing < MOST_SPACING and 2 * longest // self.spacing > self._most:
             self.spacing *= 2
         self._states: OrderedDict[bytes, Any] = OrderedDict()
-        self._values: OrderedDict[tuple, np.ndarray] = OrderedDict()
+        self._values: OrderedDict[tuple[bytes, tuple[int, int], str], np.ndarray] = OrderedDict()
         self._here: tuple[bytes, Any] = b"", copied(self._first)
 
     @property
@@ -132,7 +132,7 @@ class States:
                         left -= 1
                 if not left and key:
                     return found, self.spacing * (len(keys) + 1 - block)
-                own = self._read(part, state, signal)[:, layer, unit].copy()
+                own = self._read_signal(part, state, signal)[:, layer, unit].copy()
                 at = block + 1
                 if key:
                     left -= 1
@@ -171,15 +171,17 @@ class States:
         while len(self._states) > self._most:
             self._states.popitem(last=False)
 
-    def _read(self, ids: np.ndarray, state: Any, signal: str | None = None) -> np.ndarray | None:
-        """Read ids (N,); ``state`` moves on. Returns the values (N, L, H) of a ``signal`` of the only network."""
+    def _read(self, ids: np.ndarray, state: Any) -> None:
+        """Read ids (N,); ``state`` moves on."""
         x = np.ascontiguousarray(ids[:, None])
         for network, own in zip(networks_of(self._network), states_of(self._network, state), strict=True):
             network.read(x, own)
         if isinstance(self._network, Mixture):
             self._network.ngrams.read(x, state[1], networks_of(self._network)[0].team)
-        if signal is None:
-            return None
+
+    def _read_signal(self, ids: np.ndarray, state: Any, signal: str) -> np.ndarray:
+        """Read ids (N,); ``state`` moves on. The values (N, L, H) of a signal, as they are shown."""
+        self._read(ids, state)
         (network,) = networks_of(self._network)
         return shown_values(network.cell.signal(signal), network.signal(signal)[:, 0])
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from prompt_toolkit.application import Application
 from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import FormattedTextControl, Layout, Window
@@ -93,12 +94,14 @@ class Screen:
         encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
         self._view = View(depth, ascii=not encoding.startswith("utf"))
         self._is_dumb = os.environ.get("TERM") == "dumb"
-        self._suggests, self._prompt, self._help = True, None, -1
+        self._suggests, self._help = True, -1
+        self._prompt: Prompt | None = None
         self._begun = ""  # "[" or "O" after ESC, while the rest of a key is awaited
         self._column: int | None = None  # that the cursor keeps while it moves up and down
-        self._ghost, self._guesses = "", None
-        self._ghost_of: tuple[str, tuple] = ("", ())  # the text before the cursor, and the settings
-        self._computed: tuple | None = None  # what the ghost and the guesses belong to
+        self._ghost = ""
+        self._guesses: list[tuple[str, float]] | None = None
+        self._ghost_of: tuple[str, tuple[object, ...]] = ("", ())  # the text before the cursor, and the settings
+        self._computed: tuple[object, ...] | None = None  # what the ghost and the guesses belong to
         self._is_slow = False
         self._slice = 64
         self._tail = (0, np.zeros(0, np.float32))  # the length of the text, and values as shown last
@@ -216,7 +219,7 @@ class Screen:
     # ---- what is shown
 
     @property
-    def _wanted(self) -> tuple:
+    def _wanted(self) -> tuple[object, ...]:
         """What the continuation and the guesses depend on."""
         session = self._session
         draft = session.draft
@@ -252,7 +255,7 @@ class Screen:
         self._ghost_of = session.draft.before, self._wanted[2:]
         self._is_slow = time.perf_counter() - begun > PROMPTLY
 
-    def _shown(self) -> list[tuple[str, str]]:
+    def _shown(self) -> StyleAndTextTuples:
         size = self.app.output.get_size()
         if self._help >= 0:
             lines, self._help = self._view.keys(size.columns, size.rows, self._help)
@@ -260,7 +263,7 @@ class Screen:
         else:
             values = self._values if self._session.shown is not None else None
             lines, row, column = self._view.lines(self._scene(), size.columns, size.rows, values)
-        found: list[tuple[str, str]] = []
+        found: StyleAndTextTuples = []
         for number, line in enumerate(lines):
             if number == row:
                 line = _with_cursor(line, column)
@@ -345,6 +348,10 @@ class Screen:
     def _say(self, message: str, is_error: bool = False) -> None:
         self._message, self._is_error = visible(message, ""), is_error
 
+    def _require(self, done: bool, otherwise: str) -> None:
+        if not done:
+            self._say(otherwise)
+
     # ---- keys
 
     def _keys(self) -> KeyBindings:
@@ -354,8 +361,8 @@ class Screen:
         usual = ~asked & ~helped & Condition(lambda: not self._begun)
         draft = self._session.draft
 
-        def on(*names: str, when: Any = usual, keeps_column: bool = False) -> Callable:
-            def add(act: Callable[[KeyPressEvent], Any]) -> Callable:
+        def on(*names: str, when: Any = usual, keeps_column: bool = False) -> Callable[..., None]:
+            def add(act: Callable[[KeyPressEvent], Any]) -> None:
                 def handle(event: KeyPressEvent) -> None:
                     self._say("")
                     if not keeps_column:
@@ -367,7 +374,6 @@ class Screen:
 
                 for name in names:
                     keys.add(*name.split(" "), filter=when)(handle)
-                return act
 
             return add
 
@@ -385,8 +391,8 @@ class Screen:
         on("escape d")(lambda event: draft.erase(draft.cursor - self._word_behind()))
         on("c-u")(lambda event: draft.erase(draft.cursor - self._line()[0]))
         on("c-k")(lambda event: draft.erase(-max(self._line()[1] - draft.cursor, 1)))
-        on("c-z", "c-_")(lambda event: draft.undo() or self._say("there is nothing to undo"))
-        on("c-y")(lambda event: draft.redo() or self._say("there is nothing to redo"))
+        on("c-z", "c-_")(lambda event: self._require(draft.undo(), "there is nothing to undo"))
+        on("c-y")(lambda event: self._require(draft.redo(), "there is nothing to redo"))
 
         # Continuations
         on("tab")(lambda event: self._take_word())
@@ -448,14 +454,13 @@ class Screen:
             self._begun = ""
 
     def _take_word(self) -> None:
-        if not self._suggests:
+        if self._suggests:
+            self._require(bool(self._session.take_word()), "the model has no continuation here")
+        else:
             self._session.draft.type("\t")
-        elif not self._session.take_word():
-            self._say("the model has no continuation here")
 
     def _take_character(self) -> None:
-        if not self._session.take_character():
-            self._say("the model has no continuation here")
+        self._require(bool(self._session.take_character()), "the model has no continuation here")
 
     def _right(self) -> None:
         draft = self._session.draft

@@ -8,6 +8,7 @@ value of the cell.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -282,7 +283,7 @@ def _fitting(parts: Sequence[tuple[int, str]], columns: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _written(style) -> str:
+def _written(style: Any) -> str:
     """A rich style as prompt_toolkit writes it."""
     parts = []
     for name, colour in (("fg", style.color), ("bg", style.bgcolor)):
