@@ -146,7 +146,7 @@ def test_other_continuations_seeds_and_temperatures(start, loaded):
     program.type(UP)
     program.wait("this is the most probable continuation")
     program.type(F2)
-    program.wait("continuations are off")
+    program.wait("continuations off: Up, Down")
     assert not any(shown(0)[:8] in line for line in program.screen.lines[2:3])
     program.type(UP + "X")
     program.wait(lambda screen: screen.lines[1] == "X")
@@ -291,7 +291,7 @@ def test_without_a_file_the_text_goes_to_standard_output(start):
     program.type("A fox" + ENTER + "and")
     program.wait("no file")
     program.type(ctrl("S"))
-    program.wait("there is no file")
+    program.wait("no file: the text goes to standard output at the end")
     assert quit_with(program) == (0, "")
     assert program.screen.lines[:2] == ["A fox", "and"]
 
@@ -328,23 +328,35 @@ def test_another_programs_changes_are_said_and_not_overwritten(start, file):
     program = start()
     file.write_text("theirs")
     program.type("!" + ctrl("S"))
-    program.wait("another program has changed the file")
+    program.wait("changed by another program: ^S overwrites, ^Q keeps both")
     assert file.read_text() == "theirs"
     program.type("?")
     program.settle()
     program.type(ctrl("S"))
-    program.wait("another program has changed the file")
+    program.wait("changed by another program: ^S overwrites, ^Q keeps both")
     assert file.read_text() == "theirs"
     program.type(ctrl("S"))
     program.wait("saved,")
     assert file.read_text() == TEXT + "!?"
     file.write_text("theirs again")
     program.type("x" + ctrl("Q"))
-    program.wait("another program has changed the file")
+    program.wait("changed by another program: ^S overwrites, ^Q keeps both")
     status, errors = quit_with(program)
     beside = file.with_name("story.txt.mine-1")
     assert (status, errors) == (0, f"Warning: {file}: another program has changed it; this text is in {beside}\n")
     assert (file.read_text(), beside.read_text()) == ("theirs again", TEXT + "!?x")
+
+
+@on_terminal
+def test_another_programs_changes_are_said_before_anything_is_written(start, file):
+    program = start(before="import charrnn.display.writing.screen as screen; screen.AUTOSAVE = 0.2", columns=100)
+    file.write_text("theirs")
+    program.wait("another program has changed the file")
+    program.type("!")
+    program.wait("changed by another program: ^S overwrites, ^Q keeps both")
+    assert quit_with(program)[0] == 0
+    assert file.read_text() == "theirs"
+    assert file.with_name("story.txt.mine-1").read_text() == TEXT + "!"
 
 
 @on_terminal

@@ -107,7 +107,7 @@ class Screen:
         self._tail = (0, np.zeros(0, np.float32))  # the length of the text, and values as shown last
         self._tail_of, self._first_seen = session.shown, 0
         self._values_left = False
-        self._warned = False
+        self._warned = self._told = False  # that another program has changed the file
         self._saved_version = session.draft.version
         self._failure: BaseException | None = None
         self.is_lost = False
@@ -203,17 +203,27 @@ class Screen:
             await asyncio.sleep(AUTOSAVE)
             draft = self._session.draft
             if draft.version == self._saved_version:
+                await self._look_at_file()
                 continue
             version, text = draft.version, draft.text
             try:
                 await asyncio.to_thread((self._manuscript or self._recovery).save, text)
             except ChangedError:
                 self._warned = True
-                self._say(f"not saved: {self._changed}", is_error=True)
+                self._say(self._changed, is_error=True)
             except CharRNNError as error:
                 self._say(str(error), is_error=True)
             else:
                 self._saved_version = version
+            self.app.invalidate()
+
+    async def _look_at_file(self) -> None:
+        """Say, once, that another program has changed the file."""
+        if self._manuscript is None or self._told:
+            return
+        self._told = await asyncio.to_thread(self._manuscript.was_changed)
+        if self._told:
+            self._say("another program has changed the file", is_error=True)
             self.app.invalidate()
 
     # ---- what is shown
@@ -486,7 +496,7 @@ class Screen:
     def _switch(self) -> None:
         self._suggests = not self._suggests
         if not self._suggests:
-            self._say("continuations are off: Up and Down move, Tab is a tabulator; F2 shows them again")
+            self._say("continuations off: Up, Down move, Tab is a tab; F2 ends it")
 
     def _ask_temperature(self) -> None:
         session = self._session
@@ -600,22 +610,22 @@ class Screen:
     @property
     def _changed(self) -> str:
         """What is said when another program has changed the file."""
-        return "another program has changed the file; Ctrl-S writes over it, Ctrl-Q saves beside it"
+        return "changed by another program: ^S overwrites, ^Q keeps both"
 
     def _save(self) -> None:
         if self._manuscript is None:
-            self._say("there is no file: the text goes to standard output at the end")
+            self._say("no file: the text goes to standard output at the end")
             return
         text = self._session.draft.text
         try:
             self._manuscript.save(text, over=self._warned)
         except ChangedError:
             self._warned = True
-            self._say(f"not saved: {self._changed}", is_error=True)
+            self._say(self._changed, is_error=True)
         except CharRNNError as error:
             self._say(str(error), is_error=True)
         else:
-            self._saved_version = self._session.draft.version
+            self._saved_version, self._told = self._session.draft.version, False
             self._say(f"saved, {len(text):,} characters")
 
     def _quit(self) -> None:
@@ -628,9 +638,7 @@ class Screen:
             manuscript.save(text)
         except CharRNNError as error:
             self._warned = True
-            message = (
-                f"not saved: {self._changed}" if isinstance(error, ChangedError) else f"{error}; Ctrl-Q again quits"
-            )
+            message = self._changed if isinstance(error, ChangedError) else f"{error}; Ctrl-Q again quits"
             self._say(message, is_error=True)
         else:
             self._exit(0)
