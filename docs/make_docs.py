@@ -54,7 +54,7 @@ def page() -> str:
 # From the ground up, as in tests/test_house.py, where a test compares the two.
 ROOMS = (
     *("version", "errors", "records", "sanitise", "config", "settings", "system", "kernels", "text", "network"),
-    *("checkpoints", "inference", "training", "verification", "compression", "model", "analysis"),
+    *("checkpoints", "inference", "training", "verification", "compression", "model", "writing", "analysis"),
     *("inspection", "explanation", "display", "commands"),
 )
 

@@ -26,12 +26,13 @@ HOUSE = {
     "verification": "errors records config system text network checkpoints training",
     "compression": "version errors config records text kernels network checkpoints inference training",
     "model": "errors config records sanitise settings system text network checkpoints inference training compression",
+    "writing": "errors system text network inference model",
     "analysis": "errors records system text kernels inference model",
     "inspection": "version errors records system text kernels network checkpoints inference model",
     "explanation": "errors config records",
-    "display": "errors records sanitise config system inspection explanation",
+    "display": "errors records sanitise config system writing inspection explanation",
     "commands": "version errors records sanitise config settings system text kernels network checkpoints inference "
-    "training verification compression model analysis inspection explanation display",
+    "training verification compression model writing analysis inspection explanation display",
     "__main__": "commands",
     "__init__": "version errors records text inference model",
 }
@@ -49,6 +50,7 @@ LIBRARIES = {
     "pickle": "charrnn/kernels/compiler.py",
     "torch": "charrnn/checkpoints/foreign",
     "onnx": "charrnn/checkpoints/foreign/to_onnx.py",
+    "prompt_toolkit": "charrnn/display/writing/screen.py",
 }
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "A tour of two minutes: train, write, look inside.",
     "train": "Train a model on a text.",
     "sample": "Write text with a model.",
+    "write": "Write a text together with a model, in the terminal.",
     "inspect": "Show what cells do, find those that track something, prove it.",
     "evaluate": "Score a text with a model.",
     "score": "Tell how unusual each line of a text, or of a growing log, is.",

@@ -7,12 +7,12 @@ import click
 from charrnn.commands import compiled
 from charrnn.commands.compressed_files import (
     Files,
-    files_argument,
     force_option,
     output_option,
     threads_and_json,
 )
 from charrnn.commands.help import option, section
+from charrnn.commands.input_files import files_argument
 from charrnn.commands.options import settings
 from charrnn.commands.types import GIVEN, CheckpointPath, Whole
 from charrnn.commands.work import command

@@ -12,13 +12,11 @@ from typing import Any, BinaryIO
 import click
 
 from charrnn.commands.help import option, section
+from charrnn.commands.input_files import STREAM, for_each, input_names, require_no_terminal, shown
 from charrnn.commands.options import json_option, quiet_option, threads_option
 from charrnn.commands.work import Work
 from charrnn.errors import CharRNNError, CompressedError, os_errors_as
 
-STREAM = "-"  # standard input, or standard output
-
-files_argument = click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(allow_dash=True))
 force_option = option("-f", "--force", is_flag=True, help="Replace files that are there.")
 threads_and_json = section("General", threads_option, quiet_option, json_option)
 
@@ -55,7 +53,7 @@ class Files(Work):
     @property
     def names(self) -> tuple[str, ...]:
         """The files to read."""
-        return self.options["files"] or (STREAM,)
+        return input_names(self.options)
 
     def all(self) -> None:
         """Do the work for every file. A file that fails does not keep the others from it; at the end the exit is 1."""
@@ -140,29 +138,6 @@ class _Output:
         self._terminal.write_bytes(data)
 
 
-def for_each(terminal, tasks: list[tuple], work) -> None:
-    """Call work(…) for every task. An error that one raises or returns does not keep the others from being done.
-
-    At the end the errors are said, each once, and the last one is raised.
-    """
-    errors: list[CharRNNError] = []
-    for task in tasks:
-        try:
-            error = work(*task)
-        except CharRNNError as raised:
-            error = raised
-        errors += [error] if error is not None else []
-    for error in errors[:-1]:
-        terminal.error(str(error))
-    if errors:
-        raise errors[-1]
-
-
-def shown(name: str) -> str:
-    """The name of a file for a message."""
-    return "standard input" if name == STREAM else name
-
-
 @contextlib.contextmanager
 def naming(name: str) -> Iterator[None]:
     """Have errors begin with the name of the file that was read."""
@@ -185,8 +160,7 @@ def opened(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
         stream = getattr(sys.stdin, "buffer", None)
         if stream is None:
             raise CompressedError("standard input is closed: name a file")
-        if stream.isatty():
-            raise click.UsageError("Standard input is a terminal: name a file, or pipe something in.")
+        require_no_terminal(stream)
         yield _Readable(stream), None
         return
     with contextlib.ExitStack() as stack:

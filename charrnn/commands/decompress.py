@@ -6,17 +6,15 @@ import click
 
 from charrnn.commands.compress import ENDING
 from charrnn.commands.compressed_files import (
-    STREAM,
     Files,
-    files_argument,
     force_option,
     naming,
     opened,
     output_option,
-    shown,
     threads_and_json,
 )
 from charrnn.commands.help import option
+from charrnn.commands.input_files import STREAM, files_argument, shown
 from charrnn.commands.types import CheckpointPath
 from charrnn.commands.work import command
 

@@ -1,5 +1,7 @@
 """``charrnn identify``: which of several models explains each line, or each file, best."""
 
+import codecs
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -11,16 +13,9 @@ import click
 
 from charrnn.checkpoints.run_names import RUNS, SUFFIX
 from charrnn.commands import compiled
-from charrnn.commands.compressed_files import (
-    STREAM,
-    files_argument,
-    for_each,
-    force_option,
-    naming,
-    opened,
-    shown,
-)
+from charrnn.commands.compressed_files import force_option
 from charrnn.commands.help import option, section
+from charrnn.commands.input_files import files_argument, for_each, input_names, require_no_terminal, shown
 from charrnn.commands.options import general_options, ngrams_option
 from charrnn.commands.types import NamedCheckpoint, Number, OutputFile, Weight, Whole
 from charrnn.commands.work import Work, command
@@ -117,12 +112,15 @@ class Identifying(Work):
 
     def all(self) -> None:
         """Identify every file. One that fails does not keep the others from it; at the end the exit status is 1."""
+        from charrnn.text.lines import opened
+
         self._width = max(map(len, (*self.identifier.names, "none")))
-        names, whole = self.options["files"] or (STREAM,), []
+        names, whole = input_names(self.options), []
         self._several = len(names) > 1
 
         def read(name: str) -> None:
-            with naming(name), opened(name) as (source, size), self._bar(name) as progress:
+            with opened(name) as (source, size), self._bar(name) as progress:
+                require_no_terminal(source)
                 report = self._whole if self.options["whole"] else self._lines
                 whole.append(report(name, source, lambda done: progress(done, size or 0)))
 
@@ -145,7 +143,7 @@ class Identifying(Work):
     def _lines(self, name: str, source: BinaryIO, progress) -> None:
         """Write an answer for each line of a file, and a summary."""
         counts: Counter = Counter()
-        for number, data, losses, characters in self._scored(source, progress):
+        for number, data, losses, characters in self._scored(name, source, progress):
             found = self.identifier.result(losses, characters)
             answer = None if not characters else found.name or "none"
             counts["empty" if answer is None else answer] += 1
@@ -165,26 +163,23 @@ class Identifying(Work):
         import numpy as np
 
         totals, count, lines = np.zeros(len(self.identifier.names) + 1), 0, 0
-        for _, _, losses, characters in self._scored(source, progress):
+        for _, _, losses, characters in self._scored(name, source, progress):
             totals, count, lines = totals + losses, count + characters, lines + 1
         found = self.identifier.result(totals, count)
         answer = None if not count else found.name or "none"
         return {"file": name, "lines": lines} | _as_dict(answer, found)
 
-    def _scored(self, source: BinaryIO, progress) -> Iterator[tuple[int, bytes, Any, int]]:
+    def _scored(self, name: str, source: BinaryIO, progress) -> Iterator[tuple[int, bytes, Any, int]]:
         """The number, the first bytes, the losses (M + 1,) and the characters of each line of a file."""
-        from charrnn.text.lines import pieces
-
         held, losses, characters, done = b"", 0.0, 0, 0
-        for block in pieces(source):
-            found = self.identifier.totals([piece.data for piece in block])
-            for piece, row in zip(block, found, strict=True):
+        for lines in _lines_of(source, name):
+            for line, row in zip(lines, self.identifier.totals([line.text for line in lines]), strict=True):
                 if len(held) < _LONGEST_SHOWN:
-                    held += piece.data
-                losses, characters = losses + row, characters + len(piece.data.decode("utf-8", "surrogateescape"))
-                done += len(piece.data) + 1
-                if piece.is_last:
-                    yield piece.line, held, losses, characters
+                    held += line.text
+                losses, characters = losses + row, characters + len(line.text.decode("utf-8", "surrogateescape"))
+                done += len(line.text) + 1
+                if line.is_ended:
+                    yield line.number, held, losses, characters
                     held, losses, characters = b"", 0.0, 0
             progress(done)
 
@@ -205,6 +200,21 @@ class Identifying(Work):
         self.terminal.write_bytes(
             "\t".join(fields).encode("utf-8", "surrogateescape") + b"\t" + data[:_LONGEST_SHOWN] + b"\n"
         )
+
+
+def _lines_of(source: BinaryIO, name: str) -> Iterator[list]:
+    """The lines of a file, those of a block at a time, without a byte-order mark of UTF-8; long ones are in parts."""
+    from charrnn.model.identifier import LONGEST_PART
+    from charrnn.text.lines import LineCutter, blocks
+
+    cutter, begins = LineCutter(None, drop_cr=True, longest=LONGEST_PART), True
+    for data in itertools.chain(blocks(source, shown(name)), [b""]):
+        lines = cutter.feed(data, final=not data)
+        if lines and begins:
+            lines[0] = lines[0]._replace(text=lines[0].text.removeprefix(codecs.BOM_UTF8))
+            begins = False
+        if lines:
+            yield lines
 
 
 def _as_dict(answer: str | None, found) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Options of commands that have the model write: ``sample``, ``inspect follow``, ``inspect ablate``."""
+"""Options of commands that have the model write: ``sample``, ``write``, ``inspect follow``, ``inspect ablate``."""
 
 import re
 from collections.abc import Callable
@@ -24,6 +24,13 @@ def sampling_options(seed: str, temperature: float = SAMPLE_TEMPERATURE) -> Call
             "-p", "--prime", default="", show_default=False,
             help="Text that the model reads before it writes; \\n is a line break, \\t a tabulator, \\\\ a backslash.",
         ),
+        *choice_options(seed, temperature),
+    )  # fmt: skip
+
+
+def choice_options(seed: str, temperature: float = SAMPLE_TEMPERATURE) -> tuple[Callable, ...]:
+    """How each character is chosen; ``seed`` and ``temperature`` as in :func:`sampling_options`."""
+    return (
         option(
             "-t", "--temperature", type=Number(0), default=temperature,
             help="0 is greedy, 0.5 careful, 1 as learnt, above 1 wild.",

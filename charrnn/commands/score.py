@@ -6,12 +6,13 @@ import itertools
 import select
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
 from charrnn.commands import compiled
 from charrnn.commands.help import option, section
+from charrnn.commands.input_files import STREAM, files_argument, input_names, require_no_terminal, shown
 from charrnn.commands.options import (
     checkpoint_argument,
     encoding_option,
@@ -25,7 +26,6 @@ from charrnn.commands.work import Work, command
 from charrnn.config import DynamicEvaluationConfig
 from charrnn.errors import CharRNNError, CorpusError
 
-STREAM = "-"  # standard input
 SHOWN_BEFORE = 10  # lines at the end of a file with which -f begins, as tail -f does
 MEASURES = {"bits": "bits", "rate": "bits_per_character", "peak": "peak", "z": "z"}
 _LEARNING = ("lr", "steps", "decay")
@@ -40,7 +40,7 @@ class LineScoring(Work):
     @property
     def names(self) -> tuple[str, ...]:
         """The files to read."""
-        return self.options["files"] or (STREAM,)
+        return input_names(self.options)
 
     @property
     def has_guesses(self) -> bool:
@@ -76,14 +76,13 @@ class LineScoring(Work):
             raise click.UsageError("--seed needs --guesses.")
         if options["characters"] and not options["as_json"]:
             raise click.UsageError("--characters needs --json; on a terminal each character has a colour.")
-        if self.names.count(STREAM) > 1:
-            raise click.UsageError("Standard input (-) can be given only once.")
+        input_names(options)
         return online
 
     def open(self, online: DynamicEvaluationConfig | None) -> None:
         """Load the model, and get ready to score."""
         from charrnn.model.line_scores import LineScorer
-        from charrnn.text.line_cutter import codec_of
+        from charrnn.text.lines import codec_of
 
         options = self.options
         needs = [compiled.mixing, *([compiled.learning_on] if online else [])]
@@ -130,10 +129,10 @@ class LineScoring(Work):
     def _file(self, name: str) -> Iterator[tuple[dict[str, Any], Any]]:
         """The lines of a file, scored block by block."""
         from charrnn.model.line_scores import BLOCK
-        from charrnn.text.line_cutter import blocks, opened
+        from charrnn.text.lines import blocks, opened
 
         with opened(name) as (file, size), self._progress(name, size) as report:
-            _require_no_terminal(file)
+            require_no_terminal(file)
             cutter, lines, held, done = self._cutter(name), [], 0, 0
             for data in itertools.chain(blocks(file, shown(name)), [b""]):
                 for line in cutter.feed(data, final=not data):
@@ -149,11 +148,12 @@ class LineScoring(Work):
     def _follow(self, name: str) -> Iterator[tuple[dict[str, Any], Any]]:
         """The lines of a file as it grows."""
         from charrnn.inference.robust_z import COUNT
-        from charrnn.text.line_cutter import Change, Following, blocks, opened
+        from charrnn.text.growing_file import Change, Following
+        from charrnn.text.lines import blocks, opened
 
         if name == STREAM:
             with opened(name) as (file, _):
-                _require_no_terminal(file)
+                require_no_terminal(file)
                 cutter = self._cutter(name)
                 for data in itertools.chain(blocks(file, shown(name)), [b""]):
                     yield from self._scored(name, cutter.feed(data, final=not data))
@@ -182,7 +182,7 @@ class LineScoring(Work):
                 cutter = self._cutter(name)
 
     def _cutter(self, name: str, first: int = 1):
-        from charrnn.text.line_cutter import LineCutter
+        from charrnn.text.lines import LineCutter
 
         return LineCutter(self.codec, self.drops_cr, first, shown(name))
 
@@ -348,16 +348,6 @@ def characters_of(score, vocabulary) -> tuple[str, Any]:
     return text, bits
 
 
-def shown(name: str) -> str:
-    """The name of a file for a message."""
-    return "standard input" if name == STREAM else name
-
-
-def _require_no_terminal(file: BinaryIO) -> None:
-    if file.isatty():
-        raise click.UsageError("Standard input is a terminal: name a file, or pipe something in.")
-
-
 def _require_reader(stream) -> None:
     """Raise BrokenPipeError if standard output is a pipe whose reader has gone: no line may come for long."""
     try:
@@ -374,7 +364,7 @@ def _require_reader(stream) -> None:
 @command(
     LineScoring,
     checkpoint_argument,
-    click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(allow_dash=True)),
+    files_argument,
     section(
         "How lines are read",
         option("--alone", is_flag=True, help="Read each line for itself: for names, passwords, shuffled lists."),

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")  # Windows lacks the last two; a batch system sends SIGUSR1
+SIGHUP = 1  # Windows has no such signal
 PATIENCE = 1.0  # seconds that a reader of the output has after a signal
 _SHOW_CURSOR = b"\x1b[?25h"
 

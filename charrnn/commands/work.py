@@ -132,7 +132,7 @@ class Work:
 
 
 def command(kind: type[Work], *declare: Callable, first: Sequence[str] = ()) -> Callable:
-    """A decorator: makes a command of a function that takes a ``kind`` of work.
+    """A decorator: makes a command of a function that takes a ``kind`` of work, and may return an exit status.
 
     Args:
         kind: the class of the work.
@@ -140,10 +140,10 @@ def command(kind: type[Work], *declare: Callable, first: Sequence[str] = ()) -> 
         first: names of options with which ``--help`` begins.
     """
 
-    def make(run: Callable[[Work], None]) -> click.Command:
+    def make(run: Callable[[Work], int | None]) -> click.Command:
         @functools.wraps(run)
-        def start(**options: Any) -> None:
-            run(kind(options))
+        def start(**options: Any) -> int | None:
+            return run(kind(options))
 
         for each in reversed(declare):
             start = each(start)

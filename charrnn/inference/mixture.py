@@ -8,7 +8,8 @@ The n-grams know rare sequences by heart, the network what they have in common. 
 them gave.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.loss import scorable
 from charrnn.inference.ngrams import Ngrams, new_readers
 from charrnn.network.cell import Cell
-from charrnn.network.network import Network
+from charrnn.network.network import Network, State
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.windows import ReadingWindows
 
@@ -82,6 +83,13 @@ def networks_of(model: Network | Ensemble | Mixture) -> tuple[Network, ...]:
     if isinstance(model, Mixture):
         model = model.network
     return model.networks if isinstance(model, Ensemble) else (model,)
+
+
+def states_of(model: Network | Ensemble | Mixture, state: Any) -> Sequence[State]:
+    """The state of each network in a model, from a state of the model as its ``initial_state`` makes one."""
+    if isinstance(model, Mixture):
+        model, state = model.network, state[0]
+    return state if isinstance(model, Ensemble) else (state,)
 
 
 def both_log_probabilities(network: Network | Ensemble, ngrams: Ngrams, x: np.ndarray, state: tuple) -> tuple:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.constraint import Constraint, Masked, masked, no_constraint
 from charrnn.inference.ensemble import Ensemble
-from charrnn.inference.mixture import Mixture, networks_of
+from charrnn.inference.mixture import Mixture, networks_of, states_of
 from charrnn.inference.ngrams import new_readers, no_trie
 from charrnn.inference.stream_team import StreamTeam
 from charrnn.kernels import compiler
@@ -20,7 +21,7 @@ from charrnn.kernels.constraint import ENDED
 from charrnn.kernels.sampling import Draws, Filters, Scratch, Steps, write
 from charrnn.kernels.sampling import Mixture as MixtureArrays
 from charrnn.kernels.step import Share
-from charrnn.network.network import Network
+from charrnn.network.network import Network, State
 from charrnn.network.parameters import aligned_zeros
 from charrnn.network.workspace import padded
 
@@ -54,13 +55,17 @@ class Choice:
 class Streams:
     """A network's state for each of ``streams`` texts, after it has read all of ``prime`` but the last id.
 
+    It begins with ``state``, which stays as it is, or with zeros.
+
     ``steps`` are the network's layers and head for the kernels, ``logits`` (B, Vp) what the head writes.
     """
 
-    def __init__(self, network: Network, prime: np.ndarray, streams: int, logits: np.ndarray):
+    def __init__(
+        self, network: Network, prime: np.ndarray, streams: int, logits: np.ndarray, state: State | None = None
+    ):
         self._network = network
         network.require_memory(streams)
-        state = network.initial_state(1)
+        state = network.initial_state(1) if state is None else state.copy()
         for start in range(0, len(prime) - 1, 256):
             network.read(np.ascontiguousarray(prime[start : min(start + 256, len(prime) - 1), None]), state)
         self._arrays = [layer.begin_steps(streams, state.layer(k)) for k, layer in enumerate(network.layers)]
@@ -98,6 +103,8 @@ class Sampler(StreamTeam):
         choice: how characters are drawn.
         seed: of the random numbers.
         constraint: what the texts must be like; characters are chosen among those that it permits.
+        state: the model's state before the prime, as ``model.initial_state(1)`` is one; it stays as it is.
+        generators: the random numbers of each stream, instead of those of ``seed``.
 
     Raises:
         ConfigError: the prime or the number of texts is out of range.
@@ -111,6 +118,8 @@ class Sampler(StreamTeam):
         choice: Choice | None = None,
         seed: int = 0,
         constraint: Constraint | None = None,
+        state: Any = None,
+        generators: Sequence[np.random.Generator] | None = None,
     ):
         networks = networks_of(model)
         compiler.prepare(*(kernel for network in networks for kernel in kernels(network.config)))
@@ -122,14 +131,15 @@ class Sampler(StreamTeam):
             raise ConfigError(f"there must be at least 1 text, not {streams}")
         super().__init__(networks[0].team, streams)
         self.choice = choice or Choice()
-        self._generators = [np.random.default_rng([seed, stream]) for stream in range(streams)]
+        self._generators = generators or [np.random.default_rng([seed, stream]) for stream in range(streams)]
         self._ids = np.full(streams, prime[-1], np.int32)
         self._turn = 0  # the half of the rows that holds the state
         width = padded(self._vocabulary)
         self._logits = aligned_zeros(len(networks), streams, width)
-        pairs = zip(networks, self._logits, strict=True)
-        self._streams = [Streams(network, prime, streams, logits) for network, logits in pairs]
-        self._mixture = _mixture(model, prime, streams)
+        states = [None] * len(networks) if state is None else states_of(model, state)
+        each = zip(networks, self._logits, states, strict=True)
+        self._streams = [Streams(network, prime, streams, logits, own) for network, logits, own in each]
+        self._mixture = _mixture(model, prime, streams, state)
         self._constraint = constraint.arrays(streams) if constraint else no_constraint()
         self._weights, self._order = aligned_zeros(streams, width), np.zeros((streams, width), np.int32)
 
@@ -182,11 +192,11 @@ def _joined(members: Sequence[Steps]) -> Steps:
     return Steps(np.concatenate([steps.addresses for steps in members]), np.concatenate(arguments))
 
 
-def _mixture(model: Network | Ensemble | Mixture, prime: np.ndarray, streams: int) -> MixtureArrays:
+def _mixture(model: Network | Ensemble | Mixture, prime: np.ndarray, streams: int, state: Any) -> MixtureArrays:
     """The n-grams of a mixture, after each stream's reader has read all of ``prime`` but the last id."""
     if not isinstance(model, Mixture):
         return MixtureArrays(no_trie(), np.zeros(0))
-    reader = new_readers(1)
+    reader = new_readers(1) if state is None else state[1].copy()
     for start in range(0, len(prime) - 1, 256):
         stop = min(start + 256, len(prime) - 1)
         model.ngrams.read(np.ascontiguousarray(prime[start:stop, None]), reader, networks_of(model)[0].team)

@@ -31,6 +31,7 @@ from charrnn.system.threads import Team, available_threads
 from charrnn.text.lines import cut
 
 SIZE = 250_000  # bytes of a file that are learnt; docs/IDENTIFY.md has what other sizes gave
+LONGEST_PART = 2000  # bytes of a line that are scored at once
 _MOST_NUMBERS = 2**22  # losses that are in memory at once
 
 
@@ -328,4 +329,4 @@ def _count(data: bytes) -> int:
 
 
 def _pieces(line: bytes) -> list[bytes]:
-    return list(cut(line.removesuffix(b"\r")))
+    return list(cut(line.removesuffix(b"\r"), LONGEST_PART))

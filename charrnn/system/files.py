@@ -57,35 +57,25 @@ def read_regular(path: Path, most: int) -> bytes:
     return data
 
 
-def write_durably(path: Path, data: bytes, previous: Path | None = None) -> None:
+def write_durably(path: Path, data: bytes, previous: Path | None = None, keep_mode: bool = False) -> None:
     """Replace the content of ``path`` by ``data``, so that a crash at any moment leaves the old file or the new one.
 
     The data is written to a temporary file in the same folder, flushed to the disk and read back.  Then the file is
     renamed to ``path``, or to what ``path`` is a symbolic link to.  If ``previous`` is given, the old file keeps
-    existing under this name.
+    existing under this name.  With ``keep_mode`` the new file has the permissions of the old one.
 
     Raises:
         OSError: the data could not be written, or reads back differently, or ``path`` is a device, a pipe or a folder;
             ``path`` is unchanged.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists():
-        _require_regular(path.stat())
-    temporary = _beside(path)
-    try:
-        with temporary.open("xb") as file:
+    with _renamed_at_end(path) as (path, temporary):
+        with _flushed(temporary) as file:
+            if keep_mode and path.exists() and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         _verify(temporary, data)
         if previous is not None and path.exists():
             _keep(path, previous)
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    flush_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -98,21 +88,34 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: it cannot be written, or ``path`` is a device, a pipe or a folder; ``path`` is unchanged.
     """
+    with _renamed_at_end(path) as (_, temporary), _flushed(temporary) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _renamed_at_end(path: Path) -> Iterator[tuple[Path, Path]]:
+    """What ``path`` leads to, and the name of a temporary file beside it, which takes its place at the end."""
     path = Path(os.path.realpath(path))
     if path.exists():
         _require_regular(path.stat())
     temporary = _beside(path)
     try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield path, temporary
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
     flush_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _flushed(path: Path) -> Iterator[IO[bytes]]:
+    """A new file, which is on the disk at the end of the block."""
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_folder_durably(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -5,6 +5,8 @@ that signals are handled, and a rank that waits leaves its core to others.  All 
 (:mod:`charrnn.training.watch`).
 """
 
+import atexit
+import faulthandler
 import hashlib
 import itertools
 import json
@@ -31,6 +33,7 @@ SPINS = 200  # tests of a request before a rank that waits sleeps between tests
 NAP = 1e-4  # seconds
 LAST_WORDS_S = 0.3  # that the launcher has to pass on what a rank has written before it ends all
 PAGE = 4096  # bytes
+LEAVE_S = 20.0  # that the end of MPI waits for a lost rank when all are done
 UNWATCHED_S = 600.0  # the longest wait if nothing tells whether the other ranks are alive
 
 
@@ -102,8 +105,6 @@ class MPIRanks(Ranks):
 
         Ranks often fail alike.  The others wait a moment, so that it is the first one that speaks.
         """
-        import atexit
-
         if self._watch is not None:
             self._watch.fail()
         if not self.is_first:
@@ -118,10 +119,12 @@ class MPIRanks(Ranks):
         atexit.register(abort)
 
     def finish(self) -> None:
-        """Wait until every rank is done."""
+        """Wait until every rank is done. Then nothing watches the ranks; the end of the process has its own limit."""
         self._wait(self._all.Ibarrier())
         if self._watch is not None:
             self._watch.close()
+        atexit.unregister(_finalise)  # there may be several runs in a process
+        atexit.register(_finalise)
 
     # ---- what ranks tell each other
 
@@ -320,6 +323,20 @@ def _add(parts: list[np.ndarray], spare: list[np.ndarray]) -> np.ndarray:
 
 
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")  # variables of a rank, by launcher
+
+
+def _finalise() -> None:
+    """End MPI, which waits for all ranks, also for one that is lost: after a while this process ends without it.
+
+    MPI_Finalize holds Python's lock, so that no thread of Python could end the process.
+    """
+    from mpi4py import MPI
+
+    with Path(os.devnull).open("w") as nowhere:
+        faulthandler.dump_traceback_later(LEAVE_S, exit=True, file=nowhere)
+        if not MPI.Is_finalized():
+            MPI.Finalize()
+        faulthandler.cancel_dump_traceback_later()
 
 
 def is_launched() -> bool:

@@ -34,6 +34,7 @@ HELPS = [
     "",
     "train",
     "sample",
+    "write",
     "score",
     "inspect",
     "inspect find",

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from teams import every_thread_works
+from writing_models import model as small_model
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
@@ -155,3 +156,26 @@ def test_primes_out_of_range_are_refused_not_read(network, prime):
 def test_no_texts_at_all(network):
     with pytest.raises(ConfigError, match="at least 1"):
         Sampler(network, [1], 0)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "transformer", "ensemble", "mixture"])
+def test_a_state_is_as_good_as_the_text_that_led_to_it_and_stays_as_it_is(kind):
+    model = small_model(kind)
+    ids = model.encode("the fox and the heron met at the river")
+    state = model.network.initial_state(1)
+    model.network.log_probabilities(np.ascontiguousarray(ids[:30, None]), state)
+    whole, on = Sampler(model.network, ids, seed=4), Sampler(model.network, ids[30:], seed=4, state=state)
+    assert (whole.draw(40) == on.draw(40)).all()
+    again = Sampler(model.network, ids[30:], seed=4, state=state)
+    assert (again.draw(40) == Sampler(model.network, ids, seed=4).draw(40)).all()
+
+
+def test_generators_are_used_instead_of_a_seed(network):
+    ids = np.array([3, 1, 4], np.int32)
+    own = [np.random.default_rng([7, stream]) for stream in range(2)]
+    drawn = Sampler(network, ids, 2, seed=1, generators=own).draw(20)
+    assert (drawn == Sampler(network, ids, 2, seed=7).draw(20)).all()
+    later = np.random.default_rng([7, 0])
+    later.bit_generator.advance(5)
+    after = np.concatenate([ids, drawn[:5, 0]])
+    assert (Sampler(network, after, generators=[later]).draw(15)[:, 0] == drawn[5:, 0]).all()

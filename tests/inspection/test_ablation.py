@@ -157,7 +157,7 @@ def test_intervals_hold_what_they_promise(rng):
 def test_intervals_know_that_what_is_lost_changes_slowly(rng):
     """Blocks that resemble each other: intervals of single blocks would be far too short."""
     covered = dict.fromkeys(("joined", "single"), 0)
-    for _ in range(60):
+    for trial in range(60):
         noise = np.repeat(rng.normal(0.1, 1, (200, 1)), 12, axis=0)  # each lasts for twelve blocks
         count = np.full((len(noise), 2), 250.0)
         nothing = np.zeros(0)
@@ -166,10 +166,11 @@ def test_intervals_know_that_what_is_lost_changes_slowly(rng):
         join = blocks_to_join(before, after)
         assert join >= 12
         for name, blocks in (("joined", join), ("single", 1)):
-            overall = changes(before, after, rng, blocks)[0]
-            covered[name] += overall.low < 0.1 < overall.high
+            if name == "joined" or trial < 15:  # single blocks are many, and drawn slowly
+                overall = changes(before, after, rng, blocks)[0]
+                covered[name] += overall.low < 0.1 < overall.high
     assert covered["joined"] >= 50
-    assert covered["single"] < 40
+    assert covered["single"] < 10
 
 
 def test_what_cannot_be_ablated(planted):

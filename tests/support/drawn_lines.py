@@ -73,7 +73,10 @@ LIKELY = {
 }
 # What a command can do, by the options that say so: most lines have the first option of one of these, and none of the
 # others'.
-WAYS = {"identify": (("models", "whole", "ngrams"), ("models",), ("models",), ("learn", "output", "force", "size"))}
+WAYS = {
+    "identify": (("models", "whole", "ngrams"), ("models",), ("models",), ("learn", "output", "force", "size")),
+    "write": (("serve",),),  # it answers the lines of standard input, which is never a terminal here
+}
 # Small work, unless the draw says otherwise.
 SMALL = {
     **{
@@ -166,11 +169,13 @@ def draw(seed, number, every=None):
             if rng.random() < (0.97 if wanted else few):
                 words += _given(rng, option, absurd)
                 small = small and rng.random() < 0.03
-                wants_json |= option.name == "as_json"
+                wants_json |= option.name in ("as_json", "serve")
         if small:
             words += [option.opts[-1], str(SMALL[option.name])]
     for argument in command.params:
         if isinstance(argument, click.Argument) and not (way and way[0] == "learn"):
+            if way and way[0] == "serve" and not argument.required and rng.random() < 0.9:
+                continue
             most = rng.choice((1, 1, 1, 2)) if argument.nargs < 0 else 1
             words += [
                 _value(rng, argument, absurd)

@@ -401,8 +401,9 @@ def options(data: bytes) -> None:
     # Options that read files have their own targets.
     arguments = [each for each in arguments if not each.startswith(("--config", "--prime-f", "-h", "--help"))]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        name, found, rest = command.resolve_command(click.Context(command), arguments or [""])
-        with found.make_context(name, rest):
+        context = click.Context(command, **command.context_settings)  # whose help options click keeps
+        name, found, rest = command.resolve_command(context, arguments or [""])
+        with found.make_context(name, rest, parent=context):
             pass
 
 
@@ -417,8 +418,9 @@ def options(data: bytes) -> None:
 )
 def settings(data: bytes) -> None:
     """A file of settings for --config."""
-    train = command.get_command(click.Context(command), "train")
-    with contextlib.redirect_stderr(io.StringIO()), train.make_context("train", ["--config", str(in_file(data)), "a"]):
+    context = click.Context(command, **command.context_settings)
+    train, words = command.get_command(context, "train"), ["--config", str(in_file(data)), "a"]
+    with contextlib.redirect_stderr(io.StringIO()), train.make_context("train", words, parent=context):
         pass
 
 

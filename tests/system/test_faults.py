@@ -24,11 +24,8 @@ from charrnn.training.optimizer import Optimizer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the injector asks /proc which file is open")
 
-ERRORS = pytest.mark.parametrize(
-    ("error", "lasting"),
-    [(errno.ENOSPC, True), (errno.EIO, False), (errno.EACCES, True)],
-    ids=["disk full", "I/O error", "permission denied"],
-)
+KINDS = [(errno.ENOSPC, True), (errno.EIO, False), (errno.EACCES, True)]  # and whether it lasts
+ERRORS = pytest.mark.parametrize(("error", "lasting"), KINDS, ids=["disk full", "I/O error", "permission denied"])
 SMALL = ["--hidden", 4, "--layers", 1, "--seq-len", 8, "--batch-size", 2, "--threads", 1, "--warmup", 0]
 STARTED = [*SMALL, "--steps", 4, "--eval-every", 3, "--save-every", 2, "--sample-every", 0, "-q"]
 
@@ -97,8 +94,10 @@ def interrupted(out, text, monkeypatch):
     assert Checkpoint.load(out / "run" / "last.safetensors").counters["step"] == 2
 
 
-def after_failures(tmp_path, text, id_cache, monkeypatch, error, lasting, start, command):
-    """For every k, let the k-th call fail; check that the files are load_all and that the run can be finished as usual.
+def after_failures(tmp_path, text, id_cache, monkeypatch, kinds, start, command):
+    """For every k, let the k-th call fail; check that the files are whole and that the run can be finished as usual.
+
+    The calls take turns with the ``kinds`` of errors.
 
     Returns:
         The number of calls, and the number of calls whose failure ended the command.
@@ -110,6 +109,7 @@ def after_failures(tmp_path, text, id_cache, monkeypatch, error, lasting, start,
         start(out)
         for path in id_cache.iterdir():
             path.unlink()
+        error, lasting = kinds[k % len(kinds)]
         with Faults(tmp_path, k, error, lasting).injected(monkeypatch) as faults:
             result = train(out, text, *command)
         if not faults.happened():
@@ -124,10 +124,8 @@ def after_failures(tmp_path, text, id_cache, monkeypatch, error, lasting, start,
         shutil.rmtree(out)
 
 
-@ERRORS
-def test_a_run_survives_a_failure_of_any_write(tmp_path, small, id_cache, monkeypatch, error, lasting):
-    arguments = tmp_path, small, id_cache, monkeypatch, error, lasting
-    calls, needed = after_failures(*arguments, lambda out: None, STARTED)
+def test_a_run_survives_a_failure_of_any_write(tmp_path, small, id_cache, monkeypatch):
+    calls, needed = after_failures(tmp_path, small, id_cache, monkeypatch, KINDS, lambda out: None, STARTED)
     assert calls >= needed > 40
 
 
@@ -135,8 +133,8 @@ def test_a_resumed_run_survives_a_failure_of_any_write(tmp_path, small, id_cache
     def start(out):
         interrupted(out, small, monkeypatch)
 
-    arguments = tmp_path, small, id_cache, monkeypatch, errno.EIO, False
-    calls, needed = after_failures(*arguments, start, ["--resume", "-q"])
+    kinds = [(errno.EIO, False)]
+    calls, needed = after_failures(tmp_path, small, id_cache, monkeypatch, kinds, start, ["--resume", "-q"])
     assert calls >= needed > 20
 
 

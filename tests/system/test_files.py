@@ -82,3 +82,14 @@ def test_the_newest_files_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "unlink", stubborn)
     keep_newest([*paths, tmp_path / "gone"], 8, lambda status: status.st_size)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "d"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_permissions_are_kept_if_asked_for(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"before")
+    path.chmod(0o600)
+    write_durably(path, b"after", keep_mode=True)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"after", 0o600)
+    write_durably(tmp_path / "new", b"a", keep_mode=True)
+    assert (tmp_path / "new").read_bytes() == b"a"

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import ROOT, run_cli
-from mpi_runs import MPIRUN, OPEN_MPI, Launched, needs_mpi, needs_open_mpi
+from command_line import ROOT, succeed
+from mpi_runs import MPIRUN, OPEN_MPI, SOON, Launched, needs_mpi, needs_open_mpi
 from mpi_training import RUNS, train
 from training_runs import outcome
 
@@ -51,8 +51,7 @@ def saves(folder):
 def alone(tmp_path_factory, text):
     """The run of OPTIONS in one process."""
     out = tmp_path_factory.mktemp("alone")
-    done = run_cli("train", text, "--out", out, *OPTIONS, "-q")
-    assert done.returncode == 0, done.stderr
+    succeed("train", text, "--out", out, *OPTIONS, "-q")
     return out / "fables"
 
 
@@ -75,15 +74,11 @@ def test_runs_have_the_bytes_of_one_process(tmp_path, runs_alone, size):
         assert outcome(tmp_path / "shared" / name) == outcome(runs_alone / name), name
 
 
-def test_the_command_has_the_bytes_of_one_process_also_of_bytes(tmp_path, text, alone):
+def test_the_command_has_the_bytes_of_one_process(tmp_path, text, alone):
     status, said = run_all(2, "train", text, "--out", tmp_path, *OPTIONS)
     assert status == 0, said
     assert "2 ranks on 1 host, each with 1 thread" in said
     assert outcome(tmp_path / "fables") == outcome(alone)
-    of_bytes = (text, "--out", tmp_path, *OPTIONS, "--bytes", "--steps", 12, "-q")
-    assert run_cli("train", *of_bytes, "--name", "one").returncode == 0
-    assert run_all(2, "train", *of_bytes, "--name", "two") == (0, "")
-    assert outcome(tmp_path / "one") == outcome(tmp_path / "two")
 
 
 def test_a_run_is_stopped_in_every_way_and_ends_with_the_bytes_of_an_undisturbed_one(tmp_path, text, alone):
@@ -137,8 +132,25 @@ def test_a_killed_rank_ends_all_and_the_last_checkpoint_is_whole(tmp_path, text,
     assert status != 0
     assert Checkpoint.load(folder / "last.safetensors").counters["step"] == 14
     if rank == 0:
-        assert run_cli("train", "--resume", "--name", "fables", "--out", tmp_path, "-q").returncode == 0
+        succeed("train", "--resume", "--name", "fables", "--out", tmp_path, "-q")
         assert outcome(folder) == outcome(alone)
+
+
+LOST_AT_THE_END = """
+import os, signal
+from mpi4py import MPI
+from charrnn.training import mpi
+mpi.LEAVE_S = 0.5
+ranks = mpi.MPIRanks(MPI.COMM_WORLD)
+ranks.finish()
+if ranks.number == 1:
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_rank_that_is_lost_when_all_are_done_does_not_hold_the_others():
+    with Launched(2, "-c", LOST_AT_THE_END) as it:
+        assert it.process.wait(SOON) != 0
 
 
 def errors(said):
@@ -167,13 +179,15 @@ def test_a_text_that_is_not_there_is_said_once(tmp_path):
     assert len(errors(said)) == 1, said
 
 
-def test_a_run_that_is_there_is_refused_once_and_replaced_with_force(tmp_path, text, alone):
+def test_a_run_that_is_there_is_refused_once_and_replaced_with_force_by_one_of_bytes(tmp_path, text, alone):
     shutil.copytree(alone, tmp_path / "fables")
     status, said = run_all(2, "train", text, "--out", tmp_path, *OPTIONS)
     assert status == 1
     assert len(errors(said)) == 1, said
-    assert run_all(2, "train", text, "--out", tmp_path, *OPTIONS, "--steps", 5, "--force", "-q") == (0, "")
-    assert Checkpoint.load(tmp_path / "fables" / "last.safetensors").counters["step"] == 5
+    of_bytes = (text, "--out", tmp_path, *OPTIONS, "--bytes", "--steps", 12, "-q")
+    succeed("train", *of_bytes, "--name", "one")
+    assert run_all(2, "train", *of_bytes, "--force") == (0, "")
+    assert outcome(tmp_path / "fables") == outcome(tmp_path / "one")
 
 
 def test_distributed_off_trains_apart(tmp_path, text, alone):

@@ -17,7 +17,7 @@ from rich.style import Style
 from rich.text import Text
 
 from charrnn.display.terminal.colours import DIVERGING, Depth, Look, Scale
-from charrnn.display.terminal.streams import ExactStream, FallbackStream
+from charrnn.display.terminal.streams import ClosedStream, ExactStream, FallbackStream
 from charrnn.sanitise import escaped, visible
 
 _DEPTHS = {
@@ -47,7 +47,7 @@ class Terminal:
         self.quiet = quiet
         self.wants_json = json
         # Keep both streams now, because rich replaces sys.stderr during a live display. A closed stream is None.
-        stdout, stderr = (stream or io.StringIO() for stream in (stdout or sys.stdout, stderr or sys.stderr))
+        stdout, stderr = stdout or sys.stdout or ClosedStream(), stderr or sys.stderr or io.StringIO()
         self.stdout_is_terminal = _is_terminal(stdout)
         self.out = _console(FallbackStream(stdout) if self.stdout_is_terminal else ExactStream(stdout))
         self.err = _console(FallbackStream(stderr))

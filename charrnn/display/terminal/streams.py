@@ -1,6 +1,8 @@
 """Text streams: one writes exactly, for files and pipes; the other replaces characters that its encoding lacks."""
 
 import codecs
+import errno
+import io
 from typing import Any, TextIO
 
 _BRAILLE = "".join(map(chr, range(0x2801, 0x2900)))  # dots of a curve
@@ -29,6 +31,18 @@ class _Stream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+class ClosedStream(io.StringIO):
+    """Stands for a stream that was closed when the process began: what is written to it would be lost."""
+
+    def write(self, text: str) -> int:
+        """Refuse to write.
+
+        Raises:
+            OSError: always.
+        """
+        raise OSError(errno.EBADF, "it is closed", "standard output")
 
 
 class FallbackStream(_Stream):
