@@ -1,8 +1,11 @@
 """A text that is being written: a cursor, and edits that can be undone."""
 
+import re
 from typing import NamedTuple
 
 MOST_EDITS, MOST_CHARACTERS = 10_000, 16_000_000  # that are kept to be undone
+_WORD = re.compile(r"\w+|[^\w\s]+")
+_FAR = 1000  # characters in which a word is looked for
 
 
 class Edit(NamedTuple):
@@ -37,6 +40,23 @@ class Draft:
     def before(self) -> str:
         """The text before the cursor."""
         return self.text[: self.cursor]
+
+    def line(self) -> tuple[int, int]:
+        """Where the line of the cursor begins and ends."""
+        end = self.text.find("\n", self.cursor)
+        return self.text.rfind("\n", 0, self.cursor) + 1, len(self.text) if end < 0 else end
+
+    def word_before(self) -> int:
+        """Where the word before the cursor begins."""
+        start = max(self.cursor - _FAR, 0)
+        words = list(_WORD.finditer(self.text, start, self.cursor))
+        return words[-1].start() if words else start
+
+    def word_behind(self) -> int:
+        """Where the word behind the cursor ends."""
+        stop = min(self.cursor + _FAR, len(self.text))
+        found = _WORD.search(self.text, self.cursor, stop)
+        return found.end() if found else stop
 
     def replace(self, at: int, count: int, inserted: str) -> None:
         """Put ``inserted`` in place of ``count`` characters from ``at`` on; the cursor goes behind it."""

@@ -278,8 +278,7 @@ def test_a_killed_process_loses_only_what_came_after_the_last_autosave(start, fi
     soon = "import charrnn.display.writing.screen as screen; screen.AUTOSAVE = 0.2"
     program = start(before=soon)
     program.type(" day")
-    program.wait("story.txt changed")
-    program.wait("story.txt saved")
+    program.wait(lambda screen: file.read_text() == TEXT + " day")
     program.process.kill()
     program.process.wait()
     assert file.read_text() == TEXT + " day"

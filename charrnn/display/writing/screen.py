@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +26,10 @@ from prompt_toolkit.styles import Style
 
 from charrnn.display.terminal.colours import Depth
 from charrnn.display.writing.layout import place_in, rows_around
+from charrnn.display.writing.prompts import Prompt, ask_cell, ask_temperature
 from charrnn.display.writing.view import Scene, View
 from charrnn.errors import CharRNNError
 from charrnn.sanitise import visible
-from charrnn.writing.answers import cell_of
 from charrnn.writing.manuscript import ChangedError, Manuscript, Recovery
 from charrnn.writing.session import Session
 
@@ -52,16 +51,7 @@ _STYLES = {
     "error": "bold fg:#d9701f",
 }
 _PLAIN = {"status": "reverse", "key": "bold", "error": "bold"}
-_WORD = re.compile(r"\w+|[^\w\s]+")
 _LEAST_SLICE, _MOST_SLICE = 32, 2048  # characters
-_TEMPERATURE_STEP, _HOTTEST = 0.1, 100.0
-
-
-class Prompt:
-    """A question in the last line: what is typed, what Enter does with it, and what Up and Down make of it."""
-
-    def __init__(self, question: str, answer: str, done: Callable[[str], None], step: Callable[[str, int], str]):
-        self.question, self.answer, self.done, self.step = question, answer, done, step
 
 
 class Screen:
@@ -397,10 +387,10 @@ class Screen:
         on("enter", "c-j")(lambda event: draft.type("\n"))
         on("c-h", "backspace")(lambda event: draft.erase(1))
         on("delete", "c-d")(lambda event: draft.erase(-1))
-        on("c-w", "escape backspace")(lambda event: draft.erase(draft.cursor - self._word_before()))
-        on("escape d")(lambda event: draft.erase(draft.cursor - self._word_behind()))
-        on("c-u")(lambda event: draft.erase(draft.cursor - self._line()[0]))
-        on("c-k")(lambda event: draft.erase(-max(self._line()[1] - draft.cursor, 1)))
+        on("c-w", "escape backspace")(lambda event: draft.erase(draft.cursor - draft.word_before()))
+        on("escape d")(lambda event: draft.erase(draft.cursor - draft.word_behind()))
+        on("c-u")(lambda event: draft.erase(draft.cursor - draft.line()[0]))
+        on("c-k")(lambda event: draft.erase(-max(draft.line()[1] - draft.cursor, 1)))
         on("c-z", "c-_")(lambda event: self._require(draft.undo(), "there is nothing to undo"))
         on("c-y")(lambda event: self._require(draft.redo(), "there is nothing to redo"))
 
@@ -411,17 +401,17 @@ class Screen:
         on("down", keeps_column=True)(lambda event: self._other(1))
         on("up", keeps_column=True)(lambda event: self._other(-1))
         on("c-r")(lambda event: self._draw_anew())
-        on("c-t")(lambda event: self._ask_temperature())
-        on("c-l")(lambda event: self._ask_cell())
+        on("c-t")(lambda event: self._ask(ask_temperature(self._session)))
+        on("c-l")(lambda event: self._ask(ask_cell(self._session)))
         on("f2")(lambda event: self._switch())
 
         # Moving
         on("left", "c-b")(lambda event: draft.move(draft.cursor - 1))
         on("c-f")(lambda event: draft.move(draft.cursor + 1))
-        on("c-left", "escape b")(lambda event: draft.move(self._word_before()))
-        on("c-right", "escape f")(lambda event: draft.move(self._word_behind()))
-        on("home", "c-a")(lambda event: draft.move(self._line()[0]))
-        on("end", "c-e")(lambda event: draft.move(self._line()[1]))
+        on("c-left", "escape b")(lambda event: draft.move(draft.word_before()))
+        on("c-right", "escape f")(lambda event: draft.move(draft.word_behind()))
+        on("home", "c-a")(lambda event: draft.move(draft.line()[0]))
+        on("end", "c-e")(lambda event: draft.move(draft.line()[1]))
         on("c-home", "escape <")(lambda event: draft.move(0))
         on("c-end", "escape >")(lambda event: draft.move(len(draft.text)))
         on("c-p", "c-up", keeps_column=True)(lambda event: self._move_rows(-1))
@@ -439,14 +429,19 @@ class Screen:
         on(Keys.Any, "enter", "escape", "tab", "f1", "c-q", "c-x", when=helped)(lambda event: self._show_help(-1))
 
         # An answer to a question
-        on(Keys.Any, when=asked)(lambda event: self._answer(_character(event)))
-        on(Keys.BracketedPaste, when=asked)(lambda event: self._answer(event.data.strip()))
-        on("c-h", "backspace", when=asked)(lambda event: self._shorten(1))
-        on("c-u", when=asked)(lambda event: self._shorten(None))
-        on("up", when=asked)(lambda event: self._step(1))
-        on("down", when=asked)(lambda event: self._step(-1))
-        on("enter", when=asked)(lambda event: self._finish())
-        on("escape", "c-g", "c-q", "c-x", when=asked)(lambda event: self._cancel())
+        def on_answer(*names: str) -> Callable[[Callable[[Prompt, KeyPressEvent], None]], None]:
+            return lambda edit: on(*names, when=asked)(
+                lambda event: self._edit_answer(lambda prompt: edit(prompt, event))
+            )
+
+        on_answer(Keys.Any)(lambda prompt, event: prompt.type(_character(event)))
+        on_answer(Keys.BracketedPaste)(lambda prompt, event: prompt.type(event.data.strip()))
+        on_answer("c-h", "backspace")(lambda prompt, event: prompt.shorten(1))
+        on_answer("c-u")(lambda prompt, event: prompt.shorten(len(prompt.answer)))
+        on_answer("up")(lambda prompt, event: prompt.step(1))
+        on_answer("down")(lambda prompt, event: prompt.step(-1))
+        on_answer("enter")(lambda prompt, event: self._finish(prompt))
+        on("escape", "c-g", "c-q", "c-x", when=asked)(lambda event: self._ask(None))
         return keys
 
     def _type(self, data: str) -> None:
@@ -498,72 +493,19 @@ class Screen:
         if not self._suggests:
             self._say("continuations off: Up, Down move, Tab is a tab; F2 ends it")
 
-    def _ask_temperature(self) -> None:
-        session = self._session
-
-        def done(answer: str) -> None:
-            try:
-                value = float(answer)
-                if not value <= _HOTTEST:
-                    raise ValueError
-                session.choice = replace(session.choice, temperature=value)
-            except (ValueError, CharRNNError):
-                self._say(f"the temperature is a number from 0 to {_HOTTEST:g}, not {answer!r}", is_error=True)
-            else:
-                session.number = max(session.number, 1)
-
-        def step(answer: str, sign: int) -> str:
-            try:
-                return f"{min(max(round(float(answer) + sign * _TEMPERATURE_STEP, 6), 0), _HOTTEST):g}"
-            except ValueError:
-                return answer
-
-        self._prompt = Prompt("Temperature (Up, Down, Enter): ", f"{session.choice.temperature:g}", done, step)
-
-    def _ask_cell(self) -> None:
-        session = self._session
-
-        def done(answer: str) -> None:
-            cell, _, signal = answer.strip().partition(" ")
-            try:
-                session.show(cell_of(cell) if cell else None, signal.strip() or None)
-            except CharRNNError as error:
-                self._say(str(error), is_error=True)
-
-        def step(answer: str, sign: int) -> str:
-            cell, space, signal = answer.strip().partition(" ")
-            try:
-                layer, unit = cell_of(cell or "0:-1" if sign < 0 else cell or "0:0")
-            except CharRNNError:
-                return answer
-            return f"{layer}:{max(unit + sign * bool(cell), 0)}{space}{signal}"
-
-        shown = session.shown
-        before = "" if shown is None else f"{shown.cell[0]}:{shown.cell[1]} {shown.signal.name}"
-        self._prompt = Prompt("Cell as 1:37 or 1:37 h, empty for none: ", before, done, step)
+    def _ask(self, prompt: Prompt | None) -> None:
+        self._prompt = prompt
 
     # ---- answers
 
-    def _answer(self, data: str) -> None:
+    def _edit_answer(self, edit: Callable[[Prompt], None]) -> None:
         assert self._prompt is not None, "keys of answers need a question"
-        self._prompt.answer += visible(data, "")
+        edit(self._prompt)
 
-    def _shorten(self, count: int | None) -> None:
-        """Remove a number of characters at the end of the answer, or all."""
-        assert self._prompt is not None, "keys of answers need a question"
-        self._prompt.answer = self._prompt.answer[:-count] if count else ""
-
-    def _step(self, sign: int) -> None:
-        assert self._prompt is not None, "keys of answers need a question"
-        self._prompt.answer = self._prompt.step(self._prompt.answer, sign)
-
-    def _finish(self) -> None:
-        assert self._prompt is not None, "keys of answers need a question"
-        prompt, self._prompt = self._prompt, None
-        prompt.done(prompt.answer)
-
-    def _cancel(self) -> None:
+    def _finish(self, prompt: Prompt) -> None:
         self._prompt = None
+        if problem := prompt.done(prompt.answer):
+            self._say(problem, is_error=True)
 
     def _show_help(self, offset: int) -> None:
         self._help = offset
@@ -573,26 +515,6 @@ class Screen:
     @property
     def _page(self) -> int:
         return max(self._view.room - 1, 1)
-
-    def _line(self) -> tuple[int, int]:
-        """Where the line of the cursor begins and ends."""
-        text, cursor = self._session.draft.text, self._session.draft.cursor
-        end = text.find("\n", cursor)
-        return text.rfind("\n", 0, cursor) + 1, len(text) if end < 0 else end
-
-    def _word_before(self) -> int:
-        """Where the word before the cursor begins."""
-        text, cursor = self._session.draft.text, self._session.draft.cursor
-        start = max(cursor - 1000, 0)
-        words = list(_WORD.finditer(text, start, cursor))
-        return words[-1].start() if words else start
-
-    def _word_behind(self) -> int:
-        """Where the word behind the cursor ends."""
-        text, cursor = self._session.draft.text, self._session.draft.cursor
-        stop = min(cursor + 1000, len(text))
-        found = _WORD.search(text, cursor, stop)
-        return found.end() if found else stop
 
     def _move_rows(self, count: int) -> None:
         """Move the cursor by rows of the screen, in its column."""
