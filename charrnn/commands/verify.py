@@ -279,10 +279,10 @@ class Verifying(Work):
         history = self.history
         if history.best is None:
             return None
-        step, from_ = history.best.counters.get("step", 0), "its segment"
+        step = history.best.counters.get("step", 0)
         checked = [each for each in self._verified if history.has_best(each)]
         if not checked:
-            return f"of step {step:,}; not verified, as {from_} was not trained again (--best does)"
+            return f"of step {step:,}; not verified, as its segment was not trained again (--best does)"
         if history.best.ngrams is not None and not any(each.is_end for each in self._verified):
             return f"of step {step:,}; its weights are verified, its n-grams are not (--best does)"
         return f"of step {step:,}; verified"
