@@ -6,6 +6,7 @@ than ``PROMPTLY``, the text is shown first.  All other reading is done in slices
 
 import asyncio
 import contextlib
+import gc
 import os
 import re
 import sys
@@ -117,6 +118,7 @@ class Screen:
 
     def run(self, writing: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext) -> int:
         """Show the screen until the user quits; the exit status. ``writing`` is around each write to the terminal."""
+        gc.freeze()  # a full collection of what was imported would hold a key up for 60 ms
         flush = self.app.output.flush
 
         def flush_within() -> None:
