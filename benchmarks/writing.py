@@ -72,7 +72,7 @@ def ahead(session, pause):
 
 
 def in_session(path, text, keys, pause, cell):
-    """Milliseconds of each kind of key in a session, by the clock and of the processor: (keys, 2) by its name."""
+    """Milliseconds that keys take in a session: for each kind of key (keys, 2), by the clock and of the processor."""
     session, rng = Session(charrnn.load(path), text), np.random.default_rng(1)
     if cell:
         session.show(cell)

@@ -16,7 +16,7 @@ def read_run_text(text: tuple[str, ...], checkpoint, terminal, options: Mapping[
         text: where it is now; () for where it was when the run began.
         checkpoint: of the run, or its description.
         terminal: shows progress.
-        options: of the command, beside those that say how the run read its text.
+        options: more options of the command; how the text is read is in the checkpoint.
 
     Raises:
         ConfigError: the text is not there, or has characters that the model does not know.
@@ -45,7 +45,7 @@ def other_text(corpus, sources, facts: dict[str, Any]) -> str:
 
 
 def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:
-    """Where the run's text is: as TEXT names it, as it was named when the run began, or at its path then.
+    """The names of the run's text: the user's, else those of the run's first command, else its paths then.
 
     Raises:
         ConfigError: the text is not there any more.

@@ -153,7 +153,7 @@ class Verifying(Work):
         return corpus
 
     def _chosen(self, verifier, segments) -> list:
-        """The segments to train again: at random, of those that are not yet verified, and in a random order.
+        """The segments to train again: drawn at random from the unverified ones, in a random order.
 
         So what was verified until a Ctrl-C is random, too.
 

@@ -97,7 +97,7 @@ class History:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether the user ended the run before its end."""
+        """Whether the run was stopped by a signal or by Ctrl-C: it may be resumed."""
         last = self.read(self.log.positions[-1:])
         return bool(last) and last[0].record.get("reason") == "interrupted"
 

@@ -86,7 +86,7 @@ def progress_of(record: dict[str, Any]) -> float:
 
 
 def require_plausible_times(entries: list[Entry], config: TrainConfig) -> None:
-    """Refuse a log under a time budget whose progress does not follow its own times.
+    """Compare the progress of a run under a time budget with the times in its log: it must follow from them.
 
     Raises:
         DifferenceError: it names the line.
@@ -164,7 +164,7 @@ class ReplayStore:
         self.reached = checkpoint
 
     def save_best(self, checkpoint: Checkpoint) -> None:
-        """Compare a checkpoint with the run's best one, if it is of the same step."""
+        """Compare ``checkpoint`` with ``best.safetensors`` of the run, if both are of the same step."""
         self._best = replace(
             checkpoint, **{name: _copied(getattr(checkpoint, name)) for name in ("parameters", "optimizer")}
         )

@@ -289,7 +289,7 @@ class Verifier:
         run.soft_targets = self._soft_targets[key]
 
     def _best_checkpoint(self, segment: Segment) -> Checkpoint | None:
-        """The best checkpoint, if the segment or what is mixed at its end has to do with it."""
+        """The best checkpoint, if it was saved in the segment, or if the segment is the mixing at the run's end."""
         history = self._history
         if history.best is None or not (history.has_best(segment) or segment.is_end):
             return None

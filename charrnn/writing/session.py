@@ -134,7 +134,7 @@ class Session:
     def prepare(self, most: int) -> bool:
         """Read at most ``most`` characters where the cursor may go next; whether more is left to read.
 
-        Call it when there is nothing else to do: then moving the cursor is as quick as typing.
+        It is for the time between two keys: the cursor then moves as quickly as a character is typed.
         """
         at = (self.draft.version, self.draft.cursor)
         if self._plan_for != at:
@@ -212,7 +212,7 @@ class Session:
         return found[0] if found else ""
 
     def take_word(self) -> str:
-        """Insert the first word of the continuation at the cursor; the word."""
+        """Insert the first word of the continuation at the cursor, and return it."""
         word = self.word()
         self.draft.insert(word)
         return word

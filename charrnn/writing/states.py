@@ -1,4 +1,4 @@
-"""What a model remembers after the beginning of a text, kept so that an edit costs a few steps and not a whole reading.
+"""States of a model after the first characters of a text, kept so that after an edit only a few are read again.
 
 A state depends on nothing but the ids that were read, so it is kept under a hash of these ids.  An edit needs no
 bookkeeping: the ids before it have the hashes that they had, and what was taken back is found again.

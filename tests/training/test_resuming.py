@@ -160,6 +160,18 @@ def die_at(monkeypatch, moment):
     return done
 
 
+def is_killed(path, config, moment):
+    """Begin a run, and kill it at a moment; whether that was before its end."""
+    with pytest.MonkeyPatch.context() as patch:
+        die_at(patch, moment)
+        try:
+            with RunFolder(path).locked():
+                run(begin(path, config))
+        except Killed:
+            return True
+    return False
+
+
 KILLED = short(steps=9, eval_every=3, save_every=4, sample_every=0)
 
 
@@ -167,15 +179,9 @@ def test_a_run_that_is_killed_at_any_moment_ends_like_one_in_one_go(tmp_path):
     moment, killed = 0, True
     run(begin(tmp_path / "whole", KILLED))
     while killed:
-        path, killed = tmp_path / f"{moment}", False
+        path = tmp_path / f"{moment}"
         folder = RunFolder(path)
-        with pytest.MonkeyPatch.context() as patch:
-            die_at(patch, moment)
-            try:
-                with folder.locked():
-                    run(begin(path, KILLED))
-            except Killed:
-                killed = True
+        killed = is_killed(path, KILLED, moment)
         with folder.locked():
             assert not list(path.glob("*.tmp"))
             made = go_on(path, KILLED) if folder.exists() else begin(path, KILLED)
@@ -194,15 +200,9 @@ def test_a_kill_is_not_taken_for_an_edit_and_kept_checkpoints_are_the_same_after
     expected = {step: contents(kept.path(step)) for step in kept.steps()}
     assert expected.keys() == {0, 3, 6}
     while killed:
-        path, killed = tmp_path / f"{moment}", False
+        path = tmp_path / f"{moment}"
         folder = RunFolder(path)
-        with pytest.MonkeyPatch.context() as patch:
-            die_at(patch, moment)
-            try:
-                with folder.locked():
-                    run(begin(path, config))
-            except Killed:
-                killed = True
+        killed = is_killed(path, config, moment)
         if folder.log.exists():
             assert DigestCheck(History(path)).differences == [], moment
         with folder.locked():

@@ -6,7 +6,7 @@ from charrnn.display.terminal import numbers
 
 
 def spans(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Stretches of steps (first, last), with those that touch joined."""
+    """Ranges of steps (first, last) in order; ranges that touch are joined."""
     found: list[tuple[int, int]] = []
     for first, last in sorted((first, last) for first, last in parts if first < last):
         if found and first <= found[-1][1]:
@@ -17,7 +17,7 @@ def spans(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def verified_line(parts: Sequence[tuple[int, int]], steps: int) -> str:
-    """Which stretches of a run of so many steps are verified: ``verified: steps 0-400 of 20,000 (2 %)``."""
+    """Which ranges of a run of so many steps are verified: ``verified: steps 0-400 of 20,000 (2 %)``."""
     joined = spans(parts)
     if not joined:
         return f"verified by training again: none of {steps:,} steps"

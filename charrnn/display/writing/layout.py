@@ -78,7 +78,7 @@ def place_in(row: Row, column: int) -> int:
 
 
 def _line(text: str, place: int) -> tuple[int, int]:
-    """Where the line around a place begins and ends; of a very long line, a piece of it."""
+    """Where the line begins and ends that a place is in. A line of more than LONGEST characters is cut into pieces."""
     start = text.rfind("\n", 0, place) + 1
     start += (place - start) // LONGEST * LONGEST
     stop = text.find("\n", place, start + LONGEST)
@@ -120,7 +120,9 @@ def _ghost(text: str, marks: tuple[str, str]) -> list[Item]:
 
 
 def _wrapped(items: Sequence[Item], columns: int, start: int, stop: int, before: int) -> tuple[list[Row], int, int]:
-    """Rows of items; and the row and column of the cursor, which stands before item number ``before``.
+    """Lay items out in rows. Returns the rows, and the row and the column of the cursor.
+
+    The cursor stands before item number ``before``.
 
     The last column is left free for a cursor behind the row; a space may stand there.
     """

@@ -200,11 +200,8 @@ class Screen:
             version, text = draft.version, draft.text
             try:
                 await asyncio.to_thread((self._manuscript or self._recovery).save, text)
-            except ChangedError:
-                self._warned = True
-                self._say(self._changed, is_error=True)
             except CharRNNError as error:
-                self._say(str(error), is_error=True)
+                self._not_saved(error)
             else:
                 self._saved_version = version
             self.app.invalidate()
@@ -333,7 +330,7 @@ class Screen:
         size = len(self._session.draft.text)
         if self._values_left:
             length, before = self._tail if self._tail_of == self._session.shown else (0, found[:0])
-            # Behind the cursor, a place has moved by as much as the text has grown.
+            # A character behind the cursor has moved by as many places as the text has grown.
             moved = np.arange(first, last) - self._first_seen - (size - length)
             usable = np.isnan(found) & (moved >= 0) & (moved < len(before))
             found[usable] = before[moved[usable]]
@@ -531,10 +528,11 @@ class Screen:
 
     # ---- saving
 
-    @property
-    def _changed(self) -> str:
-        """What is said when another program has changed the file."""
-        return "changed by another program: ^S overwrites, ^Q keeps both"
+    def _not_saved(self, error: CharRNNError, more: str = "") -> None:
+        """Say why the file could not be saved. If another program has changed it, the next key may overwrite it."""
+        is_changed = isinstance(error, ChangedError)
+        self._warned = self._warned or is_changed
+        self._say("changed by another program: ^S overwrites, ^Q keeps both" if is_changed else f"{error}{more}", True)
 
     def _save(self) -> None:
         if self._manuscript is None:
@@ -543,11 +541,8 @@ class Screen:
         text = self._session.draft.text
         try:
             self._manuscript.save(text, over=self._warned)
-        except ChangedError:
-            self._warned = True
-            self._say(self._changed, is_error=True)
         except CharRNNError as error:
-            self._say(str(error), is_error=True)
+            self._not_saved(error)
         else:
             self._saved_version, self._told = self._session.draft.version, False
             self._say(f"saved, {len(text):,} characters")
@@ -562,8 +557,7 @@ class Screen:
             manuscript.save(text)
         except CharRNNError as error:
             self._warned = True
-            message = self._changed if isinstance(error, ChangedError) else f"{error}; Ctrl-Q again quits"
-            self._say(message, is_error=True)
+            self._not_saved(error, "; Ctrl-Q again quits")
         else:
             self._exit(0)
 
