@@ -262,6 +262,10 @@ def test_a_held_cell_changes_the_text(page):
     text = written(page)
     page.fill("#cell", "0:7")
     page.fill("#held", "0.9")
+    until(page, "app.holds.get(7) === 0.9")  # the slider holds the cell, at the next frame
+    assert drawn(page).is_checked("#hold")
+    page.uncheck("#hold")
+    assert written(page) == text
     page.check("#hold")
     held = written(page)
     assert len(held) == len(text)
