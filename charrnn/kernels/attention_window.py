@@ -29,7 +29,7 @@ from charrnn.kernels.key_cache import (
     to_parts,
     values_of,
 )
-from charrnn.kernels.matmul import Prefetch, RowRanges, Size, Sums, multiply_block, multiply_ranges
+from charrnn.kernels.matmul import Prefetch, Size, Sums, multiply_block, multiply_transposed
 from charrnn.kernels.packing import GROUP, first_row
 from charrnn.kernels.rotation import fill_turns, rotate
 from charrnn.kernels.simd import (
@@ -45,7 +45,7 @@ from charrnn.kernels.simd import (
     transpose,
     where_below,
 )
-from charrnn.kernels.tiles import PANEL, RANGE
+from charrnn.kernels.tiles import PANEL, PLACE
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64
 
@@ -240,14 +240,14 @@ def wrapped(position):
 
 
 class Work(NamedTuple):
-    """Scratch (B, :func:`backward_floats`), and ``ranges`` (33, 3): row n describes n neighbouring rows from 0 on."""
+    """Scratch (B, :func:`backward_floats`), and ``places`` (QUERIES, PLACE): of rows one behind the other."""
 
     scratch: np.ndarray
-    ranges: np.ndarray
+    places: np.ndarray
 
 
 WORK = types.NamedTuple((Array2, Longs2), Work)
-RANGES = np.array([[0, 0, count] for count in range(QUERIES + 1)], np.int64)
+PLACES = np.array([[ROW * number] * PLACE for number in range(QUERIES)], np.int64)
 
 
 def backward_floats(steps: int, size: int) -> int:
@@ -309,7 +309,7 @@ def backward(qkv, heads, group, mask, cache, out, dout, work):
     dkeys_at = values_at + SQUARE * parts
     dvalues_at = dkeys_at + SQUARE * parts
     clear_rows(temporary_at, 2 * parts)  # what lies behind the columns of a head stays zero
-    ranges_at = work.ranges.ctypes.data
+    listed = work.places.ctypes.data
     for b in range(group.first, group.last):
         position = intp(cache.starts[b, 0])
         start = first_row(group.first, steps) + rows + b - group.first
@@ -363,17 +363,17 @@ def backward(qkv, heads, group, mask, cache, out, dout, work):
                             else:
                                 store(scores_at, at, p)
                             store(dscores_at, at, p * (dp - delta) * heads.scale)
-                    begin_at = ranges_at + 8 * RANGE * count
-                    one_range, prefetch = RowRanges(begin_at, begin_at + 8 * RANGE), Prefetch(q_at, dscores_at)
+                    none = Prefetch(q_at, listed)  # it is in the cache
                     for part in range(parts):
                         wide = (min(PANEL, size - PANEL * part) + WIDTH - 1) // WIDTH
                         block, dq_at = keys_at + SQUARE * part, dqueries_at + ROW * (steps * part + first)
                         multiply_block(dscores_at, PANEL, block, dq_at, PANEL, Size(end, count, wide), block, block)
                         if is_own:
                             shift, x = ROW * steps * part, SQUARE * part
-                            dkeys, dvalues = Sums(dkeys_at + x, 0, 0), Sums(dvalues_at + x, 0, 0)
-                            multiply_ranges(dscores_at, q_at + shift, dkeys, one_range, end, wide, prefetch)
-                            multiply_ranges(scores_at, da_at + shift, dvalues, one_range, end, wide, prefetch)
+                            dkeys, dvalues = Sums(dkeys_at + x, 0, 0, 0), Sums(dvalues_at + x, 0, 0, 0)
+                            of = Size(count, end, wide)
+                            multiply_transposed(dscores_at, q_at + shift, dkeys, of, listed, none, none, none)
+                            multiply_transposed(scores_at, da_at + shift, dvalues, of, listed, none, none, none)
                 for p in range(max(base, position), min(base + PANEL, last + 1)):
                     row_at = qkv.ctypes.data + ROW * (start + (p - position) * rows)
                     from_parts(dvalues_at + ROW * (p - base), SQUARE, size, temporary_at)

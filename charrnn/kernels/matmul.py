@@ -15,7 +15,7 @@ from typing import NamedTuple
 from numba import njit
 
 from charrnn.kernels.simd import WIDTH
-from charrnn.kernels.tile_kernels import AHEAD_BY_X, AHEAD_BY_Y, multiply_tile, multiply_tile_of_ranges
+from charrnn.kernels.tile_kernels import multiply_tile, multiply_transposed_tile
 from charrnn.kernels.tiles import LINE, PANEL, TILE_ROWS, TILE_VECTORS
 
 
@@ -27,29 +27,23 @@ class Size(NamedTuple):
     vectors: int
 
 
-class RowRanges(NamedTuple):
-    """Addresses of the first row range and of the end of the last, as :func:`multiply_tile_of_ranges` reads them."""
-
-    begin: int
-    end: int
-
-
 class Sums(NamedTuple):
-    """Sums at an address: they start ``anew`` from zeros, or go on; the result is added to sums ``below`` bytes before.
+    """Sums at an address: they start ``anew`` from zeros, or go on.
 
-    If ``below`` is 0, the result is stored.
+    They are the top of a stack of sums, ``below`` bytes apart.  In the end the two on top are added ``merges`` times.
     """
 
     at: int
     anew: int
     below: int
+    merges: int
 
 
 class Prefetch(NamedTuple):
-    """Addresses of two panels to prefetch while row ranges are multiplied: the same rows of y's, then of x's."""
+    """Rows of a panel to prefetch, listed as :func:`charrnn.kernels.tile_kernels.multiply_transposed_tile` says."""
 
-    y: int
-    x: int
+    panel: int
+    listed: int
 
 
 @njit
@@ -107,25 +101,27 @@ def multiply_panel(a, a_row, panel_step, b, c, c_row, size, following):
 
 
 @njit
-def multiply_ranges(x, y, sums, ranges, columns, vectors, prefetch):
-    """C[columns, 16 vectors] += Σ xᵀ y over row ranges of two panels, at most 64 columns of x.
+def multiply_transposed(x, y, sums, size, listed, y_ahead, x_ahead, nothing):
+    """C[rows, 16 vectors] += xᵀ y over ``depth`` rows of two panels; ``rows`` are columns of x, at most 64.
 
-    ``x`` and ``y`` are addresses, ``sums`` are :class:`Sums`, ``ranges`` are :class:`RowRanges`.  A row of a panel is
-    four cache lines.  So the first four tiles prefetch y's rows, a line each of every row, and the next four tiles
-    prefetch x's.
+    ``x`` and ``y`` are addresses, ``listed`` that of the rows' places, ``sums`` are :class:`Sums`, the others are
+    ``depth`` rows to :class:`Prefetch`.  A vector of a row is a cache line: each of the first tiles prefetches one of
+    the rows of ``y_ahead``, each of the next four tiles one of ``x_ahead``, and further tiles ``nothing``, which should
+    be in the cache.
     """
-    tiles, least, larger = even_tiles(columns)
-    for first_vector in range(0, vectors, TILE_VECTORS):
-        width, shift = min(TILE_VECTORS, vectors - first_vector), 4 * WIDTH * first_vector
+    tiles, least, larger = even_tiles(size.rows)
+    for first_vector in range(0, size.vectors, TILE_VECTORS):
+        width, shift = min(TILE_VECTORS, size.vectors - first_vector), 4 * WIDTH * first_vector
         tile_x, tile_c = x, sums.at + shift
         for tile in range(tiles):
             count = least + (tile < larger)
-            ahead, ahead_by = y, AHEAD_BY_Y  # already in the cache: nothing is left to prefetch
-            if first_vector == 0 and tile < 4:
-                ahead = prefetch.y + 4 * LINE * tile
-            elif first_vector == 0 and tile < 8:
-                ahead, ahead_by = prefetch.x + 4 * LINE * (tile - 4), AHEAD_BY_X
-            rows = ranges.begin, ranges.end, ahead, ahead_by
-            multiply_tile_of_ranges(count, width, 1, tile_x, y + shift, tile_c, sums.anew, sums.below, *rows)
+            ahead, line = nothing, 0
+            if first_vector == 0 and tile < size.vectors:
+                ahead, line = y_ahead, tile
+            elif first_vector == 0 and tile < size.vectors + 4:
+                ahead, line = x_ahead, tile - size.vectors
+            of_sums = tile_c, sums.anew, sums.below, sums.merges
+            coming = ahead.panel + 4 * LINE * line, ahead.listed
+            multiply_transposed_tile(count, width, 1, tile_x, y + shift, *of_sums, size.depth, listed, *coming)
             tile_x += 4 * count
             tile_c += 4 * count * PANEL

@@ -36,26 +36,26 @@ class Product(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """What :func:`multiply_tile_of_ranges` multiplies."""
+    """What :func:`multiply_transposed_tile` multiplies."""
 
     x: int
     y: int
     c: int
     anew: int
     below: int
-    ranges: int
-    ranges_end: int
+    merges: int
+    depth: int
+    listed: int
     ahead: int
-    ahead_by: int
+    ahead_listed: int
 
 
 _SIZE = (intp, intp, intp)
 _PRODUCT = (_ADDRESS, intp, _ADDRESS, _ADDRESS, intp, intp, _ADDRESS)
-_GRADIENT = (_ADDRESS, _ADDRESS, _ADDRESS, intp, intp, _ADDRESS, _ADDRESS, _ADDRESS, intp)
+_GRADIENT = (_ADDRESS, _ADDRESS, _ADDRESS, intp, intp, intp, intp, _ADDRESS, _ADDRESS, _ADDRESS)
 TILE_SIZE = types.NamedUniTuple(intp, len(_SIZE), TileSize)
 PRODUCT = types.NamedTuple(_PRODUCT, Product)
 GRADIENT = types.NamedTuple(_GRADIENT, Gradient)
-AHEAD_BY_X, AHEAD_BY_Y = 0, 8  # bytes behind the beginning of a range's description where X and Y are
 
 
 @kernel(void(TILE_SIZE, PRODUCT), symbol="charrnn_product_tile")
@@ -67,9 +67,9 @@ def product_tile(size, product):
 
 @kernel(void(TILE_SIZE, GRADIENT), symbol="charrnn_gradient_tile")
 def gradient_tile(size, gradient):
-    """See :func:`multiply_tile_of_ranges`."""
-    x, y, c, anew, below, ranges, ranges_end, ahead, ahead_by = gradient
-    emit_gradient_tile(size.rows, size.vectors, x, y, c, anew, below, ranges, ranges_end, ahead, ahead_by)
+    """See :func:`multiply_transposed_tile`."""
+    x, y, c, anew, below, merges, depth, listed, ahead, ahead_listed = gradient
+    emit_gradient_tile(size.rows, size.vectors, x, y, c, anew, below, merges, depth, listed, ahead, ahead_listed)
 
 
 @intrinsic
@@ -84,15 +84,17 @@ def multiply_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth, ah
 
 
 @intrinsic
-def multiply_tile_of_ranges(typing, rows, vectors, lines, x, y, c, anew, below, ranges, ranges_end, ahead, ahead_by):
-    """C += Σ xᵀ y over row ranges, for one tile of C: ``rows`` columns of x by 16 ``vectors`` columns of y.
+def multiply_transposed_tile(
+    typing, rows, vectors, lines, x, y, c, anew, below, merges, depth, listed, ahead, ahead_listed
+):
+    """C += xᵀ y for one tile of C: ``rows`` columns of x by 16 ``vectors`` columns of y, and ``depth`` rows of both.
 
-    ``x``, ``y`` and ``c`` are addresses in panels.  If ``anew`` is not 0, C starts from zeros.  If ``below`` is not 0,
-    the result is added to the sums that many bytes before C, and C is not written.
+    ``x``, ``y`` and ``c`` are addresses in panels.  The address ``listed`` has ``depth`` places, PLACE int64 numbers
+    each: how many bytes behind x and behind y a row is.  They are read if TILES_LIST_ROWS, otherwise the rows lie one
+    behind the other.  The tile also prefetches ``depth`` cache lines, each as many bytes behind the address ``ahead``
+    as a place at the address ``ahead_listed`` says first.
 
-    Between the addresses ``ranges`` and ``ranges_end`` each row range has RANGE int64 numbers X, Y and N: its N rows
-    begin X bytes after x and Y bytes after y.  The tile also prefetches one cache line of each row of the same ranges
-    at another address ``ahead``: X bytes after it if ``ahead_by`` is AHEAD_BY_X, Y bytes after it if that is
-    AHEAD_BY_Y.  ``lines`` is 1.
+    If ``anew`` is not 0, C starts from zeros.  The result is added to the sums ``below`` bytes before C, their sum to
+    those ``below`` bytes before them, and so on, ``merges`` times; the last sum is stored.  ``lines`` is 1.
     """
     return types.void(*_SIZE, *_GRADIENT), call_by_symbol(gradient_tile, _SIZE + _GRADIENT)

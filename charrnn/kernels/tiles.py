@@ -8,17 +8,17 @@ import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import for_range
 from numba.extending import intrinsic
 
 from charrnn.kernels.simd import WIDTH, llvm_call, llvm_pointer, llvm_prefetch, llvm_splat
 
 PANEL = 4 * WIDTH
 LINE = 16  # floats of a cache line
-RANGE = 3  # int64 numbers that describe a range of rows
+PLACE = 2  # int64 numbers of a place: where its rows of two panels are
 
 _F32, _I64 = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_F32, WIDTH)
-_NO = ir.Constant(ir.IntType(1), 0)
 _ZEROS = ir.Constant(_VECTOR, [0.0] * WIDTH)
 
 
@@ -31,130 +31,100 @@ def has_wide_registers():
 TILE_ROWS = 6
 # Accumulators live in registers: 6 x 4 of 32 with AVX-512, 6 x 2 of 16 with AVX2 (a vector is two registers).
 TILE_VECTORS = 4 if has_wide_registers() else 1
+# A large tile has time to look up where each row is; for a small one they have to lie one behind the other.
+TILES_LIST_ROWS = has_wide_registers()
 
 
-def _emit_tile(function, rows, vectors, c, c_row, row_range, begin, more, anew=None, below=None):
-    """Emit C[rows, 16 vectors] += Σ a_k b_k over the k of every row range, with all of C in registers.
+class _Sums:
+    """Emits code for C[rows, 16 vectors], whose rows are ``c_row`` elements apart.
 
-    If the value ``anew`` is not 0, C starts from zeros and is not read.  If the value ``below`` is not 0, the result is
-    added to the elements that many bytes before C, and C is not written.
-    The rows of a range are neighbours in memory; ``row_range`` is the address of the first range's description.
-    ``begin(builder, row_range)`` emits what happens once a range, and returns the number of its k and a function
-    ``operands(k)``.  ``operands(k)`` emits the prefetches of step k, and returns pointers to the elements of a_k and
-    the address of b_k.  ``more(builder, row_range)`` returns the next range's address and whether there is a next one.
+    Each vector of C is a variable of the function.  LLVM keeps them all in registers.
     """
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    tiles = [(row, column) for row in range(rows) for column in range(vectors)]
 
-    def pointer(base, row, column):
-        offset = builder.add(builder.mul(c_row, _I64(row)), _I64(column * WIDTH))
-        return llvm_pointer(builder, base, offset)
+    def __init__(self, builder, rows, vectors, c_row):
+        self._builder, self._c_row, self._vectors = builder, c_row, vectors
+        self._sums = {(row, column): builder.alloca(_VECTOR) for row in range(rows) for column in range(vectors)}
 
-    def load(base):
-        return {tile: builder.load(pointer(base, *tile), align=4, typ=_VECTOR) for tile in tiles}
+    def _elements(self, c):
+        """For each vector of C its variable, and a pointer to its elements at the address ``c``."""
+        for (row, column), variable in self._sums.items():
+            offset = self._builder.add(self._builder.mul(self._c_row, _I64(row)), _I64(column * WIDTH))
+            yield variable, llvm_pointer(self._builder, c, offset)
 
-    entry, first, outer = builder.block, *(function.append_basic_block(name) for name in ("first", "range"))
-    loop, end, done = (function.append_basic_block(name) for name in ("depth", "end", "done"))
-    if anew is None:
-        builder.branch(first)
-    else:
-        builder.cbranch(builder.icmp_signed("!=", anew, _I64(0)), outer, first)
-    builder.position_at_end(first)
-    before = load(c)
-    builder.branch(outer)
+    def clear(self):
+        for variable in self._sums.values():
+            self._builder.store(_ZEROS, variable)
 
-    builder.position_at_end(outer)
-    this_range = builder.phi(_I64)
-    until_range = {tile: builder.phi(_VECTOR) for tile in tiles}
-    depth, operands = begin(builder, this_range)
-    builder.branch(loop)
+    def load(self, c):
+        for variable, elements in self._elements(c):
+            self._builder.store(self._builder.load(elements, align=4, typ=_VECTOR), variable)
 
-    builder.position_at_end(loop)
-    k = builder.phi(_I64)
-    sums = {tile: builder.phi(_VECTOR) for tile in tiles}
-    values, b = operands(k)
-    weights = [
-        builder.load(llvm_pointer(builder, b, _I64(column * WIDTH)), align=4, typ=_VECTOR) for column in range(vectors)
-    ]
-    after = {}
-    for row in range(rows):
-        value = llvm_splat(builder, builder.load(values[row], typ=_F32))
-        for column in range(vectors):
-            after[row, column] = llvm_call(
-                builder, f"llvm.fma.v{WIDTH}f32", _VECTOR, [value, weights[column], sums[row, column]]
-            )
-    next_k = builder.add(k, _I64(1))
-    builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, end)
+    def add(self, c):
+        for variable, elements in self._elements(c):
+            others = self._builder.load(elements, align=4, typ=_VECTOR)
+            self._builder.store(self._builder.fadd(others, self._builder.load(variable, typ=_VECTOR)), variable)
 
-    builder.position_at_end(end)
-    next_range, goes_on = more(builder, this_range)
-    builder.cbranch(goes_on, outer, done)
+    def add_product(self, a, b):
+        """C += a_k b_k: ``a`` are pointers to the elements of a_k, one a row, and ``b`` is the address of b_k."""
+        builder = self._builder
+        weights = [
+            builder.load(llvm_pointer(builder, b, _I64(column * WIDTH)), align=4, typ=_VECTOR)
+            for column in range(self._vectors)
+        ]
+        values = [llvm_splat(builder, builder.load(element, typ=_F32)) for element in a]
+        for (row, column), variable in self._sums.items():
+            operands = [values[row], weights[column], builder.load(variable, typ=_VECTOR)]
+            builder.store(llvm_call(builder, f"llvm.fma.v{WIDTH}f32", _VECTOR, operands), variable)
 
-    begins = [first] if anew is None else [first, entry]
-    for block in begins:
-        this_range.add_incoming(row_range, block)
-        for tile in tiles:
-            until_range[tile].add_incoming(before[tile] if block is first else _ZEROS, block)
-    for phi, others in [(this_range, next_range), *((until_range[tile], after[tile]) for tile in tiles)]:
-        phi.add_incoming(others, end)
-    for phi, one, others in [(k, _I64(0), next_k), *((sums[tile], until_range[tile], after[tile]) for tile in tiles)]:
-        phi.add_incoming(one, outer)
-        phi.add_incoming(others, loop)
-
-    builder.position_at_end(done)
-    if below is not None:
-        with builder.if_then(builder.icmp_signed("!=", below, _I64(0))):
-            base = builder.sub(c, below)
-            for tile, others in load(base).items():
-                builder.store(builder.fadd(others, after[tile]), pointer(base, *tile), align=4)
-            builder.ret_void()
-    for tile in tiles:
-        builder.store(after[tile], pointer(c, *tile), align=4)
-    builder.ret_void()
+    def store(self, c):
+        for variable, elements in self._elements(c):
+            self._builder.store(self._builder.load(variable, typ=_VECTOR), elements, align=4)
 
 
-def _emit_product(function, rows, vectors, lines):
+def _emit_product(builder, rows, vectors, lines):
     """Emit a product with rows of A ``a_row`` elements apart and B contiguous; each k prefetches ``lines`` lines."""
-    a, a_row, b, c, c_row, depth, ahead = function.args
-
-    def begin(builder, row_range):
-        a_rows = [builder.add(a, builder.shl(builder.mul(a_row, _I64(row)), _I64(2))) for row in range(rows)]
-
-        def operands(k):
-            for line in range(lines):
-                llvm_prefetch(builder, ahead, builder.mul(builder.add(builder.mul(depth, _I64(line)), k), _I64(LINE)))
-            values = [llvm_pointer(builder, a_row, k) for a_row in a_rows]
-            return values, builder.add(b, builder.mul(k, _I64(4 * PANEL)))
-
-        return depth, operands
-
-    _emit_tile(function, rows, vectors, c, c_row, _I64(0), begin, lambda builder, row_range: (row_range, _NO))
+    a, a_row, b, c, c_row, depth, ahead = builder.function.args
+    sums = _Sums(builder, rows, vectors, c_row)
+    a_rows = [builder.add(a, builder.shl(builder.mul(a_row, _I64(row)), _I64(2))) for row in range(rows)]
+    sums.load(c)
+    with for_range(builder, depth) as loop:
+        for line in range(lines):
+            at = builder.add(builder.mul(depth, _I64(line)), loop.index)
+            llvm_prefetch(builder, ahead, builder.mul(at, _I64(LINE)))
+        elements = [llvm_pointer(builder, row, loop.index) for row in a_rows]
+        sums.add_product(elements, builder.add(b, builder.mul(loop.index, _I64(4 * PANEL))))
+    sums.store(c)
 
 
-def _emit_gradient(function, rows, vectors, _):
-    """Emit a product with the transpose of A, whose rows and B's are given as ranges; each k prefetches one line."""
-    a, b, c, anew, below, ranges, ranges_end, ahead, ahead_by = function.args
+def _emit_gradient(builder, rows, vectors, _):
+    """Emit a product with the transpose of A, whose rows and B's are in panels; each k prefetches one line."""
+    a, b, c, anew, below, merges, depth, listed, ahead, ahead_listed = builder.function.args
+    sums = _Sums(builder, rows, vectors, _I64(PANEL))
+    with builder.if_else(builder.icmp_signed("!=", anew, _I64(0))) as (begins, goes_on):
+        with begins:
+            sums.clear()
+        with goes_on:
+            sums.load(c)
 
-    def begin(builder, row_range):
-        x, y, depth, shift_ahead = (
-            builder.load(builder.inttoptr(builder.add(row_range, shift), ir.PointerType()), typ=_I64)
-            for shift in (*(_I64(8 * number) for number in range(RANGE)), ahead_by)
-        )
-        x, y, rows_ahead = builder.add(a, x), builder.add(b, y), builder.add(ahead, shift_ahead)
+    def row(panel, rows_at, k):
+        number = llvm_pointer(builder, rows_at, builder.mul(k, _I64(2 * PLACE)))
+        return builder.add(panel, builder.load(number, typ=_I64))
 
-        def operands(k):
+    with for_range(builder, depth) as loop:
+        k = loop.index
+        llvm_prefetch(builder, row(ahead, ahead_listed, k), _I64(0))
+        if TILES_LIST_ROWS:
+            a_at, b_at = row(a, listed, k), row(b, builder.add(listed, _I64(8)), k)
+        else:
             offset = builder.mul(k, _I64(4 * PANEL))
-            llvm_prefetch(builder, rows_ahead, builder.mul(k, _I64(PANEL)))
-            x_row = builder.add(x, offset)
-            return [llvm_pointer(builder, x_row, _I64(column)) for column in range(rows)], builder.add(y, offset)
-
-        return depth, operands
-
-    def more(builder, row_range):
-        following = builder.add(row_range, _I64(8 * RANGE))
-        return following, builder.icmp_unsigned("<", following, ranges_end)
-
-    _emit_tile(function, rows, vectors, c, _I64(PANEL), ranges, begin, more, anew, below)
+            a_at, b_at = builder.add(a, offset), builder.add(b, offset)
+        sums.add_product([llvm_pointer(builder, a_at, _I64(number)) for number in range(rows)], b_at)
+    target = builder.alloca(_I64)
+    builder.store(c, target)
+    with for_range(builder, merges):
+        builder.store(builder.sub(builder.load(target, typ=_I64), below), target)
+        sums.add(builder.load(target, typ=_I64))
+    sums.store(builder.load(target, typ=_I64))
 
 
 def _tile_function(module, emit, rows, vectors, lines, arguments):
@@ -164,7 +134,9 @@ def _tile_function(module, emit, rows, vectors, lines, arguments):
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64] * arguments), name)
         function.linkage = "internal"
         function.attributes.add("noinline")
-        emit(function, rows, vectors, lines)
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        emit(builder, rows, vectors, lines)
+        builder.ret_void()
     return module.globals[name]
 
 
@@ -200,11 +172,11 @@ def emit_product_tile(typing, rows, vectors, lines, a, a_row, b, c, c_row, depth
 
 
 @intrinsic
-def emit_gradient_tile(typing, rows, vectors, x, y, c, anew, below, ranges, ranges_end, ahead, ahead_by):
+def emit_gradient_tile(typing, rows, vectors, x, y, c, anew, below, merges, depth, listed, ahead, ahead_listed):
     """The code of :func:`charrnn.kernels.tile_kernels.multiply_tile_of_ranges`."""
 
     def codegen(context, builder, signature, args):
         return _call_tile(context, builder, _emit_gradient, _ONE_LINE, *args[:2], _I64(1), args[2:])
 
     addresses = _ADDRESS, _ADDRESS, _ADDRESS
-    return types.void(_INDEX, _INDEX, *addresses, _INDEX, _INDEX, *addresses, _INDEX), codegen
+    return types.void(_INDEX, _INDEX, *addresses, _INDEX, _INDEX, _INDEX, _INDEX, *addresses), codegen

@@ -6,7 +6,7 @@ A call makes some panels of 64 columns of dW, so threads share out panels, and n
 places are taken in an order that is the same for any number of threads (:class:`charrnn.network.workspace.Layout`), and
 in blocks, so that a block of x, a block of dy's panel and the panels' sums stay in the near caches while they are
 multiplied.  If the batch rows are divided into several groups, the sums of the groups are added in a tree
-(:mod:`charrnn.network.sum_tree`).
+(:mod:`charrnn.network.sum_tree`).  The rows of a group are scattered over the window, often a power of two apart.
 """
 
 from typing import NamedTuple
@@ -15,27 +15,27 @@ import numpy as np
 from numba import njit, types
 
 from charrnn.kernels.compiler import Array1, Array2, Array3, Ids2, Longs1, Longs2, Panels, intp, kernel, void
-from charrnn.kernels.matmul import Prefetch, RowRanges, Sums, multiply_ranges
+from charrnn.kernels.matmul import Prefetch, Size, Sums, multiply_transposed
 from charrnn.kernels.packing import BIAS_ORDER, unpack, used_blocks
 from charrnn.kernels.simd import WIDTH, load, splat, store
-from charrnn.kernels.tiles import PANEL
+from charrnn.kernels.tiles import PANEL, TILES_LIST_ROWS
 
 f32 = np.float32
 
-PANELS = 4  # of a call, at most: x is read once for all of them
+PANELS = 2  # of a call, at most: x is read once for all of them
 BLOCK_PLACES = 64
 
 
 class Portions(NamedTuple):
     """Which rows of x and dy are multiplied with each other, and in what order.
 
-    ``ranges`` (n, 3) int64 lists row ranges.  Columns: byte offset in a panel of x, byte offset in a panel of
-    dy, number of rows.  ``blocks`` (m + 1, 4) int64 lists blocks of at most BLOCK_PLACES rows.  Columns: the block's
-    first range; how many bytes later the next block begins in x, and in dy, for prefetching; -1 or, behind the last
-    block of a group, how often the two sums on top of the stack are added.  The last block is only an end.
+    ``places`` (n + BLOCK_PLACES, 2) int64 lists rows, in bytes behind the beginning of a panel of x, and of dy.  The
+    last BLOCK_PLACES are zeros.  ``blocks`` (m + 1, 3) int64 lists blocks of at most BLOCK_PLACES rows.  Columns: the
+    block's first place; whether its rows are scattered, instead of one behind the other; -1 or, behind the last block
+    of a group, how often the two sums on top of the stack are added.  The last block is only an end.
     """
 
-    ranges: np.ndarray
+    places: np.ndarray
     blocks: np.ndarray
 
 
@@ -69,7 +69,8 @@ PICKED = types.NamedUniTuple(Longs1, len(Picked._fields), Picked)
 
 def scratch_size(depth: int, sums: int = 1) -> int:
     """Floats of scratch that the kernels need for K = ``depth`` inputs and at most ``sums`` sums on the stack."""
-    return PANEL * PANELS * (depth + 1) * sums
+    copies = BLOCK_PLACES * PANEL * (-(-depth // PANEL) + 1)
+    return PANEL * PANELS * (depth + 1) * sums + copies
 
 
 def panel_ranges(count: int, threads: int) -> list[PanelRange]:
@@ -94,16 +95,17 @@ def add(sums, others, elements):
 
 
 @njit
-def add_rows(rows_at, rows, sums_at):
-    """sums (64,) += Σ of the rows of a panel."""
+def add_rows(panel, places, begin, end, sums_at):
+    """sums (64,) += Σ of the rows of a panel of dy at the places ``begin`` to ``end``."""
     # Four sums at a time, in registers: one alone waits for each addition.
     a, b = load(sums_at, 0), load(sums_at, WIDTH)
     c, d = load(sums_at, 2 * WIDTH), load(sums_at, 3 * WIDTH)
-    for k in range(0, rows * PANEL, PANEL):
-        a = a + load(rows_at, k)
-        b = b + load(rows_at, k + WIDTH)
-        c = c + load(rows_at, k + 2 * WIDTH)
-        d = d + load(rows_at, k + 3 * WIDTH)
+    for number in range(begin, end):
+        row_at = panel + places[number, 1]
+        a = a + load(row_at, 0)
+        b = b + load(row_at, WIDTH)
+        c = c + load(row_at, 2 * WIDTH)
+        d = d + load(row_at, 3 * WIDTH)
     store(sums_at, 0, a)
     store(sums_at, WIDTH, b)
     store(sums_at, 2 * WIDTH, c)
@@ -115,6 +117,24 @@ def copy(source, target, elements):
     """target = source, for ``elements`` floats (a multiple of 16) at two addresses."""
     for k in range(0, elements, WIDTH):
         store(target, k, load(source, k))
+
+
+@njit
+def place_at(places, number):
+    """The address of a place."""
+    return places.ctypes.data + number * places.strides[0]
+
+
+@njit
+def rows_at(panel, places, column, begin, end, target, copies):
+    """Where tiles find the rows of a panel of x or dy (``column`` 0 or 1) at the places ``begin`` to ``end``."""
+    if TILES_LIST_ROWS:
+        return panel
+    if not copies:
+        return panel + places[begin, column]
+    for number in range(begin, end):
+        copy(panel + places[number, column], target + 4 * PANEL * (number - begin), PANEL)
+    return target
 
 
 @njit
@@ -143,44 +163,43 @@ def weight_gradient(x, dy, portions, panels, scratch, order, gradient, bias):
     :func:`scratch_size` says how large scratch is.
     """
     depth, columns = gradient.shape
-    ranges, blocks, first, count = portions.ranges, portions.blocks, panels.first, panels.last - panels.first
-    panel_size = PANEL * depth
+    places, blocks, first, count = portions.places, portions.blocks, panels.first, panels.last - panels.first
+    panel_size, block_size = PANEL * depth, 4 * BLOCK_PLACES * PANEL
     size = count * (panel_size + PANEL)
-    sums_at = intp(scratch.ctypes.data)  # the sum on top of the stack
+    dy_copy = intp(scratch.ctypes.data)
+    x_copies = dy_copy + block_size
+    sums_at = x_copies + block_size * ((depth + PANEL - 1) // PANEL)  # the sum on top of the stack
     biases, begins_group = count * PANEL, True
+    nothing_at = place_at(places, blocks[len(blocks) - 1, 0])
     for number in range(len(blocks) - 1):
         bias_at = sums_at + 4 * count * panel_size
         if begins_group:
             clear(bias_at, biases)
-        merges = blocks[number, 3]
-        below = 4 * size if merges > 0 else 0
-        begin, end = blocks[number, 0], blocks[number + 1, 0]
-        of_block = RowRanges(
-            ranges.ctypes.data + begin * ranges.strides[0], ranges.ctypes.data + end * ranges.strides[0]
-        )
+        begin, scattered, merges = blocks[number]
+        end = blocks[number + 1, 0]
+        listed, next_listed, copies = place_at(places, begin), place_at(places, end), scattered and not TILES_LIST_ROWS
         for panel in range(count):
-            dy_at = dy.ctypes.data + (first + panel) * dy.strides[0]
+            dy_panel = dy.ctypes.data + (first + panel) * dy.strides[0]
+            dy_at = rows_at(dy_panel, places, 1, begin, end, dy_copy, copies)
             if bias.shape[0]:
-                for k in range(begin, end):
-                    add_rows(dy_at + ranges[k, 1], ranges[k, 2], bias_at + 4 * panel * PANEL)
+                add_rows(dy_panel, places, begin, end, bias_at + 4 * panel * PANEL)
             block, vectors = used_blocks(columns, first + panel, order)
             shift = 4 * WIDTH * block
+            nothing = Prefetch(dy_at, nothing_at)
             for k in range(0, depth, PANEL):
-                x_at = x.ctypes.data + k // PANEL * x.strides[0]
-                sums = sums_at + 4 * (panel * panel_size + k * PANEL)
+                x_panel = x.ctypes.data + k // PANEL * x.strides[0]
+                x_copy = x_copies + k // PANEL * block_size
+                x_at = rows_at(x_panel, places, 0, begin, end, x_copy, copies) if panel == 0 or not copies else x_copy
+                added_to = Sums(sums_at + 4 * (panel * panel_size + k * PANEL) + shift, begins_group, 4 * size, merges)
                 # Prefetch this panel's next block once, and while the first panel is made x's next blocks.
-                prefetch = Prefetch(
-                    dy_at + (blocks[number, 2] if k == 0 else 0), x_at + (blocks[number, 1] if panel == 0 else 0)
-                )
-                added_to = Sums(sums + shift, begins_group, below)
-                multiply_ranges(x_at, dy_at + shift, added_to, of_block, min(PANEL, depth - k), vectors, prefetch)
+                dy_ahead = Prefetch(dy_panel + shift, next_listed + places.strides[1]) if k == 0 else nothing
+                x_ahead = Prefetch(x_panel, next_listed) if panel == 0 else nothing
+                part = Size(end - begin, min(PANEL, depth - k), vectors)
+                multiply_transposed(x_at, dy_at + shift, added_to, part, listed, dy_ahead, x_ahead, nothing)
         begins_group = merges >= 0
-        if merges > 0:  # the tiles have added the two sums on top of the stack, but for the biases
-            sums_at -= 4 * size
-            add(bias_at - 4 * size, bias_at, biases)
-        for _ in range(merges - 1):
-            sums_at -= 4 * size
-            add(sums_at, sums_at + 4 * size, size)
+        for _ in range(merges):  # the tiles have added the two sums on top of the stack, but for the biases
+            sums_at, bias_at = sums_at - 4 * size, bias_at - 4 * size
+            add(bias_at, bias_at + 4 * size, biases)
         if begins_group and number + 2 < len(blocks):
             sums_at += 4 * size
     unpack(sums_at, panels, order, gradient)

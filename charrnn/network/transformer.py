@@ -182,7 +182,7 @@ class Transformer(Layer):
         rows.copy(dh, *span, arrays["dattention"])
         self._drop(window, RESIDUAL, group, arrays["dattention"])
         self._multiply(arrays["dattention"], self.combined.transposed, wide, span, dnarrow)
-        work = Work(window.scratch["attention_back"], attention.RANGES)
+        work = Work(window.scratch["attention_back"], attention.PLACES)
         cache, mask = self._cache(arrays), self._mask(window)
         attention.backward(arrays["qkv"], self.heads, group, mask, cache, arrays["attended"], dnarrow, work)
         self._multiply(arrays["qkv"], self.qkv.transposed, wide, span, dnarrow)

@@ -186,24 +186,21 @@ def divided(count: int, parts: int) -> list[tuple[int, int]]:
 
 
 def portions(x: list[np.ndarray], y: list[np.ndarray], merges: list[int]) -> Portions:
-    """Row ranges and blocks for a sum over pairs of rows, at least one pair.
+    """Places and blocks for a sum over pairs of rows, at least one pair.
 
     ``x`` and ``y`` are sequences of row numbers; row x[s][n] is multiplied with row y[s][n].  Each sequence begins a
     new block.  ``merges`` has what :class:`Portions` says of the last block of each sequence.
     """
     number = np.concatenate([np.arange(len(rows)) % BLOCK_PLACES for rows in y])
-    x_rows, y_rows = np.concatenate(x), np.concatenate(y)
-    follows = (number[1:] > 0) & (np.diff(x_rows) == 1) & (np.diff(y_rows) == 1)
-    starts = np.flatnonzero(np.append(True, ~follows))
-    at = ROW_BYTES * np.stack([x_rows, y_rows])
-    ranges = np.stack([*at[:, starts], np.diff(starts, append=len(number))], axis=1)
+    rows = np.stack([np.concatenate(x), np.concatenate(y)], axis=1)
     begins = np.flatnonzero(number == 0)
-    to_next = np.diff(at[:, begins], append=at[:, begins[-1:]])
-    behind = np.full((len(begins), 1), -1)
+    parts = (number[1:] > 0) & (np.diff(rows, axis=0) != 1).any(axis=1)  # a row of a block that is not behind the last
+    scattered = np.add.reduceat(np.append(False, parts), begins, dtype=np.int64) > 0
+    behind = np.full(len(begins), -1)
     last = np.cumsum([-(-len(rows) // BLOCK_PLACES) for rows in y]) - 1  # the last block of each sequence
-    behind[last[last >= 0], 0] = np.array(merges)[last >= 0]
-    blocks = np.concatenate([np.searchsorted(starts, begins)[:, None], to_next.T, behind], axis=1)
-    return Portions(ranges, np.append(blocks, [[len(ranges), 0, 0, 0]], axis=0))
+    behind[last[last >= 0]] = np.array(merges)[last >= 0]
+    blocks = np.append(np.stack([begins, scattered, behind], axis=1), [[len(rows), 0, 0]], axis=0)
+    return Portions(np.append(ROW_BYTES * rows, np.zeros((BLOCK_PLACES, 2), np.int64), axis=0), blocks)
 
 
 def in_order(rows: int) -> Portions:

@@ -7,6 +7,7 @@ from conftest import relative
 from charrnn.kernels import compiler, packing
 from charrnn.kernels.tiles import PANEL
 from charrnn.kernels.weight_gradients import (
+    PANELS,
     PanelRange,
     Picked,
     row_gradient,
@@ -34,8 +35,8 @@ def product(x, y, layout):
     gradient = np.full((x.shape[2], y.shape[2]), np.nan, np.float32)
     bias = np.full((1, y.shape[2]), np.nan, np.float32)
     scratch = np.full(scratch_size(x.shape[2], sum_tree.depth(len(layout.sum_bounds))), np.nan, np.float32)
-    for first in range(0, len(y_panels), 3):
-        panels = PanelRange(first, min(first + 3, len(y_panels)))
+    for first in range(0, len(y_panels), PANELS):
+        panels = PanelRange(first, min(first + PANELS, len(y_panels)))
         weight_gradient(x_panels, y_panels, layout.portions, panels, scratch, packing.PLAIN, gradient, bias)
     return gradient, bias
 
@@ -118,8 +119,8 @@ def test_the_places_of_a_group_come_step_by_step(groups):
     layout = Layout(steps, batch, 3, groups)
     bounds = [(0, 5), (5, 11)] if groups is None else layout.sum_bounds.tolist()
     place = {layout.rows[t, b]: (t, b) for t in range(steps) for b in range(batch)}
-    ranges, blocks = layout.portions
-    order = [place[y // (4 * PANEL) + k] for _, y, length in ranges.tolist() for k in range(length)]
+    places, blocks = layout.portions
+    order = [place[y // (4 * PANEL)] for y in places[: blocks[-1, 0], 1].tolist()]
     assert order == [(t, b) for first, last in bounds for t in range(steps) for b in range(first, last)]
-    merges = [count for count in blocks[:-1, 3].tolist() if count >= 0]
+    merges = [count for count in blocks[:-1, 2].tolist() if count >= 0]
     assert merges == ([0] if groups is None else sum_tree.merges(groups))

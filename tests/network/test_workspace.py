@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from charrnn.kernels import compiler
 from charrnn.kernels.packing import Group
 from charrnn.kernels.tiles import PANEL
-from charrnn.kernels.weight_gradients import BLOCK_PLACES, PanelRange, scratch_size, weight_gradient
+from charrnn.kernels.weight_gradients import BLOCK_PLACES, PANELS, PanelRange, scratch_size, weight_gradient
 from charrnn.network.packed_weights import as_panels
 from charrnn.network.workspace import Layout, in_order
 
@@ -19,8 +19,8 @@ sizes = st.integers(1, 40), st.integers(1, 90), st.integers(1, 9)
 
 def spread(portions):
     """The rows (x, y) that meet, in order."""
-    runs, _ = portions
-    return [(x // (4 * PANEL) + k, y // (4 * PANEL) + k) for x, y, length in runs.tolist() for k in range(length)]
+    assert not portions.places[portions.blocks[-1, 0] :].any()
+    return [(x // (4 * PANEL), y // (4 * PANEL)) for x, y in portions.places[: portions.blocks[-1, 0]].tolist()]
 
 
 @given(*sizes)
@@ -58,21 +58,21 @@ def test_sums_take_every_place_once_in_an_order_that_groups_do_not_change(steps,
 
 
 @given(*sizes)
-def test_runs_fill_blocks_and_are_as_long_as_can_be(steps, batch, groups):
+def test_places_fill_blocks_and_a_block_knows_whether_its_rows_are_scattered(steps, batch, groups):
     layout = Layout(steps, batch, groups)
-    for runs, blocks in (layout.portions, layout.portions_from_before):
+    for portions in (layout.portions, layout.portions_from_before):
+        rows, blocks = np.array(spread(portions)), portions.blocks
         assert blocks[0, 0] == 0
-        assert blocks[-1].tolist() == [len(runs), 0, 0, 0]
-        begins = runs[blocks[:-1, 0], :2]
-        np.testing.assert_array_equal(np.diff(begins, axis=0), blocks[:-2, 1:3])
-        for first, last in itertools.pairwise(blocks[:, 0]):
-            lengths = runs[first:last, 2]
-            assert lengths.min() > 0
-            assert lengths.sum() <= BLOCK_PLACES
+        assert blocks[-1].tolist() == [len(rows), 0, 0]
+        assert len(portions.places) == len(rows) + BLOCK_PLACES
+        for (first, scattered, _), (last, *_) in itertools.pairwise(blocks.tolist()):
+            assert 0 < last - first <= BLOCK_PLACES
+            neighbours = rows[first] + np.arange(last - first)[:, None]
+            assert scattered == (not np.array_equal(rows[first:last], neighbours))
     full = sum(steps * (last - first) // BLOCK_PLACES for first, last in ((0, batch // 2), (batch // 2, batch)))
-    assert len(layout.portions[1]) - 1 - full in (0, 1, 2)
+    assert len(layout.portions.blocks) - 1 - full in (0, 1, 2)
     if groups == 2:
-        assert len(layout.portions[0]) == len(layout.portions[1]) - 1  # a block lies together
+        assert not layout.portions.blocks[:, 1].any()
 
 
 @pytest.mark.parametrize("rows", [1, 15, 16, 63, 64, 65, 200])
@@ -82,7 +82,7 @@ def test_rows_in_order(rows):
 
 @pytest.mark.parametrize(("steps", "batch"), [(1, 1), (5, 1), (3, 7), (30, 9), (4, 130)])
 @pytest.mark.parametrize("columns", [4, 70, 400])
-def test_the_kernel_sums_over_runs_as_over_rows_one_after_the_other(rng, steps, batch, columns):
+def test_the_kernel_sums_scattered_rows_as_those_that_lie_together(rng, steps, batch, columns):
     compiler.prepare(weight_gradient)
     depth, found = 75, []
     x, y = rng.normal(size=(steps, batch, depth)), rng.normal(size=(steps, batch, columns))
@@ -93,8 +93,8 @@ def test_the_kernel_sums_over_runs_as_over_rows_one_after_the_other(rng, steps, 
         gradient, bias = np.zeros((depth, columns), np.float32), np.zeros((1, columns), np.float32)
         x_panels, y_panels = as_panels(spread_x), as_panels(spread_y)
         scratch = np.full(scratch_size(depth), np.nan, np.float32)  # the sums start from zeros
-        for first in range(0, len(y_panels), 4):
-            panels = PanelRange(first, min(first + 4, len(y_panels)))
+        for first in range(0, len(y_panels), PANELS):
+            panels = PanelRange(first, min(first + PANELS, len(y_panels)))
             weight_gradient(x_panels, y_panels, layout.portions, panels, scratch, False, gradient, bias)
         found.append(gradient.tobytes() + bias.tobytes())
         exact = np.einsum("tbk,tbn->kn", x, y)
