@@ -7,8 +7,8 @@
 
 - ``processes``: two ranks of one thread beside one rank of two threads, on the same windows.  The two sides take turns;
   the one that has no turn sleeps.  Shown are medians of the times of a step, and the ratio of each pair of turns.
-- ``groups``: what processor time a step with --groups 2, 4, 8 costs more than one with 1, on one rank, in turns.
-  Shown are differences of medians, and in brackets of the least times.
+- ``groups``: how much longer a pass over a window takes with --groups 2, 4, 8 than with 1, on one rank, in turns.
+  Shown are medians of the ratios.
 - ``rows``: the time of a step of one thread for several numbers of batch rows, and the part of it that is the same for
   every number: packing and the update.
 - ``reductions``: the time in which 2, 4 and 8 ranks add up a gradient, in shared memory and with messages.
@@ -31,6 +31,8 @@ from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from charrnn.config import ModelConfig
 from charrnn.training.mpi import NAP
 
@@ -40,7 +42,9 @@ MODELS = {
     "lstm 2x128": ModelConfig(VOCABULARY, 128, 2),
     "lstm 2x512": ModelConfig(VOCABULARY, 512, 2),
     "gru 2x256": ModelConfig(VOCABULARY, 256, 2, cell="gru"),
+    "gru 2x128": ModelConfig(VOCABULARY, 128, 2, cell="gru"),
     "rnn 2x256": ModelConfig(VOCABULARY, 256, 2, cell="rnn"),
+    "rnn 2x128": ModelConfig(VOCABULARY, 128, 2, cell="rnn"),
     "transformer 4x128": ModelConfig(VOCABULARY, 128, 4, cell="transformer"),
 }
 SHAPES = (  # of ``processes``: model, batch rows, steps
@@ -53,23 +57,20 @@ SHAPES = (  # of ``processes``: model, batch rows, steps
 GROUPS = (1, 2, 4, 8)
 GROUPED = (  # of ``groups``: model, batch rows, steps
     ("lstm 2x256", 32, 64),
-    ("lstm 2x256", 64, 64),
-    ("lstm 2x256", 128, 64),
-    ("lstm 2x256", 32, 16),
-    ("lstm 2x256", 128, 16),
-    ("lstm 2x256", 32, 200),
     ("lstm 2x128", 32, 64),
-    ("lstm 2x128", 64, 64),
     ("lstm 2x512", 32, 64),
-    ("lstm 2x512", 64, 64),
     ("gru 2x256", 32, 64),
-    ("gru 2x256", 64, 64),
-    ("gru 2x256", 128, 64),
+    ("gru 2x128", 32, 64),
     ("rnn 2x256", 32, 64),
-    ("rnn 2x256", 64, 64),
-    ("rnn 2x256", 128, 64),
+    ("rnn 2x128", 32, 64),
     ("transformer 4x128", 32, 64),
-    ("transformer 4x128", 128, 64),
+    ("lstm 2x256", 64, 64),
+    ("gru 2x256", 64, 64),
+    ("lstm 2x256", 128, 64),
+    ("gru 2x256", 128, 64),
+    ("lstm 2x128", 16, 64),
+    ("lstm 2x256", 32, 16),
+    ("lstm 2x256", 32, 200),
 )
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 STEPS = 64
@@ -195,35 +196,37 @@ def measure_processes(options):
 
 
 def measure_groups(options):
-    """Steps with each number of groups in turns.
+    """Passes over the same window with each number of groups in turns, each time in another order.
 
-    Groups change nothing but the gradients of the weights.  So the cost is the difference of the medians of this part,
-    over the time of a whole step with one group.  Both are processor time, which other work on the machine disturbs
-    less.
+    A round of turns gives a ratio for each number of groups.  The update of the weights, which groups do not change, is
+    left out.
     """
-    from charrnn.system.stopwatch import Stopwatch
+    from charrnn.network.network import Network
 
-    found = []
+    found, rng = [], np.random.default_rng(1)
     print(f"| {options.threads} threads: model, rows x steps | 1 group | 2 | 4 | 8 |\n|---|---|---|---|---|")
     for name, batch, steps in chosen(GROUPED, options):
-        works = {groups: training(name, batch, steps, options.threads, groups) for groups in GROUPS}
-        parts, whole = {groups: [] for groups in GROUPS}, []
-        end = time.perf_counter() + options.rounds * options.seconds
-        while len(whole) < 3 or time.perf_counter() < end:
-            for groups in GROUPS if len(whole) % 2 else GROUPS[::-1]:
-                works[groups].network.stopwatch = watch = Stopwatch(time.process_time)
-                works[groups].step(len(whole))
-                parts[groups].append(watch.seconds["gradients"])
-                if groups == 1:
-                    whole.append(sum(watch.seconds.values()))
-        costs = {str(g): (median(parts[g]) - median(parts[1])) / median(whole) for g in GROUPS[1:]}
-        least = {str(g): (min(parts[g]) - min(parts[1])) / min(whole) for g in GROUPS[1:]}
+        x, works, times = rng.integers(VOCABULARY, size=(steps, batch), dtype=np.int32), {}, {g: [] for g in GROUPS}
+        for groups in GROUPS:
+            works[groups] = network = Network(completed(name, steps), seed=1, threads=options.threads)
+            network.prepare_training()
+            network.sum_groups = groups
+            network.loss_and_gradient(x, x, network.initial_state(batch))
+        states = {groups: network.initial_state(batch) for groups, network in works.items()}
+        end, rounds = time.perf_counter() + options.rounds * options.seconds, 0
+        while rounds < 3 or time.perf_counter() < end:
+            order, rounds = np.roll(GROUPS, rounds).tolist(), rounds + 1
+            for groups in order:
+                begun = time.perf_counter()
+                works[groups].loss_and_gradient(x, x, states[groups])
+                times[groups].append(time.perf_counter() - begun)
+        costs = {str(g): median(a / b for a, b in zip(times[g], times[1], strict=True)) - 1 for g in GROUPS[1:]}
         found.append({
-            "model": name, "batch": batch, "steps": steps, "threads": options.threads, "turns": len(whole),
-            "step_s": median(whole), "costs": costs, "costs_of_least": least,
+            "model": name, "batch": batch, "steps": steps, "threads": options.threads, "turns": rounds,
+            "pass_s": median(times[1]), "costs": costs,
         })  # fmt: skip
-        shown = " | ".join(f"{costs[g]:+.1%} ({least[g]:+.1%})" for g in costs)
-        print(f"| {name}, {batch}x{steps} | {1e3 * median(whole):.1f} ms | {shown} |", flush=True)
+        shown = " | ".join(f"{cost:+.1%}" for cost in costs.values())
+        print(f"| {name}, {batch}x{steps} | {1e3 * median(times[1]):.1f} ms | {shown} |", flush=True)
     return found
 
 
