@@ -206,7 +206,8 @@ def measure_groups(options):
     found, rng = [], np.random.default_rng(1)
     print(f"| {options.threads} threads: model, rows x steps | 1 group | 2 | 4 | 8 |\n|---|---|---|---|---|")
     for name, batch, steps in chosen(GROUPED, options):
-        x, works, times = rng.integers(VOCABULARY, size=(steps, batch), dtype=np.int32), {}, {g: [] for g in GROUPS}
+        x, times = rng.integers(MODELS[name].vocabulary, size=(steps, batch), dtype=np.int32), {g: [] for g in GROUPS}
+        works = {}
         for groups in GROUPS:
             works[groups] = network = Network(completed(name, steps), seed=1, threads=options.threads)
             network.prepare_training()
