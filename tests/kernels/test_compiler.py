@@ -37,6 +37,7 @@ for cell in sys.argv[3:]:
     state = network.initial_state(9)
     for step in range(int(sys.argv[2])):
         x, y = generator.integers(30, size=(2, 7, 9)).astype(np.int32)
+        network.sum_groups = 5 if step % 2 else None
         with every_thread_works(threads) as watch:
             network.loss_and_gradient(x, y, state, Regularisation(0.2, 3, step))
             optimizer.update(network.gradient, 0.01)
