@@ -30,7 +30,8 @@ class Size(NamedTuple):
 class Sums(NamedTuple):
     """Sums at an address: they start ``anew`` from zeros, or go on.
 
-    They are the top of a stack of sums, ``below`` bytes apart.  In the end the two on top are added ``merges`` times.
+    They lie on top of a stack of sums, ``below`` bytes apart.  At the end the two sums on top are replaced by their
+    sum, ``merges`` times.
     """
 
     at: int

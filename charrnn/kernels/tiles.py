@@ -97,7 +97,7 @@ def _emit_product(builder, rows, vectors, lines):
 
 
 def _emit_gradient(builder, rows, vectors, _):
-    """Emit a product with the transpose of A, whose rows and B's are in panels; each k prefetches one line."""
+    """Emit C += Aᵀ B over the rows k of A and B, which are in panels; each k prefetches one cache line."""
     a, b, c, anew, below, merges, depth, listed, ahead, ahead_listed = builder.function.args
     sums = _Sums(builder, rows, vectors, _I64(PANEL))
     with builder.if_else(builder.icmp_signed("!=", anew, _I64(0))) as (begins, goes_on):

@@ -127,7 +127,11 @@ def place_at(places, number):
 
 @njit
 def rows_at(panel, places, column, begin, end, target, copies):
-    """Where tiles find the rows of a panel of x or dy (``column`` 0 or 1) at the places ``begin`` to ``end``."""
+    """The address that tiles read the rows of a panel from: those at the places ``begin`` to ``end``.
+
+    ``column`` is 0 for a panel of x and 1 for one of dy.  With ``copies`` the rows are copied to ``target`` first;
+    tiles that look up where each row is need no copies.
+    """
     if TILES_LIST_ROWS:
         return panel
     if not copies:
