@@ -19,7 +19,10 @@ class Board:
         self.size = size
 
     def all_values(self, number, value):
-        """The values of all ranks; each of them calls it with its own."""
+        """The values of all ranks; each of them calls it with its own.
+
+        Others read a value after its rank has gone on, so arrays that the rank writes again are given as copies.
+        """
         self._values[number] = value
         self._barrier.wait()
         found = list(self._values)
@@ -64,10 +67,10 @@ class SimulatedRanks(Ranks):
         return any(self._all(is_so))
 
     def gathered(self, array, rows):
-        return np.concatenate(self._all(array), axis=1)
+        return np.concatenate(self._all(array.copy()), axis=1)
 
     def all_columns(self, part, columns):
-        return np.concatenate(self._all(part), axis=1)
+        return np.concatenate(self._all(part.copy()), axis=1)
 
     def finish(self):
         self._all(None)
