@@ -228,8 +228,8 @@ def test_the_text_is_painted_by_any_cell(page):
     first = drawn(page).evaluate(names)
     assert len(set(first)) > 8
     page.click("#strip", position={"x": settled(page, "strip.size") * 7 + 3, "y": 20})
-    assert page.input_value("#cell") == "0:7"
-    second = drawn(page).evaluate(names)
+    assert drawn(page).input_value("#cell") == "0:7"
+    second = page.evaluate(names)
     assert second != first
     assert second == page.evaluate("app.tape.ids.map((_, place) => shade(app.tape.value(place, 7), false))")
     page.fill("#cell", "0:3")

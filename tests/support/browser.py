@@ -1,6 +1,9 @@
 """Chromium and Node.js for tests of pages. A machine that must have a browser says so by CHARRNN_BROWSER=required.
 
 python tests/support/browser.py     # whether a page can be opened here: an error and exit status 1 if not
+
+With CHARRNN_SLOW_FRAMES=250 every frame of a page is drawn 250 ms late, as on a busy machine: a test fails that does not
+wait for what it looks at.
 """
 
 import json
@@ -11,6 +14,11 @@ import subprocess
 import pytest
 
 IS_REQUIRED = os.environ.get("CHARRNN_BROWSER") == "required"  # .ci/run: a test that is skipped would go unnoticed
+SLOW_FRAMES = int(os.environ.get("CHARRNN_SLOW_FRAMES", "0"))  # milliseconds
+DRAW_LATE = """
+const inTime = requestAnimationFrame;
+window.requestAnimationFrame = (draw) => setTimeout(() => inTime(draw), MILLISECONDS);
+"""
 NODE = shutil.which("node")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -66,6 +74,8 @@ def opener(chromium, folder, ready, height, prepared=lambda page: page):
         path.write_text(page_text, "ascii")
         context = chromium.new_context(**({"viewport": {"width": 1200, "height": height}} | options))
         contexts.append(context)
+        if SLOW_FRAMES:
+            context.add_init_script(DRAW_LATE.replace("MILLISECONDS", str(SLOW_FRAMES)))
         page = complaints_of(context.new_page(), complaints)
         page.goto(path.as_uri())
         page.wait_for_selector(ready)
