@@ -2,8 +2,8 @@
 
 python tests/support/browser.py     # whether a page can be opened here: an error and exit status 1 if not
 
-With CHARRNN_SLOW_FRAMES=250 every frame of a page is drawn 250 ms late, as on a busy machine: a test fails that does not
-wait for what it looks at.
+With CHARRNN_SLOW_FRAMES=250 every frame of a page is drawn 250 ms late, as on a busy machine: a test fails that does
+not wait for what it looks at.
 """
 
 import json
