@@ -206,12 +206,12 @@ class PyTorchRows(PyTorch):
 
 
 class PyTorchTransformer(PyTorch):
-    """PyTorch's side of a Transformer, operation by operation: the module of ``docs/transformer_module.py``."""
+    """PyTorch's side of a Transformer, operation by operation: the module that exports bring."""
 
     def module(self, config: ModelConfig):
         """The model, with whatever starting values."""
-        sys.path.append(str(Path(__file__).parent.parent / "docs"))
-        from transformer_module import Transformer
+        sys.path.append(str(Path(__file__).parent.parent / "charrnn" / "checkpoints" / "foreign"))
+        from pytorch_transformer import Transformer
 
         return Transformer(config.vocabulary, config.hidden, config.layers, config.heads, config.context)
 
@@ -221,7 +221,8 @@ class PyTorchTransformer(PyTorch):
 
     def loss(self):
         """The window's mean loss."""
-        logits = self.model(self.ids[:-1].T.contiguous()).flatten(0, 1)
+        model, x = self.model, self.ids[:-1].T.contiguous()
+        logits = model.head(model.transformer(model.embedding(x))[0]).flatten(0, 1)
         return self.torch.nn.functional.cross_entropy(logits, self.ids[1:].T.flatten())
 
     def sample(self, characters: int) -> None:
@@ -230,7 +231,7 @@ class PyTorchTransformer(PyTorch):
         x = torch.tensor(self.case.prime()).long().repeat(self.ids.shape[1], 1)
         with torch.no_grad():
             for _ in range(characters):
-                last = model.transformer(model.embedding(x))[:, -1]
+                last = model.transformer(model.embedding(x))[0][:, -1]
                 drawn = torch.multinomial(torch.softmax(model.head(last), 1), 1)
                 x = torch.cat([x[:, 1:], drawn], dim=1)
 

@@ -9,6 +9,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import foreign
 import numpy as np
 import pytest
 import pytorch_files
@@ -30,7 +31,7 @@ from pytorch_files import (
 )
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.foreign import pt_file
+from charrnn.checkpoints.foreign import pt_file, to_pytorch
 from charrnn.checkpoints.foreign.importing import import_model
 from charrnn.checkpoints.foreign.state_dict import Names
 from charrnn.checkpoints.foreign.tensors import contiguous
@@ -739,3 +740,52 @@ def test_our_writer_of_archives_is_understood_by_pytorch(torch, rng):
         for key, value in tensors.items():
             np.testing.assert_array_equal(found["state"][key].numpy(), value)
         assert pt_file.read(io.BytesIO(form({"n": [1, 2.5, None, True]}))) == {"n": [1, 2.5, None, True]}
+
+
+def exported_transformer(tmp_path, **changes):
+    """The tensors of a Transformer's export by name, with ``changes``; None leaves one out.  And the checkpoint."""
+    made = foreign.checkpoint(foreign.MODELS["transformer of one layer with odd heads"])
+    tensors = to_pytorch.tensors(made)
+    tensors |= {key.replace("__", "."): value for key, value in changes.items()}
+    return {key: value for key, value in tensors.items() if value is not None}, made
+
+
+def test_an_exported_transformer_comes_back(tmp_path):
+    tensors, made = exported_transformer(tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(safetensors.numpy.save(tensors))
+    found, about = import_model(path)
+    assert found.model == made.model
+    assert found.vocabulary == made.vocabulary
+    assert about == "PyTorch, Transformer, 3 heads, context 7"
+    assert found.parameters.keys() == made.parameters.keys()
+    assert all(np.array_equal(found.parameters[key], value) for key, value in made.parameters.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"heads": None}, "without the number 'heads'"),
+        ({"context": np.array(7.0)}, "without the number 'context'"),
+        ({"heads": np.array([3, 3])}, "without the number 'heads'"),
+        ({"heads": np.array(4)}, "4 heads do not divide 15 columns"),
+        ({"heads": np.array(0)}, "heads"),
+        ({"context": np.array(-(2**63))}, "context"),
+        ({"embedding__weight": None}, "'embedding.weight' is missing"),
+        ({"head__weight": None}, "no linear layer"),
+        ({"head__weight": np.zeros(3, np.float32)}, "the head is not a matrix"),
+        ({"transformer__g_out": None}, "'transformer.g_out' is missing"),
+        ({"transformer__w_up_l0": np.zeros((5, 15), np.float32)}, "'transformer.w_up_l0' has the shape (5, 15)"),
+        ({"transformer__w_up_l1": np.zeros((5, 15), np.float32)}, "_l1' is missing"),
+        ({"transformer__bias": np.zeros(5, np.float32)}, "'transformer.bias' is one too many"),
+        ({"lora": np.zeros(5, np.float32)}, "'lora' is one too many"),
+    ],
+)
+def test_another_transformer_is_refused_in_one_line(tmp_path, changes, message):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(safetensors.numpy.save(exported_transformer(tmp_path, **changes)[0]))
+    with pytest.raises(CharRNNError) as caught:
+        import_model(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < LONGEST_MESSAGE

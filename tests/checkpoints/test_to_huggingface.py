@@ -109,17 +109,24 @@ def test_the_module_loads_the_folder_s_weights(tmp_path, monkeypatch, name):
     made = foreign.checkpoint(foreign.MODELS[name])
     for each, data in folder_files(made, "fox").items():
         (tmp_path / each).write_bytes(data)
-    kind = {"gru": "gru", "rnn": "rnn"}.get(made.model.cell, "lstm")
+    kind = made.model.cell if made.model.cell in ("gru", "rnn", "transformer") else "lstm"
     assert f"from char_{kind} import load" in card(made)
     namespace = {"__name__": f"char_{kind}"}
     exec(compile((tmp_path / f"char_{kind}.py").read_text(), f"char_{kind}.py", "exec"), namespace)
     assert json.loads((tmp_path / "config.json").read_text())["architectures"][0] in namespace
     model = namespace["load"](str(tmp_path / "model.safetensors"))
     assert "".join(map(chr, model.vocabulary.tolist())) == "".join(made.vocabulary.symbols)
-    found = {each: value for each, value in model.state_dict().items() if each != "vocabulary"}
+    found = {each: value for each, value in model.state_dict().items() if "." in each}  # weights
     tensors = safetensors.numpy.load_file(tmp_path / "model.safetensors")
     assert found.keys() == tensors.keys()
     assert all(torch.equal(value, torch.from_numpy(tensors[each])) for each, value in found.items())
+
+
+def test_the_settings_of_a_transformer_have_its_heads_and_context():
+    sizes = {"lstm": (None, None), "transformer": (4, 64), "transformer of one layer with odd heads": (3, 7)}
+    for name, expected in sizes.items():
+        config = json.loads(folder_files(foreign.checkpoint(foreign.MODELS[name]), "fox")["config.json"])
+        assert (config.get("num_attention_heads"), config.get("context")) == expected
 
 
 def test_the_module_loads_a_folder_of_a_model_of_bytes(tmp_path):

@@ -10,7 +10,7 @@ from command_line import ROOT, invoke
 from forgeries import make
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.foreign import to_onnx
+from charrnn.checkpoints.foreign import onnx_recurrent, to_onnx
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.model import Model
@@ -32,11 +32,17 @@ def runtime(onnx):
 def runner(runtime, made):
     """``run(x, state)`` for :func:`foreign.compare`, on a session."""
     session = runtime.InferenceSession(to_onnx.onnx_file(made), providers=["CPUExecutionProvider"])
-    names = cell_of(made.model).state
+    model, names = made.model, cell_of(made.model).state
+
+    def first_state(batch):
+        if model.cell != "transformer":
+            return [np.zeros((model.layers, batch, model.hidden), np.float32)] * len(names)
+        heads = cell_of(model).heads(model)
+        cache = np.zeros((model.layers, batch, heads, 0, model.hidden // heads), np.float32)
+        return [cache, cache, np.array([0])]
 
     def run(x, state):
-        shape = made.model.layers, x.shape[1], made.model.hidden
-        state = state or [np.zeros(shape, np.float32)] * len(names)
+        state = state or first_state(x.shape[1])
         outputs = ["logits", *(f"next_{name}" for name in names)]
         logits, *state = session.run(outputs, {"ids": x} | dict(zip(names, state, strict=True)))
         return logits, state
@@ -58,7 +64,7 @@ def test_a_model_of_bytes(runtime):
 def test_the_loss_of_the_bundled_model_on_a_long_text(runtime):
     made = Checkpoint.load(PYTHON)
     model, run = Model.from_checkpoint(made), runner(runtime, made)
-    ids = model.encode(Path(to_onnx.__file__).read_text("utf-8") * 2)
+    ids = model.encode(Path(onnx_recurrent.__file__).read_text("utf-8") * 2)
     own, state, losses, expected = model.network.initial_state(1), None, [], []
     for start in range(0, len(ids) - 1, 3000):
         y = ids[start + 1 : start + 3001, None]
@@ -104,6 +110,34 @@ def test_a_cell_with_one_state_is_one_operator(onnx, cell):
     assert [each.name for each in model.graph.output] == ["logits", "next_h"]
 
 
+def test_a_transformer_remembers_as_many_characters_as_its_context_needs(runtime):
+    made = foreign.checkpoint(foreign.MODELS["transformer of one layer with odd heads"])  # 3 heads of 5, a context of 7
+    run, state, seen = runner(runtime, made), None, []
+    for steps in (1, 4, 9, 1):
+        _, state = run(np.zeros((steps, 2), np.int64), state)
+        seen.append(state[0].shape)
+    assert seen == [(1, 2, 3, length, 5) for length in (1, 5, 6, 6)]
+    assert state[2].tolist() == [15]
+
+
+def test_positions_of_a_transformer_are_exact_far_into_a_text(runtime):
+    made = foreign.checkpoint(foreign.MODELS["transformer"])
+    model, run = Model.from_checkpoint(made, threads=1), runner(runtime, made)
+    x = model.encode(foreign.TEXT[:100]).reshape(-1, 2)
+    near = model.network.forward(x, model.network.initial_state(2))
+    _, state = run(x[:1].astype(np.int64), None)
+    cache = state[0][:, :, :, :0]
+    far, _ = run(x.astype(np.int64), [cache, cache, np.array([2**23 - 30])])
+    np.testing.assert_allclose(far, near, atol=2e-5 * np.abs(near).max())
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_heads_of_one_column_and_more(runtime, width):
+    config = ModelConfig(len(set(foreign.TEXT)), 4 * width, 2, cell="transformer", heads=4, context=9)
+    made = foreign.checkpoint(config)
+    assert foreign.compare(made, runner(runtime, made)) < 1e-5
+
+
 def test_gates_are_in_the_order_i_o_f_c(onnx):
     made = make()
     model = onnx.load_model_from_string(to_onnx.onnx_file(made))
@@ -116,7 +150,7 @@ def test_gates_are_in_the_order_i_o_f_c(onnx):
 def test_what_onnx_cannot_have_is_refused_in_one_line(onnx, monkeypatch):
     elman = make()
     elman.model = ModelConfig(elman.model.vocabulary, 5, 2, cell="elman")
-    with pytest.raises(ConfigError, match="no operator for the cell elman"):
+    with pytest.raises(ConfigError, match="no graph of ONNX for the cell elman"):
         to_onnx.onnx_file(elman)
     monkeypatch.setattr(to_onnx, "_LARGEST", 1000)
     with pytest.raises(ConfigError, match="less than 2 GB"):

@@ -17,7 +17,14 @@ from charrnn.checkpoints.foreign.to_pytorch import class_name, module_source, we
 from charrnn.errors import ConfigError
 from charrnn.model import Model
 
-CELLS = ("lstm", "gru", "rnn", "capped-lstm")
+LINES = {
+    "lstm": 60,
+    "gru": 60,
+    "rnn": 60,
+    "capped-lstm": 80,
+    "coupled-lstm": 80,
+    "transformer": 130,
+}  # fewer than so many
 
 
 @pytest.fixture
@@ -49,7 +56,9 @@ def test_logits_are_the_networks(torch, tmp_path, name):
         logits, state = model(torch.from_numpy(x), state)
         return logits.numpy(), state
 
-    text = foreign.TEXT[:9000] if "capped" in name else foreign.TEXT  # a loop in Python takes its time
+    text = (
+        foreign.TEXT[:9000] if name.startswith(("capped", "coupled")) else foreign.TEXT
+    )  # a loop in Python takes its time
     assert foreign.compare(made, run, text) < 1e-5
 
 
@@ -84,7 +93,7 @@ def test_a_model_of_bytes_reads_and_writes_text(torch, tmp_path):
     assert module.load(str(weights)).sample("The fox", 60, 1e-6) == expected.decode()
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", LINES)
 def test_the_module_runs_as_a_script(torch, tmp_path, text, cell):
     train = ("train", text, "--hidden", 16, "--steps", 20, "--cell", cell, "-q", "--threads", 1)
     succeed(*train, "--out", tmp_path, "--name", "fox")
@@ -105,14 +114,14 @@ def test_the_module_runs_as_a_script(torch, tmp_path, text, cell):
     assert len(process.stdout) == len("the ") + 40 + len("\n")
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", LINES)
 def test_the_module_imports_nothing_of_charrnn_and_is_short(cell):
     tree = ast.parse(module_source(cell))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.partition(".")[0] for name in imported} == {"json", "sys", "torch", "safetensors"}
+    assert {name.partition(".")[0] for name in imported} - {"math"} == {"json", "sys", "torch", "safetensors"}
     lines = [line for line in module_source(cell).decode().splitlines() if line.strip()]
-    assert len(lines) < (80 if cell == "capped-lstm" else 60)
+    assert len(lines) < LINES[cell]
 
 
 def test_the_two_modules_differ_in_their_cells_only():
@@ -132,6 +141,29 @@ def test_a_module_of_another_cell_does_not_speak_of_an_lstm(cell):
     assert "lstm" not in source.lower()
     assert "c are" not in source
     assert "(h, c)" not in source
+
+
+def test_the_module_of_coupled_gates_speaks_of_them():
+    source = module_source("coupled-lstm").decode()
+    assert "class CoupledLSTM(nn.GRU)" in source
+    assert "input gate is 1 - f" in source
+    assert "f, g, o = (z + h @ w_hh.T).chunk(3" in source
+    assert "c = f * c + (1 - f) * g.tanh()" in source
+    assert "capped" not in source.lower()
+    assert "torch.minimum" not in source
+
+
+def test_a_transformer_tells_its_heads_and_context(torch, tmp_path):
+    made = foreign.checkpoint(foreign.MODELS["transformer of one layer with odd heads"])
+    module, weights = write(tmp_path, made)
+    found = torch.load(weights, weights_only=True)
+    assert (found["heads"].item(), found["context"].item()) == (3, 7)
+    model = module.load(str(weights))
+    _, (kept, position) = model(torch.zeros(20, 2, dtype=torch.int64))
+    assert [tuple(each.shape) for each in kept[0]] == 2 * [(2, 3, 6, 5)]
+    assert position == 20
+    made.shared().save(tmp_path / "model.safetensors")
+    assert torch.equal(module.load(str(tmp_path / "model.safetensors")).head.weight, model.head.weight)
 
 
 def test_a_cell_without_a_module_is_refused():

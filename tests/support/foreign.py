@@ -21,6 +21,11 @@ MODELS = {
     "rnn": ModelConfig(len(set(TEXT)), 37, 2, cell="rnn"),
     "capped lstm": ModelConfig(len(set(TEXT)), 37, 1, cell="capped-lstm"),
     "capped lstm of three layers with an embedding": ModelConfig(len(set(TEXT)), 20, 3, 9, cell="capped-lstm"),
+    "coupled lstm of two layers with an embedding": ModelConfig(len(set(TEXT)), 20, 2, 9, cell="coupled-lstm"),
+    "transformer": ModelConfig(len(set(TEXT)), 24, 2, cell="transformer"),
+    "transformer of one layer with odd heads": ModelConfig(
+        len(set(TEXT)), 15, 1, cell="transformer", heads=3, context=7
+    ),
 }
 
 

@@ -34,8 +34,8 @@ from pytorch_files import (
 from torch7_files import Function, char_rnn, dumps, torch_rnn
 
 from charrnn.checkpoints import run_folder
-from charrnn.checkpoints.checkpoint import SET_KEY, checksum
-from charrnn.checkpoints.foreign import pickled_values, t7_file, vocabularies
+from charrnn.checkpoints.checkpoint import SET_KEY, Checkpoint, checksum
+from charrnn.checkpoints.foreign import pickled_values, t7_file, to_pytorch, vocabularies
 from charrnn.checkpoints.foreign.importing import import_model
 from charrnn.checkpoints.foreign.tensors import KINDS, Tensor
 from charrnn.checkpoints.foreign.trees import containers
@@ -161,6 +161,14 @@ def weights() -> dict[str, np.ndarray]:
     return state_dict(np.random.default_rng(6), vocabulary=3, hidden=2, layers=1, embedding=2)
 
 
+@cache
+def transformer() -> dict[str, np.ndarray]:
+    """What a small Transformer is exported as for PyTorch."""
+    model = ModelConfig(3, 2, 1, cell="transformer", heads=2, context=3)
+    parameters = {name: np.ones(shape, np.float32) for name, shape in parameter_shapes(model).items()}
+    return to_pytorch.tensors(Checkpoint(model, Vocabulary("abc"), parameters=parameters))
+
+
 def go_through(tree) -> None:
     """Ask for all that an import could ask of a tree: paths, vocabularies, tensors."""
     for place, value in containers(tree):
@@ -216,6 +224,7 @@ def pickled(data: bytes) -> None:
     lambda: archive({"state": weights(), "chars": list("abc")}),
     lambda: old({"state": weights(), "chars": list("abc")}),
     lambda: safetensors.numpy.save(weights(), {"vocab": '["a", "b", "c"]'}),
+    lambda: safetensors.numpy.save(transformer()),
     lambda: char_rnn(b"abc", 2, 1)[0],
     lambda: torch_rnn("abc", 2, 1, 2)[0],
 )

@@ -24,6 +24,7 @@ class Parts:
         gates: where the gates of the cell are among the gates in the rows of the tensors; () if they are in order.
         about: which tensors of the file they are, in phrases for people.
         symbols: the symbols by id, if the program keeps them beside the weights.
+        sizes: what of :class:`charrnn.config.ModelConfig` no shape tells.
     """
 
     program: str
@@ -32,11 +33,16 @@ class Parts:
     gates: tuple[int, ...] = ()
     about: tuple[str, ...] = ()
     symbols: list[str] | list[int] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     @property
     def kinds(self) -> list[str]:
         """The types of the numbers."""
         return sorted({tensor.kind for tensor in self.tensors.values()})
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor; () if it is missing."""
+        return self.tensors[name].shape if name in self.tensors else ()
 
     def model(self) -> ModelConfig:
         """The sizes of the network.
@@ -45,20 +51,28 @@ class Parts:
             CharRNNError: a tensor is missing or has another shape than it must have, or a size is out of range.
         """
         shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
-        layers = sum(name.startswith(f"{self.cell.torch_module}.weight_hh") for name in shapes)
+        layers = len({name.rpartition("_l")[2] for name in shapes if name.startswith(f"{self.cell.torch_module}.w")})
         for name in ("head.weight", "embedding.weight"):
             if len(shapes.get(name, (0, 0))) != 2:
                 raise CheckpointError(f"the {name.partition('.')[0]} is not a matrix")
         if "head.weight" not in shapes:
             raise CheckpointError("there is no linear layer to characters")
         vocabulary, hidden = shapes["head.weight"]
-        embedding = shapes["embedding.weight"][1] if "embedding.weight" in shapes else None
-        model = ModelConfig(vocabulary, hidden, layers, embedding, self.cell.name)
+        has_choice = "embedding.weight" in shapes and "embedding" not in self.cell.unused
+        embedding = shapes["embedding.weight"][1] if has_choice else None
+        model = ModelConfig(vocabulary, hidden, layers, embedding, self.cell.name, **self.sizes)
+        if hidden % (model.heads or 1):
+            raise CheckpointError(f"{model.heads} heads do not divide {hidden} columns")
+        expected: set[str] = set()
         for name, shape in parameter_shapes(model).items():
             for each, wanted in torch_shapes(name, shape, self.cell).items():
                 found = shapes.get(each, wanted if is_bias(name) else None)
                 if found != wanted:
-                    raise CheckpointError(f"the tensor {brief(each)} has the shape {found}, not {wanted}")
+                    problem = f"has the shape {found}, not {wanted}" if found else "is missing"
+                    raise CheckpointError(f"the tensor {brief(each)} {problem}")
+                expected.add(each)
+        if others := sorted(shapes.keys() - expected):
+            raise CheckpointError(f"the tensor {brief(others[0])} is one too many")
         return model
 
     def parameters(self, model: ModelConfig, most: int) -> dict[str, np.ndarray]:

@@ -1,14 +1,17 @@
 """Finds a language model among tensors of PyTorch: an embedding or none, an LSTM, GRU or RNN, and a linear layer.
 
+A Transformer is found by ``transformer_state_dict.py``.
+
 What a tensor is for follows from the end of its name and from its shape, whatever the names before it are.  A tensor
 that is not understood is an error, because a model with one more layer computes something else.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from charrnn.checkpoints.foreign import transformer_state_dict
 from charrnn.checkpoints.foreign.parts import Parts
 from charrnn.checkpoints.foreign.pickled_values import Unknown
 from charrnn.checkpoints.foreign.tensors import FLOATS, Tensor
@@ -53,6 +56,10 @@ def find(tree: Any, names: Names) -> Parts:
         CheckpointError: there is no such model in it, or another kind of network.
         ConfigError: there are several, or several tensors could be the same thing; the message says how to choose.
     """
+    if not names.lstm and (found := transformer_state_dict.find(tree)) is not None:
+        parts, values = found
+        shape = parts.shape("head.weight")
+        return replace(parts, symbols=_symbols(values.get(_VOCABULARY), shape[:1]))
     prefix, values = _state_dict(tree, names.lstm)
     tensors = {name: each for name, each in values.items() if _is_weight(name, each)}
     module = {
@@ -75,15 +82,17 @@ def find(tree: Any, names: Names) -> Parts:
             f"beside an embedding, the {cell.title} and a linear layer it has {_enumerated(others, rest)}, which "
             "charrnn does not compute; --ignore NAME leaves out a tensor that does not matter"
         )
-    found = {f"{cell.torch_module}.{name.removeprefix(prefix)}": each for name, each in module.items()}
+    own_names = {f"{cell.torch_module}.{name.removeprefix(prefix)}": each for name, each in module.items()}
     ends = {"embedding.weight": embedding, "head.weight": head, "head.bias": bias}
-    found |= {own: rest[name] for own, name in ends.items() if name}
+    own_names |= {own: rest[name] for own, name in ends.items() if name}
     about = (
         f"embedding {brief(embedding)}" if embedding else "one-hot input",
         f"{cell.title} {brief(prefix.strip('.') or '.')}{' with tanh' if cell.name == 'rnn' else ''}",
         f"head {brief(head)}{', tied' if head == embedding else ''}",
     )
-    return Parts("PyTorch", cell, found, about=about, symbols=_symbols(values.get(_VOCABULARY), rest[head].shape[:1]))
+    return Parts(
+        "PyTorch", cell, own_names, about=about, symbols=_symbols(values.get(_VOCABULARY), rest[head].shape[:1])
+    )
 
 
 def _is_weight(name: Any, value: Any) -> bool:
@@ -106,7 +115,10 @@ def _state_dict(tree: Any, wanted: str) -> tuple[str, Mapping[Any, Any]]:
         raise ConfigError(f"choose one of its recurrent modules with --lstm NAME: {said}")
     if isinstance(tree, Unknown):
         raise CheckpointError(f"an object of the class {brief(tree.of)}, not weights: save model.state_dict()")
-    raise CheckpointError(f"there is no LSTM, GRU or RNN of PyTorch in it: no tensor has a name that ends in {_FIRST}")
+    raise CheckpointError(
+        "there is no LSTM, GRU or RNN of PyTorch in it, and no Transformer of charrnn's: no tensor has a name that "
+        f"ends in {_FIRST}"
+    )
 
 
 def _check_module(prefix: str, module: Tensors) -> tuple[Cell, int, int]:

@@ -87,7 +87,8 @@ def folder_files(checkpoint: Checkpoint, name: str) -> dict[str, bytes]:
     Raises:
         CharRNNError: PyTorch cannot compute the kind of cell, or the weights are not finite.
     """
-    model = checkpoint.model
+    model = cell_of(checkpoint.model).completed(checkpoint.model)
+    heads = {} if model.heads is None else {"num_attention_heads": model.heads, "context": model.context}
     config = {
         "architectures": [class_name(model.cell)],
         "model_type": f"char_{_kind(checkpoint)}",
@@ -96,6 +97,7 @@ def folder_files(checkpoint: Checkpoint, name: str) -> dict[str, bytes]:
         "embedding_size": model.embedding,
         "hidden_size": model.hidden,
         "num_hidden_layers": model.layers,
+        **heads,
         "symbols": "bytes" if checkpoint.vocabulary.is_bytes else "characters",
         "dtype": "float32",
         "charrnn_version": __version__,
@@ -110,7 +112,7 @@ def folder_files(checkpoint: Checkpoint, name: str) -> dict[str, bytes]:
 
 
 def _kind(checkpoint: Checkpoint) -> str:
-    """The kind of network in names: lstm, also for a capped one, gru or rnn."""
+    """The kind of network in names: lstm, also with other gates, gru, rnn or transformer."""
     return class_name(checkpoint.model.cell).removeprefix("Char").lower()
 
 

@@ -1,7 +1,8 @@
 """A model for PyTorch: its state dict in a .pt file, and a module of PyTorch that computes it.
 
-The module is a Python file beside this one, ``pytorch_lstm.py`` or ``pytorch_capped_lstm.py``.  It is not imported: it
-is given away as it is, with the weights.  That of a GRU or RNN is the LSTM's with other names.
+The module is a Python file beside this one: ``pytorch_lstm.py``, ``pytorch_capped_lstm.py`` or
+``pytorch_transformer.py``.  It is not imported: it is given away as it is, with the weights.  That of a GRU or RNN is
+the LSTM's with other names, and that of an LSTM with coupled gates the capped LSTM's with other gates.
 """
 
 import io
@@ -17,9 +18,33 @@ from charrnn.system.libraries import require
 
 VOCABULARY = "vocabulary"  # the name of a tensor in the state dict, beside the weights
 
-_MODULES = {"lstm": "pytorch_lstm.py", "capped-lstm": "pytorch_capped_lstm.py"}
-_OTHERS = {"gru": "GRU", "rnn": "RNN"}  # and their classes in PyTorch
-_OF_TWO_STATES = (("(h, c), each (L, B, H)", "h (L, B, H)"), ("h and c are zero", "h is zero"))
+_MODULES = {
+    "lstm": "pytorch_lstm.py",
+    "capped-lstm": "pytorch_capped_lstm.py",
+    "transformer": "pytorch_transformer.py",
+}
+_CLASSES = {"gru": "CharGRU", "rnn": "CharRNN", "transformer": "CharTransformer"}  # of the others CharLSTM
+_OF_ONE_STATE = (("(h, c), each (L, B, H)", "h (L, B, H)"), ("h and c are zero", "h is zero"))
+# The cells whose module is that of another one, and what differs.
+_VARIANTS = {
+    "gru": ("lstm", (*_OF_ONE_STATE, ("LSTM", "GRU"), ("lstm", "gru"))),
+    "rnn": ("lstm", (*_OF_ONE_STATE, ("LSTM", "RNN"), ("lstm", "rnn"))),
+    "coupled-lstm": (
+        "capped-lstm",
+        (
+            ("An LSTM whose input gate is at most 1 - f", "An LSTM whose input gate is 1 - f"),
+            ("It has nn.LSTM's parameters", "It has nn.GRU's three gates"),
+            ("CappedLSTM(nn.LSTM)", "CappedLSTM(nn.GRU)"),
+            ("i, f, g, o =", "f, g, o ="),
+            ("chunk(4", "chunk(3"),
+            ("                i = torch.minimum(i.sigmoid(), 1 - f)\n", ""),
+            ("i * g.tanh()", "(1 - f) * g.tanh()"),
+            ("capped LSTM", "LSTM with coupled gates"),
+            ("Capped", "Coupled"),
+            ("capped", "coupled"),
+        ),
+    ),
+}
 
 
 def require_torch() -> None:
@@ -33,7 +58,7 @@ def require_torch() -> None:
 
 def class_name(cell: str) -> str:
     """The name of the class in :func:`module_source`."""
-    return f"Char{_OTHERS.get(cell, 'LSTM')}"
+    return _CLASSES.get(cell, "CharLSTM")
 
 
 def module_source(cell: str) -> bytes:
@@ -42,28 +67,36 @@ def module_source(cell: str) -> bytes:
     Raises:
         ConfigError: there is none.
     """
-    if cell in _OTHERS:
-        source = module_source("lstm").decode()
-        for word, other in (*_OF_TWO_STATES, ("LSTM", _OTHERS[cell]), ("lstm", cell)):
-            source = source.replace(word, other)
+    if cell in _VARIANTS:
+        like, differences = _VARIANTS[cell]
+        source = module_source(like).decode()
+        for words, others in differences:
+            source = source.replace(words, others)
         return source.encode()
     if cell not in _MODULES:
         raise ConfigError(f"there is no module of PyTorch for the cell {cell}: export it as .safetensors")
     return Path(__file__).with_name(_MODULES[cell]).read_bytes()
 
 
-def weights_file(checkpoint: Checkpoint) -> bytes:
-    """The bytes of the .pt file: a dictionary of tensors, which ``torch.load(…, weights_only=True)`` reads.
+def tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """What the state dict has, by name: the weights as float32 under PyTorch's names, and buffers.
 
-    It has the weights as float32 under PyTorch's names, and the tensor "vocabulary" (V,): int64 code points, or uint8
-    for a model of bytes.
+    The buffer "vocabulary" (V,) has int64 code points, or uint8 for a model of bytes.  A Transformer has "heads" and
+    "context" besides, int64, which no shape tells.
     """
+    symbols, cell = checkpoint.vocabulary.points, cell_of(checkpoint.model)
+    found = state_dict(checkpoint.parameters, cell)
+    found[VOCABULARY] = symbols if checkpoint.vocabulary.is_bytes else symbols.astype(np.int64)
+    model = cell.completed(checkpoint.model)
+    sizes = {"heads": model.heads, "context": model.context}
+    return found | {name: np.array(size, np.int64) for name, size in sizes.items() if size is not None}
+
+
+def weights_file(checkpoint: Checkpoint) -> bytes:
+    """The bytes of the .pt file: :func:`tensors`, which ``torch.load(…, weights_only=True)`` reads."""
     import torch
 
-    symbols = checkpoint.vocabulary.points
-    arrays = state_dict(checkpoint.parameters, cell_of(checkpoint.model))
-    arrays[VOCABULARY] = symbols if checkpoint.vocabulary.is_bytes else symbols.astype(np.int64)
     file = io.BytesIO()
     # Copies, because views of one buffer would each be saved with the whole buffer.
-    torch.save({name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, file)
+    torch.save({name: torch.from_numpy(value.copy()) for name, value in tensors(checkpoint).items()}, file)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""The PyTorch module in docs/ against the oracle, and with a checkpoint's weights against charrnn."""
+"""The Transformer in PyTorch that exports bring: logits and gradients against the oracle, also with a cache."""
 
 import importlib.util
 from pathlib import Path
@@ -24,8 +24,8 @@ def torch():
 
 @pytest.fixture
 def module(torch):
-    path = Path(__file__).parents[2] / "docs" / "transformer_module.py"
-    spec = importlib.util.spec_from_file_location("transformer_module", path)
+    path = Path(__file__).parents[2] / "charrnn" / "checkpoints" / "foreign" / "pytorch_transformer.py"
+    spec = importlib.util.spec_from_file_location("pytorch_transformer", path)
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
     return found
@@ -62,9 +62,9 @@ def test_logits_and_gradients_are_the_oracles(torch, module, rng, hidden, heads,
     state = oracle.empty_state(LAYERS, 3, context, hidden)
     loss, gradient, logits, _ = oracle.loss_and_gradient(parameters, x, y, state, heads)
 
-    found = model(torch.from_numpy(x.T))
-    np.testing.assert_allclose(found.detach().numpy(), logits.transpose(1, 0, 2), rtol=2e-5, atol=2e-5)
-    mean = torch.nn.functional.cross_entropy(found.flatten(0, 1), torch.from_numpy(y.T).flatten())
+    found, _ = model(torch.from_numpy(x))
+    np.testing.assert_allclose(found.detach().numpy(), logits, rtol=2e-5, atol=2e-5)
+    mean = torch.nn.functional.cross_entropy(found.flatten(0, 1), torch.from_numpy(y).flatten())
     assert mean.item() == pytest.approx(loss, rel=1e-5)
     mean.backward()
     tensors = dict(model.named_parameters())
@@ -75,15 +75,27 @@ def test_logits_and_gradients_are_the_oracles(torch, module, rng, hidden, heads,
         np.testing.assert_allclose(tensors[torch_name(name)].grad.numpy(), expected, 1e-4, tolerance, err_msg=name)
 
 
+@pytest.mark.parametrize(("hidden", "heads", "context"), SIZES)
+def test_a_text_in_pieces_has_the_logits_of_the_whole(torch, module, rng, hidden, heads, context):
+    model, _ = drawn(module, rng, hidden, heads, context)
+    x, state, found = torch.from_numpy(rng.integers(V, size=(29, 2))), None, []
+    with torch.no_grad():
+        expected, _ = model(x)
+        for piece in x.split([1, 1, 2, 9, 1, 15]):
+            logits, state = model(piece, state)
+            found.append(logits)
+    torch.testing.assert_close(torch.cat(found), expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("sizes", [{"heads": 3, "context": 20}, {}])  # {}: 4 heads, a context of 64
-def test_a_checkpoint_gives_the_logits_of_charrnn(torch, module, tmp_path, sizes):
+def test_a_checkpoint_of_a_run_gives_the_logits_of_charrnn(torch, module, tmp_path, sizes):
     made = foreign.checkpoint(ModelConfig(len(set(foreign.TEXT)), 24, LAYERS, cell="transformer", **sizes))
     made.save(tmp_path / "model.safetensors")
-    model, characters = module.load(tmp_path / "model.safetensors")
-    assert not model.training
+    model = module.load(str(tmp_path / "model.safetensors"))
+    characters = "".join(map(chr, model.vocabulary.tolist()))
     text = foreign.TEXT[:150]
     with torch.no_grad():
-        logits = model(torch.tensor([[characters.index(letter) for letter in text]]))[0].numpy()
+        logits = model(torch.tensor([[characters.index(letter)] for letter in text]))[0][:, 0].numpy()
     charrnn = Model.from_checkpoint(made, threads=1)
     ids = np.ascontiguousarray(charrnn.encode(text)[:, None])
     expected = charrnn.network.forward(ids, charrnn.network.initial_state(1))[:, 0]
