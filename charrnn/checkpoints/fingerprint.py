@@ -8,11 +8,11 @@ from charrnn.version import __version__, hash_sources
 
 ARITHMETIC = (
     *("kernels", "network", "training", "config.py"),
-    *("text/windows.py", "text/corpus.py"),
+    *("text/windows.py", "text/corpus.py", "system/exact.py"),
     *("inference/loss.py", "inference/ensemble.py", "inference/ngrams.py"),
 )
 """Rooms and files of the package that can change a bit of a run: the kernels, the order of sums, the masks, the
-optimisers and schedules, the default settings, the windows, the split of the text, the losses by which a plateau is
+optimisers and schedules, powers and cosines, the default settings, the windows, the split of the text, the losses by which a plateau is
 judged, and what teachers expect, networks and n-grams."""
 
 

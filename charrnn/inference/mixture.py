@@ -172,12 +172,13 @@ def _derivatives(both: np.ndarray, target: np.ndarray, weights: np.ndarray) -> t
 def _least_loss(both: np.ndarray, target: np.ndarray) -> Weights:
     """The weights with the least loss of targets (M,), from log probabilities both (2, M, V), by Newton's method.
 
-    The loss is convex in the weights.  A normal prior around ``_USUAL`` keeps a short text from moving them far.
+    The loss is convex in the weights.  A normal prior around ``_USUAL`` keeps a short text from moving them far.  The
+    weights are rounded to float32: the last bits of a logarithm of doubles differ from processor to processor.
     """
     weights = usual = np.array(_USUAL)
     prior = np.eye(2) / _DEVIATION**2
     for _ in range(_ITERATIONS):
         gradient, hessian = _derivatives(both, target, weights)
         weights = weights - np.linalg.solve(hessian + prior, gradient + prior @ (weights - usual))
-    network, ngrams = np.clip(weights, 0, MOST)
+    network, ngrams = np.clip(weights, 0, MOST).astype(np.float32)
     return float(network), float(ngrams)

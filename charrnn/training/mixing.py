@@ -14,6 +14,7 @@ from charrnn.training.run import Run
 
 BUDGET_SHARE = 0.03  # of a time budget: learning may take this much
 TRAINING_CHARACTERS = 50_000  # of the training part are scored, without dropout
+DECIMALS = 9  # of losses of mixtures: the last bits of a logarithm of doubles differ from processor to processor
 
 
 class StoppedError(Exception):
@@ -74,8 +75,8 @@ def mix(run: Run, folder: RunStore, is_stopped: Callable[[], bool]) -> Mixed | N
     return Mixed(
         step=run.counters.step,
         val_loss=run.counters.best_val_loss,
-        mixed_val_loss=loss,
-        ngram_val_loss=ngram_loss,
+        mixed_val_loss=round(loss, DECIMALS),
+        ngram_val_loss=round(ngram_loss, DECIMALS),
         training_loss=training_loss,
         characters=len(text),
         network_weight=weights[0],

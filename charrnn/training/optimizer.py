@@ -23,6 +23,7 @@ from charrnn.kernels.optimizers import (
 )
 from charrnn.network.cells import is_decayed
 from charrnn.network.parameters import ALIGNMENT, Parameters, aligned_zeros
+from charrnn.system.exact import power
 from charrnn.system.threads import Team
 
 RANGE = 16_384  # elements; few enough for a sum of squares in float32
@@ -125,8 +126,8 @@ class Optimizer:
             case "rmsprop":
                 return RMSprop(f32(lr), beta2, f32(1) - beta2, epsilon)
             case _:
-                root = f32(math.sqrt(1 - config.beta2**self.count))
-                return Adam(f32(lr / (1 - config.beta1**self.count)), beta1, beta2, root, epsilon)
+                root = f32(math.sqrt(1 - power(config.beta2, self.count)))
+                return Adam(f32(lr / (1 - power(config.beta1, self.count))), beta1, beta2, root, epsilon)
 
     def _run_on_ranges(self, work):
         """Call ``work(worker, first, last)`` on all threads, so that together they cover all ranges."""

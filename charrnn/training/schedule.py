@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 from charrnn.config import TrainConfig
+from charrnn.system.exact import cosine_of_half_turns, power
 
 
 def learning_rate(config: TrainConfig, step: int, done: float, epoch: float, val_losses: Iterable[float]) -> float:
@@ -40,13 +41,13 @@ def _scale(config: TrainConfig, done: float, epoch: float, val_losses: Iterable[
         case "linear":
             return floor + (1 - floor) * (1 - done)
         case "cosine":
-            return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+            return floor + (1 - floor) * 0.5 * (1 + cosine_of_half_turns(done))
         case "step":
-            return config.lr_decay ** max(0, math.floor(periods) + 1)
+            return power(config.lr_decay, max(0, math.floor(periods) + 1))
         case "exponential":
-            return config.lr_decay ** max(0.0, periods)
+            return power(config.lr_decay, max(0.0, periods))
         case "plateau":
-            return config.lr_decay ** plateaus(val_losses, config.plateau_patience)
+            return power(config.lr_decay, plateaus(val_losses, config.plateau_patience))
         case _:
             return 1.0
 

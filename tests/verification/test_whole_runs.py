@@ -1,10 +1,11 @@
 """Runs of every kind are trained again, all of their segments, and come out the same."""
 
 import dataclasses
+import os
 import shutil
 
 import pytest
-from command_line import invoke, succeed
+from command_line import invoke, run_cli, succeed
 from forging import SHORT, compute_digests_anew, edit_checkpoint, edit_log, flip_a_bit, records
 from simulated_ranks import on_ranks
 from teams import every_thread_works
@@ -158,6 +159,20 @@ def test_the_last_good_weights_of_a_segment_before_the_last_one(tmp_path, monkey
     (found,) = [outcome for outcome in outcomes(tmp_path).values() if not outcome.is_equal]
     assert found.segment == Segment(20, 22)
     assert "last.safetensors: the tensor optimizer.kept_m.w_out differs in 1 of" in found.difference
+
+
+def test_a_run_is_verified_where_numpy_has_other_instructions(tmp_path, short_text):
+    """Without AVX-512, and without AVX2 and FMA, NumPy's logarithms of doubles and its sums have other last bits."""
+    train = ["train", short_text, "--out", tmp_path, *SHORT, "--teachers", 1, "--diagnose", "--schedule"]
+    succeed(*train, "exponential", "--decay-after", 0)
+    fewer = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR X86_V4"
+    for features in (fewer, f"{fewer} X86_V3 AVX2 FMA3"):
+        done = run_cli(
+            "verify", tmp_path / "short", "--all", "--anew", env=os.environ | {"NPY_DISABLE_CPU_FEATURES": features}
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"verified: all 24 steps" in done.stdout
+        assert b"the end: trained again" in done.stdout
 
 
 def test_a_run_on_several_ranks_is_verified_by_one(tmp_path):
