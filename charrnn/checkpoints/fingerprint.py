@@ -12,8 +12,8 @@ ARITHMETIC = (
     *("inference/loss.py", "inference/ensemble.py", "inference/ngrams.py"),
 )
 """Rooms and files of the package that can change a bit of a run: the kernels, the order of sums, the masks, the
-optimisers and schedules, powers and cosines, the default settings, the windows, the split of the text, the losses by which a plateau is
-judged, and what teachers expect, networks and n-grams."""
+optimisers and schedules, powers and cosines, the default settings, the windows, the split of the text, the losses by
+which a plateau is judged, and what teachers expect, networks and n-grams."""
 
 
 def hash_arithmetic(package: Path) -> str:

@@ -1,4 +1,4 @@
-"""The command line: one file a command; train and inspect are folders.
+"""The command line: one file a command; inspect is a folder.
 
 It may import every other room, and is the only room that imports click; a command is imported when it is called for,
 and imports Numba, NumPy and rich only when it runs, so that ``--help`` answers at once.  Most commands are functions of

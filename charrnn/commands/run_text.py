@@ -36,14 +36,6 @@ def read_run_text(text: tuple[str, ...], checkpoint, terminal, options: Mapping[
         ) from None
 
 
-def other_text(corpus, sources, facts: dict[str, Any]) -> str:
-    """In words, how the text differs from the run's."""
-    return (
-        f"the text: {facts['characters']:,} characters, SHA-256 {facts['sha256'][:12]}… in the checkpoint, "
-        f"{len(corpus):,}, {corpus.sha256[:12]}… in {', '.join(sources)}"
-    )
-
-
 def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:
     """The names of the run's text: the user's, else those of the run's first command, else its paths then.
 

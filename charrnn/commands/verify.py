@@ -10,7 +10,7 @@ import click
 from charrnn.commands import offers, signals
 from charrnn.commands.help import option, section
 from charrnn.commands.options import general_options
-from charrnn.commands.run_text import other_text, read_run_text
+from charrnn.commands.run_text import read_run_text
 from charrnn.commands.types import CheckpointPath, Whole
 from charrnn.commands.work import Work, command
 
@@ -141,6 +141,7 @@ class Verifying(Work):
             ConfigError: it is not there, or is another one.
         """
         from charrnn.errors import ConfigError
+        from charrnn.training.resumed_run import other_text
 
         history, terminal = self.history, self.terminal
         about = history.last or history.kept[max(history.kept)]

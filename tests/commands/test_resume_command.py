@@ -9,13 +9,13 @@ import pytest
 from command_line import SMALL, invoke, succeed
 from forgeries import changed, rewritten
 
-from charrnn.checkpoints import fingerprint
 from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.display.terminal.console import Terminal
 from charrnn.display.training import displays
 from charrnn.network.cells import parameter_count
-from charrnn.training import memory
+from charrnn.training import memory, resumed_run
 
 
 @pytest.fixture
@@ -138,9 +138,9 @@ def test_what_cannot_be_resumed_is_named(begun, damaged):
 
 
 def test_another_program_is_refused_or_taken_as_told(begun, monkeypatch):
-    here = fingerprint.fingerprint()
+    here = fingerprint()
     assert last(begun).program == here
-    monkeypatch.setattr(fingerprint, "fingerprint", lambda: here | {"numba": "0.1", "sources": "beef"})
+    monkeypatch.setattr(resumed_run, "fingerprint", lambda: here | {"numba": "0.1", "sources": "beef"})
     result = invoke(*begun)
     assert result.exit_code == 1
     assert f"sources: {here['sources']} in the checkpoint, beef here; numba: {here['numba']} in" in result.stderr

@@ -231,6 +231,49 @@ def test_ctrl_c_ends_the_run_and_gives_the_best_model(tmp_path, text, usual_ctrl
     assert weights(charrnn.load(tmp_path / "a" / "fables")) == weights(charrnn.train(text, **QUICK))
 
 
+def test_a_run_that_was_interrupted_goes_on_from_python(tmp_path, text, usual_ctrl_c):
+    kept = {"out": tmp_path, "name": "mine"}
+    with pytest.warns(UserWarning, match="interrupted"):
+        charrnn.train(text, **QUICK, **kept, on_record=interrupted_at(20, []))
+    records = []
+    again = charrnn.train(text, **QUICK, **kept, resume=True, on_record=records.append)  # the same call, and resume
+    assert (records[0].event, records[0].step) == ("started", 20)
+    assert weights(again) == weights(charrnn.train(text, **QUICK))
+    with pytest.raises(ConfigError, match=r"the run is complete after 30 steps; give more"):
+        charrnn.train(text, **kept, resume=True)
+    longer = charrnn.train(text, **kept, resume=True, steps=40)
+    assert longer.checkpoint.training.steps == 40
+
+
+def test_a_run_of_a_text_in_memory_goes_on(tmp_path, text):
+    written = text.read_text()
+    for given, name in ((written, "a"), (written.encode(), "b")):
+        charrnn.train(given, **{**QUICK, "steps": 4}, out=tmp_path, name=name)
+        model = charrnn.train(given, resume=True, steps=8, out=tmp_path, name=name)
+        assert model.checkpoint.training.steps == 8
+        with pytest.raises(ConfigError, match="it would not go on as the same run: the text"):
+            charrnn.train(given + given[:50], resume=True, steps=9, out=tmp_path, name=name)
+        more = {"resume": True, "allow_different": True, "steps": 9}
+        other = charrnn.train(given + given[:50], **more, out=tmp_path, name=name)
+        assert other.checkpoint.training.steps == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"resume": True}, "a run is kept in a folder: give out or name"),
+        ({"resume": True, "name": "a", "force": True}, "start one"),
+        ({"resume": True, "name": "a", "preset": "quick"}, "start one"),
+        ({"allow_different": True}, "allow_different goes with resume"),
+        ({"resume": True, "name": "nobody"}, "nobody"),
+    ],
+)
+def test_what_cannot_be_resumed(tmp_path, text, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CharRNNError, match=message):
+        charrnn.train(text, **arguments)
+
+
 def test_ctrl_c_before_the_first_evaluation_gives_the_last_weights(text, usual_ctrl_c):
     with pytest.warns(UserWarning, match="interrupted at step 2"):
         model = charrnn.train(text, **QUICK, eval_every=20, on_record=interrupted_at(2, []))

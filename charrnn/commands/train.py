@@ -18,7 +18,6 @@ from charrnn.commands.options import (
     unknown_option,
 )
 from charrnn.commands.settings import read_settings
-from charrnn.commands.train import resumed_run
 from charrnn.commands.types import CheckpointPath, Duration, Whole
 from charrnn.commands.work import Work
 from charrnn.config import (
@@ -272,8 +271,7 @@ def _train(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], w
     folder = kind(options["out"] / _run_name(options["name"], text))
     work.announce_compilation()
     with folder.locked():
-        begin = resumed_run.resume if options["resume"] else _begin
-        trainer = begin(ctx, text, options, folder, terminal, ranks)
+        trainer = _begin(ctx, text, options, folder, terminal, ranks)
         ranks.require_same(trainer.facts)
         stages = Stages(trainer, terminal.warn)
 
@@ -293,20 +291,28 @@ def _train(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], w
 
 
 def _begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal, ranks):
-    """A trainer for a new run.
+    """A trainer for a new run, or for one that goes on.
 
     Raises:
-        CharRNNError: a run is there, or the text or the options cannot be used.
+        CharRNNError: a run is there or not there, or the text or the options cannot be used.
     """
+    from charrnn.commands.run_text import read_run_text
     from charrnn.commands.texts import read_text
     from charrnn.training.new_run import begin
+    from charrnn.training.resumed_run import resume
 
     def read(options: Options, vocabulary):
         return read_text(text, options.values, vocabulary, terminal)
 
+    def read_again(checkpoint):
+        return read_run_text(text, checkpoint, terminal, options)
+
     chosen = Options(options, given(ctx, tuple(options)))
-    how = {"force": options["force"], "threads": options["threads"], "ranks": ranks}
-    return begin(chosen, read, folder, terminal.warn, **how)
+    how = {"threads": options["threads"], "ranks": ranks}
+    if options["resume"]:
+        how["allow_different"] = options["allow_different"]
+        return resume(chosen, read_again, folder, terminal.warn, **how)
+    return begin(chosen, read, folder, terminal.warn, force=options["force"], **how)
 
 
 def _show_teachers(stages, work: Work, gently: signals.Gently) -> None:
