@@ -14,6 +14,7 @@ from torch.nn.functional import dropout, linear, rms_norm, scaled_dot_product_at
 
 EPSILON = 1e-5  # of RMSNorm
 BASE, TURN = 10_000.0, 2**23  # rotary positions: wavelengths from 2π to 2π · BASE; angles are multiples of 2π / TURN
+BEGINNING = ((), 0)  # the state of a text that begins
 
 
 def rotation(start, steps, width):
@@ -56,8 +57,8 @@ class Layers(nn.Module):
         return scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropped)
 
     def forward(self, x, state=None):
-        """What the head reads (B, T, H), and the state."""
-        before, start = state or ([], 0)
+        """What the head reads (B, T, H), and the next state. Without a state, as in training, none is kept."""
+        before, start = state or BEGINNING
         steps, size, kept = x.shape[1], (self.hidden,), []
         x = dropout(x, self.dropout, self.training)
         if start + steps <= self.context:
@@ -72,13 +73,14 @@ class Layers(nn.Module):
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
             if before:
                 k, v = (torch.cat(each, dim=2) for each in zip(before[layer], (k, v), strict=True))
-            kept.append((k[:, :, 1 - self.context :], v[:, :, 1 - self.context :]))
+            if state:
+                kept.append((k[:, :, 1 - self.context :], v[:, :, 1 - self.context :]))
             a = self.attend(q, k, v).transpose(1, 2).flatten(2)
             x = x + dropout(linear(a, w_att), self.dropout, self.training)
             m = rms_norm(x, size, g_mlp, EPSILON)
             gate, up = linear(m, w_up).chunk(2, dim=2)
             x = x + dropout(linear(silu(gate) * up, w_down), self.dropout, self.training)
-        return rms_norm(x, size, self.g_out, EPSILON), (kept, start + steps)
+        return rms_norm(x, size, self.g_out, EPSILON), state and (kept, start + steps)
 
 
 class Transformer(nn.Module):
@@ -97,7 +99,7 @@ class Transformer(nn.Module):
 
     def forward(self, ids, state=None):
         """Without a state the text begins: the first character has nothing before it."""
-        x, state = self.transformer(self.embedding(ids.T), state)
+        x, state = self.transformer(self.embedding(ids.T), state or BEGINNING)
         return self.head(x).transpose(0, 1), state
 
 
