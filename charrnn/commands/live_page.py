@@ -48,6 +48,7 @@ def live_model(config, parameters, bits: int):
 
     if (weights := parameter_count(config)) > _LARGEST:
         raise ConfigError(f"a page holds at most {_LARGEST:,} weights, and this model has {weights:,}")
+    cell, heads = cell_of(config), cell_of(config).heads(config)
     return LiveModel(
         config.cell,
         config.layers,
@@ -55,7 +56,9 @@ def live_model(config, parameters, bits: int):
         config.embedding or 0,
         config.vocabulary,
         all_quantised(dict(parameters.items()), bits),
-        _signals(cell_of(config)),
+        _signals(cell),
+        heads,
+        cell.context(config) if heads else 0,
     )
 
 

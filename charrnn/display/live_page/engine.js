@@ -48,22 +48,46 @@ const KINDS = {
   rnn: { slots: 1, gates: ["h"], input: [0], recurrent: [0], bias: [0], signals: {}, hasC: false, update: updateRNN },
 };
 
-class Network {
-  // ``model``: cell, layers, hidden, vocabulary, embedding (0: none), signals, and arrays by the names of docs/MODEL.md.
-  constructor(model) {
+// What every network has: the sizes, an arena, the logits and the head.
+class LanguageModel {
+  // ``model``: cell, layers, hidden, vocabulary, signals, and arrays by the names of docs/MODEL.md. ``lengths``: of arrays of the arena.
+  constructor(model, lengths) {
     Object.assign(this, model);
-    const { layers, hidden, vocabulary, arrays } = model, kind = (this.kind = KINDS[model.cell]);
+    const { hidden, vocabulary, arrays } = model;
+    this.arena = new Arena({ ...lengths, logits: padded(vocabulary), head: padded(vocabulary) * hidden });
+    this.logits = this.arena.arrays.logits;
+    pack(arrays.w_out, hidden, this.arena.arrays.head, (k) => k);
+  }
+
+  // The logits of the next character, from what the layers give.
+  predict(h) {
+    const { arena, logits } = this;
+    logits.set(this.arrays.b_out);
+    logits.fill(0, this.vocabulary);
+    arena.multiply(h, this.hidden, arena.arrays.head, logits);
+    return logits;
+  }
+
+  // The value that is shown as ``shown``, from -1 to 1: an unbounded one is shown through tanh.
+  valueOf(shown) {
+    return this.signals[0].unbounded ? Math.atanh(Math.max(-0.9993, Math.min(0.9993, shown))) : shown;
+  }
+}
+
+class Network extends LanguageModel {
+  // ``model``: of the class LanguageModel, with ``embedding`` (0: none).
+  constructor(model) {
+    const { layers, hidden, vocabulary, arrays } = model, kind = KINDS[model.cell];
     const width = padded(kind.slots * hidden), inputs = arrays.w_ih_l0.length / (kind.gates.length * hidden);
-    const lengths = { logits: padded(vocabulary), head: padded(vocabulary) * hidden };
+    const lengths = { table: vocabulary * width };
     for (let l = 0; l < layers; l++) {
       Object.assign(lengths, { [`z${l}`]: width, [`h${l}`]: hidden, [`recurrent${l}`]: width * hidden });
       if (l) lengths[`input${l}`] = width * hidden;
     }
-    lengths.table = vocabulary * width;
     if (model.embedding) Object.assign(lengths, { embedding: arrays.embedding.length, input0: width * inputs });
-    const arena = (this.arena = new Arena(lengths));
-    this.inputs = inputs;
-    this.logits = arena.arrays.logits;
+    super(model, lengths);
+    Object.assign(this, { kind, inputs });
+    const { arena } = this;
     this.table = Array.from({ length: vocabulary }, (_, id) => arena.arrays.table.subarray(id * width, (id + 1) * width));
     const to = (blocks) => (k) => kind.slots * (k % hidden) + blocks[Math.floor(k / hidden)];
     this.parts = Array.from({ length: layers }, (_, l) => {
@@ -75,7 +99,6 @@ class Network {
       return { h, z, bias, recurrent, input, c: new Float32Array(kind.hasC ? hidden : 0), held: new Float32Array(hidden).fill(NaN) };
     });
     this._fillTable(to(kind.input));
-    pack(arrays.w_out, hidden, arena.arrays.head, (k) => k);
   }
 
   // The first layer's pre-activations of each character: what its one-hot vector or embedding gives, with the bias.
@@ -95,17 +118,14 @@ class Network {
 
   // Read a character; returns the logits (at least V numbers) of the next one.
   step(id) {
-    const { arena, kind, hidden, parts, logits } = this;
+    const { arena, kind, hidden, parts } = this;
     parts.forEach(({ h, z, c, bias, recurrent, input, held }, l) => {
       z.set(l ? bias : this.table[id]);
       if (l) arena.multiply(parts[l - 1].h, hidden, input, z);
       arena.multiply(h, hidden, recurrent, z);
       kind.update(z, h, c, held, hidden);
     });
-    logits.set(this.arrays.b_out);
-    logits.fill(0, this.vocabulary);
-    arena.multiply(parts.at(-1).h, hidden, arena.arrays.head, logits);
-    return logits;
+    return this.predict(parts.at(-1).h);
   }
 
   // The state as one array, and back to it.
@@ -138,8 +158,7 @@ class Network {
 
   // Hold a cell at a value that is shown (-1 to 1), or let it go with null. c of an LSTM is shown as tanh(c).
   hold(cell, shown) {
-    const unbounded = this.signals[0].unbounded, value = unbounded ? Math.atanh(Math.max(-0.9993, Math.min(0.9993, shown))) : shown;
-    this.parts[Math.floor(cell / this.hidden)].held[cell % this.hidden] = shown === null ? NaN : value;
+    this.parts[Math.floor(cell / this.hidden)].held[cell % this.hidden] = shown === null ? NaN : this.valueOf(shown);
   }
 
   // A signal of all cells after the last character, into ``values`` (L H,).
@@ -152,6 +171,13 @@ class Network {
     });
   }
 }
+
+Network.prototype.every = 32; // characters between two states that a text keeps
+Network.prototype.shows = "equations"; // what the page has of one step
+
+// The class of each kind of cell.
+const ENGINES = Object.fromEntries(Object.keys(KINDS).map((cell) => [cell, Network]));
+const networkOf = (model) => new ENGINES[model.cell](model);
 
 // Probabilities (V,) of logits.
 function softmax(logits, count) {

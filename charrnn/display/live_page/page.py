@@ -17,14 +17,15 @@ from charrnn.display.page.parts import content_hash, data_block, file_text, json
 from charrnn.errors import ConfigError
 from charrnn.sanitise import visible
 
-CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn")
-"""The kinds of cell that engine.js computes."""
+CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn", "transformer")
+"""The kinds of cell that engine.js and transformer.js compute."""
 
-ENGINE = ("arena.js", "engine.js", "sampler.js", "tape.js", "decode.js", "trainer.js")
+ENGINE = ("arena.js", "engine.js", "transformer.js", "sampler.js", "tape.js", "decode.js", "trainer.js")
 """Scripts that need no page: they also run in Node.js."""
 
 JSON, BASE64 = "application/json", "application/base64"
-SCRIPTS = (*ENGINE, "words.js", "writing.js", "cells.js", "machine.js", "learning.js", "controls.js")
+SCRIPTS = (*ENGINE, "words.js", "writing.js", "cells.js", "machine.js", "heads.js", "learning.js", "controls.js")
+_OF_ATTENTION = ("transformer.js", "heads.js")  # only in the page of a Transformer
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class LiveModel:
 
     ``cell`` is one of :data:`CELLS`; ``layers`` layers of ``hidden`` units read ``embedding`` columns (0: none), of a
     vocabulary of ``vocabulary`` symbols. ``arrays`` are the parameters by name, ``signals`` what a cell shows, the most
-    telling first.
+    telling first. A Transformer has ``heads`` in every layer, which look at the last ``context`` characters.
 
     Raises:
         ConfigError: the engine does not compute the cell.
@@ -58,6 +59,8 @@ class LiveModel:
     vocabulary: int
     arrays: Mapping[str, Quantised]
     signals: Sequence[Signal]
+    heads: int = 0
+    context: int = 0
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
@@ -65,7 +68,7 @@ class LiveModel:
 
     def about(self) -> dict[str, Any]:
         """What the page says of the network in JSON: its ``model`` and its ``parameters``."""
-        names = ("cell", "layers", "hidden", "embedding", "vocabulary")
+        names = ("cell", "layers", "hidden", "embedding", "vocabulary", *(("heads", "context") if self.heads else ()))
         return {
             "model": {name: getattr(self, name) for name in names} | {"signals": list(map(vars, self.signals))},
             "parameters": [
@@ -101,8 +104,9 @@ class LivePage:
 
     def html(self) -> str:
         """The text of the file, in ASCII."""
-        style = _file("page.css") + value_colours()
-        script = "".join(map(_file, SCRIPTS))
+        attention = self.model.heads > 0
+        style = _file("page.css") + (_file("heads.css") if attention else "") + value_colours()
+        script = _source(SCRIPTS, attention)
         policy = (
             f"default-src 'none'; script-src '{content_hash(script)}' 'wasm-unsafe-eval'; "
             f"style-src '{content_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -112,6 +116,7 @@ class LivePage:
             title=html.escape(visible(self.title, "")),
             subtitle=html.escape(visible(self.subtitle, "")),
             facts="".join(f"<p>{html.escape(visible(fact, ''))}</p>" for fact in self.facts),
+            heads=_file("heads.html") if attention else "",
             style=style,
             script=script,
             data=self.data(),
@@ -139,9 +144,13 @@ class LivePage:
         return "\n".join(blocks)
 
 
-def engine_source() -> str:
-    """The scripts that need no page, one after the other."""
-    return "".join(map(_file, ENGINE))
+def engine_source(attention: bool = True) -> str:
+    """The scripts that need no page, one after the other; without ``attention`` those of recurrent networks."""
+    return _source(ENGINE, attention)
+
+
+def _source(names: Sequence[str], attention: bool) -> str:
+    return "".join(_file(name) for name in names if attention or name not in _OF_ATTENTION)
 
 
 def fable() -> str:

@@ -1,6 +1,5 @@
 // The text that is written, with all that the network did: its characters, a signal of every cell, and states to go back to.
 
-const EVERY = 32; // characters between two states that are kept
 const MOST = 10000; // characters of a text
 
 class Tape {
@@ -32,7 +31,7 @@ class Tape {
     this.ids.push(id);
     this.given.push(given);
     this._record(this.length - 1);
-    if (this.length % EVERY === 0) this.states.push(network.state());
+    if (this.length % network.every === 0) this.states.push(network.state());
   }
 
   _record(place) {
@@ -52,14 +51,14 @@ class Tape {
     if (length >= this.length) return;
     this._go(length);
     for (const list of [this.ids, this.given, this.bits]) list.length = length;
-    this.states.length = Math.floor(length / EVERY) + 1;
+    this.states.length = Math.floor(length / this.network.every) + 1;
   }
 
   // Take the network to its state after ``length`` characters.
   _go(length) {
-    const kept = Math.floor(length / EVERY);
+    const { every } = this.network, kept = Math.floor(length / every);
     this.network.restore(this.states[kept]);
-    for (let place = kept * EVERY; place < length; place++) this.network.step(this.ids[place]);
+    for (let place = kept * every; place < length; place++) this.network.step(this.ids[place]);
   }
 
   // What ``look`` makes of the network after character ``place`` (-1: before the first). The state before it comes along.

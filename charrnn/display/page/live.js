@@ -3,7 +3,7 @@
 const READ_BEFORE = 1000, WRITTEN = 300; // characters
 const liveNetwork = lazily(() => {
   engine.compile(bytes("code"));
-  return new engine.Network({ ...about.live.model, arrays: engine.decodeArrays(about.live.parameters, bytes("weights")) });
+  return engine.networkOf({ ...about.live.model, arrays: engine.decodeArrays(about.live.parameters, bytes("weights")) });
 });
 
 // The chosen cell as the engine numbers cells, or null.

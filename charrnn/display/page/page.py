@@ -20,7 +20,7 @@ from charrnn.sanitise import visible
 
 SCRIPTS = ("data.js", "text.js", "heads.js", "panel.js", "signals.js", "controls.js")
 BITS = 16  # steps for each bit of surprise
-_ENGINE = "return { compile, bytesOf, decodeArrays, Network, choose, uniform };"
+_ENGINE = "return { compile, bytesOf, decodeArrays, networkOf, choose, uniform };"
 UNKNOWN = 255  # the surprise is not known
 
 
@@ -66,8 +66,8 @@ class Page:
         style = _file("page.css") + value_colours() + _strips(1 + len(self.tracks.others))
         scripts = [*map(_file, SCRIPTS)]
         if self.live is not None:
-            # The engine has names of its own.
-            scripts[-1:-1] = [f"const engine = (() => {{\n{engine_source()}\n{_ENGINE}\n}})();\n", _file("live.js")]
+            engine = engine_source(attention=self.live.heads > 0)  # in a function: it has names of its own
+            scripts[-1:-1] = [f"const engine = (() => {{\n{engine}\n{_ENGINE}\n}})();\n", _file("live.js")]
         script = "".join(scripts)
         wasm = "" if self.live is None else " 'wasm-unsafe-eval'"
         policy = (
