@@ -131,9 +131,7 @@ def test_a_long_text_is_read_as_by_python(tmp_path, rng):
     """At its end the angles have gone around many times."""
     model = random_transformer(30, 2, 24, 2, 16)
     ids = rng.integers(0, 30, 9000)
-    read = READ.replace(
-        "given.ids.map", "given.ids.slice(0, -20).forEach((id) => network.step(id)); return given.ids.slice(-20).map"
-    ).replace("return given.ids.slice(0", "given.ids.slice(0")
+    read = READ.replace("return", "const found =") + "return found.slice(-20);"
     found = np.array(
         run_script(engine_source() + NETWORK + read, described(model, 32) | {"ids": ids.tolist()}, tmp_path)
     )
@@ -245,8 +243,9 @@ def test_signals_are_pythons(name, tmp_path, rng):
     found = np.array(run_script(engine_source() + NETWORK + SIGNALS, given, tmp_path))
     for k, signal in enumerate(cell_of(model.network.config).signals):
         expected = activations[signal.name].reshape(len(ids), -1)
+        size = max(1, np.abs(expected).max())  # the stream of a Transformer is a sum, and large
         expected = np.tanh(expected) if signal.unbounded else expected
-        assert np.abs(found[:, k] - expected).max() < 1e-5, signal.name
+        assert np.abs(found[:, k] - expected).max() < 1e-5 * size, signal.name
 
 
 TAPE = """
