@@ -12,7 +12,7 @@ from page_elements import Elements
 
 from charrnn.commands.live_page import live_model
 from charrnn.config import ModelConfig
-from charrnn.display.live_page.page import SCRIPTS, LivePage, Signal
+from charrnn.display.live_page.page import SCRIPTS, LiveModel, LivePage, Signal
 from charrnn.errors import ConfigError
 from charrnn.network.network import Network
 
@@ -90,6 +90,19 @@ def test_every_script_is_in_the_page():
 
 
 def test_a_cell_without_an_engine_is_refused():
-    network = Network(ModelConfig(5, 16, 1, cell="transformer", heads=2, context=8), seed=1, threads=1)
-    with pytest.raises(ConfigError, match="no engine for the cell transformer"):
-        live_model(network.config, network.parameters, 16)
+    with pytest.raises(ConfigError, match="no engine for the cell mamba"):
+        LiveModel("mamba", 1, 8, 0, 5, {}, [])
+
+
+def test_only_the_page_of_a_transformer_has_its_scripts():
+    network = Network(ModelConfig(4, 16, 1, cell="transformer", heads=2, context=8), seed=1, threads=1)
+    model = live_model(network.config, network.parameters, 16)
+    assert (model.heads, model.context) == (2, 8)
+    page = LivePage("fox", "of a test", model, list("abc\n"), 0, []).html()
+    about = json.loads(Elements(page).texts["data-about"])["model"]
+    assert (about["cell"], about["heads"], about["context"]) == ("transformer", 2, 8)
+    of_attention = ("class Transformer", "views.heads", 'id="heads-body"', "#map-frame")
+    assert all(words in page for words in of_attention)
+    recurrent = page_of(list("abc\n"))[1]
+    assert not any(words in recurrent for words in of_attention)
+    assert "heads" not in json.loads(Elements(recurrent).texts["data-about"])["model"]

@@ -1,40 +1,15 @@
 """The live page in Chromium, used by mouse, touch and keys. Skipped where Chromium is not installed."""
 
 import re
-import time
 
 import numpy as np
 import pytest
 from browser import launched, needs_browser, opener
-
-from charrnn.config import ModelConfig
-from charrnn.display.live_page.page import LiveModel, LivePage, Signal
-from charrnn.display.live_page.weights import all_quantised
-from charrnn.network.cells import CELLS, cell_of
-from charrnn.network.network import Network
+from live_pages import drawn, page_of, until, written
 
 pytestmark = needs_browser
 
-SYMBOLS = [chr(10), " ", *"abcdefghijklmnopqrstuvwxyzABCDEFGH.,;T"]
 EVIL = ["<", "\u202e", "\x00", "\x1b", "&", '"', "\ufeff"]
-
-
-def signals(cell):
-    return [Signal(each.name, each.meaning, each.low == 0, each.unbounded) for each in cell.signals]
-
-
-def page_of(symbols=SYMBOLS, cell="lstm", layers=1, hidden=16, embedding=None, title="A model", **more):
-    """A page of a network with random weights, whose expectations differ from character to character."""
-    config = ModelConfig(len(symbols), hidden, layers, embedding, cell)
-    network = Network(config, seed=3, threads=1)
-    arrays = {name: value * np.float32(1.2) for name, value in network.parameters.items()}
-    model = LiveModel(
-        cell, layers, hidden, embedding or 0, len(symbols), all_quantised(arrays, 16), signals(cell_of(config))
-    )
-    page = LivePage(
-        title, "of a test", model, symbols, 0, signals(CELLS["lstm"]), **{"prime": "The ", "facts": ["A fact."]} | more
-    )
-    return page.html()
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +21,6 @@ def chromium():
 def opened(chromium, tmp_path):
     """A function that opens a page. In the whole test, it may report no error and request no file."""
     yield from opener(chromium, tmp_path, "[data-ready]", 900, drawn)
-
-
-def drawn(page):
-    """The page after its next two frames."""
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    return page
 
 
 def settled(page, expression):
@@ -68,18 +37,6 @@ def page(opened):
     page = opened(page_of())
     page.click("#begin button")
     return drawn(page)
-
-
-def until(page, expression, seconds=30):
-    """Wait until an expression is true. Playwright's function evaluates strings, which the page's policy forbids."""
-    stop = time.monotonic() + seconds
-    while not page.evaluate(expression):
-        assert time.monotonic() < stop, expression
-        page.wait_for_timeout(30)
-
-
-def written(page):
-    return drawn(page).evaluate("element('text').textContent")
 
 
 def test_the_page_opens_with_a_text(opened):
@@ -245,9 +202,9 @@ def test_the_text_is_painted_by_any_cell(page):
     assert drawn(page).inner_text("#high") == "8 bits or more"
     page.focus("#text")
     page.keyboard.press("]")
-    assert page.evaluate("[app.cell, app.bySurprise]") == [5, False]
+    assert page.evaluate("[app.cell, app.painter]") == [5, None]
     page.keyboard.press("s")
-    assert page.evaluate("app.bySurprise") is True
+    assert page.evaluate("app.painter === SURPRISE") is True
 
 
 def test_the_strip_shows_the_cells_as_they_change(page):

@@ -21,12 +21,17 @@ function layOutStrip() {
 
 const bandTop = (k) => k * (ROWS * strip.row + strip.gap) + strip.gap - 4;
 
+// The colours of values from -1 to 1, or from 0 to 1.
+function shadesOf(unit) {
+  strip.colours ??= ["d", "s"].map((letter) => Array.from({ length: SHADES }, (_, k) => colour(letter + k)));
+  return strip.colours[unit ? 1 : 0];
+}
+
 function drawStrip() {
   const canvas = element("strip"), { tape, network } = app;
   if (canvas.clientWidth !== strip.width) layOutStrip();
   const unit = tape.signal.unit;
-  strip.colours ??= ["d", "s"].map((letter) => Array.from({ length: SHADES }, (_, k) => colour(letter + k)));
-  const colours = strip.colours[unit ? 1 : 0], pen = canvas.getContext("2d");
+  const colours = shadesOf(unit), pen = canvas.getContext("2d");
   pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
   pen.clearRect(0, 0, strip.width, canvas.height);
   strip.bands.forEach(({ start, count }, k) => {
@@ -69,9 +74,9 @@ function drawCells() {
   element("held-value").textContent = signed(Number(element("held").value));
   element("let-go").hidden = app.holds.size === 0;
   element("held-cells").textContent = app.holds.size ? `Held: ${[...app.holds].map(([each, at]) => `${cellName(each)} at ${signed(at)}`).join(", ")}` : "No cell is held.";
-  const unit = app.bySurprise || tape.signal.unit;
-  element("low").textContent = app.bySurprise ? "0 bits" : unit ? "0" : `${MINUS}1`;
-  element("high").textContent = app.bySurprise ? `${MOST_BITS} bits or more` : "+1";
+  const unit = Boolean(app.painter) || tape.signal.unit;
+  element("low").textContent = app.painter?.low ?? (unit ? "0" : `${MINUS}1`);
+  element("high").textContent = app.painter?.high ?? "+1";
   const letter = unit ? "s" : "d";
   if (element("ramp").dataset.scale !== letter) {
     element("ramp").dataset.scale = letter;
@@ -81,7 +86,7 @@ function drawCells() {
 
 function chooseCell(cell) {
   app.cell = cell;
-  app.bySurprise = false;
+  app.painter = null;
   element("signal").value = app.tape.signal.name;
   refresh();
 }
@@ -157,8 +162,8 @@ element("cell").addEventListener("input", (event) => {
 element("previous-cell").addEventListener("click", () => stepCell(-1));
 element("next-cell").addEventListener("click", () => stepCell(1));
 element("signal").addEventListener("change", (event) => {
-  app.bySurprise = event.target.value === "";
-  if (!app.bySurprise) app.tape.show(app.network.signals.find(({ name }) => name === event.target.value));
+  app.painter = app.painters.find(({ value }) => value === event.target.value) ?? null;
+  if (!app.painter) app.tape.show(app.network.signals.find(({ name }) => name === event.target.value));
   refresh();
 });
 element("hold").addEventListener("change", (event) => holdCell(app.cell, event.target.checked ? Number(element("held").value) : null));

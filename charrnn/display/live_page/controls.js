@@ -10,9 +10,10 @@ const KEYS = {
   "]": () => stepCell(1),
   r: writeAgain,
   h: () => holdCell(app.cell, app.holds.has(app.cell) ? null : Number(element("held").value)),
-  s: () => { app.bySurprise = !app.bySurprise; element("signal").value = app.bySurprise ? "" : app.tape.signal.name; refresh(); },
+  s: () => { app.painter = app.painter === SURPRISE ? null : SURPRISE; element("signal").value = app.painter ? "" : app.tape.signal.name; refresh(); },
   t: () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
   "?": () => element("help").showModal(),
+  ...app.keys,
 };
 for (let k = 0; k < GUESSES; k++) {
   KEYS[`${(k + 1) % 10}`] = () => {
@@ -54,7 +55,7 @@ function measure(characters = 3000) {
 
 const page = JSON.parse(element("data-about").textContent);
 const withSIMD = compile(bytesOf(element("data-code").textContent));
-const makeNetwork = () => new Network({ ...page.model, arrays: decodeArrays(page.parameters, bytesOf(element("data-weights").textContent)) });
+const makeNetwork = () => networkOf({ ...page.model, arrays: decodeArrays(page.parameters, bytesOf(element("data-weights").textContent)) });
 
 element("theme").addEventListener("click", KEYS.t);
 element("help-button").addEventListener("click", KEYS["?"]);

@@ -115,14 +115,19 @@ function drawDiagram(step) {
 // ---- the section -------------------------------------------------------------------------------------------------------
 
 const machine = { isSeen: false, gate: null };
+// What the section has, by what a network shows.
+const views = { equations: { title: "One step", link: "One step", body: "machine-body", draw: drawEquations, offer: offerGates } };
 
 function drawMachine() {
   if (!machine.isSeen) return;
-  const { tape, place, cell, network } = app, isThere = place >= 0;
-  element("machine-body").hidden = !isThere;
-  element("machine-words").textContent = isThere
-    ? `Cell ${cellName(cell)} reads \u201c${lone(symbol(tape.ids[place]))}\u201d, character ${whole(place + 1)}.` : "Write a character first.";
-  if (!isThere) return;
+  const isThere = app.place >= 0;
+  for (const [shows, { body }] of Object.entries(views)) element(body).hidden = !isThere || shows !== app.network.shows;
+  if (isThere) views[app.network.shows].draw(); else element("machine-words").textContent = "Write a character first.";
+}
+
+function drawEquations() {
+  const { tape, place, cell, network } = app;
+  element("machine-words").textContent = `Cell ${cellName(cell)} reads \u201c${lone(symbol(tape.ids[place]))}\u201d, character ${whole(place + 1)}.`;
   const step = stepOfCell(place, cell);
   drawDiagram(step);
   element("equations").replaceChildren(...equations(step).map(([name, letters, numbers, value]) =>
@@ -151,7 +156,12 @@ function offerGates() {
   element("diagram").setAttribute("viewBox", app.network.kind.hasC ? "0 20 690 200" : "0 20 620 190");
 }
 
-app.listeners.push(offerGates);
+app.listeners.push(() => {
+  const { title, link, offer } = views[app.network.shows];
+  element("machine-title").textContent = title;
+  document.querySelector("nav [href='#machine']").textContent = link;
+  offer();
+});
 element("gate").addEventListener("change", (event) => { machine.gate = event.target.value; refresh(); });
 new IntersectionObserver(([entry]) => {
   machine.isSeen = entry.isIntersecting;

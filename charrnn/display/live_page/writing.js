@@ -6,11 +6,19 @@ const PRIME_MOST = 2000, BEGINNING = 400; // characters
 const app = {
   network: null, about: null, tape: null,
   place: -1, // the character that is looked at: the last one that was read there
-  cell: 0, bySurprise: false, running: false, owed: 0, seen: 0,
+  cell: 0, running: false, owed: 0, seen: 0,
   temperature: 0.8, topK: 0, seed: 1, rate: 5,
   holds: new Map(), // cells and the values that they are held at
-  spans: [], listeners: [],
+  painter: null, // what colours the text instead of the cell
+  spans: [], painters: [], listeners: [], sayings: [], keys: {},
 };
+
+// What can colour the text besides the signals of the cell, by its value in the list; ``shows`` is the kind of network that it is for.
+const SURPRISE = {
+  value: "", meaning: "surprise: \u2212log\u2082 of the character's probability", low: "0 bits", high: `${MOST_BITS} bits or more`,
+  shade: (place) => shade((app.tape.bits[place] ?? 0) / MOST_BITS, true),
+};
+app.painters.push(SURPRISE);
 
 const last = () => app.tape.length - 1;
 const symbol = (id) => app.about.symbols[id];
@@ -30,8 +38,8 @@ function use(network, about) {
   app.holds.clear();
   const signals = element("signal");
   signals.replaceChildren(...network.signals.map(({ name, meaning }) => make("option", { value: name, textContent: meaning })));
-  signals.append(make("option", { value: "", textContent: "surprise: \u2212log\u2082 of the character's probability" }));
-  app.bySurprise = false;
+  signals.append(...app.painters.filter(({ shows = network.shows }) => shows === network.shows).map(({ value, meaning }) => make("option", { value, textContent: meaning })));
+  app.painter = null;
   app.tape = new Tape(network, network.signals[0]);
   element("top-k").max = network.vocabulary;
   setTopK(0);
@@ -163,19 +171,20 @@ function tell(text) { element("said").textContent = text; }
 function saySo() {
   if (app.place < 0) { tell("before the first character"); return; }
   const guess = app.tape.after(app.place, ({ logits, vocabulary }) => largest(logits, vocabulary, 1)[0]);
-  tell(`${lone(symbol(app.tape.ids[app.place]))}, character ${app.place + 1} of ${app.tape.length}, cell ${cellName(app.cell)} ${signed(app.tape.value(app.place, app.cell))}, expects ${lone(symbol(guess))}`);
+  tell(`${lone(symbol(app.tape.ids[app.place]))}, character ${app.place + 1} of ${app.tape.length}, cell ${cellName(app.cell)} ${signed(app.tape.value(app.place, app.cell))}, expects ${lone(symbol(guess))}${app.sayings.map((each) => each()).join("")}`);
 }
 
-// The class of a character: the colour of the cell after it, or of its surprise.
+// The class of a character: the colour of the cell after it, or that of the painter.
 function classAt(place) {
   const { tape } = app, id = tape.ids[place];
-  const look = app.bySurprise ? shade((tape.bits[place] ?? 0) / MOST_BITS, true) : shade(tape.value(place, app.cell), tape.signal.unit);
+  const look = app.painter ? app.painter.shade(place) : shade(tape.value(place, app.cell), tape.signal.unit);
   return look + (symbol(id) === "\n" ? " newline" : "") + (tape.given[place] ? " given" : "") + (place === app.place ? " here" : "");
 }
 
 // Paint the text. Only what is new or changed is touched.
 function paint() {
   const { tape, spans } = app, text = element("text"), more = document.createDocumentFragment();
+  app.painter?.look?.();
   while (spans.length > tape.length) spans.pop().node.remove();
   for (let place = 0; place < tape.length; place++) {
     let span = spans[place];
