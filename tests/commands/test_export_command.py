@@ -146,6 +146,21 @@ def test_a_page_is_one_file_that_says_how_near_it_is(model, tmp_path):
     assert page.stat().st_size > sixteen
 
 
+def test_a_page_of_a_transformer_says_how_near_it_is(tmp_path):
+    from charrnn.config import ModelConfig
+    from charrnn.network.network import Network
+    from charrnn.text.vocabulary import Vocabulary
+
+    network = Network(ModelConfig(96, 48, 2, cell="transformer"), seed=1, threads=1)
+    vocabulary = Vocabulary(map(chr, range(32, 128)))
+    Checkpoint(network.config, vocabulary, parameters=dict(network.parameters.items())).save(tmp_path / "a.safetensors")
+    stderr = succeed("export", tmp_path / "a.safetensors", "--page", tmp_path / "a.html").stderr
+    assert 0 < float(stderr.partition("within ")[2].split()[0]) < 1e-3
+    page = (tmp_path / "a.html").read_text("ascii")
+    assert '"heads":4,"context":64' in page.replace(": ", ":").replace(", ", ",")
+    assert "Transformer 2 &#215; 48, 96 characters" in page
+
+
 def test_a_page_of_a_usual_network_has_at_most_a_megabyte(tmp_path):
     from charrnn.config import ModelConfig
     from charrnn.network.network import Network

@@ -401,9 +401,10 @@ def test_a_hundred_thousand_characters_do_not_stall(opened):
     )
 
 
-def test_a_page_with_a_model_writes_on_from_a_place(opened):
+@pytest.mark.parametrize("cell", ["lstm", "transformer"])
+def test_a_page_with_a_model_writes_on_from_a_place(opened, cell):
     symbols = sorted(set(TEXT))
-    network = Network(ModelConfig(len(symbols), 8, 2), seed=4, threads=1)
+    network = Network(ModelConfig(len(symbols), 8, 2, cell=cell), seed=4, threads=1)
     for _, value in network.parameters.items():
         value *= 3  # what comes next depends much on what was read
     page = opened(page_of(TEXT, symbols, live=live_model(network.config, network.parameters, 16)))
