@@ -2,11 +2,12 @@
 
     python benchmarks/live_page.py checkpoints/fables.safetensors checkpoints/python.safetensors
 
-For each checkpoint, and for untrained LSTMs 1x128 and 2x128 of 96 characters, it writes pages of 8 and 16 bits by
-`charrnn export --page` and opens them in headless Chromium, which must be installed, as must playwright (`pip install
-charrnn[browser]`): characters a second without drawing, with WebAssembly SIMD and without, the best of several runs;
-the best of a page, because other work on the machine only makes it slower.  Then it trains an LSTM in the page on the
-fable that the page offers, and says after how many seconds its loss (the mean of 20 updates) is below 2 nats.
+For each checkpoint, and for untrained LSTMs 1x128 and 2x128 and a Transformer 4x128 with a context of 64, all of 96
+characters, it writes pages of 8 and 16 bits by `charrnn export --page` and opens them in headless Chromium, which must
+be installed, as must playwright (`pip install charrnn[browser]`): characters a second without drawing, with WebAssembly
+SIMD and without, the best of several runs; the best of a page, because other work on the machine only makes it slower.
+Then it trains an LSTM in the page on the fable that the page offers, and says after how many seconds its loss (the mean
+of 20 updates) is below 2 nats.
 """
 
 import argparse
@@ -24,16 +25,15 @@ from charrnn.text.vocabulary import Vocabulary
 
 RUNS = 5
 UNITS = (16, 64)
+UNTRAINED = (("lstm", 1, 128), ("lstm", 2, 128), ("transformer", 4, 128))
 NO_SIMD = "compiled.module = null; use(makeNetwork(), page)"
 BELOW = "learning.losses.length > 20 && recentLoss() < 2"
 
 
-def untrained(layers: int, hidden: int, folder: Path) -> Path:
+def untrained(cell: str, layers: int, hidden: int, folder: Path) -> Path:
     """A checkpoint of a network with starting values."""
-    network, path = (
-        Network(ModelConfig(96, hidden, layers), seed=1, threads=1),
-        folder / f"{layers}x{hidden}.safetensors",
-    )
+    network = Network(ModelConfig(96, hidden, layers, cell=cell), seed=1, threads=1)
+    path = folder / f"{cell}-{layers}x{hidden}.safetensors"
     vocabulary = Vocabulary(map(chr, range(32, 128)))
     Checkpoint(network.config, vocabulary, parameters=dict(network.parameters.items())).save(path)
     return path
@@ -83,7 +83,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:
         folder, browser = Path(name), driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         print(f"Chromium {browser.version}")
-        for checkpoint in [untrained(1, 128, folder), untrained(2, 128, folder), *arguments.checkpoints]:
+        models = [untrained(*sizes, folder) for sizes in UNTRAINED]
+        for checkpoint in [*models, *arguments.checkpoints]:
             for bits in (16, 8):
                 page, within = export(checkpoint, bits, folder)
                 line = f"{checkpoint.stem}, {bits} bits: {page.stat().st_size:,} bytes, probabilities within {within}"

@@ -74,6 +74,7 @@ class Tape {
 
   // Show another signal: the text is read again.
   show(signal) {
+    if (signal === this.signal) return;
     this.signal = signal;
     this.network.restore(this.states[0]);
     this.ids.forEach((id, place) => { this.network.step(id); this._record(place); });
