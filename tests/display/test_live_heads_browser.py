@@ -156,9 +156,8 @@ def test_the_section_shows_where_a_head_looks(page):
     assert page.evaluate("element('looked').textContent") == text[60 - CONTEXT :]
     shades = page.evaluate("[...element('looked').children].map(({ className }) => className.split(' ')[0])")
     assert shades == [f"s{min(32, int(weight / 0.5 * 32 + 0.5))}" for weight in expected[::-1]]
-    back, bits = map(
-        float, re.search(r"looks ([\d.]+) characters back on average, ([\d.]+) bits widely", words(page)).groups()
-    )
+    numbers = re.search(r"looks ([\d.]+) characters back on average, and is ([\d.]+) bits wide", words(page)).groups()
+    back, bits = map(float, numbers)
     assert back == pytest.approx((expected * np.arange(CONTEXT)).sum(), abs=0.051)
     assert bits == pytest.approx(-(expected * np.log2(expected)).sum(), abs=0.051)
     assert "Head 1:2 from \u201c" in words(page)

@@ -133,7 +133,7 @@ views.heads = {
     if (app.painter !== LOOKS) LOOKS.look(); // otherwise the text has been painted by it in this frame
     const weights = chosenWeights(), { back, bits } = spreadOf(weights), { place, tape } = app;
     element("machine-words").textContent = `Head ${headName()} from \u201c${lone(symbol(tape.ids[place]))}\u201d, character ${whole(place + 1)}: it looks ${back.toFixed(1)} characters back on average, ` +
-      `${bits.toFixed(1)} bits widely (0 bits are one character, ${Math.log2(app.network.context).toFixed(1)} bits all ${app.network.context} alike).`;
+      `and is ${bits.toFixed(1)} bits wide (0 bits are one character, ${Math.log2(app.network.context).toFixed(1)} bits all ${app.network.context} alike).`;
     drawLooked(weights);
     drawWeights(weights);
     drawMap();
