@@ -40,7 +40,7 @@ def ngram_losses(
         ConfigError: the n-grams would not fit into memory.
     """
     by_order = probabilities(training, scored, before, vocabulary, ORDERS, progress)
-    return [float(-np.log(chances).mean()) for chances in by_order]
+    return [float(-np.log(chances).mean()) + 0.0 for chances in by_order]  # -0.0 becomes 0.0
 
 
 def compressions(

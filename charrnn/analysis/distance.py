@@ -94,7 +94,7 @@ def _ngram(training, ids, before, vocabulary, order, places, progress):
     best = None
     counted = stage("Counting n-grams", progress)
     for number, chances in enumerate(probabilities(training, ids, before, vocabulary, order or ORDERS, counted)):
-        mean = -float(np.log(chances).mean())
+        mean = -float(np.log(chances).mean()) + 0.0  # -0.0 becomes 0.0
         # If an order is asked for, the last one that exists up to it is taken.
         if order is not None or best is None or mean < best[1]:
             best = number, mean, -np.log(chances[places])

@@ -117,23 +117,28 @@ def _trained(work: Work):
     path, found = open_checkpoint(work.options["checkpoint"], BEST, work.terminal.warn)
     config = found.model
     name = Path(path).parent.name if Path(path).stem in ("best", "last") else Path(path).stem
-    title = f"{name}: {cell_of(config).title}, {config.layers} layers of {config.hidden} units, trained"
+    layers = "1 layer" if config.layers == 1 else f"{config.layers} layers"
+    title = f"{name}: {cell_of(config).title}, {layers} of {config.hidden} units, trained"
     return title, config, found.parameters, found.vocabulary
 
 
 def _explain(work: Work, title: str, config, parameters, vocabulary) -> None:
     from charrnn.display.page.explanation import page
     from charrnn.display.reports.explanation import overview_lines, shown, step_lines
-    from charrnn.errors import ConfigError
+    from charrnn.errors import ConfigError, VocabularyError
     from charrnn.explanation.explain import Explanation
     from charrnn.explanation.sections import Steps as Sections
     from charrnn.system.files import write_durably
+    from charrnn.text.vocabulary import OR_SKIP
 
     options = work.options
     text = options["text"].encode("utf-8", "surrogateescape") if vocabulary.is_bytes else options["text"]
     if len(text) > _MOST_CHARACTERS:
         raise ConfigError(f"a text of {len(text):,} characters is too long to explain: give at most {_MOST_CHARACTERS}")
-    explanation = Explanation(config, parameters, vocabulary.encode(text))
+    try:
+        explanation = Explanation(config, parameters, vocabulary.encode(text))
+    except VocabularyError as error:
+        raise ConfigError(str(error).removesuffix(OR_SKIP)) from None
     layer = _within(options["layer"] or config.layers, config.layers, "--layer", "layers") - 1
     first = min(config.hidden, _UNITS if options["checkpoint"] else config.hidden)
     units = [_within(unit, config.hidden, "--units", "units") - 1 for unit in options["units"] or range(1, first + 1)]

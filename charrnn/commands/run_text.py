@@ -22,6 +22,7 @@ def read_run_text(text: tuple[str, ...], checkpoint, terminal, options: Mapping[
         ConfigError: the text is not there, or has characters that the model does not know.
     """
     from charrnn.commands.texts import read_text
+    from charrnn.training.resumed_run import not_the_text
 
     facts = checkpoint.corpus
     reading = {name: facts[name] for name in TEXT} | {"unknown": facts.get("unknown")}
@@ -30,10 +31,7 @@ def read_run_text(text: tuple[str, ...], checkpoint, terminal, options: Mapping[
         how = {"grow_vocabulary": False, **options, **reading}
         return read_text(sources, how, checkpoint.vocabulary, terminal), sources
     except VocabularyError as error:
-        raise ConfigError(
-            f"not the text that the run was started with: {error}; a new run can go on from its weights on another "
-            "text, with --init-from and --grow-vocabulary"
-        ) from None
+        raise not_the_text(error) from None
 
 
 def _sources(text: tuple[str, ...], facts: dict[str, Any]) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ class Scoring(Work):
 
         options = self.options
         self.load(*needs, others=options.get("others", ()))
-        how = {"fit": options.get("fit", ()), "encoding": options["encoding"], "unknown": options["unknown"]}
+        how = {"fit": options.get("fit"), "encoding": options["encoding"], "unknown": options["unknown"]}
         self.texts = Texts(self.model, self.terminal, options["text"], **how)
         self.part = self.texts.scored(options.get("part"))
 

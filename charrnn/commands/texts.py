@@ -31,13 +31,14 @@ class Texts:
         model: from a checkpoint, which says where the run's own text was.
         terminal: shows progress and notes.
         text: files to read, or () for the run's own text.
-        fit: files to learn baselines from, or () for the run's training part.
+        fit: files to learn baselines from, or () for the run's training part; None for a command without --fit.
         encoding: of the files; None is the encoding of the run's text.
         unknown: what to do with characters that the model does not know: error, skip, replace, or None.
     """
 
-    def __init__(self, model, terminal, text=(), fit=(), encoding: str | None = None, unknown: str | None = None):
-        self._model, self._terminal, self._fit, self._unknown = model, terminal, tuple(fit), unknown
+    def __init__(self, model, terminal, text=(), fit=None, encoding: str | None = None, unknown: str | None = None):
+        self._model, self._terminal, self._fit, self._unknown = model, terminal, tuple(fit or ()), unknown
+        self._or_fit = "" if fit is None else ", or with --fit the text to compare with"
         self._facts = model.checkpoint.corpus
         self._encoding = encoding or self._facts.get("encoding", "utf-8")
         self.corpus = self._open(tuple(text)) if text else self._own_corpus
@@ -118,8 +119,7 @@ class Texts:
         """
         if not self._facts:  # an imported model
             raise CorpusError(
-                "the checkpoint does not say which text the model was trained on: name a text as TEXT, or with --fit "
-                "the text to compare with"
+                f"the checkpoint does not say which text the model was trained on: name a text as TEXT{self._or_fit}"
             )
         places = [self._facts.get(name, ()) for name in ("paths", "sources")]
         for sources in places:
@@ -133,8 +133,8 @@ class Texts:
                 return corpus
         was = f" ({', '.join(places[0])})" if places[0] else ""
         raise CorpusError(
-            f"the text that the model was trained on{was} is not there any more, or has changed: name it as TEXT, "
-            "or with --fit the text to compare with"
+            f"the text that the model was trained on{was} is not there any more, or has changed: name it as TEXT"
+            f"{self._or_fit}"
         )
 
     def _may_be_opened(self, sources: list[str]) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
-from charrnn.explanation.equations import EQUATIONS, Values, Weights
+from charrnn.explanation.equations import Values, Weights, equations_of
 from charrnn.records import ProgressCallback, no_progress
 
 NODES = 8  # of Gauss and Legendre, in each part of the way
@@ -53,9 +53,7 @@ class Attributor:
     """
 
     def __init__(self, config: ModelConfig, parameters):
-        if config.cell not in EQUATIONS:
-            raise ConfigError(f"it explains {', '.join(EQUATIONS)}, not {config.cell}")
-        self._equations = EQUATIONS[config.cell]
+        self._equations = equations_of(config)
         weights = {name: np.asarray(value, np.float64) for name, value in parameters.items()}
         self._layers: list[Weights] = [
             self._equations.weights(*(weights[f"{name}_l{layer}"] for name in ("w_ih", "w_hh", "b")))

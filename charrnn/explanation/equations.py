@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.config import ModelConfig
+from charrnn.errors import ConfigError
+
 Values = dict[str, np.ndarray]
 Say = Callable[[str, np.ndarray], np.ndarray]
 
@@ -167,3 +170,14 @@ class GRU(Equations):
 
 
 EQUATIONS: dict[str, Equations] = {"lstm": LSTM(), "gru": GRU(), "rnn": RNN()}
+
+
+def equations_of(config: ModelConfig) -> Equations:
+    """The equations of the cell of a network.
+
+    Raises:
+        ConfigError: the cell has no equations here.
+    """
+    if config.cell not in EQUATIONS:
+        raise ConfigError(f"the model's cell is {config.cell}, and only those of {', '.join(EQUATIONS)} are explained")
+    return EQUATIONS[config.cell]

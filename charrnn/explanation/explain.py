@@ -11,7 +11,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
-from charrnn.explanation.equations import EQUATIONS, Values, softmax
+from charrnn.explanation.equations import Values, equations_of, softmax
 
 DISTANCE = 1e-3  # of the points of a finite difference
 HEAD = -1  # the number of the layer that makes logits
@@ -21,7 +21,7 @@ class Explanation:
     """All values of a network that reads ``ids`` (T + 1,): step t reads id t and is to predict id t + 1.
 
     Args:
-        config: the network's; its cell is one of EQUATIONS.
+        config: the network's; its cell is one of :data:`charrnn.explanation.equations.EQUATIONS`.
         parameters: the weights by charrnn's names, as :class:`charrnn.network.parameters.Parameters` has them.
         ids: the text, two characters or more.
 
@@ -38,12 +38,10 @@ class Explanation:
     """
 
     def __init__(self, config: ModelConfig, parameters, ids: Sequence[int]):
-        if config.cell not in EQUATIONS:
-            raise ConfigError(f"it explains {', '.join(EQUATIONS)}, not {config.cell}")
         if len(ids) < 2:
             raise ConfigError("a text needs two characters or more: one to read, and the next one to predict")
         self.config, self.ids, self.steps = config, list(ids), len(ids) - 1
-        self.equations = EQUATIONS[config.cell]
+        self.equations = equations_of(config)
         self._weights = {name: np.asarray(value, np.float64) for name, value in parameters.items()}
         self._of_layers = [
             self.equations.weights(*(self._weights[f"{name}_l{layer}"] for name in ("w_ih", "w_hh", "b")))

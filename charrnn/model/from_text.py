@@ -11,7 +11,7 @@ from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.run_in_memory import RunInMemory
 from charrnn.checkpoints.run_names import RUNS, name_of_text, require_run_name
 from charrnn.checkpoints.run_store import RunStore
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, VocabularyError
 from charrnn.model.model import Model
 from charrnn.records import Finished, Record
 from charrnn.settings import TEXT, Options, Settings, options_of
@@ -79,7 +79,10 @@ def train(
     def read_again(checkpoint: Checkpoint) -> tuple[Corpus, Sequence[str]]:
         facts = checkpoint.corpus
         how = {each: facts[each] for each in TEXT} | {"unknown": facts.get("unknown")}
-        corpus = open_corpus([source], vocabulary=checkpoint.vocabulary, **how)
+        try:
+            corpus = open_corpus([source], vocabulary=checkpoint.vocabulary, **how)
+        except VocabularyError as error:
+            raise resumed_run.not_the_text(error) from None
         return corpus, corpus.sources
 
     folder: RunStore = RunInMemory()

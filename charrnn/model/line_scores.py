@@ -283,7 +283,7 @@ class LineScorer:
         if len(ids):
             ids[~known] = self._vocabulary.replacement
             nats = self._reader.losses(ids, known, lengths)
-        bits = nats.astype(np.float64) / math.log(2)
+        bits = nats.astype(np.float64) / math.log(2) + 0.0  # -0.0 becomes 0.0
         bits[~known] = UNKNOWN_BITS
         sums, peaks = _reduced(np.add, bits, lengths), _reduced(np.maximum, bits, lengths)
         unknown = _reduced(np.add, (~known).astype(np.int64), lengths)

@@ -17,6 +17,8 @@ from charrnn.errors import CharRNNError, CheckpointError, ConfigError, CorpusErr
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 Unknown = Literal["error", "skip", "replace"]
+OR_SKIP = ", or pass --unknown skip or --unknown replace"
+"""Ends messages about unknown symbols. What has no --unknown removes it."""
 
 _MOST_NAMED = 5  # unknown characters that one message names
 _BLOCK = 1 << 18  # symbols looked up at a time; their indices, of 8 bytes each, fit in the processor's cache
@@ -226,8 +228,7 @@ class Vocabulary:
         kind = ("byte" if self.is_bytes else "character") + ("" if len(self) == 1 else "s")
         return (
             f"the model does not know {named}: it learned {len(self):,} other {kind}; "
-            f"remove {'it' if len(distinct) == 1 else 'them'} from the text, "
-            "or pass --unknown skip or --unknown replace"
+            f"remove {'it' if len(distinct) == 1 else 'them'} from the text{OR_SKIP}"
         )
 
     def _points(self, text: str | bytes) -> npt.NDArray[np.unsignedinteger]:

@@ -10,11 +10,12 @@ from charrnn.checkpoints.fingerprint import fingerprint
 from charrnn.checkpoints.run_folder import RunFolder, Warn
 from charrnn.checkpoints.run_log import last_record
 from charrnn.config import ENDS, TrainConfig
-from charrnn.errors import CheckpointError, ConfigError
+from charrnn.errors import CheckpointError, ConfigError, VocabularyError
 from charrnn.network.cells import cell_of
 from charrnn.network.network import Network
 from charrnn.settings import LEARNING, MODEL, RUN, TEXT, Options, flag
 from charrnn.text.corpus import Corpus, Parts
+from charrnn.text.vocabulary import OR_SKIP
 from charrnn.training import memory
 from charrnn.training.new_run import where
 from charrnn.training.ranks import Ranks
@@ -90,9 +91,18 @@ def resume(
 
 def other_text(corpus: Corpus, sources: Sequence[str], facts: dict[str, Any]) -> str:
     """In words, how the text differs from the run's."""
+    named = ", ".join("the text that was given" if source == "-" else source for source in sources)
     return (
         f"the text: {facts['characters']:,} characters, SHA-256 {facts['sha256'][:12]}… in the checkpoint, "
-        f"{len(corpus):,}, {corpus.sha256[:12]}… in {', '.join(sources)}"
+        f"{len(corpus):,}, {corpus.sha256[:12]}… in {named}"
+    )
+
+
+def not_the_text(error: VocabularyError) -> ConfigError:
+    """The error for a text that has characters which the run's vocabulary lacks, so it cannot be the run's."""
+    return ConfigError(
+        f"not the text that the run was started with: {str(error).removesuffix(OR_SKIP)}; a new run can go on from its "
+        "weights on another text, with --init-from and --grow-vocabulary"
     )
 
 

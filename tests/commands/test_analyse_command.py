@@ -1,10 +1,11 @@
 """``charrnn inspect``: saturation, errors, distance; tables, figures, JSON, refusals."""
 
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from command_line import invoke, succeed
+from command_line import SMALL, invoke, succeed
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -112,3 +113,19 @@ def test_scatter_plots_of_a_narrow_terminal_stand_below_each_other(model, text, 
     assert shown.count("layer 0, ") + shown.count("layer 1, ") == 6  # i, f and o of two layers
     plotted = [line for line in shown.splitlines() if set(line) & set("┤│┴")]
     assert max(map(len, plotted)) <= max(columns, 18)
+
+
+def test_a_model_of_one_character_loses_nothing(tmp_path, monkeypatch):
+    """Its loss is 0.0: no share of it can be had, and no report shows -0.0."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("a" * 3000)
+    succeed("train", "a.txt", *SMALL, "--steps", 2, "-q")
+    (report,) = objects("errors", "a")
+    assert (report["loss"], report["errors"], report["share"], report["loss_share"]) == (0, 0, 0, 0)
+    assert {each["loss_share"] for each in report["oracles"]} == {0}
+    for command in (["inspect", "errors"], ["inspect", "distance"], ["baselines"]):
+        for more in ([], ["--json"]):
+            shown = succeed(*command, "a", *more).stdout
+            assert not re.search(r"-0\.0\b|-0\.0000", shown.partition("compressors")[0].partition("gzip")[0])
+    assert "-0.0" not in succeed("score", "a", "a.txt").stdout
+    assert "-0.0" not in succeed("score", "a", "a.txt", "--json").stdout

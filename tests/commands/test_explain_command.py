@@ -7,7 +7,10 @@ import pytest
 from command_line import invoke, succeed
 
 from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.config import ModelConfig
+from charrnn.network.network import Network
 from charrnn.sanitise import visible
+from charrnn.text.vocabulary import Vocabulary
 
 
 def records(*arguments):
@@ -93,3 +96,18 @@ def test_the_page_has_all_steps_and_no_script(tmp_path):
 def test_a_hostile_text_is_shown_harmlessly():
     shown = succeed("explain", "a\x1b]0;t\x07\u202e\n b").stdout
     assert shown == visible(shown)
+
+
+def test_a_model_that_cannot_be_explained_and_a_text_that_it_does_not_know(model, tmp_path):
+    result = invoke("explain", "The 漢", "--checkpoint", model)
+    assert result.exit_code == 1
+    assert "does not know '漢'" in result.stderr
+    assert "--unknown" not in result.stderr  # explain has no such option
+    config = ModelConfig(3, 8, 1, cell="transformer", heads=2, context=8)
+    path = tmp_path / "attention.safetensors"
+    Checkpoint(config, Vocabulary("abc"), parameters=Network(config, seed=1).parameters).save(path)
+    for command in (["explain", "abc", "--checkpoint", path], ["inspect", "because", path, "--text", "abc"]):
+        result = invoke(*command)
+        assert result.exit_code == 1
+        assert "Error: the model's cell is transformer, and only those of lstm, gru, rnn are explained" in result.stderr
+    assert "LSTM, 2 layers of" in succeed("explain", "The", "--checkpoint", model).stdout

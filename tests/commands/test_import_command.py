@@ -55,7 +55,9 @@ def test_an_imported_model_is_a_model_for_every_command(here, file, origin):
     assert (scored["part"], scored["characters"]) == ("all", len(TEXT) - 1)
     assert "cell" in succeed("inspect", "mine.safetensors", "text.txt", "--threads", 1).stdout
     for command in ("evaluate", "inspect", "baselines", "novelty"):
-        assert "does not say which text" in refused(command, "mine.safetensors")
+        message = refused(command, "mine.safetensors")
+        assert "does not say which text" in message
+        assert ("--fit" in message) == (command in ("baselines", "novelty"))  # the others have no such option
 
 
 def test_an_imported_model_can_go_on_learning_and_be_given_away(here):

@@ -279,6 +279,7 @@ def test_a_resume_takes_a_default_that_is_spelled_out(tmp_path, text):
     result = invoke("train", other, "--resume", *options, "--steps", 6)
     assert result.exit_code == 1
     assert "not the text that the run was started with" in result.stderr
+    assert "--unknown" not in result.stderr  # the run has settled it
 
 
 def test_init_from_settles_sizes_and_takes_unknown_characters_as_told(tmp_path, text, model):

@@ -77,7 +77,7 @@ def test_they_add_up_for_any_text(ids, target, seed):
 
 
 def test_what_cannot_be_explained_is_refused():
-    with pytest.raises(ConfigError, match="not transformer"):
+    with pytest.raises(ConfigError, match="the model.s cell is transformer"):
         Attributor(ModelConfig(4, 4, 1, cell="transformer"), {})
     with pytest.raises(ConfigError, match="no character before"):
         made("rnn")[0].attribute([], 0)

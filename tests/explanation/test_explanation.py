@@ -124,7 +124,7 @@ def test_lines_fit_the_terminal(width):
 
 def test_what_cannot_be_explained_is_refused():
     config = ModelConfig(4, 4, 1, cell="transformer")
-    with pytest.raises(ConfigError, match="it explains lstm, gru, rnn, not transformer"):
+    with pytest.raises(ConfigError, match="only those of lstm, gru, rnn are explained"):
         Explanation(config, {}, IDS)
     with pytest.raises(ConfigError, match="two characters or more"):
         made("rnn", ids=[1])

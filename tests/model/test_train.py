@@ -253,6 +253,10 @@ def test_a_run_of_a_text_in_memory_goes_on(tmp_path, text):
         assert model.checkpoint.training.steps == 8
         with pytest.raises(ConfigError, match="it would not go on as the same run: the text"):
             charrnn.train(given + given[:50], resume=True, steps=9, out=tmp_path, name=name)
+        unknown = "漢" if isinstance(given, str) else "漢".encode()
+        with pytest.raises(ConfigError, match="not the text that the run was started with: the text, line") as refused:
+            charrnn.train(given + unknown, resume=True, steps=9, out=tmp_path, name=name)
+        assert "unknown skip" not in str(refused.value)  # the run has settled it
         more = {"resume": True, "allow_different": True, "steps": 9}
         other = charrnn.train(given + given[:50], **more, out=tmp_path, name=name)
         assert other.checkpoint.training.steps == 9

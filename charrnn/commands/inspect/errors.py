@@ -30,16 +30,17 @@ def errors(work: Analysis) -> None:
     training, part = work.training(), work.part
     with work.stages() as progress:
         found = analyse_errors(work.model, part.ids, training, part.before, progress)
+    loss = found.loss or 1.0  # of which the errors have no share; a text of one character has no loss
     report = {
         "part": part.name,
         "characters": found.characters,
         "loss": found.loss / found.characters,
         "errors": found.errors,
         "share": found.errors / found.characters,
-        "loss_share": found.error_loss / found.loss,
+        "loss_share": found.error_loss / loss,
         "oracles": [
             picked(each, "group", "name", "errors")
-            | {"share": each.errors / max(found.errors, 1), "loss_share": each.loss / found.loss}
+            | {"share": each.errors / max(found.errors, 1), "loss_share": each.loss / loss}
             for each in found.shares
         ],
     }

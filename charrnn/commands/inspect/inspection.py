@@ -88,7 +88,9 @@ class Inspection(Work):
             return texts.corpus.ids
         part = texts.scored()
         whole = part.name == "all"
-        self.terminal.note("reads all of it" if whole else f"reads the {part.name} part of the run's own text")
+        self.terminal.note(
+            "reads all of the run's own text" if whole else f"reads the {part.name} part of the run's own text"
+        )
         self.own_ids = part.ids
         return part.ids
 
