@@ -9,7 +9,7 @@ from charrnn.commands.options import given, json_option, quiet_option, seed_opti
 from charrnn.commands.types import CheckpointPath, OutputFile, Whole
 from charrnn.commands.work import Work, command
 
-_CELLS = ("lstm", "gru", "rnn")  # of charrnn.explanation.equations, which imports NumPy
+_CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn")  # of charrnn.explanation.equations, which imports NumPy
 _MOST_CHARACTERS, _UNITS, _MOST_UNITS, _SEED = 100, 4, 16, 1
 
 

@@ -1,4 +1,4 @@
-"""The equations of the RNN, the GRU and the LSTM, forward and back, for one step of one layer.
+"""The equations of the recurrent cells, forward and back, for one step of one layer.
 
 Legend: a layer has H units.  x is what it reads, h′ and c′ are its state before the step.  Every function computes one
 named value after the other, and hands each to ``say``, which keeps it and returns it.  (A ``say`` that returns a value
@@ -117,6 +117,7 @@ class LSTM(Equations):
     """c = f ⊙ c′ + i ⊙ g and h = o ⊙ tanh(c) (Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000)."""
 
     gates, biases, tanh_gates, state = "ifgo", tuple("ifgo"), "g", ("h", "c")
+    used = "i"  # the name of the value that g is multiplied by
 
     def forward(self, weights, x, before, say) -> Values:
         """The new h and c."""
@@ -124,7 +125,7 @@ class LSTM(Equations):
         for gate in self.gates:
             z = self.summed(weights, gate, x, before["h"], say)
             a[gate] = say(gate, np.tanh(z) if gate in self.tanh_gates else sigmoid(z))
-        c = say("c", a["f"] * before["c"] + a["i"] * a["g"])
+        c = say("c", a["f"] * before["c"] + self.let_in(a, say) * a["g"])
         tanh_c = say("tanh_c", np.tanh(c))
         return {"h": say("h", a["o"] * tanh_c), "c": c}
 
@@ -133,9 +134,47 @@ class LSTM(Equations):
         d["o"] = d["h"] * v["tanh_c"]
         d["tanh_c"] = d["h"] * v["o"]
         d["c"] = d["c"] + d["tanh_c"] * (1.0 - v["tanh_c"] ** 2)
-        d["f"], d["i"], d["g"] = d["c"] * before["c"], d["c"] * v["g"], d["c"] * v["i"]
+        d["f"], d[self.used], d["g"] = d["c"] * before["c"], d["c"] * v["g"], d["c"] * v[self.used]
+        self.back_let_in(v, d)
         parts = [self.back_summed(weights, gate, v, d) for gate in self.gates]
         return {"h": sum(parts), "c": d["c"] * v["f"]}
+
+    def let_in(self, a: Values, say: Say) -> np.ndarray:
+        """What g is multiplied by, of the gates ``a``."""
+        return a["i"]
+
+    def back_let_in(self, v: Values, d: Values) -> None:
+        """The gradients of the gates that :meth:`let_in` reads, from that of its value."""
+
+
+class CappedLSTM(LSTM):
+    """The LSTM whose input gate is at most 1 - f (as in Melis, Kočiský & Blunsom 2020)."""
+
+    used = "least"
+
+    def let_in(self, a, say) -> np.ndarray:
+        """min(i, 1 - f)."""
+        return say("least", np.minimum(a["i"], 1.0 - a["f"]))
+
+    def back_let_in(self, v, d) -> None:
+        """The smaller one has the gradient; where they are equal, i has it."""
+        is_free = v["i"] <= 1.0 - v["f"]
+        d["i"] = np.where(is_free, d["least"], 0.0)
+        d["f"] = d["f"] - np.where(is_free, 0.0, d["least"])
+
+
+class CoupledLSTM(LSTM):
+    """The LSTM whose input gate is 1 - f (Greff et al. 2017)."""
+
+    gates, biases = "fgo", tuple("fgo")
+
+    def let_in(self, a, say) -> np.ndarray:
+        """1 - f."""
+        return say("i", 1.0 - a["f"])
+
+    def back_let_in(self, v, d) -> None:
+        """f has the gradient of i with the other sign."""
+        d["f"] = d["f"] - d["i"]
 
 
 class GRU(Equations):
@@ -169,7 +208,13 @@ class GRU(Equations):
         return {"h": d["h"] * v["z"] + ds @ weights.w_hh["n"].T + parts[0] + parts[1]}
 
 
-EQUATIONS: dict[str, Equations] = {"lstm": LSTM(), "gru": GRU(), "rnn": RNN()}
+EQUATIONS: dict[str, Equations] = {
+    "lstm": LSTM(),
+    "capped-lstm": CappedLSTM(),
+    "coupled-lstm": CoupledLSTM(),
+    "gru": GRU(),
+    "rnn": RNN(),
+}
 
 
 def equations_of(config: ModelConfig) -> Equations:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.explanation.explain import HEAD, Explanation
-from charrnn.explanation.words import SLOPES, WORDS
+from charrnn.explanation.words import NAMES, SLOPES, WORDS
 
 MOST_ROWS = 8  # of a weight matrix: a wider layer's products are shown as their sums
 
@@ -216,7 +216,7 @@ class Steps:
     def _gradient(self, t: int, name: str, label: str | None = None, layer: int | None = None, shown=None) -> Line:
         layer, shown = self.layer if layer is None else layer, self.units if shown is None else shown
         return Line(
-            f"dL/d{'tanh(c)' if name == 'tanh_c' else label or name}",
+            f"dL/d{label or NAMES.get(name, name)}",
             self.explanation.gradients[t][layer][name][shown],
             self.explanation.differences(t, layer, name, [(index,) for index in shown]),
         )

@@ -56,6 +56,29 @@ LSTM = Words(
     ),
 )
 
+CAPPED_LSTM = LSTM._replace(
+    summary="A capped LSTM is an LSTM whose input gate is at most 1 - f: so c stays between -1 and 1.",
+    results=(
+        Result("least", "min(i, 1 - f)", "The input gate as it is used: at most the share that f does not keep."),
+        Result("c", "c = f ⊙ c′ + min(i, 1 - f) ⊙ g", "What the unit remembers."),
+        *LSTM.results[1:],
+    ),
+    gradients=LSTM.gradients
+    | {
+        "least": "dL/dmin(i, 1 - f) = dL/dc ⊙ g",
+        "f": "dL/df = dL/dc ⊙ c′; where i is above 1 - f, less dL/dmin(i, 1 - f)",
+        "i": "dL/di = dL/dmin(i, 1 - f); where i is above 1 - f, 0 (a finite difference across that place is neither)",
+        "g": "dL/dg = dL/dc ⊙ min(i, 1 - f)",
+    },
+)
+
+COUPLED_LSTM = LSTM._replace(
+    summary="An LSTM with coupled gates has no input gate of its own: i is 1 - f, so c stays between -1 and 1.",
+    gates={name: gate for name, gate in LSTM.gates.items() if name != "i"},
+    results=(Result("i", "i = 1 - f", "How much of the candidate g is added to c: what f leaves."), *LSTM.results),
+    gradients=LSTM.gradients | {"f": "dL/df = dL/dc ⊙ c′ - dL/di"},
+)
+
 GRU = Words(
     "A GRU has one state h. The gate z says how much of the old h′ stays; the candidate n replaces the rest.",
     {
@@ -84,5 +107,6 @@ RNN = Words(
     ("dL/dh′ = W_hh dL/d(sum): it passes through a matrix and tanh in every step, and so grows or shrinks",),
 )
 
-WORDS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
+WORDS = {"lstm": LSTM, "capped-lstm": CAPPED_LSTM, "coupled-lstm": COUPLED_LSTM, "gru": GRU, "rnn": RNN}
+NAMES = {"tanh_c": "tanh(c)", "least": "min(i, 1 - f)"}  # of values, where letters are not enough
 SLOPES = {"σ": "{0} ⊙ (1 - {0})", "tanh": "(1 - {0}²)"}

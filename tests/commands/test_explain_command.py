@@ -109,5 +109,5 @@ def test_a_model_that_cannot_be_explained_and_a_text_that_it_does_not_know(model
     for command in (["explain", "abc", "--checkpoint", path], ["inspect", "because", path, "--text", "abc"]):
         result = invoke(*command)
         assert result.exit_code == 1
-        assert "Error: the model's cell is transformer, and only those of lstm, gru, rnn are explained" in result.stderr
+        assert "Error: the model's cell is transformer, and only those of lstm, capped-lstm, " in result.stderr
     assert "LSTM, 2 layers of" in succeed("explain", "The", "--checkpoint", model).stdout

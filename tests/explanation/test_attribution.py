@@ -54,7 +54,8 @@ def test_scores_are_the_network_s_logits_without_their_mean(cell, layers, embedd
 def test_a_contribution_is_the_integral_of_the_gradient(cell):
     """By finite differences, with a rule of its own for the integral: the mean over many midpoints."""
     attributor, _ = made(cell, 2)
-    ids, target, points, distance = [1, 3, 2], 4, 400, 1e-5
+    points = 40_000 if cell == "capped-lstm" else 400  # its gradient jumps on the way
+    ids, target, distance = [1, 3, 2], 4, 1e-5
     found = attributor.attribute(ids, target).contributions
     nothing, rows = attributor._nothing, attributor._rows
     middles = (np.arange(points) + 0.5) / points
@@ -77,7 +78,7 @@ def test_they_add_up_for_any_text(ids, target, seed):
 
 
 def test_what_cannot_be_explained_is_refused():
-    with pytest.raises(ConfigError, match="the model.s cell is transformer"):
+    with pytest.raises(ConfigError, match="cell is transformer"):
         Attributor(ModelConfig(4, 4, 1, cell="transformer"), {})
     with pytest.raises(ConfigError, match="no character before"):
         made("rnn")[0].attribute([], 0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig
@@ -15,6 +15,7 @@ from charrnn.network.network import Network
 
 IDS = [1, 0, 2, 2, 3]
 SHAPES = [(1, None), (2, None), (1, 3), (2, 5)]
+SMOOTH_SEED = 2  # see is_smooth
 
 
 def made(cell, layers=1, embedding=None, hidden=4, seed=1, vocabulary=4, ids=IDS):
@@ -26,10 +27,18 @@ def made(cell, layers=1, embedding=None, hidden=4, seed=1, vocabulary=4, ids=IDS
     return Explanation(config, network.parameters, ids), network
 
 
+def is_smooth(explanation):
+    """Whether no gate of a capped LSTM is near the kink of min(i, 1 - f), where a finite difference is no gradient."""
+    layers = range(explanation.config.layers)
+    sums = [values[layer]["i"] + values[layer]["f"] for values in explanation.values for layer in layers]
+    return np.abs(np.concatenate(sums) - 1).min() > 0.01
+
+
 @pytest.mark.parametrize("cell", EQUATIONS)
 @pytest.mark.parametrize(("layers", "embedding"), SHAPES)
 def test_every_gradient_is_its_finite_difference(cell, layers, embedding):
-    explanation, _ = made(cell, layers, embedding)
+    explanation, _ = made(cell, layers, embedding, seed=SMOOTH_SEED)
+    assert cell != "capped-lstm" or is_smooth(explanation)
     for t in range(explanation.steps):
         for layer, gradients in explanation.gradients[t].items():
             for name, gradient in gradients.items():
@@ -66,6 +75,7 @@ def test_it_is_what_the_kernels_compute(cell, layers, embedding):
 @given(seed=st.integers(0, 2**31), cell=st.sampled_from(sorted(EQUATIONS)), hidden=st.integers(1, 5))
 def test_the_shown_digits_of_gradients_and_differences_are_equal(seed, cell, hidden):
     explanation, _ = made(cell, hidden=hidden, seed=seed)
+    assume(cell != "capped-lstm" or is_smooth(explanation))
     steps = Steps(explanation, list("ehlo"), 0, range(hidden))
     compared = 0
     for t in range(explanation.steps):
@@ -124,7 +134,7 @@ def test_lines_fit_the_terminal(width):
 
 def test_what_cannot_be_explained_is_refused():
     config = ModelConfig(4, 4, 1, cell="transformer")
-    with pytest.raises(ConfigError, match="only those of lstm, gru, rnn are explained"):
+    with pytest.raises(ConfigError, match="only those of lstm, capped-lstm, coupled-lstm, gru, rnn are explained"):
         Explanation(config, {}, IDS)
     with pytest.raises(ConfigError, match="two characters or more"):
         made("rnn", ids=[1])
