@@ -46,7 +46,8 @@ _SYMBOLS = ("vocabulary", "vocabulary_of", "as_bytes")
 def import_(work: Work) -> None:
     """Make a checkpoint, OUT, of the model of another program in FILE, so that sample, inspect, evaluate and
     train --init-from can open it. FILE is the state dict of an LSTM, GRU or RNN of PyTorch (.pt, .pth or
-    .safetensors), or a checkpoint of char-rnn or torch-rnn (.t7). Nothing in it is executed.
+    .safetensors), what export wrote for PyTorch of any cell, or a checkpoint of char-rnn or torch-rnn (.t7). Nothing in
+    it is executed.
 
     \b
     charrnn import lm_lstm_epoch50.00_1.2345.t7 old.safetensors

@@ -789,3 +789,19 @@ def test_another_transformer_is_refused_in_one_line(tmp_path, changes, message):
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < LONGEST_MESSAGE
+
+
+def test_names_that_are_given_for_a_transformer_are_heeded(tmp_path):
+    """They were passed over in silence: an adapter could not be left out, and a head that is not there was accepted."""
+    tensors, made = exported_transformer(tmp_path, lora=np.zeros(5, np.float32))
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(safetensors.numpy.save(tensors))
+    found, _ = import_model(path, names=Names(ignored=("lora",)))
+    assert found.model == made.model
+    with pytest.raises(
+        ConfigError, match=r"model.safetensors: there is no tensor .nobody.: there are 'embedding.weight'"
+    ):
+        import_model(path, names=Names(ignored=("nobody",)))
+    for names in (Names(head="lora"), Names(embedding="none")):
+        with pytest.raises(ConfigError, match="leave --embedding and --head out"):
+            import_model(path, names=names)

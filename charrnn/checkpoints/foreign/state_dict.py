@@ -58,8 +58,12 @@ def find(tree: Any, names: Names) -> Parts:
     """
     if not names.lstm and (found := transformer_state_dict.find(tree)) is not None:
         parts, values = found
+        if names.embedding or names.head:
+            raise ConfigError("the tensors of a Transformer have their names: leave --embedding and --head out")
+        _require_all(names.ignored, parts.tensors)
+        left = {name: each for name, each in parts.tensors.items() if name not in names.ignored}
         shape = parts.shape("head.weight")
-        return replace(parts, symbols=_symbols(values.get(_VOCABULARY), shape[:1]))
+        return replace(parts, tensors=left, symbols=_symbols(values.get(_VOCABULARY), shape[:1]))
     prefix, values = _state_dict(tree, names.lstm)
     tensors = {name: each for name, each in values.items() if _is_weight(name, each)}
     module = {
@@ -69,9 +73,7 @@ def find(tree: Any, names: Names) -> Parts:
     }
     cell, hidden, inputs = _check_module(prefix, {name.removeprefix(prefix): each for name, each in module.items()})
     rest = {name: each for name, each in tensors.items() if name not in module}
-    for name in (*names.ignored, names.head, names.embedding):
-        if name not in ("", ONE_HOT) and name not in rest:
-            raise ConfigError(f"there is no tensor {brief(name)}: there are {_enumerated(rest, rest)}")
+    _require_all((*names.ignored, names.head, names.embedding), rest)
     rest = {name: each for name, each in rest.items() if name not in names.ignored}
     head = _head(rest, names, hidden)
     embedding = _embedding(rest, names, head, inputs, cell)
@@ -93,6 +95,17 @@ def find(tree: Any, names: Names) -> Parts:
     return Parts(
         "PyTorch", cell, own_names, about=about, symbols=_symbols(values.get(_VOCABULARY), rest[head].shape[:1])
     )
+
+
+def _require_all(names: Iterable[str], tensors: Tensors) -> None:
+    """Refuse a name that no tensor has.
+
+    Raises:
+        ConfigError: it names the tensors that there are.
+    """
+    for name in names:
+        if name not in ("", ONE_HOT) and name not in tensors:
+            raise ConfigError(f"there is no tensor {brief(name)}: there are {_enumerated(tensors, tensors)}")
 
 
 def _is_weight(name: Any, value: Any) -> bool:
