@@ -119,7 +119,10 @@ def test_a_model_of_one_character_loses_nothing(tmp_path, monkeypatch):
     """Its loss is 0.0: no share of it can be had, and no report shows -0.0."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").write_text("a" * 3000)
-    succeed("train", "a.txt", *SMALL, "--steps", 2, "-q")
+    begun = succeed("train", "a.txt", *SMALL, "--steps", 2).stderr
+    for shown in (begun, succeed("info", "a").stdout):
+        assert re.search(r"\b1 character\b", shown)
+        assert not re.search(r"\b1 characters\b", shown)
     (report,) = objects("errors", "a")
     assert (report["loss"], report["errors"], report["share"], report["loss_share"]) == (0, 0, 0, 0)
     assert {each["loss_share"] for each in report["oracles"]} == {0}

@@ -34,13 +34,14 @@ def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
     is_bytes = isinstance(symbols[0], int)
     unit = "bytes" if is_bytes else "characters"
     characters = bytes(symbols).decode("latin-1") if is_bytes else "".join(symbols)
+    symbol = unit.removesuffix("s") if len(symbols) == 1 else unit
     embedding = f", embedding {model['embedding']}" if model["embedding"] else ""
     attention = f", {numbers.attention(model['heads'], model['context'])}" if model.get("heads") else ""
     about = {
         "file": record["path"],
         "model": f"{cell}, {model['layers']} x {model['hidden']}{embedding}{attention}",
         "parameters": f"{record['parameters']:,}",
-        "vocabulary": f"{len(symbols)} {unit}: {' '.join(characters.split())}",
+        "vocabulary": f"{len(symbols)} {symbol}: {' '.join(characters.split())}",
     }
     if record["imported"]:
         about["imported from"] = record["imported"]

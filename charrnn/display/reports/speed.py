@@ -63,4 +63,4 @@ def _model(record: Mapping[str, Any], cell: str) -> str:
     network = f"{cell}, {sizes['layers']} x {sizes['hidden']}"
     if sizes.get("heads"):
         network += f", {numbers.attention(sizes['heads'], sizes['context'])}"
-    return f"{network}, {sizes['vocabulary']} characters, windows of {record['seq_len']}"
+    return f"{network}, {numbers.characters(sizes['vocabulary'])}, windows of {record['seq_len']}"

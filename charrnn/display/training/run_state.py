@@ -87,7 +87,7 @@ def parameters(started: Started) -> str:
 
 def description(started: Started) -> list[str]:
     """The run in short phrases, the most important ones first."""
-    phrases = [f"{numbers.count(started.vocabulary)} characters"]
+    phrases = [numbers.characters(started.vocabulary)]
     if started.embedding is not None:
         phrases.append(f"embedding {started.embedding}")
     if started.heads is not None:
