@@ -64,6 +64,7 @@ class RunFolder:
         Raises:
             CheckpointError: another run has locked the folder, or it cannot be written.
         """
+        was_there = self.path.is_dir()
         with self._writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             file = open_regular(self.path / LOCK, "ab")
@@ -79,14 +80,15 @@ class RunFolder:
             try:
                 yield
             finally:
-                self._remove_if_empty()
+                self._clear_up(keeps_folder=was_there)
 
-    def _remove_if_empty(self) -> None:
-        """Remove the folder if it has nothing but the lock."""
+    def _clear_up(self, keeps_folder: bool) -> None:
+        """Remove the lock if nothing else is in the folder, and then also the folder unless it is the user's."""
         with contextlib.suppress(OSError):
             if [path.name for path in self.path.iterdir()] == [LOCK]:
                 (self.path / LOCK).unlink()
-                self.path.rmdir()
+                if not keeps_folder:
+                    self.path.rmdir()
 
     def _writing(self, path: Path) -> contextlib.AbstractContextManager[None]:
         return os_errors_as(CheckpointError, f"{path}: cannot be written")

@@ -141,6 +141,17 @@ def test_temporary_files_of_killed_runs_are_removed_under_the_lock(folder):
         assert all(path.exists() for path in own)
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_run_that_does_not_begin_leaves_what_was_there(tmp_path, is_there):
+    path = tmp_path / "mine"
+    if is_there:
+        path.mkdir()
+    with pytest.raises(CheckpointError), RunFolder(path).locked():
+        RunFolder(path).load_last(refused)
+    assert path.exists() == is_there
+    assert not is_there or list(path.iterdir()) == []
+
+
 def test_every_temporary_file_is_recognised_by_its_name(tmp_path, monkeypatch):
     def killed(path, data):
         raise SystemExit
