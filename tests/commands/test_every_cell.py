@@ -372,19 +372,13 @@ def test_it_is_looked_into(cell, every_run, short, tmp_path):
 
 @every_cell
 @pytest.mark.parametrize("ending", [".safetensors", ".pt", ".onnx", ".html", ""])
-def test_it_is_exported_or_refused(cell, ending, every_run, tmp_path):
+def test_it_is_exported(cell, ending, every_run, tmp_path):
     if ending in (".pt", ""):
         pytest.importorskip("torch", reason="PyTorch is not installed")
     if ending == ".onnx":
         pytest.importorskip("onnx", reason="ONNX is not installed")
-    result = invoke("export", every_run / cell, tmp_path / f"model{ending}")
-    if ending == ".safetensors" or cell not in (
-        ("transformer",) if ending == ".html" else ("coupled-lstm", "transformer")
-    ):
-        assert result.exit_code == 0, result.stderr
-    else:
-        assert result.exit_code == 1
-        assert result.stderr.endswith(f"for the cell {cell}: export it as .safetensors\n")
+    succeed("export", every_run / cell, tmp_path / f"model{ending}")
+    assert (tmp_path / f"model{ending}").exists()
     if ending == ".safetensors":
         a, b = charrnn.load(every_run / cell, threads=1), charrnn.load(tmp_path / "model.safetensors", threads=1)
         assert a.loss("the fox said") == b.loss("the fox said")
