@@ -743,7 +743,7 @@ def test_our_writer_of_archives_is_understood_by_pytorch(torch, rng):
 
 
 def exported_transformer(tmp_path, **changes):
-    """The tensors of a Transformer's export by name, with ``changes``; None leaves one out.  And the checkpoint."""
+    """An exported Transformer's tensors by name, and its checkpoint; ``changes`` has other tensors, None for none."""
     made = foreign.checkpoint(foreign.MODELS["transformer of one layer with odd heads"])
     tensors = to_pytorch.tensors(made)
     tensors |= {key.replace("__", "."): value for key, value in changes.items()}
@@ -792,7 +792,7 @@ def test_another_transformer_is_refused_in_one_line(tmp_path, changes, message):
 
 
 def test_names_that_are_given_for_a_transformer_are_heeded(tmp_path):
-    """They were passed over in silence: an adapter could not be left out, and a head that is not there was accepted."""
+    """A tensor that is to be ignored is left out; a head or embedding cannot be chosen, because there is only one."""
     tensors, made = exported_transformer(tmp_path, lora=np.zeros(5, np.float32))
     path = tmp_path / "model.safetensors"
     path.write_bytes(safetensors.numpy.save(tensors))

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from browser import launched, needs_browser, opener
-from live_pages import SYMBOLS, drawn, page_of, until, written
+from live_pages import SYMBOLS, controls, drawn, page_of, until, written
 
 pytestmark = needs_browser
 
@@ -347,11 +347,7 @@ def test_a_phone_has_room_for_it(opened, context):
 
 
 def test_everything_that_can_be_used_has_a_name(page):
-    client = page.context.new_cdp_session(page)
-    nodes = client.send("Accessibility.getFullAXTree")["nodes"]
-    wanted = {"button", "slider", "checkbox", "combobox", "textbox", "img", "link", "region", "Canvas", "image"}
-    found = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
-    named = [each for each in found if each[0] in wanted]
+    named = controls(page)
     assert [each for each in named if not each[1].strip()] == []
     names = {name for _, name in named}
     assert {"Head", "The next head", "The head before", "Paint the text by it", "All heads"} <= names

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from browser import launched, needs_browser, opener
-from live_pages import drawn, page_of, until, written
+from live_pages import controls, drawn, page_of, until, written
 
 pytestmark = needs_browser
 
@@ -418,11 +418,7 @@ def test_a_phone_has_room_for_it(opened, layers):
 
 def test_everything_that_can_be_used_has_a_name(page):
     """Chromium's own accessibility tree has a name for each control and each picture."""
-    client = page.context.new_cdp_session(page)
-    nodes = client.send("Accessibility.getFullAXTree")["nodes"]
-    wanted = {"button", "slider", "checkbox", "combobox", "textbox", "img", "link", "region", "Canvas", "image"}
-    found = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
-    named = [each for each in found if each[0] in wanted]
+    named = controls(page)
     assert len(named) > 30
     assert [each for each in named if not each[1].strip()] == []
 

@@ -46,3 +46,11 @@ def until(page, expression, seconds=30):
 
 def written(page):
     return drawn(page).evaluate("element('text').textContent")
+
+
+def controls(page):
+    """The role and the name of each control and picture, in Chromium's own accessibility tree."""
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    wanted = {"button", "slider", "checkbox", "combobox", "textbox", "img", "link", "region", "Canvas", "image"}
+    found = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+    return [each for each in found if each[0] in wanted]

@@ -79,7 +79,7 @@ def module_source(cell: str) -> bytes:
 
 
 def tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-    """What the state dict has, by name: the weights as float32 under PyTorch's names, and buffers.
+    """The tensors of the state dict by name: the weights, float32 under PyTorch's names, and the buffers.
 
     The buffer "vocabulary" (V,) has int64 code points, or uint8 for a model of bytes.  A Transformer has "heads" and
     "context" besides, int64, which no shape tells.
