@@ -10,10 +10,11 @@ from pathlib import Path
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.description import Description
 from charrnn.checkpoints.model_set import is_model_set
-from charrnn.checkpoints.run_folder import candidates
+from charrnn.checkpoints.run_folder import LOCK, candidates
 from charrnn.checkpoints.run_log import last_record
 from charrnn.checkpoints.run_names import BEST, LAST, SUFFIX, places
 from charrnn.errors import CheckpointError, os_errors_as
+from charrnn.system.files import is_locked
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Run:
         description: what its last checkpoint says, or its best one if there is no last one; None if neither can be
             read.
         problem: why it cannot be read, or "".
+        is_training: whether a process trains it now.
         is_set: whether it is a set of several models in a file, which only ``charrnn identify`` reads.
         ending: the reason for which the run ended, as in :class:`charrnn.records.Finished`; "" if it has not ended, or
             was killed.
@@ -38,6 +40,7 @@ class Run:
     problem: str = ""
     ending: str = ""
     mixed_val_loss: float | None = None
+    is_training: bool = False
     is_set: bool = False
 
     @property
@@ -52,8 +55,9 @@ class Run:
 
     @property
     def is_resumable(self) -> bool:
-        """Whether ``train --resume`` has something left to do: the run was interrupted or killed, or still goes on."""
-        return self.description is not None and self.ending in ("", "interrupted") and (self.path / LAST).is_file()
+        """Whether ``train --resume`` has something left to do: the run was interrupted or killed."""
+        has_ended = self.ending not in ("", "interrupted")
+        return not (has_ended or self.is_training) and self.description is not None and (self.path / LAST).is_file()
 
 
 def list_runs(folder: Path) -> list[Run]:
@@ -71,7 +75,7 @@ def open_run(path: Path) -> Run:
     description = Checkpoint.describe(file)
     with os_errors_as(CheckpointError, f"{file}: cannot be read"):
         changed_at = file.stat().st_mtime
-    return Run(path, changed_at, description, "", *_ending(path))
+    return _described(path, changed_at, description)
 
 
 def _read(path: Path) -> Run:
@@ -84,7 +88,12 @@ def _read(path: Path) -> Run:
         description = Checkpoint.describe(file)
     except (CheckpointError, OSError) as error:
         return Run(path, changed_at, problem=str(error), is_set=is_model_set(file))
-    return Run(path, changed_at, description, "", *_ending(path))
+    return _described(path, changed_at, description)
+
+
+def _described(path: Path, changed_at: float, description: Description) -> Run:
+    """The run at ``path``, with what its log and its lock say."""
+    return Run(path, changed_at, description, "", *_ending(path), is_locked(path / LOCK))
 
 
 def _ending(run: Path) -> tuple[str, float | None]:

@@ -26,9 +26,10 @@ def runs(work: Work) -> None:
 
     \f
 
-    --json writes an object for each run: name, path, state (complete, unfinished, unreadable, a file, a set: models of
-    identify), problem, changed_at (seconds since 1970), and unless it is unreadable or a set: text, characters, cell,
-    layers, hidden, heads, context, parameters, step, elapsed_s, best_val_loss, mixed_val_loss and resumable.
+    --json writes an object for each run: name, path, state (complete, training, unfinished, unreadable, a file, a set:
+    models of identify), problem, changed_at (seconds since 1970), and unless it is unreadable or a set: text,
+    characters, cell, layers, hidden, heads, context, parameters, step, elapsed_s, best_val_loss, mixed_val_loss and
+    resumable.
     """
     from charrnn.checkpoints.runs import list_runs
     from charrnn.display.reports.runs import run_lines
@@ -53,7 +54,7 @@ def run_record(run) -> dict[str, Any]:
     if found is None:
         return about | ({"state": "a set", "problem": ""} if run.is_set else {"state": "unreadable"})
     return about | {
-        "state": "a file" if run.is_file else "unfinished" if run.is_resumable else "complete",
+        "state": _state(run),
         "text": ", ".join(Path(source).name for source in found.corpus.get("sources", ())),
         "characters": found.corpus.get("characters"),
         "cell": cell_of(found.model).title,
@@ -68,3 +69,12 @@ def run_record(run) -> dict[str, Any]:
         "mixed_val_loss": run.mixed_val_loss,
         "resumable": run.is_resumable,
     }
+
+
+def _state(run) -> str:
+    """The state of a run that can be read, in a word or two."""
+    if run.is_file:
+        return "a file"
+    if run.is_training:
+        return "training"
+    return "unfinished" if run.is_resumable else "complete"

@@ -235,3 +235,17 @@ def lock_file(file: IO) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process has locked the file ``path``. A file that is not there, or cannot be read, is not."""
+    try:
+        file = open_regular(path)
+    except OSError:
+        return False
+    with file:
+        try:
+            lock_file(file)
+        except OSError:
+            return True
+    return False

@@ -15,7 +15,7 @@ from charrnn.checkpoints.run_log import Position, parsed
 from charrnn.checkpoints.run_names import BEST, LAST
 from charrnn.checkpoints.seals import SealedLog
 from charrnn.errors import CheckpointError, os_errors_as
-from charrnn.system.files import lock_file, open_regular
+from charrnn.system.files import is_locked, open_regular
 
 STARTED, FINISHED = "started", "finished"
 ENDING = ("mixed", FINISHED)  # events after the last step
@@ -74,7 +74,7 @@ class History:
 
     def __init__(self, path: Path, prefix: str | None = None):
         self.folder = RunFolder(path)
-        self.is_running = _is_locked(path / LOCK)
+        self.is_running = is_locked(path / LOCK)
         self.log = SealedLog.read(self.folder.log, prefix)
         self.kept = {step: Checkpoint.describe(self.folder.kept.path(step)) for step in self.folder.kept.steps()}
         self.last, self.best = (
@@ -221,15 +221,3 @@ def _slots(path: Path) -> set[str]:
     with os_errors_as(CheckpointError, f"{path}: cannot be read"), open_regular(path) as file:
         names = tensor_file.read_header(file).tensors
     return {name.split(".")[1] for name in names if name.startswith("optimizer.")}
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of a run."""
-    if not path.is_file():
-        return False
-    try:
-        with open_regular(path) as file:
-            lock_file(file)
-    except OSError:
-        return True
-    return False

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from command_line import invoke, succeed
 
+from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.commands import charrnn
 from charrnn.commands.types import CheckpointPath
 
@@ -47,6 +48,17 @@ def test_a_list_of_runs(here, model):
     shutil.copytree(here / "checkpoints" / "stopped", here / "checkpoints" / "later")
     shown = succeed("runs").stdout
     assert "2 runs are not finished; go on with one: charrnn train --resume --name " in shown
+
+
+def test_a_run_that_is_being_trained(here):
+    """It is not offered to be resumed: the process that trains it has locked its folder."""
+    with RunFolder(here / "checkpoints" / "stopped").locked():
+        assert listed()["stopped"]["state"] == "training"
+        assert not listed()["stopped"]["resumable"]
+        assert "--resume" not in succeed("runs").stdout
+        assert "--resume" not in CliRunner().invoke(charrnn, []).stdout
+        assert "training" in succeed("compare", "stopped", "whole", "--length", 0).stdout
+    assert listed()["stopped"]["state"] == "unfinished"
 
 
 def test_a_list_of_another_folder_and_a_hostile_log(here):

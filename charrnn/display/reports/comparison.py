@@ -54,7 +54,7 @@ def run_table(records: Records, obstacle: str, width: int) -> list[Text]:
         "read": lambda each: None if each["characters_read"] is None else numbers.short(each["characters_read"]),
         "chars/s": lambda each: None if each["chars_per_s"] is None else numbers.short(each["chars_per_s"]),
     }
-    if any(each["state"] == "unfinished" for each in records):
+    if any(each["state"] in ("training", "unfinished") for each in records):
         columns["state"] = lambda each: each["state"]
     if len(texts) > 1:
         columns["text"] = _text

@@ -13,7 +13,7 @@ from charrnn.display.terminal.text_width import plain
 from charrnn.display.training.run_state import resume_command
 
 _COLUMNS = ("run", "model", "validation", "with n-grams", "trained", "changed", "state", "text")
-_STYLES = {"unfinished": "yellow", "unreadable": "red"}
+_STYLES = {"training": "green", "unfinished": "yellow", "unreadable": "red"}
 
 
 def run_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
