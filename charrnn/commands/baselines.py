@@ -21,8 +21,9 @@ def baselines(work: Scoring) -> None:
 
     \f
 
-    --json writes one object: part, loss, bpc, perplexity, characters; baselines: fitted_on (characters), ngrams (order,
-    loss, bpc), best_order, compressors (name, and bits per character alone and after the training text).
+    --json writes one object: part, learnt (is the training part in it), loss, bpc, perplexity, characters; baselines:
+    fitted_on (characters), ngrams (order, loss, bpc), best_order, compressors (name, and bits per character alone and
+    after the training text).
     """
     from dataclasses import asdict
 

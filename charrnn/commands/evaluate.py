@@ -49,9 +49,9 @@ def evaluate(work: Scoring) -> None:
 
     \f
 
-    --json writes one object: part, loss (nats per character), bpc (bits per character), perplexity, characters;
-    mixed, with n-grams: loss, bpc, perplexity, characters; and online: loss, bpc, perplexity, characters, lr,
-    steps, decay, and mixed_loss and mixed_bpc.
+    --json writes one object: part, learnt (is the training part in it), loss (nats per character), bpc (bits per
+    character), perplexity, characters; mixed, with n-grams: loss, bpc, perplexity, characters; and online: loss, bpc,
+    perplexity, characters, lr, steps, decay, and mixed_loss and mixed_bpc.
     """
     options, online = work.options, None
     given = {name: options[f"online_{name}"] for name in ("lr", "steps", "decay")}

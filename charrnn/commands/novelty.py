@@ -33,9 +33,9 @@ def novelty(work: Scoring) -> None:
 
     \f
 
-    --json writes one object: part, loss, bpc, perplexity, characters, which score the held-out text; novelty:
-    characters, temperature, seed, ngrams (n, and shares that are new, generated and held_out), longest (length, text,
-    start, offset, line), held_out (characters, longest) or null.
+    --json writes one object: part, learnt (is the training part in it), loss, bpc, perplexity, characters, which score
+    the held-out text; novelty: characters, temperature, seed, ngrams (n, and shares that are new, generated and
+    held_out), longest (length, text, start, offset, line), held_out (characters, longest) or null.
     """
     import numpy as np
 

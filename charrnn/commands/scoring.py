@@ -42,7 +42,7 @@ class Scoring(Work):
 
     def score(self) -> dict[str, Any]:
         """The score of the model's network as a JSON object."""
-        return {"part": self.part.name, **self.score_of(self.model)}
+        return {"part": self.part.name, "learnt": self.is_learnt, **self.score_of(self.model)}
 
     def score_of(self, model) -> dict[str, Any]:
         """A model's score as a JSON object."""

@@ -40,6 +40,10 @@ def test_the_parts_are_those_of_the_run(model, text):
     assert parts["validation"]["loss"] == pytest.approx(best, rel=1e-4)
     joined = sum(part["loss"] * part["characters"] for part in parts.values()) / whole["characters"]
     assert joined == pytest.approx(whole["loss"], rel=0.01)
+    assert [part["learnt"] for part in (whole, *parts.values())] == [True, True, False]
+    assert (
+        "all of the run's text, which the model has learnt" in succeed("evaluate", model, text, "--part", "all").stdout
+    )
     assert "nothing for the test part" in refusal(model, text, "--part", "test")
 
 

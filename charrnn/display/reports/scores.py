@@ -12,19 +12,16 @@ from rich.text import Text
 from charrnn.display.terminal.tables import key_values, paragraph, table
 
 PARTS = {"train": "the training part", "validation": "the validation part", "test": "the test part", "all": "all"}
-_LEARNT = {"train": ", which the model has learnt", "all": ""}
-_HELD_OUT = ", which the model has not learnt"
 
 
 def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
     """The scores, then a table for each other part that the report has."""
-    part = report["part"]
     lines = key_values(
         [
             ("loss", f"{report['loss']:.4f} nats per character"),
             ("bits per character", f"{report['bpc']:.4f}"),
             ("perplexity", f"{report['perplexity']:.3f}"),
-            ("characters", f"{report['characters']:,} ({PARTS[part]}{_LEARNT.get(part, _HELD_OUT)})"),
+            ("characters", f"{report['characters']:,} ({_scored(report)})"),
         ],
         width,
     )
@@ -32,6 +29,14 @@ def score_lines(report: Mapping[str, Any], width: int) -> list[Text]:
         if name in report:
             lines += [Text(), *part_lines(report, width)]
     return lines
+
+
+def _scored(report: Mapping[str, Any]) -> str:
+    """What was scored, and whether the model has learnt it."""
+    part = report["part"]
+    if part == "all":
+        return "all of the run's text, which the model has learnt, at least in part" if report["learnt"] else "all"
+    return f"{PARTS[part]}, which the model has {'' if report['learnt'] else 'not '}learnt"
 
 
 def _mixed(report: Mapping[str, Any], width: int) -> list[Text]:
