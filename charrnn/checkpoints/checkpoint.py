@@ -82,7 +82,7 @@ class Checkpoint(Description):
         tensors, about = self.tensors(), self.to_json()
         data = tensor_file.serialise(tensors, {"charrnn": about, "sha256": checksum(about, tensors)} | metadata)
         _understand(tensor_file.read_header(io.BytesIO(data)))
-        _check_values(tensors, self.model.vocabulary)
+        check_values(tensors, self.model.vocabulary)
         return data
 
     def shared(self, with_ngrams: bool = False) -> Self:
@@ -141,7 +141,7 @@ class Checkpoint(Description):
         tensors = tensor_file.read_tensors(file, shapes, header.types())
         if header.metadata.get("sha256") != checksum(header.metadata["charrnn"], tensors):
             raise CheckpointError("damaged (the checksum does not match its content)")
-        _check_values(tensors, description.model.vocabulary)
+        check_values(tensors, description.model.vocabulary)
         names, cell = parameter_shapes(description.model), cell_of(description.model)
         if states:
             cell.check_state({name: tensors[f"state.{name}"] for name in states})
@@ -224,7 +224,13 @@ def _from_bytes(data: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(data).view(f"<u{data.shape[1]}")[:, 0].astype(np.int32)
 
 
-def _check_values(tensors: Mapping[str, np.ndarray], vocabulary: int) -> None:
+def check_values(tensors: Mapping[str, np.ndarray], vocabulary: int) -> None:
+    """Refuse tensors that are neither written nor read.
+
+    Raises:
+        CheckpointError: it names a tensor with numbers that are not finite or too large, or with an id that no symbol
+            of the vocabulary has.
+    """
     for name, value in tensors.items():
         if name == _NGRAM_TEXT:
             if np.ascontiguousarray(value).view(f"<u{value.shape[1]}").max() >= vocabulary:

@@ -128,6 +128,15 @@ def test_what_is_in_the_way_is_said(here):
     assert not (here / "other.safetensors").exists()
 
 
+def test_weights_that_are_no_numbers_are_refused_by_the_name_of_their_file(here):
+    tensors = state_dict(np.random.default_rng(2), vocabulary=len(SYMBOLS), hidden=8, embedding=None)
+    tensors["lstm.weight_hh_l0"][3, 4] = np.nan
+    (here / "broken.pt").write_bytes(archive({"state_dict": tensors, "chars": SYMBOLS}))
+    line = refused("import", "broken.pt", "other.safetensors")
+    assert line.startswith("Error: broken.pt: the tensor lstm.weight_hh_l0 has values that are not finite")
+    assert not (here / "other.safetensors").exists()
+
+
 def test_a_command_that_gets_another_programs_file_names_import(here):
     data = safetensors.numpy.save(state_dict(np.random.default_rng(2)))
     (here / "theirs.safetensors").write_bytes(data)

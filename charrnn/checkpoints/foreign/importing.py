@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import IO, Any
 
-from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.checkpoint import Checkpoint, check_values
 from charrnn.checkpoints.foreign import char_rnn, pt_file, safetensors_file, state_dict, t7_file, vocabularies
 from charrnn.checkpoints.foreign.parts import Parts
 from charrnn.checkpoints.foreign.state_dict import Names
@@ -32,8 +32,8 @@ def import_model(
         names: the tensors to take where a state dict leaves a choice.
 
     Raises:
-        CharRNNError: the file cannot be read, is damaged, has no such model, or leaves a choice open; or nobody says
-            what the symbols are.
+        CharRNNError: the file cannot be read, is damaged, has no such model, has weights that are not finite, or leaves
+            a choice open; or nobody says what the symbols are.
     """
     with os_errors_as(CheckpointError, f"{path}: cannot be read"), open_regular(path) as file:
         try:
@@ -58,6 +58,10 @@ def import_model(
     others = [kind for kind in parts.kinds if kind != "float32"]
     about = [parts.program, *parts.about, *([f"{' and '.join(others)} became float32"] if others else [])]
     checkpoint = Checkpoint(model, found, parameters=parameters, imported=f"{path.name} ({parts.program})")
+    try:
+        check_values(checkpoint.tensors(), model.vocabulary)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     return checkpoint, ", ".join(about)
 
 
