@@ -162,7 +162,10 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
         metavar="A/B/C",
     ),
     unknown_option,
-    option("--bytes", "as_bytes", is_flag=True, rare=True, help="Model bytes instead of characters."),
+    option(
+        "--bytes", "as_bytes", is_flag=True, rare=True,
+        help="Model bytes instead of characters. Reports then call a byte a character.",
+    ),
     option("--encoding", default="utf-8", rare=True, help="Encoding of the text."),
     option("--min-count", type=Whole(1), default=1, rare=True, help="Characters seen less often become U+FFFD."),
     option(
