@@ -9,7 +9,7 @@ from charrnn.commands.options import given, json_option, quiet_option, seed_opti
 from charrnn.commands.types import CheckpointPath, OutputFile, Whole
 from charrnn.commands.work import Work, command
 
-_CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn")  # of charrnn.explanation.equations, which imports NumPy
+_CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn", "transformer")  # of explanation.cells, with NumPy
 _MOST_CHARACTERS, _UNITS, _MOST_UNITS, _SEED = 100, 4, 16, 1
 
 
@@ -74,6 +74,7 @@ def explain(work: Work) -> None:
     \b
     charrnn explain hello
     charrnn explain hello --step 3 --cell gru
+    charrnn explain hello --cell transformer
     charrnn explain "The c" --checkpoint fables --units 12,37
 
     \f
@@ -89,6 +90,8 @@ def explain(work: Work) -> None:
 
 def _random(options):
     """A network with starting values, whose vocabulary are the characters of the text."""
+    from dataclasses import replace
+
     from charrnn.config import ModelConfig, TrainConfig
     from charrnn.network.cells import cell_of
     from charrnn.network.initialisation import initialise
@@ -99,6 +102,9 @@ def _random(options):
         raise click.UsageError("--layer chooses a layer of a --checkpoint: the small network has one.")
     vocabulary = Vocabulary(sorted(set(options["text"]) or {"\n"}))
     config = ModelConfig(len(vocabulary), options["hidden"], 1, cell=options["cell"])
+    if config.cell == "transformer":
+        heads = 2 if config.hidden % 2 == 0 and config.hidden > 2 else 1  # of two units or more: a pair is what turns
+        config = cell_of(config).completed(replace(config, heads=heads))
     parameters, seed = Parameters(config), _SEED if options["seed"] is None else options["seed"]
     defaults = TrainConfig()
     initialise(parameters, config, seed, defaults.init, defaults.forget_bias)
@@ -127,7 +133,8 @@ def _explain(work: Work, title: str, config, parameters, vocabulary) -> None:
     from charrnn.display.reports.explanation import overview_lines, shown, step_lines
     from charrnn.errors import ConfigError, VocabularyError
     from charrnn.explanation.explain import Explanation
-    from charrnn.explanation.sections import Steps as Sections
+    from charrnn.explanation.recurrent_sections import RecurrentSteps
+    from charrnn.explanation.transformer_sections import TransformerSteps
     from charrnn.system.files import write_durably
     from charrnn.text.vocabulary import OR_SKIP
 
@@ -145,7 +152,8 @@ def _explain(work: Work, title: str, config, parameters, vocabulary) -> None:
     step = min(2, explanation.steps) if options["step"] is None else options["step"]
     chosen = [_within(step, explanation.steps, "--step", "steps") - 1] if step else list(range(explanation.steps))
     symbols = [chr(symbol) if isinstance(symbol, int) else symbol for symbol in vocabulary.to_list()]
-    made = Sections(explanation, shown(symbols), layer, units)
+    sections = TransformerSteps if config.heads else RecurrentSteps
+    made = sections(explanation, shown(symbols), layer, units)
     summaries = [made.summary(t) for t in range(explanation.steps)]
     if config.layers > 1:
         title += f"; layer {layer + 1}"
@@ -158,7 +166,7 @@ def _explain(work: Work, title: str, config, parameters, vocabulary) -> None:
         }  # fmt: skip
 
     def lines():
-        yield from overview_lines(title, made.words.summary, summaries, chosen, work.terminal.width)
+        yield from overview_lines(title, made.about, summaries, chosen, work.terminal.width)
         for t in chosen:
             yield from step_lines(t + 1, summaries[t], made.forward(t), made.back(t), work.terminal.width)
 
@@ -168,7 +176,7 @@ def _explain(work: Work, title: str, config, parameters, vocabulary) -> None:
             for t in range(explanation.steps):
                 steps.append((summaries[t], list(made.forward(t)), list(made.back(t))))
                 progress(t + 1, explanation.steps)
-        write_durably(options["html"], page(title, made.words.summary, steps).encode())
+        write_durably(options["html"], page(title, made.about, steps).encode())
         work.terminal.note(f"wrote {options['html']}")
         if work.terminal.wants_json:
             work.terminal.json({"record": "file", "path": str(options["html"])})

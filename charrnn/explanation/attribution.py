@@ -7,23 +7,34 @@ integrated gradients (Sundararajan, Taly & Yan 2017, equation 1), the contributi
 
 e_t (E,) is what the first layer reads at place t, a row of W_ih's or of the embedding's input, and a is the mean row of
 the vocabulary: a text that says nothing.  The contributions add up to the score of the text minus that of the
-text that says nothing.  The last h is a sum over cells in the score, so each contribution is a sum over them, too.
+text that says nothing.  In the score, what the last layer gives (a Transformer: the last norm) is summed over cells, so
+each contribution is a sum over them, too.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
-from charrnn.explanation.equations import Values, Weights, equations_of
+from charrnn.explanation.cells import equations_of
+from charrnn.explanation.equations import State, Values, no_gradient
 from charrnn.records import ProgressCallback, no_progress
 
 NODES = 8  # of Gauss and Legendre, in each part of the way
 PARTS = 4  # of the way, at first: a part is halved until the contributions on it add up
 TOLERANCE = 1e-5  # between the sum of all contributions and the difference of the scores
 LEAST = 2.0**-16  # the length of a part that is not halved again; the whole way has 1
+
+
+class _Step(NamedTuple):
+    """What a layer computed in a step, and its state before and after."""
+
+    values: Values
+    before: State
+    after: State
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Attribution:
 
 
 class Attributor:
-    """Explains predictions of a recurrent network, in float64.
+    """Explains predictions of a network whose config is complete, in float64.
 
     Raises:
         ConfigError: the network's cell has no equations here.
@@ -55,15 +66,11 @@ class Attributor:
     def __init__(self, config: ModelConfig, parameters):
         self._equations = equations_of(config)
         weights = {name: np.asarray(value, np.float64) for name, value in parameters.items()}
-        self._layers: list[Weights] = [
-            self._equations.weights(*(weights[f"{name}_l{layer}"] for name in ("w_ih", "w_hh", "b")))
-            for layer in range(config.layers)
-        ]
-        self._rows = weights["embedding"] if config.embedding else np.eye(config.vocabulary)
+        self._config, self._layers = config, self._equations.layers(config, weights)
+        self._rows = weights.get("embedding", np.eye(config.vocabulary))
         self._nothing = self._rows.mean(axis=0)
         self._w_out = weights["w_out"] - weights["w_out"].mean(axis=1, keepdims=True)
         self._b_out = weights["b_out"] - weights["b_out"].mean()
-        self._hidden = config.hidden
 
     def scores(self, ids: Sequence[int]) -> np.ndarray:
         """(V,) the scores of the characters after a text of ids (T,), read from a state of zeros."""
@@ -82,13 +89,13 @@ class Attributor:
         """
         if not len(ids):
             raise ConfigError("there is no character before the one to explain")
-        h, h_of_nothing = (
+        top, top_of_nothing = (
             self._read(inputs)[0][0]
             for inputs in ([self._rows[each][None] for each in ids], [self._nothing[None]] * len(ids))
         )
-        scores, of_nothing = (state @ self._w_out + self._b_out for state in (h, h_of_nothing))
+        scores, of_nothing = (state @ self._w_out + self._b_out for state in (top, top_of_nothing))
         column = self._w_out[:, target]
-        by_cell = (h - h_of_nothing) * column
+        by_cell = (top - top_of_nothing) * column
         chosen = np.argsort(-np.abs(by_cell), kind="stable")[:cells]
         found = self._integrated(ids, column, chosen, progress)
         powers = np.exp(scores - scores.max())
@@ -110,7 +117,7 @@ class Attributor:
         """
         nodes, weights = np.polynomial.legendre.leggauss(NODES)
         change = np.stack([self._rows[each] - self._nothing for each in ids])
-        starts = np.zeros((1 + len(cells), 1, self._hidden))
+        starts = np.zeros((1 + len(cells), 1, self._config.hidden))
         starts[0, 0] = column
         for number, cell in enumerate(cells, 1):
             starts[number, 0, cell] = column[cell]
@@ -120,9 +127,9 @@ class Attributor:
             begin, end = parts.pop()
             length = end - begin
             points = np.concatenate([[begin, end], begin + length * (nodes + 1) / 2])
-            h, steps = self._read([self._nothing + points[:, None] * each for each in change])
-            scores = h @ column
-            gradients = self._back(_at(steps, slice(2, None)), starts)
+            top, steps = self._read([self._nothing + points[:, None] * each for each in change])
+            scores = top @ column
+            gradients = self._back(steps, slice(2, None), starts)
             own = np.stack(
                 [
                     np.einsum("kpe,p,e->k", gradient, weights * length / 2, change[t])
@@ -138,10 +145,9 @@ class Attributor:
             progress(round(1000 * done), 1000)
         return found
 
-    def _read(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, list]:
-        """The last h (P, H) after inputs (P, E) each, and all values of all layers of all steps."""
-        zeros = np.zeros((len(inputs[0]), self._hidden))
-        state: list[Values] = [dict.fromkeys(self._equations.state, zeros) for _ in self._layers]
+    def _read(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, list[list[_Step]]]:
+        """What the last layer gives (P, H) after inputs (P, E) each, and what each layer computed in each step."""
+        state = [self._equations.begin(self._config, (len(inputs[0]),)) for _ in self._layers]
         steps = []
         for x in inputs:
             step = []
@@ -152,33 +158,31 @@ class Attributor:
                     values[name] = value
                     return value
 
-                after = self._equations.forward(weights, x, state[layer], keep)
-                step.append((values, state[layer]))
-                state[layer], x = after, after["h"]
+                before = state[layer]
+                x, state[layer] = self._equations.forward(weights, x, before, keep)
+                step.append(_Step(values, before, state[layer]))
             steps.append(step)
-        return state[-1]["h"], steps
+        return x, steps
 
-    def _back(self, steps: list, start: np.ndarray) -> list[np.ndarray]:
-        """The gradients (K, P, E) of each input, from those of the last h, ``start`` (K, 1, H)."""
-        zeros = np.zeros((len(start), len(steps[0][0][1]["h"]), self._hidden))
-        later = [dict.fromkeys(self._equations.state, zeros) for _ in self._layers]
-        later[-1] = later[-1] | {"h": zeros + start}
-        found = []
+    def _back(self, steps: list[list[_Step]], points: slice, start: np.ndarray) -> list[np.ndarray]:
+        """The gradients (K, P, E) of each input at some of the points.
+
+        ``start`` (K, 1, H) are those of what the last layer gives.
+        """
+        later = [no_gradient(_at(step.after, points)) for step in steps[-1]]
+        found, doutput = [], start
         for step in reversed(steps):
-            above = zeros
-            for layer in reversed(range(len(self._layers))):
-                values, before = step[layer]
-                d = dict(later[layer])
-                d["h"] = d["h"] + above
-                later[layer] = self._equations.back(self._layers[layer], values, before, d)
-                above = self._equations.back_input(self._layers[layer], d)
-            found.append(above)
+            for layer, (weights, (values, before, _)) in reversed([*enumerate(zip(self._layers, step, strict=True))]):
+                values, before = _at(values, points), _at(before, points)
+                _, doutput, later[layer] = self._equations.back(weights, values, before, doutput, later[layer])
+            found.append(doutput)
+            doutput = np.zeros_like(start)
         return found[::-1]
 
 
-def _at(steps: list, points: slice) -> list:
-    """The values of steps at some of the points."""
-    return [
-        [tuple({name: value[points] for name, value in values.items()} for values in layer) for layer in step]
-        for step in steps
-    ]
+def _at(values: State, points: slice) -> State:
+    """Values at some of the points."""
+    return {
+        name: [each[points] for each in value] if isinstance(value, list) else value[points]
+        for name, value in values.items()
+    }

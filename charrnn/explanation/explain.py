@@ -11,7 +11,8 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
-from charrnn.explanation.equations import Values, equations_of, softmax
+from charrnn.explanation.cells import equations_of
+from charrnn.explanation.equations import State, Values, no_gradient, softmax
 
 DISTANCE = 1e-3  # of the points of a finite difference
 HEAD = -1  # the number of the layer that makes logits
@@ -21,16 +22,18 @@ class Explanation:
     """All values of a network that reads ``ids`` (T + 1,): step t reads id t and is to predict id t + 1.
 
     Args:
-        config: the network's; its cell is one of :data:`charrnn.explanation.equations.EQUATIONS`.
+        config: the network's, complete; its cell is one of :data:`charrnn.explanation.cells.EQUATIONS`.
         parameters: the weights by charrnn's names, as :class:`charrnn.network.parameters.Parameters` has them.
         ids: the text, two characters or more.
 
     Attributes:
         steps: T.
         losses: (T,) nats.
-        values: for each step, and each layer and HEAD, its values by name: ``values[t][layer]["c"]`` (H,).
+        values: for each step, and each layer and HEAD, its values by name: ``values[t][layer]["c"]`` (H,).  HEAD's
+            "top" (H,) is what the logits are made of.
         gradients: the same for dL/dv.
-        before: for each step and layer the state before the step, ``before[t][layer]["h"]`` (H,).
+        before: for each step and layer the state before the step, ``before[t][layer]["h"]`` (H,); of a Transformer
+            ``before[t][layer]["k"]``, a list of t keys (H,).
         arriving: for each step and layer the part of the gradient of its state that comes from the next step.
 
     Raises:
@@ -43,13 +46,9 @@ class Explanation:
         self.config, self.ids, self.steps = config, list(ids), len(ids) - 1
         self.equations = equations_of(config)
         self._weights = {name: np.asarray(value, np.float64) for name, value in parameters.items()}
-        self._of_layers = [
-            self.equations.weights(*(self._weights[f"{name}_l{layer}"] for name in ("w_ih", "w_hh", "b")))
-            for layer in range(config.layers)
-        ]
-        zeros = [dict.fromkeys(self.equations.state, np.zeros(config.hidden)) for _ in range(config.layers)]
+        self._of_layers = self.equations.layers(config, self._weights)
         self.before, self.values = [], []
-        state = zeros
+        state = [self.equations.begin(config) for _ in self._of_layers]
         for t in range(self.steps):
             self.before.append(state)
             found: dict[int, Values] = {layer: {} for layer in (*range(config.layers), HEAD)}
@@ -60,30 +59,32 @@ class Explanation:
 
             state = self._step(t, state, keep)
             self.values.append(found)
+        self._end = state
         self.losses = np.array([float(values[HEAD]["loss"]) for values in self.values])
         self._back()
 
     def input(self, t: int) -> np.ndarray:
         """What the first layer reads at step t: (V,) one-hot, or (E,) a row of the embedding."""
-        if self.config.embedding:
+        if self.has_embedding:
             return self._weights["embedding"][self.ids[t]]
         return np.eye(1, self.config.vocabulary, self.ids[t])[0]
 
-    def weight(self, layer: int, name: str) -> np.ndarray:
-        """The weights of a layer's value such as w_hh_i (H, H)."""
-        kind, gate = name.rsplit("_", 1)
-        return getattr(self._of_layers[layer], kind)[gate]
+    @property
+    def has_embedding(self) -> bool:
+        """Whether the first layer reads a row of an embedding."""
+        return "embedding" in self._weights
 
-    def _step(self, t: int, state: list[Values], say) -> list[Values]:
+    def _step(self, t: int, state: list[State], say) -> list[State]:
         """One step of all layers; ``say(layer, name, value)`` returns the value to go on with."""
         x, after = self.input(t), []
         for layer, weights in enumerate(self._of_layers):
-            after.append(
-                self.equations.forward(
-                    weights, x, state[layer], lambda name, value, layer=layer: say(layer, name, value)
-                )
-            )
-            x = after[-1]["h"]
+
+            def say_of_layer(name, value, layer=layer):
+                return say(layer, name, value)
+
+            x, new = self.equations.forward(weights, x, state[layer], say_of_layer)
+            after.append(new)
+        x = say(HEAD, "top", x)
         w_out, b_out = say(HEAD, "w_out", self._weights["w_out"]), say(HEAD, "b_out", self._weights["b_out"])
         logits = say(HEAD, "logits", x @ w_out + b_out)
         highest = logits.max()
@@ -93,24 +94,19 @@ class Explanation:
 
     def _back(self) -> None:
         """The gradients of all values, from the last step to the first."""
-        layers = range(self.config.layers)
         self.gradients, self.arriving = [{} for _ in range(self.steps)], [[] for _ in range(self.steps)]
-        later = [dict.fromkeys(self.equations.state, np.zeros(self.config.hidden)) for _ in layers]
+        later = [no_gradient(state) for state in self._end]
         for t in reversed(range(self.steps)):
             self.arriving[t], head = later, self.values[t][HEAD]
             dlogits = head["p"] - np.eye(1, self.config.vocabulary, self.ids[t + 1])[0]
-            top = self.values[t][self.config.layers - 1]["h"]
-            self.gradients[t][HEAD] = {"logits": dlogits, "b_out": dlogits, "w_out": np.outer(top, dlogits)}
-            dh, later = head["w_out"] @ dlogits, [{} for _ in layers]
-            for layer in reversed(layers):
-                weights, values = self._of_layers[layer], self.values[t][layer]
-                d = {name: value.copy() for name, value in self.arriving[t][layer].items()}
-                d["h"] = d["h"] + dh
-                later[layer] = self.equations.back(weights, values, self.before[t][layer], d)
-                for gate in self.equations.gates:
-                    d[f"w_hh_{gate}"] = np.outer(self.before[t][layer]["h"], d[self.equations.product(gate)])
-                self.gradients[t][layer] = d
-                dh = self.equations.back_input(weights, d)
+            w_out, doutput = np.outer(head["top"], dlogits), head["w_out"] @ dlogits
+            self.gradients[t][HEAD] = {"logits": dlogits, "b_out": dlogits, "w_out": w_out, "top": doutput}
+            later = [{} for _ in self._of_layers]
+            for layer, weights in reversed([*enumerate(self._of_layers)]):
+                values, before = self.values[t][layer], self.before[t][layer]
+                d, dx, later[layer] = self.equations.back(weights, values, before, doutput, self.arriving[t][layer])
+                self.gradients[t][layer] = d | self.equations.weight_gradients(values, before, d)
+                doutput = dx
 
     def loss_with(self, t: int, layer: int, name: str, index: tuple[int, ...], change: float) -> float:
         """The sum of the losses from step t on, if an element of a value is changed at step t; h′ is h before it."""

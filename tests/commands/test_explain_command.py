@@ -17,7 +17,7 @@ def records(*arguments):
     return [json.loads(line) for line in succeed("explain", *arguments, "--json").stdout.splitlines()]
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "transformer"])
 def test_a_step_of_a_small_network(cell):
     (found,) = records("hello", "--cell", cell)
     assert (found["step"], found["reads"], found["next"]) == (2, "e", "l")
@@ -79,10 +79,18 @@ def test_the_network_is_small_or_trained(model):
     assert result.stderr == visible(result.stderr)
 
 
-def test_the_page_has_all_steps_and_no_script(tmp_path):
+@pytest.mark.parametrize("hidden", [1, 2, 3, 6])
+def test_a_small_transformer_of_any_width(hidden):
+    (found,) = records("hello", "--cell", "transformer", "--hidden", hidden)
+    labels = [line["label"] for section in found["forward"] for line in section["lines"]]
+    assert ("weight, head 2" in labels) == (hidden == 6)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "transformer"])
+def test_the_page_has_all_steps_and_no_script(tmp_path, cell):
     path = tmp_path / "page.html"
     text = "a<b>&\x1b\u202e<script>"
-    shown = succeed("explain", text, "--html", path)
+    shown = succeed("explain", text, "--html", path, "--cell", cell)
     assert "wrote" in shown.stderr
     page = path.read_text("ascii")
     assert re.findall(r'<section id="step-(\d+)">', page) == [str(n) for n in range(1, len(text))]
@@ -106,8 +114,9 @@ def test_a_model_that_cannot_be_explained_and_a_text_that_it_does_not_know(model
     config = ModelConfig(3, 8, 1, cell="transformer", heads=2, context=8)
     path = tmp_path / "attention.safetensors"
     Checkpoint(config, Vocabulary("abc"), parameters=Network(config, seed=1).parameters).save(path)
-    for command in (["explain", "abc", "--checkpoint", path], ["inspect", "because", path, "--text", "abc"]):
-        result = invoke(*command)
-        assert result.exit_code == 1
-        assert "Error: the model's cell is transformer, and only those of lstm, capped-lstm, " in result.stderr
+    assert (
+        "attention: Transformer, 1 layer of 8 units, trained" in succeed("explain", "abc", "--checkpoint", path).stdout
+    )
+    (found,) = succeed("inspect", "because", path, "--text", "abcba", "--json").stdout.splitlines()
+    assert len(json.loads(found)["contributions"]) == 5
     assert "LSTM, 2 layers of" in succeed("explain", "The", "--checkpoint", model).stdout

@@ -31,7 +31,7 @@ def because(work: Inspection) -> None:
     through which cells.
 
     The contributions add up to the score of the predicted character, its logit minus the mean of all logits, minus the
-    score after a text that says nothing (integrated gradients). For recurrent networks.
+    score after a text that says nothing (integrated gradients).
 
     \b
     charrnn inspect because fables --text "The fox said to the"
@@ -40,7 +40,7 @@ def because(work: Inspection) -> None:
     \f
 
     The text that says nothing has the mean of all characters in each place. The cells of the top layer add up to the
-    score, too.
+    score, too; of a Transformer these are the columns of the stream behind the last norm.
 
     --json writes one object: at, text (what is read), next (the character), probability, score, score_of_nothing,
     contributions (one for each character of text), cells: cell, contribution, and contributions; and likeliest:
