@@ -27,9 +27,9 @@ def test_commands_and_examples_write_what_the_lessons_show(course, tmp_path, mon
         assert without_times(course.remade(page, tmp_path)) == without_times(page), lesson.name
 
 
-def test_there_are_eight_lessons_with_exercises_and_answers(course):
+def test_there_are_nine_lessons_with_exercises_and_answers(course):
     pages = [lesson.read_text("utf-8") for lesson in course.lessons()]
-    assert len(pages) == 8
+    assert len(pages) == 9
     index = (course.COURSE / "README.md").read_text("utf-8")
     for lesson, page in zip(course.lessons(), pages, strict=True):
         assert f"]({lesson.name})" in index

@@ -43,6 +43,8 @@ def test_an_ablation_inside_and_outside_of_a_hypothesis(model, text):
     shown = succeed(*options).stdout
     assert "inside - outside" in shown
     assert "3 random others of the layer" in shown
+    one = " ".join(succeed("inspect", "ablate", model, "--cell", "0:1", "--others", 1, "--samples", 0).stdout.split())
+    assert re.search(r"1 random other of the layer, overall: [+-]0\.\d{4}; this cell ranks", one)
     assert re.search(r"this cell,? .*\branks [1-4](st|nd|rd|th) of 4", " ".join(shown.split()))
     assert "free" in shown and "off (c = " in shown and "on (c = " in shown
 

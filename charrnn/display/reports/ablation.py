@@ -99,9 +99,11 @@ def _comparison(record: Mapping[str, Any], measure: str) -> str:
     these, verb = (f"this {kind}", "ranks") if one else (f"these {kind}s", "rank")
     if own["characters"] < record["characters"]:
         sample, place = f", on {numbers.count(own['characters'])} characters", f", {_signed(own[measure])} there,"
+    spread = f"{_signed(min(others))} to {_signed(max(others))}, median {_signed(median(others))}"
+    if len(others) == 1:
+        others_are, spread = others_are.replace("others", "other").replace("heads", "head"), _signed(others[0])
     return (
-        f"{len(others)} {others_are}{sample}, {_PARTS[measure]}: "
-        f"{_signed(min(others))} to {_signed(max(others))}, median {_signed(median(others))}; "
+        f"{len(others)} {others_are}{sample}, {_PARTS[measure]}: {spread}; "
         f"{these}{place} {verb} {numbers.ordinal(record['rank'])} of {len(others) + 1}"
     )
 
