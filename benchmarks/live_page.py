@@ -4,7 +4,7 @@
 
 For each checkpoint, and for untrained LSTMs 1x128 and 2x128 and a Transformer 4x128 with a context of 64, all of 96
 characters, it writes pages of 8 and 16 bits by `charrnn export --page` and opens them in headless Chromium, which must
-be installed, as must playwright (`pip install charrnn[browser]`): characters a second without drawing, with WebAssembly
+be installed, as must playwright (`pip install playwright`): characters a second without drawing, with WebAssembly
 SIMD and without, the best of several runs; the best of a page, because other work on the machine only makes it slower.
 Then it trains an LSTM in the page on the fable that the page offers, and says after how many seconds its loss (the mean
 of 20 updates) is below 2 nats.

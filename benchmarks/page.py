@@ -4,7 +4,7 @@
 
 Makes a page of 100,000 characters (the text is repeated to that length) with ten cells by `charrnn inspect page`, and
 opens it several times in headless Chromium, which must be installed, as must playwright (`pip install
-charrnn[browser]`).  *First paint* is Chromium's first-contentful-paint, from the beginning of the navigation; the
+playwright`).  *First paint* is Chromium's first-contentful-paint, from the beginning of the navigation; the
 others are from the call to the end of the frame after it, when the change is on the screen.
 """
 

@@ -13,7 +13,7 @@
   every number: packing and the update.
 - ``reductions``: the time in which 2, 4 and 8 ranks add up a gradient, in shared memory and with messages.
 
-Needs mpi4py and MPICH or Open MPI (``pip install 'charrnn[mpi]' mpich``); the launcher is the ``mpirun`` beside this
+Needs mpi4py and MPICH or Open MPI (``pip install mpi4py mpich``); the launcher is the ``mpirun`` beside this
 Python, else that of the PATH, or that of --mpirun.  What is measured is added to the file --results, which
 benchmarks/ranks_model.py reads.  With --only a part of the cases is measured.
 """

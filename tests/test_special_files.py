@@ -245,7 +245,7 @@ def test_what_is_in_the_way_of_a_file_is_said_before_the_work(here, monkeypatch)
     os.mkfifo("pipe.svg")
     result = invoke("inspect", "saturation", RUN, "text.txt", "-o", "pipe.svg")
     assert result.exit_code == 2
-    assert "something else that is no file" in result.stderr
+    assert "there is something else that is called so" in result.stderr
     monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)  # the superuser may write everywhere
     result = invoke("export", RUN, "model.safetensors")
     assert result.exit_code == 2
@@ -258,4 +258,7 @@ def test_a_missing_library_is_said_before_the_work(monkeypatch, command):
     monkeypatch.setattr("charrnn.model.load", lambda *arguments, **options: pytest.fail("the work has begun"))
     result = invoke("inspect", command, RUN, "text.txt", "-o", "figure.png")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "Error: PNG needs matplotlib: pip install 'charrnn[pictures]'; SVG needs nothing\n"
+    assert (
+        result.stderr
+        == "Error: PNG needs matplotlib: pip install matplotlib, where charrnn is installed; SVG needs nothing\n"
+    )

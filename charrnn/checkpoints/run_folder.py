@@ -72,7 +72,9 @@ class RunFolder:
             try:
                 lock_file(file)
             except OSError:
-                raise CheckpointError(f"{self.path}: another run is writing there; choose another --name") from None
+                raise CheckpointError(
+                    f"{self.path}: a process trains it now; wait for its end, or choose another --name for a new run"
+                ) from None
             with self._writing(self.path):
                 for folder in (self.path, self.snapshots.folder, self.kept.folder):
                     if folder.is_dir():
@@ -120,7 +122,8 @@ class RunFolder:
         """
         self._require_files()
         if not self.last.is_file() and not self.previous.is_file():
-            advice = "leave --resume out to start the run"
+            known = known_runs(self.path.parent, self.path.name)
+            advice = f"to start a run, name a text and leave --resume out; {known}"
             if self.best.is_file():
                 advice = f"{BEST} has weights only: start a run of another --name from them with --init-from"
             raise CheckpointError(f"{self.last}: nothing to resume; {advice}")

@@ -72,10 +72,9 @@ def located(path: Path) -> Path:
         return path
     if os.path.lexists(path):
         return (_hidden_by(path) if len(path.parts) == 1 else None) or path
-    if len(path.parts) == 1:
-        return place_of(path.name) or path
+    of_name = place_of(path.name) if len(path.parts) == 1 else None
     file = path.with_name(f"{path.name}{SUFFIX}")
-    return file if file.is_file() else path
+    return of_name or (file if file.is_file() else path)
 
 
 def _hidden_by(folder: Path) -> Path | None:
@@ -109,8 +108,10 @@ def known_runs(folder: Path = RUNS, wanted: str = "") -> str:
     A name like ``wanted`` is proposed instead.
     """
     known = {place: run_names(place) for place in ((folder, RUNS) if folder != Path() else (RUNS, folder))}
-    if near := difflib.get_close_matches(wanted, [*itertools.chain(*known.values()), BUNDLED], 1):
-        return f"did you mean {near[0]}?"
+    all_names = [*itertools.chain(*known.values(), (BUNDLED,) if folder == Path() else ())]
+    for name in (wanted, Path(wanted).stem):
+        if near := difflib.get_close_matches(name, all_names, 1):
+            return f"did you mean {near[0]}?"
     for place, names in known.items():
         if names:
             more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""

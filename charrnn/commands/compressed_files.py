@@ -82,6 +82,8 @@ class Files(Work):
         for target in targets:
             if target == STREAM:
                 self.require_output()
+            elif Path(target).is_dir():
+                raise CompressedError(f"{target}: this is a folder: name a file to write")
             elif not options["force"] and Path(target).exists():
                 raise CompressedError(f"{target} is there already: give --force to replace it")
         return targets

@@ -27,7 +27,9 @@ class Decompressing(Files):
     def output_of(self, name: str) -> str:
         """The name of the original."""
         if not name.endswith(ENDING) or name == ENDING:
-            raise click.UsageError(f"{name!r} does not end in {ENDING}: name the file to write with -o.")
+            raise click.UsageError(
+                f"{name!r} does not end in {ENDING}. If compress wrote it, name the file to write with -o."
+            )
         return name.removesuffix(ENDING)
 
     def open(self) -> None:

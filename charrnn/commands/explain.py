@@ -48,7 +48,7 @@ class UnitNumbers(click.ParamType):
     click.argument("text"),
     section(
         "The network",
-        option("--cell", type=click.Choice(_CELLS), default="lstm", help="The kind of network."),
+        option("--cell", type=click.Choice(_CELLS, case_sensitive=False), default="lstm", help="The kind of network."),
         option("--hidden", type=Whole(1, _MOST_UNITS), default=_UNITS, help="Its units."),
         seed_option(str(_SEED)),
         option("--checkpoint", type=CheckpointPath(), help="Explain this trained model instead."),
@@ -186,7 +186,8 @@ def _explain(work: Work, title: str, config, parameters, vocabulary) -> None:
 
 def _within(number: int, most: int, flag: str, what: str) -> int:
     if number > most:
-        raise click.UsageError(f"{flag} {number}: there are {most:,} {what}.")
+        there = f"there is 1 {what.removesuffix('s')}" if most == 1 else f"there are {most:,} {what}"
+        raise click.UsageError(f"{flag} {number}: {there}.")
     return number
 
 

@@ -38,7 +38,7 @@ def export(work: Work) -> None:
     no ending     Hugging Face: a folder, with a card
 
     Left out are data that only a resume needs, the training text, which n-grams learn, and your folders: only the names
-    of the text's files stay. A .pt needs charrnn[pytorch], an .onnx charrnn[onnx].
+    of the text's files stay. A .pt needs the library torch, an .onnx the library onnx.
 
     \b
     charrnn export fables fables.safetensors

@@ -78,7 +78,7 @@ def _setting(field: dataclasses.Field, text: str, prefix: str, attributes: dict[
 
 
 cell_option = option(
-    "--cell", type=click.Choice(tuple(CELLS)), default=DEFAULT_CELL, metavar="NAME",
+    "--cell", type=click.Choice(tuple(CELLS), case_sensitive=False), default=DEFAULT_CELL, metavar="NAME",
     help=f"The kind of network: {', '.join(CELLS)}; docs/CELLS.md tells them apart.",
 )  # fmt: skip
 

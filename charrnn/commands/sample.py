@@ -9,6 +9,7 @@ from charrnn.commands.help import option, section
 from charrnn.commands.options import (
     checkpoint_argument,
     general_options,
+    given,
     ngrams_option,
     unknown_option,
     with_option,
@@ -102,6 +103,8 @@ def sample(work: Work) -> None:
         raise click.UsageError("--prime and --prime-file exclude each other.")
     if options["compare"] and options["count"] > 1:
         raise click.UsageError("--compare and --count exclude each other.")
+    if options["compare"] and given(click.get_current_context(), ("temperature",)):
+        raise click.UsageError("--compare has the temperatures: leave --temperature out.")
     if options["lines"] is not None and (options["compare"] or options["count"] > 1 or options["stop"]):
         raise click.UsageError("--lines is the number of texts and ends them: leave --compare, --count and --stop out.")
     if options["unlike"] and options["lines"] is None:

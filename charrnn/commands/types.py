@@ -94,7 +94,8 @@ class OutputFile(click.Path):
             self.fail(f"{str(path)!r} does not end in {' or '.join(self.suffixes)}.", param, ctx)
         self.require_writable(path, Path(os.path.realpath(path)).parent, param, ctx)  # a link is followed
         if path.exists() and not path.is_file():
-            self.fail(f"{str(path)!r} cannot be written: there is something else that is no file.", param, ctx)
+            what = "a folder" if path.is_dir() else "something else"
+            self.fail(f"{str(path)!r} cannot be written: there is {what} that is called so.", param, ctx)
         if path.suffix.lower() == ".png":
             from charrnn.display.figures.png import require_matplotlib
 
@@ -102,8 +103,9 @@ class OutputFile(click.Path):
         return path
 
     def get_missing_message(self, param, ctx=None):
-        """What a message says about an option that is missing: an example."""
-        return f"Name the file to write, as in {param.opts[0]} cells{self.suffixes[0]}."
+        """What a message says about an option or argument that is missing: an example."""
+        option = f"{param.opts[0]} " if isinstance(param, click.Option) else ""
+        return f"Name the file to write, as in {option}cells{self.suffixes[0]}."
 
     def require_writable(self, path: Path, folder: Path, param, ctx) -> None:
         """Check that ``folder``, in which ``path`` or its files will be, is there and can be written."""

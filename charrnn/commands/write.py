@@ -1,7 +1,6 @@
 """``charrnn write``: a text that a person and a model write together."""
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +69,8 @@ def write(work: Work) -> int | None:
 
     \f
 
-    The screen needs prompt_toolkit: pip install 'charrnn[write]'. --serve needs nothing more; docs/WRITING.md has its
-    requests. In a long text the model reads the 1,000 to 3,000 characters before the cursor.
+    The screen needs the library prompt_toolkit. --serve needs nothing more; docs/WRITING.md has its requests. In a long
+    text the model reads the 1,000 to 3,000 characters before the cursor.
     """
     options = work.options
     if options["serve"]:
@@ -81,10 +80,9 @@ def write(work: Work) -> int | None:
         return None
     if not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
         raise click.UsageError("standard input and output must be a terminal; --serve answers requests without one.")
-    if find_spec("prompt_toolkit") is None:
-        from charrnn.errors import ConfigError
+    from charrnn.system.libraries import require
 
-        raise ConfigError("the screen needs prompt_toolkit: pip install 'charrnn[write]'; --serve works without it")
+    require("prompt_toolkit", "the screen", "--serve works without it")
     return _on_screen(work)
 
 

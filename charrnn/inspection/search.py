@@ -115,7 +115,7 @@ def find(
     absent = [target.hypothesis.name for target in targets if target.is_constant]
     targets = [target for target in targets if not target.is_constant]
     if not targets:
-        raise ConfigError(f"{', '.join(absent)}: the same at every character of this text: there is nothing to track")
+        raise ConfigError(f"{', '.join(absent)}: nowhere or everywhere in this text, so there is nothing to track")
 
     _require_memory(network.config.layers * network.config.hidden, len(targets), permutations)
 

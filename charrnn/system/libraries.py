@@ -5,12 +5,11 @@ from importlib.util import find_spec
 from charrnn.errors import ConfigError
 
 
-def require(library: str, extra: str, what: str, instead: str = "") -> None:
+def require(library: str, what: str, instead: str = "") -> None:
     """Look whether a library is installed. It is not imported.
 
     Args:
-        library: its name in ``import``.
-        extra: the extra of charrnn that installs it.
+        library: its name, for ``import`` and for pip.
         what: what needs it, as the message begins.
         instead: what does without it, as the message ends.
 
@@ -19,4 +18,4 @@ def require(library: str, extra: str, what: str, instead: str = "") -> None:
     """
     if find_spec(library) is None:
         advice = f"; {instead}" if instead else ""
-        raise ConfigError(f"{what} needs {library}: pip install 'charrnn[{extra}]'{advice}")
+        raise ConfigError(f"{what} needs {library}: pip install {library}, where charrnn is installed{advice}")

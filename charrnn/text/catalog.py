@@ -78,25 +78,26 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
     return {name: _entry(name, table) for name, table in tables.items()}
 
 
-def find_text(source: str | Path) -> Path:
+def find_text(source: str | Path, what: str = "a file, a folder") -> Path:
     """The file or folder that ``source`` names.
 
     If ``source`` is an existing path, it is that path.  Otherwise it must be a name in the catalog: the file has come
-    with charrnn, or is in the user's corpora folder; ``python`` is built there on first use.
+    with charrnn, or is in the user's corpora folder; ``python`` is built there on first use.  ``what`` says what the
+    user may give besides.
 
     Raises:
         CorpusError: there is no such file and no such name (the message has the nearest one), the text is not
             downloaded yet, or ``python`` cannot be built.
     """
     if not str(source):
-        raise CorpusError("an empty name was given for a text: give a file, a folder, or a name from the catalog")
+        raise CorpusError(f"an empty name was given for a text: give {what}, or a name from the catalog")
     path = Path(source)
     if exists(path):
         return path
     catalog = load_catalog()
     entry = catalog.get(str(source))
     if entry is None:
-        raise CorpusError(_not_found(path, catalog))
+        raise CorpusError(_not_found(path, catalog, what))
     path = entry.path()
     if not exists(path):
         if entry.kind == "download":
@@ -142,13 +143,13 @@ def exists(path: Path) -> bool:
         return False  # an impossible path, for example too long
 
 
-def _not_found(path: Path, catalog: dict[str, CatalogEntry]) -> str:
+def _not_found(path: Path, catalog: dict[str, CatalogEntry], what: str) -> str:
     """The message for a source that does not exist, with the nearest name in its folder or in the catalog."""
     if _is_link(path):
         return f"{path}: a link that leads to no file: remove it, or name the file itself"
     near = difflib.get_close_matches(path.name, _names_in(path.parent), 1)
     guess = str(path.parent / near[0]) if near else next(iter(difflib.get_close_matches(str(path), catalog, 1)), None)
-    ending = f"did you mean {guess}?" if guess else "give a file, a folder, or a name from charrnn corpus list"
+    ending = f"did you mean {guess}?" if guess else f"give {what}, or a name from charrnn corpus list"
     return f"{path}: no such file or text: {ending}"
 
 

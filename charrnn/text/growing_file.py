@@ -42,7 +42,7 @@ class Following:
     """
 
     def __init__(self, name: str, codec: str | None, last: int):
-        self.name, self._path = name, Path(find_text(name))
+        self.name, self._path = name, Path(find_text(name, "a file"))
         with os_errors_as(CorpusError, f"{name}: cannot be read"):
             require_text(self._path, self._path.stat(), name)
             self._file = self._path.open("rb", buffering=0)

@@ -132,7 +132,7 @@ def opened(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
         require_no_device(stream)
         yield stream, None
         return
-    path = find_text(name)
+    path = find_text(name, "a file")
     with os_errors_as(CorpusError, f"{name}: cannot be read"):
         status = path.stat()
         require_text(path, status, name)

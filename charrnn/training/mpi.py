@@ -403,8 +403,8 @@ def _start(count: int) -> Ranks:
         from mpi4py import MPI
     except ImportError:
         raise ConfigError(
-            "several ranks need mpi4py: pip install 'charrnn[mpi]' (or, to train in this process alone, "
-            "--distributed off)"
+            "several ranks need mpi4py: pip install mpi4py, where charrnn is installed (or, to train in this process "
+            "alone, --distributed off)"
         ) from None
     except RuntimeError:
         raise ConfigError(

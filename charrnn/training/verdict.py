@@ -9,6 +9,7 @@ from charrnn.records import Mixed
 # Differences of losses, in nats per character.
 RISE = 0.01  # over-fitted: the last validation loss is this much above the best
 SMALL_GAP = 0.05  # held-out text is hardly worse than training text: the model has room to learn more
+LITTLE = 0.05  # the whole loss on held-out text: nothing is left to learn
 LARGE_GAP = 0.3  # the model knows much that is true of the training text alone
 
 
@@ -41,6 +42,8 @@ def verdict(
             f"over-fitted: validation was best at epoch {best['epoch']:.1f} and has risen by {rise:.3f} since; "
             "try more --dropout, fewer --epochs or a smaller --hidden (the best checkpoint is kept)"
         )
+    if best_val_loss < LITTLE:
+        return f"well fitted: held-out text costs only {best_val_loss:.3f} nats a character, so little is left to learn"
     if mixed is None:
         return None
     gap = best_val_loss - mixed.training_loss

@@ -90,7 +90,7 @@ def test_without_a_whole_checkpoint_there_is_no_resume(folder, tmp_path):
     folder.previous.unlink()
     with pytest.raises(CheckpointError, match="weights only: start a run of another --name"):
         folder.load_last(refused)
-    with pytest.raises(CheckpointError, match="nothing to resume; leave --resume out"):
+    with pytest.raises(CheckpointError, match="nothing to resume; to start a run, name a text and leave --resume out"):
         RunFolder(tmp_path / "new").load_last(refused)
 
 

@@ -45,7 +45,7 @@ def test_a_place_in_a_text_and_another_character(model):
         (["--text", "The fox", "--next", "ab"], "not one character"),
         (["--text", "The fox", "--next", ""], "not one character"),
         (["--text", "The fox", "--next", "漢"], "does not know"),
-        (["--text", ""], ""),
+        (["--text", ""], "--text is empty"),
         (["--text", "The fox", "--length", 501], "at most 500"),
     ],
 )

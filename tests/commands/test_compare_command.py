@@ -130,6 +130,7 @@ def test_other_texts_are_said_to_be_others(model, foreign):
     shown = succeed("compare", model, foreign, "-n", 0).stdout
     assert shown.startswith("These runs learnt different texts: their losses cannot be compared.\n")
     assert "★" not in shown
+    assert "best loss up to" not in shown
     assert "fables.txt" in shown and "names.txt" in shown
 
 

@@ -139,7 +139,7 @@ def test_online(folder, model):
         (["compress", "a.txt", "a.txt"], "given twice"),
         (["compress", "a.txt", "-o", "-", "--json"], "give -o"),
         (["compress", "a.txt", "--streams", "0"], "--streams"),
-        (["decompress", "a.txt"], "does not end in .crnn"),
+        (["decompress", "a.txt"], "does not end in .crnn. If compress wrote it, name the file"),
         (["decompress", "a.txt", "-t", "-l"], "exclude each other"),
         (["decompress", "a.txt", "-t", "-o", "x"], "write no file"),
     ],
@@ -152,6 +152,7 @@ def test_what_cannot_be_read_or_written(folder, model):
     assert "No such file" in refusal("compress", "missing", "--model", model)
     Path("folder").mkdir()
     assert "this is a folder" in refusal("compress", "folder", "--model", model)
+    assert "folder: this is a folder" in refusal("compress", "a.txt", "--model", model, "-o", "folder")
     if os.name != "nt":
         assert "this is a device" in refusal("compress", "/dev/zero", "--model", model, "-o", "x")
     assert "cannot be written" in refusal("compress", "a.txt", "--model", model, "-o", "nowhere/x")

@@ -27,7 +27,7 @@ def test_a_step_of_a_small_network(cell):
     differences = [line for section in found["back"] for line in section["lines"] if line["differences"]]
     assert len(differences) > 10
     assert all(line["differences"] == pytest.approx(line["values"], abs=1e-9) for line in differences)
-    assert records("hello", "--cell", cell, "--seed", 1) == [found]
+    assert records("hello", "--cell", cell.upper(), "--seed", 1) == [found]
     assert records("hello", "--cell", cell, "--seed", 2) != [found]
 
 
@@ -60,6 +60,7 @@ def test_a_trained_model(model):
         (["x"], "two characters or more"),
         ([""], "two characters or more"),
         (["x" * 101], "too long to explain"),
+        (["hi", "--step", 2], "--step 2: there is 1 step."),
     ],
 )
 def test_refusals(arguments, message):

@@ -51,6 +51,14 @@ def test_a_folder_that_is_there_is_filled_and_nothing_else_in_it_changes(model, 
     assert "# my.model" in Path("README.md").read_text("utf-8")
 
 
+def test_a_missing_target_and_a_folder_in_its_place_are_said(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "as in cells.safetensors." in invoke("export", model).stderr
+    Path("page.html").mkdir()
+    result = invoke("export", model, "--page", "page.html")
+    assert result.exit_code == 2 and "there is a folder that is called so" in result.stderr
+
+
 @pytest.mark.parametrize("name", ["fox.pth", "fox.tar.gz", "", "file"])
 def test_a_target_that_cannot_be_is_refused(model, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
@@ -63,7 +71,7 @@ def test_a_target_that_cannot_be_is_refused(model, tmp_path, monkeypatch, name):
 
 def test_a_folder_in_the_place_of_a_file(model, tmp_path):
     (tmp_path / "fox.onnx").mkdir()
-    assert "no file" in invoke("export", model, tmp_path / "fox.onnx").stderr
+    assert "there is a folder" in invoke("export", model, tmp_path / "fox.onnx").stderr
     result = invoke("export", model, tmp_path / "nowhere" / "fox")
     assert result.exit_code == 2
     assert "there is no folder" in result.stderr

@@ -69,10 +69,10 @@ def test_the_held_out_part_is_read_where_no_text_is_named(model):
     ("arguments", "status", "message"),
     [
         (["--track", "quoets"], 1, "did you mean 'quotes'"),
-        (["--track", "url"], 1, "the same at every character"),
+        (["--track", "url"], 1, "nowhere or everywhere in this text"),
         (["--track", "word", "--where", "x"], 2, "exclude each other"),
         (["--track", "word", "--surprise"], 2, "No such option"),
-        (["--where", ""], 1, "the same at every character"),
+        (["--where", ""], 1, "nowhere or everywhere in this text"),
         (["--track", ""], 1, "there is no hypothesis ''"),
         (["--where", "("], 1, "not a regular expression"),
         (["--mask", "no-such-file"], 1, "cannot be read"),

@@ -137,10 +137,19 @@ def test_a_name_that_is_nearly_right(here):
     assert "did you mean whole?" in invoke("sample", "whloe").stderr
     assert "did you mean fables?" in invoke("sample", "fable").stderr
     assert "train --resume --name stopped" in invoke("train", "--resume").stderr
+    refused = invoke("train", "--resume", "--name", "stoped").stderr
+    assert "nothing to resume" in refused and "did you mean stopped?" in refused
+    assert "did you mean fables" not in invoke("info", "whole/tables").stderr  # of a folder it is not known
+    assert "did you mean given?" in invoke("info", "given.safetensor").stderr
+    slip = invoke("inspect", "finds", "whole")
+    assert slip.exit_code == 2 and "Did you mean the command 'find'?" in slip.stderr
+    assert "no such checkpoint" in invoke("inspect", "--", "finds").stderr
 
 
 def test_a_file_is_found_without_its_ending(here):
     assert succeed("info", "checkpoints/given").stdout == succeed("info", "given").stdout
+    shutil.copy(here / "checkpoints" / "given.safetensors", here / "beside.safetensors")
+    assert "LSTM" in succeed("info", "beside").stdout  # a file in this folder, too
     assert "has no log" in invoke("log", "given").stderr
 
 

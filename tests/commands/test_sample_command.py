@@ -86,6 +86,7 @@ def test_compare(model):
         ["--top-p", "0"],
         ["--min-p", "2"],
         ["--compare", "a"],
+        ["--compare", "0.5,1", "-t", "0.5"],
     ],
 )
 def test_wrong_usage(model, arguments):

@@ -440,7 +440,8 @@ def test_without_prompt_toolkit_it_says_what_to_install(model):
         status, errors = program.end()
     assert status == 1
     assert errors == (
-        "Error: the screen needs prompt_toolkit: pip install 'charrnn[write]'; --serve works without it\n"
+        "Error: the screen needs prompt_toolkit: pip install prompt_toolkit, where charrnn is installed; "
+        "--serve works without it\n"
     )
 
 

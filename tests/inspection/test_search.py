@@ -298,7 +298,7 @@ def test_a_probe_knows_nothing_of_a_slow_random_label_if_blocks_are_long(rng):
 def test_what_cannot_be_tested(small, monkeypatch):
     model, ids = small
     never = Hypothesis("never", "never so", lambda passage: np.zeros(len(passage), bool))
-    with pytest.raises(ConfigError, match="never: the same at every character"):
+    with pytest.raises(ConfigError, match="never: nowhere or everywhere in this text"):
         find(model, ids, [never])
     with pytest.raises(ConfigError, match="ensemble"):
         find(Model(Ensemble([model.network, model.network]), model.vocabulary), ids, [never])

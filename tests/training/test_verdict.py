@@ -34,6 +34,12 @@ def test_each_case(expected):
     assert verdict(entries, best["step"], best["val_loss"], 65, found).startswith(expected)
 
 
+def test_nothing_is_left_to_learn():
+    entries = history([0.2, 0.05, 0.0033, 0.0034])
+    found = verdict(entries, 30, 0.0033, 9, mixed(0.0033, 0.0006, 0.01))
+    assert found.startswith("well fitted: held-out text costs only 0.003 nats a character")
+
+
 def test_there_is_no_verdict_with_fewer_than_four_evaluations():
     assert verdict(history([1, 1, 1]), 10, 1.0, 65, mixed(1.0, 1.0, 1.5)) is None
     assert verdict([], None, None, 65) is None

@@ -30,7 +30,7 @@ def require_onnx() -> None:
     Raises:
         ConfigError: it is not.
     """
-    require("onnx", "onnx", "an .onnx file")
+    require("onnx", "an .onnx file")
 
 
 def onnx_file(checkpoint: Checkpoint) -> bytes:

@@ -53,7 +53,7 @@ def require_torch() -> None:
     Raises:
         ConfigError: it is not.
     """
-    require("torch", "pytorch", "a .pt file")
+    require("torch", "a .pt file")
 
 
 def class_name(cell: str) -> str:

@@ -1,7 +1,12 @@
 """``charrnn inspect``: one file a subcommand. Without a subcommand's name it is ``charrnn inspect show``."""
 
+import difflib
+import os
+from pathlib import Path
+
 import click
 
+from charrnn.checkpoints.run_names import located
 from charrnn.commands import offers
 from charrnn.commands.help import LazyGroup
 
@@ -31,10 +36,18 @@ class _Inspect(LazyGroup):
         if args and args[0] not in self._helps(ctx):
             place = self._first_name(ctx, args)
             if place is None or args[place] not in self.summaries:
+                if place is not None:
+                    self._require_no_slip(ctx, args[place])
                 args = ["show", *args]
             else:
                 args = [args[place], *args[:place], *args[place + 1 :]]
         return super().parse_args(ctx, args)
+
+    def _require_no_slip(self, ctx: click.Context, name: str) -> None:
+        """Refuse what is nearly the name of a subcommand, and not that of a checkpoint."""
+        near = difflib.get_close_matches(name, self.summaries, 1, cutoff=0.75)
+        if near and not os.path.lexists(located(Path(name))):
+            ctx.fail(f"No checkpoint and no command has the name {name!r}. Did you mean the command {near[0]!r}?")
 
     def shown_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The options of ``show``, which can stand without its name, and the group's own."""

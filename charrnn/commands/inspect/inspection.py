@@ -78,6 +78,8 @@ class Inspection(Work):
         from charrnn.commands.texts import Texts
 
         text, literal, unknown = (self.options[each] for each in ("text", "literal", "unknown"))
+        if literal == "":
+            raise click.UsageError("--text is empty: there is nothing to read.")
         if literal is not None:
             return self.model.encode(self.typed(literal), unknown)
         named = () if text is None else (text,)

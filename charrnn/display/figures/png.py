@@ -21,7 +21,7 @@ def require_matplotlib() -> None:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    require("matplotlib", "pictures", "PNG", "SVG needs nothing")
+    require("matplotlib", "PNG", "SVG needs nothing")
 
 
 def to_png(drawing: Drawing, scale: float = SCALE) -> bytes:

@@ -78,7 +78,7 @@ def curve_lines(records: Records, curves: Sequence[np.ndarray], against: str, wi
         return paragraph("no evaluations to draw yet", width, "dim")
     lines = [*paragraph(f"validation loss in nats per character, against {against}", width, "dim"), *drawn]
     shared = next((each["shared"] for each in records if each["shared"]), None)
-    if shared is None:
+    if shared is None or records[0]["obstacle"]:
         return lines
     most = axis_label(against)(float(f"{shared['at']:.3g}"))
     title = f"best loss up to {most} {against}, where the shortest run ends"

@@ -16,6 +16,7 @@ from charrnn.display.terminal.tables import copyable, paragraph, table
 from charrnn.display.terminal.text_width import plain
 from charrnn.inspection.search import SIGNIFICANT
 
+_COLUMNS = "probe: the same score for all cells together, in a linear sum; holds: at how many of the characters."
 _LABEL, _NARROW = 29, 24  # terminal columns left of the text; where there are few, "n.s." stands in place of a p
 
 
@@ -120,6 +121,7 @@ def all_lines(records: Sequence[Mapping[str, Any]], width: int, closer: Sequence
     reasons = [f"No p for {each['hypothesis']}: {each['why_no_p']}." for each in records if each["block"] is None]
     why = [line for reason in reasons for line in paragraph(reason, width)]
     titles, meaning = paragraph(title, width, "dim"), _explanation(records, ps, width)
+    meaning += paragraph(_COLUMNS, width, "dim")
     look_closer = copyable("Look closer at one of them:", closer, width) if closer else []
     return [*titles, *table(columns, rows, width), Text(), *why, *meaning, *look_closer]
 

@@ -10,6 +10,7 @@ from charrnn.sanitise import visible
 
 _PATIENCE = 0.7  # seconds; shorter work needs no bar
 _BETWEEN_LINES = 15.0  # seconds
+_FEW = 5  # pieces of work: from fewer the time that is left is not told
 
 
 @contextmanager
@@ -26,7 +27,8 @@ def progress_bar(terminal: Terminal, message: str) -> Iterator[Callable[[int, in
             nonlocal last
             if total and time.monotonic() - last > _BETWEEN_LINES:
                 last = time.monotonic()
-                left = f", {clock((last - begun) * (total - done) / done)} left" if done else ""
+                says = done >= min(total, _FEW)
+                left = f", {clock((last - begun) * (total - done) / done)} left" if says else ""
                 terminal.note(f"{message}: {100 * done // total} %{left}")
 
         yield say
