@@ -49,9 +49,12 @@ def test_its_bare_name_is_the_subcommand(found, text):
 
 
 def test_a_typo_is_a_checkpoint_that_is_not_there(model):
-    result = invoke("inspect", "fnid", model)
+    result = invoke("inspect", "fxyz", model)
     assert result.exit_code == 1
-    assert "fnid: no such checkpoint" in result.stderr
+    assert "fxyz: no such checkpoint" in result.stderr
+    result = invoke("inspect", "fnid", model)
+    assert result.exit_code == 2
+    assert "Did you mean the command 'find'?" in result.stderr
 
 
 @pytest.mark.parametrize(
