@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from charrnn.explanation.explain import Explanation
+from charrnn.explanation.recurrent_words import NAMES, SLOPES, WORDS
 from charrnn.explanation.sections import Line, Section, Steps
-from charrnn.explanation.words import NAMES, SLOPES, WORDS
 
 
 class RecurrentSteps(Steps):

@@ -1,4 +1,4 @@
-"""What each value of a step is called, how it is computed, and how its gradient is: the words beside the numbers."""
+"""What each value of a recurrent step is called, and how it and its gradient are computed: words beside the numbers."""
 
 from typing import NamedTuple
 
