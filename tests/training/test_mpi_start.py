@@ -104,7 +104,7 @@ def test_mpi_of_one_rank_is_an_ordinary_process(environment, library):
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        (ImportError("No module named 'mpi4py'"), r"^several ranks need mpi4py: pip install 'charrnn\[mpi\]'"),
+        (ImportError("No module named 'mpi4py'"), r"^several ranks need mpi4py: pip install mpi4py, where"),
         (RuntimeError("cannot load MPI library\nof six lines"), "^mpi4py finds no MPI library that belongs to this"),
         (1, r"has started 4 ranks, but the MPI library of mpi4py \(MPICH Version:      5.0.2\) sees 1: they belong"),
     ],
