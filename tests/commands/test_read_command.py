@@ -12,7 +12,7 @@ import charrnn
 def test_evaluate(model, text):
     result = succeed("evaluate", model, text, "--part", "all", "--json")
     found = json.loads(result.stdout)
-    assert found.keys() == {"part", "loss", "bpc", "perplexity", "characters"}
+    assert found.keys() == {"part", "learnt", "loss", "bpc", "perplexity", "characters"}
     assert found["characters"] == 19_999
     assert found["bpc"] == pytest.approx(found["loss"] / np.log(2))
     assert found["perplexity"] == pytest.approx(np.exp(found["loss"]))

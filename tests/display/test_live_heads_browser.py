@@ -279,6 +279,7 @@ def test_a_text_shorter_than_the_context(page, place):
 def test_a_long_context_has_a_column_for_what_is_far(opened):
     page = opened(transformer(context=300, layers=1), viewport={"width": 700, "height": 900})
     page.locator("#machine").scroll_into_view_if_needed()
+    until(page, "machine.isSeen")
     columns = drawn(page).evaluate("heads.map.columns")
     assert 20 < columns < 60
     assert f"\u00ab is all that is further back than {columns - 1} characters." in page.inner_text("#map-words")
@@ -300,6 +301,7 @@ def test_an_lstm_that_was_trained_has_its_own_section(page):
     page.click("#learn")
     page.click("#use-trained")
     page.locator("#machine").scroll_into_view_if_needed()
+    until(page, "machine.isSeen")
     assert drawn(page).inner_text("#machine-title") == "One step"
     assert page.is_visible("#machine-body")
     assert not page.is_visible("#heads-body")
@@ -313,6 +315,7 @@ def test_an_lstm_that_was_trained_has_its_own_section(page):
     page.keyboard.press("Escape")
     page.click("#original")
     page.locator("#machine").scroll_into_view_if_needed()
+    until(page, "machine.isSeen")
     assert drawn(page).is_visible("#heads-body")
     assert page.inner_text("#machine-title") == "Where the heads look"
 
@@ -320,6 +323,7 @@ def test_an_lstm_that_was_trained_has_its_own_section(page):
 def test_light_and_dark_draw_the_map_again(opened):
     page = opened(transformer(), color_scheme="dark")
     page.locator("#machine").scroll_into_view_if_needed()
+    until(page, "machine.isSeen")
     dark = drawn(page).evaluate("element('map').toDataURL()")
     page.emulate_media(color_scheme="light")
     page.wait_for_selector("html[data-theme=light]")
@@ -332,6 +336,7 @@ def test_a_phone_has_room_for_it(opened, context):
     page = opened(transformer(context=context, hidden=64), **options)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.locator("#machine").scroll_into_view_if_needed()
+    until(page, "machine.isSeen")
     drawn(page).locator("#map").scroll_into_view_if_needed()
     for part in ("#head-name", "#looked", "#weights", "#map", "#paint-looks", "#next-head"):
         box = page.locator(part).bounding_box()
@@ -356,6 +361,7 @@ def test_everything_that_can_be_used_has_a_name(page):
 def test_less_motion(opened):
     page = opened(transformer(), reduced_motion="reduce")
     page.locator("#machine").scroll_into_view_if_needed()
+    until(page, "machine.isSeen")
     page.fill("#rate", "8")
     page.evaluate("beginText('The ')")
     times = drawn(page).evaluate("""new Promise((done) => {
@@ -372,6 +378,7 @@ def test_hostile_text_stays_text(opened):
     evil = ["<", "\u202e", "\x00", "\x1b", "&", '"', "\ufeff", "\n"]
     page = opened(transformer(symbols=evil, title="</script><img src=x>", prime="<<&\x1b\u202e", facts=["<b>"]))
     page.locator("#machine").scroll_into_view_if_needed()
+    until(page, "machine.isSeen")
     assert page.locator("img").count() == 0
     shown = {"<", "\u2400", "\u241b", "&", '"', "\ufffd", "\n", "\u21b5"}
     assert set(drawn(page).evaluate("element('looked').textContent")) <= shown
