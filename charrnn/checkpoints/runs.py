@@ -92,7 +92,7 @@ def _read(path: Path) -> Run:
 
 
 def _described(path: Path, changed_at: float, description: Description) -> Run:
-    """The run at ``path``, with what its log and its lock say."""
+    """The run at ``path``; its log says why it ended, and its lock whether a process trains it."""
     return Run(path, changed_at, description, "", *_ending(path), is_locked(path / LOCK))
 
 

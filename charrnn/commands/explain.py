@@ -9,7 +9,7 @@ from charrnn.commands.options import given, json_option, quiet_option, seed_opti
 from charrnn.commands.types import CheckpointPath, OutputFile, Whole
 from charrnn.commands.work import Work, command
 
-_CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn", "transformer")  # of explanation.cells, with NumPy
+_CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn", "transformer")  # of charrnn.explanation.cells
 _MOST_CHARACTERS, _UNITS, _MOST_UNITS, _SEED = 100, 4, 16, 1
 
 

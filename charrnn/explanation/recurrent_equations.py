@@ -142,7 +142,7 @@ class LSTM(Recurrent):
         return {"h": sum(parts), "c": d["c"] * v["f"]}
 
     def let_in(self, a: Values, say: Say) -> np.ndarray:
-        """What g is multiplied by, of the gates ``a``."""
+        """What the candidate g is multiplied by: the input gate, made of the gates ``a``."""
         return a["i"]
 
     def back_let_in(self, v: Values, d: Values) -> None:

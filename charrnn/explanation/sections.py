@@ -127,7 +127,7 @@ class Steps(ABC):
         )
 
     def _row(self, t: int, name: str, row: int, layer: int | None = None, shown=None) -> Line:
-        """The gradient of a row of a matrix such as w_hh_i, which is called W_hh."""
+        """The gradient of a row of the matrix ``name``, such as w_hh_i; the line calls it W_hh."""
         shown = self.units if shown is None else shown
         label = f"W_{name.split('_')[1]} row {row + 1}"
         return self._gradient(t, name, label, layer, [(row, column) for column in shown])
