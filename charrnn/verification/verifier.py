@@ -154,6 +154,7 @@ class Verifier:
         return Outcome(segment, difference, reason, time.monotonic() - begun)
 
     def _check(self, segment: Segment) -> None:
+        self._go_on()
         history = self._history
         end = self._end(segment)
         if segment.is_end:

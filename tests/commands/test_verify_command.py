@@ -13,6 +13,7 @@ from command_line import FABLES, invoke, succeed
 from forging import SHORT, edit_log, records
 
 from charrnn.checkpoints.run_folder import RunFolder
+from charrnn.commands import verify
 from charrnn.system import files
 from charrnn.verification import odds, verified, verifier
 
@@ -154,13 +155,20 @@ def test_another_program_is_said(monkeypatch, run):
     assert succeed("verify", run, "--allow-different").exit_code == 0
 
 
-def test_ctrl_c_tells_what_was_verified(monkeypatch, run):
+@pytest.mark.parametrize("place", range(8))
+def test_ctrl_c_tells_what_was_verified(monkeypatch, run, place):
+    """Whichever segment it comes in: the one after the last step takes no step."""
     check = verifier.Verifier.check
+
+    class Rotated:
+        def sample(self, segments, count):
+            return (segments[place:] + segments[:place])[:count]
 
     def interrupted(self, segment):
         os.kill(os.getpid(), signal.SIGINT)
         return check(self, segment)
 
+    monkeypatch.setattr(verify.secrets, "SystemRandom", Rotated)
     calls = itertools.count()
     monkeypatch.setattr(
         verifier.Verifier, "check", lambda self, each: (interrupted if next(calls) == 2 else check)(self, each)

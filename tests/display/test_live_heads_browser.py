@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from browser import launched, needs_browser, opener
-from live_pages import SYMBOLS, controls, drawn, page_of, until, written
+from live_pages import SYMBOLS, controls, drawn, hold, page_of, until, written
 
 pytestmark = needs_browser
 
@@ -120,8 +120,7 @@ def test_the_stream_paints_the_text_and_is_held(page):
     names = drawn(page).evaluate("app.spans.map(({ node }) => node.className.split(' ')[0])")
     assert names == values
     assert len(set(names)) > 5
-    page.fill("#held", "0.9")
-    page.check("#hold")
+    hold(page, "1:5", 29, 0.9)
     held = written(page)
     assert held != text
     found = page.evaluate("app.tape.ids.map((_, place) => [5, 29, 53].map((cell) => app.tape.value(place, cell)))")

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from browser import launched, needs_browser, opener
-from live_pages import controls, drawn, page_of, until, written
+from live_pages import controls, drawn, hold, page_of, until, written
 
 pytestmark = needs_browser
 
@@ -217,10 +217,7 @@ def test_the_strip_shows_the_cells_as_they_change(page):
 def test_a_held_cell_changes_the_text(page):
     page.evaluate("while (app.tape.length < 120) writeOne(); refresh()")
     text = written(page)
-    page.fill("#cell", "0:7")
-    page.fill("#held", "0.9")
-    until(page, "app.holds.get(7) === 0.9")  # the slider holds the cell, at the next frame
-    assert drawn(page).is_checked("#hold")
+    hold(page, "0:7", 7, 0.9)
     page.uncheck("#hold")
     assert written(page) == text
     page.check("#hold")

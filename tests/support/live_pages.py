@@ -48,6 +48,14 @@ def written(page):
     return drawn(page).evaluate("element('text').textContent")
 
 
+def hold(page, cell, place, value):
+    """Hold a cell (its name, and its place among all) by moving the slider, which holds it at the next frame."""
+    page.fill("#cell", cell)
+    page.fill("#held", str(value))
+    until(page, f"app.holds.get({place}) === {value}")
+    assert drawn(page).is_checked("#hold")
+
+
 def controls(page):
     """The role and the name of each control and picture, in Chromium's own accessibility tree."""
     nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
