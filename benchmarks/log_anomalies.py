@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 import charrnn
-from charrnn.config import DynamicEvaluationConfig
+from charrnn.config import DynamicEvaluationConfig, LineLearningConfig
 from charrnn.inference.robust_z import RobustZ
 from charrnn.model.line_scores import LineScorer
 
@@ -255,12 +255,11 @@ def areas(scores, names):
     return found
 
 
-WAYS = {  # how lines are read: the way, the learning rate if the model learns, and whether n-grams take part
-    "alone": ("alone", None, True),
-    "in order": ("in order", None, True),
-    "learning, no n-grams": ("in order", DynamicEvaluationConfig().lr, False),
-    "learning": ("in order", DynamicEvaluationConfig().lr, True),
-    "learning fast": ("in order", 0.004, True),
+WAYS = {  # how lines are read: the way, whether the model learns, and whether n-grams take part
+    "alone": ("alone", False, True),
+    "in order": ("in order", False, True),
+    "learning, no n-grams": ("in order", True, False),
+    "learning": ("in order", True, True),
 }
 
 
@@ -296,8 +295,11 @@ def train(log, runs, seeds, budget):
             subprocess.run([sys.executable, "-m", "charrnn", "train", str(text), *how, "-q"], cwd=ROOT, check=True)
 
 
-def find(log, runs, seeds, plantings, ways):
-    """Print the areas of all ways to find anomalies, each the mean over the plantings."""
+def find(log, runs, seeds, plantings, ways, rates):
+    """Print the areas of all ways to find anomalies, each the mean over the plantings.
+
+    A model that learns does so at each of the rates.
+    """
     training, others = parts_of(log)
     made = [planted(others, number) for number in range(plantings)]
     counts = Counter(name for _, names in made for name in names if name)
@@ -311,9 +313,18 @@ def find(log, runs, seeds, plantings, ways):
     show(("frequencies", *best), frequencies[best])
     for seed in seeds:
         for way in ways:
-            scores = [measures_of(scored(runs / f"log{seed}", lines, *WAYS[way])) for lines, _ in made]
-            for measure in scores[0]:
-                show((f"seed {seed}", way, measure), mean_areas([each[measure] for each in scores], made))
+            how, learns, has_ngrams = WAYS[way]
+            for rate in rates if learns else [None]:
+                found = [scored(runs / f"log{seed}", lines, how, rate, has_ngrams) for lines, _ in made]
+                about = (f"seed {seed}", way, *([f"rate {rate:g}"] if learns else []))
+                bits = sum(score.bits for scores in found for score in scores)
+                print(
+                    *about,
+                    f"{bits / sum(score.characters for scores in found for score in scores):.3f} bits a character",
+                )
+                measures = [measures_of(scores) for scores in found]
+                for measure in measures[0]:
+                    show((*about, measure), mean_areas([each[measure] for each in measures], made))
 
 
 def scored(checkpoint, lines, how, rate, has_ngrams):
@@ -344,11 +355,12 @@ def main():
     parser.add_argument("--time-budget", default="3m")
     parser.add_argument("--plantings", type=int, default=8)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--rates", nargs="+", type=float, default=[LineLearningConfig().lr], help="of learning")
     given = parser.parse_args()
     if given.action == "train":
         train(given.log, given.runs.resolve(), given.seeds, given.time_budget)
     else:
-        find(given.log, given.runs, given.seeds, given.plantings, given.ways)
+        find(given.log, given.runs, given.seeds, given.plantings, given.ways, given.rates)
 
 
 if __name__ == "__main__":

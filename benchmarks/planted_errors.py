@@ -9,9 +9,12 @@ one that was left alone, ties counting half).  It also says how often that chara
 or at most two characters behind it, because an error is often noticed only when the word goes on.
 
 Two baselines are counted on the text before: the rarity of the line's rarest word, and of its rarest three characters.
+
+``--rates`` scores the lines again with ``score --learn`` at each of these learning rates.
 """
 
 import argparse
+import contextlib
 import math
 import sys
 from collections import Counter
@@ -23,6 +26,7 @@ import numpy as np
 from log_anomalies import auc
 
 import charrnn
+from charrnn.config import LineLearningConfig
 from charrnn.model.line_scores import LineScorer
 
 SHARE = 1 / 10  # of the lines that get an error
@@ -133,12 +137,20 @@ def is_found(score, error):
     return start <= int(np.argmax(score.character_bits)) < stop + BEHIND
 
 
+def scored(model, lines, rate):
+    """The scores of lines; the model learns at ``rate``, unless that is None."""
+    scorer = LineScorer(model)
+    with contextlib.nullcontext() if rate is None else scorer.learning(LineLearningConfig(lr=rate)):
+        return scorer.score(lines)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint")
     parser.add_argument("before", type=Path, help="the text that the model was trained on")
     parser.add_argument("held_out", type=Path, help="a text of the same kind that it has not seen")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--rates", type=float, nargs="+", default=[], help="of models that learn")
     given = parser.parse_args()
     before, model = given.before.read_text("utf-8"), charrnn.load(given.checkpoint)
     lines = given.held_out.read_text("utf-8").splitlines()
@@ -146,11 +158,13 @@ def main():
     areas, places, number = {}, {}, 0
     for seed in given.seeds:
         texts, errors = planted(lines, seed)
-        scores = LineScorer(model).score(texts)
+        scores = scored(model, texts, None)
         number += sum(error is not None for error in errors)
         ways = {"peak": [score.peak for score in scores]} | {
             name: [rarity(line) for line in texts] for name, rarity in counted.items()
         }
+        for rate in given.rates:
+            ways[f"peak, learning at {rate:g}"] = [score.peak for score in scored(model, texts, rate)]
         for kind in ("all", *(each.__name__ for each in KINDS)):
             wanted = [error is not None and kind in ("all", error[0]) for error in errors]
             rows = [k for k, error in enumerate(errors) if error is None or wanted[k]]
@@ -159,13 +173,12 @@ def main():
                 areas.setdefault((kind, name), []).append(area)
             places.setdefault(kind, []).extend(is_found(scores[k], errors[k]) for k in rows if wanted[k])
     print(f"{len(lines):,} lines, {number:,} errors in {len(given.seeds)} plantings\n")
-    print(
-        "| error | AUC by the peak | by the rarest word | by the rarest three characters | the peak is at the error |"
-    )
-    print("|---|---|---|---|---|")
+    names = ["peak", *counted, *(f"peak, learning at {rate:g}" for rate in given.rates)]
+    print(f"| error | AUC by the {' | '.join(names)} | the peak is at the error |")
+    print(f"|{'---|' * (len(names) + 2)}")
     for kind in ("all", *(each.__name__ for each in KINDS)):
         if places[kind]:
-            cells = [f"{np.mean(areas[kind, name]):.3f}" for name in ("peak", *counted)]
+            cells = [f"{np.mean(areas[kind, name]):.3f}" for name in names]
             print(f"| {kind.replace('_', ' ')} | {' | '.join(cells)} | {np.mean(places[kind]):.0%} |")
 
 

@@ -100,13 +100,11 @@ def check() -> None:
         plain, network = Network(config, 1, 1), Network(config, 1, 1)
         penalise(network, strength)
 
-        def total() -> float:
-            loss = plain.loss_and_gradient(x, y, plain.initial_state(3), regular)  # noqa: B023
-            space, rows = plain.workspace, plain.layout.rows  # noqa: B023
-            if kind == "size":  # noqa: B023
-                parts = space.dropped[-1][:, rows]
-            else:
-                parts = np.diff(space.layers[-1]["h"][:, rows], axis=1)
+        def total(kind=kind, plain=plain) -> float:
+            loss = plain.loss_and_gradient(x, y, plain.initial_state(3), regular)
+            space, rows = plain.workspace, plain.layout.rows
+            h = space.layers[-1]["h"][:, rows]
+            parts = space.dropped[-1][:, rows] if kind == "size" else np.diff(h, axis=1)
             mean = (parts.astype(np.float64) ** 2).sum() / (parts.shape[1] * parts.shape[2] * config.hidden)
             return loss + strength * mean
 

@@ -293,6 +293,16 @@ class DynamicEvaluationConfig(_Config):
     decay: float = _number(2e-3, 0, 1)
 
 
+@dataclass(frozen=True)
+class LineLearningConfig(DynamicEvaluationConfig):
+    """How a model goes on learning from lines that it scores: faster, because the lines of a log repeat.
+
+    docs/LOGS.md says what the rate does.
+    """
+
+    lr: float = _number(2e-3, 0, 1)
+
+
 # By the name of a cell: values for those settings of ModelConfig and TrainConfig that neither the user nor a preset
 # settles, where the cell needs others than an LSTM; rates are AdamW's. docs/LOG.md says how they were found.
 CELL_SETTINGS: dict[str, dict[str, Any]] = {

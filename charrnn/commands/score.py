@@ -23,7 +23,7 @@ from charrnn.commands.options import (
 )
 from charrnn.commands.types import Number, Whole
 from charrnn.commands.work import Work, command
-from charrnn.config import DynamicEvaluationConfig
+from charrnn.config import LineLearningConfig
 from charrnn.errors import CharRNNError, CorpusError
 
 SHOWN_BEFORE = 10  # lines at the end of a file with which -f begins, as tail -f does
@@ -47,7 +47,7 @@ class LineScoring(Work):
         """Whether lines get guess numbers."""
         return self.options["guesses"] or self.options["drawn"] is not None
 
-    def check(self) -> DynamicEvaluationConfig | None:
+    def check(self) -> LineLearningConfig | None:
         """How the model learns, if it does.
 
         Raises:
@@ -57,7 +57,7 @@ class LineScoring(Work):
         given = {name: options[f"online_{name}"] for name in _LEARNING}
         given = {name: value for name, value in given.items() if value is not None}
         if given or options["learn"]:
-            online = DynamicEvaluationConfig(**given)
+            online = LineLearningConfig(**given)
             if options["others"]:
                 raise click.UsageError("--learn teaches one model: leave --with out.")
         if options["alone"] or self.has_guesses:
@@ -79,7 +79,7 @@ class LineScoring(Work):
         input_names(options)
         return online
 
-    def open(self, online: DynamicEvaluationConfig | None) -> None:
+    def open(self, online: LineLearningConfig | None) -> None:
         """Load the model, and get ready to score."""
         from charrnn.model.line_scores import LineScorer
         from charrnn.text.lines import codec_of
@@ -107,7 +107,7 @@ class LineScoring(Work):
 
     # ---- reading
 
-    def records(self, online: DynamicEvaluationConfig | None) -> Iterator[tuple[dict[str, Any], Any]]:
+    def records(self, online: LineLearningConfig | None) -> Iterator[tuple[dict[str, Any], Any]]:
         """An object for each line, and its score.
 
         A file that cannot be read is said, and the others are read. Then the last error is raised.
@@ -377,7 +377,7 @@ def _require_reader(stream) -> None:
         ngrams_option(
             "Score with the model and its n-grams together.", "on, but for the text that the n-grams have learnt"
         ),
-        *settings(DynamicEvaluationConfig, {
+        *settings(LineLearningConfig, {
             "lr": "--learn: the learning rate.",
             "steps": "--learn: the fewest characters that an update learns from.",
             "decay": "--learn: share of the way back to the original weights after each update.",

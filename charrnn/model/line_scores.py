@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.config import DynamicEvaluationConfig
+from charrnn.config import LineLearningConfig
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.guess_numbers import SAMPLES, Guesses, GuessNumbers, guess_numbers
@@ -232,7 +232,7 @@ class LineScorer:
         return _InOrder(self._network, self._newline)
 
     @contextlib.contextmanager
-    def learning(self, config: DynamicEvaluationConfig | None = None) -> Iterator[None]:
+    def learning(self, config: LineLearningConfig | None = None) -> Iterator[None]:
         """A block in which the model learns from each line after it is scored; then it has its old weights again.
 
         n-grams keep what they have learnt.
@@ -240,7 +240,7 @@ class LineScorer:
         Raises:
             ConfigError: the model is an ensemble, or lines are read alone.
         """
-        config = config or DynamicEvaluationConfig()
+        config = config or LineLearningConfig()
         model = self._network
         network = model.network if isinstance(model, Mixture) else model
         if not isinstance(network, Network) or isinstance(model, Ensemble):

@@ -1,0 +1,222 @@
+"""The Mogrifier LSTM against the LSTM at equal updates, in PyTorch, which the environment must have.
+
+    python benchmarks/mogrifier.py TEXT --case 0 --case 4 --case 4 upper --seeds 1 2 --epochs 2
+
+Before each step of a layer its input x and its output h of the step before gate each other in rounds (Melis, Kočiský &
+Blunsom 2019, "Mogrifier LSTM", equations 1 and 2, with the matrices of each round as products of two of rank K):
+
+    x ← x ⊙ 2σ(h A_r B_r + b_r)   for r = 1, 3, …        h ← h ⊙ 2σ(x A_r B_r + b_r)   for r = 2, 4, …
+
+``--case ROUNDS`` is trained with every seed: no round is the LSTM.  ``upper`` leaves the first layer as it is, which
+then reads rows for characters, as charrnn's does; a first layer with rounds reads an embedding of H columns.  All cases
+have capped input gates, i = min(σ(z_i), 1 - f), starting values as charrnn's, and the same windows, AdamW, warm-up,
+cosine, clipping and dropout.  ``operations`` counts the multiply-adds of a character, 1 for the LSTM.  PyTorch's
+seconds say nothing here: each step of each layer is a dozen calls.
+"""
+
+import argparse
+import math
+import os
+import statistics
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch is imported: each run has one thread
+
+from time_to_loss import table
+
+from charrnn.config import TrainConfig
+from charrnn.text.catalog import find_text
+from charrnn.text.corpus import Parts, open_corpus
+from charrnn.text.windows import TrainingWindows
+from charrnn.training.schedule import learning_rate
+
+LAYERS, BATCH, STEPS, SCORED = 2, 32, 64, 32
+
+
+class Case(NamedTuple):
+    """How many rounds, and in which layers."""
+
+    rounds: int
+    upper: bool
+
+    def of_layer(self, layer: int) -> int:
+        """The rounds of a layer."""
+        return 0 if self.upper and layer == 0 else self.rounds
+
+    def __str__(self) -> str:
+        return f"{self.rounds} rounds{', upper layer' if self.upper else ''}" if self.rounds else "LSTM"
+
+
+def network(case: Case, vocabulary: int, hidden: int, rank: int, seed: int):
+    """The PyTorch module."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(seed)
+
+    def uniform(bound: float, *shape: int) -> nn.Parameter:
+        return nn.Parameter((2 * torch.rand(shape) - 1) * bound)
+
+    class Layer(nn.Module):
+        def __init__(self, index: int):
+            super().__init__()
+            bound, rounds = 1 / math.sqrt(hidden), case.of_layer(index)
+            self.reads_rows = index == 0 and not rounds
+            self.w_ih = uniform(
+                math.sqrt(3) if self.reads_rows else bound, vocabulary if self.reads_rows else hidden, 4 * hidden
+            )
+            self.w_hh, self.bias = uniform(bound, hidden, 4 * hidden), nn.Parameter(torch.zeros(4 * hidden))
+            self.bias.data[hidden : 2 * hidden] = 1
+            self.a = nn.ParameterList([uniform(bound, hidden, rank) for _ in range(rounds)])
+            self.b = nn.ParameterList([uniform(1 / math.sqrt(rank), rank, hidden) for _ in range(rounds)])
+            self.gate_bias = nn.ParameterList([nn.Parameter(torch.zeros(hidden)) for _ in range(rounds)])
+
+        def forward(self, xs, h, c):
+            if not len(self.a):  # products of all steps at once
+                xs = self.w_ih[xs] if self.reads_rows else xs @ self.w_ih
+            outputs = []
+            for x in xs:
+                h, c = self.step(x, h, c)
+                outputs.append(h)
+            return torch.stack(outputs), h, c
+
+        def step(self, x, h, c):
+            for r, (a, b, bias) in enumerate(zip(self.a, self.b, self.gate_bias, strict=True)):
+                if r % 2 == 0:
+                    x = x * (2 * torch.sigmoid(torch.addmm(bias, h @ a, b)))
+                else:
+                    h = h * (2 * torch.sigmoid(torch.addmm(bias, x @ a, b)))
+            z = torch.addmm(self.bias, h, self.w_hh) + (x @ self.w_ih if len(self.a) else x)
+            i, f, g, o = z.chunk(4, dim=1)
+            f = torch.sigmoid(f)
+            c = f * c + torch.minimum(torch.sigmoid(i), 1 - f) * torch.tanh(g)
+            return torch.sigmoid(o) * torch.tanh(c), c
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([Layer(k) for k in range(LAYERS)])
+            if not self.layers[0].reads_rows:
+                self.embedding = nn.Parameter(torch.randn(vocabulary, hidden))
+                self.layers[0].w_ih.data *= math.sqrt(3)
+            self.w_out, self.b_out = (
+                uniform(5 / math.sqrt(hidden), hidden, vocabulary),
+                nn.Parameter(torch.zeros(vocabulary)),
+            )
+
+        def forward(self, x, state, dropout: float):
+            values, after = x if self.layers[0].reads_rows else self.embedding[x], []
+            for layer, (h, c) in zip(self.layers, state, strict=True):
+                values, h, c = layer(values, h, c)
+                values = nn.functional.dropout(values, dropout, self.training)
+                after.append((h.detach(), c.detach()))
+            return values @ self.w_out + self.b_out, after
+
+        def zeros(self, batch: int):
+            return [(torch.zeros(batch, hidden), torch.zeros(batch, hidden)) for _ in self.layers]
+
+    return Model()
+
+
+def validation_loss(model, ids) -> float:
+    """Nats per character of ids, read in rows side by side; the first characters of each only warm it up."""
+    import torch
+
+    model.eval()
+    length, warm_up = len(ids) // SCORED, 128
+    starts = torch.arange(SCORED)[:, None] * length - warm_up
+    places = (starts + torch.arange(length + warm_up)).clamp(min=0).T
+    text, state, total, count = torch.tensor(ids.astype("int64")), model.zeros(SCORED), 0.0, 0
+    with torch.no_grad():
+        for first in range(0, len(places) - 1, STEPS):
+            window = text[places[first : first + STEPS + 1]]
+            logits, state = model(window[:-1], state, 0.0)
+            losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), window[1:].flatten(), reduction="none")
+            counted = losses.view(-1, SCORED)[max(0, warm_up - first) :]
+            total, count = total + counted.sum().item(), count + counted.numel()
+    model.train()
+    return total / count
+
+
+def train(case: Case, seed: int, text: str, options: argparse.Namespace) -> float:
+    """Train once; the validation loss at the end."""
+    import torch
+
+    torch.set_num_threads(1)
+    corpus = open_corpus([text])
+    config = TrainConfig(epochs=options.epochs, lr=options.rate, seed=seed)
+    parts = Parts.of(corpus.ids, config.split)
+    model = network(case, len(corpus.vocabulary), options.hidden, options.rank, seed)
+    decayed = [each for each in model.parameters() if each.dim() > 1]
+    groups = [
+        {"params": decayed, "weight_decay": 0.1},
+        {"params": [each for each in model.parameters() if each.dim() == 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=options.rate, betas=(config.beta1, config.beta2))
+    windows = TrainingWindows(parts.train, BATCH, STEPS, seed)
+    updates, epoch, number = round(options.epochs * windows.count), 0, 0
+    state = model.zeros(BATCH)
+    for update in range(updates):
+        x, y = (torch.tensor(each.astype("int64")) for each in windows.window(epoch, number))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, update, update / updates, epoch, [])
+        logits, state = model(x, state, options.dropout)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten(), ignore_index=-1)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        number += 1
+        if number == windows.count:
+            epoch, number, state = epoch + 1, 0, model.zeros(BATCH)
+    return validation_loss(model, parts.validation)
+
+
+def operations(case: Case, hidden: int, rank: int) -> float:
+    """Multiply-adds of a character, as a multiple of the LSTM's."""
+    lstm, found = 3 * 4 * hidden**2, 0
+    for layer in range(LAYERS):
+        rounds = case.of_layer(layer)
+        found += (1 if layer == 0 and not rounds else 2) * 4 * hidden**2 + rounds * 2 * hidden * rank
+    return found / lstm
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text", help="a file, or a name of the catalog")
+    parser.add_argument("--case", nargs="+", action="append", required=True, metavar=("ROUNDS", "upper"))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--epochs", type=float, default=2)
+    parser.add_argument("--rate", type=float, default=1.2e-2)
+    parser.add_argument("--dropout", type=float, default=0.05)
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--rank", type=int, default=24)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, each on one thread")
+    options = parser.parse_args()
+    text = str(Path(find_text(options.text)).absolute())
+    cases = [Case(int(rounds), rest == ["upper"]) for rounds, *rest in options.case]
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+        started = {(c, s): pool.submit(train, c, s, text, options) for s in options.seeds for c in cases}
+        for (case, seed), each in started.items():
+            print(f"{case}, seed {seed}: {each.result():.4f}", file=sys.stderr, flush=True)
+    rows = []
+    for case in cases:
+        losses = [started[case, seed].result() for seed in options.seeds]
+        spread = f"{min(losses):.4f}-{max(losses):.4f}"
+        rows.append(
+            [
+                str(case),
+                f"**{statistics.mean(losses):.4f}**",
+                spread,
+                f"{operations(case, options.hidden, options.rank):.2f}",
+            ]
+        )
+    table(["cell", "mean", "range", "operations"], rows)
+
+
+if __name__ == "__main__":
+    main()
