@@ -170,8 +170,8 @@ class TrainConfig(_Config):
       processes can share them; None is a number that costs little.  See :mod:`charrnn.training.ranks`.
     - ``no_carry``: every window begins with an empty state, in training and in the scoring of the validation part.
     - ``init``, ``forget_bias``: the starting values, see :func:`charrnn.network.initialisation.initialise`.
-    - ``dropout`` and ``recurrent_dropout`` (None: as suits the text and the model), ``variational``, ``input_dropout``,
-      ``label_smoothing``: see :class:`charrnn.network.regularisation.Regularisation`.
+    - ``dropout``, ``recurrent_dropout`` and ``tar`` (None: as suits the text and the model), ``variational``,
+      ``input_dropout``, ``label_smoothing``: see :class:`charrnn.network.regularisation.Regularisation`.
     - ``teachers``: how many networks are trained first, with the same settings and other seeds; their mean
       probabilities are the part ``teacher_weight`` of the target.  Without teachers, what n-grams of the text expect is
       a part of it that falls from ``ngram_targets`` to a quarter of the dropout along the run.  See
@@ -202,6 +202,7 @@ class TrainConfig(_Config):
     recurrent_dropout: float | None = _number(None, 0, 0.95)
     input_dropout: float = _number(0.0, 0, 0.95)
     label_smoothing: float = _number(0.0, 0, 0.95)
+    tar: float | None = _number(None, 0, 1_000)
     teachers: int = _whole(0, 0, 64)
     teacher_weight: float = _number(0.5, 0, 1)
     ngram_targets: float = _number(0.2, 0, 1)
@@ -253,7 +254,7 @@ class TrainConfig(_Config):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """As for all settings; of those that an earlier version had no word for, the values that it worked with."""
-        return super().from_dict({"ngram_targets": 0.0, "groups": 1} | values)
+        return super().from_dict({"ngram_targets": 0.0, "groups": 1, "tar": 0.0} | values)
 
     @property
     def rows(self) -> int:

@@ -83,6 +83,7 @@ class Settings(TypedDict, total=False):
     recurrent_dropout: float | None
     input_dropout: float
     label_smoothing: float
+    tar: float | None
     teachers: int
     teacher_weight: float
     ngram_targets: float

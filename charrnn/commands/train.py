@@ -106,6 +106,8 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
         "[default: 0.2 for a short text, else 0]",
         "input_dropout": "Share of the characters to hide from a window.",
         "label_smoothing": "Share of the target to spread over all characters.",
+        "tar": "Recurrent networks: penalty on how much the top layer's outputs change from step to step "
+        "(temporal activation regularisation).  [default: 0 for a short text, else 1]",
     }, shown=("dropout",)),
 )  # fmt: skip
 # An option that the chosen optimizer or schedule does not use has no effect; its help begins with those that use it.

@@ -19,6 +19,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.kernels import compiler
 from charrnn.kernels.dropout import dropout
+from charrnn.kernels.output_changes import add_change_gradient
 from charrnn.kernels.packing import Group
 from charrnn.kernels.weight_gradients import sort_places
 from charrnn.network.cells import cell_of
@@ -126,7 +127,11 @@ class Network:
         cell = cell_of(config)
         parts = [*(cell.layer(config, index) for index in range(config.layers)), Head]
         forward, backward = ([kernel for part in parts for kernel in part.kernels[number]] for number in (0, 1))
-        return forward, [*backward, dropout, sort_places], [step for part in parts for step in part.steps]
+        return (
+            forward,
+            [*backward, dropout, add_change_gradient, sort_places],
+            [step for part in parts for step in part.steps],
+        )
 
     @classmethod
     def prepare(cls, config: ModelConfig, *others) -> None:
@@ -264,7 +269,7 @@ class Network:
         def work(worker: int, group: Group) -> None:
             run.forward(worker, group)
             run.cross_entropy(y, 1 / max(count, 1), regular, group)
-            run.backward(worker, group)
+            run.backward(worker, group, regular, 1 / max(count, 1))
 
         run.each_group(work)
         loss = run.weight_gradients(elsewhere)
@@ -408,14 +413,17 @@ class _WindowPass:
         """The losses of a group; where ``scale`` is not 0 its logits become their gradient."""
         self._network.head.losses(y, scale, regular, group, self.logits, self.losses)
 
-    def backward(self, worker: int, group: Group) -> None:
-        """From a group's gradient of the logits back through all layers."""
-        network, batch = self._network, self._window.layout.batch
+    def backward(self, worker: int, group: Group, regular: Regularisation, scale: float) -> None:
+        """From a group's gradient of the logits, which is that of the loss times ``scale``, back through all layers."""
+        network, batch, top = self._network, self._window.layout.batch, len(self._network.layers) - 1
         network.head.backward(self._window, self.logits, self._dh, group)
         network.lap(worker, "output")
         for k in reversed(range(len(network.layers))):
             if self._drops(network.layers[k]):
                 self._window.dropout.drop((k,), self._dh, batch, group, self._dh)
+            if k == top:
+                h = self._arrays[k][network.layers[k].output]
+                regular.smooth(h, scale / network.config.hidden, batch, group, self._dh)
             network.layers[k].backward(self._window, self._arrays[k], self._dh, group)
         network.lap(worker, "backward")
 

@@ -1,4 +1,4 @@
-"""Dropout of outputs, weights and characters in a training step, label smoothing and soft targets.
+"""Dropout of outputs, weights and characters in a training step, a penalty on changes, smoothing and soft targets.
 
 All masks are functions of (seed, step, place), so they need no state, are the same for any number of threads, and are
 the same after a resume.  Values that are kept are divided by the probability of keeping them, so a trained model needs
@@ -12,6 +12,7 @@ import numpy as np
 from charrnn.errors import ConfigError
 from charrnn.kernels.cross_entropy import NO_SOFT, Soft
 from charrnn.kernels.dropout import Mask, dropout
+from charrnn.kernels.output_changes import add_change_gradient
 from charrnn.kernels.packing import Group
 from charrnn.network.parameters import Parameters, aligned_zeros
 from charrnn.network.workspace import padded
@@ -34,6 +35,8 @@ class Regularisation:
     - ``recurrent_dropout``: of the recurrent matrices' weights, one mask a window (DropConnect, Merity et al. 2018).
     - ``input_dropout``: of characters, whole rows of the embedding or of the first layer's input matrix, one mask a
       window (Gal & Ghahramani 2016).
+    - ``tar``: temporal activation regularisation (Merity, McCann & Socher 2017): tar/(N H) Σ (h_t - h_{t-1})² is added
+      to the loss of N targets, where h is the output of the top layer's H units before dropout.
     - ``label_smoothing``: the part of the target's probability that is spread over all characters (Szegedy et al.
       2016).
     - ``soft``: what teachers expect at the places of the window (Hinton, Vinyals & Dean 2015).
@@ -42,7 +45,7 @@ class Regularisation:
     of the first one here.
 
     Raises:
-        ConfigError: a part is not from 0 to below 1.
+        ConfigError: a part is not from 0 to below 1, or the penalty is below 0.
     """
 
     dropout: float = 0.0
@@ -52,6 +55,7 @@ class Regularisation:
     recurrent_dropout: float = 0.0
     input_dropout: float = 0.0
     label_smoothing: float = 0.0
+    tar: float = 0.0
     soft: Soft = field(default=NO_SOFT, compare=False)
     rows: int | None = None
     first_row: int = 0
@@ -60,6 +64,8 @@ class Regularisation:
         for name in ("dropout", "recurrent_dropout", "input_dropout", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be from 0 to below 1, not {getattr(self, name)!r}")
+        if not self.tar >= 0:
+            raise ConfigError(f"tar must be at least 0, not {self.tar!r}")
 
     @property
     def thins_weights(self) -> bool:
@@ -77,6 +83,14 @@ class Regularisation:
     def drop(self, place: tuple[int, ...], source: np.ndarray, batch: int, group: Group, target: np.ndarray) -> None:
         """target = source ⊙ mask, for values (panels, R, 64) and a group of the ``batch`` batch rows."""
         dropout(source, self.mask(batch, *place), batch, group, target)
+
+    def smooth(self, h: np.ndarray, scale: float, batch: int, group: Group, dh: np.ndarray) -> None:
+        """Add the gradient of the penalty on changes to dh (Q, R, 64), for the top layer's output h (Q, R, 64).
+
+        ``scale`` is 1 / (N H).
+        """
+        if self.tar:
+            add_change_gradient(h, np.float32(2 * self.tar * scale), batch, group, dh)
 
     def thin(self, values: Parameters) -> None:
         """Leave out weights, or with the same masks their gradient: in place."""

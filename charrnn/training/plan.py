@@ -21,6 +21,7 @@ FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_STEPS = 1, 30, 300
 
 SHORT_TEXT = 200_000  # characters of a training part
 MOST_DROPOUT = 0.5
+TAR = 1.0  # temporal activation regularisation, for other texts than short ones
 RECURRENT_DROPOUT = 0.2  # where the dropout without n-grams is at its bound
 LESS_DROPOUT = 0.2  # with teachers, whose soft targets keep a network from memorising, too
 MOST_TAUGHT = 20_000_000  # characters; of a longer text the teachers of a preset would take over a gigabyte of memory
@@ -138,6 +139,11 @@ class Plan:
             return max(0.0, round(usual - LESS_DROPOUT, 2)), 0.0
         recurrent = RECURRENT_DROPOUT if usual == MOST_DROPOUT else 0.0
         return fitting_dropout(parameters, epochs, self.length, self.config.ngram_targets > 0), recurrent
+
+    @property
+    def tar(self) -> float:
+        """The temporal activation regularisation that suits the text: none for a short one, whose dropout is large."""
+        return 0.0 if self.length < SHORT_TEXT else TAR
 
     def done(self, step: int, elapsed_s: float, closing_s: float) -> float:
         """The fraction of the run that is done after ``step`` updates and ``elapsed_s`` seconds from the first on.

@@ -97,8 +97,11 @@ class Run:
                 recurrent = config.recurrent_dropout or 0.0
             config = replace(config, dropout=dropout, recurrent_dropout=recurrent)
         recurrent = config.recurrent_dropout or 0.0  # with a dropout of the user's none, unless it is given too
+        tar = config.tar
+        if tar is None:
+            tar = 0.0 if "tar" in network.cell.unused else self.plan.tar
         # The defaults may change, so the checkpoints hold what they were.
-        self.config = config = replace(config, lr=config.learning_rate, recurrent_dropout=recurrent)
+        self.config = config = replace(config, lr=config.learning_rate, recurrent_dropout=recurrent, tar=tar)
         self.optimizer = Optimizer(config, network.parameters, network.team)
         first, last = self.windows.rows
         self.state = network.initial_state(last - first)

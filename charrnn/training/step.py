@@ -108,6 +108,7 @@ def _regularisation(run: Run, done: float) -> Regularisation:
         config.recurrent_dropout,
         config.input_dropout,
         config.label_smoothing,
+        config.tar or 0.0,
         soft,
         run.windows.batch,
         run.windows.rows[0],

@@ -150,7 +150,9 @@ def test_learning(folder, model):
     assert sums[0] > 2 * sums[1]
     assert sums[2] > sums[3] > sums[4]
     slow, usual = (objects(model, "many.txt", "--learn", "--online-lr", rate) for rate in ("0.0007", "0.002"))
-    assert objects(model, "many.txt", "--learn") == usual != slow  # lines of a log repeat: faster than evaluate --online
+    assert (
+        objects(model, "many.txt", "--learn") == usual != slow
+    )  # lines of a log repeat: faster than evaluate --online
 
 
 def test_a_run_with_ngrams(tmp_path, text, monkeypatch):

@@ -132,7 +132,8 @@ def test_parts_add_up_to_the_whole_gradient(config):
         Regularisation(0.3, 3, 5, variational=True),
         Regularisation(0.0, 3, 5, recurrent_dropout=0.4),
         Regularisation(0.0, 3, 5, input_dropout=0.3),
-        Regularisation(0.2, 3, 5, True, 0.3, 0.2, 0.1),
+        Regularisation(0.0, 3, 5, tar=3.0),
+        Regularisation(0.2, 3, 5, True, 0.3, 0.2, 0.1, 3.0),
     ],
     ids=repr,
 )
@@ -156,7 +157,7 @@ def test_parts_have_the_masks_of_the_whole_window(config, regular):
 def test_any_sizes_can_be_shared(config, steps, rows_of_a_group, ranks, power, dropout, seed):
     groups = ranks << power
     given = case(config, steps, groups * rows_of_a_group, seed)
-    regular = Regularisation(dropout, 3, 5)
+    regular = Regularisation(dropout, 3, 5, tar=0.0 if config.cell == "transformer" else 3.0)
     assert_same(shared(config, groups, given, regular, ranks), computed(config, groups, given, regular))
 
 
@@ -196,7 +197,9 @@ def test_the_loss_of_a_group_has_the_same_bits_alone_and_among_others():
         x = np.zeros((len(own), batch), np.int32)
         network.sum_groups = groups
         window = network._open(x, x, network.initial_state(batch), training=True)
-        window.each_group(lambda worker, group: (window.forward(worker, group), window.backward(worker, group)))
+        window.each_group(
+            lambda worker, group: (window.forward(worker, group), window.backward(worker, group, NONE, 1.0))
+        )
         window.losses[:] = own
         return window.weight_gradients(None)
 

@@ -34,7 +34,10 @@ RUNS = {
         _model(24, 2, cell="transformer", heads=2, context=16),
         _config(optimizer="adam", label_smoothing=0.1),
     ),
-    "coupled": (_model(20, 2, cell="coupled-lstm"), _config(no_carry=True, schedule="plateau", plateau_patience=1)),
+    "coupled": (
+        _model(20, 2, cell="coupled-lstm"),
+        _config(no_carry=True, schedule="plateau", plateau_patience=1, tar=1.0),
+    ),
     "taught": (_model(20, 1, 4), _config(ngram_targets=0.3)),
 }
 

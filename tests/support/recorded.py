@@ -277,6 +277,7 @@ RUNS = {
     "input dropout": ((20, 1), {"dropout": 0.0, "input_dropout": 0.2}),
     "input dropout, embedding": ((20, 1, 6), {"dropout": 0.0, "input_dropout": 0.2}),
     "label smoothing": ((20, 1), {"dropout": 0.0, "label_smoothing": 0.1}),
+    "penalty on changes": ((33, 2), {"dropout": 0.1, "tar": 2.0}),
     "all regularisation": (
         (33, 2, 9),
         {
@@ -299,7 +300,7 @@ RUNS = {
 }
 ON_TWO_THREADS = (
     *("adamw, hidden 70", "adamw, hidden 33, embedding 9", "adamw, three layers, batch 7"),
-    *("all regularisation", "sgd, nesterov, clip value", "recurrent dropout"),
+    *("all regularisation", "sgd, nesterov, clip value", "recurrent dropout", "penalty on changes"),
     *("gru", "rnn"),
 )
 TRAINING = ("network", "packing", "weight_gradients", "optimizer")  # modules whose work in training is shared out

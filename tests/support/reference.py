@@ -130,11 +130,21 @@ def losses(logits, y):
     return np.where(y >= 0, log_sum - target, 0.0)
 
 
-def loss_and_gradient(parameters, x, y, state, masks=None, smoothing=0.0, soft=(0.0, 0.0), cell="lstm"):
+def changes_penalty(trace, tar, count):
+    """tar / (N H) Σ (h_t - h_{t-1})² of the top layer within the window, and its gradient by h (T, B, H)."""
+    h = np.stack(trace[-1][2][1:])
+    changes, each = np.diff(h, axis=0), tar / (count * h.shape[2])
+    gradient = np.zeros_like(h)
+    gradient[1:] += 2 * each * changes
+    gradient[:-1] -= 2 * each * changes
+    return each * (changes**2).sum(), gradient
+
+
+def loss_and_gradient(parameters, x, y, state, masks=None, smoothing=0.0, soft=(0.0, 0.0), cell="lstm", tar=0.0):
     """Mean loss, its gradient by name and with respect to the incoming state, logits, and the final state.
 
     With ``smoothing`` ε and ``soft`` (a, q), q (T, B, V), the gradient is that of the cross-entropy with the target
-    (1 - a) ((1 - ε) one-hot + ε / V) + a q.
+    (1 - a) ((1 - ε) one-hot + ε / V) + a q, and that of the penalty with the weight ``tar``.
     """
     logits, final, (trace, top) = forward(parameters, x, state, masks, cell)
     count = np.count_nonzero(y >= 0)
@@ -155,6 +165,8 @@ def loss_and_gradient(parameters, x, y, state, masks=None, smoothing=0.0, soft=(
         w_ih, w_hh = parameters[f"w_ih_l{k}"], parameters[f"w_hh_l{k}"]
         if masks is not None:
             dinputs = dinputs * masks[k]
+        if k == len(trace) - 1:
+            dinputs = dinputs + changes_penalty(trace, tar, count)[1]
         dx, through = np.zeros_like(inputs), [0.0] * len(state)
         for t in reversed(range(len(x))):
             before, after = ([part[at] for part in states] for at in (t, t + 1))

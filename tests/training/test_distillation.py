@@ -173,10 +173,11 @@ def test_a_stop_ends_what_they_read(tmp_path):
     assert [record.event for record in made.run()] == ["started", "saved", "finished"]
 
 
-def test_settings_of_an_earlier_version_have_no_n_grams():
+def test_settings_of_an_earlier_version_have_no_n_grams_and_no_penalty():
     values = CONFIG.to_dict()
-    del values["ngram_targets"]
+    del values["ngram_targets"], values["tar"]
     assert TrainConfig.from_dict(values).ngram_targets == 0
+    assert TrainConfig.from_dict(values).tar == 0
     assert TrainConfig().ngram_targets > 0
 
 

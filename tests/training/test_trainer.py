@@ -17,11 +17,13 @@ from charrnn.inference.loss import Evaluation, evaluate
 from charrnn.kernels import compiler
 from charrnn.kernels.weight_gradients import weight_gradient
 from charrnn.network.network import Network
+from charrnn.text.corpus import Parts
+from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import DivergedError, validation
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.plan import Plan, fitting_batch, fitting_dropout, fitting_hidden, hidden_for_budget
 from charrnn.training.rollback import Rollback
-from charrnn.training.run import training_rate
+from charrnn.training.run import Run, training_rate
 
 
 def test_it_learns_and_reports(tmp_path):
@@ -328,6 +330,26 @@ def test_the_plan_suits_the_size_of_the_text():
 def test_recurrent_weights_are_dropped_too_where_dropout_is_at_its_bound(tmp_path, given, expected):
     made = trainer(tmp_path / "run", TrainConfig(**{"epochs": 600.0, **given}))
     assert (made.subject.config.dropout, made.subject.config.recurrent_dropout) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "length", "given", "expected"),
+    [
+        ("lstm", 200_000, None, 1.0),
+        ("lstm", 199_999, None, 0.0),
+        ("gru", 200_000, 0.3, 0.3),
+        ("rnn", 50_000, 2.0, 2.0),
+        ("transformer", 200_000, None, 0.0),
+    ],
+)
+def test_changes_are_penalised_where_the_text_is_not_short(cell, length, given, expected):
+    text = np.zeros(length, np.uint16)
+    sizes = {"heads": 2, "context": 8} if cell == "transformer" else {}
+    network = Network(ModelConfig(2, 4, 1, cell=cell, **sizes), threads=1)
+    config = TrainConfig(steps=1, tar=given, ngram_targets=0.0)
+    run = Run(network, config, Parts(text, text[:0], text[:0]), Vocabulary("ab"), {})
+    assert run.config.tar == expected
+    assert TrainConfig.from_dict(run.config.to_dict()).tar == expected
 
 
 def test_a_run_under_a_time_budget_has_the_dropout_for_what_it_will_read():
