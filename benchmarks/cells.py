@@ -70,7 +70,7 @@ TUNED_ON = "tinyshakespeare"  # whose settings a text has that has none of its o
 CHANGES = ("lr*0.5", "batch-size=16", "batch-size=64", "beta2=0.95", "lr*2", "lr*0.7")
 CHANGES_OF_TRANSFORMER = ("lr*0.5", "batch-size=16", "batch-size=8,seq-len=128", "beta2=0.95", "lr*2", "batch-size=8")
 TOLERANCE = 0.06  # of the number of parameters
-FIXED = ("--ngrams", "off", "--ngram-targets", "0", "--sample-every", "0", "--threads", "1")
+FIXED = ("--ngrams", "off", "--ngram-targets", "0", "--tar", "0", "--sample-every", "0", "--threads", "1")
 EVALUATIONS, SHORT, EVALUATIONS_OF_SHORT = 2, 300_000, 12  # of a run; on a text of so many bytes or fewer
 
 

@@ -97,6 +97,7 @@ def run(cell: str, distance: int, lr: float, seed: int, options: argparse.Namesp
         dropout=0.0,
         recurrent_dropout=0.0,
         ngram_targets=0.0,
+        tar=0.0,
         ngrams="off",
         sample_every=0,
         seed=seed,

@@ -56,7 +56,9 @@ def main():
     options = parser.parse_args()
     corpus = open_corpus([options.text])
     every = max(1, options.steps // 3)
-    config = TrainConfig(steps=options.steps, eval_every=every, sample_every=0, ngrams="off", ngram_targets=0.0)
+    config = TrainConfig(
+        steps=options.steps, eval_every=every, sample_every=0, ngrams="off", ngram_targets=0.0, tar=0.0
+    )
     print("| rows | output | orthogonal | validation loss on the way |")
     print("|---|---|---|---|")
     for rows, output, orthogonal in CASES:

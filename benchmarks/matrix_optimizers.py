@@ -166,6 +166,7 @@ def train(case: Case, seed: int, text: str, options: argparse.Namespace) -> floa
         sample_every=0,
         ngrams="off",
         ngram_targets=0.0,
+        tar=0.0,
     )
     model = ModelConfig(len(corpus.vocabulary), options.hidden)
     network = Network(model, seed, 1)

@@ -49,6 +49,7 @@ def train(case: Case, seed: int, text: str, options: argparse.Namespace) -> tupl
         batch_size=options.batch,
         sample_every=0,
         ngram_targets=0.0,
+        tar=0.0,
     )
     network = Network(ModelConfig(len(corpus.vocabulary), options.hidden), seed, 1)
     run = Run(network, config, Parts.of(corpus.ids, config.split), corpus.vocabulary, {})

@@ -1,4 +1,4 @@
-"""Regularisers that charrnn does not have: states forgotten at random, and penalties on the top layer's outputs.
+"""Regularisers of the state: states forgotten at random, and penalties on the top layer's outputs.
 
     python benchmarks/regularisers.py TEXT --case none 0 --case forget 0.01 --case size 2 --case change 1 --seeds 1 2
 
@@ -6,13 +6,13 @@ Each ``--case NAME STRENGTH`` is trained with every seed; the table has the loss
 alone, and with n-grams, mean and range.  Everything else is the same for all: ``--epochs``, ``--dropout``, n-grams as
 teachers.  The cases, for T steps, B batch rows, H hidden units:
 
-- none: as charrnn trains;
-- forget: before a window, the state of each batch row becomes zeros with this probability;
-- size: STRENGTH mean(d²) is added to the loss, where d (T, B, H) is what dropout leaves of the top layer's output
-  ("activation regularisation"; Merity, McCann & Socher 2017, section 4);
-- change: STRENGTH mean((h_t - h_{t-1})²) is added, where h is the output before dropout (the same, "temporal").
+- none: no regulariser of this list;
+- change: STRENGTH mean((h_t - h_{t-1})²) is added to the loss, where h (T, B, H) is the top layer's output before
+  dropout ("temporal activation regularisation"; Merity, McCann & Socher 2017, section 4), as ``train --tar`` does;
+- size: STRENGTH mean(d²) is added, where d is what dropout leaves of h (the same, "activation regularisation");
+- forget: before a window, the state of each batch row becomes zeros with this probability.
 
-``--check`` compares the gradient of both penalties with finite differences instead.
+The last two are not in charrnn.  ``--check`` compares the gradient of "size" with finite differences instead.
 """
 
 import argparse
@@ -69,71 +69,55 @@ def size_penalty(network: Network, strength: float) -> None:
     head.backward = backward
 
 
-def change_penalty(network: Network, strength: float) -> None:
-    """From now on, the gradient is also that of ``strength`` mean((h_t - h_{t-1})²), within a window."""
-    layer, plain = network.layers[-1], network.layers[-1].backward
-
-    def backward(window, arrays, dh, group):
-        rows = window.layout.rows
-        h = arrays[layer.output][:, rows]  # (Q, T, B, 64)
-        changes = np.float32(2 * strength / (rows[1:].size * network.config.hidden)) * np.diff(h, axis=1)
-        dh[:, rows[1:]] += changes
-        dh[:, rows[:-1]] -= changes
-        plain(window, arrays, dh, group)
-
-    layer.backward = backward
-
-
-PENALTIES = {"size": size_penalty, "change": change_penalty}
-
-
 def check() -> None:
-    """Compare gradients of the penalties with finite differences, for a small network with dropout.
+    """Compare the gradient of "size" with finite differences, for a small network with dropout.
 
     Raises:
-        SystemExit: one is wrong.
+        SystemExit: it is wrong.
     """
     random, config, strength = np.random.default_rng(0), ModelConfig(7, 12, 2), 50.0
     x, y = (random.integers(0, 7, (9, 3)).astype(np.int32) for _ in range(2))
-    regular = Regularisation(0.3, 1, 5)
-    for kind, penalise in PENALTIES.items():
-        plain, network = Network(config, 1, 1), Network(config, 1, 1)
-        penalise(network, strength)
+    regular, plain, network = Regularisation(0.3, 1, 5), Network(config, 1, 1), Network(config, 1, 1)
+    size_penalty(network, strength)
 
-        def total(kind=kind, plain=plain) -> float:
-            loss = plain.loss_and_gradient(x, y, plain.initial_state(3), regular)
-            space, rows = plain.workspace, plain.layout.rows
-            h = space.layers[-1]["h"][:, rows]
-            parts = space.dropped[-1][:, rows] if kind == "size" else np.diff(h, axis=1)
-            mean = (parts.astype(np.float64) ** 2).sum() / (parts.shape[1] * parts.shape[2] * config.hidden)
-            return loss + strength * mean
+    def total() -> float:
+        loss = plain.loss_and_gradient(x, y, plain.initial_state(3), regular)
+        parts = plain.workspace.dropped[-1][:, plain.layout.rows]
+        return loss + strength * (parts.astype(np.float64) ** 2).sum() / (x.size * config.hidden)
 
-        network.loss_and_gradient(x, y, network.initial_state(3), regular)
-        for name in plain.parameters:
-            values, found = plain.parameters[name].reshape(-1), network.gradient[name].reshape(-1)
-            for place in random.choice(values.size, min(values.size, 12), replace=False):
-                before, step, ends = values[place], np.float32(1e-2), []
-                for sign in (1, -1):
-                    values[place] = before + sign * step
-                    plain.parameters_changed()
-                    ends.append(total())
-                values[place] = before
-                slope = (ends[0] - ends[1]) / (2 * step)
-                if abs(slope - found[place]) > 2e-3 * (1 + abs(slope)):
-                    raise SystemExit(f"{kind}: {name}[{place}] is {found[place]:.5f}, not {slope:.5f}")
-        print(f"{kind}: the gradient is that of the loss")
+    network.loss_and_gradient(x, y, network.initial_state(3), regular)
+    for name in plain.parameters:
+        values, found = plain.parameters[name].reshape(-1), network.gradient[name].reshape(-1)
+        for place in random.choice(values.size, min(values.size, 12), replace=False):
+            before, step, ends = values[place], np.float32(1e-2), []
+            for sign in (1, -1):
+                values[place] = before + sign * step
+                plain.parameters_changed()
+                ends.append(total())
+            values[place] = before
+            slope = (ends[0] - ends[1]) / (2 * step)
+            if abs(slope - found[place]) > 2e-3 * (1 + abs(slope)):
+                raise SystemExit(f"{name}[{place}] is {found[place]:.5f}, not {slope:.5f}")
+    print("the gradient is that of the loss with the penalty")
 
 
 def train(case: Case, seed: int, text: str, options: argparse.Namespace) -> tuple[float, float]:
     """Train once; the best validation loss, and that of the mixture with n-grams."""
     corpus = open_corpus([text])
-    config = TrainConfig(epochs=options.epochs, seed=seed, lr=options.rate, dropout=options.dropout, sample_every=0)
-    network = Network(ModelConfig(len(corpus.vocabulary), options.hidden), seed, 1)
+    config = TrainConfig(
+        epochs=options.epochs,
+        seed=seed,
+        lr=options.rate,
+        dropout=options.dropout,
+        tar=case.strength if case.kind == "change" else 0.0,
+        sample_every=0,
+    )
+    network = Network(ModelConfig(len(corpus.vocabulary), options.hidden, cell=options.cell), seed, 1)
     run = Run(network, config, Parts.of(corpus.ids, config.split), corpus.vocabulary, {})
     if case.kind == "forget":
         forget_at_random(network, case.strength, seed)
-    elif case.kind != "none":
-        PENALTIES[case.kind](network, case.strength)
+    elif case.kind == "size":
+        size_penalty(network, case.strength)
     with tempfile.TemporaryDirectory() as folder:
         records = [each for each in Trainer(run, RunFolder(Path(folder))).run() if hasattr(each, "val_loss")]
     mixed = [each.mixed_val_loss for each in records if each.event == "mixed"]
@@ -149,6 +133,7 @@ def main():
     parser.add_argument("--dropout", type=float, default=0.05)
     parser.add_argument("--rate", type=float, default=2.4e-2)
     parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--cell", default="lstm")
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, each on one thread")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
