@@ -423,7 +423,7 @@ class _WindowPass:
                 self._window.dropout.drop((k,), self._dh, batch, group, self._dh)
             if k == top:
                 h = self._arrays[k][network.layers[k].output]
-                regular.smooth(h, scale / network.config.hidden, batch, group, self._dh)
+                regular.penalise_changes(h, scale / network.config.hidden, batch, group, self._dh)
             network.layers[k].backward(self._window, self._arrays[k], self._dh, group)
         network.lap(worker, "backward")
 

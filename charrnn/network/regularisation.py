@@ -84,7 +84,7 @@ class Regularisation:
         """target = source ⊙ mask, for values (panels, R, 64) and a group of the ``batch`` batch rows."""
         dropout(source, self.mask(batch, *place), batch, group, target)
 
-    def smooth(self, h: np.ndarray, scale: float, batch: int, group: Group, dh: np.ndarray) -> None:
+    def penalise_changes(self, h: np.ndarray, scale: float, batch: int, group: Group, dh: np.ndarray) -> None:
         """Add the gradient of the penalty on changes to dh (Q, R, 64), for the top layer's output h (Q, R, 64).
 
         ``scale`` is 1 / (N H).
