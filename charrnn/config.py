@@ -307,8 +307,8 @@ class LineLearningConfig(DynamicEvaluationConfig):
 # By the name of a cell: values for those settings of ModelConfig and TrainConfig that neither the user nor a preset
 # settles, where the cell needs others than an LSTM; rates are AdamW's. docs/LOG.md says how they were found.
 CELL_SETTINGS: dict[str, dict[str, Any]] = {
-    "rnn": {"lr": 6e-3},
-    "gru": {"lr": 1.2e-2},
+    "rnn": {"lr": 6e-3, "tar": 0.0},
+    "gru": {"lr": 1.2e-2, "tar": 0.0},
     "transformer": {"layers": 4, "lr": 2e-3},
 }
 

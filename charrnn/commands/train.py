@@ -107,7 +107,7 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
         "input_dropout": "Share of the characters to hide from a window.",
         "label_smoothing": "Share of the target to spread over all characters.",
         "tar": "Recurrent networks: penalty on how much the top layer's outputs change from step to step "
-        "(temporal activation regularisation).  [default: 0 for a short text, else 1]",
+        "(temporal activation regularisation).  [default: 1 for LSTMs, unless the text is short, else 0]",
     }, shown=("dropout",)),
 )  # fmt: skip
 # An option that the chosen optimizer or schedule does not use has no effect; its help begins with those that use it.

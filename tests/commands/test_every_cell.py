@@ -435,3 +435,10 @@ def test_a_cell_that_the_program_does_not_know_is_named(tmp_path, monkeypatch):
         message = refused(command, path, status=1)
         assert f"its cell is 'transformer', and this version of charrnn knows {', '.join(CELLS)}: " in message
     assert "unreadable" in succeed("runs", tmp_path).stdout
+
+
+@every_cell
+def test_changes_are_penalised_only_where_the_output_is_not_the_memory(cell):
+    text = "ab" * 112_000  # 9 parts of 10 are for training: no short text
+    trained = charrnn.train(text, cell=cell, hidden=4, layers=1, steps=1, ngrams="off", ngram_targets=0.0)
+    assert trained.checkpoint.training.tar == (1.0 if "lstm" in cell else 0.0)
