@@ -138,7 +138,7 @@ def is_found(score, error):
 
 
 def scored(model, lines, rate):
-    """The scores of lines; the model learns at ``rate``, unless that is None."""
+    """The scores of lines. The model learns from each with the learning rate ``rate``; with None it does not learn."""
     scorer = LineScorer(model)
     with contextlib.nullcontext() if rate is None else scorer.learning(LineLearningConfig(lr=rate)):
         return scorer.score(lines)

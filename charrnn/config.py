@@ -296,9 +296,9 @@ class DynamicEvaluationConfig(_Config):
 
 @dataclass(frozen=True)
 class LineLearningConfig(DynamicEvaluationConfig):
-    """How a model goes on learning from lines that it scores: faster, because the lines of a log repeat.
+    """How a model goes on learning from the lines that it scores.
 
-    docs/LOGS.md says what the rate does.
+    The learning rate is higher than for other texts, because the lines of a log repeat; docs/LOGS.md has the figures.
     """
 
     lr: float = _number(2e-3, 0, 1)

@@ -1,8 +1,8 @@
 """Temporal activation regularisation: the gradient of a penalty on how much outputs change from step to step.
 
-The penalty is s/2 Σ (h_t - h_{t-1})² over the steps of a window, its batch rows and its units (Merity, McCann & Socher
-2017, "Revisiting activation regularization for language RNNs").  The state before the window does not count, because
-it is taken as given.
+The penalty is s/2 Σ (h_t - h_{t-1})², where the sum is over the steps, batch rows and units of a window (Merity, McCann
+& Socher 2017, "Revisiting activation regularization for language RNNs").  The change from the state before the window
+does not count: that state is taken as given.
 """
 
 import numpy as np

@@ -414,7 +414,7 @@ class _WindowPass:
         self._network.head.losses(y, scale, regular, group, self.logits, self.losses)
 
     def backward(self, worker: int, group: Group, regular: Regularisation, scale: float) -> None:
-        """From a group's gradient of the logits, which is that of the loss times ``scale``, back through all layers."""
+        """Back through all layers, from a group's gradient of the logits. The loss was multiplied by ``scale``."""
         network, batch, top = self._network, self._window.layout.batch, len(self._network.layers) - 1
         network.head.backward(self._window, self.logits, self._dh, group)
         network.lap(worker, "output")

@@ -142,7 +142,7 @@ class Plan:
 
     @property
     def tar(self) -> float:
-        """The temporal activation regularisation that suits the text: none for a short one, whose dropout is large."""
+        """The temporal activation regularisation that suits the text: 0 for a short one, which gets a large dropout."""
         return 0.0 if self.length < SHORT_TEXT else TAR
 
     def done(self, step: int, elapsed_s: float, closing_s: float) -> float:

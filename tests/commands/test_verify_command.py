@@ -157,7 +157,7 @@ def test_another_program_is_said(monkeypatch, run):
 
 @pytest.mark.parametrize("place", range(8))
 def test_ctrl_c_tells_what_was_verified(monkeypatch, run, place):
-    """Whichever segment it comes in: the one after the last step takes no step."""
+    """A Ctrl-C is heeded in every segment, also in the one behind the last step, which has no steps to train."""
     check = verifier.Verifier.check
 
     class Rotated:

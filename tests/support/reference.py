@@ -131,7 +131,7 @@ def losses(logits, y):
 
 
 def changes_penalty(trace, tar, count):
-    """tar / (N H) Σ (h_t - h_{t-1})² of the top layer within the window, and its gradient by h (T, B, H)."""
+    """The penalty tar / (N H) Σ (h_t - h_{t-1})² on the top layer's outputs h (T, B, H), and its gradient (T, B, H)."""
     h = np.stack(trace[-1][2][1:])
     changes, each = np.diff(h, axis=0), tar / (count * h.shape[2])
     gradient = np.zeros_like(h)
