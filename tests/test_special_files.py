@@ -50,7 +50,7 @@ def said_at_once(*arguments, **options):
     """The one line of an error of a process that ends within some seconds."""
     begun = time.monotonic()
     result = run_cli(*arguments, **options)
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 60
     assert result.returncode == 1, result.stderr
     *_, line = result.stderr.decode().splitlines()
     assert line.startswith("Error: ")
@@ -173,7 +173,7 @@ def test_waiting_for_a_pipe_ends_on_the_first_signal(here, option):
     time.sleep(3)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 143
+    assert process.wait(timeout=60) == 143
     assert b"Traceback" not in process.stderr.read()
     process.stderr.close()
 
@@ -201,7 +201,7 @@ def test_a_terminal_that_has_stopped_holds_no_command_up(here, command, reader):
     time.sleep(2)
     process.send_signal(signal.SIGTERM)
     try:
-        assert process.wait(timeout=20) == 143
+        assert process.wait(timeout=60) == 143
     finally:
         process.kill()
         os.close(ours)
@@ -224,7 +224,7 @@ def test_a_run_whose_reader_stalls_saves_and_ends_on_the_first_signal(here, stal
         time.sleep(0.5)
         before, size = size, log.stat().st_size if log.exists() else 0
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 143
+    assert process.wait(timeout=60) == 143
     logged = [json.loads(line) for line in log.read_text().splitlines()]
     saved = Checkpoint.load(log.with_name("last.safetensors")).counters["step"]
     assert saved == max(record["step"] for record in logged) > 20

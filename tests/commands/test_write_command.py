@@ -308,7 +308,7 @@ manuscript.Recovery.__init__ = lambda self, folder: before(self, pathlib.Path({s
 """
     program = start(named=False, before=soon, environment=cache)
     program.type("A fox")
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not list(tmp_path.glob("drafts/*.txt")):
         assert time.monotonic() < end
         program.read(0.05)
@@ -419,7 +419,7 @@ def test_a_megabyte_opens_quickly_and_the_end_is_shown(start, file):
     file.write_text(text)
     begun = time.monotonic()
     program = start(ready="the model reads 1,000 to 3,000 characters before the cursor")
-    assert time.monotonic() - begun < 20  # most of it is the start of Python
+    assert time.monotonic() - begun < 60  # most of it is the start of Python
     program.type("!")
     program.wait("changed")
     assert quit_with(program)[0] == 0

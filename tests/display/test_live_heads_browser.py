@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from browser import launched, needs_browser, opener
-from live_pages import SYMBOLS, controls, drawn, hold, page_of, until, written
+from live_pages import NO_HURRY, SYMBOLS, controls, drawn, hold, page_of, until, written
 
 pytestmark = needs_browser
 
@@ -38,7 +38,7 @@ def chromium():
 @pytest.fixture
 def opened(chromium, tmp_path):
     """A function that opens a page. In the whole test, it may report no error and request no file."""
-    yield from opener(chromium, tmp_path, "[data-ready]", 900, drawn)
+    yield from opener(chromium, tmp_path, "[data-ready]", 900, drawn, NO_HURRY)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_it_writes_up_to_the_most(opened):
     page = opened(transformer())
     page.fill("#rate", "10")
     page.click("#run")
-    until(page, "app.tape.length === MOST && !app.running", 90)
+    until(page, "app.tape.length === MOST && !app.running", 600)
     assert "the most that the page keeps" in page.inner_text("#said")
     kept = page.evaluate("app.tape.states.map((state) => state.kept?.length ?? 0)")
     assert kept == [0] + [(2 * LAYERS + 1) * 24] * page.evaluate("MOST")
@@ -296,7 +296,7 @@ def test_a_long_context_has_a_column_for_what_is_far(opened):
 def test_an_lstm_that_was_trained_has_its_own_section(page):
     page.evaluate("element('units').value = '16'")
     page.click("#learn")
-    until(page, "learning.losses.length > 3", 60)
+    until(page, "learning.losses.length > 3")
     page.click("#learn")
     page.click("#use-trained")
     page.locator("#machine").scroll_into_view_if_needed()
@@ -365,7 +365,7 @@ def test_less_motion(opened):
     page.evaluate("beginText('The ')")
     times = drawn(page).evaluate("""new Promise((done) => {
         const times = [];
-        const note = () => { times.push(performance.now()); if (times.length === 3) done(times); };
+        const note = () => { times.push(app.seen); if (times.length === 3) done(times); };
         new MutationObserver(note).observe(element('machine-words'), { childList: true });
         run();
     })""")

