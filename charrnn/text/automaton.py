@@ -300,9 +300,10 @@ def _with_kinds(following: np.ndarray, columns: np.ndarray, distance: np.ndarray
 
 def _no_text(sets: list[Ranges], vocabulary: Vocabulary, without: str) -> str:
     """Why no text matches."""
-    message = "no text matches the expression"
-    if without:
-        message += f" without {without[:_MOST_NAMED]!r}{'…' * (len(without) > _MOST_NAMED)}"
+    others = without.replace("\n", "")
+    message = f"no {'line' if others != without else 'text'} matches the expression"
+    if others:
+        message += f" without {others[:_MOST_NAMED]!r}{'…' * (len(others) > _MOST_NAMED)}"
     missing = []
     for ranges in sets:
         points = [point for first, last in ranges[:_MOST_NAMED] for point in range(first, min(last, first + 5) + 1)]

@@ -72,6 +72,12 @@ def test_the_same_seed_trains_the_same_model(tmp_path, text):
     assert found[1:] == found[:1] * 2
 
 
+def test_info_names_the_penalty_on_changes(tmp_path, text):
+    for name, options, shown in (("some", ["--tar", 2.5], True), ("none", ["--tar", 0], False), ("short", [], False)):
+        succeed("train", text, "--out", tmp_path, "--name", name, *SMALL, *options, "--steps", 2, "-q")
+        assert ("tar 2.5, batch" in " ".join(succeed("info", tmp_path / name).stdout.split())) is shown
+
+
 def test_a_run_is_not_overwritten_unless_told(runs, text):
     before = (runs / "fables" / "last.safetensors").read_bytes()
     result = invoke("train", text, "--out", runs, *SMALL, "--steps", 3)

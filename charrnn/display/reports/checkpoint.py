@@ -55,6 +55,7 @@ def _about(record: Mapping[str, Any], cell: str) -> dict[str, str]:
         about["training"] = (
             f"{training.optimizer}, lr {training.learning_rate:g}, weight decay {training.decay:g}, "
             f"clip {training.clip:g}, dropout {'by default' if training.dropout is None else training.dropout}, "
+            f"{f'tar {training.tar:g}, ' if training.tar else ''}"
             f"batch {training.batch_size} x {training.seq_len}, split {training.split}, seed {training.seed}"
         )
         if training.teachers:
