@@ -10,12 +10,13 @@ The log has the digests of the files: see :mod:`charrnn.checkpoints.seals`.
 import contextlib
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.description import Description
 from charrnn.checkpoints.run_names import BEST, LAST, METRICS, PREVIOUS, SHARED, known_runs, located
+from charrnn.checkpoints.run_store import RunStore, Warn
 from charrnn.checkpoints.seals import Sealing, digest_of, is_seal, names_in
 from charrnn.checkpoints.snapshots import KEPT, Snapshots
 from charrnn.errors import CheckpointError, os_errors_as
@@ -26,11 +27,8 @@ LOCK = ".lock"
 LONGEST_LOG = 2**31  # bytes: some million steps
 _OF_OTHERS = (".pt", ".pth", ".t7")  # endings of files of PyTorch and Torch 7
 
-Warn = Callable[[str], None]
-"""Called with one line for the user."""
 
-
-class RunFolder:
+class RunFolder(RunStore):
     """The folder in which a run keeps its checkpoints and its log.
 
     Attributes:
@@ -287,26 +285,10 @@ class ReadOnlyRun(RunFolder):
     def _require_files(self) -> None:
         """The process that writes looks what is in the way."""
 
-    def begin(self, checkpoint: Checkpoint) -> None:
-        """As of a folder, where it is kept."""
+    def _left_to_the_other(self, what: object) -> None:
+        """The process that writes does it."""
 
-    def rewind(self, checkpoint: Checkpoint) -> None:
-        """As of a folder, which forgets."""
-
-    def save_last(self, checkpoint: Checkpoint) -> None:
-        """As of a folder, where it is kept."""
-
-    def save_best(self, checkpoint: Checkpoint) -> None:
-        """As of a folder, where it is kept."""
-
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """As of a folder, where it is kept."""
-
-    def bind_teacher(self, number: int) -> None:
-        """As of a folder, which has a log."""
-
-    def record(self, record: Record) -> None:
-        """As of a folder, where it is kept."""
+    begin = rewind = save_last = save_best = keep = bind_teacher = record = _left_to_the_other
 
 
 def _up_to(step: int, lines: list[bytes]) -> list[bytes]:

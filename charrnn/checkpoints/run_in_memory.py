@@ -1,27 +1,19 @@
 """A run that is kept in memory: it writes no file, and cannot be resumed."""
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.run_folder import Warn
+from charrnn.checkpoints.run_store import RunStore, Warn
 from charrnn.errors import CheckpointError
-from charrnn.records import Record
 
 
-class RunInMemory:
+class RunInMemory(RunStore):
     """The best weights of a run, and the last ones, without what only a resume needs.
 
-    It is a :class:`charrnn.checkpoints.run_store.RunStore` without files.
+    There are no files, no log and no checkpoints along the run.
     """
-
-    path: None = None
-    last: None = None
-    best: None = None
-    snapshots: None = None
 
     def __init__(self) -> None:
         self._best: Checkpoint | None = None
@@ -32,27 +24,10 @@ class RunInMemory:
         """Whether there is a model."""
         return self._last is not None
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """As of a folder; nobody else can write here."""
-        yield
-
     def begin(self, checkpoint: Checkpoint) -> None:
         """Keep the first checkpoint of a new run."""
         self._best = None
         self.save_last(checkpoint)
-
-    def to_resume(self, warn: Warn) -> None:
-        """None: what only a resume needs is not kept."""
-
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Keep nothing along the run."""
-
-    def last_kept(self) -> None:
-        """None: nothing is kept along the run."""
-
-    def bind_teacher(self, number: int) -> None:
-        """Do nothing: there is no log."""
 
     def rewind(self, checkpoint: Checkpoint) -> None:
         """Refuse to resume a run: its best weights are not here.
@@ -79,9 +54,7 @@ class RunInMemory:
         Raises:
             CheckpointError: there is none.
         """
-        if self._best is None:
-            raise CheckpointError("the run has no best checkpoint yet")
-        return self._best
+        return self._best or super().load_best()
 
     def save_last(self, checkpoint: Checkpoint) -> None:
         """Replace the last checkpoint."""
@@ -90,9 +63,6 @@ class RunInMemory:
     def save_best(self, checkpoint: Checkpoint) -> None:
         """Replace the best checkpoint."""
         self._best = _copied(checkpoint)
-
-    def record(self, record: Record) -> None:
-        """As of a folder, which logs the record."""
 
     def teacher(self, number: int) -> "RunInMemory":
         """Where the run of a teacher, counted from 1, is kept."""

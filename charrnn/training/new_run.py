@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.run_folder import Warn, load_checkpoint
-from charrnn.checkpoints.run_store import RunStore
+from charrnn.checkpoints.run_folder import load_checkpoint
+from charrnn.checkpoints.run_store import RunStore, Warn
 from charrnn.checkpoints.vocabulary_growth import describe_growth, grow
 from charrnn.config import CELL_SETTINGS, ENDS, PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, ContradictionError, CorpusError, VocabularyError

@@ -7,8 +7,9 @@ from typing import Any
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.fingerprint import fingerprint
-from charrnn.checkpoints.run_folder import RunFolder, Warn
+from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.run_log import last_record
+from charrnn.checkpoints.run_store import Warn
 from charrnn.config import ENDS, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, VocabularyError
 from charrnn.network.cells import cell_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from charrnn.checkpoints.run_folder import Warn
+from charrnn.checkpoints.run_store import Warn
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.training.teachers import Teachers
 from charrnn.training.trainer import Trainer

@@ -8,8 +8,7 @@ run is saved before its first teacher begins, and a teacher resumes from its own
 from collections.abc import Iterator
 from dataclasses import replace
 
-from charrnn.checkpoints.run_folder import Warn
-from charrnn.checkpoints.run_store import RunStore
+from charrnn.checkpoints.run_store import RunStore, Warn
 from charrnn.errors import CheckpointError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.network.network import Network

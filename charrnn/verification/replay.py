@@ -1,15 +1,15 @@
 """Trains a part of a run again with the trainer that trained it, and compares as it goes."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from charrnn.checkpoints.checkpoint import Checkpoint
-from charrnn.checkpoints.run_folder import RunFolder, Warn
+from charrnn.checkpoints.run_folder import RunFolder
 from charrnn.checkpoints.run_names import BEST, METRICS
+from charrnn.checkpoints.run_store import RunStore
 from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError
 from charrnn.records import Record
@@ -109,8 +109,10 @@ def require_plausible_times(entries: list[Entry], config: TrainConfig) -> None:
             )
 
 
-class ReplayStore:
+class ReplayStore(RunStore):
     """Where a part that is trained again keeps its checkpoints: in memory, and the best ones are compared at once.
+
+    Records are compared by the caller, and teachers are read from the run's folder.
 
     Args:
         folder: of the run, whose teachers are read.
@@ -123,41 +125,12 @@ class ReplayStore:
         compared: the steps of best checkpoints that were compared, each with whether its n-grams were.
     """
 
-    path: None = None
-    last: None = None
-    best: None = None
-    snapshots: None = None
-
     def __init__(self, folder: RunFolder, best: Checkpoint | None, same_program: bool):
         self._folder, self._kept_best, self._same_program = folder, best, same_program
         self._best = best and replace(best, ngrams=None, ngram_text=None)
         self.reached: Checkpoint | None = None
         self.problem: str | None = None
         self.compared: set[bool] = set()
-
-    def exists(self) -> bool:
-        """Whether there is a model: what was trained before is not here."""
-        return False
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """As of a folder; nobody else can write here."""
-        yield
-
-    def begin(self, checkpoint: Checkpoint) -> None:
-        """Do nothing: the caller has the first checkpoint."""
-
-    def to_resume(self, warn: Warn) -> None:
-        """None: the caller has the checkpoint."""
-
-    def rewind(self, checkpoint: Checkpoint) -> None:
-        """Do nothing: there is nothing later."""
-
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Do nothing: the part ends where the next checkpoint was kept, and is saved there."""
-
-    def last_kept(self) -> None:
-        """None: nothing is kept."""
 
     def save_last(self, checkpoint: Checkpoint) -> None:
         """Take the last checkpoint; its arrays are the run's own."""
@@ -176,28 +149,15 @@ class ReplayStore:
         self.problem = self.problem or differing_checkpoint(BEST, kept, checkpoint, True, self._same_program)
         self.compared.add(is_mixed)
 
-    def load(self, warn: Warn) -> Checkpoint:
-        """The best checkpoint."""
-        return self.load_best()
-
     def load_best(self) -> Checkpoint:
         """The best checkpoint of the part, or the run's, without its n-grams."""
         if self._best is None:
             raise CheckpointError(f"{self._folder.best}: there is none")
         return self._best
 
-    def record(self, record: Record) -> None:
-        """Do nothing: the caller compares the records."""
-
     def teacher(self, number: int) -> RunFolder:
         """The folder of a teacher of the run."""
         return self._folder.teacher(number)
-
-    def bind_teacher(self, number: int) -> None:
-        """Do nothing: there is no log."""
-
-    def remove_teachers(self) -> None:
-        """Do nothing: they are the run's."""
 
 
 def _copied(value: Any) -> Any:

@@ -11,8 +11,9 @@ import numpy as np
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.description import Description
 from charrnn.checkpoints.fingerprint import fingerprint
-from charrnn.checkpoints.run_folder import Warn, load_checkpoint
+from charrnn.checkpoints.run_folder import load_checkpoint
 from charrnn.checkpoints.run_names import BEST, LAST
+from charrnn.checkpoints.run_store import Warn
 from charrnn.checkpoints.snapshots import KEPT
 from charrnn.checkpoints.vocabulary_growth import grow
 from charrnn.errors import CharRNNError, CheckpointError

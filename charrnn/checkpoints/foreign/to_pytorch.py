@@ -1,8 +1,8 @@
 """A model for PyTorch: its state dict in a .pt file, and a module of PyTorch that computes it.
 
-The module is a Python file beside this one: ``pytorch_lstm.py``, ``pytorch_capped_lstm.py`` or
-``pytorch_transformer.py``.  It is not imported: it is given away as it is, with the weights.  That of a GRU or RNN is
-the LSTM's with other names, and that of an LSTM with coupled gates the capped LSTM's with other gates.
+The module is a Python file beside this one: ``pytorch_lstm.py`` or ``pytorch_transformer.py``.  It is not imported: it
+is given away as it is, with the weights.  That of a GRU or RNN is the LSTM's with other names.  That of a capped LSTM
+is the LSTM's with the class in ``pytorch_capped_lstm.py``; an LSTM with coupled gates has other gates in that class.
 """
 
 import io
@@ -18,17 +18,34 @@ from charrnn.system.libraries import require
 
 VOCABULARY = "vocabulary"  # the name of a tensor in the state dict, beside the weights
 
-_MODULES = {
-    "lstm": "pytorch_lstm.py",
-    "capped-lstm": "pytorch_capped_lstm.py",
-    "transformer": "pytorch_transformer.py",
-}
+
+def _source(name: str) -> str:
+    """The text of a file beside this one."""
+    return Path(__file__).with_name(name).read_text("utf-8")
+
+
+def _class_of(name: str) -> str:
+    """The class in a file beside this one, which stands behind its imports."""
+    return _source(name).partition("from torch import nn\n\n\n")[2]
+
+
+_MODULES = {"lstm": "pytorch_lstm.py", "transformer": "pytorch_transformer.py"}
 _CLASSES = {"gru": "CharGRU", "rnn": "CharRNN", "transformer": "CharTransformer"}  # of the others CharLSTM
 _OF_ONE_STATE = (("(h, c), each (L, B, H)", "h (L, B, H)"), ("h and c are zero", "h is zero"))
 # The cells whose module is that of another one, and what differs.
 _VARIANTS = {
     "gru": ("lstm", (*_OF_ONE_STATE, ("LSTM", "GRU"), ("lstm", "gru"))),
     "rnn": ("lstm", (*_OF_ONE_STATE, ("LSTM", "RNN"), ("lstm", "rnn"))),
+    "capped-lstm": (
+        "lstm",
+        (
+            ("class CharLSTM", f"{_class_of('pytorch_capped_lstm.py')}\n\nclass CharLSTM"),
+            ("character-level LSTM", "character-level capped LSTM"),
+            ('"lstm.', '"capped_lstm.'),
+            ("self.lstm", "self.capped_lstm"),
+            ("= nn.LSTM(", "= CappedLSTM("),
+        ),
+    ),
     "coupled-lstm": (
         "capped-lstm",
         (
@@ -75,7 +92,7 @@ def module_source(cell: str) -> bytes:
         return source.encode()
     if cell not in _MODULES:
         raise ConfigError(f"there is no module of PyTorch for the cell {cell}: export it as .safetensors")
-    return Path(__file__).with_name(_MODULES[cell]).read_bytes()
+    return _source(_MODULES[cell]).encode()
 
 
 def tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
