@@ -13,7 +13,7 @@ from charrnn.commands.compressed_files import (
 )
 from charrnn.commands.help import option, section
 from charrnn.commands.input_files import files_argument
-from charrnn.commands.options import settings
+from charrnn.commands.options import online_config, settings
 from charrnn.commands.types import GIVEN, CheckpointPath, Whole
 from charrnn.commands.work import command
 from charrnn.config import DynamicEvaluationConfig
@@ -34,11 +34,8 @@ class Compressing(Files):
         """Load the model, or make the network that begins from scratch."""
         from charrnn.model.compressing import method_of
 
-        options, online = self.options, None
-        given = {name: options[f"online_{name}"] for name in ("lr", "steps", "decay")}
-        given = {name: value for name, value in given.items() if value is not None}
-        if given or options["online"]:
-            online = DynamicEvaluationConfig(**given)
+        options = self.options
+        online = online_config(DynamicEvaluationConfig, options, options["online"])
         if options["checkpoint"] is None:
             from charrnn.compression.scratch import ScratchMethod
 
@@ -116,13 +113,12 @@ def compress(work: Compressing) -> None:
     --json writes an object for each file: file, output, original and compressed (bytes), seconds.
     """
     options = work.options
-    learning = [name for name in ("lr", "steps", "decay") if options[f"online_{name}"] is not None]
     if options["checkpoint"] is None:
         if options["with_model"]:
             raise click.UsageError("--with-model needs --model.")
         if options["ngrams"]:
             raise click.UsageError("--ngrams needs --model; from scratch there are n-grams in any case.")
-        if options["online"] or learning:
+        if online_config(DynamicEvaluationConfig, options, options["online"]):
             raise click.UsageError("--online needs --model; from scratch a network learns in any case.")
     elif options["from_scratch"]:
         raise click.UsageError("--from-scratch and --model exclude each other.")

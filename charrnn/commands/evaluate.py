@@ -6,7 +6,7 @@ import click
 
 from charrnn.commands import compiled
 from charrnn.commands.help import option, section
-from charrnn.commands.options import ngrams_option, part_option, settings, with_option
+from charrnn.commands.options import ngrams_option, online_config, part_option, settings, with_option
 from charrnn.commands.scoring import Scoring, as_dict, scoring
 from charrnn.config import DynamicEvaluationConfig
 
@@ -53,11 +53,9 @@ def evaluate(work: Scoring) -> None:
     character), perplexity, characters; mixed, with n-grams: loss, bpc, perplexity, characters; and online: loss, bpc,
     perplexity, characters, lr, steps, decay, and mixed_loss and mixed_bpc.
     """
-    options, online = work.options, None
-    given = {name: options[f"online_{name}"] for name in ("lr", "steps", "decay")}
-    given = {name: value for name, value in given.items() if value is not None}
-    if given or options["online"]:
-        online = DynamicEvaluationConfig(**given)
+    options = work.options
+    online = online_config(DynamicEvaluationConfig, options, options["online"])
+    if online:
         if options["others"]:
             raise click.UsageError("--online teaches one model: leave --with out.")
         if options["no_carry"]:

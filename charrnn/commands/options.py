@@ -77,6 +77,13 @@ def _setting(field: dataclasses.Field, text: str, prefix: str, attributes: dict[
     return option(f"--{prefix}{field.name.replace('_', '-')}", help=text, **attributes)
 
 
+def online_config(kind: type, options: dict[str, Any], is_asked: bool) -> Any:
+    """How a model learns on: a ``kind`` with what the ``--online-…`` options give; None if nothing asks for it."""
+    given = {each.name: options[f"online_{each.name}"] for each in dataclasses.fields(kind)}
+    given = {name: value for name, value in given.items() if value is not None}
+    return kind(**given) if given or is_asked else None
+
+
 cell_option = option(
     "--cell", type=click.Choice(tuple(CELLS), case_sensitive=False), default=DEFAULT_CELL, metavar="NAME",
     help=f"The kind of network: {', '.join(CELLS)}; docs/CELLS.md tells them apart.",

@@ -18,6 +18,7 @@ from charrnn.commands.options import (
     encoding_option,
     general_options,
     ngrams_option,
+    online_config,
     settings,
     with_option,
 )
@@ -28,7 +29,6 @@ from charrnn.errors import CharRNNError, CorpusError
 
 SHOWN_BEFORE = 10  # lines at the end of a file with which -f begins, as tail -f does
 MEASURES = {"bits": "bits", "rate": "bits_per_character", "peak": "peak", "z": "z"}
-_LEARNING = ("lr", "steps", "decay")
 _MEMORY_SHARE = 1 / 4  # of the machine's memory, that --sort may take
 _A_LINE = 700  # bytes that a line takes in the memory beside its characters, about
 _AT_ONCE = 512  # lines that are written at a time, off a terminal
@@ -53,13 +53,10 @@ class LineScoring(Work):
         Raises:
             UsageError: options contradict each other.
         """
-        options, online = self.options, None
-        given = {name: options[f"online_{name}"] for name in _LEARNING}
-        given = {name: value for name, value in given.items() if value is not None}
-        if given or options["learn"]:
-            online = LineLearningConfig(**given)
-            if options["others"]:
-                raise click.UsageError("--learn teaches one model: leave --with out.")
+        options = self.options
+        online: LineLearningConfig | None = online_config(LineLearningConfig, options, options["learn"])
+        if online is not None and options["others"]:
+            raise click.UsageError("--learn teaches one model: leave --with out.")
         if options["alone"] or self.has_guesses:
             alone = "--alone" if options["alone"] else "--guesses"
             if online is not None:

@@ -14,7 +14,7 @@ from charrnn.errors import ConfigError
 from charrnn.inspection.head_patterns import PATTERNS, HeadPattern
 from charrnn.inspection.heads import Head, require_attention, require_heads
 from charrnn.inspection.passage import EncodedText
-from charrnn.inspection.reading import CONTEXT, LARGEST
+from charrnn.inspection.reading import CONTEXT, LARGEST, stretch
 from charrnn.model import Model
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, in_steps, no_progress
@@ -88,13 +88,7 @@ def read_attention(
 def _with_lead(network: Network, ids: np.ndarray, offset: int, length: int | None) -> tuple[np.ndarray, int]:
     """The part of ids (N,) with the ids before it that have an effect on it, and how many ids these are; a view."""
     layers, _, context = require_attention(network)
-    if offset < 0:
-        raise ConfigError(f"the offset must be 0 or more, not {offset}")
-    stop = len(ids) if length is None else min(offset + length, len(ids))
-    if offset >= stop:
-        raise ConfigError(f"the text has {len(ids):,} characters: there is nothing at offset {offset:,}")
-    lead = min(offset, max(CONTEXT, layers * context))
-    return ids[offset - lead : stop], lead
+    return stretch(ids, offset, length, max(CONTEXT, layers * context))
 
 
 class Places:

@@ -94,7 +94,7 @@ def read(
     Raises:
         ConfigError: there is nothing to read, or no such signal.
     """
-    part, lead = _with_context(ids, offset, length)
+    part, lead = stretch(ids, offset, length)
     return Reader(model, signal, part[:lead]).read(part[lead:], progress)
 
 
@@ -114,7 +114,7 @@ def read_in_parts(
     Raises:
         ConfigError: as :func:`read`, at once.
     """
-    whole, lead = _with_context(ids, offset, length)
+    whole, lead = stretch(ids, offset, length)
     reader, line_feed = Reader(model, signal, whole[:lead], others), model.vocabulary.line_start
 
     def readings() -> Iterator[Reading]:
@@ -130,11 +130,15 @@ def read_in_parts(
     return readings()
 
 
-def _with_context(ids: np.ndarray, offset: int, length: int | None) -> tuple[np.ndarray, int]:
-    """The part of ids (N,) with up to ``CONTEXT`` ids before it, and how many ids these are; a view."""
+def stretch(ids: np.ndarray, offset: int, length: int | None, most: int = CONTEXT) -> tuple[np.ndarray, int]:
+    """The part of ids (N,) with up to ``most`` ids before it, and how many ids these are; a view.
+
+    Raises:
+        ConfigError: the offset is negative, or behind the text.
+    """
     if offset < 0:
         raise ConfigError(f"the offset must be 0 or more, not {offset}")
-    lead = min(offset, CONTEXT)
+    lead = min(offset, most)
     part = ids[offset - lead : None if length is None else offset + length]
     if len(part) <= lead:
         raise ConfigError(f"the text has {len(ids):,} characters: there is nothing at offset {offset:,}")
@@ -156,7 +160,7 @@ def read_all(
         ConfigError: there is nothing to read, the reading would need more than a gigabyte, or no such signal.
     """
     config = model.network.config
-    part, lead = _with_context(ids, offset, length)
+    part, lead = stretch(ids, offset, length)
     signals = _signals(model, signal, others)
     each = len(signals) * config.layers * config.hidden + config.vocabulary
     if len(part) * each > LARGEST:
@@ -213,7 +217,7 @@ def read_cells(
         ConfigError: there is nothing to read, no such cell, or no such signal.
     """
     require_cells(model.network, cells)
-    part, lead = _with_context(ids, offset, length)
+    part, lead = stretch(ids, offset, length)
     part = np.asarray(part, np.int32)
     count, guesses = len(part) - lead, min(guesses, len(model.vocabulary))
     where, signals = ([layer for layer, _ in cells], [unit for _, unit in cells]), _signals(model, signal, others)

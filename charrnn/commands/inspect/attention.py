@@ -90,13 +90,9 @@ def _table(work: Inspection) -> None:
 
 def _stretch(work: Inspection):
     """The ids that --offset and --length choose."""
-    from charrnn.errors import ConfigError
+    from charrnn.inspection.reading import stretch
 
-    offset, length = work.options["offset"], work.options["length"]
-    part = work.ids[offset : None if length is None else offset + length]
-    if not len(part):
-        raise ConfigError(f"the text has {len(work.ids):,} characters: there is nothing at offset {offset:,}")
-    return part
+    return stretch(work.ids, work.options["offset"], work.options["length"], 0)[0]
 
 
 def head_record(found, head: tuple[int, int]) -> dict[str, Any]:

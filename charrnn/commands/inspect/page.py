@@ -52,6 +52,7 @@ def page(work: Inspection) -> None:
 
     --json writes an object: record ("file"), path, bytes.
     """
+    from charrnn.commands.live_page import name_of
     from charrnn.display.page.page import Page
     from charrnn.display.reports.attention import LOOKS_AT
     from charrnn.display.reports.names import STRUCTURE, TRACKS, explained
@@ -70,7 +71,7 @@ def page(work: Inspection) -> None:
     of_heads = [LOOKS_AT] if heads else []
     network = f"{model.network.cell.title} {config.layers} × {config.hidden}"
     made = Page(
-        title=_model_name(work.options["checkpoint"]),
+        title=name_of(work.options["checkpoint"]),
         subtitle=f"{network}, reading {len(tracks.ids):,} characters of {_source(work.options)}",
         symbols=model.vocabulary.symbols,
         tracks=tracks,
@@ -140,8 +141,3 @@ def _require_room(characters: int, cells: int, signals: int, heads: int) -> None
 def _source(options: dict[str, Any]) -> str:
     """The text's name. A page is given away: it has the file's name and not its folder."""
     return Path(options["text"]).name if options["text"] else "a text" if options["literal"] else "the part held out"
-
-
-def _model_name(checkpoint: Path) -> str:
-    path = checkpoint.absolute()
-    return path.parent.name if path.stem in ("best", "last") else path.stem
