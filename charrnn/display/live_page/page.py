@@ -5,15 +5,13 @@ security policy allows the page's own script and style, by their hashes, and Web
 """
 
 import base64
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from string import Template
 from typing import Any
 
 from charrnn.display.live_page.wasm import module
 from charrnn.display.live_page.weights import Quantised
-from charrnn.display.page.parts import content_hash, data_block, file_text, json_text, value_colours
+from charrnn.display.page.parts import data_block, document, escaped, file_text, json_text, value_colours
 from charrnn.errors import ConfigError
 from charrnn.sanitise import visible
 
@@ -107,21 +105,12 @@ class LivePage:
         attention = self.model.heads > 0
         style = _file("page.css") + (_file("heads.css") if attention else "") + value_colours()
         script = _source(SCRIPTS, attention)
-        policy = (
-            f"default-src 'none'; script-src '{content_hash(script)}' 'wasm-unsafe-eval'; "
-            f"style-src '{content_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
-        )
-        page = Template(_file("page.html")).substitute(
-            policy=policy,
-            title=html.escape(visible(self.title, "")),
-            subtitle=html.escape(visible(self.subtitle, "")),
-            facts="".join(f"<p>{html.escape(visible(fact, ''))}</p>" for fact in self.facts),
-            heads=_file("heads.html") if attention else "",
-            style=style,
-            script=script,
-            data=self.data(),
-        )
-        return page.encode("ascii", "xmlcharrefreplace").decode()
+        more = {
+            "facts": "".join(f"<p>{escaped(fact)}</p>" for fact in self.facts),
+            "heads": _file("heads.html") if attention else "",
+        }
+        about = (_file("page.html"), self.title, self.subtitle)
+        return document(*about, style, script, self.data(), has_engine=True, **more)
 
     def data(self) -> str:
         """The data, in script elements of types that browsers do not run."""

@@ -1,14 +1,11 @@
 """The HTML page of a network explained step by step: one file without scripts."""
 
-import base64
-import hashlib
-import html
 from collections.abc import Iterable, Sequence
 
 from charrnn.display.figures.svg import colour
+from charrnn.display.page.parts import content_hash, escaped
 from charrnn.display.palette import diverging, foreground
 from charrnn.explanation.sections import Section, Summary
-from charrnn.sanitise import visible
 
 SHADES = 9  # of each side of zero
 _STYLE = """
@@ -32,15 +29,14 @@ th[scope=row] { text-align: left; font-weight: 400; color: inherit; }
 def page(title: str, summary: str, steps: Sequence[tuple[Summary, Iterable[Section], Iterable[Section]]]) -> str:
     """The text of the file, in ASCII: ``steps`` have their summaries and the sections forward and back."""
     style = _STYLE + _shades()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src '{content_hash(style)}'; base-uri 'none'; form-action 'none'"
     summaries = [step for step, *_ in steps]
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_text(title)}</title><style>{style}</style></head><body>",
-        f"<h1>{_text(title)}</h1><p>{_text(summary)}</p>",
+        f"<title>{escaped(title)}</title><style>{style}</style></head><body>",
+        f"<h1>{escaped(title)}</h1><p>{escaped(summary)}</p>",
         _overview(summaries),
         "<p>Blue numbers are negative, orange ones positive. In the lower half of each step the finite difference "
         "stands in small type under each gradient: L computed anew with the number a little larger and a little "
@@ -51,16 +47,12 @@ def page(title: str, summary: str, steps: Sequence[tuple[Summary, Iterable[Secti
             f'<a href="#step-{other}">step {other}</a>' for other in (number - 1, number + 1) if 0 < other <= len(steps)
         ]
         parts.append(
-            f'<section id="step-{number}"><h2>Step {number} of {len(steps)}: it reads {_text(step.reads)}, and '
-            f"{_text(step.target)} comes next</h2><nav>{''.join(near)}</nav>"
+            f'<section id="step-{number}"><h2>Step {number} of {len(steps)}: it reads {escaped(step.reads)}, and '
+            f"{escaped(step.target)} comes next</h2><nav>{''.join(near)}</nav>"
         )
         parts += [*map(_section, forward), '<h3 class="chosen">Back</h3>', *map(_section, back), "</section>"]
     parts.append("</body></html>\n")
     return "\n".join(parts).encode("ascii", "xmlcharrefreplace").decode()
-
-
-def _text(text: str) -> str:
-    return html.escape(visible(text, ""))
 
 
 def _shades() -> str:
@@ -78,8 +70,8 @@ def _shades() -> str:
 
 def _overview(steps: Sequence[Summary]) -> str:
     rows = "".join(
-        f'<tr><td><a href="#step-{number}">{number}</a></td><td>{_text(step.reads)}</td><td>{_text(step.target)}</td>'
-        f"<td>{step.probability:.4f}</td><td>{step.loss:.4f}</td></tr>"
+        f'<tr><td><a href="#step-{number}">{number}</a></td><td>{escaped(step.reads)}</td>'
+        f"<td>{escaped(step.target)}</td><td>{step.probability:.4f}</td><td>{step.loss:.4f}</td></tr>"
         for number, step in enumerate(steps, 1)
     )
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("step", "reads", "next", "p of next", "loss -ln p"))
@@ -88,7 +80,7 @@ def _overview(steps: Sequence[Summary]) -> str:
 
 
 def _section(section: Section) -> str:
-    heads = "".join(f'<th scope="col">{_text(name)}</th>' for name in ("", *section.columns))
+    heads = "".join(f'<th scope="col">{escaped(name)}</th>' for name in ("", *section.columns))
     rows = []
     for line in section.lines:
         largest = max((abs(float(value)) for value in line.values), default=0.0)
@@ -97,11 +89,11 @@ def _section(section: Section) -> str:
             f'<td class="v{SHADES - 1 + round(float(value) / largest * (SHADES - 1))}">{value:.4f}</td>'
             for value in line.values
         )
-        rows.append(f'<tr><th scope="row">{_text(line.label)}</th>{cells}</tr>')
+        rows.append(f'<tr><th scope="row">{escaped(line.label)}</th>{cells}</tr>')
         if line.differences is not None:
             cells = "".join(f"<td>{value:.4f}</td>" for value in line.differences)
             rows.append(f'<tr class="difference"><th scope="row">by finite difference</th>{cells}</tr>')
     return (
-        f"<h3>{_text(section.title)}</h3>{''.join(f'<p>{_text(each)}</p>' for each in section.sentences)}"
+        f"<h3>{escaped(section.title)}</h3>{''.join(f'<p>{escaped(each)}</p>' for each in section.sentences)}"
         f'<div class="wide"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
     )

@@ -5,15 +5,13 @@ only, and a content security policy allows nothing but the page's own script and
 """
 
 import base64
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from string import Template
 
 import numpy as np
 
 from charrnn.display.live_page.page import LiveModel, engine_source
-from charrnn.display.page.parts import content_hash, data_block, file_text, json_text, value_colours
+from charrnn.display.page.parts import data_block, document, escaped, file_text, json_text, value_colours
 from charrnn.display.reports.names import NOT_SIGNIFICANT
 from charrnn.inspection.reading import CellReading, symbol_text
 from charrnn.sanitise import visible
@@ -69,21 +67,9 @@ class Page:
             engine = engine_source(attention=self.live.heads > 0)  # in a function: it has names of its own
             scripts[-1:-1] = [f"const engine = (() => {{\n{engine}\n{_ENGINE}\n}})();\n", _file("live.js")]
         script = "".join(scripts)
-        wasm = "" if self.live is None else " 'wasm-unsafe-eval'"
-        policy = (
-            f"default-src 'none'; script-src '{content_hash(script)}'{wasm}; style-src '{content_hash(style)}'; "
-            "img-src data:; base-uri 'none'; form-action 'none'"
-        )
-        page = Template(_file("page.html")).substitute(
-            policy=policy,
-            title=html.escape(visible(self.title, "")),
-            subtitle=html.escape(visible(self.subtitle, "")),
-            explanation=html.escape(visible(self.explanation, "")),
-            style=style,
-            script=script,
-            data=self._data(),
-        )
-        return page.encode("ascii", "xmlcharrefreplace").decode()
+        explanation, has_engine = escaped(self.explanation), self.live is not None
+        about = (_file("page.html"), self.title, self.subtitle)
+        return document(*about, style, script, self._data(), has_engine=has_engine, explanation=explanation)
 
     def _data(self) -> str:
         """The data, in script elements of types that browsers do not run."""

@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+import html
 import json
 from importlib import resources
+from string import Template
 
 from charrnn.display.figures.svg import colour
 from charrnn.display.palette import diverging, foreground, sequential
+from charrnn.sanitise import visible
 
 STEPS = 33  # colours of each scale
 
@@ -19,6 +22,34 @@ def file_text(package: str, name: str) -> str:
 def content_hash(text: str) -> str:
     """The source of a script or a style for a content security policy, without quotation marks."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def escaped(text: str) -> str:
+    """Text as it stands in markup: what is invisible is shown."""
+    return html.escape(visible(text, ""))
+
+
+def document(
+    template: str, title: str, subtitle: str, style: str, script: str, data: str, *, has_engine: bool, **more: str
+) -> str:
+    """The text of a page, in ASCII, which may run its own script and no other.
+
+    Args:
+        template: HTML with a place for each of the others, and for the ``policy``.
+        title, subtitle: texts.
+        style, script: of the page.
+        data: script elements from :func:`data_block`.
+        has_engine: whether the script compiles WebAssembly.
+        more: markup for further places of the template.
+    """
+    wasm = " 'wasm-unsafe-eval'" if has_engine else ""
+    policy = (
+        f"default-src 'none'; script-src '{content_hash(script)}'{wasm}; style-src '{content_hash(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    texts = {"title": escaped(title), "subtitle": escaped(subtitle)}
+    page = Template(template).substitute(texts, policy=policy, style=style, script=script, data=data, **more)
+    return page.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def json_text(value: object) -> str:
