@@ -11,6 +11,7 @@ import contextlib
 import json
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from charrnn.checkpoints.checkpoint import Checkpoint
@@ -166,6 +167,20 @@ class RunFolder(RunStore):
         self._sealing.begin(data)
         if step:
             self._seal_unsealed(names_in(iter(kept)))
+            self._forget_ngrams()
+
+    def _forget_ngrams(self) -> None:
+        """Take out of the best checkpoint the n-grams that were mixed in at the end of the run, which comes again.
+
+        Raises:
+            CheckpointError: the disk refuses.
+        """
+        try:
+            best = self.load_best()
+        except CheckpointError:  # there is none, or it is damaged: the end of the run will say so
+            return
+        if best.ngrams is not None:
+            self.save_best(replace(best, ngrams=None, ngram_text=None))
 
     def _seal_unsealed(self, sealed: dict[str, str]) -> None:
         """Have the log name the files that a killed run has written without a digest in the log.

@@ -24,7 +24,7 @@ from charrnn.training.run import Run, prepare_kernels
 from charrnn.training.teachers import Teachers
 from charrnn.training.trainer import Trainer
 from charrnn.verification.comparing import as_resumed, differing_checkpoint, differing_tensors
-from charrnn.verification.history import Entry, History, Segment
+from charrnn.verification.history import STARTED, Entry, History, Segment
 from charrnn.verification.replay import DifferenceError, Part, ReplayStore, UnverifiableError, progress_of
 
 _KEPT_SLOT = "kept"
@@ -175,6 +175,8 @@ class Verifier:
         if not segment.is_end:
             self._teach(run, store)
         entries = history.entries(first, segment.last)
+        if origin is None:
+            _require_one_length(entries)
         found = Part(run, store, entries, segment.last, self._done(first), self._step).train()
         run.network.team.close()
         if found is not None:
@@ -316,6 +318,25 @@ class Verifier:
     def _go_on(self) -> None:
         if self.is_stopped:
             raise StoppedError
+
+
+def _require_one_length(entries: list[Entry]) -> None:
+    """Refuse to train a run again from its first weights whose length was changed on the way.
+
+    The learning rate of its first steps went by a length that no checkpoint tells any more.
+
+    Raises:
+        UnverifiableError: the log says so.
+    """
+    lengths, last = None, 0
+    for at, record in entries:
+        if at.event == STARTED:
+            before, lengths = lengths, (record.get("total_steps"), record.get("time_budget_s"))
+            if before not in (None, lengths):
+                raise UnverifiableError(
+                    f"the run was made longer or shorter at step {last:,}, and no checkpoint was kept there or before"
+                )
+        last = at.step
 
 
 def _is_kept(slot: str) -> bool:

@@ -1,9 +1,11 @@
 """Runs of every kind are trained again, all of their segments, and come out the same."""
 
 import dataclasses
+import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 from command_line import invoke, run_cli, succeed
 from forging import SHORT, compute_digests_anew, edit_checkpoint, edit_log, flip_a_bit, records
@@ -98,6 +100,29 @@ def test_a_run_that_was_made_longer_after_its_end(tmp_path, short_text):
     succeed(*train, "--steps", 12, "--eval-every", 4)
     succeed(*train, "--steps", 24, "--eval-every", 4, "--resume")
     assert_verified(tmp_path / "short")
+
+
+def test_a_run_that_was_made_longer_and_no_better(tmp_path):
+    """Its best checkpoint has n-grams from its first end. They are of the end, and so they come again."""
+    rng = np.random.default_rng(3)
+    text = tmp_path / "noise.txt"
+    text.write_text("\n".join("".join(rng.choice(list("abcdef "), 20)) for _ in range(60)))
+    path = tmp_path / "noise"
+    train = ["train", text, "--out", tmp_path, "--hidden", 32, "--layers", 1, "--dropout", 0, "--threads", 1, "-q"]
+    succeed(*train, "--steps", 60, "--lr", 0.05, "--keep-checkpoints", 2)
+    before = Checkpoint.load(path / BEST)
+    succeed(*train, "--steps", 66, "--resume")
+    after = Checkpoint.load(path / BEST)
+    assert before.counters == after.counters
+    assert after.counters["step"] < 60
+    assert before.ngrams == after.ngrams is not None
+    assert before.ngram_text.tobytes() == after.ngram_text.tobytes()
+    assert_verified(path)
+    events = [json.loads(line)["event"] for line in (path / "metrics.jsonl").read_text().splitlines()]
+    assert (events.count("mixed"), events[-1]) == (1, "finished")
+    for kept in (path / "kept").iterdir():
+        kept.unlink()
+    assert "made longer or shorter at step 60, and no checkpoint was kept there" in verify(path, "--all").stderr
 
 
 def test_a_run_that_only_later_keeps_checkpoints(tmp_path, short_text):
