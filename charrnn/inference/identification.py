@@ -11,7 +11,10 @@ models, or by none.  With p_m the probability that model m gives a character aft
 
 where u is a simple model that counts the characters of the line itself.  A line of one model's kind is likelier under
 that model than under q, because the others share q.  A line of another kind is likelier under q: where each model is
-right now and then, their mean has a smaller loss than each of them.
+right now and then, their mean has a smaller loss than each of them.  What is like nothing at all, as random bytes, is
+likelier under u alone, of which q has only one part in M + 1.  So the background of a line has a share of both:
+
+    p(line | none) = (1 - ε) Π q + ε Π u
 
 **Robustness.**  A name, a number or a foreign word would count too much against the right model.  Each model therefore
 takes a share of each probability from the background: (1 - ε) p_m + ε q.  So a character that only some of the models
@@ -41,9 +44,10 @@ from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, code_points
 TEMPERATURE = 3.0
 MOST_CHARACTERS = 2**16  # that are scored at once
 _SHARE = 0.03  # ε
+_BYTES = (0xDC80, 0xDCFF)  # lone surrogates that stand for bytes from 0x80, which are no part of a character
 _UNICODE = 150_000  # characters, about, that Unicode has given a meaning
 _PRIOR = 32.0  # characters that the first guess of the line's own model counts for
-_ASCII, _OTHERS = 0.5 / 96, 0.5 / _UNICODE  # that first guess
+_ASCII, _BYTE, _OTHERS = 0.5 / 96, 0.25 / 128, 0.25 / _UNICODE  # that first guess; a byte is none of UTF-8
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Lines:
         texts = [line.decode("utf-8", "surrogateescape") for line in lines]
         text = "".join(texts)
         points = code_points(text).astype(np.uint32)
-        escaped = (points >= 0xDC80) & (points <= 0xDCFF)
+        escaped = (points >= _BYTES[0]) & (points <= _BYTES[1])
         sizes = np.where(escaped, 1, 1 + (points > 0x7F) + (points > 0x7FF) + (points > 0xFFFF).astype(np.int64))
         return cls(
             data=np.frombuffer(b"".join(lines), np.uint8),
@@ -147,7 +151,8 @@ def own_losses(lines: Lines) -> npt.NDArray[np.float64]:
     same = np.empty(count)
     same[order] = np.arange(count) - first
     before = np.arange(count) - lines.ends[line]
-    guess = np.where(lines.points < 0x7F, _ASCII, _OTHERS)
+    is_byte = (lines.points >= _BYTES[0]) & (lines.points <= _BYTES[1])
+    guess = np.where(lines.points < 0x7F, _ASCII, np.where(is_byte, _BYTE, _OTHERS))
     return -np.log((same + _PRIOR * guess) / (before + _PRIOR))
 
 
@@ -173,7 +178,9 @@ def totals(models: Sequence[LineModel], lines: Lines, team: Team | None = None) 
     p[:-1] += _SHARE * (background - p[:-1])
     p[-1] = background
     filled = np.flatnonzero(np.diff(lines.ends))
-    result[filled] = -np.add.reduceat(np.log(p), lines.ends[filled], axis=1).T
+    sums = np.add.reduceat(np.vstack([np.log(p), -losses[-1]]), lines.ends[filled], axis=1)
+    result[filled, :-1] = -sums[:-2].T
+    result[filled, -1] = -np.logaddexp(np.log(1 - _SHARE) + sums[-2], np.log(_SHARE) + sums[-1])
     return result
 
 

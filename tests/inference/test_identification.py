@@ -61,13 +61,28 @@ def test_any_bytes_are_lines(data):
 
 
 def test_own_losses_count_the_characters_before():
-    lines = Lines.of([b"aab", b"", "a漢a".encode()])
+    lines = Lines.of([b"aab", b"", "a漢a".encode(), b"\xff\x80a\xff"])
     expected = []
-    for line in ("aab", "a漢a"):
+    for line in ("aab", "a漢a", "\udcff\udc80a\udcff"):
         for k, each in enumerate(line):
-            guess = 0.5 / 96 if each < "\x7f" else 0.5 / 150_000
+            guess = 0.5 / 96 if each < "\x7f" else 0.25 / 128 if each >= "\udc80" else 0.25 / 150_000
             expected.append(-math.log((line[:k].count(each) + 32 * guess) / (k + 32)))
     np.testing.assert_allclose(own_losses(lines), expected)
+
+
+def test_random_bytes_are_like_none_of_the_models():
+    texts = {
+        "greek": "Το καράβι φεύγει αύριο το πρωί. ",
+        "hindi": "जहाज़ कल सुबह निकलेगा। ",
+        "english": "The ship leaves. ",
+    }
+    models = [NgramLines(learnt(text.encode() * 40)) for text in texts.values()]
+    lines = [np.random.default_rng(seed).bytes(size) for seed, size in enumerate((300, 2000))]
+    lines = [line.replace(b"\n", b" ") for line in lines]
+    chances = posteriors(totals(models, Lines.of(lines)), np.full(4, 1 / 4))
+    assert chances.argmax(axis=1).tolist() == [3, 3]
+    own = posteriors(totals(models, Lines.of([text.strip().encode() for text in texts.values()])), np.full(4, 1 / 4))
+    assert own.argmax(axis=1).tolist() == [0, 1, 2]
 
 
 def test_totals_follow_the_equations():
@@ -78,6 +93,8 @@ def test_totals_follow_the_equations():
     q = p.mean(axis=0)
     logs = -np.log(np.array([0.97 * p[0] + 0.03 * q, 0.97 * p[1] + 0.03 * q, q]))
     expected = np.array([logs[:, :2].sum(axis=1), np.zeros(3), logs[:, 2:].sum(axis=1)])
+    for line, part in ((0, slice(2)), (2, slice(2, None))):
+        expected[line, 2] = -math.log(0.97 * q[part].prod() + 0.03 * u[part].prod())
     np.testing.assert_allclose(totals([one, two], lines), expected)
     assert totals([one, two], Lines.of([])).shape == (0, 3)
     assert totals([one, two], Lines.of([b"", b""])).tolist() == [[0.0] * 3] * 2
