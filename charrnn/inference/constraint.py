@@ -102,13 +102,13 @@ def constraint_of_line(
     if match is None:
         if "\n" in without:
             raise ConfigError("lines end with a newline: leave it out of the characters that must not come")
-        automaton, length, end = avoiding(without, vocabulary), _ENDLESS, -1
+        automaton, length = avoiding(without + "\n", vocabulary), _ENDLESS
     else:
-        automaton, end = matching(match, vocabulary, without + "\n"), _newline(vocabulary)
+        automaton = matching(match, vocabulary, without + "\n")
     start = automaton.read(prime.tolist())
     if start < 0:
         raise ConfigError("no line that obeys --match and --without begins with the prime: change one of them")
-    return Constraint(automaton, length, end, start)
+    return Constraint(automaton, length, _newline(vocabulary), start)
 
 
 def no_constraint() -> Arrays:

@@ -130,7 +130,7 @@ def test_models_of_bytes_write_utf8(byte_model):
         (("--match", "€+"), "the model does not know '€' (U+20AC)"),
         (("--match", "(a|b)*a(a|b){20}"), "needs more than 10,000 states"),
         (("--match", "\udcff"), "UTF-8"),
-        (("--match", "a\\nb", "--lines", 3), "without '\\n'"),
+        (("--match", "a\\nb", "--lines", 3), "no line matches"),
         (("--match", "b+", "--lines", 3, "--prime", "a"), "begins with the prime"),
         (("--match", "e", "--without", "e"), "without 'e'"),
     ],

@@ -220,6 +220,15 @@ def test_lines_begin_with_their_prime():
         text = LARGE.decode(column[column >= 0])
         assert re.fullmatch("ab[^x]{1,9}", "ab" + text)
         assert "\n" not in text
+    without = Sampler(
+        network(LARGE),
+        LARGE.encode("\nab"),
+        9,
+        seed=1,
+        constraint=constraint_of_line(LARGE, 60, LARGE.encode(""), None, "c"),
+    )
+    ids = without.draw(60)
+    assert (without.masked.choices == np.minimum((ids >= 0).sum(axis=0) + 1, 60)).all()  # none behind the end
     for prime, match, without in (("ac", "ab.*", ""), ("ab", None, "b")):
         with pytest.raises(ConfigError, match="begins with the prime"):
             constraint_of_line(LARGE, 6, LARGE.encode(prime), match, without)
