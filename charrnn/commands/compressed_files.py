@@ -111,7 +111,7 @@ class Files(Work):
         pace = totals.original / max(seconds, 1e-9) / 1000
         return (
             f"{totals.original:,} bytes, compressed {totals.compressed:,}{ratio}, in {seconds:,.1f} s "
-            f"({pace:,.3g} kB/s)"
+            f"({pace:,.{0 if pace >= 100 else 1}f} kB/s)"
         )
 
     @contextlib.contextmanager

@@ -64,7 +64,7 @@ def export(work: Work) -> None:
     size = sum(map(len, files.values())) / 1e6
     also = f" and {target.with_suffix('.py')}" if ending == PYTORCH else ""
     work.terminal.note(f"wrote {target}{also} ({size:,.1f} MB)")
-    if found.ngrams is not None and ending != OWN:
+    if found.ngrams is not None and not with_ngrams:
         work.terminal.note("The network is exported alone: the n-grams that its run mixed with it are left out.")
 
 

@@ -90,7 +90,10 @@ class LineScoring(Work):
         encoding = options["encoding"] or self.model.checkpoint.corpus.get("encoding", "utf-8")
         self.codec = codec_of(encoding, vocabulary.is_bytes)
         self.drops_cr = (13 if vocabulary.is_bytes else "\r") not in vocabulary
-        self.model = self.mixed(wanted=not self._is_learnt()) or self.model
+        is_learnt = self._is_learnt()
+        if is_learnt and len(self.names) > 1 and options["ngrams"] is None and self.model.checkpoint.ngrams:
+            self.terminal.note("N-grams take no part: they have learnt one of the files. With --ngrams on they do.")
+        self.model = self.mixed(wanted=not is_learnt) or self.model
         alone = options["alone"] or self.has_guesses
         how = "alone" if alone else "as they come" if options["follow"] else "in order"
         self.scorer = LineScorer(self.model, how, options["window"])

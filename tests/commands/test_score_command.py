@@ -168,6 +168,11 @@ def test_a_run_with_ngrams(tmp_path, text, monkeypatch):
     assert bits("other.txt") == bits("other.txt", "--ngrams", "on") < bits("other.txt", "--ngrams", "off")
     assert bits(text) == bits(text, "--ngrams", "off") > bits(text, "--ngrams", "on")
     assert bits("other.txt", "--learn") < 0.5 * bits("other.txt")
+    assert bits("other.txt", text) == bits("other.txt", text, "--ngrams", "off")
+    said = "N-grams take no part: they have learnt one of the files."
+    assert said in succeed("score", "mixed", "other.txt", text).stderr
+    for unsaid in (("other.txt",), (text,), ("other.txt", text, "--ngrams", "on")):
+        assert said not in succeed("score", "mixed", *unsaid).stderr
 
 
 def test_guesses(folder, model):
