@@ -65,7 +65,8 @@ def export(work: Work) -> None:
     also = f" and {target.with_suffix('.py')}" if ending == PYTORCH else ""
     work.terminal.note(f"wrote {target}{also} ({size:,.1f} MB)")
     if found.ngrams is not None and not with_ngrams:
-        work.terminal.note("The network is exported alone: the n-grams that its run mixed with it are left out.")
+        also = " --ngrams on takes them along." if ending == OWN else ""
+        work.terminal.note(f"The network is exported alone: the n-grams that its run mixed with it are left out.{also}")
 
 
 def _check_page(target: Path, options) -> None:

@@ -101,7 +101,9 @@ def test_n_grams_are_left_out_and_that_is_said(fake_pytorch, mixed, tmp_path):
     for name in ("fox", "fox.pt"):
         assert "n-grams" in succeed("export", mixed, tmp_path / name).stderr
     assert Checkpoint.load(tmp_path / "fox" / "model.safetensors").ngrams is None
-    assert "n-grams" not in succeed("export", mixed, tmp_path / "fox.safetensors").stderr
+    assert "are left out. --ngrams on takes them along" in succeed("export", mixed, tmp_path / "a.safetensors").stderr
+    assert "n-grams" not in succeed("export", mixed, tmp_path / "b.safetensors", "--ngrams", "on").stderr
+    assert [Checkpoint.load(tmp_path / f"{name}.safetensors").ngrams is None for name in "ab"] == [True, False]
     result = invoke("export", mixed, tmp_path / "other", "--ngrams", "on")
     assert result.exit_code == 1
     assert "only a .safetensors file has a place for n-grams" in result.stderr
