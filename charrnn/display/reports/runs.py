@@ -40,8 +40,6 @@ def _row(record: Mapping[str, Any]) -> list:
     if record["state"] == "a set":
         return [record["name"], None, None, None, None, ago, state, "models for charrnn identify"]
     model = f"{record['cell']} {record['layers']}x{record['hidden']}"
-    if record["heads"]:
-        model += f", {numbers.attention(record['heads'], record['context'])}"
     trained = None if record["elapsed_s"] is None else numbers.duration(record["elapsed_s"])
     losses = [numbers.loss(record[name]) for name in ("best_val_loss", "mixed_val_loss")]
     return [record["name"], model, *losses, trained, ago, state, sources(record["text"].split(", "))]
