@@ -170,14 +170,14 @@ class RunFolder(RunStore):
             self._forget_ngrams()
 
     def _forget_ngrams(self) -> None:
-        """Take out of the best checkpoint the n-grams that were mixed in at the end of the run, which comes again.
+        """Take the n-grams out of the best checkpoint. They were mixed in at an end of the run that is none any more.
 
         Raises:
             CheckpointError: the disk refuses.
         """
         try:
             best = self.load_best()
-        except CheckpointError:  # there is none, or it is damaged: the end of the run will say so
+        except CheckpointError:  # there is none, or it is damaged, which is said when it is needed
             return
         if best.ngrams is not None:
             self.save_best(replace(best, ngrams=None, ngram_text=None))

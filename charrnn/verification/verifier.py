@@ -321,9 +321,9 @@ class Verifier:
 
 
 def _require_one_length(entries: list[Entry]) -> None:
-    """Refuse to train a run again from its first weights whose length was changed on the way.
+    """Refuse to train a run again from its first weights if its length was changed later.
 
-    The learning rate of its first steps went by a length that no checkpoint tells any more.
+    The learning rate of its first steps depended on the first length, and no checkpoint has it.
 
     Raises:
         UnverifiableError: the log says so.

@@ -20,7 +20,7 @@ def in_memory(tmp_path, config, resume=None):
 
 
 def test_a_folder_keeps_everything_that_training_asks_for(tmp_path):
-    """RunStore itself keeps nothing: what a folder does not define would be lost without a word."""
+    """A method that RunFolder does not define would be that of RunStore, which keeps nothing and says nothing."""
     own = vars(RunFolder(tmp_path)).keys() | vars(RunFolder).keys()
     wanted = {name for name in vars(RunStore) if not name.startswith("_")}
     assert len(wanted) > 10

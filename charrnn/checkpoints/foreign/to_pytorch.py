@@ -25,7 +25,7 @@ def _source(name: str) -> str:
 
 
 def _class_of(name: str) -> str:
-    """The class in a file beside this one, which stands behind its imports."""
+    """The source of the class that stands behind the imports of a file beside this one."""
     return _source(name).partition("from torch import nn\n\n\n")[2]
 
 
