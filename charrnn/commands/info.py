@@ -20,7 +20,8 @@ def info(work: Work) -> None:
     \f
 
     --json writes one object: path, parameters, config, vocabulary, training, progress, history, corpus, imported,
-    resumable, and ngrams: order, network_weight, ngram_weight and characters; or null.
+    resumable (whether the file has more than weights, so that a run can go on), and ngrams: order, network_weight,
+    ngram_weight and characters; or null.
     """
     from charrnn.checkpoints.run_folder import LAST, open_checkpoint
     from charrnn.display.reports.checkpoint import checkpoint_lines

@@ -29,7 +29,7 @@ def runs(work: Work) -> None:
     --json writes an object for each run: name, path, state (complete, training, unfinished, unreadable, a file, a set:
     models of identify), problem, changed_at (seconds since 1970), and unless it is unreadable or a set: text,
     characters, cell, layers, hidden, heads, context, parameters, step, elapsed_s, best_val_loss, mixed_val_loss and
-    resumable.
+    resumable (whether it is unfinished).
     """
     from charrnn.checkpoints.runs import list_runs
     from charrnn.display.reports.runs import run_lines

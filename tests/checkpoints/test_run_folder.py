@@ -1,5 +1,6 @@
 """Tests of a run's folder: what it keeps, what it removes, and which checkpoint replaces a damaged one."""
 
+import json
 import os
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,11 @@ from forgeries import COUNTERS
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import BEST, LAST, PREVIOUS, RunFolder, open_checkpoint
+from charrnn.checkpoints.seals import digest_of
 from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.network.cells import parameter_shapes
+from charrnn.records import Step
 from charrnn.system import files
 from charrnn.system.files import remove_temporaries, write_durably
 from charrnn.text.vocabulary import Vocabulary
@@ -211,3 +214,13 @@ def test_rewinding_removes_later_records_and_a_later_best(folder):
     assert folder.best.exists()
     folder.rewind(make(5, best_step=None))
     assert not folder.best.exists()
+
+
+def test_a_file_that_a_killed_run_has_not_sealed_is_sealed_by_the_resume(folder):
+    folder.record(Step(9, *[0.0] * 10))
+    resumed = RunFolder(folder.path)  # another process
+    folder.save_best(make(9))
+    resumed.rewind(make(9))
+    resumed.record(Step(10, *[0.0] * 10))
+    seal = json.loads(folder.log.read_bytes().splitlines()[-1])
+    assert seal["files"] == {BEST: digest_of(folder.best)} and seal["step"] == 10
