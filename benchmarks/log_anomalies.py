@@ -3,11 +3,12 @@
     python benchmarks/log_anomalies.py train /var/log/dpkg.log --runs runs --seeds 1 2 --time-budget 3m
     python benchmarks/log_anomalies.py find /var/log/dpkg.log --runs runs --seeds 1 2 --plantings 10
 
-``train`` trains a model for each seed on the first 80 % of the log's lines.  ``find`` plants anomalies in the other
-20 %: one line in 20, as many of each kind as there are lines that can have it, seeded.  It scores all these lines with
-the models, in several ways to read, and with counts of words and of templates, which begin with the counts of the
-training lines and go on counting.  The measure is the area under the ROC curve (AUC): the probability that an anomaly
-has a higher score than a line that was left alone, ties counting half.
+``train`` trains a model for each seed on the first 80 % of the log's lines, with further options of train in
+``--settings``.  ``find`` plants anomalies in the other 20 %: one line in 20, as many of each kind as there are lines
+that can have it, seeded.  It scores all these lines with the models, in several ways to read, and with counts of words
+and of templates, which begin with the counts of the training lines and go on counting.  The measure is the area under
+the ROC curve (AUC): the probability that an anomaly has a higher score than a line that was left alone, ties counting
+half.
 
 The frequencies are tuned on the very lines that they are judged on: of all variants (whole lines, words, word pairs;
 numbers masked or not; the sum, the mean and the largest of a line; going on counting or not) the best one counts.
@@ -19,6 +20,7 @@ import argparse
 import contextlib
 import math
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -32,6 +34,7 @@ import numpy as np
 import charrnn
 from charrnn.config import DynamicEvaluationConfig, LineLearningConfig
 from charrnn.inference.robust_z import RobustZ
+from charrnn.inference.word_peaks import WordPeaks
 from charrnn.model.line_scores import LineScorer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -275,6 +278,7 @@ def measures_of(scores):
         "bits": [score.bits for score in scores],
         "rate": [score.bits_per_character for score in scores],
         "peak": [score.peak for score in scores],
+        "words": [score.words for score in scores],
     }
     return found | {f"z of {name}": z_of(numbers) for name, numbers in list(found.items())}
 
@@ -285,14 +289,15 @@ def parts_of(log):
     return lines[: int(TRAINED * len(lines))], lines[int(TRAINED * len(lines)) :]
 
 
-def train(log, runs, seeds, budget):
-    """Train a model for each seed on the first lines of the log."""
+def train(log, runs, seeds, budget, settings):
+    """Train a model for each seed on the first lines of the log, with more options of train: ``settings``."""
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder, "train.log")
         text.write_text("\n".join(parts_of(log)[0]) + "\n", "utf-8")
         for seed in seeds:
             how = ("--time-budget", budget, "--seed", str(seed), "--out", str(runs), "--name", f"log{seed}", "--force")
-            subprocess.run([sys.executable, "-m", "charrnn", "train", str(text), *how, "-q"], cwd=ROOT, check=True)
+            command = [sys.executable, "-m", "charrnn", "train", str(text), *how, *settings, "-q"]
+            subprocess.run(command, cwd=ROOT, check=True)
 
 
 def find(log, runs, seeds, plantings, ways, rates):
@@ -331,6 +336,7 @@ def scored(checkpoint, lines, how, rate, has_ngrams):
     """The scores of lines. The model is loaded anew, because n-grams keep what they have learnt."""
     model = charrnn.load(checkpoint)
     scorer = LineScorer(model.mixed() if has_ngrams else model, how)
+    scorer.words = WordPeaks()
     with scorer.learning(DynamicEvaluationConfig(lr=rate)) if rate else contextlib.nullcontext():
         return scorer.score(lines)
 
@@ -353,12 +359,13 @@ def main():
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the models")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--time-budget", default="3m")
+    parser.add_argument("--settings", default="", help="more options of train, in one argument")
     parser.add_argument("--plantings", type=int, default=8)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--rates", nargs="+", type=float, default=[LineLearningConfig().lr], help="of learning")
     given = parser.parse_args()
     if given.action == "train":
-        train(given.log, given.runs.resolve(), given.seeds, given.time_budget)
+        train(given.log, given.runs.resolve(), given.seeds, given.time_budget, shlex.split(given.settings))
     else:
         find(given.log, given.runs, given.seeds, given.plantings, given.ways, given.rates)
 

@@ -29,6 +29,7 @@ JUDGED = (
         "inference/line_losses",
         "inference/loss",
         "inference/robust_z",
+        "inference/word_peaks",
     ),
     *("training/stages", "training/stopping"),
 )

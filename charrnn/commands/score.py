@@ -28,7 +28,7 @@ from charrnn.config import LineLearningConfig
 from charrnn.errors import CharRNNError, CorpusError
 
 SHOWN_BEFORE = 10  # lines at the end of a file with which -f begins, as tail -f does
-MEASURES = {"bits": "bits", "rate": "bits_per_character", "peak": "peak", "z": "z"}
+MEASURES = {"bits": "bits", "rate": "bits_per_character", "peak": "peak", "words": "words", "z": "z"}
 _MEMORY_SHARE = 1 / 4  # of the machine's memory, that --sort may take
 _A_LINE = 700  # bytes that a line takes in the memory beside its characters, about
 _AT_ONCE = 512  # lines that are written at a time, off a terminal
@@ -78,6 +78,7 @@ class LineScoring(Work):
 
     def open(self, online: LineLearningConfig | None) -> None:
         """Load the model, and get ready to score."""
+        from charrnn.inference.word_peaks import WordPeaks
         from charrnn.model.line_scores import LineScorer
         from charrnn.text.lines import codec_of
 
@@ -97,6 +98,8 @@ class LineScoring(Work):
         alone = options["alone"] or self.has_guesses
         how = "alone" if alone else "as they come" if options["follow"] else "in order"
         self.scorer = LineScorer(self.model, how, options["window"])
+        if options["by"] == "words":
+            self.scorer.words = WordPeaks()
 
     def _is_learnt(self) -> bool:
         """Whether one of the files is the text that the model, and so its n-grams, was trained on."""
@@ -202,6 +205,8 @@ class LineScoring(Work):
             "characters": score.characters,
             "unknown": score.unknown,
         }
+        if score.words is not None:
+            record["words"] = score.words
         if score.guesses is not None:
             count, log2 = score.guesses.count, score.guesses.log2
             record |= {"guesses": count, "guesses_log2": log2, "guesses_error": score.guesses.error}
@@ -256,7 +261,7 @@ class LineScoring(Work):
         terminal, has_heading = self.terminal, False
         for record, score in records:
             if not has_heading:
-                terminal.show(heading("guesses" in record, len(self.names) > 1))
+                terminal.show(heading(record, len(self.names) > 1))
                 has_heading = True
             text, bits = characters_of(score, self.model.vocabulary)
             terminal.show(*coloured_line(columns(_finite(record), self._place(record)), text, bits, terminal.look()))
@@ -392,7 +397,7 @@ def _require_reader(stream) -> None:
         option(
             "--by", type=click.Choice(tuple(MEASURES)), default="peak",
             help="What --top, --above and --sort go by: a line's bits, its bits per character (rate), the bits of its "
-            "least expected character (peak), or z.",
+            "least expected character (peak), its words' peaks beside what is usual where they stand (words), or z.",
         ),
         option("--guesses", is_flag=True, help="Tell how many lines are likelier, as for passwords; reads --alone."),
         option(
@@ -425,10 +430,14 @@ def score(work: LineScoring) -> None:
     z is (x - median) / (1.4826 MAD), with the median and the median absolute deviation of up to --window lines before;
     there is none for the first 20. A character that the model does not know counts 20 bits.
 
+    --by words is for logs. A word's peak is the bits of its least expected character. A line's number is the root of
+    the sum of (peak / (usual + 3))² over its words, where usual is the mean peak of the words before that stood behind
+    the same word, or behind the same word but one.
+
     --json writes an object for each line: file, line (its number), text, bits, bits_per_character, peak, z (or null),
-    characters, unknown (characters that the model does not know); with --guesses: guesses, guesses_log2 and
-    guesses_error (the standard error as a share), null where they are infinite; with --characters: character_bits, the
-    last one of the line end.
+    characters, unknown (characters that the model does not know); with --by words: words; with --guesses: guesses,
+    guesses_log2 and guesses_error (the standard error as a share), null where they are infinite; with --characters:
+    character_bits, the last one of the line end.
     """
     from charrnn.inference.guess_numbers import SAMPLES
 

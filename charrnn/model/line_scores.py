@@ -20,6 +20,7 @@ from charrnn.inference.loss import Scorer, losses
 from charrnn.inference.mixture import Mixture, OnlineWeights, both_log_probabilities, mixed
 from charrnn.inference.ngrams import most_symbols, new_readers
 from charrnn.inference.robust_z import COUNT, RobustZ
+from charrnn.inference.word_peaks import UNKNOWN_BITS, WordPeaks
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.text.vocabulary import Vocabulary, code_points, utf8
@@ -29,7 +30,6 @@ from charrnn.training.rollback import restored_weights
 if TYPE_CHECKING:
     from charrnn.model.model import Model, Text
 
-UNKNOWN_BITS = 20.0  # what a character that the model does not know costs: about one of all characters of Unicode
 BLOCK = 1 << 18  # characters of the lines that are read at a time
 _BATCH = 64  # batch rows
 _STEPS = 256  # of a window that one row reads
@@ -53,6 +53,8 @@ class LineScore:
         character_bits: (M,) float32, the bits of each character, and of the line end if it counts.  For a model of
             bytes a character is a byte.
         guesses: how many lines are likelier, if that was asked for.
+        words: how surprising its words are beside what is usual where they stand, if that was asked for
+            (:class:`charrnn.inference.word_peaks.WordPeaks`).
     """
 
     text: Text
@@ -62,6 +64,7 @@ class LineScore:
     unknown: int
     character_bits: Floats = field(repr=False)
     guesses: Guesses | None = None
+    words: float | None = None
 
     @property
     def characters(self) -> int:
@@ -206,6 +209,7 @@ class LineScorer:
 
     Attributes:
         guesses: if it is set, lines get guess numbers.
+        words: if it is set, lines get a number for their words.
     """
 
     def __init__(self, model: Model, how: str = "in order", count: int = COUNT):
@@ -215,6 +219,7 @@ class LineScorer:
         self._z = RobustZ(count)
         self._learning: tuple[Network | Mixture, DynamicLearner, int] | None = None
         self.guesses: GuessNumbers | None = None
+        self.words: WordPeaks | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -294,7 +299,9 @@ class LineScorer:
             lines, lengths, sums.tolist(), peaks.tolist(), rates.tolist(), unknown.tolist(), strict=True
         ):
             each = shown[start : start + length]
-            found.append(LineScore(line, total, peak, self._z.add(rate), foreign, each, self._guesses(total, foreign)))
+            words = self._words(line, each, foreign)
+            guesses = self._guesses(total, foreign)
+            found.append(LineScore(line, total, peak, self._z.add(rate), foreign, each, guesses, words))
             start += length
         return found
 
@@ -305,6 +312,11 @@ class LineScorer:
             return Guesses(math.inf, math.nan)
         return self.guesses.estimate(bits * math.log(2))
 
+    def _words(self, line: Text, bits: Floats, unknown: int) -> float | None:
+        if self.words is None:
+            return None
+        return self.words.add(_bytes(line) if self._vocabulary.is_bytes else line, bits, unknown)
+
     def _joined(
         self, lines: Sequence[Text], ended: Sequence[bool] | None
     ) -> tuple[npt.NDArray[np.unsignedinteger], list[int]]:
@@ -313,11 +325,14 @@ class LineScorer:
         if ended is not None:
             has_end = [self._ends_lines and each for each in ended]
         if self._vocabulary.is_bytes:
-            data = [utf8(line, VocabularyError) if isinstance(line, str) else line for line in lines]
-            data = [line + b"\n" if has else line for line, has in zip(data, has_end, strict=True)]
+            data = [_bytes(line) + b"\n" * has for line, has in zip(lines, has_end, strict=True)]
             return np.frombuffer(b"".join(data), np.uint8), [len(line) for line in data]
         texts = [_required_str(line) + ("\n" if has else "") for line, has in zip(lines, has_end, strict=True)]
         return code_points("".join(texts)), [len(line) for line in texts]
+
+
+def _bytes(line: Text) -> bytes:
+    return utf8(line, VocabularyError) if isinstance(line, str) else line
 
 
 def _required_str(line: Text) -> str:

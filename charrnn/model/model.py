@@ -317,6 +317,7 @@ class Model:
         learn: bool = False,
         guesses: int = 0,
         seed: int = 0,
+        words: bool = False,
     ) -> "list[LineScore]":
         """How unusual each of some lines is: bits, robust z, and the bits of each character.
 
@@ -330,18 +331,22 @@ class Model:
                 mixture keep what they have learnt.
             guesses: tell for each line how many lines are likelier, by so many lines drawn from the model with
                 ``seed``; lines are then read ``alone``. 0 tells nothing.
+            words: tell for each line how surprising its words are beside what is usual where they stand; best for logs.
 
         Raises:
             ConfigError: an ensemble shall learn, or a model learn from lines alone; the model does not know line ends
                 and shall tell guesses.
             VocabularyError: a str for a model of bytes has half a character.
         """
+        from charrnn.inference.word_peaks import WordPeaks
         from charrnn.model.line_scores import BLOCK, LineScorer  # here, because training would slow the import
 
         how = "alone" if alone or guesses else "as they come" if learn else "in order"
         scorer = LineScorer(self, how)
         if guesses:
             scorer.draw_guesses(guesses, seed)
+        if words:
+            scorer.words = WordPeaks()
         found: list[LineScore] = []
         with scorer.learning() if learn else contextlib.nullcontext():
             block: list[Text] = []

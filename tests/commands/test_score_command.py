@@ -16,7 +16,7 @@ from command_line import invoke, run_cli, succeed
 
 import charrnn
 from charrnn.commands import score as module
-from charrnn.display.reports.line_scores import LONGEST, coloured_line, columns
+from charrnn.display.reports.line_scores import LONGEST, coloured_line, columns, heading
 from charrnn.display.terminal.colours import SEQUENTIAL, Depth, Look
 from charrnn.display.terminal.console import Terminal
 
@@ -92,10 +92,10 @@ def test_columns_take_large_numbers():
 
 
 def test_the_most_unusual_lines(folder, model):
-    found = objects(model, "a.txt")
     for by, name in module.MEASURES.items():
         if by == "z":
             continue
+        found = objects(model, "a.txt", "--by", by)
         order = sorted(found, key=lambda each: -each[name])
         assert objects(model, "a.txt", "--sort", "--by", by) == order
         for count in (1, 3, 100):
@@ -107,6 +107,20 @@ def test_the_most_unusual_lines(folder, model):
     assert objects(model, "a.txt", "--top", 2) == objects(model, "a.txt", "--sort")[:2]
     Path("same.txt").write_text("the fox\n" * 9)
     assert [each["line"] for each in objects(model, "same.txt", "--alone", "--top", 3)] == [1, 2, 3]
+
+
+def test_words_are_told_when_they_are_asked_for(folder, model):
+    from charrnn.inference.word_peaks import WordPeaks
+
+    assert all("words" not in each for each in objects(model, "a.txt"))
+    found, words = objects(model, "a.txt", "--by", "words", "--characters"), WordPeaks()
+    wanted = [words.add(each["text"], np.array(each["character_bits"]), each["unknown"]) for each in found]
+    assert [each["words"] for each in found] == pytest.approx(wanted, abs=0.01)
+    assert any(each["unknown"] for each in found)
+    # The column stands between the peak and z.
+    lines = succeed("score", model, "a.txt", "--by", "words").stdout.splitlines()
+    assert [line.split()[3] for line in lines] == [f"{each['words']:.2f}" for each in found]
+    assert heading(found[0], names=False).plain.split() == ["bits", "/char.", "peak", "words", "z", "line"]
 
 
 def test_sort_does_not_take_all_memory(folder, model, monkeypatch):

@@ -18,15 +18,16 @@ _DASH = "–"
 _VAGUE = 0.5  # the standard error, as a share, from which on an estimate of guesses is shown as a lower bound
 
 
-def heading(has_guesses: bool, names: bool) -> Text:
-    """The names of the columns, as :func:`columns` aligns them."""
-    guesses = f"{'guesses':>9} " if has_guesses else ""
-    line = f"{'bits':>8} {'/char.':>7} {'peak':>5} {'z':>7} {guesses}{'place' if names else 'line':>6}"
+def heading(record: Mapping[str, Any], names: bool) -> Text:
+    """The names of the columns of ``record``, as :func:`columns` aligns them."""
+    words = f"{'words':>5} " if "words" in record else ""
+    guesses = f"{'guesses':>9} " if "guesses_log2" in record else ""
+    line = f"{'bits':>8} {'/char.':>7} {'peak':>5} {words}{'z':>7} {guesses}{'place' if names else 'line':>6}"
     return Text(line, style="bold")
 
 
 def columns(record: Mapping[str, Any], place: str) -> str:
-    """The numbers of a line, aligned: its bits, bits per character, largest surprise, z, guesses if any, and place.
+    """The numbers of a line, aligned: its bits, bits per character, peak, words if asked for, z, guesses, and place.
 
     An estimate of guesses with a large standard error is shown as ``>1.0e30``: hardly any drawn line was less likely.
     ``record`` is the object that ``score --json`` writes.
@@ -37,8 +38,9 @@ def columns(record: Mapping[str, Any], place: str) -> str:
     if "guesses_log2" in record:
         is_bound = (record["guesses_error"] or 0.0) > _VAGUE
         guesses = f"{'>' * is_bound + _guesses(record['guesses_log2']):>9} "
+    words = f"{record['words']:>5.2f} " if "words" in record else ""
     bits = f"{record['bits']:>8.1f} {record['bits_per_character']:>7.3f} {record['peak']:>5.1f}"
-    return f"{bits} {shown:>7} {guesses}{place:>6}"
+    return f"{bits} {words}{shown:>7} {guesses}{place:>6}"
 
 
 def _guesses(log2: float | None) -> str:
