@@ -1,5 +1,6 @@
 """How surprising the words of a line are beside what is usual where they stand."""
 
+import math
 import re
 from collections import OrderedDict
 
@@ -60,7 +61,7 @@ class WordPeaks:
             total += (peak / (self._usual(of_word) + _ADDED)) ** 2
         for peak, of_word in zip(peaks, contexts, strict=True):
             self._learn(of_word, peak)
-        return total**0.5
+        return math.sqrt(total)
 
     def _usual(self, contexts: tuple[_Context, ...]) -> float:
         """m, the mean of the peaks in these contexts."""
