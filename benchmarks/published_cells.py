@@ -1,17 +1,24 @@
-"""The Mogrifier LSTM against the LSTM at equal updates, in PyTorch, which the environment must have.
+"""The Mogrifier LSTM and the rewired LSTM against the LSTM at equal updates, in PyTorch, which must be installed.
 
-    python benchmarks/mogrifier.py TEXT --case 0 --case 4 --case 4 upper --seeds 1 2 --epochs 2
+    python benchmarks/published_cells.py TEXT --case lstm --case mogrifier 4 --case rewired --seeds 1 2 --epochs 2
 
-Before each step of a layer its input x and its output h of the step before gate each other in rounds (Melis, Kočiský &
-Blunsom 2019, "Mogrifier LSTM", equations 1 and 2, with the matrices of each round as products of two of rank K):
+``mogrifier ROUNDS``: before each step of a layer its input x and its output h of the step before gate each other in
+rounds (Melis, Kočiský & Blunsom 2019, "Mogrifier LSTM", equations 1 and 2, with the matrices of each round as products
+of two of rank K):
 
     x ← x ⊙ 2σ(h A_r B_r + b_r)   for r = 1, 3, …        h ← h ⊙ 2σ(x A_r B_r + b_r)   for r = 2, 4, …
 
-``--case ROUNDS`` is trained with every seed: no round is the LSTM.  ``upper`` leaves the first layer as it is, which
-then reads rows for characters, as charrnn's does; a first layer with rounds reads an embedding of H columns.  All cases
-have capped input gates, i = min(σ(z_i), 1 - f), starting values as charrnn's, and the same windows, AdamW, warm-up,
-cosine, clipping and dropout.  ``operations`` counts the multiply-adds of a character, 1 for the LSTM.  PyTorch's
-seconds say nothing here: each step of each layer is a dozen calls.
+With ``upper`` behind it the first layer stays as it is and reads rows for characters, as charrnn's does; a first layer
+with rounds reads an embedding of H columns.
+
+``rewired``: the forget gate looks at the proposed update in place of the input, and the output gate at the new cell
+state alone (Melis 2022, "Circling Back to Recurrent Models of Language", the RLSTM):
+
+    f = σ((i ⊙ g) W_fu + h W_fh + b_f)        c = f ⊙ c + min(i, 1 - f) ⊙ g        o = σ(c W_oc + b_o)
+
+Each case is trained with every seed.  All have capped input gates, i = min(σ(z_i), 1 - f), starting values as
+charrnn's, and the same windows, AdamW, warm-up, cosine, clipping and dropout.  ``operations`` counts the multiply-adds
+of a character, 1 for the LSTM.  PyTorch's seconds say nothing here: each step of each layer is a dozen calls.
 """
 
 import argparse
@@ -38,17 +45,34 @@ LAYERS, BATCH, STEPS, SCORED = 2, 32, 64, 32
 
 
 class Case(NamedTuple):
-    """How many rounds, and in which layers."""
+    """A cell: how many rounds, and in which layers; or the rewired LSTM."""
 
-    rounds: int
-    upper: bool
+    rounds: int = 0
+    upper: bool = False
+    rewired: bool = False
+
+    @classmethod
+    def of(cls, kind: str, *rest: str) -> "Case":
+        """The case of an option's values."""
+        match kind, *rest:
+            case ["lstm"]:
+                return cls()
+            case ["rewired"]:
+                return cls(rewired=True)
+            case ["mogrifier", rounds]:
+                return cls(int(rounds))
+            case ["mogrifier", rounds, "upper"]:
+                return cls(int(rounds), upper=True)
+        raise SystemExit("--case is lstm, rewired, or mogrifier ROUNDS [upper]")
 
     def of_layer(self, layer: int) -> int:
         """The rounds of a layer."""
         return 0 if self.upper and layer == 0 else self.rounds
 
     def __str__(self) -> str:
-        return f"{self.rounds} rounds{', upper layer' if self.upper else ''}" if self.rounds else "LSTM"
+        if self.rounds:
+            return f"Mogrifier, {self.rounds} rounds{', upper layer' if self.upper else ''}"
+        return "rewired LSTM" if self.rewired else "LSTM"
 
 
 def network(case: Case, vocabulary: int, hidden: int, rank: int, seed: int):
@@ -66,11 +90,16 @@ def network(case: Case, vocabulary: int, hidden: int, rank: int, seed: int):
             super().__init__()
             bound, rounds = 1 / math.sqrt(hidden), case.of_layer(index)
             self.reads_rows = index == 0 and not rounds
+            # The columns of a rewired LSTM are those of i, g and f; its input has none for f.
+            of_x, of_h = (2, 3) if case.rewired else (4, 4)
             self.w_ih = uniform(
-                math.sqrt(3) if self.reads_rows else bound, vocabulary if self.reads_rows else hidden, 4 * hidden
+                math.sqrt(3) if self.reads_rows else bound, vocabulary if self.reads_rows else hidden, of_x * hidden
             )
-            self.w_hh, self.bias = uniform(bound, hidden, 4 * hidden), nn.Parameter(torch.zeros(4 * hidden))
-            self.bias.data[hidden : 2 * hidden] = 1
+            self.w_hh, self.bias = uniform(bound, hidden, of_h * hidden), nn.Parameter(torch.zeros(4 * hidden))
+            forget = 2 if case.rewired else 1
+            self.bias.data[forget * hidden : (forget + 1) * hidden] = 1
+            if case.rewired:
+                self.w_fu, self.w_oc = uniform(bound, hidden, hidden), uniform(bound, hidden, hidden)
             self.a = nn.ParameterList([uniform(bound, hidden, rank) for _ in range(rounds)])
             self.b = nn.ParameterList([uniform(1 / math.sqrt(rank), rank, hidden) for _ in range(rounds)])
             self.gate_bias = nn.ParameterList([nn.Parameter(torch.zeros(hidden)) for _ in range(rounds)])
@@ -85,6 +114,8 @@ def network(case: Case, vocabulary: int, hidden: int, rank: int, seed: int):
             return torch.stack(outputs), h, c
 
         def step(self, x, h, c):
+            if case.rewired:
+                return self.rewired_step(x, h, c)
             for r, (a, b, bias) in enumerate(zip(self.a, self.b, self.gate_bias, strict=True)):
                 if r % 2 == 0:
                     x = x * (2 * torch.sigmoid(torch.addmm(bias, h @ a, b)))
@@ -95,6 +126,15 @@ def network(case: Case, vocabulary: int, hidden: int, rank: int, seed: int):
             f = torch.sigmoid(f)
             c = f * c + torch.minimum(torch.sigmoid(i), 1 - f) * torch.tanh(g)
             return torch.sigmoid(o) * torch.tanh(c), c
+
+        def rewired_step(self, x, h, c):
+            b_i, b_g, b_f, b_o = self.bias.chunk(4)
+            of_h_i, of_h_g, of_h_f = (h @ self.w_hh).chunk(3, dim=1)
+            of_x_i, of_x_g = x.chunk(2, dim=1)
+            i, g = torch.sigmoid(of_x_i + of_h_i + b_i), torch.tanh(of_x_g + of_h_g + b_g)
+            f = torch.sigmoid((i * g) @ self.w_fu + of_h_f + b_f)
+            c = f * c + torch.minimum(i, 1 - f) * g
+            return torch.sigmoid(torch.addmm(b_o, c, self.w_oc)) * torch.tanh(c), c
 
     class Model(nn.Module):
         def __init__(self):
@@ -179,6 +219,8 @@ def train(case: Case, seed: int, text: str, options: argparse.Namespace) -> floa
 def operations(case: Case, hidden: int, rank: int) -> float:
     """Multiply-adds of a character, as a multiple of the LSTM's."""
     lstm, found = 3 * 4 * hidden**2, 0
+    if case.rewired:  # 2 of the upper layer's input; 3 of h, one of the update and one of c in each layer
+        return (2 + LAYERS * 5) * hidden**2 / lstm
     for layer in range(LAYERS):
         rounds = case.of_layer(layer)
         found += (1 if layer == 0 and not rounds else 2) * 4 * hidden**2 + rounds * 2 * hidden * rank
@@ -188,7 +230,7 @@ def operations(case: Case, hidden: int, rank: int) -> float:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", help="a file, or a name of the catalog")
-    parser.add_argument("--case", nargs="+", action="append", required=True, metavar=("ROUNDS", "upper"))
+    parser.add_argument("--case", nargs="+", action="append", required=True, metavar=("KIND", "ROUNDS"))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--epochs", type=float, default=2)
     parser.add_argument("--rate", type=float, default=1.2e-2)
@@ -198,7 +240,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, each on one thread")
     options = parser.parse_args()
     text = str(Path(find_text(options.text)).absolute())
-    cases = [Case(int(rounds), rest == ["upper"]) for rounds, *rest in options.case]
+    cases = [Case.of(*case) for case in options.case]
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         started = {(c, s): pool.submit(train, c, s, text, options) for s in options.seeds for c in cases}
         for (case, seed), each in started.items():
