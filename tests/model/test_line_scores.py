@@ -16,6 +16,7 @@ from charrnn.inference.loss import losses
 from charrnn.inference.mixture import Mixture
 from charrnn.inference.ngrams import Ngrams
 from charrnn.inference.robust_z import RobustZ
+from charrnn.inference.word_peaks import WordPeaks
 from charrnn.model.line_scores import UNKNOWN_BITS, LineScorer
 from charrnn.network.network import Network
 from charrnn.text.vocabulary import Vocabulary
@@ -240,3 +241,21 @@ def test_the_mean_of_a_checkpoint_without_a_text(tmp_path):
     make().save(tmp_path / "a.safetensors")
     found = charrnn.load(tmp_path / "a.safetensors").score(["ab", "ba"])
     assert len(found) == 2 and all(score.bits > 0 for score in found)
+
+
+@KINDS
+def test_words_are_those_of_the_bits(rng, kind):
+    model, lines = new_model(kind=kind), new_lines(rng)
+    found, words = model.score(lines, words=True), WordPeaks()
+    assert [score.words for score in found] == [words.add(score.text, score.character_bits) for score in found]
+    assert all(score.words is None for score in model.score(lines[:5]))
+
+
+def test_words_of_a_model_of_bytes():
+    model = new_model([10, *b" abc", 0xC3, 0xA9])
+    for lines in ([b"ab \xc3\xa9 c", b"", b"a \xff\0"], ["ab é c", "", b"a \xff\0"]):
+        found, words = model.score(lines, words=True), WordPeaks()
+        data = [line.encode() if isinstance(line, str) else line for line in lines]
+        wanted = [words.add(each, score.character_bits, score.unknown) for each, score in zip(data, found, strict=True)]
+        assert [score.words for score in found] == wanted
+        assert found[2].words > 2**0.5 * (20 / 3)  # two unknown bytes
