@@ -12,11 +12,13 @@ With ``upper`` behind it the first layer stays as it is and reads rows for chara
 with rounds reads an embedding of H columns.
 
 ``rewired``: the forget gate looks at the proposed update in place of the input, and the output gate at the new cell
-state alone (Melis 2022, "Circling Back to Recurrent Models of Language", the RLSTM):
+state alone (Melis 2022, "Circling Back to Recurrent Models of Language", the RLSTM; the equations are those of the same
+chapter of his thesis):
 
+    i = σ(x W_ix + h W_ih + b_i)              g = tanh(x W_gx + h W_gh + b_g)
     f = σ((i ⊙ g) W_fu + h W_fh + b_f)        c = f ⊙ c + min(i, 1 - f) ⊙ g        o = σ(c W_oc + b_o)
 
-Each case is trained with every seed.  All have capped input gates, i = min(σ(z_i), 1 - f), starting values as
+Each case is trained with every seed.  The input gates of all are capped at 1 - f.  They have starting values as
 charrnn's, and the same windows, AdamW, warm-up, cosine, clipping and dropout.  ``operations`` counts the multiply-adds
 of a character, 1 for the LSTM.  PyTorch's seconds say nothing here: each step of each layer is a dozen calls.
 """
@@ -59,9 +61,9 @@ class Case(NamedTuple):
                 return cls()
             case ["rewired"]:
                 return cls(rewired=True)
-            case ["mogrifier", rounds]:
+            case ["mogrifier", rounds] if rounds.isdigit():
                 return cls(int(rounds))
-            case ["mogrifier", rounds, "upper"]:
+            case ["mogrifier", rounds, "upper"] if rounds.isdigit():
                 return cls(int(rounds), upper=True)
         raise SystemExit("--case is lstm, rewired, or mogrifier ROUNDS [upper]")
 

@@ -192,9 +192,8 @@ class RunFolder(RunStore):
             name = f"{KEPT}/{kept.name}"
             if name not in sealed:
                 self._sealing.add(name, digest_of(kept))
-        for name, path in ((LAST, self.last), (BEST, self.best)):
-            if path.is_file() and (digest := digest_of(path)) != sealed.get(name):
-                self._sealing.add(name, digest)
+        if self.last.is_file() and (digest := digest_of(self.last)) != sealed.get(LAST):
+            self._sealing.add(LAST, digest)
 
     def save_last(self, checkpoint: Checkpoint) -> None:
         """Replace the last checkpoint, which becomes the previous one.

@@ -392,12 +392,13 @@ def _require_reader(stream) -> None:
     section(
         "What is shown",
         option("--top", type=Whole(1, 1_000_000), help="Only the N most unusual lines, the most unusual first."),
-        option("--above", type=Number(0), metavar="BITS", help="Only lines with more bits (or what --by names)."),
+        option("--above", type=Number(0), metavar="NUMBER", help="Only lines with more bits, or of what --by names."),
         option("--sort", is_flag=True, help="All lines, the most unusual first."),
         option(
             "--by", type=click.Choice(tuple(MEASURES)), default="peak",
             help="What --top, --above and --sort go by: a line's bits, its bits per character (rate), the bits of its "
-            "least expected character (peak), its words' peaks beside what is usual where they stand (words), or z.",
+            "least expected character (peak), how surprising its words are, compared with earlier words in the same "
+            "place (words; for logs), or z.",
         ),
         option("--guesses", is_flag=True, help="Tell how many lines are likelier, as for passwords; reads --alone."),
         option(
@@ -430,9 +431,10 @@ def score(work: LineScoring) -> None:
     z is (x - median) / (1.4826 MAD), with the median and the median absolute deviation of up to --window lines before;
     there is none for the first 20. A character that the model does not know counts 20 bits.
 
-    --by words is for logs. A word's peak is the bits of its least expected character. A line's number is the root of
-    the sum of (peak / (usual + 3))² over its words, where usual is the mean peak of the words before that stood behind
-    the same word, or behind the same word but one.
+    --by words is for logs; it adds a column. A word's peak is the bits of its least expected character. usual is the
+    mean of the peaks of earlier words that had the same word before them, or the same word two places before; the mean
+    of all words counts as three more. A line's number is the root of the sum of (peak / (usual + 3))² over its words;
+    a character that the model does not know counts as one more word, with usual 0. Files after the first one go on.
 
     --json writes an object for each line: file, line (its number), text, bits, bits_per_character, peak, z (or null),
     characters, unknown (characters that the model does not know); with --by words: words; with --guesses: guesses,

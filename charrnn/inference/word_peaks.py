@@ -1,4 +1,4 @@
-"""How surprising the words of a line are beside what is usual where they stand."""
+"""How surprising the words of a line are, compared with earlier words in the same place."""
 
 import math
 import re
@@ -15,25 +15,28 @@ _FIRST_MEAN, _FIRST_COUNT = 2.0, 3  # the mean peak in bits before there is any,
 _WORD = re.compile(r"\s*\S+\s*|\s+")
 _WORD_OF_BYTES = re.compile(rb"\s*\S+\s*|\s+")
 
-_Context = tuple[int, str | bytes]  # a word, and how many words before another one it stands
+_Context = tuple[int, str | bytes]  # how many places before a word another one stands, and which one
 
 
 class WordPeaks:
-    """For each line of a stream a number: how surprising its words are beside what is usual where they stand.
+    """For each line of a stream a number: how surprising its words are, compared with earlier words in the same place.
 
-    The peak x of a word is the bits of its least expected character; white space belongs to the word before it.  m is
-    the mean of the peaks of those words before that stood behind the same word, or behind the same word but one; it
-    counts three times the mean of all peaks in.  The number of a line is
+    The peak x of a word is the bits of its least expected character; white space belongs to the word before it.  The
+    place of a word is given by the word before it, and by the one two places before; "" stands before the first word.
+    m is the mean of two lists of peaks together: those of earlier words with the same word before them, and those of
+    earlier words with the same word two places before them.  The mean of all peaks counts as three peaks more.  The
+    number of a line is
 
         sqrt(sum over its words of (x / (m + 3))²)
 
-    An unknown character is usual nowhere: it counts as one more word, with m = 0.
+    so a line of more words has a larger one.  An unknown character is usual nowhere: it counts as one more word, with
+    m = 0.
 
-    So the name of a new package counts little behind a word that new names follow, and a wrong state counts much where
-    the model has always known the state.
+    The name of a new package counts little behind a word that new names follow, and a wrong state counts much where the
+    model has always known the state.
 
     Args:
-        most: so many words before are remembered, those that came last.
+        most: so many contexts are remembered, those that came last.
     """
 
     def __init__(self, most: int = MOST):
@@ -49,13 +52,12 @@ class WordPeaks:
             bits: (M,), those of its characters, and of its line end if that counts.
             unknown: how many characters the model does not know.
         """
-        words = _WORD.finditer(line + "\n") if isinstance(line, str) else _WORD_OF_BYTES.finditer(line + b"\n")
-        found = [(match.group().strip()[:_LONGEST], match.start()) for match in words if match.start() < len(bits)]
+        spans = _WORD.finditer(line + "\n") if isinstance(line, str) else _WORD_OF_BYTES.finditer(line + b"\n")
+        found = [(match.group().strip()[:_LONGEST], match.start()) for match in spans if match.start() < len(bits)]
         if not found:
             return 0.0
         peaks = np.maximum.reduceat(bits, [start for _, start in found]).tolist()
-        before: list[str | bytes] = ["", "", *(word for word, _ in found)]
-        contexts = [((1, before[k + 1]), (2, before[k])) for k in range(len(peaks))]
+        contexts = _contexts([word for word, _ in found])
         total = unknown * (UNKNOWN_BITS / _ADDED) ** 2
         for peak, of_word in zip(peaks, contexts, strict=True):
             total += (peak / (self._usual(of_word) + _ADDED)) ** 2
@@ -63,7 +65,7 @@ class WordPeaks:
             self._learn(of_word, peak)
         return math.sqrt(total)
 
-    def _usual(self, contexts: tuple[_Context, ...]) -> float:
+    def _usual(self, contexts: list[_Context]) -> float:
         """m, the mean of the peaks in these contexts."""
         count, total = _FIRST_COUNT, _FIRST_COUNT * self._sum / self._count
         for context in contexts:
@@ -71,10 +73,16 @@ class WordPeaks:
             count, total = count + more, total + their_sum
         return total / count
 
-    def _learn(self, contexts: tuple[_Context, ...], peak: float) -> None:
+    def _learn(self, contexts: list[_Context], peak: float) -> None:
         for context in contexts:
             count, total = self._sums.pop(context, (0, 0.0))
             self._sums[context] = count + 1, total + peak
         while len(self._sums) > self._most:
             self._sums.popitem(last=False)
         self._count, self._sum = self._count + 1, self._sum + peak
+
+
+def _contexts(words: list[str | bytes]) -> list[list[_Context]]:
+    """For each word the word before it and the one two places before; the first word has "" before it and no other."""
+    before: list[str | bytes] = ["", *words]
+    return [[(1, before[k]), *([(2, before[k - 1])] if k else [])] for k in range(len(words))]

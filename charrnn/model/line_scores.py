@@ -53,7 +53,7 @@ class LineScore:
         character_bits: (M,) float32, the bits of each character, and of the line end if it counts.  For a model of
             bytes a character is a byte.
         guesses: how many lines are likelier, if that was asked for.
-        words: how surprising its words are beside what is usual where they stand, if that was asked for
+        words: how surprising its words are, compared with earlier words in the same place, if that was asked for
             (:class:`charrnn.inference.word_peaks.WordPeaks`).
     """
 
@@ -223,7 +223,7 @@ class LineScorer:
         self.begin()
 
     def begin(self) -> None:
-        """Begin a new text: what was read before does not count, but for z."""
+        """Begin a new text: what was read before does not count, but for z and words."""
         self._reader = self._new_reader()
 
     def _new_reader(self) -> _Reader:

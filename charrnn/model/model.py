@@ -331,7 +331,8 @@ class Model:
                 mixture keep what they have learnt.
             guesses: tell for each line how many lines are likelier, by so many lines drawn from the model with
                 ``seed``; lines are then read ``alone``. 0 tells nothing.
-            words: tell for each line how surprising its words are beside what is usual where they stand; best for logs.
+            words: tell for each line how surprising its words are, compared with earlier words in the same place, from
+                the first of ``lines`` on; for logs.
 
         Raises:
             ConfigError: an ensemble shall learn, or a model learn from lines alone; the model does not know line ends

@@ -117,6 +117,12 @@ def test_words_are_told_when_they_are_asked_for(folder, model):
     wanted = [words.add(each["text"], np.array(each["character_bits"]), each["unknown"]) for each in found]
     assert [each["words"] for each in found] == pytest.approx(wanted, abs=0.01)
     assert any(each["unknown"] for each in found)
+    # What is usual is learnt from the file before, too.
+    wanted += [words.add(each["text"], np.array(each["character_bits"]), each["unknown"]) for each in found]
+    twice = objects(model, "a.txt", "a.txt", "--by", "words")
+    assert [each["words"] for each in twice] == pytest.approx(wanted, abs=0.01) and wanted[0] != wanted[len(LINES)]
+    for how in ("--learn", "--alone", "--guesses"):
+        assert all(each["words"] > 0 for each in objects(model, "a.txt", "--by", "words", how))
     # The column stands between the peak and z.
     lines = succeed("score", model, "a.txt", "--by", "words").stdout.splitlines()
     assert [line.split()[3] for line in lines] == [f"{each['words']:.2f}" for each in found]

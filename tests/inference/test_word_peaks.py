@@ -1,4 +1,4 @@
-"""Tests of the number that says how surprising the words of a line are beside what is usual where they stand."""
+"""Tests of the number that says how surprising the words of a line are, compared with earlier ones."""
 
 import numpy as np
 import pytest
@@ -21,11 +21,11 @@ def naive(lines):
     for line, bits in lines:
         words, total, seen = peaks_of(line, bits), 0.0, []
         for k, (_, peak) in enumerate(words):
-            one = ("one", words[k - 1][0] if k else "")
-            two = ("two", words[k - 2][0] if k > 1 else "")
-            usual = [np.mean(all_peaks)] * 3 + behind.get(one, []) + behind.get(two, [])
+            places = [("one", words[k - 1][0] if k else ""), ("two", words[k - 2][0] if k > 1 else "")]
+            places = places if k else places[:1]
+            usual = [np.mean(all_peaks)] * 3 + [found for place in places for found in behind.get(place, [])]
             total += (peak / (np.mean(usual) + 3)) ** 2
-            seen += [(one, peak), (two, peak)]
+            seen += [(place, peak) for place in places]
         for context, peak in seen:
             behind.setdefault(context, []).append(peak)
         all_peaks += [peak for _, peak in words]

@@ -20,7 +20,7 @@ _VAGUE = 0.5  # the standard error, as a share, from which on an estimate of gue
 
 def heading(record: Mapping[str, Any], names: bool) -> Text:
     """The names of the columns of ``record``, as :func:`columns` aligns them."""
-    words = f"{'words':>5} " if "words" in record else ""
+    words = f"{'words':>6} " if "words" in record else ""
     guesses = f"{'guesses':>9} " if "guesses_log2" in record else ""
     line = f"{'bits':>8} {'/char.':>7} {'peak':>5} {words}{'z':>7} {guesses}{'place' if names else 'line':>6}"
     return Text(line, style="bold")
@@ -38,7 +38,7 @@ def columns(record: Mapping[str, Any], place: str) -> str:
     if "guesses_log2" in record:
         is_bound = (record["guesses_error"] or 0.0) > _VAGUE
         guesses = f"{'>' * is_bound + _guesses(record['guesses_log2']):>9} "
-    words = f"{record['words']:>5.2f} " if "words" in record else ""
+    words = f"{record['words']:>6.2f} " if "words" in record else ""
     bits = f"{record['bits']:>8.1f} {record['bits_per_character']:>7.3f} {record['peak']:>5.1f}"
     return f"{bits} {words}{shown:>7} {guesses}{place:>6}"
 
