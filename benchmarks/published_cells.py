@@ -8,8 +8,8 @@ of two of rank K):
 
     x ← x ⊙ 2σ(h A_r B_r + b_r)   for r = 1, 3, …        h ← h ⊙ 2σ(x A_r B_r + b_r)   for r = 2, 4, …
 
-With ``upper`` behind it the first layer stays as it is and reads rows for characters, as charrnn's does; a first layer
-with rounds reads an embedding of H columns.
+``mogrifier ROUNDS upper`` has rounds in the second layer only.  Its first layer looks up a row of gate inputs for each
+character, as charrnn's does.  A first layer with rounds reads an embedding of H columns instead.
 
 ``rewired``: the forget gate looks at the proposed update in place of the input, and the output gate at the new cell
 state alone (Melis 2022, "Circling Back to Recurrent Models of Language", the RLSTM; the equations are those of the same
@@ -92,7 +92,7 @@ def network(case: Case, vocabulary: int, hidden: int, rank: int, seed: int):
             super().__init__()
             bound, rounds = 1 / math.sqrt(hidden), case.of_layer(index)
             self.reads_rows = index == 0 and not rounds
-            # The columns of a rewired LSTM are those of i, g and f; its input has none for f.
+            # Blocks of H columns: in a rewired LSTM the input has i and g, the output before has i, g and f.
             of_x, of_h = (2, 3) if case.rewired else (4, 4)
             self.w_ih = uniform(
                 math.sqrt(3) if self.reads_rows else bound, vocabulary if self.reads_rows else hidden, of_x * hidden

@@ -431,10 +431,11 @@ def score(work: LineScoring) -> None:
     z is (x - median) / (1.4826 MAD), with the median and the median absolute deviation of up to --window lines before;
     there is none for the first 20. A character that the model does not know counts 20 bits.
 
-    --by words is for logs; it adds a column. A word's peak is the bits of its least expected character. usual is the
-    mean of the peaks of earlier words that had the same word before them, or the same word two places before; the mean
-    of all words counts as three more. A line's number is the root of the sum of (peak / (usual + 3))² over its words;
-    a character that the model does not know counts as one more word, with usual 0. Files after the first one go on.
+    --by words is for logs; it adds a column. A word's peak is the bits of its least expected character. The usual peak
+    is the mean over earlier words that had the same word before them, or the same word two places before; the mean of
+    all words counts as three words more. A line's number is the root of the sum of (peak / (usual + 3))² over its
+    words; a character that the model does not know counts as one more word, whose usual peak is 0. The words of all
+    FILEs count.
 
     --json writes an object for each line: file, line (its number), text, bits, bits_per_character, peak, z (or null),
     characters, unknown (characters that the model does not know); with --by words: words; with --guesses: guesses,

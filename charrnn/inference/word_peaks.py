@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 UNKNOWN_BITS = 20.0  # what a character that the model does not know costs: about one of all characters of Unicode
-MOST = 100_000  # contexts that are remembered, the last ones
+MOST = 100_000  # contexts that are remembered
 _LONGEST = 64  # characters of a word that are compared
 _ADDED = 3.0  # bits that are added to a mean, so that a little surprise stays little where there is usually none
 _FIRST_MEAN, _FIRST_COUNT = 2.0, 3  # the mean peak in bits before there is any, and how many peaks it counts as
@@ -32,11 +32,11 @@ class WordPeaks:
     so a line of more words has a larger one.  An unknown character is usual nowhere: it counts as one more word, with
     m = 0.
 
-    The name of a new package counts little behind a word that new names follow, and a wrong state counts much where the
-    model has always known the state.
+    In a log of packages a new name counts little behind ``install``, because new names usually follow this word.  A
+    wrong state counts much behind ``status``, because the model is seldom surprised by a state.
 
     Args:
-        most: so many contexts are remembered, those that came last.
+        most: how many contexts are remembered; the oldest are forgotten first.
     """
 
     def __init__(self, most: int = MOST):

@@ -16,7 +16,7 @@ def peaks_of(line, bits):
 
 
 def naive(lines):
-    """The numbers of lines with their bits, by the formula, from lists of all peaks before."""
+    """The number of each line by the formula. ``lines`` has a text and the bits of its characters for each."""
     all_peaks, behind, numbers = [2.0] * 3, {}, []
     for line, bits in lines:
         words, total, seen = peaks_of(line, bits), 0.0, []
@@ -68,7 +68,7 @@ def test_any_line_has_a_number(line, has_end):
     words, bits = WordPeaks(), np.full(len(line) + has_end, 2.0, np.float32)
     found = words.add(line, bits)
     assert found == 0 if len(bits) == 0 else found > 0
-    # White space belongs to the word before it, or to the first word: as many peaks as words, at least one.
+    # Each word has one peak, of 2 bits, and a line without words has one, too.
     assert found == pytest.approx((max(len(line.split()), len(bits) > 0)) ** 0.5 * 2 / 5)
 
 

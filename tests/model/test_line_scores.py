@@ -244,7 +244,7 @@ def test_the_mean_of_a_checkpoint_without_a_text(tmp_path):
 
 
 @KINDS
-def test_words_are_those_of_the_bits(rng, kind):
+def test_words_are_computed_from_the_bits(rng, kind):
     model, lines = new_model(kind=kind), new_lines(rng)
     found, words = model.score(lines, words=True), WordPeaks()
     assert [score.words for score in found] == [words.add(score.text, score.character_bits) for score in found]
