@@ -281,9 +281,9 @@ class TrainConfig(_Config):
 class DynamicEvaluationConfig(_Config):
     """How a model goes on learning from the text that it is tested on.
 
-    After each segment of ``steps`` characters the weights are updated with the learning rate ``lr`` and drawn back to
-    their original values by ``decay``; see :func:`charrnn.training.dynamic_evaluation.evaluate_dynamically`.
-    docs/MODEL.md says what other values gave.
+    After each segment of ``steps`` characters the weights are updated with the learning rate ``lr``, those of the
+    output layer with ``output_factor`` times that rate, and drawn back to their original values by ``decay``; see
+    :func:`charrnn.training.dynamic_evaluation.evaluate_dynamically`.  docs/MODEL.md says what other values gave.
 
     Raises:
         ConfigError: a value is out of range.
@@ -292,6 +292,7 @@ class DynamicEvaluationConfig(_Config):
     lr: float = _number(7e-4, 0, 1)
     steps: int = _whole(32, 1, 1_000_000)
     decay: float = _number(2e-3, 0, 1)
+    output_factor: float = _number(8.0, 0, 1000)
 
 
 @dataclass(frozen=True)

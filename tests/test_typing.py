@@ -28,6 +28,7 @@ JUDGED = (
         "inference/guess_numbers",
         "inference/line_losses",
         "inference/loss",
+        "inference/online_mixture",
         "inference/robust_z",
         "inference/word_peaks",
     ),

@@ -82,6 +82,7 @@ class Compressing(Files):
             "lr": "--online: the learning rate.",
             "steps": "--online: characters that are coded with the same weights.",
             "decay": "--online: share of the way back to the original weights after so many characters.",
+            "output_factor": "--online: the output layer learns at so many times the learning rate.",
         }, prefix="online-"),
     ),
     section(

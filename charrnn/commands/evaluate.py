@@ -32,6 +32,7 @@ from charrnn.config import DynamicEvaluationConfig
             "lr": "--online: the learning rate.",
             "steps": "--online: characters in a segment.",
             "decay": "--online: share of the way back to the original weights after each segment.",
+            "output_factor": "--online: the output layer learns at so many times the learning rate.",
         }, prefix="online-"),
     ),
 )  # fmt: skip
@@ -51,7 +52,7 @@ def evaluate(work: Scoring) -> None:
 
     --json writes one object: part, learnt (is the training part in it), loss (nats per character), bpc (bits per
     character), perplexity, characters; mixed, with n-grams: loss, bpc, perplexity, characters; and online: loss, bpc,
-    perplexity, characters, lr, steps, decay, and mixed_loss and mixed_bpc.
+    perplexity, characters, lr, steps, decay, output_factor, and mixed_loss and mixed_bpc.
     """
     options = work.options
     online = online_config(DynamicEvaluationConfig, options, options["online"])
@@ -71,12 +72,13 @@ def evaluate(work: Scoring) -> None:
 
 def _online(work: Scoring, config: DynamicEvaluationConfig, mixed) -> dict[str, Any]:
     """The score of a model that learns while it reads, as a JSON object. ``mixed`` is it with n-grams."""
+    from charrnn.inference.online_mixture import OnlineMixture
     from charrnn.records import bits
     from charrnn.training.dynamic_evaluation import evaluate_dynamically
 
-    model = work.model if mixed is None else mixed
+    mixture = None if mixed is None else OnlineMixture(mixed.network, work.model.vocabulary)
     with work.bar("Learning on") as progress:
-        found = evaluate_dynamically(model.network, work.part.ids, work.before, config, progress)
+        found = evaluate_dynamically(work.model.network, work.part.ids, work.before, config, progress, mixture)
     report = as_dict(found.network) | config.to_dict()
     if found.mixture is not None:
         report |= {"mixed_loss": found.mixture.loss, "mixed_bpc": bits(found.mixture.loss)}

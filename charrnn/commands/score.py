@@ -386,6 +386,7 @@ def _require_reader(stream) -> None:
             "lr": "--learn: the learning rate.",
             "steps": "--learn: the fewest characters that an update learns from.",
             "decay": "--learn: share of the way back to the original weights after each update.",
+            "output_factor": "--learn: the output layer learns at so many times the learning rate.",
         }, prefix="online-"),
         encoding_option,
     ),

@@ -13,7 +13,7 @@ from charrnn.compression.recipe import Recipe
 from charrnn.config import DynamicEvaluationConfig
 from charrnn.errors import CompressedError, ConfigError, brief
 
-MAGIC, VERSION = b"\x8fCRNN", 1
+MAGIC, VERSION = b"\x8fCRNN", 2
 LARGEST_BLOCK = 2**22  # bytes of the original in a block
 MOST_ROWS = 256
 LONGEST_NAME = 64  # bytes of a model's name
@@ -26,7 +26,10 @@ _PACKED, _ONLINE, _SCRATCH, _NGRAMS = 1, 2, 4, 8  # flags
 
 _START = struct.Struct("<5sBBHI")  # magic, version, flags, rows, arithmetic
 _MODEL = struct.Struct("<16sB")  # identity, bytes of the name
-_LEARNING = struct.Struct("<dId")  # rate, steps, decay
+_LEARNING = {  # by the version of the format
+    1: struct.Struct("<dId"),  # rate, steps, decay; the output layer has the same rate
+    2: struct.Struct("<dIdd"),  # rate, steps, decay, factor of the output layer's rate
+}
 _RECIPE = struct.Struct("<HBHHd")  # hidden, layers, steps, warm-up, rate
 _CHECKSUM = struct.Struct("<I")
 DIGEST = 8  # bytes of the SHA-256 of the whole
@@ -77,7 +80,8 @@ class Header:
         if self.packed:
             data += _number(self.packed)
         if self.online is not None:
-            data += _LEARNING.pack(self.online.lr, self.online.steps, self.online.decay)
+            online = self.online
+            data += _LEARNING[VERSION].pack(online.lr, online.steps, online.decay, online.output_factor)
         return data + _CHECKSUM.pack(zlib.crc32(data))
 
     @classmethod
@@ -90,8 +94,9 @@ class Header:
         start = file.read(len(MAGIC) + 1, "not a file that charrnn compress wrote (it is too short)")
         if start[:-1] != MAGIC:
             raise CompressedError("not a file that charrnn compress wrote")
-        if start[-1] != VERSION:
-            raise CompressedError(f"its format has the version {start[-1]}, and this charrnn knows {VERSION}")
+        version = start[-1]
+        if version not in _LEARNING:
+            raise CompressedError(f"its format has the version {version}, and this charrnn knows 1 to {VERSION}")
         _, _, flags, rows, arithmetic = _START.unpack(start + file.read(_START.size - len(start)))
         known, others = _PACKED | _ONLINE | _SCRATCH | _NGRAMS, _PACKED | _ONLINE | _NGRAMS
         if flags & ~known or (flags & _SCRATCH and flags & others):
@@ -108,8 +113,9 @@ class Header:
             if flags & _PACKED:
                 found = replace(found, packed=file.number())
             if flags & _ONLINE:
-                lr, steps, decay = _LEARNING.unpack(file.read(_LEARNING.size))
-                found = replace(found, online=DynamicEvaluationConfig(lr, steps, decay))
+                learning = _LEARNING[version]
+                lr, steps, decay, *factor = learning.unpack(file.read(learning.size))
+                found = replace(found, online=DynamicEvaluationConfig(lr, steps, decay, *factor or [1.0]))
         except UnicodeDecodeError:
             raise CompressedError("damaged (the name of its model is no text)") from None
         except ConfigError as error:

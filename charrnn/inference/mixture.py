@@ -26,7 +26,6 @@ Weights = tuple[float, float]
 
 MOST = 4.0  # a weight is from 0 to this
 _USUAL, _DEVIATION = (0.65, 0.35), 0.2  # what the weights are on other texts
-_FIRST = 1000  # symbols that weights count for before they follow a text
 _ITERATIONS = 5  # more than Newton's method needs
 _FITTED = 2_000_000  # probabilities that the weights are fitted to: 30,000 characters, where there are 65 of them
 
@@ -100,8 +99,12 @@ def both_log_probabilities(network: Network | Ensemble, ngrams: Ngrams, x: np.nd
 
 def mixed(network: np.ndarray, ngrams: np.ndarray, weights: Weights) -> np.ndarray:
     """log p of the mixture from the log probabilities of both, (…, V) each."""
-    logs = weights[0] * network + weights[1] * ngrams
-    logs -= logs.max(axis=-1, keepdims=True)
+    return normalised(weights[0] * network + weights[1] * ngrams)
+
+
+def normalised(logs: np.ndarray) -> np.ndarray:
+    """logs (…, V) minus the logarithm of the sum of their exponentials."""
+    logs = logs - logs.max(axis=-1, keepdims=True)
     return logs - np.log(np.exp(logs).sum(axis=-1, keepdims=True))
 
 
@@ -137,27 +140,6 @@ def fit_weights(
     target = target.astype(np.int64)
     ngram_loss = -np.take_along_axis(both[1], target[:, None], axis=-1).mean()
     return Fitted(_least_loss(np.stack(both), target), float(ngram_loss))
-
-
-class OnlineWeights:
-    """Weights that follow a text: after each part of it they are fitted to all that has been scored so far.
-
-    Each part moves the weights by one step of Newton's method, whose Hessian is the sum over all parts so far.  (The
-    online Newton step of Hazan, Agarwal & Kale 2007 sums squares of gradients instead.)  The first weights count as if
-    they had been fitted to ``_FIRST`` symbols.
-    """
-
-    def __init__(self, weights: Weights):
-        self.weights = np.array(weights)
-        self._hessian: np.ndarray | None = None
-
-    def learn(self, both: np.ndarray, target: np.ndarray) -> None:
-        """Take in a part: log probabilities both (2, M, V), the network's and the n-grams', of targets (M,)."""
-        gradient, hessian = _derivatives(both, target, self.weights)
-        if self._hessian is None:
-            self._hessian = _FIRST / len(target) * hessian + 1e-6 * np.eye(2)
-        self._hessian += hessian
-        self.weights = np.clip(self.weights - np.linalg.solve(self._hessian, gradient), 0, MOST)
 
 
 def _derivatives(both: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

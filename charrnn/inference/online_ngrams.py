@@ -7,6 +7,7 @@ from charrnn.inference.ngrams import KERNELS, Ngrams, new_readers, no_trie
 from charrnn.kernels.range_coder import Blend
 from charrnn.network.parameters import aligned_zeros
 from charrnn.network.workspace import padded
+from charrnn.system.threads import Team
 
 ORDER = 8  # symbols of the longest gram
 MOST_LEARNT = 2**22  # symbols, about 400 MB; those after them are read but not learnt
@@ -32,6 +33,10 @@ class OnlineNgrams:
     def blend(self) -> Blend:
         """The arrays for the kernel."""
         return Blend(self._ngrams.trie(self._readers), self._weights, self._logs, _RATE)
+
+    def read(self, x: npt.NDArray[np.int32], team: Team) -> npt.NDArray[np.float32]:
+        """log p of every symbol after each of x (T,): (T, V) in nats, which may be -inf while little is learnt."""
+        return self._ngrams.read(x[:, None], self._readers, team)[:, 0]
 
     def learn(self, x: npt.NDArray[np.int32]) -> None:
         """Learn ids x (T,), which have just been read.

@@ -17,8 +17,8 @@ from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.guess_numbers import SAMPLES, Guesses, GuessNumbers, guess_numbers
 from charrnn.inference.line_losses import line_losses
 from charrnn.inference.loss import Scorer, losses
-from charrnn.inference.mixture import Mixture, OnlineWeights, both_log_probabilities, mixed
-from charrnn.inference.ngrams import most_symbols, new_readers
+from charrnn.inference.mixture import Mixture
+from charrnn.inference.online_mixture import OnlineMixture
 from charrnn.inference.robust_z import COUNT, RobustZ
 from charrnn.inference.word_peaks import UNKNOWN_BITS, WordPeaks
 from charrnn.network.network import Network
@@ -137,15 +137,12 @@ class _OneRow:
 class _Learning:
     """Reads as :class:`_OneRow`, and learns from each line after it is scored (dynamic evaluation).
 
-    Short lines are put together until they have as many characters as an update learns from.  n-grams, if the model has
-    them, learn each line too, and their weight follows the text.
+    Short lines are put together until they have as many characters as an update learns from.  A mixture of the network
+    learns each line, too.
     """
 
-    def __init__(self, model: Network | Mixture, newline: int, learner: DynamicLearner, steps: int):
-        self._network, self._learner, self._steps = learner.network, learner, steps
-        self._ngrams = model.ngrams if isinstance(model, Mixture) else None
-        self._weights = OnlineWeights(model.weights) if isinstance(model, Mixture) else None
-        self._readers, self._most_learnt = new_readers(1), most_symbols(None)
+    def __init__(self, newline: int, learner: DynamicLearner, steps: int, mixture: OnlineMixture | None):
+        self._network, self._learner, self._steps, self._mixture = learner.network, learner, steps, mixture
         self._state, self._last = self._network.initial_state(1), newline
         self._learnt = self._state.copy()  # the state before what is to be learnt next
         self._waiting: list[tuple[Ids, Ids]] = []
@@ -162,9 +159,8 @@ class _Learning:
         for start in range(0, len(ids), _STEPS):
             window = slice(start, start + _STEPS)
             found[window] = self._score(x[window], ids[window], known[window])
-        if self._ngrams is not None and self._ngrams.learnt + len(x) <= self._most_learnt:
-            self._ngrams.learn(x, settle=False)  # the last character is learnt with the next line
-            self._ngrams.begin_at_end(self._readers)
+        if self._mixture is not None:
+            self._mixture.learn(x)  # the last character is learnt with the next line
         self._waiting.append((x, np.where(known, ids, np.int32(-1))))
         if sum(len(x) for x, _ in self._waiting) >= self._steps:
             self._learn()
@@ -173,15 +169,11 @@ class _Learning:
         return found
 
     def _score(self, x: Ids, y: Ids, known: npt.NDArray[np.bool_]) -> Floats:
-        if self._ngrams is None or self._weights is None:
-            found = self._network.losses(x[:, None], np.ascontiguousarray(y[:, None]), self._state)
-            return cast("Floats", found[:, 0].copy())
-        own = (self._state, self._readers)
-        both = np.stack(both_log_probabilities(self._network, self._ngrams, x[:, None], own))[:, :, 0]
-        nats = -mixed(both[0], both[1], (self._weights.weights[0], self._weights.weights[1]))[np.arange(len(y)), y]
-        if known.any():
-            self._weights.learn(both[:, known], y[known].astype(np.int64))
-        return nats.astype(np.float32)
+        if self._mixture is None:
+            found = self._network.losses(x[:, None], np.ascontiguousarray(y[:, None]), self._state)[:, 0]
+            return cast("Floats", found.copy())
+        logs = self._network.log_probabilities(x[:, None], self._state)[:, 0]
+        return self._mixture.score(logs, x, np.where(known, y, -1), self._network.team).astype(np.float32)
 
     def _learn(self) -> None:
         x, y = (np.concatenate(parts)[:, None] for parts in zip(*self._waiting, strict=True))
@@ -217,7 +209,7 @@ class LineScorer:
         self._newline = self._vocabulary.line_start
         self._ends_lines = _has_newline(self._vocabulary)
         self._z = RobustZ(count)
-        self._learning: tuple[Network | Mixture, DynamicLearner, int] | None = None
+        self._learning: tuple[DynamicLearner, int, Mixture | None] | None = None
         self.guesses: GuessNumbers | None = None
         self.words: WordPeaks | None = None
         self.begin()
@@ -228,8 +220,9 @@ class LineScorer:
 
     def _new_reader(self) -> _Reader:
         if self._learning is not None:
-            model, learner, steps = self._learning
-            return _Learning(model, self._newline, learner, steps)
+            learner, steps, mixture = self._learning
+            online = None if mixture is None else OnlineMixture(mixture, self._vocabulary)
+            return _Learning(self._newline, learner, steps, online)
         if self._how == "alone":
             return _EachAlone(self._network, self._newline)
         if self._how == "as they come":
@@ -247,13 +240,13 @@ class LineScorer:
         """
         config = config or LineLearningConfig()
         model = self._network
-        network = model.network if isinstance(model, Mixture) else model
+        mixture, network = (model, model.network) if isinstance(model, Mixture) else (None, model)
         if not isinstance(network, Network) or isinstance(model, Ensemble):
             raise ConfigError("only a single network learns on, not an ensemble")
         if self._how == "alone":
             raise ConfigError("a model learns from lines in their order, not from each line alone")
         with restored_weights(network) as original:
-            self._learning = model, DynamicLearner(network, original, config), config.steps
+            self._learning = DynamicLearner(network, original, config), config.steps, mixture
             self.begin()
             try:
                 yield

@@ -6,7 +6,8 @@ and the loss is a code length: a receiver who learns in the same way could decod
 
 As in the paper, an update divides the gradient by the root of its mean square, and draws the weights back to their
 original values, more where gradients are large. Unlike in the paper, the mean square is taken over the segments read so
-far, not over the training text, which then need not be available.
+far, not over the training text, which then need not be available. Nor has the paper a higher rate for the output layer,
+which gets to know the words of a text sooner.
 """
 
 import itertools
@@ -17,8 +18,7 @@ import numpy as np
 from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import Evaluation, scorable
-from charrnn.inference.mixture import Mixture, OnlineWeights, both_log_probabilities, mixed
-from charrnn.inference.ngrams import new_readers
+from charrnn.inference.online_mixture import OnlineMixture
 from charrnn.kernels import compiler
 from charrnn.kernels.optimizers import Adaptation, Adapted, adapt, mean_squares
 from charrnn.network.network import Network
@@ -31,7 +31,7 @@ _EPSILON = 0.01  # added to each root mean square, as a multiple of their mean
 
 
 class DynamicEvaluation(NamedTuple):
-    """The scores of a network, and of the mixture that it is a part of, if there is one."""
+    """The scores of a network, and of a mixture that it is a part of, if there is one."""
 
     network: Evaluation
     mixture: Evaluation | None
@@ -55,12 +55,15 @@ class DynamicLearner:
         compiler.prepare(*kernels(network.config))
         self.network, self._original, self._config = network, original, config
         self._squares, self._updates = aligned_zeros(network.parameters.flat.size), 0
-        self._ranges = list(itertools.pairwise([*range(0, self._squares.size, RANGE), self._squares.size]))
+        output, end = network.parameters.ranges["w_out"][0], self._squares.size  # the output layer is the last
+        bounds = [*range(0, output, RANGE), *range(output, end, RANGE), end]
+        self._ranges = list(itertools.pairwise(bounds))
+        self._rates = [config.lr * (config.output_factor if start >= output else 1) for start, _ in self._ranges]
         self._sums = np.zeros(len(self._ranges))
 
     def update(self) -> None:
         """Make one update from the network's gradient."""
-        network, config = self.network, self._config
+        network, decay = self.network, self._config.decay
         self._updates += 1
         buffers = Adapted(network.parameters.flat, network.gradient.flat, self._squares, self._original)
         weight = np.float32(1 / self._updates)  # of the gradient's square in the mean of all so far
@@ -73,24 +76,28 @@ class DynamicLearner:
         mean = self._sums.sum() / network.parameters.size
         if not mean:
             return  # every gradient so far is 0
-        settings = Adaptation(*map(np.float32, (config.lr, config.decay, mean, _EPSILON * mean)))
-        network.team.share_out([(adapt, (buffers, start, stop, settings)) for start, stop in self._ranges])
+        network.team.share_out(
+            [
+                (adapt, (buffers, *each, Adaptation(*map(np.float32, (rate, decay, mean, _EPSILON * mean)))))
+                for each, rate in zip(self._ranges, self._rates, strict=True)
+            ]
+        )
         network.parameters_changed()
 
 
 def evaluate_dynamically(
-    model: Network | Mixture,
+    network: Network,
     ids: np.ndarray,
     before: int | None = None,
     config: DynamicEvaluationConfig | None = None,
     progress: ProgressCallback = no_progress,
+    mixture: OnlineMixture | None = None,
 ) -> DynamicEvaluation:
     """Score ids (N,) segment by segment, and learn from each segment after it is scored.
 
     Scores N characters if ``before``, the id before the first one, is given, else N - 1. The state starts at zeros. The
-    network's parameters are restored at the end; the n-grams of a mixture keep what they have learnt. The weights of a
-    mixture are fitted to the text as it goes on, because a network that learns on needs its n-grams less. ``progress``
-    is called with the number of characters scored so far and the number of all.
+    network's parameters are restored at the end. A ``mixture`` of this network learns on too, and is scored beside it.
+    ``progress`` is called with the number of characters scored so far and the number of all.
 
     Raises:
         ConfigError: the text is too short, or the weights are no longer numbers.
@@ -98,31 +105,20 @@ def evaluate_dynamically(
     text = scorable(ids, before)
     scored = len(text) - 1
     config = config or DynamicEvaluationConfig()
-    mixture = model if isinstance(model, Mixture) else None
-    network = model if mixture is None else model.network
     state, loss, mixture_loss = network.initial_state(1), 0.0, 0.0
-    readers, weights = new_readers(1), None if mixture is None else OnlineWeights(mixture.weights)
     with restored_weights(network) as original:
         learner = DynamicLearner(network, original, config)
         for start, stop in in_steps(scored, config.steps, progress):
             window = text[start : stop + 1, None].astype(np.int32)
+            x, y = window[:-1], window[1:]
             if mixture is not None:
-                both = both_log_probabilities(network, mixture.ngrams, window[:-1], (state.copy(), readers))
-                mixture_loss += _scored(np.stack(both)[:, :, 0], window[1:, 0], weights)
-            loss += network.loss_and_gradient(window[:-1], window[1:], state) * (len(window) - 1)
+                logs = network.log_probabilities(x, state.copy())[:, 0]
+                mixture_loss += mixture.score(logs, x[:, 0], y[:, 0], network.team).sum()
+                mixture.learn(x[:, 0])  # the next window begins with this one's last target
+            loss += network.loss_and_gradient(x, y, state) * len(x)
             learner.update()
-            if mixture is not None:
-                mixture.ngrams.learn(window[:-1, 0], settle=False)  # the next window begins with the last one
-                mixture.ngrams.begin_at_end(readers)
     if not np.isfinite(loss):
         raise ConfigError(f"the weights are no longer numbers with --online-lr {config.lr:g}: choose a lower one")
     return DynamicEvaluation(
         Evaluation(loss / scored, scored), None if mixture is None else Evaluation(mixture_loss / scored, scored)
     )
-
-
-def _scored(both: np.ndarray, target: np.ndarray, weights: OnlineWeights) -> float:
-    """The summed loss of targets (M,) from log probabilities both (2, M, V); then the weights learn from them."""
-    loss = -mixed(*both, weights.weights)[np.arange(len(target)), target].sum()
-    weights.learn(both, target)
-    return float(loss)

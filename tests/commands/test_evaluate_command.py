@@ -146,10 +146,11 @@ def test_an_ensemble(model, text):
 
 
 def test_an_option_of_online_is_enough(model, text):
-    for name, value in (("lr", 0.002), ("steps", 16), ("decay", 0.01)):
-        found = report(model, text, f"--online-{name}", value)
+    for name, value in (("lr", 0.002), ("steps", 16), ("decay", 0.01), ("output_factor", 2)):
+        option = f"--online-{name.replace('_', '-')}"
+        found = report(model, text, option, value)
         assert found["online"][name] == value
-        assert found == report(model, text, "--online", f"--online-{name}", value)
+        assert found == report(model, text, "--online", option, value)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,17 @@ def test_other_files(packed):
     assert "version 9" in refusal(with_checksum(MAGIC + b"\x09" + bytes(60)))
 
 
+def test_the_first_version_is_read():
+    """It had no rate of the output layer's own."""
+    online = DynamicEvaluationConfig(1e-3, 20, 0.5, 3.0)
+    data = header(online=online)
+    assert Header.read(Input(io.BytesIO(data))).online == online
+    first = bytearray(data[: -8 - 4])  # without the factor and the checksum
+    first[len(MAGIC)] = 1
+    found = Header.read(Input(io.BytesIO(with_checksum(bytes(first))))).online
+    assert found == DynamicEvaluationConfig(1e-3, 20, 0.5, 1.0)
+
+
 FORGED = {
     "rows": (header(rows=0), "rows"),
     "many rows": (header(rows=60_000), "rows"),

@@ -13,23 +13,19 @@ import charrnn
 from charrnn.checkpoints import tensor_file
 from charrnn.checkpoints.checkpoint import Checkpoint, checksum
 from charrnn.checkpoints.description import HIGHEST_ORDER, HIGHEST_WEIGHT, NgramSettings
-from charrnn.config import DynamicEvaluationConfig, ModelConfig
+from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.loss import evaluate
 from charrnn.inference.mixture import (
     MOST,
     Mixture,
-    OnlineWeights,
-    both_log_probabilities,
     fit_weights,
-    mixed,
 )
 from charrnn.inference.ngrams import ORDER, Ngrams, new_readers
 from charrnn.inference.sampler import Choice, Sampler
 from charrnn.network.network import Network
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.dynamic_evaluation import evaluate_dynamically
 
 V = 9
 FABLES = Path(__file__).parents[2] / "corpora" / "fables.txt"
@@ -113,39 +109,6 @@ def test_n_grams_that_know_nothing_do_no_harm():
     wrong.learn(np.zeros(2000, np.int32))
     mixture = Mixture(member, wrong, fit_weights(member, wrong, text).weights)
     assert evaluate(mixture, text).loss < evaluate(member, text).loss + 1e-3
-
-
-def test_learning_on_n_grams_learn_too(ngrams):
-    mixture, text = Mixture(network(), ngrams, (0.5, 0.6)), np.tile(np.random.default_rng(8).integers(0, V, 200), 4)
-    found = evaluate_dynamically(mixture, text.astype(np.int32), config=DynamicEvaluationConfig(1e-3, 20, 0.0))
-    assert ngrams.learnt == 900 + len(text) - 1
-    assert found.mixture.loss < found.network.loss - 0.5
-    assert found.mixture.characters == found.network.characters == len(text) - 1
-
-
-def test_online_weights_come_to_the_weights_with_the_least_loss_and_see_only_the_past(ngrams):
-    """From bad weights they come near to the fitted ones, and a score does not depend on what follows."""
-    member, text = network(), symbols(6000, 6)
-    both = np.stack(both_log_probabilities(member, ngrams, text[:-1, None], (member.initial_state(1), new_readers(1))))
-    both, target = both[:, :, 0], text[1:].astype(np.int64)
-    found, scores = OnlineWeights((0.1, 1.5)), []
-    for start in range(0, len(target), 30):
-        part = slice(start, start + 30)
-        scores.append(-mixed(*both[:, part], found.weights)[np.arange(len(target[part])), target[part]].mean())
-        found.learn(both[:, part], target[part])
-    fitted = fit_weights(member, ngrams, text).weights
-    best = evaluate(Mixture(member, ngrams, fitted), text).loss
-    assert evaluate(Mixture(member, ngrams, tuple(found.weights)), text).loss < best + 2e-3
-    assert np.mean(scores[len(scores) // 2 :]) < np.mean(scores[:5])
-    again = OnlineWeights((0.1, 1.5))
-    again.learn(both[:, :30], target[:30])
-    assert -mixed(*both[:, 30:60], again.weights)[np.arange(30), target[30:60]].mean() == scores[1]
-
-
-def test_online_weights_stay_where_nothing_can_be_learnt():
-    alone = OnlineWeights((0.6, 0.4))
-    alone.learn(np.zeros((2, 5, 1)), np.zeros(5, np.int64))  # one symbol, which is certain
-    np.testing.assert_allclose(alone.weights, (0.6, 0.4))
 
 
 # ---- in a checkpoint ------------------------------------------------------------------------------------

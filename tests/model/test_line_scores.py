@@ -190,7 +190,7 @@ def test_what_is_learnt_does_not_depend_on_how_many_lines_come_at_once(rng, kind
 
 
 def test_ngrams_stop_learning_when_they_have_learnt_enough(monkeypatch):
-    monkeypatch.setattr("charrnn.model.line_scores.most_symbols", lambda seconds: 2050)
+    monkeypatch.setattr("charrnn.inference.online_mixture.most_symbols", lambda seconds: 2050)
     model = new_model(kind="mixture")
     found = model.score(["abc cba"] * 50, learn=True)
     assert model.network.ngrams.learnt == 2048
