@@ -281,18 +281,19 @@ class TrainConfig(_Config):
 class DynamicEvaluationConfig(_Config):
     """How a model goes on learning from the text that it is tested on.
 
-    After each segment of ``steps`` characters the weights are updated with the learning rate ``lr``, those of the
-    output layer with ``output_factor`` times that rate, and drawn back to their original values by ``decay``; see
-    :func:`charrnn.training.dynamic_evaluation.evaluate_dynamically`.  docs/MODEL.md says what other values gave.
+    After each segment of ``steps`` characters the weights are updated with the learning rate ``lr``, recurrent matrices
+    and the layers of a Transformer with ``slow_factor`` times that rate, and drawn back to their original values by
+    ``decay``; see :func:`charrnn.training.dynamic_evaluation.evaluate_dynamically`.  docs/MODEL.md says what other
+    values gave.
 
     Raises:
         ConfigError: a value is out of range.
     """
 
-    lr: float = _number(7e-4, 0, 1)
+    lr: float = _number(3e-3, 0, 1)
     steps: int = _whole(32, 1, 1_000_000)
-    decay: float = _number(2e-3, 0, 1)
-    output_factor: float = _number(8.0, 0, 1000)
+    decay: float = _number(4e-3, 0, 1)
+    slow_factor: float = _number(0.125, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -302,7 +303,7 @@ class LineLearningConfig(DynamicEvaluationConfig):
     The learning rate is higher than for other texts, because the lines of a log repeat; docs/LOGS.md has the figures.
     """
 
-    lr: float = _number(2e-3, 0, 1)
+    lr: float = _number(6e-3, 0, 1)
 
 
 # By the name of a cell: values for those settings of ModelConfig and TrainConfig that neither the user nor a preset

@@ -82,7 +82,7 @@ class Compressing(Files):
             "lr": "--online: the learning rate.",
             "steps": "--online: characters that are coded with the same weights.",
             "decay": "--online: share of the way back to the original weights after so many characters.",
-            "output_factor": "--online: the output layer learns at so many times the learning rate.",
+            "slow_factor": "--online: recurrent matrices, and layers of a Transformer, learn at this part of the rate.",
         }, prefix="online-"),
     ),
     section(

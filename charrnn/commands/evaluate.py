@@ -32,7 +32,7 @@ from charrnn.config import DynamicEvaluationConfig
             "lr": "--online: the learning rate.",
             "steps": "--online: characters in a segment.",
             "decay": "--online: share of the way back to the original weights after each segment.",
-            "output_factor": "--online: the output layer learns at so many times the learning rate.",
+            "slow_factor": "--online: recurrent matrices, and layers of a Transformer, learn at this part of the rate.",
         }, prefix="online-"),
     ),
 )  # fmt: skip
@@ -52,7 +52,7 @@ def evaluate(work: Scoring) -> None:
 
     --json writes one object: part, learnt (is the training part in it), loss (nats per character), bpc (bits per
     character), perplexity, characters; mixed, with n-grams: loss, bpc, perplexity, characters; and online: loss, bpc,
-    perplexity, characters, lr, steps, decay, output_factor, and mixed_loss and mixed_bpc.
+    perplexity, characters, lr, steps, decay, slow_factor, and mixed_loss and mixed_bpc.
     """
     options = work.options
     online = online_config(DynamicEvaluationConfig, options, options["online"])

@@ -386,7 +386,7 @@ def _require_reader(stream) -> None:
             "lr": "--learn: the learning rate.",
             "steps": "--learn: the fewest characters that an update learns from.",
             "decay": "--learn: share of the way back to the original weights after each update.",
-            "output_factor": "--learn: the output layer learns at so many times the learning rate.",
+            "slow_factor": "--learn: recurrent matrices, and layers of a Transformer, learn at this part of the rate.",
         }, prefix="online-"),
         encoding_option,
     ),

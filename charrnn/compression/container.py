@@ -27,8 +27,8 @@ _PACKED, _ONLINE, _SCRATCH, _NGRAMS = 1, 2, 4, 8  # flags
 _START = struct.Struct("<5sBBHI")  # magic, version, flags, rows, arithmetic
 _MODEL = struct.Struct("<16sB")  # identity, bytes of the name
 _LEARNING = {  # by the version of the format
-    1: struct.Struct("<dId"),  # rate, steps, decay; the output layer has the same rate
-    2: struct.Struct("<dIdd"),  # rate, steps, decay, factor of the output layer's rate
+    1: struct.Struct("<dId"),  # rate, steps, decay; all weights have the same rate
+    2: struct.Struct("<dIdd"),  # rate, steps, decay, factor of slow weights
 }
 _RECIPE = struct.Struct("<HBHHd")  # hidden, layers, steps, warm-up, rate
 _CHECKSUM = struct.Struct("<I")
@@ -81,7 +81,7 @@ class Header:
             data += _number(self.packed)
         if self.online is not None:
             online = self.online
-            data += _LEARNING[VERSION].pack(online.lr, online.steps, online.decay, online.output_factor)
+            data += _LEARNING[VERSION].pack(online.lr, online.steps, online.decay, online.slow_factor)
         return data + _CHECKSUM.pack(zlib.crc32(data))
 
     @classmethod

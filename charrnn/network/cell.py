@@ -54,6 +54,8 @@ class Cell(ABC):
             has other ``features``.
         clamped: the signal that :meth:`clamp` holds.
         unused: the settings that the cell has no use for.
+        slow: kinds of parameters that learn slowly where a model learns on from the text that it reads: with them it
+            keeps what it has read.
         torch_module: PyTorch's name for a module with the same parameters, as a prefix in checkpoints.
         torch_parameters: for each parameter, by its name without the layer, the names in that module; where there are
             several, their sum is the parameter, unless the cell says more (:meth:`to_torch`).
@@ -66,6 +68,7 @@ class Cell(ABC):
     state: tuple[str, ...]
     clamped: str
     unused: tuple[str, ...] = ("heads", "context")
+    slow: tuple[str, ...] = ("w_hh",)
     WARM_UP = (
         256  # characters, whose influence on a loss is then well below its fourth decimal (benchmarks/batch_rows.py)
     )

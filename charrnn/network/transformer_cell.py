@@ -36,6 +36,7 @@ class TransformerCell(Cell):
     state, clamped = ("k", "v", "position"), "h"
     first_weights, first_logits = math.sqrt(3), 0.5
     unused = ("embedding", "variational", "recurrent_dropout", "tar", "forget_bias")
+    slow = ("g_att", "w_qkv", "w_att", "g_mlp", "w_up", "w_down")
     torch_parameters: ClassVar = {
         name: (name,) for name in ("g_att", "w_qkv", "w_att", "g_mlp", "w_up", "w_down", "g_out")
     }

@@ -6,11 +6,10 @@ and the loss is a code length: a receiver who learns in the same way could decod
 
 As in the paper, an update divides the gradient by the root of its mean square, and draws the weights back to their
 original values, more where gradients are large. Unlike in the paper, the mean square is taken over the segments read so
-far, not over the training text, which then need not be available. Nor has the paper a higher rate for the output layer,
-which gets to know the words of a text sooner.
+far, not over the training text, which then need not be available. Also unlike in the paper, some weights learn more
+slowly than others (:attr:`charrnn.network.cell.Cell.slow`).
 """
 
-import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -55,10 +54,14 @@ class DynamicLearner:
         compiler.prepare(*kernels(network.config))
         self.network, self._original, self._config = network, original, config
         self._squares, self._updates = aligned_zeros(network.parameters.flat.size), 0
-        output, end = network.parameters.ranges["w_out"][0], self._squares.size  # the output layer is the last
-        bounds = [*range(0, output, RANGE), *range(output, end, RANGE), end]
-        self._ranges = list(itertools.pairwise(bounds))
-        self._rates = [config.lr * (config.output_factor if start >= output else 1) for start, _ in self._ranges]
+        self._ranges: list[tuple[int, int]] = []
+        self._rates: list[float] = []
+        for name, (start, _) in network.parameters.ranges.items():
+            factor = config.slow_factor if name.rpartition("_l")[0] in network.cell.slow else 1.0
+            stop = start + network.parameters.padded(name).size
+            for first in range(start, stop, RANGE):
+                self._ranges.append((first, min(first + RANGE, stop)))
+                self._rates.append(config.lr * factor)
         self._sums = np.zeros(len(self._ranges))
 
     def update(self) -> None:

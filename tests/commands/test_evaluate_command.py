@@ -146,7 +146,7 @@ def test_an_ensemble(model, text):
 
 
 def test_an_option_of_online_is_enough(model, text):
-    for name, value in (("lr", 0.002), ("steps", 16), ("decay", 0.01), ("output_factor", 2)):
+    for name, value in (("lr", 0.002), ("steps", 16), ("decay", 0.01), ("slow_factor", 0.5)):
         option = f"--online-{name.replace('_', '-')}"
         found = report(model, text, option, value)
         assert found["online"][name] == value

@@ -116,8 +116,8 @@ def test_other_files(packed):
 
 
 def test_the_first_version_is_read():
-    """It had no rate of the output layer's own."""
-    online = DynamicEvaluationConfig(1e-3, 20, 0.5, 3.0)
+    """All its weights learnt at one rate."""
+    online = DynamicEvaluationConfig(1e-3, 20, 0.5, 0.25)
     data = header(online=online)
     assert Header.read(Input(io.BytesIO(data))).online == online
     first = bytearray(data[: -8 - 4])  # without the factor and the checksum

@@ -8,8 +8,9 @@ from teams import every_thread_works
 from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import evaluate
+from charrnn.network.cells import cell_of
 from charrnn.network.network import Network
-from charrnn.training.dynamic_evaluation import evaluate_dynamically
+from charrnn.training.dynamic_evaluation import DynamicLearner, evaluate_dynamically
 
 FAST = DynamicEvaluationConfig(lr=5e-3)
 
@@ -39,17 +40,32 @@ def in_float64(model, ids, lr, steps, decay, factor):
         mean = np.concatenate([root.ravel() for root in roots.values()]).mean()
         for name, root in roots.items():
             back = np.minimum(decay * root / mean, 1) * (original[name] - parameters[name])
-            rate = lr * factor if name in ("w_out", "b_out") else lr
+            rate = lr * factor if name.startswith("w_hh") else lr
             parameters[name] += back - rate * gradient[name] / (root + 0.01 * mean)
     return np.mean(losses)
 
 
-@pytest.mark.parametrize(("steps", "factor"), [(7, 1.0), (32, 1.0), (32, 6.0)])
+@pytest.mark.parametrize(("steps", "factor"), [(7, 1.0), (32, 1.0), (32, 0.25)])
 def test_the_loss_matches_float64(ids, steps, factor):
     model = network()
     found = evaluate_dynamically(model, ids, config=DynamicEvaluationConfig(2e-3, steps, 0.02, factor)).network
     assert found.characters == len(ids) - 1
     assert found.loss == pytest.approx(in_float64(model, ids, 2e-3, steps, 0.02, factor), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("cell", "slow"), [("lstm", {"w_hh"}), ("transformer", {"g_att", "w_qkv", "w_att", "g_mlp", "w_up", "w_down"})]
+)
+def test_what_learns_slowly(ids, cell, slow):
+    """With a factor of 0 it does not learn at all."""
+    config = ModelConfig(6, 32, 2, cell=cell)
+    model = Network(cell_of(config).completed(config), seed=2)
+    before = {name: value.copy() for name, value in model.parameters.items()}
+    learner = DynamicLearner(model, model.parameters.flat.copy(), DynamicEvaluationConfig(1e-2, 32, 0.0, 0.0))
+    model.loss_and_gradient(ids[:40, None].astype(np.int32), ids[1:41, None].astype(np.int32), model.initial_state(1))
+    learner.update()
+    same = {name for name, value in model.parameters.items() if (value == before[name]).all()}
+    assert {name.rpartition("_l")[0] for name in same} == slow
 
 
 def test_without_learning_it_is_the_static_loss(ids):
