@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 import charrnn
-from charrnn.config import DynamicEvaluationConfig, LineLearningConfig
+from charrnn.config import LineLearningConfig
 from charrnn.inference.robust_z import RobustZ
 from charrnn.inference.word_peaks import WordPeaks
 from charrnn.model.line_scores import LineScorer
@@ -337,7 +337,7 @@ def scored(checkpoint, lines, how, rate, has_ngrams):
     model = charrnn.load(checkpoint)
     scorer = LineScorer(model.mixed() if has_ngrams else model, how)
     scorer.words = WordPeaks()
-    with scorer.learning(DynamicEvaluationConfig(lr=rate)) if rate else contextlib.nullcontext():
+    with scorer.learning(LineLearningConfig(lr=rate)) if rate else contextlib.nullcontext():
         return scorer.score(lines)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from charrnn.network.cell import Cell
+from charrnn.network.cells import kind_of
 
 _ENDS = {"embedding": "embedding.weight", "w_out": "head.weight", "b_out": "head.bias"}
 
@@ -13,25 +14,20 @@ def torch_names(name: str, cell: Cell) -> tuple[str, ...]:
     """The names of the parameter ``name`` in PyTorch; its LSTM has two biases where charrnn's has one."""
     if name in _ENDS:
         return (_ENDS[name],)
-    kind = _kind(name)
+    kind = kind_of(name)
     return tuple(f"{cell.torch_module}.{each}{name.removeprefix(kind)}" for each in cell.torch_parameters[kind])
-
-
-def _kind(name: str) -> str:
-    """The name of a parameter without its layer."""
-    return name.rpartition("_l")[0] or name
 
 
 def torch_shapes(name: str, shape: tuple[int, ...], cell: Cell) -> dict[str, tuple[int, ...]]:
     """The shapes of the tensors, by name, that the parameter ``name`` of this shape has in PyTorch."""
-    shape = cell.torch_shape(_kind(name), shape)
+    shape = cell.torch_shape(kind_of(name), shape)
     return dict.fromkeys(torch_names(name, cell), shape[::-1] if name.startswith("w_") else shape)
 
 
 def to_torch(name: str, value: np.ndarray, cell: Cell) -> dict[str, np.ndarray]:
     """A parameter in PyTorch's form, as :meth:`Cell.to_torch` says: weights as (outputs, inputs)."""
     names = torch_names(name, cell)
-    tensors = [value] if name in _ENDS else cell.to_torch(_kind(name), value)
+    tensors = [value] if name in _ENDS else cell.to_torch(kind_of(name), value)
     return {each: tensor.T if name.startswith("w_") else tensor for each, tensor in zip(names, tensors, strict=True)}
 
 
@@ -50,5 +46,5 @@ def from_torch(name: str, tensors: Mapping[str, np.ndarray], cell: Cell) -> np.n
         KeyError: a tensor is missing.
     """
     found = [tensors[each] for each in torch_names(name, cell)]
-    value = found[0] if name in _ENDS else cell.from_torch(_kind(name), found)
+    value = found[0] if name in _ENDS else cell.from_torch(kind_of(name), found)
     return value.T if name.startswith("w_") else value

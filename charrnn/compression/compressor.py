@@ -62,8 +62,9 @@ def arithmetic() -> int:
     """32 bits that change with any edit of the sources that can change a bit of what is coded."""
     package = Path(__file__).parent.parent
     places = ("kernels", "network", "compression", "inference/row_coder.py", "inference/sampler.py")
+    ngrams = ("inference/ngrams.py", "inference/online_ngrams.py")
     learning = ("training/dynamic_evaluation.py", "training/optimizer.py", "config.py")
-    return int(hash_sources(*(package / place for place in (*places, *learning)))[:8], 16)
+    return int(hash_sources(*(package / place for place in (*places, *ngrams, *learning)))[:8], 16)
 
 
 class Method:

@@ -115,7 +115,7 @@ class Header:
             if flags & _ONLINE:
                 learning = _LEARNING[version]
                 lr, steps, decay, *factor = learning.unpack(file.read(learning.size))
-                found = replace(found, online=DynamicEvaluationConfig(lr, steps, decay, *factor or [1.0]))
+                found = replace(found, online=DynamicEvaluationConfig(lr, steps, decay, factor[0] if factor else 1.0))
         except UnicodeDecodeError:
             raise CompressedError("damaged (the name of its model is no text)") from None
         except ConfigError as error:

@@ -142,12 +142,12 @@ def fit_weights(
     return Fitted(_least_loss(np.stack(both), target), float(ngram_loss))
 
 
-def _derivatives(both: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient (2,) and Hessian (2, 2) of the summed loss of targets (M,) by the weights, from both (2, M, V)."""
-    p = np.exp(mixed(*both, weights))
-    means = (both * p).sum(axis=-1)
-    wanted = np.take_along_axis(both, target[None, :, None], axis=-1)[..., 0].sum(axis=1)
-    products = np.einsum("imv,jmv,mv->ij", both, both, p, optimize=True)
+def derivatives(logs: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient (K,) and Hessian (K, K) of the summed loss of targets (M,) by the K weights, from logs (K, M, V)."""
+    p = np.exp(normalised((weights[:, None, None] * logs).sum(axis=0)))
+    means = (logs * p).sum(axis=-1)
+    wanted = np.take_along_axis(logs, target[None, :, None], axis=-1)[..., 0].sum(axis=1)
+    products = np.einsum("imv,jmv,mv->ij", logs, logs, p, optimize=True)
     return means.sum(axis=1) - wanted, products - means @ means.T
 
 
@@ -160,7 +160,7 @@ def _least_loss(both: np.ndarray, target: np.ndarray) -> Weights:
     weights = usual = np.array(_USUAL)
     prior = np.eye(2) / _DEVIATION**2
     for _ in range(_ITERATIONS):
-        gradient, hessian = _derivatives(both, target, weights)
+        gradient, hessian = derivatives(both, target, weights)
         weights = weights - np.linalg.solve(hessian + prior, gradient + prior @ (weights - usual))
     network, ngrams = np.clip(weights, 0, MOST).astype(np.float32)
     return float(network), float(ngrams)

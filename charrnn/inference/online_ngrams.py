@@ -1,4 +1,4 @@
-"""N-grams that learn a text while it is coded, and are mixed with a network."""
+"""N-grams that learn a text while it is coded or scored, and are mixed with a network."""
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ kernels = list(KERNELS)
 
 
 class OnlineNgrams:
-    """N-grams over V symbols for one row of text, and the weights with which they are mixed.
+    """N-grams over V symbols for one row of text, and the weights with which a coder mixes them.
 
     They learn from the same symbols in the encoder and in the decoder, with the same bits on any processor.
     """
@@ -30,13 +30,26 @@ class OnlineNgrams:
         self._logs[:] = 1.0  # also where no symbol is
         self._settle_at = _SOON
 
+    @property
+    def vocabulary(self) -> int:
+        """V."""
+        return self._ngrams.vocabulary
+
+    @property
+    def learnt(self) -> int:
+        """The number of symbols learnt."""
+        return self._ngrams.learnt
+
     def blend(self) -> Blend:
         """The arrays for the kernel."""
         return Blend(self._ngrams.trie(self._readers), self._weights, self._logs, _RATE)
 
     def read(self, x: npt.NDArray[np.int32], team: Team) -> npt.NDArray[np.float32]:
         """log p of every symbol after each of x (T,): (T, V) in nats, which may be -inf while little is learnt."""
-        return self._ngrams.read(x[:, None], self._readers, team)[:, 0]
+        logs = self._ngrams.read(x[:, None], self._readers, team)[:, 0]
+        if self._settle_at == _SOON:  # without discounts they would be sure of what has come once
+            logs[:] = -np.log(self.vocabulary)
+        return logs
 
     def learn(self, x: npt.NDArray[np.int32]) -> None:
         """Learn ids x (T,), which have just been read.

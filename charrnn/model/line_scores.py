@@ -137,8 +137,8 @@ class _OneRow:
 class _Learning:
     """Reads as :class:`_OneRow`, and learns from each line after it is scored (dynamic evaluation).
 
-    Short lines are put together until they have as many characters as an update learns from.  A mixture of the network
-    learns each line, too.
+    Short lines are put together until they have as many characters as an update learns from.  n-grams that
+    are mixed with the network learn each line, too, and so do the exponents of both.
     """
 
     def __init__(self, newline: int, learner: DynamicLearner, steps: int, mixture: OnlineMixture | None):

@@ -54,8 +54,8 @@ class Cell(ABC):
             has other ``features``.
         clamped: the signal that :meth:`clamp` holds.
         unused: the settings that the cell has no use for.
-        slow: kinds of parameters that learn slowly where a model learns on from the text that it reads: with them it
-            keeps what it has read.
+        slow: kinds of parameters, by their names without the layer, that learn at a lower rate in dynamic evaluation:
+            fast changes of them spoil what the network has learnt (docs/MODEL.md).
         torch_module: PyTorch's name for a module with the same parameters, as a prefix in checkpoints.
         torch_parameters: for each parameter, by its name without the layer, the names in that module; where there are
             several, their sum is the parameter, unless the cell says more (:meth:`to_torch`).

@@ -44,6 +44,11 @@ def parameter_count(config: ModelConfig) -> int:
     return sum(math.prod(shape) for shape in parameter_shapes(config).values())
 
 
+def kind_of(name: str) -> str:
+    """The name of a parameter without its layer."""
+    return name.rpartition("_l")[0] or name
+
+
 def is_bias(name: str) -> bool:
     """Whether a parameter is a bias."""
     return name.startswith("b_")

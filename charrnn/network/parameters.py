@@ -54,6 +54,16 @@ class Parameters:
         start, stop = self.ranges[name]
         return self.flat[start : -(-stop // ALIGNMENT) * ALIGNMENT]
 
+    def chunks(self, most: int) -> Iterator[tuple[str, int, int]]:
+        """Pieces of ``flat`` with the parameter in each: (name, start, stop), with at most ``most`` elements.
+
+        They are whole vectors if ``most`` is a multiple of 16.
+        """
+        for name, (start, _) in self.ranges.items():
+            stop = start + self.padded(name).size
+            for first in range(start, stop, most):
+                yield name, first, min(first + most, stop)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)
 

@@ -10,6 +10,7 @@ far, not over the training text, which then need not be available. Also unlike i
 slowly than others (:attr:`charrnn.network.cell.Cell.slow`).
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from charrnn.inference.loss import Evaluation, scorable
 from charrnn.inference.online_mixture import OnlineMixture
 from charrnn.kernels import compiler
 from charrnn.kernels.optimizers import Adaptation, Adapted, adapt, mean_squares
+from charrnn.network.cells import kind_of
 from charrnn.network.network import Network
 from charrnn.network.parameters import aligned_zeros
 from charrnn.records import ProgressCallback, in_steps, no_progress
@@ -54,19 +56,13 @@ class DynamicLearner:
         compiler.prepare(*kernels(network.config))
         self.network, self._original, self._config = network, original, config
         self._squares, self._updates = aligned_zeros(network.parameters.flat.size), 0
-        self._ranges: list[tuple[int, int]] = []
-        self._rates: list[float] = []
-        for name, (start, _) in network.parameters.ranges.items():
-            factor = config.slow_factor if name.rpartition("_l")[0] in network.cell.slow else 1.0
-            stop = start + network.parameters.padded(name).size
-            for first in range(start, stop, RANGE):
-                self._ranges.append((first, min(first + RANGE, stop)))
-                self._rates.append(config.lr * factor)
+        self._ranges = list(itertools.pairwise([*range(0, self._squares.size, RANGE), self._squares.size]))
         self._sums = np.zeros(len(self._ranges))
+        self._chunks = list(network.parameters.chunks(RANGE))
 
     def update(self) -> None:
         """Make one update from the network's gradient."""
-        network, decay = self.network, self._config.decay
+        network, config = self.network, self._config
         self._updates += 1
         buffers = Adapted(network.parameters.flat, network.gradient.flat, self._squares, self._original)
         weight = np.float32(1 / self._updates)  # of the gradient's square in the mean of all so far
@@ -79,10 +75,14 @@ class DynamicLearner:
         mean = self._sums.sum() / network.parameters.size
         if not mean:
             return  # every gradient so far is 0
+        fast, slow = (
+            Adaptation(*map(np.float32, (rate, config.decay, mean, _EPSILON * mean)))
+            for rate in (config.lr, config.lr * config.slow_factor)
+        )
         network.team.share_out(
             [
-                (adapt, (buffers, *each, Adaptation(*map(np.float32, (rate, decay, mean, _EPSILON * mean)))))
-                for each, rate in zip(self._ranges, self._rates, strict=True)
+                (adapt, (buffers, start, stop, slow if kind_of(name) in network.cell.slow else fast))
+                for name, start, stop in self._chunks
             ]
         )
         network.parameters_changed()
@@ -116,7 +116,7 @@ def evaluate_dynamically(
             x, y = window[:-1], window[1:]
             if mixture is not None:
                 logs = network.log_probabilities(x, state.copy())[:, 0]
-                mixture_loss += mixture.score(logs, x[:, 0], y[:, 0], network.team).sum()
+                mixture_loss += float(mixture.score(logs, x[:, 0], y[:, 0], network.team).sum())
                 mixture.learn(x[:, 0])  # the next window begins with this one's last target
             loss += network.loss_and_gradient(x, y, state) * len(x)
             learner.update()

@@ -22,7 +22,7 @@ from charrnn.kernels.optimizers import (
     update_average,
 )
 from charrnn.network.cells import is_decayed
-from charrnn.network.parameters import ALIGNMENT, Parameters, aligned_zeros
+from charrnn.network.parameters import Parameters, aligned_zeros
 from charrnn.system.exact import power
 from charrnn.system.threads import Team
 
@@ -54,12 +54,7 @@ class Optimizer:
             self.slots["ema"] = aligned_zeros(parameters.flat.size)
             self.slots["ema"][:] = parameters.flat
         self.count = 0
-        ranges = []
-        for name, (start, stop) in parameters.ranges.items():
-            stop = -(-stop // ALIGNMENT) * ALIGNMENT
-            is_weight = is_decayed(name)
-            for first in range(start, stop, RANGE):
-                ranges.append((first, min(first + RANGE, stop), is_weight))
+        ranges = [(start, stop, is_decayed(name)) for name, start, stop in parameters.chunks(RANGE)]
         self._ranges = np.array(ranges, np.int64)
         self._sums = np.zeros(len(ranges))
 

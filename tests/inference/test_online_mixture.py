@@ -1,4 +1,4 @@
-"""A mixture that learns on: its equation and its weights against NumPy, its places, and that it sees the past only."""
+"""A mixture that learns on: its equation and exponents against NumPy, positions in words, and that it sees the past."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from teams import every_thread_works
 from charrnn.config import DynamicEvaluationConfig, ModelConfig
 from charrnn.inference.mixture import Mixture
 from charrnn.inference.ngrams import Ngrams
-from charrnn.inference.online_mixture import PLACES, OnlineMixture, OnlineWeights, Places
+from charrnn.inference.online_mixture import POSITIONS, OnlineExponents, OnlineMixture, WordPositions
 from charrnn.network.network import Network
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.dynamic_evaluation import evaluate_dynamically
@@ -39,7 +39,7 @@ def log_probabilities(count, kinds=3, seed=0):
 
 
 def losses(logs, target, weights):
-    """-log p of targets by the equation, with the weights of each place (M, K)."""
+    """-log p of targets by the equation, with exponents (M, K)."""
     total = np.einsum("mk,kmv->mv", weights, logs)
     return np.log(np.exp(total).sum(axis=-1)) - total[np.arange(len(target)), target]
 
@@ -84,17 +84,17 @@ def test_no_score_depends_on_what_follows():
     assert not np.allclose(one[300:], other[300:])
 
 
-def test_what_does_not_count_has_no_loss_and_teaches_no_weights():
+def test_what_does_not_count_has_no_loss_and_teaches_nothing():
     learner = network()
     online = OnlineMixture(mixture(learner), VOCABULARY)
     x, y = symbols(60, 1), np.full(60, -1)
     logs = learner.log_probabilities(x[:, None], learner.initial_state(1))[:, 0]
-    before = online._weights._weights.copy()
+    before = online._exponents.values.copy()
     assert not online.score(logs, x, y, learner.team).any()
-    np.testing.assert_array_equal(online._weights._weights, before)
+    np.testing.assert_array_equal(online._exponents.values, before)
     y[7] = 3
     assert np.flatnonzero(online.score(logs, x, y, learner.team)).tolist() == [7]
-    assert (online._weights._weights != before).any()
+    assert (online._exponents.values != before).any()
 
 
 def test_the_same_bits_for_any_number_of_threads():
@@ -110,45 +110,79 @@ def test_the_same_bits_for_any_number_of_threads():
 
 def test_the_mixture_is_its_equation():
     logs, places = log_probabilities(40), np.random.default_rng(1).integers(0, 2, 40)
-    weights = OnlineWeights((0.3, 0.9, 0.1), 2)
+    exponents = OnlineExponents((0.3, 0.9, 0.1), 2)
     target = np.random.default_rng(2).integers(0, V, 40)
     for _ in range(3):
-        weights.learn(logs, target, places)
-    found = weights.mixed(logs, places)
+        exponents.learn(logs, target, places)
+    found = exponents.mixed(logs, places)
     np.testing.assert_allclose(np.exp(found).sum(axis=-1), 1)
     np.testing.assert_allclose(
-        -found[np.arange(40), target], losses(logs, target, weights._weights[places]), rtol=1e-12
+        -found[np.arange(40), target], losses(logs, target, exponents.values[places]), rtol=1e-12
     )
-    assert not np.allclose(weights._weights[0], weights._weights[1])
+    assert not np.allclose(exponents.values[0], exponents.values[1])
 
 
-def test_weights_come_to_those_with_the_least_loss():
-    """Targets are drawn from a mixture with other weights at each kind of place, which are found."""
+def test_exponents_come_to_those_with_the_least_loss():
+    """Targets are drawn from a mixture with other exponents at each kind of position, which are found."""
     rng, wanted = np.random.default_rng(3), np.array([[0.9, 0.2, 0.1], [0.2, 1.1, 0.4]])
-    weights = OnlineWeights((0.1, 1.5, 0.0), 2)
+    exponents = OnlineExponents((0.1, 1.5, 0.0), 2)
     for part in range(300):
         logs, places = log_probabilities(40, seed=part), rng.integers(0, 2, 40)
         chances = np.exp(np.einsum("mk,kmv->mv", wanted[places], logs))
         chances /= chances.sum(axis=-1, keepdims=True)
-        weights.learn(logs, np.array([rng.choice(V, p=each) for each in chances]), places)
-    np.testing.assert_allclose(weights._weights, wanted, atol=0.1)
+        exponents.learn(logs, np.array([rng.choice(V, p=each) for each in chances]), places)
+    np.testing.assert_allclose(exponents.values, wanted, atol=0.1)
 
 
 @pytest.mark.parametrize("count", [0, 5])
-def test_weights_stay_where_nothing_can_be_learnt(count):
-    weights = OnlineWeights((0.6, 0.4), 1)
-    weights.learn(np.zeros((2, count, 1)), np.zeros(count, np.int64), np.zeros(count, np.int64))  # one certain symbol
-    np.testing.assert_allclose(weights._weights, [[0.6, 0.4]])
+def test_exponents_stay_where_nothing_can_be_learnt(count):
+    exponents = OnlineExponents((0.6, 0.4), 1)
+    exponents.learn(np.zeros((2, count, 1)), np.zeros(count, np.int64), np.zeros(count, np.int64))  # one certain symbol
+    np.testing.assert_allclose(exponents.values, [[0.6, 0.4]])
 
 
-def test_places():
+def test_one_surprise_hardly_moves_exponents():
+    """The n-grams that know the text alone were sure of a symbol that nothing else expected."""
+    exponents = OnlineExponents((0.7, 0.25, 0.05), POSITIONS)
+    logs = np.log(np.full((3, 1, V), 0.001))
+    logs[:2, :, 0] = np.log(1 - 0.001 * (V - 1))
+    logs[2, :, 3], logs[2, :, 0] = np.log(1 - 0.001 * (V - 1)), np.log(0.001)
+    exponents.learn(log_probabilities(1), np.array([0]), np.array([1]))
+    exponents.learn(logs, np.array([3]), np.array([2]))
+    assert (exponents.values[2] >= 0).all()
+    np.testing.assert_allclose(exponents.values[2], [0.7, 0.25, 0.05], atol=0.5)
+
+
+def test_n_grams_of_recent_text_begin_anew(monkeypatch):
+    monkeypatch.setattr("charrnn.inference.online_mixture.RECENT", 200)
+    learner = network()
+    online = OnlineMixture(mixture(learner), VOCABULARY)
+    learnt = []
+    for start in range(0, 600, 50):
+        online.learn(symbols(600)[start : start + 50])
+        learnt.append(online._recent.learnt)
+    assert learnt == [50, 100, 150, 200] * 3
+    assert online._ngrams.learnt == 900 + 600
+
+
+def test_long_parts_are_scored_window_by_window(monkeypatch):
+    monkeypatch.setattr("charrnn.inference.online_mixture._WINDOW", 40)
+    learner, x, y = network(), symbols(300, 1)[:-1], symbols(300, 1)[1:]
+    logs = learner.log_probabilities(x[:, None], learner.initial_state(1))[:, 0]
+    one, other = (OnlineMixture(mixture(learner), VOCABULARY) for _ in range(2))
+    parts = [other.score(logs[k : k + 40], x[k : k + 40], y[k : k + 40], learner.team) for k in range(0, len(x), 40)]
+    np.testing.assert_array_equal(one.score(logs, x, y, learner.team), np.concatenate(parts))
+
+
+def test_positions():
     def after(vocabulary, ids):
-        places = Places(vocabulary)
-        return np.concatenate([places.after(np.array(part)) for part in (ids[:3], ids[3:])]).tolist()
+        positions = WordPositions(vocabulary)
+        return np.concatenate([positions.after(np.array(part)) for part in (ids[:3], ids[3:])]).tolist()
 
     text = "abcAb A.\nc"
     found = after(VOCABULARY, [VOCABULARY.symbols.index(each) for each in text])
-    assert found == [5 + 3, 10 + 3, 15 + 3, 15 + 4, 15 + 3, 2, 5 + 4, 1, 0, 5 + 3]
+    assert found == [3, 4, 5, 8, 5, 1, 6, 2, 0, 3]
     assert found == after(Vocabulary(range(256)), list(text.encode()))
-    assert after(Vocabulary(range(256)), list("éü".encode())) == [5 + 3, 10 + 3, 15 + 3, 15 + 3]
-    assert max(found) < PLACES
+    assert after(Vocabulary(range(256)), list("éü".encode())) == [3, 4, 5, 5]
+    assert after(VOCABULARY, [VOCABULARY.symbols.index("A")] * 4) == [6, 7, 8, 8]
+    assert set(found) <= set(range(POSITIONS))

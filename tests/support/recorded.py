@@ -589,7 +589,7 @@ def _online():
         "python": plain(evaluate_dynamically(model.network, model.encode(text(700, 4))).network),
         "small": plain(
             evaluate_dynamically(
-                small_one.network, small_one.encode(text(3000, 4)), 3, DynamicEvaluationConfig(0.002, 20, 0.01)
+                small_one.network, small_one.encode(text(3000, 4)), 3, DynamicEvaluationConfig(0.002, 20, 0.01, 1.0)
             ).network
         ),
     }

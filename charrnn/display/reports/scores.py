@@ -47,8 +47,8 @@ def _mixed(report: Mapping[str, Any], width: int) -> list[Text]:
 
 def _online(report: Mapping[str, Any], width: int) -> list[Text]:
     online = report["online"]
-    how = f"lr {online['lr']:g} and {online['slow_factor']:g} times that, {online['steps']} characters a segment, "
-    how += f"decay {online['decay']:g}"
+    rate = f"lr {online['lr']:g} (slow × {online['slow_factor']:g})"
+    how = f"{rate}, {online['steps']} a segment, decay {online['decay']:g}"
     rows = [("as it was", report["loss"], report["bpc"], ""), ("learning on", online["loss"], online["bpc"], how)]
     if "mixed_loss" in online:
         rows.append(("with n-grams", online["mixed_loss"], online["mixed_bpc"], "which learn on too"))
