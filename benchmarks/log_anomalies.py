@@ -330,6 +330,7 @@ def find(log, runs, seeds, plantings, ways, rates):
                 measures = [measures_of(scores) for scores in found]
                 for measure in measures[0]:
                     show((*about, measure), mean_areas([each[measure] for each in measures], made))
+                    show_thresholds([each[measure] for each in measures], made)
 
 
 def scored(checkpoint, lines, how, rate, has_ngrams):
@@ -345,6 +346,15 @@ def mean_areas(scores, made):
     """The areas of :func:`areas`, the mean over all plantings; ``scores`` has a list of numbers for each planting."""
     each = [areas(numbers, names) for numbers, (_, names) in zip(scores, made, strict=True)]
     return {kind: float(np.mean([found[kind] for found in each])) for kind in each[0]}
+
+
+def show_thresholds(scores, made):
+    """Print above which numbers 2 and 5 % of the unchanged lines are, and how many of the changed ones then are."""
+    numbers = np.concatenate(scores)
+    changed = np.array([name is not None for _, names in made for name in names])
+    bounds = np.quantile(numbers[~changed], [0.98, 0.95])
+    shares = [(numbers[changed] > bound).mean() for bound in bounds]
+    print("   above", *(f"{bound:.2f}: {share:.0%}" for bound, share in zip(bounds, shares, strict=True)))
 
 
 def show(key, found):
