@@ -14,7 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -99,7 +99,12 @@ def _locked(part: Path) -> Iterator[BinaryIO]:
             mine = False
         if not mine:
             raise CorpusError(f"{part}: another process is writing it: wait until it is done")
-        yield file
+        try:
+            yield file
+        finally:
+            if not file.seek(0, os.SEEK_END):  # nothing has arrived that could be continued
+                with suppress(OSError):  # Windows keeps a file that is open
+                    part.unlink()
 
 
 def _require_plain(path: Path) -> None:
