@@ -281,9 +281,9 @@ class TrainConfig(_Config):
 class DynamicEvaluationConfig(_Config):
     """How a model goes on learning from the text that it is tested on.
 
-    After each segment of ``steps`` characters the weights are updated with the learning rate ``lr``, recurrent matrices
-    and the layers of a Transformer with ``slow_factor`` times that rate, and drawn back to their original values by
-    ``decay``; see :func:`charrnn.training.dynamic_evaluation.evaluate_dynamically`.  docs/MODEL.md says what other
+    After each segment of ``steps`` characters the weights are updated with the learning rate ``lr``, and drawn back to
+    their original values by ``decay``; see :func:`charrnn.training.dynamic_evaluation.evaluate_dynamically`.  Recurrent
+    matrices and the layers of a Transformer learn at ``slow_factor`` times the rate.  docs/MODEL.md says what other
     values gave.
 
     Raises:

@@ -58,7 +58,8 @@ class DynamicLearner:
         self._squares, self._updates = aligned_zeros(network.parameters.flat.size), 0
         self._ranges = list(itertools.pairwise([*range(0, self._squares.size, RANGE), self._squares.size]))
         self._sums = np.zeros(len(self._ranges))
-        self._chunks = list(network.parameters.chunks(RANGE))
+        slow = network.cell.slow
+        self._chunks = [(start, stop, kind_of(name) in slow) for name, start, stop in network.parameters.chunks(RANGE)]
 
     def update(self) -> None:
         """Make one update from the network's gradient."""
@@ -80,10 +81,7 @@ class DynamicLearner:
             for rate in (config.lr, config.lr * config.slow_factor)
         )
         network.team.share_out(
-            [
-                (adapt, (buffers, start, stop, slow if kind_of(name) in network.cell.slow else fast))
-                for name, start, stop in self._chunks
-            ]
+            [(adapt, (buffers, start, stop, slow if is_slow else fast)) for start, stop, is_slow in self._chunks]
         )
         network.parameters_changed()
 
