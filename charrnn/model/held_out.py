@@ -61,7 +61,8 @@ def _is_held_out(number: int) -> bool:
 
 
 def _pieces(data: bytes, most: int) -> list[str]:
-    text = " ".join(data.decode("utf-8", "surrogateescape").split())
+    lines = (" ".join(line.split()) for line in data.decode("utf-8", "surrogateescape").split("\n"))
+    text = "\n".join(filter(None, lines))  # a list of words has short lines, and its model knows where they end
     places = range(0, len(text) - PIECE + 1, PIECE)
     step = -(-len(places) // most) or 1
     return [text[place : place + PIECE] for place in places[::step]]

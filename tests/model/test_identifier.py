@@ -138,3 +138,14 @@ def test_held_out_pieces_are_not_learnt():
     other = check(swapped)["french"]
     assert other.right == 0 and other.taken_for == "german"
     assert check({"a": [b"abc"], "b": [b"xyz"]})["a"] == (0, 0, None)
+
+
+def test_a_list_of_short_lines_recognises_its_own(rng):
+    """The ends of lines stay in the pieces: joined by blanks, the lines of a list are like nothing that was learnt."""
+    syllables = ["ka", "ri", "no", "el", "an", "to", "mi", "la", "be", "ra"]
+    names = ["".join(rng.choice(syllables, size=rng.integers(2, 5))).capitalize() for _ in range(2000)]
+    lines = "\n\n".join(names).encode()
+    stretches = [lines[place : place + 500] for place in range(0, len(lines), 500)]
+    found = check({"names": stretches})["names"]
+    assert found.pieces > 10
+    assert found.right == found.pieces
