@@ -11,7 +11,8 @@ the ROC curve (AUC): the probability that an anomaly has a higher score than a l
 half.
 
 The frequencies are tuned on the very lines that they are judged on: of all variants (whole lines, words, word pairs;
-numbers masked or not; the sum, the mean and the largest of a line; going on counting or not) the best one counts.
+numbers masked or not; the sum, the mean and the largest of a line; counted in the training lines, in the lines before,
+too, or in all other lines) the best one counts.
 
 The log itself is not part of the repository: give a log of your own.
 """
@@ -190,13 +191,16 @@ def planted(lines, seed):
 # ---- frequencies
 
 
+TRAINING_LINES, LINES_BEFORE, ALL_LINES = "training lines", "lines before", "all lines"
+
+
 class Frequencies:
     """How rare the parts of a line are: -log2 of their share, with one half added to each count."""
 
-    def __init__(self, training, part, masked, summed, goes_on):
-        self._part, self._masked, self._summed, self._goes_on = part, masked, summed, goes_on
+    def __init__(self, training, others, part, masked, summed, counted):
+        self._part, self._masked, self._summed, self._counted = part, masked, summed, counted
         self._counts, self._total = Counter(), 0
-        for line in training:
+        for line in training + (others if counted == ALL_LINES else []):
             self._count(self._parts(line))
 
     def _parts(self, line):
@@ -217,17 +221,17 @@ class Frequencies:
         rare = [
             -math.log2((self._counts[part] + 0.5) / (self._total + 0.5 * (len(self._counts) + 1))) for part in parts
         ]
-        if self._goes_on:
+        if self._counted == LINES_BEFORE:
             self._count(parts)
         return {"sum": sum(rare), "mean": sum(rare) / len(rare), "max": max(rare)}[self._summed]
 
 
 VARIANTS = [
-    (part, masked, summed, goes_on)
+    (part, masked, summed, counted)
     for part in ("line", "word", "pair")
     for masked in (True, False)
     for summed in (("sum",) if part == "line" else ("sum", "mean", "max"))
-    for goes_on in (True, False)
+    for counted in (TRAINING_LINES, LINES_BEFORE, ALL_LINES)
 ]
 
 
@@ -258,11 +262,12 @@ def areas(scores, names):
     return found
 
 
-WAYS = {  # how lines are read: the way, whether the model learns, and whether n-grams take part
-    "alone": ("alone", False, True),
-    "in order": ("in order", False, True),
-    "learning, no n-grams": ("in order", True, False),
-    "learning": ("in order", True, True),
+WAYS = {  # how lines are read: the way, whether the model learns, whether both ways, whether n-grams take part
+    "alone": ("alone", False, False, True),
+    "in order": ("in order", False, False, True),
+    "learning, no n-grams": ("in order", True, False, False),
+    "learning": ("in order", True, False, True),
+    "learning both ways": ("in order", True, True, True),
 }
 
 
@@ -309,18 +314,17 @@ def find(log, runs, seeds, plantings, ways, rates):
     made = [planted(others, number) for number in range(plantings)]
     counts = Counter(name for _, names in made for name in names if name)
     print(f"{len(training):,} lines to train on, {len(others):,} others, {plantings} plantings:", dict(counts))
-    frequencies = {}
-    for variant in VARIANTS:
-        counters = [Frequencies(training, *variant) for _ in made]
-        scores = [[counter.score(line) for line in lines] for counter, (lines, _) in zip(counters, made, strict=True)]
-        frequencies[variant] = mean_areas(scores, made)
-    best = max(VARIANTS, key=lambda variant: frequencies[variant][CONTENT])
-    show(("frequencies", *best), frequencies[best])
+    frequencies = {variant: mean_areas(counted_scores(training, made, variant), made) for variant in VARIANTS}
+    for counted in (LINES_BEFORE, ALL_LINES):
+        variants = [variant for variant in VARIANTS if variant[-1] in (TRAINING_LINES, counted)]
+        for group in (CONTENT, "all"):
+            best = max(variants, key=lambda variant: frequencies[variant][group])
+            show(("frequencies", f"best by {group}", *best), frequencies[best])
     for seed in seeds:
         for way in ways:
-            how, learns, has_ngrams = WAYS[way]
+            how, learns, both_ways, has_ngrams = WAYS[way]
             for rate in rates if learns else [None]:
-                found = [scored(runs / f"log{seed}", lines, how, rate, has_ngrams) for lines, _ in made]
+                found = [scored(runs / f"log{seed}", lines, how, rate, both_ways, has_ngrams) for lines, _ in made]
                 about = (f"seed {seed}", way, *([f"rate {rate:g}"] if learns else []))
                 bits = sum(score.bits for scores in found for score in scores)
                 print(
@@ -333,12 +337,18 @@ def find(log, runs, seeds, plantings, ways, rates):
                     show_thresholds([each[measure] for each in measures], made)
 
 
-def scored(checkpoint, lines, how, rate, has_ngrams):
+def counted_scores(training, made, variant):
+    """For each planting the scores of its lines by frequencies."""
+    counters = [Frequencies(training, lines, *variant) for lines, _ in made]
+    return [[counter.score(line) for line in lines] for counter, (lines, _) in zip(counters, made, strict=True)]
+
+
+def scored(checkpoint, lines, how, rate, both_ways, has_ngrams):
     """The scores of lines. The model is loaded anew, because n-grams keep what they have learnt."""
     model = charrnn.load(checkpoint)
     scorer = LineScorer(model.mixed() if has_ngrams else model, how)
     scorer.words = WordPeaks()
-    with scorer.learning(LineLearningConfig(lr=rate)) if rate else contextlib.nullcontext():
+    with scorer.learning(LineLearningConfig(lr=rate), both_ways) if rate else contextlib.nullcontext():
         return scorer.score(lines)
 
 

@@ -10,7 +10,8 @@ or at most two characters behind it, because an error is often noticed only when
 
 Two baselines are counted on the text before: the rarity of the line's rarest word, and of its rarest three characters.
 
-``--rates`` scores the lines again with ``score --learn`` at each of these learning rates.
+``--rates`` scores the lines again with ``score --learn`` at each of these learning rates, and with ``score
+--both-ways``.
 """
 
 import argparse
@@ -137,11 +138,16 @@ def is_found(score, error):
     return start <= int(np.argmax(score.character_bits)) < stop + BEHIND
 
 
-def scored(model, lines, rate):
+def scored(model, lines, rate, both_ways=False):
     """The scores of lines. The model learns from each with the learning rate ``rate``; with None it does not learn."""
     scorer = LineScorer(model)
-    with contextlib.nullcontext() if rate is None else scorer.learning(LineLearningConfig(lr=rate)):
+    with contextlib.nullcontext() if rate is None else scorer.learning(LineLearningConfig(lr=rate), both_ways):
         return scorer.score(lines)
+
+
+def learning_at(rate, both_ways):
+    """The name of a column."""
+    return f"peak, learning at {rate:g}{' both ways' * both_ways}"
 
 
 def main():
@@ -164,7 +170,8 @@ def main():
             name: [rarity(line) for line in texts] for name, rarity in counted.items()
         }
         for rate in given.rates:
-            ways[f"peak, learning at {rate:g}"] = [score.peak for score in scored(model, texts, rate)]
+            for both_ways in (False, True):
+                ways[learning_at(rate, both_ways)] = [score.peak for score in scored(model, texts, rate, both_ways)]
         for kind in ("all", *(each.__name__ for each in KINDS)):
             wanted = [error is not None and kind in ("all", error[0]) for error in errors]
             rows = [k for k, error in enumerate(errors) if error is None or wanted[k]]
@@ -173,7 +180,7 @@ def main():
                 areas.setdefault((kind, name), []).append(area)
             places.setdefault(kind, []).extend(is_found(scores[k], errors[k]) for k in rows if wanted[k])
     print(f"{len(lines):,} lines, {number:,} errors in {len(given.seeds)} plantings\n")
-    names = ["peak", *counted, *(f"peak, learning at {rate:g}" for rate in given.rates)]
+    names = ["peak", *counted, *(learning_at(rate, both) for rate in given.rates for both in (False, True))]
     print(f"| error | AUC by the {' | '.join(names)} | the peak is at the error |")
     print(f"|{'---|' * (len(names) + 2)}")
     for kind in ("all", *(each.__name__ for each in KINDS)):

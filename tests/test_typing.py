@@ -18,6 +18,7 @@ JUDGED = (
         "model/coloured_text",
         "model/from_text",
         "model/identifier",
+        "model/line_readers",
         "model/line_scores",
         "model/model",
     ),

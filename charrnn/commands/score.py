@@ -3,6 +3,7 @@
 import contextlib
 import heapq
 import itertools
+import math
 import select
 import sys
 from collections.abc import Callable, Iterator
@@ -26,12 +27,15 @@ from charrnn.commands.types import Number, Whole
 from charrnn.commands.work import Work, command
 from charrnn.config import LineLearningConfig
 from charrnn.errors import CharRNNError, CorpusError
+from charrnn.records import no_progress
 
 SHOWN_BEFORE = 10  # lines at the end of a file with which -f begins, as tail -f does
 MEASURES = {"bits": "bits", "rate": "bits_per_character", "peak": "peak", "words": "words", "z": "z"}
-_MEMORY_SHARE = 1 / 4  # of the machine's memory, that --sort may take
+_MEMORY_SHARE = 1 / 4  # of the machine's memory, that --sort and --both-ways may take
 _A_LINE = 700  # bytes that a line takes in the memory beside its characters, about
+_A_CHARACTER = 60  # bytes that a character takes while it is read --both-ways, about
 _AT_ONCE = 512  # lines that are written at a time, off a terminal
+_LEARNT_AT_ONCE = 4096  # characters that are scored at a time while the model learns, which takes a second or two
 
 
 class LineScoring(Work):
@@ -54,7 +58,9 @@ class LineScoring(Work):
             UsageError: options contradict each other.
         """
         options = self.options
-        online: LineLearningConfig | None = online_config(LineLearningConfig, options, options["learn"])
+        online: LineLearningConfig | None = online_config(
+            LineLearningConfig, options, options["learn"] or options["both_ways"]
+        )
         if online is not None and options["others"]:
             raise click.UsageError("--learn teaches one model: leave --with out.")
         if options["alone"] or self.has_guesses:
@@ -64,8 +70,8 @@ class LineScoring(Work):
         if options["follow"]:
             if len(self.names) > 1:
                 raise click.UsageError(f"-f follows one file, and {len(self.names)} are given.")
-            if options["top"] or options["sort"]:
-                name = "--top" if options["top"] else "--sort"
+            if options["top"] or options["sort"] or options["both_ways"]:
+                name = "--top" if options["top"] else "--sort" if options["sort"] else "--both-ways"
                 raise click.UsageError(f"{name} needs the end of the text, which -f never sees: leave one of them out.")
         if options["top"] and options["sort"]:
             raise click.UsageError("--top sorts its lines in any case: leave --sort out.")
@@ -94,7 +100,7 @@ class LineScoring(Work):
         is_learnt = self._is_learnt()
         if is_learnt and len(self.names) > 1 and options["ngrams"] is None and self.model.checkpoint.ngrams:
             self.terminal.note("N-grams take no part: they have learnt one of the files. With --ngrams on they do.")
-        self.model = self.mixed(wanted=not is_learnt) or self.model
+        self.model, self._learns = self.mixed(wanted=not is_learnt) or self.model, online is not None
         alone = options["alone"] or self.has_guesses
         how = "alone" if alone else "as they come" if options["follow"] else "in order"
         self.scorer = LineScorer(self.model, how, options["window"])
@@ -116,7 +122,8 @@ class LineScoring(Work):
         A file that cannot be read is said, and the others are read. Then the last error is raised.
         """
         last: CharRNNError | None = None
-        with self.scorer.learning(online) if online else contextlib.nullcontext():
+        learning = self.scorer.learning(online, self.options["both_ways"]) if online else contextlib.nullcontext()
+        with learning:
             for number, name in enumerate(self.names):
                 if number:
                     self.scorer.begin()
@@ -134,19 +141,27 @@ class LineScoring(Work):
         from charrnn.model.line_scores import BLOCK
         from charrnn.text.lines import blocks, opened
 
+        both_ways, taken = self.options["both_ways"], 0
+        at_once = math.inf if both_ways else _LEARNT_AT_ONCE if self._learns else BLOCK
         with opened(name) as (file, size), self._progress(name, size) as report:
             require_no_terminal(file)
             cutter, lines, held, done = self._cutter(name), [], 0, 0
             for data in itertools.chain(blocks(file, shown(name)), [b""]):
-                for line in cutter.feed(data, final=not data):
+                found = cutter.feed(data, final=not data)
+                for number, line in enumerate(found, 1):
                     lines.append(line)
                     held += len(line.text) + 1
-                    if held >= BLOCK:
+                    taken += _A_LINE + _A_CHARACTER * len(line.text)
+                    if held >= at_once:
                         yield from self._scored(name, lines)
                         lines, held = [], 0
+                        report(done + len(data) * number // len(found), size or 0)
                 done += len(data)
-                report(done, size or 0)
-            yield from self._scored(name, lines)
+                if both_ways:
+                    _require_room(taken, len(lines), "--both-ways", "score a part of the text")
+                else:
+                    report(done, size or 0)
+            yield from self._scored(name, lines, *([report] if both_ways else []))
 
     def _follow(self, name: str) -> Iterator[tuple[dict[str, Any], Any]]:
         """The lines of a file as it grows."""
@@ -189,9 +204,9 @@ class LineScoring(Work):
 
         return LineCutter(self.codec, self.drops_cr, first, shown(name))
 
-    def _scored(self, name: str, lines: list) -> Iterator[tuple[dict[str, Any], Any]]:
+    def _scored(self, name: str, lines: list, progress=no_progress) -> Iterator[tuple[dict[str, Any], Any]]:
         ended = [line.is_ended for line in lines]
-        scores = self.scorer.score([line.text for line in lines], None if all(ended) else ended)
+        scores = self.scorer.score([line.text for line in lines], None if all(ended) else ended, progress)
         for line, score in zip(lines, scores, strict=True):
             yield {"file": name, "line": line.number, **self._record(score)}, score
 
@@ -231,17 +246,11 @@ class LineScoring(Work):
 
     def _sorted(self, records, name: str) -> list:
         """All records, the largest first."""
-        from charrnn.system import memory
-
-        most, taken, found = (memory.installed() or 8 << 30) * _MEMORY_SHARE, 0, []
+        taken, found = 0, []
         for record, score in records:
             found.append((record, score.kept()))
             taken += _A_LINE + 9 * len(record["text"])
-            if taken > most:
-                raise CorpusError(
-                    f"--sort keeps all lines, and {len(found):,} take {most / 1e9:.1f} GB, a quarter of this machine's "
-                    "memory: use --top N, or choose fewer with --above"
-                )
+            _require_room(taken, len(found), "--sort", "use --top N, or choose fewer with --above")
         return sorted(found, key=lambda pair: -_rank(pair[0][name]))
 
     def write_all(self, records) -> None:
@@ -300,12 +309,28 @@ class LineScoring(Work):
     @contextlib.contextmanager
     def _progress(self, name: str, size: int | None) -> Iterator[Callable[[int, int], None]]:
         """A bar while lines do not appear on the terminal."""
-        quiet = self.terminal.stdout_is_terminal and not (self.options["top"] or self.options["sort"])
-        if quiet or not size:
+        both_ways = self.options["both_ways"]
+        waits = self.options["top"] or self.options["sort"] or both_ways
+        if (self.terminal.stdout_is_terminal and not waits) or not (size or both_ways):
             yield lambda done, total: None
             return
         with self.bar(f"Scoring {shown(name)}") as report:
             yield report
+
+
+def _require_room(taken: int, lines: int, option: str, advice: str) -> None:
+    """Check that the lines which ``option`` keeps, ``taken`` bytes, leave most of the memory to others.
+
+    Raises:
+        CorpusError: they do not.
+    """
+    from charrnn.system import memory
+
+    if taken > (memory.installed() or 8 << 30) * _MEMORY_SHARE:
+        raise CorpusError(
+            f"{option} keeps all lines, and {lines:,} take {taken / 1e9:.1f} GB, a quarter of this machine's memory: "
+            f"{advice}"
+        )
 
 
 def _rank(value: float | None) -> float:
@@ -378,6 +403,10 @@ def _require_reader(stream) -> None:
             help="Follow a file that grows, as tail -f does, also when it is cut off or replaced.",
         ),
         option("--learn", is_flag=True, help="Have the model learn each line after it is scored. Best for logs; slow."),
+        option(
+            "--both-ways", is_flag=True,
+            help="--learn: read the lines from the last to the first, too, so that what comes again later is less odd.",
+        ),
         with_option,
         ngrams_option(
             "Score with the model and its n-grams together.", "on, but for the text that the n-grams have learnt"
@@ -423,7 +452,7 @@ def score(work: LineScoring) -> None:
     has the colour of its surprise. Without FILE, standard input is read.
 
     \b
-    charrnn score syslog /var/log/syslog --top 20
+    charrnn score syslog /var/log/syslog --both-ways --by words --top 20
     charrnn score syslog -f /var/log/syslog --learn --above 12
     charrnn score passwords guessed.txt --guesses
 
@@ -437,6 +466,9 @@ def score(work: LineScoring) -> None:
     all words counts as three words more. A line's number is the root of the sum of (peak / (usual + 3))² over its
     words; a character that the model does not know counts as one more word, whose usual peak is 0. The words of all
     FILEs count.
+
+    --both-ways reads each FILE twice before it shows any of its lines, and learns each time: from the last line to the
+    first, and then in order. The probability of a character is the mean of both.
 
     --json writes an object for each line: file, line (its number), text, bits, bits_per_character, peak, z (or null),
     characters, unknown (characters that the model does not know); with --by words: words; with --guesses: guesses,

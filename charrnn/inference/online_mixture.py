@@ -33,10 +33,12 @@ class OnlineMixture:
     Args:
         mixture: has the n-grams, which keep what they learn here, and the first exponents.
         vocabulary: the mixture's symbols.
+        ngrams_learn: whether the mixture's n-grams learn the text; those that know it alone do in any case.
     """
 
-    def __init__(self, mixture: Mixture, vocabulary: Vocabulary):
+    def __init__(self, mixture: Mixture, vocabulary: Vocabulary, ngrams_learn: bool = True):
         self._ngrams, self._readers, self._most_learnt = mixture.ngrams, new_readers(1), most_symbols(None)
+        self._ngrams_learn = ngrams_learn
         self._recent = OnlineNgrams(len(vocabulary))
         self._positions = WordPositions(vocabulary)
         self._exponents = OnlineExponents((*mixture.weights, _FIRST_RECENT), POSITIONS)
@@ -63,11 +65,11 @@ class OnlineMixture:
         return losses
 
     def learn(self, x: npt.NDArray[np.int32]) -> None:
-        """Both kinds of n-grams learn ids x (M,), which have just been read."""
+        """The n-grams learn ids x (M,), which have just been read."""
         if self._recent.learnt >= min(RECENT, self._most_learnt):
             self._recent = OnlineNgrams(self._recent.vocabulary)
         self._recent.learn(x)
-        if self._ngrams.learnt + len(x) <= self._most_learnt:
+        if self._ngrams_learn and self._ngrams.learnt + len(x) <= self._most_learnt:
             self._ngrams.learn(x, settle=False)
             self._ngrams.begin_at_end(self._readers)
 

@@ -74,6 +74,8 @@ class WordPeaks:
         return total / count
 
     def _learn(self, contexts: list[_Context], peak: float) -> None:
+        if not math.isfinite(peak):  # of a model with enormous weights; it would be in every mean from then on
+            return
         for context in contexts:
             count, total = self._sums.pop(context, (0, 0.0))
             self._sums[context] = count + 1, total + peak

@@ -318,6 +318,7 @@ class Model:
         guesses: int = 0,
         seed: int = 0,
         words: bool = False,
+        both_ways: bool = False,
     ) -> "list[LineScore]":
         """How unusual each of some lines is: bits, robust z, and the bits of each character.
 
@@ -333,6 +334,8 @@ class Model:
                 ``seed``; lines are then read ``alone``. 0 tells nothing.
             words: tell for each line how surprising its words are, compared with earlier words in the same place, from
                 the first of ``lines`` on; for logs.
+            both_ways: learn from the lines from the last to the first, too, so that what comes again later is less odd.
+                A character's probability is then a mean of both.
 
         Raises:
             ConfigError: an ensemble shall learn, or a model learn from lines alone; the model does not know line ends
@@ -342,6 +345,7 @@ class Model:
         from charrnn.inference.word_peaks import WordPeaks
         from charrnn.model.line_scores import BLOCK, LineScorer  # here, because training would slow the import
 
+        learn = learn or both_ways
         how = "alone" if alone or guesses else "as they come" if learn else "in order"
         scorer = LineScorer(self, how)
         if guesses:
@@ -349,13 +353,13 @@ class Model:
         if words:
             scorer.words = WordPeaks()
         found: list[LineScore] = []
-        with scorer.learning() if learn else contextlib.nullcontext():
+        with scorer.learning(both_ways=both_ways) if learn else contextlib.nullcontext():
             block: list[Text] = []
             size = 0
             for line in lines:
                 block.append(line)
                 size += len(line) + 1
-                if size >= BLOCK:
+                if size >= BLOCK and not both_ways:
                     found += scorer.score(block)
                     block, size = [], 0
             return found + scorer.score(block)

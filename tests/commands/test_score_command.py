@@ -19,6 +19,7 @@ from charrnn.commands import score as module
 from charrnn.display.reports.line_scores import LONGEST, coloured_line, columns, heading
 from charrnn.display.terminal.colours import SEQUENTIAL, Depth, Look
 from charrnn.display.terminal.console import Terminal
+from charrnn.model.line_scores import LineScorer
 
 LINES = ["The fox and the hen.", "", "the heron", "XQZ%%#~", "a fox", "\tit was"]
 
@@ -132,6 +133,7 @@ def test_words_are_told_when_they_are_asked_for(folder, model):
 def test_sort_does_not_take_all_memory(folder, model, monkeypatch):
     monkeypatch.setattr(module, "_MEMORY_SHARE", 1e-9)
     assert "use --top N" in refusal(model, "many.txt", "--sort")
+    assert "--both-ways keeps all lines, and " in refusal(model, "many.txt", "--both-ways")
     assert len(objects(model, "many.txt", "--top", 5)) == 5
 
 
@@ -173,6 +175,39 @@ def test_learning(folder, model):
     assert (
         objects(model, "many.txt", "--learn") == usual != slow
     )  # lines of a log repeat: faster than evaluate --online
+
+
+def test_lines_appear_while_the_model_learns(folder, model, monkeypatch):
+    """Some of them at a time, with the same numbers."""
+    whole = objects(model, "many.txt", "--learn")
+    monkeypatch.setattr(module, "_LEARNT_AT_ONCE", 100)
+    sizes, scored = [], LineScorer.score
+
+    def score(scorer, lines, *more):
+        sizes.append(len(lines))
+        return scored(scorer, lines, *more)
+
+    monkeypatch.setattr(LineScorer, "score", score)
+    assert objects(model, "many.txt", "--learn") == whole
+    assert sum(sizes) == len(whole)
+    assert len(sizes) > 5
+
+
+def test_both_ways(folder, model):
+    """Each file is read from its end, too; what was learnt of one in order stays for the next."""
+    found = objects(model, "many.txt", "a.txt", "--both-ways")
+    assert [each["line"] for each in found] == [*range(1, 62), *range(1, 7)]
+    assert found[:61] == objects(model, "many.txt", "--learn", "--both-ways")
+    in_order = objects(model, "many.txt", "--learn")
+    assert sum(each["bits"] for each in found[:10]) < 0.9 * sum(each["bits"] for each in in_order[:10])
+    assert len(objects(model, "many.txt", "--both-ways", "--by", "words", "--top", 5)) == 5
+    with Path("many.txt").open("rb") as file:
+        result = subprocess.run(
+            [sys.executable, "-m", "charrnn", "score", model, "--both-ways", "--json", "-q"],
+            stdin=file, capture_output=True, check=True,
+        )  # fmt: skip
+    piped = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [each["bits"] for each in piped] == [each["bits"] for each in found[:61]]
 
 
 def test_a_run_with_ngrams(tmp_path, text, monkeypatch):
@@ -223,6 +258,9 @@ def test_guesses(folder, model):
         (["--top", "3", "--sort"], "leave --sort out"),
         (["--learn", "--samples", "300"], "leave --guesses out"),
         (["--seed", "3"], "--seed needs --guesses"),
+        (["--both-ways", "-f"], "--both-ways needs the end"),
+        (["--both-ways", "--alone"], "leave --alone out"),
+        (["--both-ways", "--with", "MODEL"], "leave --with out"),
         (["--characters"], "--characters needs --json"),
         (["-", "-"], "only once"),
         (["--top", "0"], "at least 1"),
@@ -258,9 +296,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("options", [[], ["--json"], ["--alone", "--top", "5"], ["--learn", "--sort"]], ids=str)
+@pytest.mark.parametrize(
+    "options", [[], ["--json"], ["--alone", "--top", "5"], ["--learn", "--sort"], ["--both-ways"]], ids=str
+)
 def test_hostile_texts(folder, model, name, options):
-    data = HOSTILE[name] if "--learn" not in options else HOSTILE[name][:3000]
+    learns = options[:1] in (["--learn"], ["--both-ways"])
+    data = HOSTILE[name][:3000] if learns else HOSTILE[name]
     Path("a").write_bytes(data)
     result = succeed("score", model, "a", "-q", *options)
     assert not result.stderr

@@ -15,6 +15,7 @@ from charrnn.inference.line_losses import line_losses
 from charrnn.inference.loss import losses
 from charrnn.inference.mixture import Mixture
 from charrnn.inference.ngrams import Ngrams
+from charrnn.inference.online_mixture import OnlineMixture
 from charrnn.inference.robust_z import RobustZ
 from charrnn.inference.word_peaks import WordPeaks
 from charrnn.model.line_scores import UNKNOWN_BITS, LineScorer
@@ -209,11 +210,72 @@ def test_weights_that_are_no_longer_numbers_are_said(monkeypatch):
         learner.network.parameters.flat.fill(np.nan)
         learner.network.parameters_changed()
 
-    monkeypatch.setattr("charrnn.model.line_scores.DynamicLearner.update", diverge)
+    monkeypatch.setattr("charrnn.training.dynamic_evaluation.DynamicLearner.update", diverge)
     model = new_model()
     with pytest.raises(ConfigError, match="no longer numbers"):
         model.score(["abc abc"] * 50, learn=True)
     assert np.isfinite(model.network.parameters.flat).all()
+
+
+# ---- both ways
+
+
+@pytest.mark.parametrize("kind", ["network", "mixture"])
+def test_both_ways_a_probability_is_the_mean_of_two_readings(rng, monkeypatch, kind):
+    """Of that in order, and that from the last line to the first."""
+    lines = new_lines(rng, 40)
+    before = new_model(kind=kind).score(lines, learn=True)
+    found = new_model(kind=kind).score(lines, both_ways=True)
+    # n-grams of the training text do not learn what is read from the end
+    monkeypatch.setattr("charrnn.model.line_scores.OnlineMixture", lambda *given: OnlineMixture(*given[:2], False))
+    behind = new_model(kind=kind).score(lines[::-1], learn=True)[::-1]
+    for score, one, other in zip(found, before, behind, strict=True):
+        wanted = 1 - np.log2(2.0**-one.character_bits + 2.0**-other.character_bits)
+        assert score.character_bits == pytest.approx(wanted, rel=1e-5, abs=1e-6)
+        assert score.text == one.text
+        assert score.bits == pytest.approx(score.character_bits.sum(), rel=1e-5)
+
+
+def test_what_comes_again_later_is_less_odd(rng):
+    lines = [*new_lines(rng, 60, "abc "), "hgfe hgfe", *new_lines(rng, 20, "abc "), "fehg fehg fehg"]
+    lines += [line for each in new_lines(rng, 20, "abc ") for line in (each, "hgfe hgfe")]
+    found = {}
+    for both_ways in (False, True):
+        scores = new_model(kind="mixture").score(lines, learn=True, both_ways=both_ways)
+        found[both_ways] = scores[60].bits_per_character - scores[81].bits_per_character
+    assert found[True] < found[False] - 0.2
+
+
+def test_both_ways_learns_text_after_text_and_leaves_the_weights(rng):
+    model, lines = new_model(), ["abc cba", "gag bed"] * 30
+    weights, scorer = model.network.parameters.flat.copy(), LineScorer(model)
+    with scorer.learning(both_ways=True):
+        one = scorer.score(lines)
+        scorer.begin()
+        other = scorer.score(lines)
+    assert sum(score.bits for score in other) < sum(score.bits for score in one)
+    assert np.array_equal(model.network.parameters.flat, weights)
+    assert [score.bits for score in model.score(lines, both_ways=True)] == [score.bits for score in one]
+    with pytest.raises(ConfigError, match="each line alone"):
+        model.score(lines, alone=True, both_ways=True)
+
+
+def test_both_ways_with_nothing_to_read_and_what_the_model_does_not_know():
+    assert new_model().score([], both_ways=True) == []
+    assert [score.bits for score in new_model("abc").score(["", "ab", ""], both_ways=True)][::2] == [0.0, 0.0]
+    (score,) = new_model().score(["a?b"], both_ways=True)
+    assert score.unknown == 1
+    assert score.character_bits[1] == UNKNOWN_BITS
+
+
+def test_the_progress_of_both_ways(rng):
+    scorer, lines, seen = LineScorer(new_model()), new_lines(rng, 30), []
+    with scorer.learning(both_ways=True):
+        scorer.score(lines, progress=lambda done, total: seen.append((done, total)))
+    size = len(joined(lines))
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    assert len(seen) == 60
+    assert {total for _, total in seen} == {2 * size} == {seen[-1][0]}
 
 
 # ---- guess numbers
