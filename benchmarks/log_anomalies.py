@@ -6,13 +6,13 @@
 ``train`` trains a model for each seed on the first 80 % of the log's lines, with further options of train in
 ``--settings``.  ``find`` plants anomalies in the other 20 %: one line in 20, as many of each kind as there are lines
 that can have it, seeded.  It scores all these lines with the models, in several ways to read, and with counts of words
-and of templates, which begin with the counts of the training lines and go on counting.  The measure is the area under
-the ROC curve (AUC): the probability that an anomaly has a higher score than a line that was left alone, ties counting
-half.
+and of templates.  The measure is the area under the ROC curve (AUC): the probability that an anomaly has a higher score
+than a line that was left alone, ties counting half.
 
-The frequencies are tuned on the very lines that they are judged on: of all variants (whole lines, words, word pairs;
-numbers masked or not; the sum, the mean and the largest of a line; counted in the training lines, in the lines before,
-too, or in all other lines) the best one counts.
+The frequencies are tuned on the very lines that they are judged on.  Their variants are whole lines, words, word pairs;
+numbers masked or not; the sum, the mean and the largest of a line; and what is counted: the training lines; these and
+the lines before the one that is scored; or all lines, the scored one among them, as ``score --both-ways`` reads all.
+The best variant without and with counts of all lines is shown, by wrong content and by all kinds.
 
 The log itself is not part of the repository: give a log of your own.
 """

@@ -3,7 +3,6 @@
 import contextlib
 import heapq
 import itertools
-import math
 import select
 import sys
 from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ from charrnn.records import no_progress
 
 SHOWN_BEFORE = 10  # lines at the end of a file with which -f begins, as tail -f does
 MEASURES = {"bits": "bits", "rate": "bits_per_character", "peak": "peak", "words": "words", "z": "z"}
-_MEMORY_SHARE = 1 / 4  # of the machine's memory, that --sort and --both-ways may take
+_MEMORY_SHARE = 1 / 4  # of the machine's memory, that --sort may take, and --both-ways as much
 _A_LINE = 700  # bytes that a line takes in the memory beside its characters, about
 _A_CHARACTER = 60  # bytes that a character takes while it is read --both-ways, about
 _AT_ONCE = 512  # lines that are written at a time, off a terminal
@@ -61,12 +60,13 @@ class LineScoring(Work):
         online: LineLearningConfig | None = online_config(
             LineLearningConfig, options, options["learn"] or options["both_ways"]
         )
+        learn = "--both-ways" if options["both_ways"] else "--learn"
         if online is not None and options["others"]:
-            raise click.UsageError("--learn teaches one model: leave --with out.")
+            raise click.UsageError(f"{learn} teaches one model: leave --with out.")
         if options["alone"] or self.has_guesses:
             alone = "--alone" if options["alone"] else "--guesses"
             if online is not None:
-                raise click.UsageError(f"--learn reads lines in their order: leave {alone} out.")
+                raise click.UsageError(f"{learn} reads lines in their order: leave {alone} out.")
         if options["follow"]:
             if len(self.names) > 1:
                 raise click.UsageError(f"-f follows one file, and {len(self.names)} are given.")
@@ -100,7 +100,8 @@ class LineScoring(Work):
         is_learnt = self._is_learnt()
         if is_learnt and len(self.names) > 1 and options["ngrams"] is None and self.model.checkpoint.ngrams:
             self.terminal.note("N-grams take no part: they have learnt one of the files. With --ngrams on they do.")
-        self.model, self._learns = self.mixed(wanted=not is_learnt) or self.model, online is not None
+        self.model = self.mixed(wanted=not is_learnt) or self.model
+        self._learns = online is not None
         alone = options["alone"] or self.has_guesses
         how = "alone" if alone else "as they come" if options["follow"] else "in order"
         self.scorer = LineScorer(self.model, how, options["window"])
@@ -121,18 +122,18 @@ class LineScoring(Work):
 
         A file that cannot be read is said, and the others are read. Then the last error is raised.
         """
-        last: CharRNNError | None = None
-        learning = self.scorer.learning(online, self.options["both_ways"]) if online else contextlib.nullcontext()
-        with learning:
+        options, last = self.options, None
+        read = self._follow if options["follow"] else self._whole_file if options["both_ways"] else self._file
+        with self.scorer.learning(online, options["both_ways"]) if online else contextlib.nullcontext():
             for number, name in enumerate(self.names):
                 if number:
                     self.scorer.begin()
                 try:
-                    yield from self._follow(name) if self.options["follow"] else self._file(name)
+                    yield from read(name)
                 except CorpusError as error:
                     if last is not None:
                         self.terminal.error(str(last))
-                    last = error
+                    last = error.with_traceback(None)  # which would keep the lines read so far
         if last is not None:
             raise last
 
@@ -141,8 +142,7 @@ class LineScoring(Work):
         from charrnn.model.line_scores import BLOCK
         from charrnn.text.lines import blocks, opened
 
-        both_ways, taken = self.options["both_ways"], 0
-        at_once = math.inf if both_ways else _LEARNT_AT_ONCE if self._learns else BLOCK
+        at_once = _LEARNT_AT_ONCE if self._learns else BLOCK
         with opened(name) as (file, size), self._progress(name, size) as report:
             require_no_terminal(file)
             cutter, lines, held, done = self._cutter(name), [], 0, 0
@@ -151,17 +151,32 @@ class LineScoring(Work):
                 for number, line in enumerate(found, 1):
                     lines.append(line)
                     held += len(line.text) + 1
-                    taken += _A_LINE + _A_CHARACTER * len(line.text)
                     if held >= at_once:
                         yield from self._scored(name, lines)
                         lines, held = [], 0
                         report(done + len(data) * number // len(found), size or 0)
                 done += len(data)
-                if both_ways:
-                    _require_room(taken, len(lines), "--both-ways", "score a part of the text")
-                else:
-                    report(done, size or 0)
-            yield from self._scored(name, lines, *([report] if both_ways else []))
+                report(done, size or 0)
+            yield from self._scored(name, lines)
+
+    def _whole_file(self, name: str) -> Iterator[tuple[dict[str, Any], Any]]:
+        """The lines of a file, all of which are read before any is scored."""
+        from charrnn.text.lines import blocks, opened
+
+        with opened(name) as (file, _), self.bar(f"Scoring {shown(name)}") as report:
+            require_no_terminal(file)
+            cutter, lines, taken = self._cutter(name), [], 0
+            for data in itertools.chain(blocks(file, shown(name)), [b""]):
+                found = cutter.feed(data, final=not data)
+                lines += found
+                taken += sum(_A_LINE + _A_CHARACTER * len(line.text) for line in found)
+                if taken > _most_memory():
+                    raise CorpusError(
+                        f"{shown(name)}: --both-ways keeps all lines, and {_too_much(len(lines), taken)}: "
+                        "score it with --learn, or in parts"
+                    )
+            scores = self._scores(lines, report)
+        yield from self._pairs(name, lines, scores)
 
     def _follow(self, name: str) -> Iterator[tuple[dict[str, Any], Any]]:
         """The lines of a file as it grows."""
@@ -204,9 +219,14 @@ class LineScoring(Work):
 
         return LineCutter(self.codec, self.drops_cr, first, shown(name))
 
-    def _scored(self, name: str, lines: list, progress=no_progress) -> Iterator[tuple[dict[str, Any], Any]]:
+    def _scored(self, name: str, lines: list) -> Iterator[tuple[dict[str, Any], Any]]:
+        yield from self._pairs(name, lines, self._scores(lines))
+
+    def _scores(self, lines: list, progress=no_progress) -> list:
         ended = [line.is_ended for line in lines]
-        scores = self.scorer.score([line.text for line in lines], None if all(ended) else ended, progress)
+        return self.scorer.score([line.text for line in lines], None if all(ended) else ended, progress)
+
+    def _pairs(self, name: str, lines: list, scores: list) -> Iterator[tuple[dict[str, Any], Any]]:
         for line, score in zip(lines, scores, strict=True):
             yield {"file": name, "line": line.number, **self._record(score)}, score
 
@@ -246,11 +266,15 @@ class LineScoring(Work):
 
     def _sorted(self, records, name: str) -> list:
         """All records, the largest first."""
-        taken, found = 0, []
+        most, taken, found = _most_memory(), 0, []
         for record, score in records:
             found.append((record, score.kept()))
             taken += _A_LINE + 9 * len(record["text"])
-            _require_room(taken, len(found), "--sort", "use --top N, or choose fewer with --above")
+            if taken > most:
+                raise CorpusError(
+                    f"--sort keeps all lines, and {_too_much(len(found), taken)}: "
+                    "use --top N, or choose fewer with --above"
+                )
         return sorted(found, key=lambda pair: -_rank(pair[0][name]))
 
     def write_all(self, records) -> None:
@@ -276,10 +300,10 @@ class LineScoring(Work):
             terminal.show(*coloured_line(columns(_finite(record), self._place(record)), text, bits, terminal.look()))
 
     def _write_plain(self, records) -> None:
-        """Numbers and the line as it is. Several lines at a time, unless they come one by one."""
+        """Numbers and the line as it is. Several lines at a time, unless they come slowly."""
         from charrnn.display.reports.line_scores import columns
 
-        size, lines = 1 if self.options["follow"] else _AT_ONCE, []
+        size, lines = 1 if self.options["follow"] or self._learns else _AT_ONCE, []
         try:
             for record, score in records:
                 numbers = f"{columns(_finite(record), self._place(record))}  "
@@ -309,28 +333,23 @@ class LineScoring(Work):
     @contextlib.contextmanager
     def _progress(self, name: str, size: int | None) -> Iterator[Callable[[int, int], None]]:
         """A bar while lines do not appear on the terminal."""
-        both_ways = self.options["both_ways"]
-        waits = self.options["top"] or self.options["sort"] or both_ways
-        if (self.terminal.stdout_is_terminal and not waits) or not (size or both_ways):
+        quiet = self.terminal.stdout_is_terminal and not (self.options["top"] or self.options["sort"])
+        if quiet or not size:
             yield lambda done, total: None
             return
         with self.bar(f"Scoring {shown(name)}") as report:
             yield report
 
 
-def _require_room(taken: int, lines: int, option: str, advice: str) -> None:
-    """Check that the lines which ``option`` keeps, ``taken`` bytes, leave most of the memory to others.
-
-    Raises:
-        CorpusError: they do not.
-    """
+def _most_memory() -> float:
+    """Bytes that the lines which an option keeps may take."""
     from charrnn.system import memory
 
-    if taken > (memory.installed() or 8 << 30) * _MEMORY_SHARE:
-        raise CorpusError(
-            f"{option} keeps all lines, and {lines:,} take {taken / 1e9:.1f} GB, a quarter of this machine's memory: "
-            f"{advice}"
-        )
+    return (memory.installed() or 8 << 30) * _MEMORY_SHARE
+
+
+def _too_much(lines: int, taken: int) -> str:
+    return f"{lines:,} take {taken / 1e9:.1f} GB, a quarter of this machine's memory"
 
 
 def _rank(value: float | None) -> float:
@@ -468,7 +487,8 @@ def score(work: LineScoring) -> None:
     FILEs count.
 
     --both-ways reads each FILE twice before it shows any of its lines, and learns each time: from the last line to the
-    first, and then in order. The probability of a character is the mean of both.
+    first, and then in order. The probability of a character is the mean of its two probabilities. n-grams that know
+    the training text learn the FILE in the second reading only.
 
     --json writes an object for each line: file, line (its number), text, bits, bits_per_character, peak, z (or null),
     characters, unknown (characters that the model does not know); with --by words: words; with --guesses: guesses,

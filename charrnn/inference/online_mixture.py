@@ -33,7 +33,7 @@ class OnlineMixture:
     Args:
         mixture: has the n-grams, which keep what they learn here, and the first exponents.
         vocabulary: the mixture's symbols.
-        ngrams_learn: whether the mixture's n-grams learn the text; those that know it alone do in any case.
+        ngrams_learn: whether the mixture's n-grams learn the text.  Those that know this text alone always learn it.
     """
 
     def __init__(self, mixture: Mixture, vocabulary: Vocabulary, ngrams_learn: bool = True):

@@ -92,8 +92,8 @@ class OneRow:
 class Learning:
     """Reads as :class:`OneRow`, and learns from each line after it is scored (dynamic evaluation).
 
-    Short lines are put together until they have as many characters as an update learns from.  n-grams that
-    are mixed with the network learn each line, too, and so do the exponents of both.
+    Short lines are put together until they have as many characters as an update learns from.  A mixture learns each
+    line, too.
     """
 
     def __init__(self, newline: int, learner: DynamicLearner, steps: int, mixture: OnlineMixture | None):
@@ -153,30 +153,35 @@ class Learning:
 
 
 class BothWays:
-    """Reads all lines of a text from the last to the first, and then in their order, and learns each time.
+    """Reads all lines of a text from the last to the first, then in their order, and learns each time.
 
-    A character's probability is the mean of both.  So what comes again later in the text is less odd than it is to one
-    who knows only the lines before.
+    The probability of a character is the mean of its two probabilities.  So what comes again later in the text is less
+    odd than it is to one who knows only the lines before.
 
     Args:
-        network: reads the text; before the second reading it has the weights from before the first one again.
-        in_order: of the second reading.  What it learns stays.
+        network: reads the text.  Its weights before the first reading are restored before the second.
+        in_order: the reader of the second reading.  What it learns stays.
         from_the_end: makes a reader for the first one.
+        newline: the id that ends a line; None if the model knows none.
     """
 
-    def __init__(self, network: Network, in_order: Learning, from_the_end: Callable[[], Learning]):
-        self._network, self._in_order, self._from_the_end = network, in_order, from_the_end
+    def __init__(self, network: Network, in_order: Learning, from_the_end: Callable[[], Learning], newline: int | None):
+        self._network, self._in_order, self._from_the_end, self._newline = network, in_order, from_the_end, newline
 
     def losses(
         self, ids: Ids, known: Known, lengths: Sequence[int], progress: ProgressCallback = no_progress
     ) -> Floats:
-        """As :meth:`LineReader.losses`."""
-        stops = np.cumsum(lengths)
-        lines = [np.arange(stop - length, stop) for stop, length in zip(stops, lengths, strict=True)]
-        backwards, behind = np.concatenate(lines[::-1]), np.empty(len(ids), np.float32)
+        """As :meth:`LineReader.losses`.  The lines must be those of a whole text."""
+        lines = np.split(np.arange(len(ids)), self._line_ends(ids, lengths))[::-1]
+        reverse, first = np.concatenate(lines), np.empty(len(ids), np.float32)
         with restored_weights(self._network):
-            behind[backwards] = self._from_the_end().losses(
-                ids[backwards], known[backwards], lengths[::-1], lambda done, total: progress(done, 2 * total)
+            first[reverse] = self._from_the_end().losses(
+                ids[reverse], known[reverse], list(map(len, lines)), lambda done, total: progress(done, 2 * total)
             )
-        before = self._in_order.losses(ids, known, lengths, lambda done, total: progress(total + done, 2 * total))
-        return cast("Floats", math.log(2) - np.logaddexp(-before, -behind))
+        second = self._in_order.losses(ids, known, lengths, lambda done, total: progress(total + done, 2 * total))
+        return cast("Floats", math.log(2) - np.logaddexp(-first, -second))
+
+    def _line_ends(self, ids: Ids, lengths: Sequence[int]) -> npt.NDArray[np.intp]:
+        """Where lines end.  A line may have several lengths, those of its parts; only the last of them ends it."""
+        stops = np.cumsum(lengths)
+        return stops if self._newline is None else stops[ids[stops - 1] == self._newline]

@@ -116,8 +116,8 @@ class LineScorer:
     def learning(self, config: LineLearningConfig | None = None, both_ways: bool = False) -> Iterator[None]:
         """A block in which the model learns from each line after it is scored; then it has its old weights again.
 
-        n-grams keep what they have learnt.  With ``both_ways`` all lines of a text are given to :meth:`score` together
-        (:class:`charrnn.model.line_readers.BothWays`).
+        n-grams keep what they have learnt.  ``both_ways`` reads each text from its end, too
+        (:class:`charrnn.model.line_readers.BothWays`): give all lines of a text to one call of :meth:`score`.
 
         Raises:
             ConfigError: the model is an ensemble, or lines are read alone.
@@ -130,7 +130,7 @@ class LineScorer:
         if self._how == "alone":
             raise ConfigError("a model learns from lines in their order, not from each line alone")
         with restored_weights(network) as original:
-            in_order = DynamicLearner(network, original, config)
+            learner = DynamicLearner(network, original, config)
 
             def new_reader(learner: DynamicLearner, ngrams_learn: bool) -> Learning:
                 online = None if mixture is None else OnlineMixture(mixture, self._vocabulary, ngrams_learn)
@@ -140,8 +140,9 @@ class LineScorer:
                 return new_reader(DynamicLearner(network, original, config), ngrams_learn=False)
 
             def new_learning() -> LineReader:
-                reader = new_reader(in_order, ngrams_learn=True)
-                return BothWays(network, reader, from_the_end) if both_ways else reader
+                in_order = new_reader(learner, ngrams_learn=True)
+                newline = self._newline if self._ends_lines else None
+                return BothWays(network, in_order, from_the_end, newline) if both_ways else in_order
 
             self._new_learning = new_learning
             self.begin()
@@ -149,6 +150,7 @@ class LineScorer:
                 yield
             finally:
                 self._new_learning = None
+                self.begin()
 
     def draw_guesses(self, count: int = SAMPLES, seed: int = 0, progress: ProgressCallback = no_progress) -> None:
         """Have guess numbers from now on, from ``count`` lines drawn from the model.

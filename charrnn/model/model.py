@@ -334,8 +334,9 @@ class Model:
                 ``seed``; lines are then read ``alone``. 0 tells nothing.
             words: tell for each line how surprising its words are, compared with earlier words in the same place, from
                 the first of ``lines`` on; for logs.
-            both_ways: learn from the lines from the last to the first, too, so that what comes again later is less odd.
-                A character's probability is then a mean of both.
+            both_ways: read all lines twice, and learn each time: from the last to the first, then in order. The
+                probability of a character is the mean of its two probabilities, so that what comes again later is less
+                odd. Implies ``learn``.
 
         Raises:
             ConfigError: an ensemble shall learn, or a model learn from lines alone; the model does not know line ends

@@ -133,7 +133,7 @@ def test_words_are_told_when_they_are_asked_for(folder, model):
 def test_sort_does_not_take_all_memory(folder, model, monkeypatch):
     monkeypatch.setattr(module, "_MEMORY_SHARE", 1e-9)
     assert "use --top N" in refusal(model, "many.txt", "--sort")
-    assert "--both-ways keeps all lines, and " in refusal(model, "many.txt", "--both-ways")
+    assert "many.txt: --both-ways keeps all lines, and 61 take " in refusal(model, "many.txt", "--both-ways")
     assert len(objects(model, "many.txt", "--top", 5)) == 5
 
 
@@ -198,6 +198,10 @@ def test_both_ways(folder, model):
     found = objects(model, "many.txt", "a.txt", "--both-ways")
     assert [each["line"] for each in found] == [*range(1, 62), *range(1, 7)]
     assert found[:61] == objects(model, "many.txt", "--learn", "--both-ways")
+    of_the_second = [
+        sum(each["bits"] for each in part) for part in (found[61:], objects(model, "a.txt", "--both-ways"))
+    ]
+    assert of_the_second[0] < of_the_second[1]
     in_order = objects(model, "many.txt", "--learn")
     assert sum(each["bits"] for each in found[:10]) < 0.9 * sum(each["bits"] for each in in_order[:10])
     assert len(objects(model, "many.txt", "--both-ways", "--by", "words", "--top", 5)) == 5
@@ -259,8 +263,8 @@ def test_guesses(folder, model):
         (["--learn", "--samples", "300"], "leave --guesses out"),
         (["--seed", "3"], "--seed needs --guesses"),
         (["--both-ways", "-f"], "--both-ways needs the end"),
-        (["--both-ways", "--alone"], "leave --alone out"),
-        (["--both-ways", "--with", "MODEL"], "leave --with out"),
+        (["--both-ways", "--alone"], "--both-ways reads lines in their order: leave --alone out"),
+        (["--learn", "--both-ways", "--with", "MODEL"], "--both-ways teaches one model: leave --with out"),
         (["--characters"], "--characters needs --json"),
         (["-", "-"], "only once"),
         (["--top", "0"], "at least 1"),

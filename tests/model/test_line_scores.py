@@ -205,7 +205,8 @@ def test_what_cannot_learn_is_refused():
         new_model().score(["a"], alone=True, learn=True)
 
 
-def test_weights_that_are_no_longer_numbers_are_said(monkeypatch):
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_weights_that_are_no_longer_numbers_are_said(monkeypatch, both_ways):
     def diverge(learner):
         learner.network.parameters.flat.fill(np.nan)
         learner.network.parameters_changed()
@@ -213,7 +214,7 @@ def test_weights_that_are_no_longer_numbers_are_said(monkeypatch):
     monkeypatch.setattr("charrnn.training.dynamic_evaluation.DynamicLearner.update", diverge)
     model = new_model()
     with pytest.raises(ConfigError, match="no longer numbers"):
-        model.score(["abc abc"] * 50, learn=True)
+        model.score(["abc abc"] * 50, learn=True, both_ways=both_ways)
     assert np.isfinite(model.network.parameters.flat).all()
 
 
@@ -266,6 +267,27 @@ def test_both_ways_with_nothing_to_read_and_what_the_model_does_not_know():
     (score,) = new_model().score(["a?b"], both_ways=True)
     assert score.unknown == 1
     assert score.character_bits[1] == UNKNOWN_BITS
+
+
+def test_the_parts_of_a_long_line_stay_in_their_order():
+    lines = ["bead" * 3, "ab" * 40, "cd" * 50, "gh"]
+    joined_up = [lines[0], lines[1] + lines[2], lines[3]]
+    found = []
+    for parts, ended in ((lines, [True, False, True, True]), (joined_up, None)):
+        scorer = LineScorer(new_model())
+        with scorer.learning(DynamicEvaluationConfig(steps=1000), both_ways=True):  # no update before the end
+            found.append(nats(scorer.score(parts, ended)))
+    assert np.array_equal(*found)
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_after_the_block_nothing_is_learnt(rng, both_ways):
+    model, lines = new_model(), new_lines(rng, 60)
+    weights, scorer = model.network.parameters.flat.copy(), LineScorer(model)
+    with scorer.learning(both_ways=both_ways):
+        scorer.score(lines)
+    assert nats(scorer.score(lines)) == pytest.approx(nats(model.score(lines)), rel=1e-4, abs=1e-5)
+    assert np.array_equal(model.network.parameters.flat, weights)
 
 
 def test_the_progress_of_both_ways(rng):
