@@ -141,7 +141,8 @@ def is_found(score, error):
 def scored(model, lines, rate, both_ways=False):
     """The scores of lines.
 
-    The model learns from each with the learning rate ``rate``, or with None not at all; ``both_ways`` also from the end.
+    The model learns from each with the learning rate ``rate``, or not at all with None; ``both_ways`` also from the
+    end.
     """
     scorer = LineScorer(model)
     with contextlib.nullcontext() if rate is None else scorer.learning(LineLearningConfig(lr=rate), both_ways):
