@@ -344,9 +344,9 @@ def open_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) 
     return _first_readable(candidates(located(path), prefer), warn)
 
 
-def load_checkpoint(path: Path, prefer: str = BEST, warn: Warn = warnings.warn) -> Checkpoint:
-    """The checkpoint of :func:`open_checkpoint`, without its path."""
-    return open_checkpoint(path, prefer, warn)[1]
+def load_checkpoint(path: Path, warn: Warn = warnings.warn) -> Checkpoint:
+    """The checkpoint of :func:`open_checkpoint`, the best one of a folder, without its path."""
+    return open_checkpoint(path, BEST, warn)[1]
 
 
 def candidates(path: Path, prefer: str) -> list[Path]:

@@ -7,9 +7,7 @@ from charrnn.errors import ConfigError, CorpusError
 
 
 @scoring(
-    section(
-        "What is compared", part_option("validation; all of a text that is not the run's"), fit_option, with_option
-    ),
+    section("What is compared", part_option, fit_option, with_option),
 )
 def baselines(work: Scoring) -> None:
     """Compare the model in CHECKPOINT with n-grams of order 0 to 12 and with gzip, bzip2 and xz, on the same

@@ -24,7 +24,7 @@ ENDING = ".crnn"
 class Compressing(Files):
     """Files to compress."""
 
-    ending, message = ENDING, "Compressing"
+    message = "Compressing"
 
     def output_of(self, name: str) -> str:
         """The name of the compressed file."""

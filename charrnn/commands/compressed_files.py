@@ -59,11 +59,7 @@ class Files(Work):
         """Do the work for every file. A file that fails does not keep the others from it; at the end the exit is 1."""
         targets = self._targets()
         self.open()
-        self.each([*zip(self.names, targets, strict=True)], self._one)
-
-    def each(self, tasks: list[tuple], work) -> None:
-        """Call work(name, …) for every task, as :func:`for_each` does."""
-        for_each(self.terminal, tasks, work)
+        for_each(self.terminal, [*zip(self.names, targets, strict=True)], self._one)
 
     def _targets(self) -> list[str]:
         """Where the output of every file goes.

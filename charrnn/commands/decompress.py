@@ -14,7 +14,7 @@ from charrnn.commands.compressed_files import (
     threads_and_json,
 )
 from charrnn.commands.help import option
-from charrnn.commands.input_files import STREAM, files_argument, shown
+from charrnn.commands.input_files import files_argument, for_each, shown
 from charrnn.commands.types import CheckpointPath
 from charrnn.commands.work import command
 
@@ -52,8 +52,8 @@ class Decompressing(Files):
         else:
             self.terminal.note(f"{shown(name)}: OK")
 
-    def list_files(self) -> list[dict[str, Any]]:
-        """What each file says of itself. One that cannot be read is said, and the others are listed."""
+    def list_files(self) -> None:
+        """Show what each file says of itself. One that cannot be read is said, and the others are listed."""
         records: list[dict[str, Any]] = []
 
         def read(name: str) -> None:
@@ -63,10 +63,9 @@ class Decompressing(Files):
                 records.append(_record(name, listing(source)))
 
         try:
-            self.each([(name,) for name in self.names], read)
+            for_each(self.terminal, [(name,) for name in self.names], read)
         finally:
             self._show(records)
-        return records
 
     def _show(self, records: list[dict[str, Any]]) -> None:
         from charrnn.display.reports.compressed import listing_lines
@@ -158,7 +157,7 @@ def decompress(work: Decompressing) -> None:
         work.list_files()
     elif options["test"]:
         work.open()
-        work.each([(name,) for name in work.names], work.test)
+        for_each(work.terminal, [(name,) for name in work.names], work.test)
     else:
         work.all()
 
@@ -168,7 +167,7 @@ def _record(name: str, found) -> dict[str, Any]:
     header, totals = found.header, found.totals
     method = "scratch" if header.recipe is not None else "online" if header.online is not None else "model"
     return {
-        "file": name if name != STREAM else "-",
+        "file": name,
         "original": totals.original,
         "compressed": totals.compressed,
         "blocks": found.blocks,

@@ -15,7 +15,7 @@ from charrnn.config import DynamicEvaluationConfig
     section(
         "What is scored",
         with_option,
-        part_option("validation; all of a text that is not the run's"),
+        part_option,
         ngrams_option(
             "Score the model also together with its n-grams.", "on, but for text that the n-grams have learnt"
         ),

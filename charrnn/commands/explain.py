@@ -1,7 +1,5 @@
 """``charrnn explain``: one step of a small network with every number."""
 
-from pathlib import Path
-
 import click
 
 from charrnn.commands.help import option, section
@@ -116,15 +114,15 @@ def _random(options):
 def _trained(work: Work):
     """The network of a checkpoint."""
     from charrnn.checkpoints.run_folder import BEST, open_checkpoint
+    from charrnn.commands.live_page import name_of
     from charrnn.network.cells import cell_of
 
-    if own := given(click.get_current_context(), ("cell", "hidden", "seed")):
+    if own := given(("cell", "hidden", "seed")):
         raise click.UsageError(f"--{own[0]} is for the small network: leave it out, or leave --checkpoint out.")
     path, found = open_checkpoint(work.options["checkpoint"], BEST, work.terminal.warn)
     config = found.model
-    name = Path(path).parent.name if Path(path).stem in ("best", "last") else Path(path).stem
     layers = "1 layer" if config.layers == 1 else f"{config.layers} layers"
-    title = f"{name}: {cell_of(config).title}, {layers} of {config.hidden} units, trained"
+    title = f"{name_of(path)}: {cell_of(config).title}, {layers} of {config.hidden} units, trained"
     return title, config, found.parameters, found.vocabulary
 
 

@@ -80,14 +80,14 @@ class Identifying(Work):
         Raises:
             CharRNNError: one cannot be loaded, or two have the same name.
         """
-        from charrnn.checkpoints.model_set import ModelSet
+        from charrnn.checkpoints.model_set import ModelSet, is_model_set
         from charrnn.errors import ConfigError
-        from charrnn.model.identifier import Identifier, is_set, learnt
+        from charrnn.model.identifier import Identifier, learnt
 
         self.announce_compilation()
         models: dict[str, Any] = {}
         for name, path in self.options["models"]:
-            if is_set(path):
+            if is_model_set(path):
                 if name is not None:
                     raise ConfigError(f"{path}: a set of models has names of its own: leave {name}= out")
                 with self.bar(f"Learning {path.name}") as progress:
@@ -145,9 +145,8 @@ class Identifying(Work):
         counts: Counter = Counter()
         for number, data, losses, characters in self._scored(name, source, progress):
             found = self.identifier.result(losses, characters)
-            answer = None if not characters else found.name or "none"
-            counts["empty" if answer is None else answer] += 1
-            self._say(name, number, data, answer, found)
+            counts[_answer(found) or "empty"] += 1
+            self._say(name, number, data, found)
         total = counts.total()
         if total and not self.terminal.wants_json:
             empty = counts.pop("empty", 0)
@@ -165,9 +164,7 @@ class Identifying(Work):
         totals, count, lines = np.zeros(len(self.identifier.names) + 1), 0, 0
         for _, _, losses, characters in self._scored(name, source, progress):
             totals, count, lines = totals + losses, count + characters, lines + 1
-        found = self.identifier.result(totals, count)
-        answer = None if not count else found.name or "none"
-        return {"file": name, "lines": lines} | _as_dict(answer, found)
+        return {"file": name, "lines": lines} | _as_dict(self.identifier.result(totals, count))
 
     def _scored(self, name: str, source: BinaryIO, progress) -> Iterator[tuple[int, bytes, Any, int]]:
         """The number, the first bytes, the losses (M + 1,) and the characters of each line of a file."""
@@ -183,15 +180,15 @@ class Identifying(Work):
                     held, losses, characters = b"", 0.0, 0
             progress(done)
 
-    def _say(self, name: str, number: int, data: bytes, answer: str | None, found) -> None:
+    def _say(self, name: str, number: int, data: bytes, found) -> None:
         """Write the answer for a line."""
         if self.terminal.wants_json:
             text = data[:_LONGEST_SHOWN].decode("utf-8", "replace")
-            self.terminal.json({"file": name, "line": number} | _as_dict(answer, found) | {"text": text})
+            self.terminal.json({"file": name, "line": number} | _as_dict(found) | {"text": text})
             return
         from charrnn.display.reports.identification import answer_fields, answer_line
 
-        about = _as_dict(answer, found)
+        about = _as_dict(found)
         if self.terminal.stdout_is_terminal:
             text = data[:_LONGEST_SHOWN].decode("utf-8", "replace")
             self.terminal.show(answer_line(about, text, self._width, self.terminal.width))
@@ -217,8 +214,14 @@ def _lines_of(source: BinaryIO, name: str) -> Iterator[list]:
             yield lines
 
 
-def _as_dict(answer: str | None, found) -> dict[str, Any]:
+def _answer(found) -> str | None:
+    """The name of the likeliest model, or "none" if it is none of them; None for an empty text."""
+    return found.name or "none" if found.characters else None
+
+
+def _as_dict(found) -> dict[str, Any]:
     """An answer as a part of a JSON object."""
+    answer = _answer(found)
     probabilities = {name: round(value, 6) for name, value in found.probabilities.items()}
     about = {"name": answer, "probability": found.probability if answer else None}
     return about | {"probabilities": probabilities, "characters": found.characters, "bpc": found.bits}

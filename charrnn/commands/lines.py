@@ -33,7 +33,7 @@ class Lines:
         self._model, self._choice, self._how, self._known = model, choice, how, known
         self._constraint, self.tally = constraint, Tally()
         self._end = _end(model)
-        if not model.vocabulary.is_bytes and "\n" not in model.vocabulary.to_list():
+        if not model.vocabulary.is_bytes and "\n" not in model.vocabulary:
             raise ConfigError("--lines: the model knows no line end")
 
     def write(self, count: int) -> Iterator[tuple[str | bytes, dict[str, float]]]:

@@ -13,10 +13,11 @@ from charrnn.config import DEFAULT_CELL, ModelConfig
 from charrnn.network.cells import CELLS
 
 
-def given(ctx: click.Context, names: Collection[str]) -> list[str]:
+def given(names: Collection[str]) -> list[str]:
     """The names among ``names`` of options that the user gave, on the command line or in a file."""
+    source_of = click.get_current_context().get_parameter_source
     sources = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP)
-    return [name for name in names if ctx.get_parameter_source(name) in sources]
+    return [name for name in names if source_of(name) in sources]
 
 
 checkpoint_argument = click.argument("checkpoint", type=CheckpointPath())
@@ -121,12 +122,10 @@ fit_option = option(
 )  # fmt: skip
 
 
-def part_option(default: str):
-    """``--part``; ``default`` says in the help what is scored without it."""
-    return option(
-        "--part", type=click.Choice(("train", "validation", "test", "all")),
-        help=f"Part of the run's own text to score.  [default: {default}]",
-    )  # fmt: skip
+part_option = option(
+    "--part", type=click.Choice(("train", "validation", "test", "all")),
+    help="Part of the run's own text to score.  [default: validation; all of a text that is not the run's]",
+)  # fmt: skip
 
 
 def seed_option(default: str):

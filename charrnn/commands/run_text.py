@@ -1,35 +1,31 @@
 """The text that a run was trained on: found, read as the run read it, and recognised."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from charrnn.errors import ConfigError, VocabularyError
 from charrnn.settings import TEXT
 
 
-def read_run_text(text: tuple[str, ...], checkpoint, terminal, options: Mapping[str, Any] = MappingProxyType({})):
+def read_run_text(text: tuple[str, ...], checkpoint, terminal):
     """The text of a run, and its sources.
 
     Args:
         text: where it is now; () for where it was when the run began.
         checkpoint: of the run, or its description.
         terminal: shows progress.
-        options: more options of the command; how the text is read is in the checkpoint.
 
     Raises:
         ConfigError: the text is not there, or has characters that the model does not know.
     """
-    from charrnn.commands.texts import read_text
+    from charrnn.commands.texts import open_text
     from charrnn.training.resumed_run import not_the_text
 
     facts = checkpoint.corpus
     reading = {name: facts[name] for name in TEXT} | {"unknown": facts.get("unknown")}
     sources = _sources(text, facts)
     try:
-        how = {"grow_vocabulary": False, **options, **reading}
-        return read_text(sources, how, checkpoint.vocabulary, terminal), sources
+        return open_text(terminal, sources, vocabulary=checkpoint.vocabulary, **reading), sources
     except VocabularyError as error:
         raise not_the_text(error) from None
 

@@ -103,7 +103,7 @@ def sample(work: Work) -> None:
         raise click.UsageError("--prime and --prime-file exclude each other.")
     if options["compare"] and options["count"] > 1:
         raise click.UsageError("--compare and --count exclude each other.")
-    if options["compare"] and given(click.get_current_context(), ("temperature",)):
+    if options["compare"] and given(("temperature",)):
         raise click.UsageError("--compare has the temperatures: leave --temperature out.")
     if options["lines"] is not None and (options["compare"] or options["count"] > 1 or options["stop"]):
         raise click.UsageError("--lines is the number of texts and ends them: leave --compare, --count and --stop out.")

@@ -63,10 +63,9 @@ class LineScoring(Work):
         learn = "--both-ways" if options["both_ways"] else "--learn"
         if online is not None and options["others"]:
             raise click.UsageError(f"{learn} teaches one model: leave --with out.")
-        if options["alone"] or self.has_guesses:
+        if online is not None and (options["alone"] or self.has_guesses):
             alone = "--alone" if options["alone"] else "--guesses"
-            if online is not None:
-                raise click.UsageError(f"{learn} reads lines in their order: leave {alone} out.")
+            raise click.UsageError(f"{learn} reads lines in their order: leave {alone} out.")
         if options["follow"]:
             if len(self.names) > 1:
                 raise click.UsageError(f"-f follows one file, and {len(self.names)} are given.")

@@ -1,15 +1,12 @@
 """The texts of a command: a text that is named, or the run's own text and its parts."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from charrnn.errors import CharRNNError, ConfigError, CorpusError
-from charrnn.settings import TEXT
 from charrnn.text.provenance import may_match
 
 _CONTEXT = 5000  # characters before a part: context for n-grams and for the memory of `inspect errors`
@@ -163,13 +160,3 @@ def open_text(terminal, sources: tuple[str, ...], **how):
 
     with progress_bar(terminal, "Reading the text") as progress:
         return open_corpus(sources, progress=progress, **how)
-
-
-def read_text(sources: tuple[str, ...], options: Mapping[str, Any], vocabulary, terminal):
-    """The corpus of a run on ``sources``, read as the run's options say.
-
-    Raises:
-        CharRNNError: a source cannot be used.
-    """
-    how = {name: options[name] for name in (*TEXT, "unknown")}
-    return open_text(terminal, sources, vocabulary=vocabulary, grow=options["grow_vocabulary"], **how)

@@ -30,7 +30,7 @@ from charrnn.config import (
     TrainConfig,
 )
 from charrnn.errors import ConfigError
-from charrnn.settings import Options, require_consistent
+from charrnn.settings import TEXT, Options, require_consistent
 
 _STOPPING = "Stopping after this step, then saving … (again to leave at once)"
 
@@ -252,7 +252,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
             if "-" in text:
                 raise click.UsageError("Several ranks cannot share standard input: name a file.")
             options["threads"] = options["threads"] or ranks.threads()
-        stopped = _train(ctx, text, options, work, ranks)
+        stopped = _train(text, work, ranks)
     except BaseException as error:
         ranks.end_all(error)
         raise
@@ -261,7 +261,7 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
         ctx.exit(128 + stopped)
 
 
-def _train(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], work: Work, ranks) -> int:
+def _train(text: tuple[str, ...], work: Work, ranks) -> int:
     """Make the run, train it and show it; returns the signal that has ended it, or 0.
 
     Raises:
@@ -271,12 +271,12 @@ def _train(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], w
     from charrnn.display.training.run_state import resume_command
     from charrnn.training.stages import Stages
 
-    terminal = work.terminal
+    options, terminal = work.options, work.terminal
     kind = RunFolder if ranks.is_first else ReadOnlyRun
     folder = kind(options["out"] / _run_name(options["name"], text))
     work.announce_compilation()
     with folder.locked():
-        trainer = _begin(ctx, text, options, folder, terminal, ranks)
+        trainer = _begin(text, work, folder, ranks)
         ranks.require_same(trainer.facts)
         stages = Stages(trainer, terminal.warn)
 
@@ -295,24 +295,27 @@ def _train(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], w
     return gently.stopped or ranks.signal
 
 
-def _begin(ctx: click.Context, text: tuple[str, ...], options: dict[str, Any], folder, terminal, ranks):
+def _begin(text: tuple[str, ...], work: Work, folder, ranks):
     """A trainer for a new run, or for one that goes on.
 
     Raises:
         CharRNNError: a run is there or not there, or the text or the options cannot be used.
     """
     from charrnn.commands.run_text import read_run_text
-    from charrnn.commands.texts import read_text
+    from charrnn.commands.texts import open_text
     from charrnn.training.new_run import begin
     from charrnn.training.resumed_run import resume
 
-    def read(options: Options, vocabulary):
-        return read_text(text, options.values, vocabulary, terminal)
+    options, terminal = work.options, work.terminal
+
+    def read(chosen: Options, vocabulary):
+        how = {name: chosen.values[name] for name in (*TEXT, "unknown")}
+        return open_text(terminal, text, vocabulary=vocabulary, grow=chosen.values["grow_vocabulary"], **how)
 
     def read_again(checkpoint):
-        return read_run_text(text, checkpoint, terminal, options)
+        return read_run_text(text, checkpoint, terminal)
 
-    chosen = Options(options, given(ctx, tuple(options)))
+    chosen = Options(options, given(tuple(options)))
     how = {"threads": options["threads"], "ranks": ranks}
     if options["resume"]:
         how["allow_different"] = options["allow_different"]

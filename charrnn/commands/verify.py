@@ -192,15 +192,12 @@ class Verifying(Work):
         return drawn
 
     def _check_all(self, verifier, chosen, identities) -> None:
-        from charrnn.verification.verifier import Outcome, StoppedError
+        from charrnn.verification.verifier import StoppedError
 
-        self._outcomes: list[Outcome] = []
-        self._start: Outcome | None = None
         done, total = 0, sum(each.steps for each in chosen)
         try:
             if self.history.begins_at_zero:
-                self._start = verifier.check_start()
-                self._report_start(self._start)
+                self._report_start(verifier.check_start())
             for segment in chosen:
                 with self.bar(f"Training {segment} again") as report:
 
@@ -211,7 +208,6 @@ class Verifying(Work):
 
                     verifier.progress = progress
                     outcome = verifier.check(segment)
-                self._outcomes.append(outcome)
                 self._report(outcome, identities[segment])
         except StoppedError:
             pass

@@ -31,7 +31,7 @@ _FITTED = 2_000_000  # probabilities that the weights are fitted to: 30,000 char
 
 
 class Mixture:
-    """A model with the interface of a network, as far as those who score a text or read along with it need it.
+    """A network, or an ensemble, with n-grams.  It has those methods of a network that scoring and inspecting use.
 
     Args:
         network: a network or an ensemble.

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from charrnn.inference.byte_ngrams import ORDER
 from charrnn.model.identifier import Identifier, model_set_of
 from charrnn.records import ProgressCallback, no_progress
 
@@ -29,7 +28,6 @@ class HeldOut(NamedTuple):
 
 def check(
     parts: Mapping[str, Sequence[bytes]],
-    order: int = ORDER,
     threads: int | None = None,
     progress: ProgressCallback = no_progress,
 ) -> dict[str, HeldOut]:
@@ -37,12 +35,11 @@ def check(
 
     Args:
         parts: the stretches of each text by name; one of a single stretch is learnt and not asked for.
-        order: bytes of the longest gram.
         threads: how many to use; None for all.
         progress: called with bytes read and all bytes.
     """
     learnt = {name: [each for k, each in enumerate(found) if not _is_held_out(k)] for name, found in parts.items()}
-    identifier = Identifier.from_set(model_set_of(learnt, order), threads=threads)
+    identifier = Identifier.from_set(model_set_of(learnt), threads=threads)
     most = max(1, min(_MOST_PIECES, _MOST_SCORED // (PIECE * len(parts) ** 2)))
     asked = [
         (name, piece)

@@ -9,7 +9,7 @@ from typing import Self, overload
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.checkpoints.model_set import LARGEST_TEXT, MOST_MODELS, NONE, ModelSet, is_model_set, require_name
+from charrnn.checkpoints.model_set import LARGEST_TEXT, MOST_MODELS, NONE, ModelSet, require_name
 from charrnn.checkpoints.run_names import located
 from charrnn.errors import ConfigError, CorpusError
 from charrnn.inference.byte_ngrams import BYTES_A_BYTE, ORDER, ByteNgrams
@@ -161,9 +161,9 @@ class Identifier:
         return cls.from_set(ModelSet.load(located(Path(path))), threads=threads)
 
     @classmethod
-    def from_set(cls, found: ModelSet, *, threads: int | None = None, progress: ProgressCallback = no_progress) -> Self:
-        """The models of a set; ``progress`` is called with how many have learnt their text, and how many there are."""
-        result = cls(learnt(found, threads, progress), threads=threads)
+    def from_set(cls, found: ModelSet, *, threads: int | None = None) -> Self:
+        """The models of a set, which learn their texts now."""
+        result = cls(learnt(found, threads), threads=threads)
         result._set = found
         return result
 
@@ -299,11 +299,6 @@ def model_set_of(parts: Mapping[str, Sequence[bytes]], order: int = ORDER) -> Mo
     if not texts:
         raise CorpusError("there is no text to learn")
     return ModelSet(order, texts)
-
-
-def is_set(path: Path) -> bool:
-    """Whether a path names a file of several models."""
-    return is_model_set(path) if path.is_file() else False
 
 
 def _line_model(model: Model | ByteNgrams) -> LineModel:

@@ -156,7 +156,7 @@ class BothWays:
     """Reads all lines of a text from the last to the first, then in their order, and learns each time.
 
     The probability of a character is the mean of its two probabilities.  So what comes again later in the text is less
-    odd than it is to one who knows only the lines before.
+    odd than it is when the text is read in order alone.
 
     Args:
         network: reads the text.  Its weights before the first reading are restored before the second.

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from charrnn.config import LineLearningConfig
 from charrnn.errors import ConfigError, VocabularyError
-from charrnn.inference.ensemble import Ensemble
 from charrnn.inference.guess_numbers import SAMPLES, Guesses, GuessNumbers, guess_numbers
 from charrnn.inference.mixture import Mixture
 from charrnn.inference.online_mixture import OnlineMixture
@@ -22,7 +21,7 @@ from charrnn.inference.word_peaks import UNKNOWN_BITS, WordPeaks
 from charrnn.model.line_readers import BothWays, EachAlone, Floats, InOrder, Learning, LineReader, OneRow
 from charrnn.network.network import Network
 from charrnn.records import ProgressCallback, no_progress
-from charrnn.text.vocabulary import Vocabulary, code_points, utf8
+from charrnn.text.vocabulary import code_points, utf8
 from charrnn.training.dynamic_evaluation import DynamicLearner
 from charrnn.training.rollback import restored_weights
 
@@ -92,7 +91,7 @@ class LineScorer:
     def __init__(self, model: Model, how: str = "in order", count: int = COUNT):
         self._vocabulary, self._network, self._how = model.vocabulary, model.network, how
         self._newline = self._vocabulary.line_start
-        self._ends_lines = _has_newline(self._vocabulary)
+        self._ends_lines = (10 if self._vocabulary.is_bytes else "\n") in self._vocabulary  # knows where a line ends
         self._z = RobustZ(count)
         self._new_learning: Callable[[], LineReader] | None = None
         self.guesses: GuessNumbers | None = None
@@ -125,7 +124,7 @@ class LineScorer:
         config = config or LineLearningConfig()
         model = self._network
         mixture, network = (model, model.network) if isinstance(model, Mixture) else (None, model)
-        if not isinstance(network, Network) or isinstance(model, Ensemble):
+        if not isinstance(network, Network):
             raise ConfigError("only a single network learns on, not an ensemble")
         if self._how == "alone":
             raise ConfigError("a model learns from lines in their order, not from each line alone")
@@ -237,11 +236,6 @@ def _required_str(line: Text) -> str:
     if isinstance(line, bytes):
         raise TypeError("a model of characters scores str, not bytes")
     return line
-
-
-def _has_newline(vocabulary: Vocabulary) -> bool:
-    """Whether the model knows where a line ends."""
-    return (10 if vocabulary.is_bytes else "\n") in vocabulary
 
 
 def _reduced(function: np.ufunc, numbers: npt.NDArray[_Number], lengths: Sequence[int]) -> npt.NDArray[_Number]:

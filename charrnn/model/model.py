@@ -449,10 +449,11 @@ class Model:
         """Every signal by name, and ``log_probabilities``, for ids (N,)."""
         if not len(ids):
             raise VocabularyError("an empty text has nothing to read")
-        if isinstance(self.network, Ensemble) or len(networks_of(self.network)) > 1:
+        networks = networks_of(self.network)
+        if isinstance(self.network, Ensemble) or len(networks) > 1:
             raise ConfigError("an ensemble has no cells of its own: look into its networks one by one")
         network: _Tracer = self.network
-        cell, config = networks_of(self.network)[0].cell, networks_of(self.network)[0].config
+        cell, config = networks[0].cell, networks[0].config
         each = len(cell.signals) * config.layers * config.hidden + 2 * config.vocabulary
         if len(ids) * each > LARGEST:
             raise ConfigError(

@@ -13,11 +13,11 @@ from charrnn.text.excerpts import excerpt
 def read_folder(
     folder: Path, size: int, progress: ProgressCallback = no_progress
 ) -> tuple[dict[str, list[bytes]], list[str]]:
-    """At most ``size`` bytes of each file of a folder, in stretches from all over it.
-    They are in a dictionary by the names of the files without their endings.
+    """Read a folder of texts.
 
-    Hidden files are left out, and so are folders, pipes, devices and empty files, which the second result counts in
-    sentences.  ``progress`` is called with how many files are read, and how many there are.
+    Returns a dictionary from the name of each file, without its ending, to at most ``size`` of its bytes, in stretches
+    from all over it; and sentences that count the folders, pipes, devices and empty files, which are left out, as
+    hidden files are.  ``progress`` is called with how many files are read, and how many there are.
 
     Raises:
         CorpusError: the folder or a file cannot be read, two files have the same name, or there is no text.

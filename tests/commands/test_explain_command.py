@@ -7,6 +7,7 @@ import pytest
 from command_line import invoke, succeed
 
 from charrnn.checkpoints.checkpoint import Checkpoint
+from charrnn.checkpoints.run_folder import load_checkpoint
 from charrnn.config import ModelConfig
 from charrnn.network.network import Network
 from charrnn.sanitise import visible
@@ -121,3 +122,11 @@ def test_a_model_that_cannot_be_explained_and_a_text_that_it_does_not_know(model
     (found,) = succeed("inspect", "because", path, "--text", "abcba", "--json").stdout.splitlines()
     assert len(json.loads(found)["contributions"]) == 5
     assert "LSTM, 2 layers of" in succeed("explain", "The", "--checkpoint", model).stdout
+
+
+def test_a_checkpoint_in_the_folder_that_one_works_in_has_the_name_of_its_run(tmp_path, model, monkeypatch):
+    folder = tmp_path / "foxes"
+    folder.mkdir()
+    load_checkpoint(model).save(folder / "best.safetensors")
+    monkeypatch.chdir(folder)
+    assert "foxes: LSTM, 2 layers of" in succeed("explain", "The", "--checkpoint", "best.safetensors").stdout

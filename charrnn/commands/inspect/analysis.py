@@ -19,7 +19,7 @@ def analysis(*more: Callable) -> Callable:
     """A decorator: makes a command of a function that takes an :class:`Analysis`, with ``more`` options."""
     own = section(
         "The analysis",
-        part_option("validation; all of a text that is not the run's"),
+        part_option,
         *more,
         output_option(".svg", ".png", required=False),
     )

@@ -72,9 +72,9 @@ def _together(ctx: click.Context, param: click.Parameter, values: tuple[list[Cel
     return list(dict.fromkeys(chain.from_iterable(values)))
 
 
-def cell_option(text: str, required: bool = False):
+def cell_option(text: str):
     """``--cell``, which may be repeated: a list of (layer, unit)."""
-    return option("--cell", type=Cells(), multiple=True, required=required, callback=_together, help=text)
+    return option("--cell", type=Cells(), multiple=True, callback=_together, help=text)
 
 
 def head_option(text: str):

@@ -52,7 +52,7 @@ def page(work: Inspection) -> None:
 
     --json writes an object: record ("file"), path, bytes.
     """
-    from charrnn.commands.live_page import name_of
+    from charrnn.commands.live_page import live_model, name_of
     from charrnn.display.page.page import Page
     from charrnn.display.reports.attention import LOOKS_AT
     from charrnn.display.reports.names import STRUCTURE, TRACKS, explained
@@ -60,8 +60,9 @@ def page(work: Inspection) -> None:
     from charrnn.inspection.reading import read_cells
 
     model, ids = work.open()
-    cells, config = work.chosen_with_scores(work.options["cells"], _PERMUTATIONS), model.network.config
-    live = _live(model) if work.options["live"] else None
+    network = model.network
+    cells, config = work.chosen_with_scores(work.options["cells"], _PERMUTATIONS), network.config
+    live = live_model(config, network.parameters, 16) if work.options["live"] else None  # 16 bits a weight
     heads = _heads(work)
     _require_room(min(work.options["length"], len(ids)), len(cells), len(work.signals), len(heads))
     with work.bar("Reading") as progress:
@@ -69,10 +70,10 @@ def page(work: Inspection) -> None:
     names = [words(work.tracked[cell]) if cell in work.tracked else "" for cell in cells]
     of_list = [] if work.options["hypothesis"] else [STRUCTURE]
     of_heads = [LOOKS_AT] if heads else []
-    network = f"{model.network.cell.title} {config.layers} × {config.hidden}"
     made = Page(
         title=name_of(work.options["checkpoint"]),
-        subtitle=f"{network}, reading {len(tracks.ids):,} characters of {_source(work.options)}",
+        subtitle=f"{network.cell.title} {config.layers} × {config.hidden}, reading {len(tracks.ids):,} characters of "
+        f"{_source(work.options)}",
         symbols=model.vocabulary.symbols,
         tracks=tracks,
         notes=list(cells.values()),
@@ -86,13 +87,6 @@ def page(work: Inspection) -> None:
         live=live,
     )
     work.write_file(made.html().encode("ascii"))
-
-
-def _live(model):
-    """The network with 16 bits a weight."""
-    from charrnn.commands.live_page import live_model
-
-    return live_model(model.network.config, model.network.parameters, 16)
 
 
 def _heads(work: Inspection) -> dict[Cell, str]:
