@@ -141,8 +141,8 @@ def is_found(score, error):
 def scored(model, lines, rate, both_ways=False):
     """The scores of lines.
 
-    The model learns from each with the learning rate ``rate``, or not at all with None; ``both_ways`` also from the
-    end.
+    The model learns from each line with the learning rate ``rate``; with None it does not learn.  With ``both_ways`` it
+    also reads and learns the lines from the last to the first.
     """
     scorer = LineScorer(model)
     with contextlib.nullcontext() if rate is None else scorer.learning(LineLearningConfig(lr=rate), both_ways):

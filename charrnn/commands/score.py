@@ -299,7 +299,7 @@ class LineScoring(Work):
             terminal.show(*coloured_line(columns(_finite(record), self._place(record)), text, bits, terminal.look()))
 
     def _write_plain(self, records) -> None:
-        """Numbers and the line as it is. Several lines at a time, unless they come slowly."""
+        """Write numbers and the line as it is: many lines at a time, or each at once if lines come slowly."""
         from charrnn.display.reports.line_scores import columns
 
         size, lines = 1 if self.options["follow"] or self._learns else _AT_ONCE, []

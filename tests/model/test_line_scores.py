@@ -223,7 +223,7 @@ def test_weights_that_are_no_longer_numbers_are_said(monkeypatch, both_ways):
 
 @pytest.mark.parametrize("kind", ["network", "mixture"])
 def test_both_ways_a_probability_is_the_mean_of_two_readings(rng, monkeypatch, kind):
-    """Of that in order, and that from the last line to the first."""
+    """The mean of its probability in order and its probability from the last line to the first."""
     lines = new_lines(rng, 40)
     before = new_model(kind=kind).score(lines, learn=True)
     found = new_model(kind=kind).score(lines, both_ways=True)
