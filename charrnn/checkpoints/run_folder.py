@@ -8,6 +8,7 @@ The log has the digests of the files: see :mod:`charrnn.checkpoints.seals`.
 """
 
 import contextlib
+import hashlib
 import json
 import warnings
 from collections.abc import Iterator
@@ -163,24 +164,29 @@ class RunFolder(RunStore):
             lines = read_regular(self.log, LONGEST_LOG).splitlines() if step and self.log.exists() else []
             kept = _up_to(step, lines)
             data = b"".join(line + b"\n" for line in kept)
+            self._sealing.begin(data)
+            if step:
+                self._seal_unsealed(names_in(iter(kept)))
+            best = self._without_ngrams() if step else None
+            if best is not None:
+                # The log first, so that it has the digest of the new file even if the process is killed in between.
+                self._sealing.add(BEST, hashlib.sha256(best).hexdigest())
+                data += self._sealing.sealed(b"", step)
             write_durably(self.log, data)
-        self._sealing.begin(data)
-        if step:
-            self._seal_unsealed(names_in(iter(kept)))
-            self._forget_ngrams()
+        if best is not None:
+            with self._writing(self.best):
+                write_durably(self.best, best)
 
-    def _forget_ngrams(self) -> None:
-        """Take the n-grams out of the best checkpoint. They were mixed in at an end of the run that is none any more.
+    def _without_ngrams(self) -> bytes | None:
+        """The best checkpoint without its n-grams, which belong to an end of the run that is none any more.
 
-        Raises:
-            CheckpointError: the disk refuses.
+        None if it has none, or is damaged, which is said when it is needed.
         """
         try:
             best = self.load_best()
-        except CheckpointError:  # there is none, or it is damaged, which is said when it is needed
-            return
-        if best.ngrams is not None:
-            self.save_best(replace(best, ngrams=None, ngram_text=None))
+        except CheckpointError:
+            return None
+        return None if best.ngrams is None else replace(best, ngrams=None, ngram_text=None).to_bytes()
 
     def _seal_unsealed(self, sealed: dict[str, str]) -> None:
         """Have the log name the files that a killed run has written without a digest in the log.

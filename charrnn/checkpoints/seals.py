@@ -5,7 +5,8 @@ A line with the event ``sealed`` stands in ``metrics.jsonl`` behind every line b
     {"event": "sealed", "step": 400, "log": "<SHA-256>", "files": {"kept/00000400.safetensors": "<SHA-256>"}}
 
 ``log`` is the SHA-256 of all bytes of the log before this line, earlier digests included; ``files`` has the SHA-256 of
-each file that was written since the line before.  So the SHA-256 of the whole log, which ``sha256sum`` computes, stands
+each file that was written since the line before.  A resume that takes the n-grams out of the best checkpoint writes
+such a line first, and then the file.  So the SHA-256 of the whole log, which ``sha256sum`` computes, stands
 for the whole run.  Anybody who edits something can compute all digests anew.  They show an edit to a person who knows
 the SHA-256 of the log from before it.
 """
@@ -49,7 +50,7 @@ class Sealing:
         self._files[name] = digest
 
     def sealed(self, line: bytes, step: object) -> bytes:
-        """The line of a record at ``step``, and behind it a line with digests if files were added."""
+        """The ``line`` of a record at ``step``, or nothing, and behind it a line with digests if files were added."""
         self._log.update(line)
         if not self._files:
             return line

@@ -1,6 +1,7 @@
 """A run that is stopped or killed anywhere and resumed gives the same checkpoints and log as a run in one go."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -214,6 +215,29 @@ def test_a_kill_is_not_taken_for_an_edit_and_kept_checkpoints_are_the_same_after
             assert DigestCheck(History(path)).differences == [], moment
         moment += 6
     assert moment > 54
+
+
+def test_a_kill_while_a_finished_run_is_made_longer_is_not_taken_for_an_edit(tmp_path):
+    longer = dataclasses.replace(KILLED, steps=12)
+    run(begin(tmp_path / "whole", KILLED))
+    assert RunFolder(tmp_path / "whole").load_best().ngrams is not None
+    moment, killed = 0, True
+    while killed:
+        path = shutil.copytree(tmp_path / "whole", tmp_path / f"{moment}")
+        with pytest.MonkeyPatch.context() as patch:
+            die_at(patch, moment)
+            try:
+                with RunFolder(path).locked():
+                    next(go_on(path, longer).run())  # the first record comes when all files are in order
+                killed = False
+            except Killed:
+                pass
+        assert DigestCheck(History(path)).differences == [], moment
+        with RunFolder(path).locked():
+            run(go_on(path, longer))
+        assert DigestCheck(History(path)).differences == [], moment
+        moment += 1
+    assert moment > 10
 
 
 def test_a_damaged_last_checkpoint_only_costs_time(tmp_path, capsys):
