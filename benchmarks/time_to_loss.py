@@ -125,6 +125,8 @@ def main():
     options = parser.parse_args()
     for budget in options.budgets:
         Duration().convert(budget, None, None)
+    if options.output:  # an error now, and not after all runs
+        from curves import draw
     text = Path(find_text(options.text)).absolute()
     sides = {"defaults": (HERE, [])} | {each: (HERE, shlex.split(each)) for each in options.settings}
     if options.other:
@@ -145,8 +147,6 @@ def main():
                     print(f"{name}, {budget}, seed {seed}: {best:.4f} {mixed or ''}", file=sys.stderr, flush=True)
         report(runs, list(sides), options.budgets, options.seeds, options.losses)
         if options.output:
-            from curves import draw
-
             logs = [
                 (f"{name}, {budget}", folder / f"{number}-{budget}-{options.seeds[0]}" / METRICS)
                 for number, name in enumerate(sides)
