@@ -48,11 +48,11 @@ def segments_of(path, text):
     sys.path.insert(0, str(HERE))
     from charrnn.text.corpus import open_corpus
     from charrnn.verification.history import History
-    from charrnn.verification.verifier import Text, Verifier
+    from charrnn.verification.verifier import Verifier
 
     history = History(path)
     corpus = open_corpus([text], vocabulary=history.last.vocabulary)
-    verifier = Verifier(history, Text(corpus.ids, corpus.sha256), 1, False, warnings.warn)
+    verifier = Verifier(history, corpus, 1, False, warnings.warn)
     assert verifier.check_start().is_equal
     segments = history.segments()
     verifier.check(segments[1])  # n-grams read the text, once for all segments

@@ -6,6 +6,7 @@ signs are matched.
 """
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -111,10 +112,7 @@ def closings(text: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _places(text: str, sign: str) -> Iterator[int]:
-    at = text.find(sign)
-    while at >= 0:
-        yield at
-        at = text.find(sign, at + 1)
+    return (found.start() for found in re.finditer(re.escape(sign), text))
 
 
 def _brackets(text: str, opening: str, closing: str) -> list[tuple[int, int]]:

@@ -68,10 +68,12 @@ def obstacle(runs: Sequence[Description]) -> str:
 
     Symbols are the characters, or bytes, that the losses are losses of.
     """
-    for kind, key in (("texts", _text), ("parts", _part), ("symbols", _symbols)):
-        if len({key(run) for run in runs}) > 1:
-            return kind
-    return ""
+    of = {
+        "texts": lambda run: run.corpus.get("sha256"),
+        "parts": lambda run: run.training and run.training.split,
+        "symbols": lambda run: tuple(run.vocabulary.to_list()),
+    }
+    return next((kind for kind, key in of.items() if len(set(map(key, runs))) > 1), "")
 
 
 def _settings(run: Description) -> dict[str, Any]:
@@ -82,15 +84,3 @@ def _settings(run: Description) -> dict[str, Any]:
         found |= vars(training)
         found |= {"lr": training.learning_rate, "weight_decay": training.decay, "decay_rate": training.lr_decay}
     return found | {name: run.corpus[name] for name in _TEXT if name in run.corpus}
-
-
-def _text(run: Description) -> str | None:
-    return run.corpus.get("sha256")
-
-
-def _part(run: Description) -> str | None:
-    return run.training and run.training.split
-
-
-def _symbols(run: Description) -> tuple[str | int, ...]:
-    return tuple(run.vocabulary.to_list())

@@ -9,7 +9,6 @@ import io
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import click
 
@@ -71,7 +70,8 @@ class _Commands(LazyGroup):
         except click.NoSuchOption as error:
             if new := old_spellings.answer(error.ctx.info_name, arguments):
                 raise click.UsageError(new) from None
-            name = next((each for each in arguments if _holds(each, error.option_name) and _is_file(each)), None)
+            options = (each for each in arguments if _holds(each, error.option_name))
+            name = next(filter(os.path.isfile, options), None)  # Path.is_file fails at a name that is too long
             if name is None:
                 raise
             advice = f"To name the file {name!r} put ./ before it, or -- before all names and behind all options."
@@ -156,13 +156,6 @@ def _holds(argument: str, option: str) -> bool:
     if option.startswith("--"):
         return argument.startswith(option)
     return argument.startswith("-") and not argument.startswith("--") and option[1:] in argument
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # no file can have this name
-        return False
 
 
 def _show(error: click.ClickException) -> None:

@@ -120,14 +120,8 @@ def _measure_together(work: Work) -> None:
         raise click.UsageError(_HOW_TO_START)
     if work.options["sweep"]:
         raise click.UsageError("--sweep measures one process: leave it out with --distributed.")
-    ranks = mpi.start("on")
-    if not ranks.is_first:
-        work.be_silent()
-    try:
+    with work.ranks("on") as ranks:
         _show_together(work, ranks)
-    except BaseException as error:
-        ranks.end_all(error)
-        raise
 
 
 def _show_together(work: Work, ranks) -> None:

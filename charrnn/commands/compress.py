@@ -5,15 +5,10 @@ from pathlib import Path
 import click
 
 from charrnn.commands import compiled
-from charrnn.commands.compressed_files import (
-    Files,
-    force_option,
-    output_option,
-    threads_and_json,
-)
+from charrnn.commands.compressed_files import Files, force_option, output_option
 from charrnn.commands.help import option, section
 from charrnn.commands.input_files import files_argument
-from charrnn.commands.options import online_config, settings
+from charrnn.commands.options import general_options, online_config, online_options
 from charrnn.commands.types import GIVEN, CheckpointPath, Whole
 from charrnn.commands.work import command
 from charrnn.config import DynamicEvaluationConfig
@@ -78,12 +73,9 @@ class Compressing(Files):
             "--ngrams", is_flag=True,
             help="--model: mix it with n-grams that learn the file while it is read. Smaller; one stream.",
         ),
-        *settings(DynamicEvaluationConfig, {
-            "lr": "--online: the learning rate.",
-            "steps": "--online: characters that are coded with the same weights.",
-            "decay": "--online: share of the way back to the original weights after so many characters.",
-            "slow_factor": "--online: recurrent matrices, and layers of a Transformer, learn at this part of the rate.",
-        }, prefix="online-"),
+        *online_options(
+            DynamicEvaluationConfig, "--online", "characters that are coded with the same weights", "so many characters"
+        ),
     ),
     section(
         "Output",
@@ -95,7 +87,7 @@ class Compressing(Files):
             "[default: one for 32 KiB, at most 64; 1 where something learns]",
         ),
     ),
-    threads_and_json,
+    general_options,
 )  # fmt: skip
 def compress(work: Compressing) -> None:
     """Compress each FILE to FILE.crnn, which is smaller the better a model predicts the file. FILE stays.

@@ -11,14 +11,12 @@ from typing import Any, BinaryIO
 
 import click
 
-from charrnn.commands.help import option, section
+from charrnn.commands.help import option
 from charrnn.commands.input_files import STREAM, for_each, input_names, require_no_terminal, shown
-from charrnn.commands.options import json_option, quiet_option, threads_option
 from charrnn.commands.work import Work
 from charrnn.errors import CharRNNError, CompressedError, os_errors_as
 
 force_option = option("-f", "--force", is_flag=True, help="Replace files that are there.")
-threads_and_json = section("General", threads_option, quiet_option, json_option)
 
 
 def output_option(default: str):

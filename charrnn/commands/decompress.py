@@ -5,16 +5,10 @@ from typing import Any
 import click
 
 from charrnn.commands.compress import ENDING
-from charrnn.commands.compressed_files import (
-    Files,
-    force_option,
-    naming,
-    opened,
-    output_option,
-    threads_and_json,
-)
+from charrnn.commands.compressed_files import Files, force_option, naming, opened, output_option
 from charrnn.commands.help import option
 from charrnn.commands.input_files import files_argument, for_each, shown
+from charrnn.commands.options import general_options
 from charrnn.commands.types import CheckpointPath
 from charrnn.commands.work import command
 
@@ -129,7 +123,7 @@ class _Nowhere:
     option("-l", "--list", "lists", is_flag=True, help="List sizes, and the model that is needed; decode nothing."),
     output_option("FILE without .crnn"),
     force_option,
-    threads_and_json,
+    general_options,
 )  # fmt: skip
 def decompress(work: Decompressing) -> None:
     """Write the original of each FILE.crnn to FILE; FILE.crnn stays.

@@ -6,7 +6,7 @@ import click
 
 from charrnn.commands import compiled
 from charrnn.commands.help import option, section
-from charrnn.commands.options import ngrams_option, online_config, part_option, settings, with_option
+from charrnn.commands.options import ngrams_option, online_config, online_options, part_option, with_option
 from charrnn.commands.scoring import Scoring, as_dict, scoring
 from charrnn.config import DynamicEvaluationConfig
 
@@ -28,12 +28,7 @@ from charrnn.config import DynamicEvaluationConfig
     section(
         "Learning while it reads",
         option("--online", is_flag=True, help="Score a second time, learning from each segment after it is scored."),
-        *settings(DynamicEvaluationConfig, {
-            "lr": "--online: the learning rate.",
-            "steps": "--online: characters in a segment.",
-            "decay": "--online: share of the way back to the original weights after each segment.",
-            "slow_factor": "--online: recurrent matrices, and layers of a Transformer, learn at this part of the rate.",
-        }, prefix="online-"),
+        *online_options(DynamicEvaluationConfig, "--online", "characters in a segment", "each segment"),
     ),
 )  # fmt: skip
 def evaluate(work: Scoring) -> None:

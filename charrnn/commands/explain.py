@@ -28,11 +28,7 @@ class Steps(click.ParamType):
 class UnitNumbers(click.ParamType):
     """Numbers of units as in ``1,5,9``."""
 
-    name = "units"
-
-    def get_metavar(self, param, ctx):
-        """What stands for the value in a help."""
-        return "N,N,…"
+    name = "n,n,…"
 
     def convert(self, value, param, ctx):
         """The numbers, as a list without repetitions."""

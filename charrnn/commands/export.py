@@ -87,9 +87,9 @@ def _page(work: Work, found) -> bytes:
     from charrnn.commands.live_page import live_page, name_of
 
     bits = work.options["bits"]
-    made = live_page(found, name_of(work.options["checkpoint"]), bits and int(bits))
-    work.terminal.note(made.note)
-    return made.content
+    content, note = live_page(found, name_of(work.options["checkpoint"]), bits and int(bits))
+    work.terminal.note(note)
+    return content
 
 
 def _check(target: Path, force: bool) -> None:
@@ -99,15 +99,14 @@ def _check(target: Path, force: bool) -> None:
         ConfigError: a library is not installed, a file is there and ``force`` is not given, or the module beside a .pt
             file would have the name of another module.
     """
-    from charrnn.checkpoints.foreign.to_onnx import require_onnx
-    from charrnn.checkpoints.foreign.to_pytorch import require_torch
     from charrnn.errors import ConfigError
+    from charrnn.system.libraries import require
 
     ending, written = target.suffix.lower(), [target]
     if ending == ONNX:
-        require_onnx()
+        require("onnx", "an .onnx file")
     elif ending == PYTORCH:
-        require_torch()
+        require("torch", "a .pt file")
         written.append(target.with_suffix(".py"))
         if target.stem in sys.stdlib_module_names or target.stem in _IMPORTED:
             raise ConfigError(f"{target}: {written[-1].name} would hide the module {target.stem}: choose another name")

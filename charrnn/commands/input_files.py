@@ -39,17 +39,16 @@ def require_no_terminal(stream: BinaryIO) -> None:
 
 
 def for_each(terminal, tasks: list[tuple], work) -> None:
-    """Call work(…) for every task. An error that one raises or returns does not keep the others from being done.
+    """Call work(…) for every task. An error of one does not keep the others from being done.
 
     At the end the errors are said, each once, and the last one is raised.
     """
     errors: list[CharRNNError] = []
     for task in tasks:
         try:
-            error = work(*task)
-        except CharRNNError as raised:
-            error = raised
-        errors += [error] if error is not None else []
+            work(*task)
+        except CharRNNError as error:
+            errors.append(error)
     for error in errors[:-1]:
         terminal.error(str(error))
     if errors:

@@ -1,6 +1,6 @@
 """The live page of a checkpoint, and how far its probabilities are from the model's."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 SMALL = 1_000_000  # bytes of a page that keeps 16 bits unless the user says otherwise
@@ -9,30 +9,22 @@ _COMPARED = 500  # characters that the model writes, on which the probabilities 
 _PRIME = "The "
 
 
-@dataclass(frozen=True)
-class MadePage:
-    """The bytes of a file, and a line about its weights."""
-
-    content: bytes
-    note: str
-
-
 def name_of(path: Path) -> str:
     """The name of a model: its run's or its file's."""
     path = path.absolute()
     return path.parent.name if path.stem in ("best", "last") else path.stem
 
 
-def live_page(checkpoint, name: str, bits: int | None) -> MadePage:
+def live_page(checkpoint, name: str, bits: int | None) -> tuple[bytes, str]:
     """The page of a checkpoint under a ``name``, with ``bits`` a weight; None is 16, or 8 if the page would be large.
+
+    Returns the bytes of the file, and a line about its weights.
 
     Raises:
         ConfigError: the page has no engine for the network, or the network is too large.
     """
-    if bits is not None:
-        return _made(checkpoint, name, bits)
-    made = _made(checkpoint, name, 16)
-    return made if len(made.content) <= SMALL else _made(checkpoint, name, 8)
+    content, note = _made(checkpoint, name, bits or 16)
+    return (content, note) if bits or len(content) <= SMALL else _made(checkpoint, name, 8)
 
 
 def live_model(config, parameters, bits: int):
@@ -56,13 +48,13 @@ def live_model(config, parameters, bits: int):
         config.embedding or 0,
         config.vocabulary,
         all_quantised(dict(parameters.items()), bits),
-        _signals(cell),
+        cell.signals,
         heads,
         cell.context(config) if heads else 0,
     )
 
 
-def _made(checkpoint, name: str, bits: int) -> MadePage:
+def _made(checkpoint, name: str, bits: int) -> tuple[bytes, str]:
     from charrnn.display.live_page.page import LivePage
     from charrnn.network.cells import CELLS, cell_of
 
@@ -84,18 +76,11 @@ def _made(checkpoint, name: str, bits: int) -> MadePage:
         model=model,
         symbols=vocabulary.symbols,
         line_start=vocabulary.line_start,
-        lstm_signals=_signals(CELLS["lstm"]),
+        lstm_signals=CELLS["lstm"].signals,
         prime=_PRIME if all((ord(each) if vocabulary.is_bytes else each) in vocabulary for each in _PRIME) else "",
         facts=[f"The page has {words}.{compared}"],
     )
-    return MadePage(page.html().encode("ascii"), words + within)
-
-
-def _signals(cell):
-    """What a cell shows, for the page."""
-    from charrnn.display.live_page.page import Signal
-
-    return [Signal(each.name, each.meaning, each.low == 0, each.unbounded) for each in cell.signals]
+    return page.html().encode("ascii"), words + within
 
 
 def _difference(checkpoint, parameters) -> float:

@@ -3,8 +3,8 @@
 import click
 
 from charrnn.commands.help import option
-from charrnn.commands.options import quiet_option
-from charrnn.commands.types import CheckpointPath, OutputFileOrFolder
+from charrnn.commands.options import quiet_option, run_argument
+from charrnn.commands.types import OutputFileOrFolder
 from charrnn.commands.work import Work, command
 
 CSV, TENSORBOARD = "csv", "tensorboard"
@@ -12,7 +12,7 @@ CSV, TENSORBOARD = "csv", "tensorboard"
 
 @command(
     Work,
-    click.argument("checkpoint", type=CheckpointPath(), metavar="RUN"),
+    run_argument,
     option("--to", type=click.Choice((CSV, TENSORBOARD)), default=CSV, help="The format."),
     option(
         "-o", "--output", type=OutputFileOrFolder(".csv"), metavar="FILE.csv|FOLDER",

@@ -21,6 +21,7 @@ def given(names: Collection[str]) -> list[str]:
 
 
 checkpoint_argument = click.argument("checkpoint", type=CheckpointPath())
+run_argument = click.argument("checkpoint", type=CheckpointPath(), metavar="RUN")
 
 quiet_option = option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")
 json_option = option("--json", "as_json", is_flag=True, help="Write JSON to stdout, one object a line.")
@@ -63,6 +64,24 @@ def settings(
     return [
         _setting(fields[name], text, prefix, {"rare": name not in shown, **attributes}) for name, text in helps.items()
     ]
+
+
+def online_options(config: type, flag: str, steps: str, after: str) -> list[Callable]:
+    """The options that say how a model goes on learning, if the option ``flag`` is given.
+
+    Args:
+        config: the class of the settings.
+        flag: the option that has the model learn.
+        steps: the meaning of ``--online-steps``.
+        after: the time between two updates.
+    """
+    helps = {
+        "lr": "the learning rate",
+        "steps": steps,
+        "decay": f"share of the way back to the original weights after {after}",
+        "slow_factor": "recurrent matrices, and layers of a Transformer, learn at this part of the rate",
+    }
+    return settings(config, {name: f"{flag}: {text}." for name, text in helps.items()}, prefix="online-")
 
 
 def _setting(field: dataclasses.Field, text: str, prefix: str, attributes: dict[str, Any]) -> Callable:

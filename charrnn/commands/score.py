@@ -19,7 +19,7 @@ from charrnn.commands.options import (
     general_options,
     ngrams_option,
     online_config,
-    settings,
+    online_options,
     with_option,
 )
 from charrnn.commands.types import Number, Whole
@@ -85,7 +85,7 @@ class LineScoring(Work):
         """Load the model, and get ready to score."""
         from charrnn.inference.word_peaks import WordPeaks
         from charrnn.model.line_scores import LineScorer
-        from charrnn.text.lines import codec_of
+        from charrnn.text.decoding import check_encoding
 
         options = self.options
         needs = [compiled.mixing, *([compiled.learning_on] if online else [])]
@@ -94,7 +94,7 @@ class LineScoring(Work):
         self.load(*needs, others=options["others"])
         vocabulary = self.model.vocabulary
         encoding = options["encoding"] or self.model.checkpoint.corpus.get("encoding", "utf-8")
-        self.codec = codec_of(encoding, vocabulary.is_bytes)
+        self.codec = None if vocabulary.is_bytes else check_encoding(encoding)
         self.drops_cr = (13 if vocabulary.is_bytes else "\r") not in vocabulary
         is_learnt = self._is_learnt()
         if is_learnt and len(self.names) > 1 and options["ngrams"] is None and self.model.checkpoint.ngrams:
@@ -257,7 +257,8 @@ class LineScoring(Work):
         if above is not None:
             records = (pair for pair in records if (pair[0][name] or 0.0) > above)
         if top:
-            yield from _largest(records, name, top)
+            kept = ((record, score.kept()) for record, score in records)
+            yield from heapq.nlargest(top, kept, key=lambda pair: _rank(pair[0][name]))
         elif options["sort"]:
             yield from self._sorted(records, name)
         else:
@@ -329,15 +330,10 @@ class LineScoring(Work):
         number = str(record["line"])
         return f"{visible(record['file'], '')}:{number}" if len(self.names) > 1 else number
 
-    @contextlib.contextmanager
-    def _progress(self, name: str, size: int | None) -> Iterator[Callable[[int, int], None]]:
+    def _progress(self, name: str, size: int | None) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
         """A bar while lines do not appear on the terminal."""
         quiet = self.terminal.stdout_is_terminal and not (self.options["top"] or self.options["sort"])
-        if quiet or not size:
-            yield lambda done, total: None
-            return
-        with self.bar(f"Scoring {shown(name)}") as report:
-            yield report
+        return contextlib.nullcontext(no_progress) if quiet or not size else self.bar(f"Scoring {shown(name)}")
 
 
 def _most_memory() -> float:
@@ -354,19 +350,6 @@ def _too_much(lines: int, taken: int) -> str:
 def _rank(value: float | None) -> float:
     """A measure to sort by: a z that is not there comes last."""
     return float("-inf") if value is None else value
-
-
-def _largest(records, name: str, count: int) -> Iterator[tuple[dict[str, Any], Any]]:
-    """The ``count`` records with the largest measures, the largest first; of equal ones the first."""
-    heap: list[tuple[float, int, dict[str, Any], Any]] = []
-    for number, (record, score) in enumerate(records):
-        key = (_rank(record[name]), -number)
-        if len(heap) < count:
-            heapq.heappush(heap, (*key, record, score.kept()))
-        elif key > heap[0][:2]:
-            heapq.heapreplace(heap, (*key, record, score.kept()))
-    for _, _, record, score in sorted(heap, key=lambda entry: entry[:2], reverse=True):
-        yield record, score
 
 
 def _finite(record: dict[str, Any]) -> dict[str, Any]:
@@ -429,12 +412,9 @@ def _require_reader(stream) -> None:
         ngrams_option(
             "Score with the model and its n-grams together.", "on, but for the text that the n-grams have learnt"
         ),
-        *settings(LineLearningConfig, {
-            "lr": "--learn: the learning rate.",
-            "steps": "--learn: the fewest characters that an update learns from.",
-            "decay": "--learn: share of the way back to the original weights after each update.",
-            "slow_factor": "--learn: recurrent matrices, and layers of a Transformer, learn at this part of the rate.",
-        }, prefix="online-"),
+        *online_options(
+            LineLearningConfig, "--learn", "the fewest characters that an update learns from", "each update"
+        ),
         encoding_option,
     ),
     section(

@@ -27,6 +27,7 @@ from charrnn.config import (
     DEFAULT_WEIGHT_DECAY,
     PRESETS,
     ModelConfig,
+    TextConfig,
     TrainConfig,
 )
 from charrnn.errors import ConfigError
@@ -135,17 +136,13 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
         "decay_after": "step, exponential: epochs before the learning rate falls.",
         "decay_every": "step, exponential: epochs in which it falls by --decay-rate.",
         "plateau_patience": "plateau: evaluations in a row without a better one until it falls.",
-    }, shown=("lr",)),
-    *settings(TrainConfig, {
         "teachers": "Train N networks first, each as long and with a seed of its own, and learn from their averaged "
         "predictions too.",
         "teacher_weight": "--teachers: their part of the target.",
-    }),
-    *settings(TrainConfig, {
         "ngram_targets": "Part of the target that n-grams of the text give at first, without --teachers; it falls to "
         "a quarter of the dropout.",
         "ngrams": "At the end, let n-grams learn the text too, and keep both in the best checkpoint.",
-    }),
+    }, shown=("lr",)),
 )  # fmt: skip
 @section(
     "How long",
@@ -168,12 +165,11 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
         "--bytes", "as_bytes", is_flag=True, rare=True,
         help="Model bytes instead of characters. Reports then call a byte a character.",
     ),
-    option("--encoding", default="utf-8", rare=True, help="Encoding of the text."),
-    option("--min-count", type=Whole(1), default=1, rare=True, help="Characters seen less often become U+FFFD."),
-    option(
-        "--max-vocab", type=Whole(1, 1_114_112), default=1000, rare=True,
-        help="Refuse a text with more distinct characters.",
-    ),
+    *settings(TextConfig, {
+        "encoding": "Encoding of the text.",
+        "min_count": "Characters seen less often become U+FFFD.",
+        "max_vocab": "Refuse a text with more distinct characters.",
+    }),
 )  # fmt: skip
 @section(
     "Along the way",
@@ -182,13 +178,11 @@ _FIRST = ("time_budget", "name", "resume", "force", "preset", "cell", "hidden", 
         "save_every": "Steps between saves.  [default: with every evaluation, and each minute]",
         "sample_every": "Steps between samples; 0 for none.  [default: a few early ones, then with evaluations]",
     }, metavar="STEPS"),
-    *settings(
-        TrainConfig, {"snapshots": "Keep weights along the way, for `charrnn inspect history`."}, shown=("snapshots",)
-    ),
     *settings(TrainConfig, {
+        "snapshots": "Keep weights along the way, for `charrnn inspect history`.",
         "keep_checkpoints": "Keep N checkpoints along the way, such as 64, so that `charrnn verify` can train any part "
         "again.",
-    }, shown=("keep_checkpoints",)),
+    }, shown=("snapshots", "keep_checkpoints")),
     option(
         "--diagnose", is_flag=True, rare=True,
         help="With every evaluation, show how far gradients reach back, how large updates are, how open the gates.",
@@ -240,22 +234,14 @@ def train(ctx: click.Context, text: tuple[str, ...], **options: Any) -> None:
 
     --json writes the run's records, one a line, as they stand in metrics.jsonl, without the digests.
     """
-    from charrnn.training.mpi import start
-
     work = Work(options)
     _check_usage(text, options)
-    ranks = start(options["distributed"])
-    if not ranks.is_first:
-        work.be_silent()
-    try:
+    with work.ranks(options["distributed"]) as ranks:
         if ranks.size > 1:
             if "-" in text:
                 raise click.UsageError("Several ranks cannot share standard input: name a file.")
             options["threads"] = options["threads"] or ranks.threads()
         stopped = _train(text, work, ranks)
-    except BaseException as error:
-        ranks.end_all(error)
-        raise
     if stopped and ranks.is_first:  # a launcher passes this status on, and takes that of another rank for a failure
         signals.end_in_time(stopped)
         ctx.exit(128 + stopped)

@@ -122,10 +122,6 @@ class OutputFileOrFolder(OutputFile):
         super().__init__(*suffixes)
         self.dir_okay = True
 
-    def get_metavar(self, param, ctx):
-        """What stands for the value in a help."""
-        return f"{super().get_metavar(param, ctx)}|FOLDER"
-
     def convert(self, value, param, ctx):
         """The path, or a usage error."""
         path = click.Path.convert(self, value, param, ctx)

@@ -9,9 +9,9 @@ import click
 
 from charrnn.commands import offers, signals
 from charrnn.commands.help import option, section
-from charrnn.commands.options import general_options
+from charrnn.commands.options import general_options, given, run_argument
 from charrnn.commands.run_text import read_run_text
-from charrnn.commands.types import CheckpointPath, Whole
+from charrnn.commands.types import Whole
 from charrnn.commands.work import Work, command
 
 SEGMENTS = 3  # that are trained again, unless the user says otherwise
@@ -85,7 +85,7 @@ class Verifying(Work):
             CharRNNError: the text or a file cannot be read.
         """
         from charrnn.verification.verified import VerifiedSegments
-        from charrnn.verification.verifier import Text, Verifier
+        from charrnn.verification.verifier import Verifier
 
         history = self.history
         segments = history.segments()
@@ -95,13 +95,8 @@ class Verifying(Work):
             self._summarise([])
             return
         corpus = self._corpus()
-        verifier = Verifier(
-            history,
-            Text(corpus.ids, corpus.sha256),
-            self.options["threads"],
-            self.options["allow_different"],
-            self.terminal.warn,
-        )
+        options = self.options
+        verifier = Verifier(history, corpus, options["threads"], options["allow_different"], self.terminal.warn)
         self.announce_compilation()
         cache = VerifiedSegments(next(iter(history.digests.values()), str(history.folder.path)))
         identities = history.identities(segments, corpus.sha256)
@@ -337,7 +332,7 @@ def _digest(ctx: click.Context, param: click.Parameter, value: str | None) -> st
 
 @command(
     Verifying,
-    click.argument("checkpoint", type=CheckpointPath(), metavar="RUN"),
+    run_argument,
     section(
         "What is trained again",
         option(
@@ -399,7 +394,7 @@ def verify(work: Verifying) -> None:
     checked, missed (probability by the number of edited segments), best, interrupted.
     """
     options = work.options
-    _check_usage(options)
+    _check_usage()
     work.open()
     if options["digest"]:
         if work.terminal.wants_json:
@@ -416,25 +411,14 @@ def verify(work: Verifying) -> None:
         raise click.exceptions.Exit(128 + work.stopped)
 
 
-def _check_usage(options: dict[str, Any]) -> None:
+def _check_usage() -> None:
     """Refuse options that contradict each other.
 
     Raises:
         click.UsageError: there are such options.
     """
-    source = click.get_current_context().get_parameter_source("segments")
-    given = {
-        "--segments": source != click.core.ParameterSource.DEFAULT,
-        **{f"--{name}": bool(options[name]) for name in ("all", "best", "quick", "anew", "digest", "text")},
-        "--seed": options["seed"] is not None,
-        "--expect": options["expect"] is not None,
-    }
-    training = ("--segments", "--all", "--best", "--seed", "--anew", "--text")
-    for first, others in {
-        "--digest": (*training, "--quick", "--expect"),
-        "--quick": training,
-        "--all": ("--segments", "--seed", "--best"),
-    }.items():
-        for other in others:
-            if given[first] and given[other]:
-                raise click.UsageError(f"{first} and {other} exclude each other: give one.")
+    training = ("segments", "all", "best", "seed", "anew", "text")
+    excluded = {"digest": (*training, "quick", "expect"), "quick": training, "all": ("segments", "seed", "best")}
+    for first in given(excluded):
+        if others := given(excluded[first]):
+            raise click.UsageError(f"--{first} and --{others[0]} exclude each other: give one.")

@@ -32,13 +32,25 @@ class Work:
         self.options = options
         self.terminal = Terminal(options.get("quiet", False), options.get("as_json", False))
 
-    def be_silent(self) -> None:
-        """Show nothing from now on, but errors: another process shows what is done."""
+    @contextmanager
+    def ranks(self, wanted: str):
+        """The processes of MPI that share the work: only the first one shows anything, and an error of one ends all.
+
+        ``wanted`` is the value of ``--distributed``.
+        """
         import io
 
         from charrnn.display.terminal.console import Terminal
+        from charrnn.training.mpi import start
 
-        self.terminal = Terminal(True, False, stdout=io.StringIO(), stderr=io.StringIO())
+        ranks = start(wanted)
+        if not ranks.is_first:
+            self.terminal = Terminal(True, False, stdout=io.StringIO(), stderr=io.StringIO())
+        try:
+            yield ranks
+        except BaseException as error:
+            ranks.end_all(error)
+            raise
 
     def load(self, *needs: Kernels, others: Iterable[Path] = ()):
         """Load the model of ``checkpoint``, averaged with ``others``.

@@ -20,34 +20,24 @@ class RecurrentSteps(Steps):
 
     def forward(self, t: int) -> Iterator[Section]:
         """From the character that is read to the loss of step ``t``."""
-        v = self.explanation.values[t][self.layer]
-        h = self.explanation.before[t][self.layer]["h"]
-        yield Section(
-            "Before the step",
-            ("The state that the step before has left." if t else "The state is zero before the first step.",),
-            self._units,
-            tuple(
-                Line(f"{name}′", value[self.units]) for name, value in self.explanation.before[t][self.layer].items()
-            ),
-        )
+        v, before = self.explanation.values[t][self.layer], self.explanation.before[t][self.layer]
+        left = "The state that the step before has left." if t else "The state is zero before the first step."
+        yield self._in_units(before, "Before the step", (left,), {name: f"{name}′" for name in before})
         for gate, (title, activation, meaning) in self.words.gates.items():
             yield Section(
                 title[0].upper() + title[1:],
                 (meaning, f"{gate} = {activation}({self._sum_of(gate)}"),
                 self._units,
                 (
-                    *self._parts(v, gate, h, t),
+                    *self._parts(v, gate, before["h"], t),
                     Line("= sum", v[f"z_{gate}"][self.units]),
                     Line(f"{gate} = {activation}(sum)", v[gate][self.units]),
                 ),
             )
         if self.words.results:
-            yield Section(
-                "New state",
-                tuple(f"{result.equation}: {result.meaning}" for result in self.words.results),
-                self._units,
-                tuple(Line(result.equation, v[result.name][self.units]) for result in self.words.results),
-            )
+            sentences = tuple(f"{result.equation}: {result.meaning}" for result in self.words.results)
+            names = {result.name: result.equation for result in self.words.results}
+            yield self._in_units(v, "New state", sentences, names)
         yield self._output(t)
 
     def back(self, t: int) -> Iterator[Section]:

@@ -73,6 +73,11 @@ class Steps(ABC):
     def back(self, t: int) -> Iterator[Section]:
         """From the loss of step ``t`` back to its weights, each gradient with its finite difference."""
 
+    def _in_units(self, v, title: str, sentences: tuple[str, ...], names: dict[str, str]) -> Section:
+        """Values of the units; ``names`` has the label of each."""
+        lines = tuple(Line(label, v[name][self.units]) for name, label in names.items())
+        return Section(title, sentences, self._units, lines)
+
     def _output(self, t: int) -> Section:
         head = self.explanation.values[t][HEAD]
         shown, columns = self._shown_characters(t)

@@ -1,10 +1,9 @@
 """A step of a layer of a Transformer as sections of lines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from charrnn.explanation.explain import Explanation
 from charrnn.explanation.sections import MOST_ROWS, Line, Section, Steps
 
 _EARLIER = 3  # characters before the step whose keys and values are shown with their gradients
@@ -22,10 +21,6 @@ class TransformerSteps(Steps):
         "characters compare a query with the keys, and take in most of the values whose keys match."
     )
     top = "z"
-
-    def __init__(self, explanation: Explanation, characters: Sequence[str], layer: int, units: Sequence[int]):
-        super().__init__(explanation, characters, layer, units)
-        self._heads = explanation.config.heads
 
     def forward(self, t: int) -> Iterator[Section]:
         """From the character that is read to the loss of step ``t``."""
@@ -121,11 +116,6 @@ class TransformerSteps(Steps):
 
     # ---- parts
 
-    def _in_units(self, v, title: str, sentences: tuple[str, ...], names: dict[str, str]) -> Section:
-        """Values of the units; ``names`` has the label of each."""
-        lines = tuple(Line(label, v[name][self.units]) for name, label in names.items())
-        return Section(title, sentences, self._units, lines)
-
     def _in_units_back(self, t: int, title: str, sentences: tuple[str, ...], names, more: tuple[Line, ...] = ()):
         """Gradients of the units; ``names`` has the label of each."""
         lines = tuple(self._gradient(t, name, label) for name, label in names.items())
@@ -145,15 +135,15 @@ class TransformerSteps(Steps):
     def _attention(self, t: int, v) -> Section:
         """Scores and weights of each head."""
         places, lines = self._places(t), []
-        size = self.explanation.config.hidden // self._heads
-        for head in range(self._heads):
+        size = self.explanation.config.hidden // self.explanation.config.heads
+        for head in range(self.explanation.config.heads):
             lines += [
                 Line(f"score, head {head + 1}", v["scores"][head, places]),
                 Line(f"weight, head {head + 1}", v["weights"][head, places]),
             ]
         sentences = [
-            f"Each of the {self._heads} heads has d = {size} units of its own."
-            if self._heads > 1
+            f"Each of the {self.explanation.config.heads} heads has d = {size} units of its own."
+            if self.explanation.config.heads > 1
             else f"One head: d = {size}.",
             "score = q · k / √d, where k is turned by an angle for each character that it lies back",
             "weight = softmax(scores): the weights of a head sum to 1",
@@ -166,7 +156,7 @@ class TransformerSteps(Steps):
 
     def _attention_back(self, t: int) -> Section:
         lines, places = [], self._places(t)
-        for head in range(self._heads):
+        for head in range(self.explanation.config.heads):
             shown = [(head, place) for place in places]
             lines += [
                 self._gradient(t, name, f"{label}, head {head + 1}", shown=shown)

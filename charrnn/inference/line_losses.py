@@ -13,6 +13,7 @@ import numpy.typing as npt
 from charrnn.errors import ConfigError
 from charrnn.inference.loss import Scorer
 from charrnn.records import ProgressCallback, no_progress
+from charrnn.system.threads import divided
 
 BATCH, STEPS = 64, 64  # rows and steps of a window
 _FULL = 3 / 4  # the shortest line of a batch has at least so much of the length of the longest one
@@ -56,7 +57,8 @@ def line_losses(
     ends, done = np.cumsum(lengths), 0
     for rows in batches(lengths, batch):
         state = model.initial_state(len(rows))
-        for begin, end in _windows(int(lengths[rows[0]]), steps):
+        longest = int(lengths[rows[0]])
+        for begin, end in divided(longest, -(-longest // steps)):
             step = np.arange(begin, end)[:, None]
             counted = step < lengths[rows]
             at = np.minimum(starts[rows] + step, len(text) - 2)
@@ -86,10 +88,3 @@ def batches(lengths: npt.NDArray[np.int64], most: int) -> Iterator[npt.NDArray[n
             size = -(-size // 2)
         yield order[first : first + size]
         first += size
-
-
-def _windows(length: int, steps: int) -> Iterator[tuple[int, int]]:
-    """Cut ``length`` steps into the fewest windows of at most ``steps``, of nearly equal sizes."""
-    count = -(-length // steps)
-    for number in range(count):
-        yield length * number // count, length * (number + 1) // count

@@ -1,6 +1,5 @@
 """The loss of a text: each character is scored once, and the state is carried from window to window."""
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import numpy as np
 
 from charrnn.errors import ConfigError
 from charrnn.records import ProgressCallback, bits, no_progress
+from charrnn.system.threads import divided
 from charrnn.text.windows import Places, ReadingWindows
 
 
@@ -151,12 +151,11 @@ def _shared_losses(
     """The losses of each window, of which every rank computes those of its own batch rows."""
     first, last = ranks.own(windows.batch)
     own = np.zeros((windows.length, last - first), np.float32)
-    bounds = [first + (last - first) * part // parts for part in range(parts + 1)]
-    for begin, end in itertools.pairwise(bounds):
+    for begin, end in divided(last - first, parts):
         done = 0
         if begin < end:
-            for places, found in _losses(network, text, windows, carry, (begin, end)):
-                own[done : done + len(places.at), begin - first : end - first] = found
+            for places, found in _losses(network, text, windows, carry, (first + begin, first + end)):
+                own[done : done + len(places.at), begin:end] = found
                 done += len(places.at)
     whole = ranks.all_columns(own, windows.batch)
     for begin in range(0, windows.length, windows.steps):

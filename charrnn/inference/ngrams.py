@@ -1,7 +1,5 @@
 """N-grams that predict symbol after symbol, as a network does: they learn a text, and then read another one."""
 
-import itertools
-
 import numpy as np
 
 from charrnn.kernels import compiler
@@ -25,7 +23,7 @@ from charrnn.kernels.ngrams import (
 )
 from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.system import memory
-from charrnn.system.threads import Team
+from charrnn.system.threads import Team, divided
 
 KERNELS = (learn, read, read_likeliest, enter_all, count_counts)
 ORDER = 16  # symbols of the longest gram
@@ -96,9 +94,7 @@ class Ngrams:
         def work(worker: int, first: int, last: int) -> None:
             read(trie, x, first, last, logs)
 
-        threads = min(team.threads, batch)
-        bounds = [batch * part // threads for part in range(threads + 1)]
-        team.run(work, list(itertools.pairwise(bounds)))
+        team.run(work, divided(batch, min(team.threads, batch)))
         return logs
 
     def read_likeliest(self, x: np.ndarray, readers: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

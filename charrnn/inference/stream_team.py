@@ -1,6 +1,5 @@
 """How threads share texts that are written or coded side by side, and one text."""
 
-import itertools
 import math
 import time
 from collections.abc import Callable
@@ -9,7 +8,7 @@ import numpy as np
 
 from charrnn.kernels.barrier import ABANDONED, FLAGS
 from charrnn.kernels.packing import Group
-from charrnn.system.threads import Team
+from charrnn.system.threads import Team, divided
 
 SEVERALLY, TOGETHER = 0, 1  # strategies: every thread has texts of its own, or all threads work on one text
 
@@ -42,8 +41,7 @@ class StreamTeam:
 
     def _groups(self) -> list[Group]:
         """The streams in groups, one a thread."""
-        streams, groups = self._count, min(self._team.threads, self._count)
-        return [Group(*pair) for pair in itertools.pairwise([streams * group // groups for group in range(groups + 1)])]
+        return [Group(*bounds) for bounds in divided(self._count, min(self._team.threads, self._count))]
 
 
 class FastestStrategy:

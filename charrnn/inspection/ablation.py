@@ -148,17 +148,11 @@ def ablate(
     if not (value == "mean" or isinstance(value, int | float)):
         raise ConfigError(f"cells are clamped at a number or at their mean, not at {value!r}")
 
-    def values_of(chosen: Sequence[Cell], means: Mapping[Cell, float]) -> dict[Cell, float]:
-        return {cell: float(means[cell]) if value == "mean" else float(value) for cell in chosen}
-
-    def edited(values: Mapping[Cell, float]) -> Network:
-        return clamp(network, values)
-
     generator = np.random.default_rng(seed)
     others = _random_cells(network, cells, controls, generator)
     seen = [*cells, *(cell for other in others for cell in other)]
     return _measure(
-        network, ids, mask, _Changes(cells, others, seen, values_of, edited), (most, most_compared), generator, progress
+        network, ids, mask, _Changes(cells, others, seen, value, clamp), (most, most_compared), generator, progress
     )
 
 
@@ -191,14 +185,8 @@ def ablate_heads(
     rest = [head for head in np.ndindex(layers, number) if head not in heads]
     others = _random_groups(rest, len(heads), controls, generator)
 
-    def values_of(chosen: Sequence[Head], means: Mapping[Head, float]) -> dict[Head, float]:
-        return dict.fromkeys(chosen, 0.0)
-
-    def edited(values: Mapping[Head, float]) -> Network:
-        return silence(network, values)
-
     return _measure(
-        network, ids, mask, _Changes(heads, others, [], values_of, edited), (most, most_compared), generator, progress
+        network, ids, mask, _Changes(heads, others, [], 0.0, silence), (most, most_compared), generator, progress
     )
 
 
@@ -219,15 +207,15 @@ def _random_groups(rest: list[Head], size: int, count: int, generator: np.random
 class _Changes(NamedTuple):
     """What is done to a network: to ``chosen`` cells or heads, and to each of ``others`` for comparison.
 
-    ``values_of(chosen, means)`` says at which values they are held, ``edited(values)`` is the network with this. The
-    means are those of the cells ``seen``.
+    They are held at ``value``, a number or their ``mean``; ``edit(network, values)`` is the network with this. Means
+    are taken of the cells ``seen``.
     """
 
     chosen: Sequence[Cell]
     others: Sequence[Sequence[Cell]]
     seen: Sequence[Cell]
-    values_of: Callable[[Sequence[Cell], Mapping[Cell, float]], dict[Cell, float]]
-    edited: Callable[[Mapping[Cell, float]], Network]
+    value: float | str
+    edit: Callable[[Network, Mapping[Cell, float]], Network]
 
 
 def _measure(
@@ -240,7 +228,7 @@ def _measure(
     progress: ProgressCallback,
 ) -> Ablation:
     """The costs of changes; ``limits`` are the most characters to read, and the most for each comparison."""
-    cells, others, seen, values_of, edited = changes_made
+    cells, others, seen, value, edit = changes_made
     if len(ids) < 2:
         raise ConfigError("there is nothing to predict in fewer than 2 characters")
     if mask is not None and len(mask) != len(ids):
@@ -266,14 +254,18 @@ def _measure(
     weight = free.count.sum(axis=0) / free.count.sum()
     whole = dict(zip(seen, np.nansum(means * weight, axis=1), strict=True))
     outside_means, inside_means = (dict(zip(cells, map(float, column), strict=False)) for column in means.T)
-    values = values_of(cells, whole)
-    after, _ = read(edited(values), most)
+
+    def values_of(cells: Sequence[Cell]) -> dict[Cell, float]:
+        return {cell: float(whole[cell] if value == "mean" else value) for cell in cells}
+
+    values = values_of(cells)
+    after, _ = read(edit(network, values), most)
     join = blocks_to_join(free, after)
     overall, outside, inside, contrast = changes(free, after, generator, join)
     base = read(network, few)[0] if again else free
 
     def effect(chosen: Sequence[Cell]) -> ClampingEffect:
-        after, _ = read(edited(values_of(chosen, whole)), few)
+        after, _ = read(edit(network, values_of(chosen)), few)
         overall, *_, contrast = _differences((after.loss - base.loss).sum(axis=0), base.count.sum(axis=0))
         return ClampingEffect(tuple(chosen), float(overall), float(contrast))
 

@@ -229,8 +229,12 @@ class HeadSummary:
         return [(int(layer), int(head)) for layer, head in np.ndindex(self.distance.shape)]
 
     def strength(self, pattern: str) -> np.ndarray:
-        """How far each head follows the pattern (L, N): 0 as expected without it, 1 if it looks nowhere else."""
-        return strength(self.weight[pattern], self.expected[pattern])
+        """How far each head follows the pattern (L, N): 0 as expected without it, 1 if it looks nowhere else.
+
+        It is the share that goes to the pattern of the weight that is not expected there.
+        """
+        weight, expected = self.weight[pattern], self.expected[pattern]
+        return (weight - expected) / np.maximum(1 - expected, 1e-6)
 
     def ranked(self) -> list[Head]:
         """All heads, the one first that follows a pattern most."""
@@ -250,11 +254,6 @@ class HeadSummary:
         found = {name: self.strength(name)[head] for name in self._frequent}
         best = max(found, key=found.__getitem__, default=None)
         return best if best is not None and found[best] >= LEAST else None
-
-
-def strength(weight: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """How much of the weight that is not expected goes to a pattern: 1 is all, 0 is none, below 0 is less than none."""
-    return (weight - expected) / np.maximum(1 - expected, 1e-6)
 
 
 def expected_weights(sums: HeadSums, patterns: Sequence[HeadPattern]) -> tuple[np.ndarray, np.ndarray]:

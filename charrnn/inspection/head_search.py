@@ -12,18 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.inspection.attention import (
-    HeadSummary,
-    HeadSums,
-    Places,
-    strength,
-    summarise,
-)
+from charrnn.inspection.attention import HeadSummary, HeadSums, Places, summarise
 from charrnn.inspection.autocorrelation import slowest_time
 from charrnn.inspection.head_patterns import HeadPattern
-from charrnn.inspection.heads import Head, require_attention
+from charrnn.inspection.heads import require_attention
 from charrnn.inspection.permutation import Permuted, block_length
-from charrnn.inspection.search import SHORTEST, SIGNIFICANT, why_no_p
+from charrnn.inspection.search import SHORTEST, Tested, why_no_p
 from charrnn.model import Model
 from charrnn.records import ProgressCallback, no_progress
 from charrnn.system import memory
@@ -34,38 +28,18 @@ _ONE = 65_535  # a weight of 1
 
 
 @dataclass(frozen=True, eq=False)
-class HeadFinding:
+class HeadFinding(Tested):
     """How far every head follows one pattern.
 
     ``weights`` (L, N) are the mean weights of the characters that the pattern names at ``places`` of the characters;
-    ``expected`` (L, N) what they would be without the pattern. ``p`` accounts for all heads, ``p_of_all`` for all heads
-    and all patterns. The test permuted blocks of ``block`` characters; if it is None there is no test, ``p`` and
-    ``p_of_all`` are NaN, and ``why_no_p`` says why.
+    ``expected`` (L, N) what they would be without the pattern. ``strengths`` (L, N) are 0 for a weight that is
+    expected without the pattern, and 1 for a head that looks nowhere else.
     """
 
     pattern: HeadPattern
     weights: np.ndarray
     expected: np.ndarray
     places: int
-    p: np.ndarray
-    p_of_all: np.ndarray
-    block: int | None
-    why_no_p: str | None
-
-    @property
-    def strengths(self) -> np.ndarray:
-        """How far each head follows the pattern (L, N): 0 as expected without it, 1 if it looks nowhere else."""
-        return strength(self.weights, self.expected)
-
-    def is_significant(self, head: Head) -> bool | None:
-        """Whether a head has a p of at most ``SIGNIFICANT`` for all heads and patterns; None if there is no test."""
-        return None if self.block is None else bool(self.p_of_all[head] <= SIGNIFICANT)
-
-    def ranked(self, count: int) -> list[Head]:
-        """The ``count`` heads that follow the pattern most."""
-        heads = self.weights.shape[1]
-        best = np.argsort(-self.strengths, axis=None, kind="stable")[:count]
-        return [(int(each // heads), int(each % heads)) for each in best]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +108,7 @@ def find_heads(
         name, none = patterns[number].name, np.full(layers * heads, np.nan)
         found.append(
             HeadFinding(
+                strengths=summary.strength(name),
                 pattern=patterns[number],
                 weights=summary.weight[name],
                 expected=summary.expected[name],

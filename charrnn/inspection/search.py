@@ -28,50 +28,52 @@ _REFERENCE = 1 << 20  # numbers among which ranks are taken
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
+class Tested:
+    """Cells, or heads, ranked by one hypothesis, with a permutation test.
+
+    ``strengths`` (L, N) say how well each of N in a layer does, at most 1. ``p`` (L, N) accounts for all of them,
+    ``p_of_all`` (L, N) for all of them and all hypotheses. The test permuted blocks of ``block`` characters; if it is
+    None, there is no test, ``p`` and ``p_of_all`` are NaN, and ``why_no_p`` says why.
+    """
+
+    strengths: np.ndarray
+    p: np.ndarray
+    p_of_all: np.ndarray
+    block: int | None
+    why_no_p: str | None
+
+    def is_significant(self, place: tuple[int, int]) -> bool | None:
+        """Whether a cell or head (layer, number) has a ``p_of_all`` of at most ``SIGNIFICANT``; None without a test."""
+        return None if self.block is None else bool(self.p_of_all[place] <= SIGNIFICANT)
+
+    def ranked(self, count: int) -> list[tuple[int, int]]:
+        """The ``count`` strongest, (layer, number)."""
+        best = np.argsort(-self.strengths, axis=None, kind="stable")[:count]
+        return [divmod(int(each), self.strengths.shape[1]) for each in best]
+
+
+@dataclass(frozen=True, eq=False)
+class Finding(Tested):
     """How well every cell tracks one hypothesis, over all characters.
 
-    ``scores`` (L, H) are AUC if ``is_mask``, else Spearman's ρ. ``p`` (L, H) accounts for all cells, ``p_of_all``
-    (L, H) for all cells and all hypotheses. ``base`` is the share of the characters where the mask holds, NaN if the
-    labels are numbers. ``effective`` is how many independent characters the text is worth for this label. The test
-    permuted blocks of ``block`` characters; if it is None, there is no test, ``p`` and ``p_of_all`` are NaN, and
-    ``why_no_p`` says why. ``probe`` is None if it was not wanted, or there is no test.
+    ``scores`` (L, H) are AUC if ``is_mask``, else Spearman's ρ; ``strengths`` (L, H) are |2 AUC - 1| or |ρ|, and 0 for
+    a cell that never moves. ``base`` is the share of the characters where the mask holds, NaN if the labels are
+    numbers. ``effective`` is how many independent characters the text is worth for this label. ``probe`` is None if it
+    was not wanted, or there is no test.
     """
 
     name: str
     summary: str
     is_mask: bool
     scores: np.ndarray
-    p: np.ndarray
-    p_of_all: np.ndarray
     base: float
     effective: float
-    block: int | None
-    why_no_p: str | None
     probe: Probe | None
 
     @property
     def measure(self) -> str:
         """What ``scores`` are: auc or spearman."""
         return measure(self.is_mask)
-
-    @property
-    def strengths(self) -> np.ndarray:
-        """How much each cell knows (L, H), from 0 to 1: |2 AUC - 1| or |ρ|; 0 for a cell that never moves."""
-        return np.nan_to_num(np.abs(2 * self.scores - 1 if self.is_mask else self.scores))
-
-    def is_significant(self, cell: tuple[int, int]) -> bool | None:
-        """Whether a cell (layer, unit) has a p of at most ``SIGNIFICANT`` for all cells and hypotheses.
-
-        None if there is no test.
-        """
-        return None if self.block is None else bool(self.p_of_all[cell] <= SIGNIFICANT)
-
-    def ranked(self, count: int) -> list[tuple[int, int]]:
-        """The ``count`` best cells, (layer, unit)."""
-        best = np.argsort(-self.strengths, axis=None, kind="stable")[:count]
-        units = self.scores.shape[1]
-        return [(int(cell // units), int(cell % units)) for cell in best]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,20 +132,22 @@ def find(
     largest_of_all = np.max([test.largest for test in tested if test is not None], axis=0, initial=0)
     shape = network.config.layers, network.config.hidden
     scores = [target.score(counted, k) for k, target in enumerate(targets)]
+    none = np.full(shape, np.nan)
     probes = _probes(network.team, counted, targets, scores, blocks) if with_probe else [None] * len(scores)
     found = [
         Finding(
-            target.hypothesis.name,
-            target.hypothesis.summary,
-            target.hypothesis.is_mask,
-            score.reshape(shape),
-            np.full(shape, np.nan) if test is None else test.p().reshape(shape),
-            np.full(shape, np.nan) if test is None else test.p(largest_of_all).reshape(shape),
-            target.base,
-            len(ids) / (counted.stride * autocorrelation_time(column)),
-            block,
-            why,
-            probe_or_none,
+            strengths=np.nan_to_num(np.abs(2 * score - 1 if target.hypothesis.is_mask else score)).reshape(shape),
+            p=none if test is None else test.p().reshape(shape),
+            p_of_all=none if test is None else test.p(largest_of_all).reshape(shape),
+            block=block,
+            why_no_p=why,
+            name=target.hypothesis.name,
+            summary=target.hypothesis.summary,
+            is_mask=target.hypothesis.is_mask,
+            scores=score.reshape(shape),
+            base=target.base,
+            effective=len(ids) / (counted.stride * autocorrelation_time(column)),
+            probe=probe_or_none,
         )
         for target, score, test, column, block, why, probe_or_none in zip(
             targets, scores, tested, counted.labels.T, blocks, reasons, probes, strict=True

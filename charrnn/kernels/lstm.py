@@ -104,6 +104,30 @@ load_layer = struct_loader(types.NamedUniTuple(intp, len(Layer._fields), Layer))
 
 
 @njit
+def layer_of(weights, below, gates, h, c, units):
+    """The :class:`Layer` of these arrays."""
+    return Layer(
+        weights.table.ctypes.data,
+        weights.table.strides[0] // 4,
+        weights.table.shape[1],
+        below.ctypes.data,
+        below.strides[0] // 4,
+        weights.w.ctypes.data,
+        weights.w.shape[1] - units,
+        units,
+        gates.ctypes.data,
+        gates.strides[0] // 4,
+        h.ctypes.data,
+        h.strides[0] // 4,
+        c.ctypes.data,
+        c.strides[0] // 4,
+        gates.shape[0],
+        intp(weights.capped),
+        weights.vectors,
+    )
+
+
+@njit
 def room_of(capped):
     """The room in i ≤ room - f: 1 for a capped input gate; 4 for a plain one, whose i is always below 4 - f."""
     return f32(1.0) if capped else f32(4.0)
@@ -178,25 +202,7 @@ def forward(x, below, weights, group, state, gates, h, c):
     as :class:`Weights` says.
     """
     steps, rows, start = x.shape[0], group.last - group.first, first_row(group.first, x.shape[0])
-    layer = Layer(
-        weights.table.ctypes.data,
-        weights.table.strides[0] // 4,
-        weights.table.shape[1],
-        below.ctypes.data,
-        below.strides[0] // 4,
-        weights.w.ctypes.data,
-        weights.w.shape[1] - state.h.shape[1],
-        state.h.shape[1],
-        gates.ctypes.data,
-        gates.strides[0] // 4,
-        h.ctypes.data,
-        h.strides[0] // 4,
-        c.ctypes.data,
-        c.strides[0] // 4,
-        gates.shape[0],
-        intp(weights.capped),
-        weights.vectors,
-    )
+    layer = layer_of(weights, below, gates, h, c, state.h.shape[1])
     copy_in(state.h, group.first, group.last, start, h)
     copy_in(state.c, group.first, group.last, start, c)
     for t in range(steps):

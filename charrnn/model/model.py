@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -452,7 +452,7 @@ class Model:
         networks = networks_of(self.network)
         if isinstance(self.network, Ensemble) or len(networks) > 1:
             raise ConfigError("an ensemble has no cells of its own: look into its networks one by one")
-        network: _Tracer = self.network
+        network: Any = self.network
         cell, config = networks[0].cell, networks[0].config
         each = len(cell.signals) * config.layers * config.hidden + 2 * config.vocabulary
         if len(ids) * each > LARGEST:
@@ -486,16 +486,6 @@ class Model:
         return replace(checkpoint.shared(with_ngrams), parameters=parameters)
 
 
-class _Tracer(Protocol):
-    """What shows its signals while it reads: a network, or a mixture with one."""
-
-    def initial_state(self, batch: int) -> Any: ...
-
-    def trace(self, x: npt.NDArray[np.int32], state: Any) -> dict[str, npt.NDArray[np.floating]]: ...
-
-
 def _before(text: Text, stop: Text) -> Text:
     """What stands in ``text`` before the first ``stop``."""
-    if isinstance(text, bytes):
-        return text.partition(cast("bytes", stop))[0]
-    return text.partition(cast("str", stop))[0]
+    return text.partition(cast("Any", stop))[0]

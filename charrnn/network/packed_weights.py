@@ -1,7 +1,5 @@
 """Weights as the kernels read them: packed, padded, and transposed for the backward pass."""
 
-import itertools
-
 import numpy as np
 
 from charrnn.config import ModelConfig
@@ -11,6 +9,7 @@ from charrnn.kernels.packing import GATES, PLAIN, pack, pack_table, pack_transpo
 from charrnn.kernels.tiles import PANEL
 from charrnn.network.parameters import Parameters, aligned_zeros
 from charrnn.network.workspace import in_order, padded, panels, row_calls, weight_calls
+from charrnn.system.threads import divided
 
 PACKED_AT_ONCE = 65_536  # weights of one call: smaller calls would cost more than their work
 NEIGHBOURS = 8  # panels of one call at least: `pack` reads rows, in which the columns of panels are neighbours
@@ -86,12 +85,10 @@ class GainedMatrix(Matrix):
 
     def finish_gradient(self, team, dweights: np.ndarray, dgains: np.ndarray) -> None:
         """From the gradient of the product of gains and weights to the gradients of both."""
-        rows = len(self.gains)
-        bounds = [rows * part // team.threads for part in range(team.threads + 1)]
         team.share_out(
             [
                 (gain_gradient, (self.weights, self.gains, first, last, dweights, dgains))
-                for first, last in itertools.pairwise(bounds)
+                for first, last in divided(len(self.gains), team.threads)
             ]
         )
 

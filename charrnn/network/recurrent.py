@@ -4,22 +4,21 @@ A recurrent layer's pre-activations are made of x W_ih, h W_hh and b, whatever i
 Legend: H hidden units in Q = ⌈H/64⌉ panels; the packed columns of the parameters have P panels.
 """
 
-from abc import abstractmethod
 from typing import NamedTuple
 
 import numpy as np
 
+from charrnn.config import ModelConfig
 from charrnn.kernels.linear import linear
 from charrnn.kernels.packing import BIAS_ORDER, pack, pack_bias, pack_table, pack_transposed
-from charrnn.kernels.recurrent import Layer as StepArguments
-from charrnn.kernels.recurrent import Transposed, Weights
+from charrnn.kernels.recurrent import Transposed, Weights, layer_of
 from charrnn.kernels.simd import WIDTH
 from charrnn.kernels.tiles import PANEL
 from charrnn.kernels.weight_gradients import row_gradient, weight_gradient
 from charrnn.network.layers import Arrays, Call, Layer, Window
 from charrnn.network.packed_weights import CharacterTable, Matrix, as_rows, padded
 from charrnn.network.parameters import Parameters, aligned_zeros
-from charrnn.network.workspace import weight_calls
+from charrnn.network.workspace import panels, weight_calls
 
 PRODUCTS = (linear, pack, pack_bias, pack_table), (weight_gradient, row_gradient, pack_transposed)
 """Kernels of every recurrent layer: of the forward pass, and of the backward pass."""
@@ -35,17 +34,34 @@ class Orders(NamedTuple):
 class Recurrent(Layer):
     """A recurrent layer with ``w_ih_l{k}``, ``w_hh_l{k}`` and ``b_l{k}``.
 
+    Unless the layer says otherwise, its gates have blocks of 16 columns in each of P = ⌈H/16⌉ panels; backward, the
+    gradient with respect to their pre-activations takes their place.
+
     Attributes:
         orders: of its packed columns.
+        gates: a letter for each block of a panel that is a signal.
         panels: P.
     """
 
     orders: Orders
+    gates = ""
     panels: int
 
-    @abstractmethod
+    def __init__(self, config: ModelConfig, index: int):
+        super().__init__(config, index)
+        self.panels = padded(config.hidden) // WIDTH
+
+    def array_shapes(self, rows: int) -> dict[str, tuple[int, ...]]:
+        """``gates`` (P, rows, 64) and ``h`` (Q, rows, 64)."""
+        return {"gates": (self.panels, rows, PANEL), "h": (panels(self.config.hidden), rows, PANEL)}
+
     def dz(self, arrays: Arrays) -> np.ndarray:
         """After :meth:`backward`: panels (P, R, 64) of the gradient with respect to the pre-activations."""
+        return arrays["gates"]
+
+    def preactivation_gradient(self, arrays: Arrays) -> np.ndarray:
+        """dz (R, P, 16 a gate): the gates of 16 units."""
+        return arrays["gates"][:, :, : WIDTH * len(self.gates)].swapaxes(0, 1)
 
     def scratch_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
         """For the first layer the gradients of its table and of an embedding."""
@@ -108,26 +124,14 @@ class Recurrent(Layer):
             self.table.finish_gradient(window, gradient, team, scratch)
 
     def signal(self, arrays: Arrays, name: str) -> np.ndarray:
-        """h; cells with further signals add them."""
+        """A gate after its nonlinearity, or h."""
+        if name in self.gates:
+            first = WIDTH * self.gates.index(name)
+            return arrays["gates"][:, :, first : first + WIDTH].swapaxes(0, 1)
         rows = as_rows(arrays[name], padded(self.config.hidden))
         return rows.reshape(len(rows), -1, WIDTH)
 
-
-def step_arguments(layer: Recurrent, z: np.ndarray, h: np.ndarray, below: np.ndarray | None) -> StepArguments:
-    """The step's arguments of a layer: its products go to ``z`` (P, 2 B, 64), its output to ``h`` (Q, 2 B, 64)."""
-    (table, w), below = layer.weights, h if below is None else below
-    return StepArguments(
-        table_at=table.ctypes.data,
-        table_panel=table.strides[0] // 4,
-        table_rows=table.shape[1],
-        below_at=below.ctypes.data,
-        below_panel=below.strides[0] // 4,
-        w_at=w.ctypes.data,
-        inputs=w.shape[1] - layer.config.hidden,
-        units=layer.config.hidden,
-        z_at=z.ctypes.data,
-        z_panel=z.strides[0] // 4,
-        h_at=h.ctypes.data,
-        h_panel=h.strides[0] // 4,
-        panels=layer.panels,
-    )
+    def step_arguments(self, arrays: Arrays, below: np.ndarray | None) -> tuple[int, ...]:
+        """The fields of :class:`charrnn.kernels.recurrent.Layer`."""
+        h = arrays["h"]
+        return layer_of.py_func(self.weights, h if below is None else below, self.dz(arrays), h, self.config.hidden)

@@ -126,9 +126,9 @@ class CappedLSTMCell(LSTMCell):
 
     def layer(self, config: ModelConfig, index: int) -> "Layer":
         """Layer ``index`` of a network, as it computes."""
-        from charrnn.network.lstm import LSTM
+        from charrnn.network.lstm import CappedLSTM
 
-        return LSTM(config, index, capped=True)
+        return CappedLSTM(config, index)
 
 
 class CoupledLSTMCell(CappedLSTMCell):

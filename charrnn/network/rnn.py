@@ -11,7 +11,7 @@ from charrnn.kernels.packing import PLAIN, Group
 from charrnn.kernels.tiles import PANEL
 from charrnn.network.layers import Arrays, Window
 from charrnn.network.packed_weights import as_rows
-from charrnn.network.recurrent import PRODUCTS, Orders, Recurrent, step_arguments
+from charrnn.network.recurrent import PRODUCTS, Orders, Recurrent
 from charrnn.network.workspace import panels
 
 
@@ -48,5 +48,5 @@ class RNN(Recurrent):
         return as_rows(arrays["dz"], self.config.hidden)
 
     def step_arguments(self, arrays: Arrays, below: np.ndarray | None) -> tuple[int, ...]:
-        """The fields of :class:`charrnn.kernels.recurrent.Layer`."""
-        return step_arguments(self, arrays["h"], arrays["h"], below)
+        """As every recurrent layer has them; products go to h itself."""
+        return super().step_arguments({**arrays, "dz": arrays["h"]}, below)

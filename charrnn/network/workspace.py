@@ -3,7 +3,6 @@
 A workspace is made once for T steps of B batch rows, and used for every window of at most this size.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -24,7 +23,7 @@ from charrnn.kernels.weight_gradients import (
 )
 from charrnn.network import sum_tree
 from charrnn.network.parameters import aligned_empty, aligned_zeros
-from charrnn.system.threads import OWN
+from charrnn.system.threads import OWN, divided
 
 
 def padded(size: int) -> int:
@@ -178,11 +177,6 @@ class Layout:
     def of_group(self, group: Group) -> tuple[int, int]:
         """The first row of a group's steps, and the row behind their last."""
         return group.first * (self.steps + 1) + group.last - group.first, group.last * (self.steps + 1)
-
-
-def divided(count: int, parts: int) -> list[tuple[int, int]]:
-    """The bounds (first, behind the last) of ``parts`` nearly equal parts of the numbers from 0 to below ``count``."""
-    return list(itertools.pairwise(count * part // parts for part in range(parts + 1)))
 
 
 def portions(x: list[np.ndarray], y: list[np.ndarray], merges: list[int]) -> Portions:

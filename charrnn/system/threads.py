@@ -25,6 +25,11 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+def divided(count: int, parts: int) -> list[tuple[int, int]]:
+    """The bounds (first, behind the last) of ``parts`` nearly equal parts of the numbers from 0 to below ``count``."""
+    return list(itertools.pairwise(count * part // parts for part in range(parts + 1)))
+
+
 def _whole(threads: object) -> int:
     """A number of threads; a whole number of NumPy is one, too."""
     try:

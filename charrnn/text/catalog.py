@@ -2,6 +2,7 @@
 
 import difflib
 import importlib.resources
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -145,19 +146,12 @@ def exists(path: Path) -> bool:
 
 def _not_found(path: Path, catalog: dict[str, CatalogEntry], what: str) -> str:
     """The message for a source that does not exist, with the nearest name in its folder or in the catalog."""
-    if _is_link(path):
+    if os.path.islink(path):  # noqa: PTH114, Path.is_symlink fails at a name that is too long
         return f"{path}: a link that leads to no file: remove it, or name the file itself"
     near = difflib.get_close_matches(path.name, _names_in(path.parent), 1)
     guess = str(path.parent / near[0]) if near else next(iter(difflib.get_close_matches(str(path), catalog, 1)), None)
     ending = f"did you mean {guess}?" if guess else f"give {what}, or a name from charrnn corpus list"
     return f"{path}: no such file or text: {ending}"
-
-
-def _is_link(path: Path) -> bool:
-    try:
-        return path.is_symlink()
-    except OSError:
-        return False  # an impossible path, for example too long
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -9,8 +9,7 @@ from typing import BinaryIO, NamedTuple, TypeVar
 from charrnn.errors import CorpusError, os_errors_as
 from charrnn.text.binary import BYTE_ORDER_MARKS
 from charrnn.text.catalog import find_text
-from charrnn.text.decoding import check_encoding
-from charrnn.text.sources import require_no_device, require_text, standard_input
+from charrnn.text.sources import require_text, standard_input
 
 LONGEST = 1 << 16  # characters: a longer line is cut
 BLOCK = 1 << 16  # bytes read at a time
@@ -128,9 +127,7 @@ def opened(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
         CorpusError: it cannot be read, or is a folder or a device.
     """
     if name == _STREAM:
-        stream = standard_input()
-        require_no_device(stream)
-        yield stream, None
+        yield standard_input(), None
         return
     path = find_text(name, "a file")
     with os_errors_as(CorpusError, f"{name}: cannot be read"):
@@ -154,12 +151,3 @@ def blocks(file: BinaryIO, name: str) -> Iterator[bytes]:
         if not data:
             return
         yield data
-
-
-def codec_of(encoding: str, is_bytes: bool) -> str | None:
-    """The canonical name of an encoding, or None where lines are bytes.
-
-    Raises:
-        CorpusError: there is no such encoding.
-    """
-    return None if is_bytes else check_encoding(encoding)

@@ -78,8 +78,7 @@ class Source:
         Raises:
             CorpusError: the stream is closed or cannot be read.
         """
-        stream = stream or standard_input()
-        require_no_device(stream)
+        stream = standard_input(stream)
         with _reading("standard input"):
             return cls.from_data(_everything(stream, "standard input"), "standard input")
 
@@ -93,9 +92,7 @@ class Source:
             CorpusError: it is a folder or a device, or cannot be read.
         """
         if name == "-":
-            stream = standard_input()
-            require_no_device(stream)
-            return cls._end_of(stream, "standard input", most)
+            return cls._end_of(standard_input(), "standard input", most)
         with _reading(name):
             require_text(Path(name), Path(name).stat())
             with Path(name).open("rb") as file:
@@ -287,26 +284,29 @@ def require_text(path: Path, status: os.stat_result, name: str | None = None) ->
         raise CorpusError(f"{name}: this is a device: name a file, or pipe its content in and name it with -")
 
 
-def standard_input() -> BinaryIO:
-    """The bytes of standard input.
+def standard_input(stream: BinaryIO | None = None) -> BinaryIO:
+    """The bytes of standard input, or ``stream`` in its place.
 
     Raises:
-        CorpusError: it is closed.
+        CorpusError: it is closed, or a device was redirected into it, such as /dev/zero, which has no end.
     """
-    stream = getattr(sys.stdin, "buffer", None)
+    stream = stream or getattr(sys.stdin, "buffer", None)
     if stream is None:
         raise CorpusError("standard input is closed: give a file, or pipe a text in")
+    if _is_endless(stream):
+        raise CorpusError("standard input: this is a device: name a file, or pipe a text in")
     return stream
 
 
-def require_no_device(stream: BinaryIO) -> None:
-    """Refuse a stream that a device was redirected into, such as /dev/zero, which has no end. A terminal has one."""
+def _is_endless(stream: BinaryIO) -> bool:
+    """Whether a stream is a device that may have no end. A terminal has one."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, AttributeError):
-        return  # not a file of the system
-    if stat.S_ISBLK(status.st_mode) or (stat.S_ISCHR(status.st_mode) and not stream.isatty() and not _is_null(status)):
-        raise CorpusError("standard input: this is a device: name a file, or pipe a text in")
+        return False  # not a file of the system
+    return stat.S_ISBLK(status.st_mode) or (
+        stat.S_ISCHR(status.st_mode) and not stream.isatty() and not _is_null(status)
+    )
 
 
 def _is_null(status: os.stat_result) -> bool:

@@ -7,7 +7,6 @@ seconds.  N-grams know the text that they have learnt by heart.  So the text is 
 teach a half have learnt the other one.
 """
 
-import itertools
 from threading import Lock
 
 import numpy as np
@@ -17,7 +16,7 @@ from charrnn.inference.ngrams import BYTES_A_SYMBOL, ORDER, Ngrams, new_readers
 from charrnn.kernels.cross_entropy import Soft
 from charrnn.records import ProgressCallback, in_steps, no_progress
 from charrnn.system import memory
-from charrnn.system.threads import Team
+from charrnn.system.threads import Team, divided
 from charrnn.text.windows import ReadingWindows
 
 MOST = 16  # characters that are kept at a place, the likeliest ones
@@ -102,7 +101,6 @@ def targets_of_ngrams(
     Raises:
         ConfigError: this machine has not enough memory for them.
     """
-    bounds = [len(ids) * part // parts for part in range(parts + 1)]
     beside = len(ids) * BYTES_A_SYMBOL * min(team.threads, parts)
     targets = SoftTargets(len(ids), vocabulary, weights, beside)
     work = _Work(parts * len(ids), progress)
@@ -116,7 +114,7 @@ def targets_of_ngrams(
             places = slice(first + start, first + stop)
             targets.set(places, *ngrams.read_likeliest(ids[places].astype(np.int32), readers, targets.count))
 
-    team.run(teach, list(itertools.pairwise(bounds)))
+    team.run(teach, divided(len(ids), parts))
     return targets
 
 

@@ -10,7 +10,6 @@ far, not over the training text, which then need not be available. Also unlike i
 slowly than others (:attr:`charrnn.network.cell.Cell.slow`).
 """
 
-import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +55,7 @@ class DynamicLearner:
         compiler.prepare(*kernels(network.config))
         self.network, self._original, self._config = network, original, config
         self._squares, self._updates = aligned_zeros(network.parameters.flat.size), 0
-        self._ranges = list(itertools.pairwise([*range(0, self._squares.size, RANGE), self._squares.size]))
+        self._ranges = list(in_steps(self._squares.size, RANGE))
         self._sums = np.zeros(len(self._ranges))
         slow = network.cell.slow
         self._chunks = [(start, stop, kind_of(name) in slow) for name, start, stop in network.parameters.chunks(RANGE)]

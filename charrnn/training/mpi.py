@@ -8,7 +8,6 @@ that signals are handled, and a rank that waits leaves its core to others.  All 
 import atexit
 import faulthandler
 import hashlib
-import itertools
 import json
 import os
 import socket
@@ -24,7 +23,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, ConfigError
 from charrnn.network.parameters import ALIGNMENT, Parameters
 from charrnn.network.sum_tree import tree_sum
-from charrnn.system.threads import available_threads
+from charrnn.system.threads import available_threads, divided
 from charrnn.training.plan import Readings
 from charrnn.training.ranks import Ranks, Value
 from charrnn.training.watch import Watch
@@ -196,8 +195,7 @@ class MPIRanks(Ranks):
 
     def all_columns(self, part: np.ndarray, columns: int) -> np.ndarray:
         """An array (N, ``columns``) float32, of which each rank has neighbouring columns ``part``, on every rank."""
-        bounds = itertools.pairwise(columns * rank // self.size for rank in range(self.size + 1))
-        counts = [len(part) * (last - first) for first, last in bounds]
+        counts = [len(part) * (last - first) for first, last in divided(columns, self.size)]
         found = np.empty(sum(counts), np.float32)
         self._wait(self._all.Iallgatherv(np.ascontiguousarray(part, np.float32), (found, counts)))
         parts = np.split(found, np.cumsum(counts)[:-1])

@@ -1,6 +1,5 @@
 """The optimisers: clip the gradient, update the parameters and average them, in ranges of the flat parameter buffer."""
 
-import itertools
 import math
 
 import numpy as np
@@ -24,7 +23,7 @@ from charrnn.kernels.optimizers import (
 from charrnn.network.cells import is_decayed
 from charrnn.network.parameters import Parameters, aligned_zeros
 from charrnn.system.exact import power
-from charrnn.system.threads import Team
+from charrnn.system.threads import Team, divided
 
 RANGE = 16_384  # elements; few enough for a sum of squares in float32
 RANGES_A_THREAD = 32  # fewer ranges are not worth the waking of a thread
@@ -128,5 +127,4 @@ class Optimizer:
         """Call ``work(worker, first, last)`` on all threads, so that together they cover all ranges."""
         count = len(self._ranges)
         parts = min(self.team.threads, max(1, count // RANGES_A_THREAD))
-        bounds = [count * part // parts for part in range(parts + 1)]
-        self.team.run(work, list(itertools.pairwise(bounds)))
+        self.team.run(work, divided(count, parts))

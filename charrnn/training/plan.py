@@ -191,7 +191,7 @@ class Plan:
             return step % self.config.save_every == 0
         return self._is_at_spread_point(before, after, evaluation_s) or since_save_s > SAVE_SECONDS
 
-    def keep_is_due(self, step: int, before: float, after: float) -> bool:
+    def keep_is_due(self, before: float, after: float) -> bool:
         """Whether to keep a checkpoint: at ``keep_checkpoints`` evenly spread points of the run, but not at its end."""
         count = self.config.keep_checkpoints
         return after < 1 and int(after * count) > int(before * count)
@@ -246,32 +246,18 @@ class Clock:
         self._agreed = readings
 
     @property
-    def _now(self) -> Readings:
+    def now(self) -> Readings:
+        """What the clock tells now: what was agreed on, or :meth:`readings`."""
         return self.readings() if self._agreed is None else self._agreed
 
     def start(self) -> None:
         """Start to count: the first step comes now."""
         self._started_at = self._saved_at = time.monotonic()
 
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds that the run has taken so far."""
-        return self._now.elapsed_s
-
-    @property
-    def since_save_s(self) -> float:
-        """Seconds since the last save, or since the start."""
-        return self._now.since_save_s
-
     def done(self, step: int) -> float:
         """The fraction of the run that is done after ``step`` updates."""
-        now = self._now
+        now = self.now
         return self._plan.done(step, now.elapsed_s, now.closing_s)
-
-    @property
-    def evaluation_s(self) -> float:
-        """Seconds that the last evaluation took; before the first one, an estimate from the speed of training."""
-        return self._now.evaluation_s
 
     def evaluated(self, seconds: float) -> None:
         """Note that an evaluation took ``seconds``."""

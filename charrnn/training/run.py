@@ -31,6 +31,7 @@ from charrnn.training.rollback import Rollback
 MOST_SYMBOLS = 10_000  # of a vocabulary, for n-grams: windows of probabilities then take less than 1 GB
 MOST_TAUGHT_BY_NGRAMS = 5_000_000  # characters, for which they take up to 900 MB
 TEACHING_SHARE = 0.04  # of a time budget, that n-grams may take before the first step
+MEASURED_S = 0.3  # seconds that the speed of training is measured
 VALIDATION_LIMIT = 250_000  # characters that an evaluation scores while training
 
 
@@ -255,7 +256,7 @@ def training_rate(network: Network, windows: TrainingWindows, ranks: Ranks, part
     return ranks.size * ranks.from_first(lambda: _training_rate(network, windows, parts))
 
 
-def _training_rate(network: Network, windows: TrainingWindows, parts: int, seconds: float = 0.3) -> float:
+def _training_rate(network: Network, windows: TrainingWindows, parts: int) -> float:
     first, last = windows.rows
     rows = (last - first) // parts
     state, characters, begun = network.initial_state(rows), 0, None
@@ -267,5 +268,5 @@ def _training_rate(network: Network, windows: TrainingWindows, parts: int, secon
             begun = now
             continue
         characters += x.size
-        if now - begun > seconds:
+        if now - begun > MEASURED_S:
             return characters / (now - begun)

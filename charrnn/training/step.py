@@ -60,7 +60,7 @@ def train_step(run: Run, clock: Clock, done: float) -> tuple[Step, str | None]:
     if problem is None:
         counters.loss = loss if counters.loss is None else 0.98 * counters.loss + 0.02 * loss
     _advance(run, characters)
-    counters.elapsed_s = clock.elapsed_s
+    counters.elapsed_s = clock.now.elapsed_s
     done = clock.done(counters.step)
     left_s = run.plan.left_s(done, counters.elapsed_s)
     record = Step(
@@ -108,7 +108,7 @@ def _regularisation(run: Run, done: float) -> Regularisation:
         config.recurrent_dropout,
         config.input_dropout,
         config.label_smoothing,
-        config.tar or 0.0,
+        config.tar,
         soft,
         run.windows.batch,
         run.windows.rows[0],

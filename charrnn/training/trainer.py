@@ -198,19 +198,19 @@ class Trainer:
         """
         run, clock = self.subject, self._clock
         now = run.counters.step, before, after
-        if run.plan.evaluation_is_due(*now, clock.evaluation_s):
+        if run.plan.evaluation_is_due(*now, clock.now.evaluation_s):
             yield from self._evaluate()
-        if run.plan.sample_is_due(*now, clock.evaluation_s):
+        if run.plan.sample_is_due(*now, clock.now.evaluation_s):
             snapshots = self.folder.snapshots if run.config.snapshots else None
             if snapshots is not None and snapshots.is_due(run.counters.step):
                 snapshots.save(run.counters.step, run.checkpoint())
             if self._ranks.is_first:
                 yield Sampled(run.counters.step, SAMPLE_TEMPERATURE, validation.sample(run))
         ends = after >= 1 or self.is_out_of_patience  # then the run saves anyway
-        if not ends and run.plan.keep_is_due(*now):
+        if not ends and run.plan.keep_is_due(before, after):
             yield from self._check()
             self.folder.keep(run.full_checkpoint(with_kept=False))
-        if not ends and run.plan.save_is_due(*now, clock.evaluation_s, clock.since_save_s):
+        if not ends and run.plan.save_is_due(*now, clock.now.evaluation_s, clock.now.since_save_s):
             yield from self._save("periodic")
 
     def _evaluate(self) -> Iterator[Record]:
@@ -249,7 +249,7 @@ class Trainer:
     def _write(self, reason: str) -> Saved:
         """Save the last checkpoint."""
         begun = time.monotonic()
-        self.counters.elapsed_s = self._clock.elapsed_s
+        self.counters.elapsed_s = self._clock.now.elapsed_s
         self.folder.save_last(self.subject.full_checkpoint())
         self._clock.saved(time.monotonic() - begun)
         return Saved(self.counters.step, _written(self.folder.last), reason)
@@ -302,7 +302,7 @@ class Trainer:
             val_loss=counters.val_loss,
             val_bpc=None if counters.val_loss is None else bits(counters.val_loss),
             best_val_loss=counters.best_val_loss,
-            elapsed_s=self._clock.elapsed_s,
+            elapsed_s=self._clock.now.elapsed_s,
             verdict=None if self._ranks.is_asked_to_stop else self._verdict(mixed),
             mixed_val_loss=None if mixed is None else mixed.mixed_val_loss,
         )

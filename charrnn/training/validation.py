@@ -34,7 +34,7 @@ def validate(run: Run, clock: Clock) -> tuple[Evaluated, Checkpoint | None] | No
         counters.unscored += 1
         return None
     counters.unscored = 0
-    counters.elapsed_s = clock.elapsed_s
+    counters.elapsed_s = clock.now.elapsed_s
     counters.val_loss = loss
     improved = counters.best_val_loss is None or loss < counters.best_val_loss
     if improved:

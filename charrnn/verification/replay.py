@@ -1,7 +1,7 @@
 """Trains a part of a run again with the trainer that trained it, and compares as it goes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -165,68 +165,56 @@ def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else {name: _copied(each) for name, each in value.items()}
 
 
-@dataclass
-class Part:
-    """A part of a run, ready to be trained again.
+def train_again(
+    run: Run, store: ReplayStore, entries: list[Entry], last: int, done: float, progress: Callable[[], None]
+) -> Checkpoint | None:
+    """Train a part of a run again; returns the checkpoint at its end, None at the end of the run.
 
-    Attributes:
+    Args:
         run: at the beginning of the part.
         store: of what it saves.
         entries: the lines of the log of the part.
         last: its last step; the step that it begins with, if it is the end of the run.
         done: the fraction of the run that was done where the part begins, as the log has it.
-        progress: called after every step with its number.
+        progress: called after every step.
+
+    Raises:
+        DifferenceError: a record or the best checkpoint differs from the run's.
+        UnverifiableError: the run diverged in the part, and was resumed.
     """
+    wanted = [entry for entry in entries if is_compared(entry.record)]
+    diagnosed = {entry.at.step for entry in wanted if entry.record["event"] == "diagnosed"}
+    step = run.counters.step
+    require_plausible_times(wanted, run.config)
+    run.plan = RecordedPlan(run.plan, entries, step, done)
+    trainer = Trainer(run, store, diagnose=bool(diagnosed))
+    at = 0
+    try:
+        for record in trainer.run():
+            about = record.to_dict()
+            if not is_compared(about) or (record.event == "diagnosed" and about["step"] not in diagnosed):
+                continue
+            _require_equal(wanted[at] if at < len(wanted) else None, record)
+            at += 1
+            if record.event == "step":
+                progress()
+                if about["step"] == last:
+                    trainer.stop()
+    except DivergedError:
+        if run.counters.step < last:
+            raise UnverifiableError(f"the run diverged at step {run.counters.step:,}, and was resumed") from None
+    if at < len(wanted):
+        _require_equal(wanted[at], None)
+    if store.problem is not None:
+        raise DifferenceError(store.problem)
+    reached = store.reached
+    if reached is None and step == last:
+        return None
+    if reached is None or reached.counters["step"] != last:
+        raise DifferenceError(f"training again ends at step {run.counters.step:,}, not at {last:,}")
+    return reached
 
-    run: Run
-    store: ReplayStore
-    entries: list[Entry]
-    last: int
-    done: float
-    progress: Callable[[int], None]
 
-    def train(self) -> Checkpoint | None:
-        """Train the part again; returns the checkpoint at its end, None at the end of the run.
-
-        Raises:
-            DifferenceError: a record or the best checkpoint differs from the run's.
-            UnverifiableError: the run diverged in the part, and was resumed.
-        """
-        wanted = [entry for entry in self.entries if is_compared(entry.record)]
-        diagnosed = {entry.at.step for entry in wanted if entry.record["event"] == "diagnosed"}
-        step = self.run.counters.step
-        require_plausible_times(wanted, self.run.config)
-        self.run.plan = RecordedPlan(self.run.plan, self.entries, step, self.done)
-        trainer = Trainer(self.run, self.store, diagnose=bool(diagnosed))
-        at = 0
-        try:
-            for record in trainer.run():
-                about = record.to_dict()
-                if not is_compared(about) or (record.event == "diagnosed" and about["step"] not in diagnosed):
-                    continue
-                self._require_equal(wanted[at] if at < len(wanted) else None, record)
-                at += 1
-                if record.event == "step":
-                    self.progress(about["step"])
-                    if about["step"] == self.last:
-                        trainer.stop()
-        except DivergedError:
-            if self.run.counters.step < self.last:
-                raise UnverifiableError(
-                    f"the run diverged at step {self.run.counters.step:,}, and was resumed"
-                ) from None
-        if at < len(wanted):
-            self._require_equal(wanted[at], None)
-        if self.store.problem is not None:
-            raise DifferenceError(self.store.problem)
-        reached = self.store.reached
-        if reached is None and step == self.last:
-            return None
-        if reached is None or reached.counters["step"] != self.last:
-            raise DifferenceError(f"training again ends at step {self.run.counters.step:,}, not at {self.last:,}")
-        return reached
-
-    @staticmethod
-    def _require_equal(entry: Entry | None, record: Record | None) -> None:
-        if (problem := differing_record(entry, record)) is not None:
-            raise DifferenceError(problem)
+def _require_equal(entry: Entry | None, record: Record | None) -> None:
+    if (problem := differing_record(entry, record)) is not None:
+        raise DifferenceError(problem)

@@ -4,9 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.description import Description
@@ -18,27 +16,20 @@ from charrnn.checkpoints.snapshots import KEPT
 from charrnn.checkpoints.vocabulary_growth import grow
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.network.network import Network
-from charrnn.text.corpus import Parts
+from charrnn.text.corpus import Corpus, Parts
 from charrnn.training import memory
 from charrnn.training.run import Run, prepare_kernels
 from charrnn.training.teachers import Teachers
 from charrnn.training.trainer import Trainer
 from charrnn.verification.comparing import as_resumed, differing_checkpoint, differing_tensors
 from charrnn.verification.history import STARTED, Entry, History, Segment
-from charrnn.verification.replay import DifferenceError, Part, ReplayStore, UnverifiableError, progress_of
+from charrnn.verification.replay import DifferenceError, ReplayStore, UnverifiableError, progress_of, train_again
 
 _KEPT_SLOT = "kept"
 
 
 class StoppedError(Exception):
     """The user has asked to stop."""
-
-
-class Text(NamedTuple):
-    """The text of a run: all its ids (N,), and its SHA-256."""
-
-    ids: np.ndarray
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,7 @@ class Verifier:
 
     Args:
         history: of the run.
-        text: of the run.
+        corpus: the text of the run.
         threads: how many to use; None for all that this process may use.
         any_program: whether to try segments that another version of the program, NumPy or Numba has trained.
         warn: called with a line about a damaged file.
@@ -74,8 +65,8 @@ class Verifier:
         progress: called after every step that was trained.
     """
 
-    def __init__(self, history: History, text: Text, threads: int | None, any_program: bool, warn: Warn):
-        self._history, self._text, self._threads, self._warn = history, text, threads, warn
+    def __init__(self, history: History, corpus: Corpus, threads: int | None, any_program: bool, warn: Warn):
+        self._history, self._corpus, self._threads, self._warn = history, corpus, threads, warn
         self._any_program = any_program
         self._soft_targets: dict[tuple, Any] = {}  # what n-grams or teachers expect, which takes long to find
         self._best: Checkpoint | None = None
@@ -89,7 +80,7 @@ class Verifier:
             return "its checkpoint has only weights"
         if not self._any_program and (problem := other_program(start)) is not None:
             return problem
-        if start.corpus["sha256"] != self._text.sha256:
+        if start.corpus["sha256"] != self._corpus.sha256:
             return f"trained on another text, of the SHA-256 {start.corpus['sha256'][:12]}…"
         return None
 
@@ -177,7 +168,7 @@ class Verifier:
         entries = history.entries(first, segment.last)
         if origin is None:
             _require_one_length(entries)
-        found = Part(run, store, entries, segment.last, self._done(first), self._step).train()
+        found = train_again(run, store, entries, segment.last, self._done(first), self._step)
         run.network.team.close()
         if found is not None:
             self._compare(segment, end, found, is_full)
@@ -277,7 +268,7 @@ class Verifier:
         prepare_kernels(about.model, about.training)
 
     def _parts(self, config) -> Parts:
-        return Parts.of(self._text.ids, config.split)
+        return Parts.of(self._corpus.ids, config.split)
 
     def _teach(self, run: Run, store: ReplayStore) -> None:
         """Give the run its soft targets, from n-grams or its teachers; they are found once for all segments."""
@@ -311,7 +302,7 @@ class Verifier:
         )
         return progress_of(steps[-1].record) if steps else 0.0
 
-    def _step(self, step: int) -> None:
+    def _step(self) -> None:
         self.progress()
         self._go_on()
 

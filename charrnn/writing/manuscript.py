@@ -1,12 +1,13 @@
 """The file that a text is written to: read strictly, saved durably, never over what another program has saved."""
 
+import contextlib
 import os
 import secrets
 import stat
 import threading
 from pathlib import Path
 
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, os_errors_as
 from charrnn.system.files import open_regular, read_regular, write_durably
 
 LARGEST = 64 * 2**20  # bytes
@@ -41,11 +42,9 @@ class Manuscript:
         self._mark, self._crlf = "", False
         self._saving = threading.Lock()
         if self.exists:
-            try:
-                self._data = read_regular(path, LARGEST)
-            except OSError as error:
-                raise CorpusError(f"{path}: it cannot be read ({error.strerror or error})") from None
-            self.text = self._decoded(self._data)
+            with os_errors_as(CorpusError, f"{path}: it cannot be read"):
+                data = self._data = read_regular(path, LARGEST)
+            self.text = self._decoded(data)
         target = Path(os.path.realpath(path))
         where = target if target.exists() else target.parent
         if not os.access(where, os.W_OK) or not os.access(target.parent, os.W_OK):
@@ -62,10 +61,8 @@ class Manuscript:
             if not over and self.was_changed():
                 raise ChangedError(f"{self.path}: another program has changed it")
             data = self._encoded(text)
-            try:
+            with os_errors_as(CorpusError, f"{self.path}: it cannot be saved"):
                 write_durably(self.path, data, keep_mode=True)
-            except OSError as error:
-                raise CorpusError(f"{self.path}: it cannot be saved ({error.strerror or error})") from None
             self.text, self._data, self.exists = text, data, True
 
     def save_beside(self, text: str) -> Path:
@@ -76,16 +73,12 @@ class Manuscript:
         """
         for number in range(1, _MOST_NAMES):
             path = self.path.with_name(f"{self.path.name}.mine-{number}")
-            try:
+            with os_errors_as(CorpusError, f"{path}: it cannot be saved"), contextlib.suppress(FileExistsError):
                 with open_regular(path, "xb") as file:
                     file.write(self._encoded(text))
                     file.flush()
                     os.fsync(file.fileno())
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise CorpusError(f"{path}: it cannot be saved ({error.strerror or error})") from None
-            return path
+                return path
         raise CorpusError(f"{self.path}: it cannot be saved: there are {_MOST_NAMES} files beside it already")
 
     def was_changed(self) -> bool:
@@ -152,11 +145,9 @@ class Recovery:
         Raises:
             CorpusError: it cannot be written.
         """
-        try:
+        with os_errors_as(CorpusError, f"{self.path}: the text cannot be kept there"):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_durably(self.path, text.encode("utf-8", "replace"))
-        except OSError as error:
-            raise CorpusError(f"{self.path}: the text cannot be kept there ({error.strerror or error})") from None
 
     def discard(self) -> None:
         """Remove the file: the text is where it belongs."""

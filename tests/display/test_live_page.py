@@ -12,8 +12,9 @@ from page_elements import Elements
 
 from charrnn.commands.live_page import live_model
 from charrnn.config import ModelConfig
-from charrnn.display.live_page.page import SCRIPTS, LiveModel, LivePage, Signal
+from charrnn.display.live_page.page import SCRIPTS, LiveModel, LivePage
 from charrnn.errors import ConfigError
+from charrnn.network.cell import Signal
 from charrnn.network.network import Network
 
 HOSTILE = ["<", "/", "&", "\u2028", "\x00", "\u202e", "\x1b", "\ufeff", "\U0001f600"]
@@ -21,7 +22,7 @@ HOSTILE = ["<", "/", "&", "\u2028", "\x00", "\u202e", "\x1b", "\ufeff", "\U0001f
 
 def page_of(symbols, title="fox", bits=16, **texts):
     network = Network(ModelConfig(len(symbols), 6, 1), seed=2, threads=1)
-    signals = [Signal("c", "what it remembers", False, True)]
+    signals = [Signal("c", "what it remembers", -1, True)]
     model = live_model(network.config, network.parameters, bits)
     return network, LivePage(title, "of a test", model, symbols, 0, signals, **texts).html()
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.display.live_page.page import LiveModel, LivePage, Signal
+from charrnn.display.live_page.page import LiveModel, LivePage
 from charrnn.display.live_page.weights import all_quantised
 from charrnn.network.cells import CELLS, cell_of
 from charrnn.network.network import Network
@@ -18,20 +18,15 @@ performance.now = () => (document.documentElement.dataset.ready ? inTime() : 0);
 SYMBOLS = [chr(10), " ", *"abcdefghijklmnopqrstuvwxyzABCDEFGH.,;T"]
 
 
-def signals(cell):
-    return [Signal(each.name, each.meaning, each.low == 0, each.unbounded) for each in cell.signals]
-
-
 def page_of(symbols=SYMBOLS, cell="lstm", layers=1, hidden=16, embedding=None, title="A model", attention=None, **more):
     """A page of a network with random weights, whose expectations differ from character to character."""
     config = ModelConfig(len(symbols), hidden, layers, embedding, cell, **attention or {})
     network = Network(config, seed=3, threads=1)
     arrays = {name: value * np.float32(1.2) for name, value in network.parameters.items()}
     sizes = (cell, layers, hidden, embedding or 0, len(symbols))
-    model = LiveModel(*sizes, all_quantised(arrays, 16), signals(cell_of(config)), **attention or {})
-    page = LivePage(
-        title, "of a test", model, symbols, 0, signals(CELLS["lstm"]), **{"prime": "The ", "facts": ["A fact."]} | more
-    )
+    model = LiveModel(*sizes, all_quantised(arrays, 16), cell_of(config).signals, **attention or {})
+    texts = {"prime": "The ", "facts": ["A fact."]} | more
+    page = LivePage(title, "of a test", model, symbols, 0, CELLS["lstm"].signals, **texts)
     return page.html()
 
 

@@ -17,12 +17,11 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.run_folder import BEST, LAST, ReadOnlyRun, RunFolder
 from charrnn.config import ModelConfig
 from charrnn.network.network import Network
-from charrnn.text.corpus import Parts
+from charrnn.text.corpus import Corpus, Parts
 from charrnn.training import Run, Trainer, schedule
 from charrnn.training import step as step_module
 from charrnn.verification import Verifier
 from charrnn.verification.history import History, Segment
-from charrnn.verification.verifier import Text
 
 CASES = {
     "gru": ["--cell", "gru", "--optimizer", "rmsprop", "--schedule", "step", "--variational", "--dropout", 0.3],
@@ -80,7 +79,7 @@ def outcomes(path):
     """What training all segments of a run of training_runs.py again shows."""
     history = History(path)
     ids = VOCABULARY.encode(TEXT).astype(VOCABULARY.dtype)
-    verifier = Verifier(history, Text(ids, "x"), 1, False, print)
+    verifier = Verifier(history, Corpus(ids, VOCABULARY, "x"), 1, False, print)
     found = {segment: verifier.check(segment) for segment in history.segments()}
     return {Segment(0, 0): verifier.check_start(), **found} if history.begins_at_zero else found
 

@@ -48,7 +48,6 @@ _SCAN = """
         h_after{k} = Mul (o{k}, told{k})
         y_t{k} = Identity (h_after{k})
     }}> (start_h{k}, start_c{k}, z{k})
-    x{n} = Squeeze (y{k}, axis_one)
 """
 _CAPPED = """
         z_i{k}, z_f{k}, z_g{k}, z_o{k} = Split <axis = -1, num_outputs = 4> (sums{k})
@@ -62,24 +61,16 @@ _COUPLED = """
         f{k} = Sigmoid (z_f{k})
         i{k} = Sub (one, f{k})
 """
-# Each layer k makes x{n} (T, B, H) of x{k} (T, B, D), where n = k + 1. Both kinds of layer have an axis of length 1
-# before the batch: of directions in the operator LSTM.
+# Each layer k makes y{k} of x{k} (T, B, D), and x{n} (T, B, H) of y{k}, where n = k + 1. In y{k} all kinds of layers
+# have an axis of length 1 before the batch: of directions in the operators LSTM, GRU and RNN.
 _LAYERS = {
-    "lstm": """
-    y{k}, end_h{k}, end_c{k} = LSTM <hidden_size = {H}> (x{k}, w{k}, r{k}, b{k}, , start_h{k}, start_c{k})
-    x{n} = Squeeze (y{k}, axis_one)
-    """,
-    "gru": """
-    y{k}, end_h{k} = GRU <hidden_size = {H}, linear_before_reset = 1> (x{k}, w{k}, r{k}, b{k}, , start_h{k})
-    x{n} = Squeeze (y{k}, axis_one)
-    """,
-    "rnn": """
-    y{k}, end_h{k} = RNN <hidden_size = {H}> (x{k}, w{k}, r{k}, b{k}, , start_h{k})
-    x{n} = Squeeze (y{k}, axis_one)
-    """,
+    "lstm": "y{k}, end_h{k}, end_c{k} = LSTM <hidden_size = {H}> (x{k}, w{k}, r{k}, b{k}, , start_h{k}, start_c{k})",
+    "gru": "y{k}, end_h{k} = GRU <hidden_size = {H}, linear_before_reset = 1> (x{k}, w{k}, r{k}, b{k}, , start_h{k})",
+    "rnn": "y{k}, end_h{k} = RNN <hidden_size = {H}> (x{k}, w{k}, r{k}, b{k}, , start_h{k})",
     "capped-lstm": _SCAN.replace("GATES", _CAPPED),
     "coupled-lstm": _SCAN.replace("GATES", _COUPLED),
 }
+_SQUEEZE = "\n    x{n} = Squeeze (y{k}, axis_one)\n"
 CELLS, _SCANNED = tuple(_LAYERS), ("capped-lstm", "coupled-lstm")
 
 
@@ -88,8 +79,9 @@ def graph(checkpoint: Checkpoint) -> str:
     model, cell = checkpoint.model, cell_of(checkpoint.model)
     rows = state_dict(checkpoint.parameters, cell)[f"{cell.torch_module}.weight_hh_l0"].shape[0]  # of all gates
     sizes = {"L": model.layers, "H": model.hidden, "V": model.vocabulary, "G": rows}
+    layer = _LAYERS[model.cell] + _SQUEEZE
     parts = {
-        "layers": "".join(_LAYERS[model.cell].format(k=k, n=k + 1, **sizes) for k in range(model.layers)),
+        "layers": "".join(layer.format(k=k, n=k + 1, **sizes) for k in range(model.layers)),
         "inputs": _INPUTS["embedding" if model.embedding else "one-hot"],
     }
     shape, states = "float[{L}, batch, {H}]".format(**sizes), cell.state

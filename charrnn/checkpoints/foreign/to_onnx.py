@@ -10,7 +10,6 @@ from types import ModuleType
 from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.foreign import onnx_recurrent, onnx_transformer
 from charrnn.errors import ConfigError
-from charrnn.system.libraries import require
 from charrnn.version import __version__
 
 OPSET = 22
@@ -22,15 +21,6 @@ _HEADER = f"""<
 >
 charrnn
 """
-
-
-def require_onnx() -> None:
-    """Check that the library onnx is installed.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    require("onnx", "an .onnx file")
 
 
 def onnx_file(checkpoint: Checkpoint) -> bytes:

@@ -14,7 +14,6 @@ from charrnn.checkpoints.checkpoint import Checkpoint
 from charrnn.checkpoints.pytorch import state_dict
 from charrnn.errors import ConfigError
 from charrnn.network.cells import cell_of
-from charrnn.system.libraries import require
 
 VOCABULARY = "vocabulary"  # the name of a tensor in the state dict, beside the weights
 
@@ -62,15 +61,6 @@ _VARIANTS = {
         ),
     ),
 }
-
-
-def require_torch() -> None:
-    """Check that PyTorch is installed.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    require("torch", "a .pt file")
 
 
 def class_name(cell: str) -> str:

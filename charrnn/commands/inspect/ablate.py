@@ -26,10 +26,6 @@ class _ClampedTo(click.ParamType):
 
     name = "value"
 
-    def get_metavar(self, param, ctx):
-        """What stands for the value in a help."""
-        return "zero|mean|X"
-
     def convert(self, value, param, ctx) -> float | str:
         """``mean`` or the number."""
         if value == "mean":
@@ -49,7 +45,7 @@ class _ClampedTo(click.ParamType):
         cell_option("The cell to clamp, or several as in 1:37,0:4."),
         head_option("Silence this head of a Transformer instead, or several."),
         option(
-            "--at", type=_ClampedTo(), default="zero",
+            "--at", type=_ClampedTo(), default="zero", metavar="zero|mean|X",
             help="What the cells are clamped to: zero, each cell's mean over the text, or a number.",
         ),
         option(

@@ -37,14 +37,8 @@ class Cells(click.ParamType):
 class Signals(click.ParamType):
     """Signals as ``f`` or ``i,f,o``: a list of names, each once. The model's cell says later whether it has them."""
 
-    name = "name"
-
     def __init__(self, most: int | None = None):
-        self.most = most
-
-    def get_metavar(self, param, ctx):
-        """What stands for the value in a help."""
-        return "NAME" if self.most == 1 else "NAME,..."
+        self.most, self.name = most, "name" if most == 1 else "name,..."
 
     def convert(self, value, param, ctx) -> list[str]:
         """The names, or a usage error."""

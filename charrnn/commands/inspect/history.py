@@ -5,22 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import click
-
 from charrnn.commands import compiled
 from charrnn.commands.help import section
 from charrnn.commands.inspect.cells import cell_option, cells_option, signal_option
 from charrnn.commands.inspect.hypothesis import hypothesis_options
-from charrnn.commands.inspect.inspection import Inspection, pager_option, stretch_options, text_options
+from charrnn.commands.inspect.inspection import Inspection, inspecting, pager_option, stretch_options
 from charrnn.commands.inspect.naming import names_option
-from charrnn.commands.options import general_options
-from charrnn.commands.types import CheckpointPath
-from charrnn.commands.work import command
+from charrnn.commands.options import run_argument
 
 
-@command(
-    Inspection,
-    click.argument("checkpoint", type=CheckpointPath(), metavar="RUN"),
+@inspecting(
     section(
         "What is shown",
         cell_option("The cell to show, or several.  [default: those with the most structure at the end]"),
@@ -31,8 +25,7 @@ from charrnn.commands.work import command
     ),
     hypothesis_options("Cells that keep track of something", "Show the cells that track this best at the end:"),
     stretch_options(4000),
-    text_options,
-    general_options,
+    checkpoint=run_argument,
 )
 def history(work: Inspection) -> None:
     """Show how the run in the folder RUN learnt: its losses, its samples, and, if it was trained with `train

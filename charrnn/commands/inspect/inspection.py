@@ -260,14 +260,12 @@ class Inspection(Work):
 
     def write_file(self, data: bytes) -> None:
         """Write the file of ``-o`` whole or not at all, and say so."""
-        from charrnn.errors import ConfigError
+        from charrnn.errors import ConfigError, os_errors_as
         from charrnn.system.files import write_durably
 
         path = self.options["output"]
-        try:
+        with os_errors_as(ConfigError, f"{path}: cannot be written"):
             write_durably(path, data)
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from None
         self.tell_file(f" ({len(data) / 1e6:,.1f} MB)")
 
     def tell_file(self, size: str = "") -> None:
@@ -290,6 +288,6 @@ def _in_words(finding, cell: Cell, with_p: bool) -> str:
     return f"{words}, p {finding.p[cell]:.3f}{mark}"
 
 
-def inspecting(*declare: Callable) -> Callable:
+def inspecting(*declare: Callable, checkpoint: Callable = checkpoint_argument) -> Callable:
     """A decorator: makes a command of a function that takes an :class:`Inspection`, with more options: ``declare``."""
-    return command(Inspection, checkpoint_argument, *declare, text_options, general_options)
+    return command(Inspection, checkpoint, *declare, text_options, general_options)

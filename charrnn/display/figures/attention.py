@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from charrnn.display.figures.drawing import ADVANCE, FAINT_INK, INK, Drawing, Label, Rectangle
+from charrnn.display.figures.heat_map import FAINT_LIGHT, MARGIN, STEPS, TITLE, TITLE_LINE, heading
 from charrnn.display.palette import NEUTRAL, PAPER, sequential
 from charrnn.display.terminal.text_width import glyph, wrap
 
 CELL, SIZE = 13.0, 11.0  # a square, and the letters
-MARGIN, HEAD, LEAST = 16.0, 58.0, 300.0
-_TITLE, _TITLE_LINE = 12.0, 16.0
-_STEPS = 33
+HEAD, LEAST = 58.0, 300.0
 
 
 def attention_map(text: str, weights: np.ndarray, title: str, most: float, dark: bool = False) -> Drawing:
@@ -19,24 +18,18 @@ def attention_map(text: str, weights: np.ndarray, title: str, most: float, dark:
 
     Column 0 is what lies before the text. The weight ``most``, and any above it, has the strongest colour.
     """
-    colours = sequential(_STEPS, dark)
-    ground, ink, faint = (NEUTRAL, PAPER, (160, 160, 168)) if dark else (PAPER, INK, FAINT_INK)
+    colours = sequential(STEPS, dark)
+    ground, ink, faint = (NEUTRAL, PAPER, FAINT_LIGHT) if dark else (PAPER, INK, FAINT_INK)
     count = len(text)
     width = max(2 * MARGIN + (count + 2) * CELL, LEAST)
-    lines = wrap(title, int((width - 2 * MARGIN) / (_TITLE * ADVANCE)))
-    top = HEAD + (len(lines) - 1) * _TITLE_LINE + CELL
+    lines = wrap(title, int((width - 2 * MARGIN) / (TITLE * ADVANCE)))
+    top = HEAD + (len(lines) - 1) * TITLE_LINE + CELL
     sheet = Drawing(width, top + count * CELL + MARGIN, title, ground)
-    for number, line in enumerate(lines):
-        sheet.add(Label(MARGIN, 20 + number * _TITLE_LINE, line, _TITLE, ink, bold=True))
-    y = top - CELL - 20
-    sheet.add(Label(MARGIN, y, "0", 10, faint))
-    for step, colour in enumerate(colours):
-        sheet.add(Rectangle(MARGIN + 12 + 4 * step, y - 8, 4, 9, colour))
-    sheet.add(Label(MARGIN + 18 + 4 * _STEPS, y, f"{most:g} or more", 10, faint))
+    heading(sheet, lines, [("0", f"{most:g} or more", colours)], MARGIN + 12, ink, faint)
     left = MARGIN + CELL
     _letters(sheet, ["«", *text], lambda place: (left + (place + 0.5) * CELL, top - 4), ink)
     _letters(sheet, list(text), lambda place: (MARGIN + 0.5 * CELL, top + (place + 1) * CELL - 3), ink)
-    levels = np.rint(np.clip(weights / most, 0, 1) * (_STEPS - 1)).astype(int)
+    levels = np.rint(np.clip(weights / most, 0, 1) * (STEPS - 1)).astype(int)
     for row in range(count):
         for column in np.flatnonzero(levels[row]):
             place = left + float(column) * CELL, top + row * CELL

@@ -51,7 +51,8 @@ def heat_map(
     lines = wrap(title, int((width - 2 * MARGIN) / (TITLE * ADVANCE)))
     head = HEAD + (len(lines) - 1) * TITLE_LINE + (len(scales) - 1) * LEGEND_LINE
     sheet = Drawing(width, head + each * len(rows) + MARGIN, title, ground)
-    _head(sheet, lines, legends, ink, faint)
+    longest_end = max(text_width(first) for first, _, _ in legends)
+    heading(sheet, lines, legends, MARGIN + longest_end * 10 * ADVANCE + 6, ink, faint)
     low_of = np.array([lows[k % len(lows)] for k in range(len(names))])
     unit = (np.clip(np.nan_to_num(values), low_of, 1) - low_of) / (1 - low_of)
     levels = np.rint(unit * (STEPS - 1)).astype(int)
@@ -122,14 +123,17 @@ def _letters(row: Sequence[Place], inks: Sequence[RGB], left: float, top: float)
             yield Label(x, top + 14, text, SIZE, ink, grid=_LETTER if len(text) == len(places) else None)
 
 
-def _head(
-    sheet: Drawing, title: Sequence[str], legends: Sequence[tuple[str, str, Sequence[RGB]]], ink: RGB, faint: RGB
+def heading(
+    sheet: Drawing,
+    title: Sequence[str],
+    legends: Sequence[tuple[str, str, Sequence[RGB]]],
+    x: float,
+    ink: RGB,
+    faint: RGB,
 ) -> None:
-    """Add the lines of the title and the legends: what stands at the left and at the right, and the colours."""
+    """Add the lines of the title and the legends: what stands at the left and at the right, and the colours from x."""
     for number, line in enumerate(title):
         sheet.add(Label(MARGIN, 20 + number * TITLE_LINE, line, TITLE, ink, bold=True))
-    longest = max(text_width(first) for first, _, _ in legends)
-    x = MARGIN + longest * 10 * ADVANCE + 6
     for number, (first, last, colours) in enumerate(legends):
         y = 38 + (len(title) - 1) * TITLE_LINE + number * LEGEND_LINE
         sheet.add(Label(MARGIN, y, first, 10, faint))

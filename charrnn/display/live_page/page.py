@@ -4,14 +4,13 @@ No text of a model becomes markup: symbols are JSON in ASCII, the scripts put th
 security policy allows the page's own script and style, by their hashes, and WebAssembly, which cannot touch the page.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from charrnn.display.live_page.wasm import module
 from charrnn.display.live_page.weights import Quantised
-from charrnn.display.page.parts import data_block, document, escaped, file_text, json_text, value_colours
+from charrnn.display.page.parts import bytes_block, document, escaped, file_text, json_block, value_colours
 from charrnn.errors import ConfigError
 from charrnn.sanitise import visible
 
@@ -21,21 +20,8 @@ CELLS = ("lstm", "capped-lstm", "coupled-lstm", "gru", "rnn", "transformer")
 ENGINE = ("arena.js", "engine.js", "transformer.js", "sampler.js", "tape.js", "decode.js", "trainer.js")
 """Scripts that need no page: they also run in Node.js."""
 
-JSON, BASE64 = "application/json", "application/base64"
 SCRIPTS = (*ENGINE, "words.js", "writing.js", "cells.js", "machine.js", "heads.js", "learning.js", "controls.js")
 _OF_ATTENTION = ("transformer.js", "heads.js")  # only in the page of a Transformer
-
-
-@dataclass(frozen=True)
-class Signal:
-    """A number that every cell has after a character: its name, a phrase, whether it is from 0 to 1 instead of -1 to 1,
-    and whether it is unbounded and shown through tanh.
-    """
-
-    name: str
-    meaning: str
-    unit: bool
-    unbounded: bool
 
 
 @dataclass(frozen=True)
@@ -43,8 +29,9 @@ class LiveModel:
     """A network as the engine reads it.
 
     ``cell`` is one of :data:`CELLS`; ``layers`` layers of ``hidden`` units read ``embedding`` columns (0: none), of a
-    vocabulary of ``vocabulary`` symbols. ``arrays`` are the parameters by name, ``signals`` what a cell shows, the most
-    telling first. A Transformer has ``heads`` in every layer, which look at the last ``context`` characters.
+    vocabulary of ``vocabulary`` symbols. ``arrays`` are the parameters by name, ``signals`` what a cell shows (each a
+    :class:`charrnn.network.cell.Signal`), the most telling first. A Transformer has ``heads`` in every layer, which
+    look at the last ``context`` characters.
 
     Raises:
         ConfigError: the engine does not compute the cell.
@@ -56,7 +43,7 @@ class LiveModel:
     embedding: int
     vocabulary: int
     arrays: Mapping[str, Quantised]
-    signals: Sequence[Signal]
+    signals: Sequence[Any]
     heads: int = 0
     context: int = 0
 
@@ -68,7 +55,7 @@ class LiveModel:
         """What the page says of the network in JSON: its ``model`` and its ``parameters``."""
         names = ("cell", "layers", "hidden", "embedding", "vocabulary", *(("heads", "context") if self.heads else ()))
         return {
-            "model": {name: getattr(self, name) for name in names} | {"signals": list(map(vars, self.signals))},
+            "model": {name: getattr(self, name) for name in names} | {"signals": _facts(self.signals)},
             "parameters": [
                 {"name": name, "shape": array.numbers.shape, "axis": array.axis, "type": array.numbers.dtype.str[1:]}
                 for name, array in self.arrays.items()
@@ -78,7 +65,7 @@ class LiveModel:
     def blocks(self) -> list[str]:
         """The elements ``data-code``, for WebAssembly, and ``data-weights``."""
         weights = b"".join(array.to_bytes() for array in self.arrays.values())
-        return [data_block(name, BASE64, _base64(data)) for name, data in (("code", module()), ("weights", weights))]
+        return [bytes_block("code", module()), bytes_block("weights", weights)]
 
 
 @dataclass(frozen=True)
@@ -96,7 +83,7 @@ class LivePage:
     model: LiveModel
     symbols: Sequence[str | int]
     line_start: int
-    lstm_signals: Sequence[Signal]
+    lstm_signals: Sequence[Any]
     prime: str = ""
     facts: Sequence[str] = ()
 
@@ -125,9 +112,9 @@ class LivePage:
             "prime": self.prime,
         }
         blocks = [
-            data_block("about", JSON, json_text(about)),
-            data_block("lstm", JSON, json_text(list(map(vars, self.lstm_signals)))),
-            data_block("fable", JSON, json_text(fable())),
+            json_block("about", about),
+            json_block("lstm", _facts(self.lstm_signals)),
+            json_block("fable", fable()),
             *self.model.blocks(),
         ]
         return "\n".join(blocks)
@@ -147,8 +134,12 @@ def fable() -> str:
     return _file("fable.txt")
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _facts(signals: Sequence[Any]) -> list[dict[str, Any]]:
+    """What the page says of the signals of a cell; one with ``unit`` is from 0 to 1 instead of -1 to 1."""
+    return [
+        {"name": each.name, "meaning": each.meaning, "unit": each.low == 0, "unbounded": each.unbounded}
+        for each in signals
+    ]
 
 
 def _file(name: str) -> str:

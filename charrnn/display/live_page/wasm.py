@@ -81,23 +81,13 @@ def _repeat(instructions: list[bytes]) -> bytes:
     return bytes([_LOOP, _NO_RESULT]) + b"".join(instructions) + bytes([_BR_IF, 0, _END])
 
 
-def _unsigned(value: int) -> bytes:
-    """An unsigned LEB128 number."""
+def _unsigned(value: int, end: int = 0x80) -> bytes:
+    """A number in LEB128, which is not negative. Its last byte is below ``end``: 0x80, or 0x40 for a signed number."""
     parts = bytearray()
-    while True:
-        value, low = value >> 7, value & 0x7F
-        parts.append(low | (0x80 if value else 0))
-        if not value:
-            return bytes(parts)
-
-
-def _signed(value: int) -> bytes:
-    """A signed LEB128 number that is not negative."""
-    parts = bytearray()
-    while value >= 0x40:
+    while value >= end:
         parts.append(value & 0x7F | 0x80)
         value >>= 7
-    return bytes(parts) + bytes([value])
+    return bytes([*parts, value])
 
 
 def _vector(items: list[bytes]) -> bytes:
@@ -122,7 +112,7 @@ def _set(variable: int) -> bytes:
 
 
 def _number(value: int) -> bytes:
-    return bytes([_CONST]) + _signed(value)
+    return bytes([_CONST]) + _unsigned(value, 0x40)
 
 
 def _simd(instruction: int) -> bytes:

@@ -4,14 +4,13 @@ No text of a model or a corpus becomes markup: symbols are stored as JSON in ASC
 only, and a content security policy allows nothing but the page's own script and style, by their hashes.
 """
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.display.live_page.page import LiveModel, engine_source
-from charrnn.display.page.parts import data_block, document, escaped, file_text, json_text, value_colours
+from charrnn.display.page.parts import bytes_block, document, escaped, file_text, json_block, value_colours
 from charrnn.display.reports.names import NOT_SIGNIFICANT
 from charrnn.inspection.reading import CellReading, symbol_text
 from charrnn.sanitise import visible
@@ -107,25 +106,20 @@ class Page:
                 looks.append((f"backs-{k}", backs.astype("<u4" if far else "u1")))
                 looks.append((f"weights-{k}", eight_bits(weights, unit=True)))
         about["live"] = self.live.about() if self.live is not None else None
-        blocks = [("about", "application/json", json_text(about))]
-        blocks += [
-            (name, "application/base64", base64.b64encode(values.tobytes()).decode())
-            for name, values in (
-                ("ids", tracks.ids.astype(kind)),
-                ("surprise", eight_bits_of_surprise(tracks.surprise)),
-                ("guesses", tracks.guesses.astype(kind)),
-                ("chances", np.rint(tracks.chances * 255).astype(np.uint8)),
-                *(
-                    (f"cell-{k}-{s}" if s else f"cell-{k}", eight_bits(column, signal.low == 0))
-                    for s, (signal, values) in enumerate(signals.items())
-                    for k, column in enumerate(values.T)
-                ),
-                *looks,
-            )
+        arrays = [
+            ("ids", tracks.ids.astype(kind)),
+            ("surprise", eight_bits_of_surprise(tracks.surprise)),
+            ("guesses", tracks.guesses.astype(kind)),
+            ("chances", np.rint(tracks.chances * 255).astype(np.uint8)),
+            *(
+                (f"cell-{k}-{s}" if s else f"cell-{k}", eight_bits(column, signal.low == 0))
+                for s, (signal, values) in enumerate(signals.items())
+                for k, column in enumerate(values.T)
+            ),
+            *looks,
         ]
-        return "\n".join(
-            [*(data_block(*block) for block in blocks), *(self.live.blocks() if self.live is not None else ())]
-        )
+        blocks = [json_block("about", about), *(bytes_block(name, values.tobytes()) for name, values in arrays)]
+        return "\n".join(blocks + (self.live.blocks() if self.live is not None else []))
 
 
 def eight_bits(values: np.ndarray, unit: bool) -> np.ndarray:

@@ -38,7 +38,7 @@ def document(
         template: HTML with a place for each of the others, and for the ``policy``.
         title, subtitle: texts.
         style, script: of the page.
-        data: script elements from :func:`data_block`.
+        data: script elements from :func:`json_block` and :func:`bytes_block`.
         has_engine: whether the script compiles WebAssembly.
         more: markup for further places of the template.
     """
@@ -52,15 +52,19 @@ def document(
     return page.encode("ascii", "xmlcharrefreplace").decode()
 
 
-def json_text(value: object) -> str:
-    """JSON in ASCII without the characters that begin markup."""
+def json_block(name: str, value: object) -> str:
+    """A value as JSON, in ASCII and without the characters that begin markup, in an element as :func:`bytes_block`."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return _block(name, "json", text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def data_block(name: str, kind: str, text: str) -> str:
-    """Data in a script element of a type that browsers do not run; its id is ``data-`` and the name."""
-    return f'<script type="{kind}" id="data-{name}">{text}</script>'
+def bytes_block(name: str, data: bytes) -> str:
+    """Bytes in base64 in a script element of a type that browsers do not run; its id is ``data-`` and the name."""
+    return _block(name, "base64", base64.b64encode(data).decode())
+
+
+def _block(name: str, kind: str, text: str) -> str:
+    return f'<script type="application/{kind}" id="data-{name}">{text}</script>'
 
 
 def value_colours() -> str:

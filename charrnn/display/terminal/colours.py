@@ -34,7 +34,7 @@ class Depth(enum.IntEnum):
     TRUECOLOUR = 1 << 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scale:
     """Colours and symbols for values from ``low`` (-1 or 0) to 1.
 
@@ -44,7 +44,6 @@ class Scale:
     so that zero of a diverging scale has a step.
     """
 
-    name: str
     low: float
     colours: tuple[RGB, ...]
     cube: tuple[int, ...]
@@ -64,7 +63,7 @@ class Scale:
         """A style for each value. With ``faint`` the text has the lowest contrast that is still readable."""
         steps = {Depth.NONE: 1, Depth.ANSI16: len(self.basic), Depth.ANSI256: len(self.cube)}
         levels = self.levels(values, steps.get(depth, len(self.colours)))
-        return [_style(self.name, depth, int(level), faint) for level in levels.ravel()]
+        return [_style(self, depth, int(level), faint) for level in levels.ravel()]
 
     def symbols_for(self, values: Sequence[float] | np.ndarray) -> str:
         """A symbol for each value."""
@@ -76,8 +75,7 @@ class Scale:
 
 
 @lru_cache(maxsize=1024)
-def _style(name: str, depth: Depth, level: int, faint: bool) -> Style:
-    scale = SCALES[name]
+def _style(scale: Scale, depth: Depth, level: int, faint: bool) -> Style:
     if depth == Depth.TRUECOLOUR:
         background = scale.colours[level]
         return Style(color=Color.from_rgb(*foreground(background, faint)), bgcolor=Color.from_rgb(*background))
@@ -120,7 +118,6 @@ _GREY = 234  # of the table of 256 colours; nearly the palette's NEUTRAL
 _FINE, _FINE_SEQUENTIAL = diverging(33), sequential(65)
 
 DIVERGING = Scale(
-    name="diverging",
     low=-1.0,
     colours=_FINE,
     cube=_diverging_cube(_FINE, (_GREY, 18, 19, 24, 25, 27, 32, 69, 75), (_GREY, 52, 88, 124, 94, 130, 166, 202, 208)),
@@ -129,7 +126,6 @@ DIVERGING = Scale(
     symbols="=-:. '\"+#",
 )
 SEQUENTIAL = Scale(
-    name="sequential",
     low=0.0,
     colours=_FINE_SEQUENTIAL,
     cube=tuple(
@@ -139,7 +135,6 @@ SEQUENTIAL = Scale(
     basic=(None, (5, 15), (13, 0), (11, 0), (15, 0)),
     symbols=" .:-=+*#@",
 )
-SCALES = {scale.name: scale for scale in (DIVERGING, SEQUENTIAL)}
 
 
 def scale_from(low: float) -> Scale:

@@ -54,7 +54,7 @@ def rows_around(
     above: list[Row] = []
     start = first
     while start > 0 and row + len(above) < height:
-        start, end = _line(text, start - 1) if text[start - 1] == "\n" else _piece_before(text, start)
+        start, end = _line(text, start - 1) if text[start - 1] == "\n" else (_line(text, start - 1)[0], start)
         above = [*_plain_rows(text[start:end], start, columns), *above]
     below: list[Row] = []
     end = last
@@ -85,13 +85,9 @@ def _line(text: str, place: int) -> tuple[int, int]:
     return start, min(start + LONGEST, len(text)) if stop < 0 else stop
 
 
-def _piece_before(text: str, start: int) -> tuple[int, int]:
-    return _line(text, start - 1)[0], start
-
-
 @lru_cache(maxsize=1024)
 def _relative(paragraph: str, columns: int) -> tuple[Row, ...]:
-    return tuple(_wrapped(_items(paragraph, 0), columns, 0, len(paragraph), -1)[0])
+    return tuple(_wrapped(_items(paragraph, 0), columns, 0, len(paragraph), 0)[0])
 
 
 def _plain_rows(paragraph: str, start: int, columns: int) -> list[Row]:
@@ -101,22 +97,15 @@ def _plain_rows(paragraph: str, start: int, columns: int) -> list[Row]:
 
 
 def _items(text: str, start: int) -> list[Item]:
-    found = []
-    for each in clusters(text):
-        if text[each.start] == "\t":
-            found.append(Item("→", -1, start + each.start))
-        else:
-            found.append(Item(each.glyph, each.width, start + each.start))
-    return found
+    return [
+        Item(each.glyph, -1 if text[each.start] == "\t" else each.width, start + each.start) for each in clusters(text)
+    ]
 
 
 def _ghost(text: str, marks: tuple[str, str]) -> list[Item]:
-    shown = [Item("→" if text[each.start] == "\t" else each.glyph, max(each.width, 1), -1) for each in clusters(text)]
-    if not shown:
-        return []
-    return [*(Item(marks[0], text_width(marks[0]), -1),) * bool(marks[0]), *shown] + [
-        Item(marks[1], text_width(marks[1]), -1)
-    ] * bool(marks[1])
+    shown = [Item(each.glyph, max(each.width, 1), -1) for each in clusters(text)]
+    before, after = ([Item(mark, text_width(mark), -1)] * bool(mark) for mark in marks)
+    return [*before, *shown, *after] if shown else []
 
 
 def _wrapped(items: Sequence[Item], columns: int, start: int, stop: int, before: int) -> tuple[list[Row], int, int]:
@@ -156,8 +145,6 @@ def _wrapped(items: Sequence[Item], columns: int, start: int, stop: int, before:
         rows.append(Row(tuple(group), begin, place))
     # The marks behind the last character of a row belong to it.
     rows = [row._replace(stop=after.start) for row, after in pairwise(rows)] + [rows[-1]._replace(stop=stop)]
-    if before < 0:
-        return rows, 0, 0
     number = max(k for k, first in enumerate(at) if first <= before)
     column = sum(item.width for item in rows[number].items[: before - at[number]])
     return rows, number, min(column, columns - 1)

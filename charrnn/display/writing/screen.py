@@ -6,6 +6,7 @@ than ``PROMPTLY``, the text is shown first.  All other reading is done in slices
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import re
@@ -168,8 +169,7 @@ class Screen:
             self._awake.clear()
             while self._work_a_slice():
                 await asyncio.sleep(0)
-                if self._awake.is_set():
-                    self._awake.clear()
+                self._awake.clear()
 
     def _work_a_slice(self) -> bool:
         """Do one slice of the most urgent work; whether there may be more."""
@@ -428,19 +428,15 @@ class Screen:
         on(Keys.Any, "enter", "escape", "tab", "f1", "c-q", "c-x", when=helped)(lambda event: self._show_help(-1))
 
         # An answer to a question
-        def on_answer(*names: str) -> Callable[[Callable[[Prompt, KeyPressEvent], None]], None]:
-            return lambda edit: on(*names, when=asked)(
-                lambda event: self._edit_answer(lambda prompt: edit(prompt, event))
-            )
-
-        on_answer(Keys.Any)(lambda prompt, event: prompt.type(_character(event)))
-        on_answer(Keys.BracketedPaste)(lambda prompt, event: prompt.type(event.data.strip()))
-        on_answer("c-h", "backspace")(lambda prompt, event: prompt.shorten(1))
-        on_answer("c-u")(lambda prompt, event: prompt.shorten(len(prompt.answer)))
-        on_answer("up")(lambda prompt, event: prompt.step(1))
-        on_answer("down")(lambda prompt, event: prompt.step(-1))
-        on_answer("enter")(lambda prompt, event: self._finish(prompt))
-        on("escape", "c-g", "c-q", "c-x", when=asked)(lambda event: self._ask(None))
+        on_answer = functools.partial(on, when=asked)
+        on_answer(Keys.Any)(lambda event: self._prompt.type(_character(event)))
+        on_answer(Keys.BracketedPaste)(lambda event: self._prompt.type(event.data.strip()))
+        on_answer("c-h", "backspace")(lambda event: self._prompt.shorten(1))
+        on_answer("c-u")(lambda event: self._prompt.shorten(len(self._prompt.answer)))
+        on_answer("up")(lambda event: self._prompt.step(1))
+        on_answer("down")(lambda event: self._prompt.step(-1))
+        on_answer("enter")(lambda event: self._finish(self._prompt))
+        on_answer("escape", "c-g", "c-q", "c-x")(lambda event: self._ask(None))
         return keys
 
     def _type(self, data: str) -> None:
@@ -496,10 +492,6 @@ class Screen:
         self._prompt = prompt
 
     # ---- answers
-
-    def _edit_answer(self, edit: Callable[[Prompt], None]) -> None:
-        assert self._prompt is not None, "keys of answers need a question"
-        edit(self._prompt)
 
     def _finish(self, prompt: Prompt) -> None:
         self._prompt = None
@@ -564,17 +556,15 @@ class Screen:
 
 def _with_cursor(line: list[tuple[str, str]], column: int) -> list[tuple[str, str]]:
     """A line with the mark of the cursor before the text of a column."""
+    from prompt_toolkit.layout.utils import explode_text_fragments
     from prompt_toolkit.utils import get_cwidth
 
-    found: list[tuple[str, str]] = []
-    left = column
-    for number, (style, text) in enumerate(line):
-        for k, character in enumerate(text):
-            if left <= 0:
-                return [*found, (style, text[:k]), ("[SetCursorPosition]", ""), (style, text[k:]), *line[number + 1 :]]
-            left -= get_cwidth(character)
-        found.append((style, text))
-    return [*found, ("", " " * max(left, 0)), ("[SetCursorPosition]", "")]
+    characters, left, cursor = explode_text_fragments(line), column, ("[SetCursorPosition]", "")
+    for number, (_, character) in enumerate(characters):
+        if left <= 0:
+            return [*characters[:number], cursor, *characters[number:]]
+        left -= get_cwidth(character)
+    return [*characters, ("", " " * max(left, 0)), cursor]
 
 
 def _character(event: KeyPressEvent) -> str:
