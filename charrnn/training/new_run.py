@@ -146,7 +146,7 @@ def _sizes(
     memory.check(model, config, len(training), ranks.size)
     network = Network(model, config.seed, threads)
     network.prepare_training()
-    rate = training_rate(network, windows_of(training, config, ranks), ranks, config.accumulate)
+    rate = training_rate(network, windows_of(training, config, ranks), ranks, config)
     return replace(model, hidden=hidden_for_budget(model, len(training), rate, config.time_budget))
 
 

@@ -1,6 +1,7 @@
 """A run: the text, the settings, and everything that changes while it trains; to a checkpoint and back."""
 
 import itertools
+import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -31,7 +32,8 @@ from charrnn.training.rollback import Rollback
 MOST_SYMBOLS = 10_000  # of a vocabulary, for n-grams: windows of probabilities then take less than 1 GB
 MOST_TAUGHT_BY_NGRAMS = 5_000_000  # characters, for which they take up to 900 MB
 TEACHING_SHARE = 0.04  # of a time budget, that n-grams may take before the first step
-MEASURED_S = 0.3  # seconds that the speed of training is measured
+MEASURED_SHARE = 0.01  # of a time budget, for which the speed of training is measured before the run …
+MEASURED_S = 0.3, 2.0  # … but at least and at most so many seconds
 VALIDATION_LIMIT = 250_000  # characters that an evaluation scores while training
 
 
@@ -92,7 +94,7 @@ class Run:
         if config.dropout is None:
             rate = None
             if config.time_budget is not None:
-                rate = training_rate(network, self.windows, self.ranks, config.accumulate)
+                rate = training_rate(network, self.windows, self.ranks, config)
             dropout, recurrent = self.plan.dropouts(network.parameters.size, rate)
             if config.recurrent_dropout is not None or "recurrent_dropout" in network.cell.unused:
                 recurrent = config.recurrent_dropout or 0.0
@@ -248,25 +250,23 @@ def _can_be_taught_by_ngrams(length: int, vocabulary: int, budget: float | None)
     return budget is None or 2 * length * SECONDS_A_SYMBOL <= TEACHING_SHARE * budget
 
 
-def training_rate(network: Network, windows: TrainingWindows, ranks: Ranks, parts: int = 1) -> float:
+def training_rate(network: Network, windows: TrainingWindows, ranks: Ranks, config: TrainConfig) -> float:
     """Characters that the ranks train on per second, measured on some windows of the first; no weight changes.
 
-    A rank reads its batch rows in ``parts``.
+    ``config`` has a time budget, and says in how many parts a rank reads its batch rows.
     """
-    return ranks.size * ranks.from_first(lambda: _training_rate(network, windows, parts))
+    least, most = MEASURED_S
+    seconds = min(max(MEASURED_SHARE * config.time_budget, least), most)
+    return ranks.size * ranks.from_first(lambda: _training_rate(network, windows, config.accumulate, seconds))
 
 
-def _training_rate(network: Network, windows: TrainingWindows, parts: int) -> float:
+def _training_rate(network: Network, windows: TrainingWindows, parts: int, seconds: float) -> float:
     first, last = windows.rows
     rows = (last - first) // parts
-    state, characters, begun = network.initial_state(rows), 0, None
-    for number in itertools.cycle(range(windows.count)):
-        x, y = (np.ascontiguousarray(ids[:, :rows]) for ids in windows.window(0, number))
+    state, numbers, took = network.initial_state(rows), itertools.cycle(range(windows.count)), []
+    while sum(took[1:]) <= seconds:  # the first window makes the arrays
+        x, y = (np.ascontiguousarray(ids[:, :rows]) for ids in windows.window(0, next(numbers)))
+        begun = time.perf_counter()
         network.loss_and_gradient(x, y, state)
-        now = time.perf_counter()
-        if begun is None:  # the first window makes the arrays
-            begun = now
-            continue
-        characters += x.size
-        if now - begun > MEASURED_S:
-            return characters / (now - begun)
+        took.append(time.perf_counter() - begun)
+    return x.size / statistics.median(took[1:])  # other programs may disturb some windows

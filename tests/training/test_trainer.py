@@ -371,9 +371,24 @@ def test_a_budget_that_reads_more_has_a_larger_network_as_far_as_the_text_allows
 def test_the_speed_is_measured_without_a_trace(tmp_path):
     made = trainer(tmp_path / "run", CONFIG)
     run_, before = made.subject, made.network.parameters.flat.copy()
-    assert 10 < training_rate(made.network, run_.windows, run_.ranks) < 1e9
+    config = dataclasses.replace(CONFIG, steps=None, time_budget=1.0)
+    assert 10 < training_rate(made.network, run_.windows, run_.ranks, config) < 1e9
     np.testing.assert_array_equal(made.network.parameters.flat, before)
     assert not any(array.any() for array in run_.state.arrays.values())
+
+
+def test_a_disturbance_does_not_change_the_measured_speed(tmp_path, monkeypatch):
+    made, now, steps = trainer(tmp_path / "run", CONFIG), [0.0], itertools.count()
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def compute(x, y, state):
+        now[0] += 10.0 if next(steps) in (0, 3, 4, 9) else 0.05
+
+    made.network.loss_and_gradient = compute
+    windows, config = made.subject.windows, dataclasses.replace(CONFIG, steps=None, time_budget=1.0)
+    monkeypatch.setattr("charrnn.training.run.MEASURED_S", (31.0, 31.0))
+    characters = windows.batch * windows.steps
+    assert training_rate(made.network, windows, made.subject.ranks, config) == pytest.approx(characters / 0.05)
 
 
 def test_nothing_to_predict_is_an_error(tmp_path):
