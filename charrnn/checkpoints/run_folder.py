@@ -180,7 +180,8 @@ class RunFolder(RunStore):
     def _without_ngrams(self) -> bytes | None:
         """The best checkpoint without its n-grams, which belong to an end of the run that is none any more.
 
-        None if it has none, or is damaged, which is said when it is needed.
+        Returns None if the checkpoint has no n-grams. A missing or damaged checkpoint gives None, too: the command that
+        needs it says so.
         """
         try:
             best = self.load_best()

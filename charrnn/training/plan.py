@@ -247,7 +247,7 @@ class Clock:
 
     @property
     def now(self) -> Readings:
-        """What the clock tells now: what was agreed on, or :meth:`readings`."""
+        """The readings that all ranks have agreed on, or else this clock's own."""
         return self.readings() if self._agreed is None else self._agreed
 
     def start(self) -> None:

@@ -168,7 +168,7 @@ def _copied(value: Any) -> Any:
 def train_again(
     run: Run, store: ReplayStore, entries: list[Entry], last: int, done: float, progress: Callable[[], None]
 ) -> Checkpoint | None:
-    """Train a part of a run again; returns the checkpoint at its end, None at the end of the run.
+    """Train a part of a run again. Returns the checkpoint at the end of the part, or None for the end of the run.
 
     Args:
         run: at the beginning of the part.

@@ -135,7 +135,7 @@ def fable() -> str:
 
 
 def _facts(signals: Sequence[Any]) -> list[dict[str, Any]]:
-    """What the page says of the signals of a cell; one with ``unit`` is from 0 to 1 instead of -1 to 1."""
+    """What the page says of the signals of a cell. ``unit`` means that a signal is from 0 to 1 instead of -1 to 1."""
     return [
         {"name": each.name, "meaning": each.meaning, "unit": each.low == 0, "unbounded": each.unbounded}
         for each in signals

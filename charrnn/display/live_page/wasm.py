@@ -82,7 +82,7 @@ def _repeat(instructions: list[bytes]) -> bytes:
 
 
 def _unsigned(value: int, end: int = 0x80) -> bytes:
-    """A number in LEB128, which is not negative. Its last byte is below ``end``: 0x80, or 0x40 for a signed number."""
+    """The LEB128 encoding of a number from 0. ``end`` bounds the last byte: 0x80, or 0x40 where numbers have signs."""
     parts = bytearray()
     while value >= end:
         parts.append(value & 0x7F | 0x80)
